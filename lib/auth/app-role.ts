@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto';
+import { encodePath } from '../client/path.js';
+import type { ApiAuth } from '../client/api-client.js';
+import { VaultError } from '../errors/vault-error.js';
+import { Secret } from '../secret/secret.js';
+import { readSecret, type SecretSource } from '../secret/secret-source.js';
+import { fromAuth, type AuthMethod, type LoginContext } from './auth-method.js';
+import { isSource } from './is-source.js';
+
+/**
+ * Options of {@link appRole}.
+ *
+ * @publicApi
+ */
+export interface AppRoleOptions {
+  /** Not a secret: it ships with the configuration. */
+  roleId: string;
+  /** A secret: it arrives at run time. Read again at each login. */
+  secretId: SecretSource;
+  /** Where the method is enabled. @default 'approle' */
+  mountPath?: string;
+}
+
+/** Milliseconds before the server is asked about a secret_id again that it refused. */
+const ASK_AGAIN = 60_000;
+
+/**
+ * Logs in with AppRole, the method for machines.
+ *
+ * At login it throws `VAULT_SECRET_ID_INVALID` (servers answer 400 for a wrong, expired or used-up secret_id alike),
+ * `VAULT_LOGIN_LOCKED_OUT` (403 after repeated bad logins), `VAULT_LOGIN_DENIED` (403 otherwise, or a bound CIDR),
+ * `VAULT_SOURCE_UNREADABLE`, and those of {@link fromWrappedToken}.
+ *
+ * @publicApi
+ */
+export function appRole(options: AppRoleOptions): AuthMethod {
+  const { roleId, secretId, mountPath = 'approle' } = options;
+  const problems: string[] = [];
+  if (typeof roleId !== 'string' || roleId.trim() === '') problems.push('`auth: appRole` needs a `roleId`');
+  if (!isSource(secretId)) {
+    problems.push(
+      '`auth: appRole` needs a `secretId`: a value, a function, fromEnv, fromFile or fromWrappedToken',
+    );
+  }
+  let mount = '';
+  try {
+    mount = encodePath(mountPath, 'mountPath');
+  } catch {
+    problems.push('`auth: appRole` has a `mountPath` that is no path');
+  }
+  const path = `auth/${mount}/login`;
+  let refused: { secretId: string; error: VaultError; at: number } | undefined;
+
+  return {
+    kind: 'approle',
+    problems,
+    async login(context) {
+      const secret = await readSecret(
+        secretId,
+        {
+          send: (request) => context.send(request),
+          warn: (message) => context.warn(message),
+          expectedPath: new RegExp(
+            `^auth/${escapeRegExp(mountPath.replace(/^\/+|\/+$/g, ''))}/role/[^/]+/secret-id$`,
+          ),
+        },
+        'secret_id',
+      );
+      // A refused secret_id stays refused: repeating it would only lock the role out. The source may yet yield another.
+      if (refused?.secretId === secret.reveal() && context.clock.monotonic() - refused.at < ASK_AGAIN)
+        throw refused.error;
+      try {
+        const body = { role_id: roleId.trim(), secret_id: secret.reveal() };
+        const { auth, sentAt } = await context.send({ method: 'POST', path, body });
+        return fromAuth(assertAuth(auth, path), sentAt, (text) => new Secret(text));
+      } catch (error) {
+        if (error instanceof VaultError && error.code === 'VAULT_SECRET_ID_INVALID') {
+          refused = { secretId: secret.reveal(), error, at: context.clock.monotonic() };
+        }
+        throw error instanceof VaultError && error.status === 403
+          ? await explainDenial(context, path)
+          : error;
+      }
+    },
+  };
+}
+
+/** An answer to a login without a token in it is a failed login. */
+function assertAuth(auth: ApiAuth | null, path: string): ApiAuth {
+  if (typeof auth?.client_token === 'string' && auth.client_token !== '') return auth;
+  throw new VaultError({
+    code: 'VAULT_RESPONSE_INVALID',
+    message: 'The server answered the login without a token.',
+    hint: 'Check what stands between here and the server; the login is tried again.',
+    path,
+  });
+}
+
+/**
+ * A locked-out role and a method that is not enabled there are answered alike: 403, permission denied. A login
+ * with made-up ids tells them apart, because lock-out goes by role_id: where the method is, it is a plain 400.
+ */
+async function explainDenial(context: LoginContext, path: string): Promise<VaultError> {
+  const probe = { role_id: randomUUID(), secret_id: randomUUID() };
+  const answer = await context.send({ method: 'POST', path, body: probe }).catch((error: unknown) => error);
+  const enabled = answer instanceof VaultError && answer.code === 'VAULT_SECRET_ID_INVALID';
+  return enabled
+    ? new VaultError({
+        code: 'VAULT_LOGIN_LOCKED_OUT',
+        message: 'The server has locked this role_id out after repeated bad logins.',
+        hint:
+          'It ends by itself (15 minutes by default) or with sys/locked-users/<accessor>/unlock/<role_id>. Find the ' +
+          'process that keeps trying with a bad secret_id first. (A bound CIDR of the token is answered the same.)',
+        status: 403,
+        path,
+      })
+    : new VaultError({
+        code: 'VAULT_LOGIN_DENIED',
+        message: `The server denies the login at ${path}.`,
+        hint: 'Check that AppRole is enabled at `mountPath`, and that `namespace` is the one it is enabled in.',
+        status: 403,
+        path,
+      });
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}

@@ -1,0 +1,61 @@
+import { readSecret, type SecretSource } from '../secret/secret-source.js';
+import { VaultError } from '../errors/vault-error.js';
+import type { AuthMethod } from './auth-method.js';
+import { isSource } from './is-source.js';
+
+/**
+ * Uses a token that something else made: for local development with a short-lived token. It is looked up once at
+ * start, renewed while it can be, read again from its source when it dies, and never revoked, as it is not ours.
+ *
+ * At login it throws `VAULT_TOKEN_INVALID` and `VAULT_SOURCE_UNREADABLE`.
+ *
+ * @publicApi
+ */
+export function token(source: SecretSource): AuthMethod {
+  return {
+    kind: 'token',
+    problems: isSource(source)
+      ? []
+      : ['`auth: token` needs a source: a value, a function, fromEnv or fromFile'],
+    async login(context) {
+      const secret = await readSecret(
+        source,
+        {
+          send: (request) => context.send(request),
+          warn: (message) => context.warn(message),
+          expectedPath: /(?!)/,
+        },
+        'token',
+      );
+      const path = 'auth/token/lookup-self';
+      const { data, sentAt } = await context.send<Record<string, unknown> | null>({
+        method: 'GET',
+        path,
+        token: secret,
+      });
+      if (typeof data?.['ttl'] !== 'number') {
+        throw new VaultError({
+          code: 'VAULT_RESPONSE_INVALID',
+          message: 'The server answered the look-up of the token without its TTL.',
+          hint: 'Check what stands between here and the server; it is tried again.',
+          path,
+        });
+      }
+      const uses = Number(data['num_uses'] ?? 0);
+      return {
+        token: secret,
+        accessor: text(data['accessor']),
+        ttl: data['ttl'],
+        renewable: data['renewable'] === true,
+        uses,
+        type: text(data['type']) || 'service',
+        sentAt,
+        own: false,
+      };
+    },
+  };
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,242 @@
+import createNodeVault from 'node-vault';
+import type { Clock } from '../clock/clock.js';
+import { now, type Deadline } from '../clock/deadline.js';
+import type { ResolvedOptions } from '../config/resolved-options.js';
+import { VaultError } from '../errors/vault-error.js';
+import type { Secret } from '../secret/secret.js';
+import { fromNetworkError } from './network-error.js';
+import { assertHeaderValue } from './path.js';
+import { fromResponse, notVault } from './response-error.js';
+import { Transport, type TransportResponse } from './transport.js';
+
+/** One API request, as the rest of the package makes them. */
+export interface ApiRequest {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LIST';
+  /** Below `/v1/`, encoded already. */
+  path: string;
+  query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  body?: unknown;
+  token?: Secret;
+  /** Instead of the connection's own. */
+  namespace?: string;
+  headers?: Readonly<Record<string, string>>;
+  /** Milliseconds; never more than the connection's own timeout. */
+  timeout?: number;
+  signal?: AbortSignal;
+}
+
+/** A Vault answer with status 2xx. */
+export interface ApiResponse<T = unknown> {
+  status: number;
+  data: T;
+  auth: ApiAuth | null;
+  leaseId: string;
+  /** Seconds. */
+  leaseDuration: number;
+  renewable: boolean;
+  warnings: readonly string[];
+  /** When the request left: durations in the answer count from here. */
+  sentAt: Deadline;
+}
+
+/** What a login or a token renewal answers. */
+export interface ApiAuth {
+  client_token: string;
+  accessor: string;
+  /** Seconds. */
+  lease_duration: number;
+  renewable: boolean;
+  token_type?: string;
+  num_uses?: number;
+  policies?: readonly string[];
+}
+
+type HookOptions = {
+  method: string;
+  uri: string;
+  headers: Record<string, string>;
+  json?: unknown;
+  timeout: number;
+  signal?: AbortSignal;
+};
+
+/**
+ * Sends one request, and returns a typed answer or throws a {@link VaultError}. It knows HTTP and Vault's
+ * envelope, nothing of time, sessions or retries. This is the only file that knows node-vault, whose request path
+ * is used over our own transport; its token handling, debug output and error objects stay out (they hold secrets).
+ */
+export class ApiClient {
+  readonly #transport: Transport;
+  readonly #nodeVault: { request(options: object): Promise<unknown> };
+  readonly #options: ResolvedOptions;
+  readonly #clock: Clock;
+  #closed = false;
+
+  constructor(options: ResolvedOptions, clock: Clock) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#transport = new Transport(options.addresses, options.tls, Math.min(options.timeout, 5_000));
+    const nodeVault = createNodeVault({
+      debug: () => undefined,
+      tv4: { validate: () => true },
+      'request-promise': { defaults: () => (hook: HookOptions) => this.#exchange(hook) },
+    } as object) as unknown as {
+      request(options: object): Promise<unknown>;
+      handleVaultResponse: (response: unknown) => unknown;
+      endpoint: string;
+      pathPrefix: string;
+      token?: string;
+      namespace?: string;
+    };
+    // Environment variables would otherwise decide these silently.
+    Object.assign(nodeVault, { endpoint: '', pathPrefix: '', token: undefined, namespace: undefined });
+    nodeVault.handleVaultResponse = (response) => response;
+    this.#nodeVault = nodeVault;
+  }
+
+  async send<T = unknown>(request: ApiRequest): Promise<ApiResponse<T>> {
+    if (this.#closed) throw closed(request.path);
+    const sentAt = now(this.#clock);
+    // Proxies and Node's own HTTP server refuse the LIST method; this form means the same.
+    const list = request.method === 'LIST';
+    let response: TransportResponse;
+    try {
+      response = (await this.#nodeVault.request({
+        method: list ? 'GET' : request.method,
+        path: `/${request.path}${queryString(list ? { ...request.query, list: true } : request.query)}`,
+        headers: this.#headers(request),
+        ...(request.body !== undefined && { json: request.body }),
+        timeout: Math.min(request.timeout ?? Infinity, this.#options.timeout),
+        ...(request.signal && { signal: request.signal }),
+      })) as TransportResponse;
+    } catch (error) {
+      if (this.#closed || request.signal?.aborted) throw closed(request.path);
+      throw fromNetworkError(error, request.path, this.#options.addresses);
+    }
+    return this.#read<T>(response, request, sentAt);
+  }
+
+  /** Cuts what is in flight; every later request is refused. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#transport.close();
+  }
+
+  #exchange(hook: HookOptions): Promise<TransportResponse> {
+    const { method, uri, headers, timeout, signal } = hook;
+    const body = hook.json === undefined ? undefined : JSON.stringify(hook.json);
+    if (body !== undefined) headers['content-type'] ??= 'application/json';
+    return this.#transport.send({
+      method,
+      path: uri,
+      headers,
+      timeout,
+      ...(body !== undefined && { body }),
+      ...(signal && { signal }),
+    });
+  }
+
+  #headers(request: ApiRequest): Record<string, string> {
+    const headers: Record<string, string> = { 'X-Vault-Request': 'true' };
+    const namespace = request.namespace ?? this.#options.namespace;
+    if (request.token) headers['X-Vault-Token'] = assertHeaderValue(request.token.reveal(), 'token');
+    if (namespace) headers['X-Vault-Namespace'] = assertHeaderValue(namespace, 'namespace');
+    for (const [name, value] of Object.entries(request.headers ?? {})) {
+      headers[name] = assertHeaderValue(value, `header ${name}`);
+    }
+    return headers;
+  }
+
+  #read<T>(response: TransportResponse, request: ApiRequest, sentAt: Deadline): ApiResponse<T> {
+    const { statusCode: status, body, headers } = response;
+    const envelope = parse(body);
+    if (status >= 200 && status < 300) {
+      if (envelope === undefined) {
+        const [code, message, hint] = notVault(status);
+        throw new VaultError({ code, message, hint, status, path: request.path });
+      }
+      const { data = null, auth = null, lease_id, lease_duration, renewable, warnings } = envelope;
+      return {
+        status,
+        data: data as T,
+        auth: auth as ApiAuth | null,
+        leaseId: typeof lease_id === 'string' ? lease_id : '',
+        leaseDuration: typeof lease_duration === 'number' ? lease_duration : 0,
+        renewable: renewable === true,
+        warnings: Array.isArray(warnings) ? (warnings as string[]) : [],
+        sentAt,
+      };
+    }
+    const kv = status === 404 && deletedVersion(envelope, request.path);
+    if (kv) throw kv;
+    const date = Date.parse(String(headers['date']));
+    const messages = Array.isArray(envelope?.['errors']) ? envelope['errors'].map(String) : [];
+    const warned = Array.isArray(envelope?.['warnings']) ? envelope['warnings'].map(String) : [];
+    const namespace = request.namespace ?? this.#options.namespace;
+    throw fromResponse({
+      status,
+      messages: [...messages, ...warned],
+      json: envelope !== undefined,
+      method: request.method,
+      path: request.path,
+      ...(namespace && { namespace }),
+      ...(Number.isFinite(date) && { clockSkew: date - this.#clock.wall() }),
+      ...retryAfter(headers['retry-after']),
+    });
+  }
+}
+
+/** KV v2 answers 404 with the metadata of a version that is deleted or destroyed. */
+function deletedVersion(envelope: Record<string, unknown> | undefined, path: string): VaultError | undefined {
+  const { metadata } = (envelope?.['data'] ?? {}) as { metadata?: { destroyed?: boolean; version?: number } };
+  if (!metadata) return undefined;
+  const which = `Version ${metadata.version} at ${path}`;
+  return metadata.destroyed
+    ? new VaultError({
+        code: 'VAULT_SECRET_DESTROYED',
+        message: `${which} was destroyed.`,
+        hint: 'Its data is gone for good: write a new version, and pin that one.',
+        status: 404,
+        path,
+      })
+    : new VaultError({
+        code: 'VAULT_SECRET_DELETED',
+        message: `${which} is deleted.`,
+        hint: 'Undelete it (vault kv undelete -versions=…), or pin another version.',
+        status: 404,
+        path,
+      });
+}
+
+function parse(body: string): Record<string, unknown> | undefined {
+  if (body === '') return {};
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function queryString(query: ApiRequest['query']): string {
+  if (!query) return '';
+  const defined = Object.entries(query).filter(([, value]) => value !== undefined);
+  const text = new URLSearchParams(
+    defined.map(([key, value]): [string, string] => [key, String(value)]),
+  ).toString();
+  return text && `?${text}`;
+}
+
+function retryAfter(header: unknown): { retryAfter?: number } {
+  const seconds = typeof header === 'string' ? Number(header) : NaN;
+  return Number.isFinite(seconds) && seconds >= 0 ? { retryAfter: Math.min(seconds, 60) * 1000 } : {};
+}
+
+function closed(path: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_CLOSED',
+    message: 'The connection is closed: the application is shutting down.',
+    hint: 'Ask for secrets before shutdown begins; after it the application holds none.',
+    path,
+  });
+}

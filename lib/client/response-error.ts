@@ -1,0 +1,226 @@
+import { VaultError, type VaultErrorCode } from '../errors/vault-error.js';
+
+/** What is known of an answer that is not a success. */
+export interface FailedResponse {
+  status: number;
+  /** The server's own words, where the body was a Vault error. */
+  messages: readonly string[];
+  /** False where the body was no JSON at all: something that is not Vault answered. */
+  json: boolean;
+  method: string;
+  path: string;
+  namespace?: string;
+  /** Milliseconds by which the server's clock is ahead of ours, where it told its time. */
+  clockSkew?: number;
+  /** Milliseconds from `Retry-After`. */
+  retryAfter?: number;
+}
+
+type Verdict = [code: VaultErrorCode, message: string, hint: string];
+
+const SKEW_WORTH_TELLING = 30_000;
+const CAPABILITY: Record<string, string> = {
+  GET: 'read',
+  LIST: 'list',
+  POST: 'update',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
+
+/** Turns a refused request into a typed error; the table of what servers answer is `docs/errors.md`. */
+export function fromResponse(failed: FailedResponse): VaultError {
+  const [code, message, hint] = judge(failed);
+  const { status, path, retryAfter } = failed;
+  return new VaultError({
+    code,
+    message,
+    hint,
+    status,
+    path,
+    ...(retryAfter !== undefined && { retryAfter }),
+  });
+}
+
+function judge(failed: FailedResponse): Verdict {
+  const { status, path } = failed;
+  const said = (pattern: RegExp) => failed.messages.some((text) => pattern.test(text));
+
+  if (!failed.json) return notVault(status);
+  if (status === 429) {
+    return [
+      'VAULT_RATE_LIMITED',
+      'The server limits the rate of requests.',
+      'It is tried again later by itself; if it persists, raise the quota (sys/quotas/rate-limit).',
+    ];
+  }
+  if (status === 472 || status === 473 || status === 412) return standby();
+  if (status === 503) {
+    if (said(/sealed/i)) {
+      return ['VAULT_SEALED', 'The server is sealed.', 'Unseal it; tokens and leases live on meanwhile.'];
+    }
+    return standby();
+  }
+  if (status === 403) return forbidden(failed, said);
+  if (status === 404) return notFound(failed, said);
+  if (status === 400 || status === 405) return badRequest(failed, said);
+  if (status === 413) {
+    return ['VAULT_REQUEST_INVALID', 'The request is too large for the server.', 'Store less in one secret.'];
+  }
+  if (said(/standby|no leader|not active|local node not active/i)) return standby();
+  if (said(/failed to (find entry for connection|execute query)|is not an allowed role/i)) {
+    return backendFailed(
+      'is not set up correctly',
+      `compare the role with its connection (allowed_roles, SQL) at ${path}.`,
+    );
+  }
+  if (said(/connect|dial|timeout|database|transaction/i)) {
+    return backendFailed(
+      'cannot be reached by the server',
+      'check that it runs and that the server may connect to it.',
+    );
+  }
+  return [
+    'VAULT_SERVER_ERROR',
+    `The server failed with status ${status} at ${path}.`,
+    'Its own log and audit log say why; the request is tried again where that is safe.',
+  ];
+}
+
+function forbidden(failed: FailedResponse, said: (pattern: RegExp) => boolean): Verdict {
+  const { path, method } = failed;
+  // A policy's refusal is wrapped as "1 error occurred"; a dead token is answered bare (OpenBao) or named (Vault).
+  if (said(/invalid token|bad token/) || !said(/1 error occurred/)) {
+    return [
+      'VAULT_TOKEN_INVALID',
+      'The server does not know the token (any more).',
+      `It expired, was revoked or used up, or belongs to another ${failed.namespace ? 'namespace or ' : ''}server: ` +
+        `check the address${failed.namespace ? ` and the namespace "${failed.namespace}"` : ''}.${skewHint(failed)}`,
+    ];
+  }
+  const capability = CAPABILITY[method] ?? 'update';
+  return [
+    'VAULT_PERMISSION_DENIED',
+    `The policies of this login do not allow ${capability} at ${path}.`,
+    `Add to a policy of the role: path "${path}" { capabilities = ["${capability}"] }. Without that right, a mount ` +
+      `that does not exist looks the same.${skewHint(failed)}`,
+  ];
+}
+
+function notFound(failed: FailedResponse, said: (pattern: RegExp) => boolean): Verdict {
+  const { path, namespace } = failed;
+  if (said(/namespace not found/i)) {
+    return [
+      'VAULT_NAMESPACE_NOT_FOUND',
+      `The server has no namespace "${namespace ?? ''}".`,
+      'Correct `namespace`; it is written without a leading slash, as "team/app".',
+    ];
+  }
+  if (said(/no handler for route/i)) {
+    return [
+      'VAULT_MOUNT_NOT_FOUND',
+      `Nothing is mounted at ${path}.`,
+      'Correct `mount`, or enable the engine there; `vault secrets list` shows what is mounted.',
+    ];
+  }
+  if (said(/versioned K\/V/i)) {
+    return [
+      'VAULT_SECRET_NOT_FOUND',
+      `The mount of ${path} is KV version 2, and was read as version 1.`,
+      'Set `kvVersion: 2`, which is the default, or read a mount of version 1.',
+    ];
+  }
+  return [
+    'VAULT_SECRET_NOT_FOUND',
+    `There is nothing at ${path}.`,
+    'Check the name, and for KV the mount and its version (`kvVersion`).',
+  ];
+}
+
+function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean): Verdict {
+  const { path, status } = failed;
+  if (said(/invalid role or secret ID|failed to validate SecretID|invalid secret[ _]id|missing secret_id/i)) {
+    return [
+      'VAULT_SECRET_ID_INVALID',
+      'The server refuses this pair of role_id and secret_id.',
+      'The secret_id expired, was used up or destroyed, or one of the two is wrong: have the orchestrator deliver ' +
+        'a fresh secret_id (vault write -f auth/approle/role/<role>/secret-id) and compare the role_id.' +
+        skewHint(failed),
+    ];
+  }
+  if (said(/unauthorized by CIDR/i)) {
+    return [
+      'VAULT_LOGIN_DENIED',
+      'The role may not be used from this network address.',
+      'Widen secret_id_bound_cidrs or token_bound_cidrs of the role, or log in from an allowed address.',
+    ];
+  }
+  if (said(/wrapping token is not valid or does not exist/i)) {
+    return [
+      'VAULT_WRAPPING_TOKEN_INVALID',
+      'The wrapping token was used already, has expired, or never existed.',
+      'SECURITY: if nobody of yours unwrapped it, somebody else holds the secret now. Destroy that secret_id, find ' +
+        `out who could read the token, and deliver a new one.${skewHint(failed)}`,
+    ];
+  }
+  if (said(/unknown role/i)) {
+    return [
+      'VAULT_ROLE_NOT_FOUND',
+      `There is no such role: ${path}.`,
+      'Correct the name of the role; `vault list <mount>/roles` shows those there are.',
+    ];
+  }
+  if (said(/lease not found|lease expired|invalid lease/i)) {
+    return ['VAULT_LEASE_NOT_FOUND', 'The lease has ended.', 'A new one is issued by itself.'];
+  }
+  if (said(/past the max TTL/i)) {
+    return ['VAULT_LEASE_AT_MAX_TTL', 'The lease has reached its max TTL.', 'A new one is issued by itself.'];
+  }
+  if (said(/not renewable|cannot be renewed/i)) {
+    return [
+      'VAULT_LEASE_NOT_RENEWABLE',
+      'The lease cannot be renewed.',
+      'A new one is issued in time, by itself.',
+    ];
+  }
+  // The engine's backend failed while the lease lives on: the same status as for a dead lease (see fact 3).
+  if (said(/failed to (renew|revoke) entry|dial|connection refused/i)) {
+    return backendFailed('did not answer the server', 'the lease lives on and is tried again.');
+  }
+  return [
+    'VAULT_REQUEST_INVALID',
+    `The server refuses the request at ${path} (status ${status}).`,
+    'Check the path and the parameters against the documentation of the engine; its audit log has the details.',
+  ];
+}
+
+function backendFailed(what: string, todo: string): Verdict {
+  return [
+    'VAULT_BACKEND_FAILED',
+    `The system behind the secrets engine ${what}.`,
+    `For the operator: ${todo}`,
+  ];
+}
+
+function standby(): Verdict {
+  return [
+    'VAULT_STANDBY',
+    'The cluster has no leader that answers, or this node is a standby that does not forward.',
+    'It is tried again by itself; configure the addresses of all nodes, or of a balancer that follows the leader.',
+  ];
+}
+
+/** What answered is no Vault: a proxy, a balancer, another service. Its body is not shown. */
+export function notVault(status: number): Verdict {
+  return [
+    'VAULT_NOT_VAULT',
+    `Something that is not Vault answered (status ${status}, no JSON).`,
+    'Check `address` (scheme, host, port, path): a web page, a proxy or a load balancer answers there.',
+  ];
+}
+
+function skewHint({ clockSkew }: FailedResponse): string {
+  if (clockSkew === undefined || Math.abs(clockSkew) < SKEW_WORTH_TELLING) return '';
+  const seconds = Math.round(Math.abs(clockSkew) / 1000);
+  return ` CLOCK: the server's clock is ${seconds} s ${clockSkew > 0 ? 'ahead of' : 'behind'} this machine's; synchronise both.`;
+}

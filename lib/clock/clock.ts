@@ -1,0 +1,46 @@
+/**
+ * Both times that matter and one timer. Everything in this package that depends on time takes it from here, so
+ * that it can be run under a virtual clock.
+ */
+export interface Clock {
+  /** Milliseconds that only grow; not comparable between processes. */
+  monotonic(): number;
+  /** Milliseconds since 1970; may step in either direction. */
+  wall(): number;
+  /**
+   * Calls `callback` once after `delay` milliseconds; returns what cancels it. It lets the process end meanwhile,
+   * unless `keepAlive`.
+   */
+  setTimer(delay: number, callback: () => void, keepAlive?: boolean): () => void;
+}
+
+/** The real clock. */
+export const systemClock: Clock = {
+  monotonic: () => performance.now(),
+  wall: () => Date.now(),
+  setTimer(delay, callback, keepAlive = false) {
+    const timer = setTimeout(callback, delay);
+    if (!keepAlive) timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves after `delay` milliseconds, or rejects with the signal's reason; keeps the process alive meanwhile. */
+export function sleep(clock: Clock, delay: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason as Error);
+    const abort = () => {
+      cancel();
+      reject(signal?.reason as Error);
+    };
+    const cancel = clock.setTimer(
+      delay,
+      () => {
+        signal?.removeEventListener('abort', abort);
+        resolve();
+      },
+      true,
+    );
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}

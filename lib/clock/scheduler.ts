@@ -1,0 +1,112 @@
+import type { Clock } from './clock.js';
+
+/** Something to do at a monotonic time. */
+export interface Task {
+  cancel(): void;
+}
+
+interface Entry {
+  at: number;
+  run: (() => void) | undefined;
+}
+
+/**
+ * The longest sleep in one piece. It keeps timers below the 2^31-1 ms at which Node fires at once, and bounds how
+ * late a suspended machine or a stepped clock is noticed.
+ */
+const MAX_SLEEP = 30_000;
+/** A difference between the clocks below this is their ordinary drift. */
+const JUMP = 1_000;
+
+/**
+ * All that is to happen later, on one pending timer. Where the wall clock jumped against the monotonic one (sleep,
+ * NTP), every task is run at once: tasks look at their deadlines again when they wake, and sleep on if it is early.
+ */
+export class Scheduler {
+  readonly #clock: Clock;
+  readonly #heap: Entry[] = [];
+  #cancelTimer: (() => void) | undefined;
+  #timerAt = Infinity;
+  #offset: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#offset = clock.wall() - clock.monotonic();
+  }
+
+  /** Runs `run` once at a monotonic time, at the earliest on the next turn. */
+  at(at: number, run: () => void): Task {
+    const entry: Entry = { at, run };
+    if (at < Infinity) {
+      this.#push(entry);
+      this.#arm();
+    }
+    return {
+      cancel: () => {
+        entry.run = undefined;
+      },
+    };
+  }
+
+  close(): void {
+    this.#heap.length = 0;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#timerAt = Infinity;
+  }
+
+  #arm(): void {
+    const first = this.#heap[0];
+    if (!first) return;
+    const current = this.#clock.monotonic();
+    const at = Math.min(Math.max(first.at, current), current + MAX_SLEEP);
+    if (this.#cancelTimer && this.#timerAt <= at) return;
+    this.#cancelTimer?.();
+    this.#timerAt = at;
+    this.#cancelTimer = this.#clock.setTimer(Math.ceil(at - current), () => this.#wake());
+  }
+
+  #wake(): void {
+    this.#cancelTimer = undefined;
+    this.#timerAt = Infinity;
+    const current = this.#clock.monotonic();
+    const offset = this.#clock.wall() - current;
+    const jumped = Math.abs(offset - this.#offset) > JUMP;
+    this.#offset = offset;
+    const due: Entry[] = [];
+    while (this.#heap[0] && (jumped || !this.#heap[0].run || this.#heap[0].at <= current))
+      due.push(this.#pop());
+    for (const entry of due) entry.run?.();
+    this.#arm();
+  }
+
+  #push(entry: Entry): void {
+    const heap = this.#heap;
+    let index = heap.push(entry) - 1;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if ((heap[parent] as Entry).at <= entry.at) break;
+      heap[index] = heap[parent] as Entry;
+      index = parent;
+    }
+    heap[index] = entry;
+  }
+
+  #pop(): Entry {
+    const heap = this.#heap;
+    const first = heap[0] as Entry;
+    const last = heap.pop() as Entry;
+    if (heap.length === 0) return first;
+    let index = 0;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && (heap[child + 1] as Entry).at < (heap[child] as Entry).at) child++;
+      if ((heap[child] as Entry).at >= last.at) break;
+      heap[index] = heap[child] as Entry;
+      index = child;
+    }
+    heap[index] = last;
+    return first;
+  }
+}

@@ -1,0 +1,111 @@
+import type { AuthMethod } from '../auth/auth-method.js';
+
+/**
+ * How the server is trusted, and how this client shows who it is.
+ *
+ * @publicApi
+ */
+export interface TlsOptions {
+  /** Certificate authorities to trust instead of Node's own, PEM. */
+  ca?: string | Buffer | readonly (string | Buffer)[];
+  /** Client certificate (chain), PEM; needs `key`. */
+  cert?: string | Buffer;
+  /** Private key of the client certificate, PEM; needs `cert`. */
+  key?: string | Buffer;
+  /** Of the private key. */
+  passphrase?: string;
+  /** The name to expect in the server's certificate, where it is not the host of the address. */
+  serverName?: string;
+}
+
+/**
+ * How failed requests are spaced out. There is no count: the life of what is to be renewed bounds the tries.
+ *
+ * @publicApi
+ */
+export interface RetryOptions {
+  /** Milliseconds before the second try. @default 500 */
+  initialDelay?: number;
+  /** Milliseconds that the doubling delay never exceeds. @default 30000 */
+  maxDelay?: number;
+  /** Share of each delay that is random, 0 to 1, so that many processes do not come back at once. @default 0.5 */
+  jitter?: number;
+}
+
+/**
+ * When leases and tokens are renewed.
+ *
+ * @publicApi
+ */
+export interface RenewalOptions {
+  /** Share of the granted TTL after which a lease or token is renewed, 0.1 to 0.9. @default 0.66 */
+  at?: number;
+  /** Random share of the TTL by which each renewal comes earlier or later, 0 to 0.1. @default 0.05 */
+  jitter?: number;
+  /**
+   * Milliseconds a superseded lease lives on for consumers that do not take a hold; then the server ends it, also
+   * when this process is dead by then. @default 30000
+   */
+  grace?: number;
+}
+
+/**
+ * How the application starts.
+ *
+ * @publicApi
+ */
+export interface StartupOptions {
+  /**
+   * `required`: start-up fails where the login or a secret that a decorator asks for fails. `deferred`: nothing is
+   * asked of the server until the first request needs it. @default 'required'
+   */
+  login?: 'required' | 'deferred';
+  /** Milliseconds for which failures that may pass (unreachable, sealed, no leader) are retried. @default 10000 */
+  timeout?: number;
+}
+
+/**
+ * How the application ends.
+ *
+ * @publicApi
+ */
+export interface ShutdownOptions {
+  /** Milliseconds for consumers to let go of their credentials and for the revocation, together. @default 5000 */
+  timeout?: number;
+  /** Revoke the token that this process logged in for, and so every lease it made. @default true */
+  revoke?: boolean;
+}
+
+/**
+ * One connection: an address, a namespace and an auth method.
+ *
+ * @publicApi
+ */
+export interface VaultOptions {
+  /** `https://vault.internal:8200`, or several, tried in turn; a path is kept as the prefix of the API. */
+  address: string | readonly string[];
+  /** {@link appRole} or {@link token}. */
+  auth: AuthMethod;
+  /** Namespace of every request, without a leading slash. */
+  namespace?: string;
+  tls?: TlsOptions;
+  /** Milliseconds one request may take. @default 10000 */
+  timeout?: number;
+  retry?: RetryOptions;
+  renewal?: RenewalOptions;
+  startup?: StartupOptions;
+  shutdown?: ShutdownOptions;
+  /** Version of the KV mounts where a read does not say. @default 2 */
+  kvVersion?: 1 | 2;
+  /** Requests that renew, issue or read at the same time, over all secrets of the connection. @default 16 */
+  concurrency?: number;
+}
+
+/**
+ * What `useClass` and `useExisting` of `VaultModule.forRootAsync` must implement.
+ *
+ * @publicApi
+ */
+export interface VaultOptionsFactory {
+  createVaultOptions(): VaultOptions | Promise<VaultOptions>;
+}

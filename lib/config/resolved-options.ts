@@ -1,0 +1,191 @@
+import type { AuthMethod } from '../auth/auth-method.js';
+import { VaultError } from '../errors/vault-error.js';
+import type {
+  RenewalOptions,
+  RetryOptions,
+  ShutdownOptions,
+  StartupOptions,
+  TlsOptions,
+  VaultOptions,
+} from './options.js';
+
+/** Options with every default in place; frozen. */
+export interface ResolvedOptions {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly auth: AuthMethod;
+  readonly namespace?: string;
+  readonly tls?: TlsOptions;
+  readonly timeout: number;
+  readonly retry: Required<RetryOptions>;
+  readonly renewal: Required<RenewalOptions>;
+  readonly startup: Required<StartupOptions>;
+  readonly shutdown: Required<ShutdownOptions>;
+  readonly kvVersion: 1 | 2;
+  readonly concurrency: number;
+}
+
+/** The name of the connection that was given none. */
+export const DEFAULT_CONNECTION = 'default';
+
+const DEFAULTS = {
+  timeout: 10_000,
+  retry: { initialDelay: 500, maxDelay: 30_000, jitter: 0.5 },
+  renewal: { at: 0.66, jitter: 0.05, grace: 30_000 },
+  startup: { login: 'required', timeout: 10_000 },
+  shutdown: { timeout: 5_000, revoke: true },
+  kvVersion: 2,
+  concurrency: 16,
+} as const;
+
+const MAX_TIMEOUT = 2 ** 31 - 1;
+
+/**
+ * Applies the defaults and checks everything at once.
+ *
+ * Checked by hand: the validation libraries that were looked at print the value they refuse, and what is refused
+ * here can be a token that was put in the wrong place.
+ *
+ * @throws VaultError `VAULT_CONFIG_INVALID`, its message naming every problem
+ */
+export function resolveOptions(options: VaultOptions, name = DEFAULT_CONNECTION): ResolvedOptions {
+  const problems: string[] = [];
+  const given: Partial<VaultOptions> = isObject(options) ? options : {};
+  if (!isObject(options)) problems.push('the options are missing');
+
+  const group = <T extends object>(key: keyof VaultOptions, defaults: T): T => {
+    const value: unknown = given[key] ?? {};
+    if (!isObject(value)) problems.push(`\`${key}\` must be an object`);
+    const members = isObject(value) ? value : {};
+    const unknown = Object.keys(members).filter((member) => !(member in defaults));
+    if (unknown.length > 0)
+      problems.push(`\`${key}\` has no option ${unknown.map((one) => `\`${one}\``).join(', ')}`);
+    return Object.freeze({ ...defaults, ...definedOnly(members) }) as T;
+  };
+  const number = (label: string, value: unknown, min: number, max: number) => {
+    if (typeof value !== 'number' || !(value >= min && value <= max)) {
+      problems.push(`\`${label}\` must be a number from ${min} to ${max}`);
+    }
+  };
+
+  const retry = group<Required<RetryOptions>>('retry', DEFAULTS.retry);
+  const renewal = group<Required<RenewalOptions>>('renewal', DEFAULTS.renewal);
+  const startup = group<Required<StartupOptions>>('startup', DEFAULTS.startup);
+  const shutdown = group<Required<ShutdownOptions>>('shutdown', DEFAULTS.shutdown);
+  const timeout = given.timeout ?? DEFAULTS.timeout;
+  const kvVersion = given.kvVersion ?? DEFAULTS.kvVersion;
+  const concurrency = given.concurrency ?? DEFAULTS.concurrency;
+
+  number('timeout', timeout, 1, MAX_TIMEOUT);
+  number('retry.initialDelay', retry.initialDelay, 1, MAX_TIMEOUT);
+  number('retry.maxDelay', retry.maxDelay, 1, MAX_TIMEOUT);
+  number('retry.jitter', retry.jitter, 0, 1);
+  number('renewal.at', renewal.at, 0.1, 0.9);
+  number('renewal.jitter', renewal.jitter, 0, 0.1);
+  number('renewal.grace', renewal.grace, 0, MAX_TIMEOUT);
+  number('startup.timeout', startup.timeout, 0, MAX_TIMEOUT);
+  number('shutdown.timeout', shutdown.timeout, 0, MAX_TIMEOUT);
+  number('concurrency', concurrency, 1, 1024);
+  if (!['required', 'deferred'].includes(startup.login)) {
+    problems.push('`startup.login` must be "required" or "deferred"');
+  }
+  if (typeof shutdown.revoke !== 'boolean') problems.push('`shutdown.revoke` must be true or false');
+  if (kvVersion !== 1 && kvVersion !== 2) problems.push('`kvVersion` must be 1 or 2');
+  if (!isObject(given.auth) || typeof given.auth.login !== 'function') {
+    problems.push('`auth` must be an auth method: appRole({ roleId, secretId }) or token(source)');
+  } else {
+    problems.push(...given.auth.problems);
+  }
+  const addresses = resolveAddresses(given.address, problems);
+  const namespace = resolveNamespace(given.namespace, problems);
+  checkTls(given.tls, addresses, problems);
+  const known = ['address', 'auth', 'namespace', 'tls', ...Object.keys(DEFAULTS)];
+  const unknown = Object.keys(given).filter((key) => !known.includes(key));
+  if (unknown.length > 0)
+    problems.push(`there is no option ${unknown.map((key) => `\`${key}\``).join(', ')}`);
+
+  if (problems.length > 0) throw invalidOptions(name, problems);
+  return Object.freeze({
+    name,
+    addresses,
+    auth: given.auth as AuthMethod,
+    ...(namespace && { namespace }),
+    ...(given.tls && { tls: Object.freeze({ ...given.tls }) }),
+    timeout,
+    retry,
+    renewal,
+    startup,
+    shutdown,
+    kvVersion,
+    concurrency,
+  });
+}
+
+/** One error for any number of problems with the options. */
+export function invalidOptions(name: string, problems: readonly string[]): VaultError {
+  return new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message: `The options of the Vault connection "${name}" cannot be used: ${problems.join('; ')}.`,
+    hint: 'Correct each of these where VaultModule.forRoot or forRootAsync is called.',
+  });
+}
+
+function resolveAddresses(address: unknown, problems: string[]): readonly string[] {
+  const list = typeof address === 'string' ? [address] : Array.isArray(address) ? (address as unknown[]) : [];
+  if (list.length === 0 || list.some((one) => one === '')) {
+    problems.push('`address` is missing (as "https://vault.internal:8200")');
+    return [];
+  }
+  return Object.freeze(
+    list.map((one, index) => {
+      const label = list.length > 1 ? `\`address[${index}]\`` : '`address`';
+      const url = typeof one === 'string' && URL.canParse(one) ? new URL(one) : undefined;
+      if (!url || !['http:', 'https:'].includes(url.protocol)) {
+        problems.push(`${label} must be a URL that starts with http:// or https://`);
+        return '';
+      }
+      if (url.username || url.password) problems.push(`${label} must not hold a user name or password`);
+      if (url.search || url.hash) problems.push(`${label} must not hold "?" or "#"`);
+      if (/\/v1\/?$/.test(url.pathname)) problems.push(`${label} must not end in /v1, which is added`);
+      return url.origin + url.pathname.replace(/\/$/, '');
+    }),
+  );
+}
+
+function resolveNamespace(namespace: unknown, problems: string[]): string | undefined {
+  if (namespace === undefined || namespace === '') return undefined;
+  if (typeof namespace !== 'string') {
+    problems.push('`namespace` must be a string');
+    return undefined;
+  }
+  const trimmed = namespace.replace(/^\/+|\/+$/g, '');
+  if (!/^[\x21-\x7e]+$/.test(trimmed) || trimmed.split('/').some((part) => ['', '.', '..'].includes(part))) {
+    problems.push('`namespace` must be names separated by "/", without spaces, ".." or control characters');
+  }
+  return trimmed;
+}
+
+function checkTls(tls: unknown, addresses: readonly string[], problems: string[]): void {
+  if (tls === undefined) return;
+  if (!isObject(tls)) {
+    problems.push('`tls` must be an object');
+    return;
+  }
+  const known = ['ca', 'cert', 'key', 'passphrase', 'serverName'];
+  const unknown = Object.keys(tls).filter((key) => !known.includes(key));
+  if (unknown.length > 0)
+    problems.push(`\`tls\` has no option ${unknown.map((key) => `\`${key}\``).join(', ')}`);
+  const { cert, key } = tls as TlsOptions;
+  if ((cert === undefined) !== (key === undefined)) problems.push('`tls.cert` and `tls.key` go together');
+  if (addresses.some((address) => address.startsWith('http:'))) {
+    problems.push('`tls` is given, but an `address` starts with http://');
+  }
+}
+
+function definedOnly(value: object): object {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined));
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,158 @@
+import { Subject, type Observable } from 'rxjs';
+import { ApiClient } from '../client/api-client.js';
+import { systemClock, type Clock } from '../clock/clock.js';
+import { Limiter } from '../clock/limiter.js';
+import { retryTransient } from '../client/retry-transient.js';
+import { Scheduler } from '../clock/scheduler.js';
+import type { ResolvedOptions } from '../config/resolved-options.js';
+import type { EventBus } from '../events/events.js';
+import type { VaultStatus } from '../events/status.js';
+import { LeaseRegistry } from '../leases/lease-registry.js';
+import { readKv, type KvReadOptions, type KvSecret } from '../services/kv.js';
+import { VaultClient } from '../services/vault-client.js';
+import { Session } from '../session/session.js';
+
+/** Of the time allowed for shutdown, what consumers get to let go of their credentials. */
+const DRAIN_SHARE = 0.6;
+
+/** Puts together what one connection is made of, and takes it apart in the right order. No timers of its own. */
+export class VaultConnection {
+  readonly name: string;
+  readonly options: ResolvedOptions;
+  readonly client: VaultClient;
+  readonly leases: LeaseRegistry;
+  /** Static secrets that decorators asked for: each read once, however many ask. */
+  readonly statics = new Map<string, Promise<unknown>>();
+  readonly #clock: Clock;
+  readonly #bus: EventBus;
+  readonly #api: ApiClient;
+  readonly #session: Session;
+  readonly #scheduler: Scheduler;
+  readonly #changes = new Subject<void>();
+  readonly #aborted = new AbortController();
+  #revoking = false;
+  #told = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ResolvedOptions, bus: EventBus, clock: Clock = systemClock) {
+    this.name = options.name;
+    this.options = options;
+    this.#clock = clock;
+    this.#bus = bus;
+    this.#scheduler = new Scheduler(clock);
+    this.#api = new ApiClient(options, clock);
+    const shared = {
+      api: this.#api,
+      options,
+      clock,
+      scheduler: this.#scheduler,
+      limiter: new Limiter(options.concurrency),
+      signal: this.#aborted.signal,
+      emit: (event: object) => this.#emit(event),
+      changed: () => this.#changed(),
+      revoking: () => this.#revoking,
+      random: Math.random,
+    };
+    this.#session = new Session(shared);
+    this.leases = new LeaseRegistry({ ...shared, session: this.#session });
+    this.client = new VaultClient(this.#session);
+  }
+
+  /** Something in {@link status} is different now; many changes in a row are told once. */
+  get changes$(): Observable<void> {
+    return this.#changes;
+  }
+
+  get status(): VaultStatus['connections'][number] {
+    return { name: this.name, session: this.#session.status(), leases: this.leases.status() };
+  }
+
+  /** Logs in; what may pass is retried for `startup.timeout`. */
+  async login(): Promise<void> {
+    await this.retry(() => this.#session.acquire(), this.options.startup.timeout);
+  }
+
+  /** Reads a KV secret; what may pass is retried for `budget` milliseconds, the timeout of a request by default. */
+  readKv<T>(
+    path: string,
+    options: KvReadOptions & { kvVersion?: 1 | 2 },
+    budget = this.options.timeout,
+  ): Promise<KvSecret<T>> {
+    const kvVersion = options.kvVersion ?? this.options.kvVersion;
+    return this.retry(() => readKv<T>(this.client, path, { ...options, kvVersion }), budget);
+  }
+
+  retry<T>(job: () => Promise<T>, budget: number): Promise<T> {
+    const { retry } = this.options;
+    return retryTransient(job, { clock: this.#clock, budget, retry, signal: this.#aborted.signal });
+  }
+
+  /** Shutdown has begun: renewals go on for the requests that still run, but nothing is rotated any more. */
+  freeze(): void {
+    this.leases.freeze();
+  }
+
+  /** Ends what this process began, within `shutdown.timeout`; never throws. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { shutdown, auth } = this.options;
+    this.#emit({ type: 'closing' });
+    this.freeze();
+    this.#revoking = shutdown.revoke && auth.kind !== 'token';
+    this.#aborted.abort();
+    this.leases.end();
+    const deadline = this.#clock.monotonic() + shutdown.timeout;
+    await this.#drained(shutdown.timeout * DRAIN_SHARE);
+    this.#session.close();
+    const left = Math.max(deadline - this.#clock.monotonic(), 0);
+    const ends = this.#revoking ? this.#session.revokeAll(left) : this.leases.retireAll();
+    await this.#atMost(
+      ends.catch(() => undefined),
+      left,
+    );
+    this.#scheduler.close();
+    await this.#api.close();
+    this.#emit({ type: 'closed' });
+    this.#changes.complete();
+  }
+
+  /** Resolves when nobody holds a lease any more. */
+  async #drained(timeout: number): Promise<void> {
+    if (!this.leases.held) return;
+    const drained = new Promise<void>((resolve) => {
+      this.#changes.subscribe(() => {
+        if (!this.leases.held) resolve();
+      });
+    });
+    await this.#atMost(drained, timeout);
+  }
+
+  async #atMost(work: Promise<unknown>, timeout: number): Promise<void> {
+    let cancel = () => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#clock.setTimer(timeout, resolve, true);
+    });
+    await Promise.race([work, late]);
+    cancel();
+  }
+
+  #changed(): void {
+    if (this.#told) return;
+    this.#told = true;
+    queueMicrotask(() => {
+      this.#told = false;
+      this.#changes.next();
+    });
+  }
+
+  #emit(event: object): void {
+    this.#bus.emit({ ...event, connection: this.name, at: new Date(this.#clock.wall()) } as Parameters<
+      EventBus['emit']
+    >[0]);
+    this.#changed();
+  }
+}

@@ -1,0 +1,66 @@
+import { DEFAULT_CONNECTION, invalidOptions } from '../config/resolved-options.js';
+import { VaultError } from '../errors/vault-error.js';
+import { EventBus } from '../events/events.js';
+import type { VaultConnection } from './vault-connection.js';
+
+/** The connections of one application, by name: those its modules declare, and those that are up by now. */
+export class VaultConnections {
+  readonly bus = new EventBus();
+  readonly #up = new Map<string, VaultConnection>();
+  readonly #waiting = new Map<
+    string,
+    { promise: Promise<VaultConnection>; resolve(connection: VaultConnection): void }
+  >();
+  readonly #declared: ReadonlySet<string>;
+
+  /** @param declared names as the modules of the application declare them, each time they do */
+  constructor(declared: readonly string[]) {
+    this.#declared = new Set(declared);
+    const twice = declared.find((name, index) => declared.indexOf(name) !== index);
+    if (twice !== undefined) {
+      throw invalidOptions(twice, [
+        `two modules declare ${twice === DEFAULT_CONNECTION ? 'the connection without a name' : 'this connection'}; ` +
+          'give one of them another `name`, or call forRoot once and import its result where it is needed',
+      ]);
+    }
+    for (const name of declared) {
+      let resolve!: (connection: VaultConnection) => void;
+      const promise = new Promise<VaultConnection>((done) => (resolve = done));
+      this.#waiting.set(name, { promise, resolve });
+    }
+  }
+
+  /** Makes a connection known, once it is logged in. */
+  add(connection: VaultConnection): void {
+    this.#up.set(connection.name, connection);
+    this.#waiting.get(connection.name)?.resolve(connection);
+  }
+
+  /** A connection, as soon as it is up. */
+  async get(name = DEFAULT_CONNECTION): Promise<VaultConnection> {
+    const connection = this.#up.get(name) ?? this.#waiting.get(name)?.promise;
+    if (connection) return connection;
+    const known = [...this.#declared].map((one) =>
+      one === DEFAULT_CONNECTION ? 'the one without a name' : `"${one}"`,
+    );
+    throw new VaultError({
+      code: 'VAULT_CONNECTION_UNKNOWN',
+      message: `There is no Vault connection ${name === DEFAULT_CONNECTION ? 'without a name' : `"${name}"`}.`,
+      hint: `Declared are: ${known.join(', ') || 'none'}. Import VaultModule.forRoot with that \`name\`, or correct it.`,
+    });
+  }
+
+  /** A connection that is up already. */
+  known(name = DEFAULT_CONNECTION): VaultConnection | undefined {
+    return this.#up.get(name);
+  }
+
+  /** All of them, once all are up. */
+  all(): Promise<VaultConnection[]> {
+    return Promise.all([...this.#declared].map((name) => this.get(name)));
+  }
+
+  get up(): readonly VaultConnection[] {
+    return [...this.#up.values()];
+  }
+}

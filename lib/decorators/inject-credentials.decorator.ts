@@ -1,0 +1,22 @@
+import {
+  getCredentialsToken,
+  type CredentialsTarget,
+  type InjectCredentialsOptions,
+} from '../vault.tokens.js';
+import { injectRecorded, type InjectDecorator } from './record.js';
+
+/**
+ * Injects an observable of credentials, in a constructor parameter or a property. With the name of a database role
+ * it is an `Observable<DatabaseCredentials>`; with `{ path }` an `Observable<Credentials<T>>` of any lease-backed
+ * secret. The first one is issued before the application starts; a failure fails the start.
+ *
+ * @example constructor(\@InjectCredentials('orders') private readonly credentials$: Observable<DatabaseCredentials>) {}
+ * @throws VaultError `VAULT_PATH_INVALID` for a name that is no name
+ * @publicApi
+ */
+export function InjectCredentials(
+  target: CredentialsTarget,
+  options: InjectCredentialsOptions = {},
+): InjectDecorator {
+  return injectRecorded(getCredentialsToken(target, options));
+}

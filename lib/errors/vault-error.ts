@@ -1,0 +1,126 @@
+/**
+ * Every code a {@link VaultError} can carry. Codes are stable: match on them, never on messages.
+ * `docs/errors.md` lists each with its cause and remedy.
+ *
+ * @publicApi
+ */
+export type VaultErrorCode =
+  // configuration and inputs
+  | 'VAULT_CONFIG_INVALID'
+  | 'VAULT_PATH_INVALID'
+  | 'VAULT_SOURCE_UNREADABLE'
+  | 'VAULT_CONNECTION_UNKNOWN'
+  // login
+  | 'VAULT_SECRET_ID_INVALID'
+  | 'VAULT_LOGIN_LOCKED_OUT'
+  | 'VAULT_LOGIN_DENIED'
+  | 'VAULT_WRAPPING_TOKEN_INVALID'
+  | 'VAULT_WRAPPING_PATH_MISMATCH'
+  | 'VAULT_TOKEN_INVALID'
+  // authorisation and addresses inside the server
+  | 'VAULT_PERMISSION_DENIED'
+  | 'VAULT_NAMESPACE_NOT_FOUND'
+  | 'VAULT_MOUNT_NOT_FOUND'
+  | 'VAULT_ROLE_NOT_FOUND'
+  | 'VAULT_SECRET_NOT_FOUND'
+  | 'VAULT_SECRET_DELETED'
+  | 'VAULT_SECRET_DESTROYED'
+  | 'VAULT_SECRET_KEY_MISSING'
+  // leases
+  | 'VAULT_LEASE_NOT_FOUND'
+  | 'VAULT_LEASE_AT_MAX_TTL'
+  | 'VAULT_LEASE_NOT_RENEWABLE'
+  | 'VAULT_CREDENTIALS_EXPIRED'
+  | 'VAULT_CREDENTIALS_REJECTED'
+  // the server and the way to it
+  | 'VAULT_SEALED'
+  | 'VAULT_STANDBY'
+  | 'VAULT_RATE_LIMITED'
+  | 'VAULT_UNREACHABLE'
+  | 'VAULT_TIMEOUT'
+  | 'VAULT_TLS_UNTRUSTED'
+  | 'VAULT_NOT_VAULT'
+  | 'VAULT_RESPONSE_INVALID'
+  | 'VAULT_RESPONSE_TOO_LARGE'
+  | 'VAULT_REQUEST_INVALID'
+  | 'VAULT_BACKEND_FAILED'
+  | 'VAULT_SERVER_ERROR'
+  // the life of the application
+  | 'VAULT_STARTUP_FAILED'
+  | 'VAULT_CLOSED';
+
+/** What a {@link VaultError} is made of. */
+export interface VaultErrorInit {
+  code: VaultErrorCode;
+  /** What happened, without any secret. */
+  message: string;
+  /** What to do about it. */
+  hint: string;
+  status?: number;
+  path?: string;
+  /** Milliseconds the server asked to wait (`Retry-After`). */
+  retryAfter?: number;
+  /** The errors behind an error that sums several up. */
+  errors?: readonly VaultError[];
+  cause?: unknown;
+}
+
+const BRAND = Symbol.for('nestjs-vault.VaultError');
+
+/**
+ * The one error this package throws. `code` says what happened, `hint` says what to do; neither they nor the
+ * message ever hold a secret. The server's own words are left out on purpose: they can carry host and user
+ * names, and some servers echo inputs.
+ *
+ * `instanceof` also holds across the ESM and the CommonJS copy of this package in one process.
+ *
+ * @publicApi
+ */
+export class VaultError extends Error {
+  override readonly name = 'VaultError';
+  readonly code: VaultErrorCode;
+  readonly hint: string;
+  /** HTTP status of the answer, where there was one. */
+  readonly status?: number;
+  /** The API path below `/v1/` that was asked for. */
+  readonly path?: string;
+  /** Milliseconds that the server asked to wait before the next try, where it said so. */
+  readonly retryAfter?: number;
+  /** Where one error stands for several (a failed start): each of them. */
+  readonly errors?: readonly VaultError[];
+
+  constructor(init: VaultErrorInit) {
+    super(
+      `${init.message} [${init.code}] ${init.hint}`,
+      init.cause === undefined ? {} : { cause: init.cause },
+    );
+    this.code = init.code;
+    this.hint = init.hint;
+    if (init.status !== undefined) this.status = init.status;
+    if (init.path !== undefined) this.path = init.path;
+    if (init.retryAfter !== undefined) this.retryAfter = init.retryAfter;
+    if (init.errors !== undefined) this.errors = init.errors;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && BRAND in value;
+  }
+}
+
+/** Whether trying the same again later may work without anybody changing anything. */
+export function isTransient(error: VaultError): boolean {
+  return TRANSIENT.has(error.code);
+}
+
+const TRANSIENT: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
+  'VAULT_SEALED',
+  'VAULT_STANDBY',
+  'VAULT_RATE_LIMITED',
+  'VAULT_UNREACHABLE',
+  'VAULT_TIMEOUT',
+  'VAULT_NOT_VAULT',
+  'VAULT_RESPONSE_INVALID',
+  'VAULT_BACKEND_FAILED',
+  'VAULT_SERVER_ERROR',
+]);

@@ -1,0 +1,96 @@
+import { Subject, type Observable } from 'rxjs';
+import type { VaultError } from '../errors/vault-error.js';
+
+/** Why a secret was issued anew. */
+export type RotationReason =
+  'max-ttl' | 'not-renewable' | 'token' | 'lease-lost' | 'expired' | 'renewal-failing';
+
+/** What every event tells. */
+interface EventBase {
+  /** Name of the connection. */
+  connection: string;
+  at: Date;
+}
+
+/** What events about one secret tell besides. */
+interface LeaseEventBase extends EventBase {
+  path: string;
+  /** Serial number of the lease within its path, from 1. */
+  serial: number;
+}
+
+/**
+ * What happens over time, without any secret in it; discriminated by `type`.
+ *
+ * @publicApi
+ */
+export type VaultEvent =
+  /** A login made a token: `reason` is `start`, or why the one before did not do any more. */
+  | (EventBase & {
+      type: 'login';
+      generation: number;
+      validUntil: Date;
+      reason: 'start' | 'max-ttl' | 'token-lost' | 'uses';
+    })
+  | (EventBase & { type: 'login-failed'; error: VaultError; retryAt: Date })
+  | (EventBase & { type: 'token-renewed'; generation: number; validUntil: Date; capped: boolean })
+  | (EventBase & { type: 'token-renewal-failed'; generation: number; error: VaultError; retryAt: Date })
+  /** The server was asked to revoke a token, and so all its leases; `given` tokens are left alone. */
+  | (EventBase & {
+      type: 'token-ended';
+      generation: number;
+      how: 'revoke-requested' | 'revoke-failed' | 'given' | 'expired';
+    })
+  | (LeaseEventBase & { type: 'issued'; validUntil: Date; renewable: boolean })
+  | (LeaseEventBase & { type: 'renewed'; validUntil: Date; capped: boolean })
+  | (LeaseEventBase & { type: 'renewal-failed'; error: VaultError; retryAt: Date; validUntil: Date })
+  /** A new lease was issued and published in place of the one before; `serial` is the new one's. */
+  | (LeaseEventBase & { type: 'rotated'; reason: RotationReason; validUntil: Date })
+  | (EventBase & {
+      type: 'rotation-failed';
+      path: string;
+      reason: RotationReason | 'first';
+      error: VaultError;
+      retryAt: Date;
+      validUntil?: Date;
+    })
+  /** All who held a superseded lease let go of it. */
+  | (LeaseEventBase & { type: 'drained' })
+  /** A superseded lease is about to end at the server (`asked`), or ended by its own TTL. */
+  | (LeaseEventBase & { type: 'retired'; how: 'asked' | 'expired' | 'with-token' })
+  /** The deadline passed before a new one could be issued: consumers are without credentials. */
+  | (LeaseEventBase & { type: 'expired'; error?: VaultError })
+  | (EventBase & { type: 'warning'; path?: string; message: string })
+  | (EventBase & { type: 'closing' })
+  | (EventBase & { type: 'closed' });
+
+/** An event before the bus has stamped it. */
+export type EventInit = VaultEvent extends infer E
+  ? E extends VaultEvent
+    ? Omit<E, 'connection' | 'at'>
+    : never
+  : never;
+
+const KEPT = 100;
+
+/** The events of an application: hot, and the last ones kept, so that start-up can be looked at afterwards. */
+export class EventBus {
+  readonly #events = new Subject<VaultEvent>();
+  readonly #recent: VaultEvent[] = [];
+
+  readonly events$: Observable<VaultEvent> = this.#events.asObservable();
+
+  get recent(): readonly VaultEvent[] {
+    return this.#recent.slice();
+  }
+
+  emit(event: VaultEvent): void {
+    this.#recent.push(event);
+    if (this.#recent.length > KEPT) this.#recent.shift();
+    this.#events.next(event);
+  }
+
+  close(): void {
+    this.#events.complete();
+  }
+}

@@ -1,0 +1,54 @@
+import type { VaultError } from '../errors/vault-error.js';
+
+/** What is to happen next to a token or a lease, when, and why. */
+export interface NextStep {
+  action: 'login' | 'renew' | 'issue' | 'retire' | 'none';
+  at?: Date;
+  reason: string;
+}
+
+/**
+ * One secret of a connection.
+ *
+ * @publicApi
+ */
+export interface LeaseStatus {
+  path: string;
+  /**
+   * `pending`: never issued yet; `valid`; `degraded`: valid, but the last try to renew or rotate failed;
+   * `expired`: there was one, and there is none now.
+   */
+  state: 'pending' | 'valid' | 'degraded' | 'expired';
+  /** The earlier of the lease's and its token's end. */
+  validUntil?: Date;
+  next: NextStep;
+  /** Failed tries in a row. */
+  attempt: number;
+  error?: VaultError;
+  /** Superseded leases that are still held or not yet over. */
+  superseded: number;
+}
+
+/**
+ * The token of a connection.
+ *
+ * @publicApi
+ */
+export interface SessionStatus {
+  state: 'none' | 'valid' | 'degraded' | 'expired' | 'closed';
+  /** Counts the tokens of this connection, from 1. */
+  generation: number;
+  validUntil?: Date;
+  next: NextStep;
+  attempt: number;
+  error?: VaultError;
+}
+
+/**
+ * What is held, until when, and what happens next.
+ *
+ * @publicApi
+ */
+export interface VaultStatus {
+  connections: readonly { name: string; session: SessionStatus; leases: readonly LeaseStatus[] }[];
+}

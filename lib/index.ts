@@ -1,0 +1,60 @@
+export { VaultModule, type VaultModuleAsyncOptions, type VaultModuleOptions } from './vault.module.js';
+export {
+  MODULE_OPTIONS_TOKEN as VAULT_MODULE_OPTIONS,
+  type VaultModuleExtras,
+} from './vault.module-definition.js';
+export type { VaultFeature } from './vault.providers.js';
+export {
+  getCredentialsToken,
+  getSecretToken,
+  getVaultToken,
+  type CredentialsTarget,
+  type InjectCredentialsOptions,
+  type InjectSecretOptions,
+} from './vault.tokens.js';
+
+export type {
+  RenewalOptions,
+  RetryOptions,
+  ShutdownOptions,
+  StartupOptions,
+  TlsOptions,
+  VaultOptions,
+  VaultOptionsFactory,
+} from './config/options.js';
+
+export { appRole, type AppRoleOptions } from './auth/app-role.js';
+export type { AuthMethod } from './auth/auth-method.js';
+export { token } from './auth/token.js';
+export { Secret } from './secret/secret.js';
+export {
+  fromEnv,
+  fromFile,
+  fromWrappedToken,
+  type SecretReader,
+  type SecretSource,
+} from './secret/secret-source.js';
+
+export { InjectCredentials } from './decorators/inject-credentials.decorator.js';
+export { InjectSecret } from './decorators/inject-secret.decorator.js';
+export { InjectVault } from './decorators/inject-vault.decorator.js';
+
+export {
+  CredentialsService,
+  type CredentialsOptions,
+  type DatabaseCredentials,
+  type WatchOptions,
+} from './services/credentials.service.js';
+export type { KvReadOptions, KvSecret } from './services/kv.js';
+export { KvService } from './services/kv.service.js';
+export {
+  VaultClient,
+  type VaultRequest,
+  type VaultRequestOptions,
+  type VaultResponse,
+} from './services/vault-client.js';
+
+export type { Credentials, LeaseInfo } from './leases/lease.js';
+export type { RotationReason, VaultEvent } from './events/events.js';
+export type { LeaseStatus, NextStep, SessionStatus, VaultStatus } from './events/status.js';
+export { VaultError, type VaultErrorCode } from './errors/vault-error.js';

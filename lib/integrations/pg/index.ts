@@ -1,0 +1,1 @@
+export { createRotatingPool } from './rotating-pool.js';

@@ -1,0 +1,119 @@
+import { defer, Observable } from 'rxjs';
+import { encodeApiPath } from '../client/path.js';
+import type { VaultError } from '../errors/vault-error.js';
+import type { LeaseStatus } from '../events/status.js';
+import type { Credentials } from './lease.js';
+import { LeasedSecret } from './leased-secret.js';
+import type { LeaseContext } from './lease-keeper.js';
+
+/** All leased secrets of one connection: one for each path, however many ask for it. */
+export class LeaseRegistry {
+  readonly #context: LeaseContext;
+  readonly #secrets = new Map<string, LeasedSecret<unknown>>();
+  /** Paths as callers write them, so that `current` need not encode. */
+  readonly #aliases = new Map<string, LeasedSecret<unknown>>();
+  /** Given up, but with leases that are still held. */
+  readonly #leaving = new Set<LeasedSecret<unknown>>();
+  /** First reads that failed for good, so that asking in a loop does not ask the server in a loop. */
+  readonly #refused = new Map<string, { error: VaultError; until: number }>();
+  #frozen = false;
+
+  constructor(context: LeaseContext) {
+    this.#context = context;
+    context.session.onChange((generation) => {
+      for (const secret of this.#secrets.values()) secret.tokenChanged(generation);
+    });
+  }
+
+  watch<T>(path: string, keepTrying: boolean): Observable<Credentials<T>> {
+    encodeApiPath(path);
+    return defer(() => {
+      const secret = this.#open<T>(path);
+      // Subscribe first: the first read may fail before it ever waits.
+      return new Observable<Credentials<T>>((subscriber) => {
+        subscriber.add(secret.stream$.subscribe(subscriber));
+        secret.start(keepTrying);
+      });
+    });
+  }
+
+  /** `timeout`: milliseconds to wait for a first one that cannot be had at once. */
+  async get<T>(path: string, timeout = this.#context.options.timeout): Promise<Credentials<T>> {
+    const secret = this.#open<T>(path);
+    const promise = secret.get(timeout);
+    secret.start(false);
+    return promise;
+  }
+
+  current<T>(path: string): Credentials<T> | undefined {
+    return this.#aliases.get(path)?.current() as Credentials<T> | undefined;
+  }
+
+  async release(path: string): Promise<void> {
+    const key = encodeApiPath(path);
+    const secret = this.#secrets.get(key);
+    if (!secret) return;
+    this.#forget(key, secret);
+    this.#leaving.add(secret);
+    secret.end();
+    await secret.retireAll();
+    this.#context.changed();
+  }
+
+  status(): LeaseStatus[] {
+    return [...this.#secrets.values()].map((secret) => secret.status());
+  }
+
+  statusOf(path: string): LeaseStatus | undefined {
+    return this.#secrets.get(encodeApiPath(path))?.status();
+  }
+
+  get held(): boolean {
+    return [...this.#secrets.values(), ...this.#leaving].some((secret) => secret.held);
+  }
+
+  /** From now on renewals only. */
+  freeze(): void {
+    this.#frozen = true;
+    for (const secret of this.#secrets.values()) secret.freeze();
+  }
+
+  /** Completes every stream. */
+  end(): void {
+    for (const [key, secret] of this.#secrets) {
+      this.#forget(key, secret);
+      this.#leaving.add(secret);
+      secret.end();
+    }
+  }
+
+  async retireAll(): Promise<void> {
+    await Promise.all([...this.#leaving].map((secret) => secret.retireAll()));
+  }
+
+  #open<T>(path: string): LeasedSecret<T> {
+    const key = encodeApiPath(path);
+    const { clock, options, random } = this.#context;
+    const refused = this.#refused.get(key);
+    if (refused && clock.monotonic() < refused.until) throw refused.error;
+    let secret = this.#secrets.get(key);
+    if (!secret) {
+      const created = new LeasedSecret<unknown>(key, this.#context, (error) => {
+        const until = clock.monotonic() + options.retry.initialDelay * (1 - random() * options.retry.jitter);
+        this.#refused.set(key, { error, until });
+        this.#forget(key, created);
+      });
+      secret = created;
+      if (this.#frozen) secret.freeze();
+      this.#secrets.set(key, secret);
+      this.#refused.delete(key);
+    }
+    this.#aliases.set(path, secret);
+    return secret as LeasedSecret<T>;
+  }
+
+  #forget(key: string, secret: LeasedSecret<unknown>): void {
+    this.#secrets.delete(key);
+    for (const [alias, owner] of this.#aliases) if (owner === secret) this.#aliases.delete(alias);
+  }
+}

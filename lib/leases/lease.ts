@@ -1,0 +1,157 @@
+import type { ApiResponse } from '../client/api-client.js';
+import type { Clock } from '../clock/clock.js';
+import { after, earlier, NEVER, remaining, type Deadline } from '../clock/deadline.js';
+import { Secret } from '../secret/secret.js';
+import type { Generation } from '../session/generation.js';
+import type { LeaseView } from './lease-policy.js';
+
+/**
+ * What is known of the lease behind a credential, when the snapshot was taken.
+ *
+ * @publicApi
+ */
+export interface LeaseInfo {
+  /** The API path it was issued at. */
+  readonly path: string;
+  readonly issuedAt: Date;
+  /** The earlier of the lease's end and of its token's, which takes the lease along; renewals move it. */
+  readonly validUntil: Date;
+  /** Serial number of the token that made it, within the connection. */
+  readonly generation: number;
+  readonly renewable: boolean;
+  /**
+   * Keeps the lease renewed after a newer one took its place, for as long as its max TTL allows, until the function
+   * it returns is called. Pools take a hold for the connections they opened with it.
+   */
+  hold(): () => void;
+}
+
+/**
+ * A lease-backed secret as it is now: immutable, and published in one piece.
+ *
+ * @publicApi
+ */
+export interface Credentials<T = unknown> {
+  readonly data: Secret<T>;
+  readonly lease: LeaseInfo;
+}
+
+/** One issued secret with its deadline. It belongs to the token that made it, and dies with it. */
+export class Lease<T> {
+  readonly id: string;
+  readonly path: string;
+  readonly serial: number;
+  readonly generation: Generation;
+  readonly data: Secret<T>;
+  /** Tells whether a later one holds the same value; never leaves this package. */
+  readonly fingerprint: Secret;
+  readonly issuedAt: Date;
+  /** Milliseconds. */
+  granted: number;
+  deadline: Deadline;
+  renewable: boolean;
+  capped = false;
+  over = false;
+  #jitter: number;
+  #holds = 0;
+  #onDrained: (() => void) | undefined;
+  #snapshot: Credentials<T> | undefined;
+
+  constructor(
+    init: { path: string; serial: number; generation: Generation; response: ApiResponse<T> },
+    random: () => number,
+  ) {
+    const { response } = init;
+    this.id = response.leaseId;
+    this.path = init.path;
+    this.serial = init.serial;
+    this.generation = init.generation;
+    this.data = new Secret(deepFreeze(response.data));
+    this.fingerprint = new Secret(JSON.stringify(response.data));
+    this.issuedAt = new Date(response.sentAt.wall);
+    // Without a lease (static roles, KV) the server says 0, which means no deadline rather than a past one.
+    const leased = response.leaseId !== '' && response.leaseDuration > 0;
+    this.granted = leased ? response.leaseDuration * 1000 : Infinity;
+    this.deadline = leased ? after(response.sentAt, this.granted) : NEVER;
+    this.renewable = leased && response.renewable;
+    this.#jitter = random() * 2 - 1;
+    if (leased) this.generation.leases.add(this);
+  }
+
+  grant(milliseconds: number, sentAt: Deadline, random: () => number): void {
+    this.granted = milliseconds;
+    this.deadline = after(sentAt, milliseconds);
+    this.#jitter = random() * 2 - 1;
+  }
+
+  /** Milliseconds until it, or the token it dies with, is over. */
+  left(clock: Clock): number {
+    if (this.over) return 0;
+    return this.id === '' ? Infinity : Math.min(remaining(this.deadline, clock), this.generation.left(clock));
+  }
+
+  validUntil(): Date {
+    const end = this.id === '' ? NEVER : earlier(this.deadline, this.generation.deadline);
+    return new Date(Math.min(end.wall, 8.64e15));
+  }
+
+  view(clock: Clock): LeaseView {
+    const { supersededAt } = this.generation;
+    return {
+      granted: this.granted,
+      left: this.over ? 0 : remaining(this.deadline, clock),
+      tokenLeft: this.id === '' ? Infinity : this.generation.left(clock),
+      renewable: this.renewable,
+      capped: this.capped,
+      superseded: supersededAt === undefined || this.id === '' ? undefined : clock.monotonic() - supersededAt,
+      jitter: this.#jitter,
+    };
+  }
+
+  snapshot(): Credentials<T> {
+    const validUntil = this.validUntil();
+    if (this.#snapshot?.lease.validUntil.getTime() !== validUntil.getTime()) {
+      const { path, issuedAt, renewable, generation } = this;
+      const lease = Object.freeze({
+        path,
+        issuedAt,
+        validUntil,
+        generation: generation.number,
+        renewable,
+        hold: () => this.#hold(),
+      });
+      this.#snapshot = Object.freeze({ data: this.data, lease });
+    }
+    return this.#snapshot as Credentials<T>;
+  }
+
+  get held(): boolean {
+    return this.#holds > 0;
+  }
+
+  /** Calls back once, when the last hold is gone. */
+  whenDrained(callback: () => void): void {
+    this.#onDrained = callback;
+  }
+
+  #hold(): () => void {
+    let held = true;
+    this.#holds++;
+    return () => {
+      if (!held) return;
+      held = false;
+      if (--this.#holds > 0) return;
+      const drained = this.#onDrained;
+      this.#onDrained = undefined;
+      drained?.();
+    };
+  }
+}
+
+function deepFreeze<V>(value: V): V {
+  if (typeof value === 'object' && value !== null) {
+    Object.values(value).forEach(deepFreeze);
+    Object.freeze(value);
+  }
+  return value;
+}

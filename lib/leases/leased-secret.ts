@@ -1,0 +1,283 @@
+import { Observable, Subject } from 'rxjs';
+import { backoff } from '../clock/backoff.js';
+import type { Task } from '../clock/scheduler.js';
+import { isTransient, VaultError } from '../errors/vault-error.js';
+import type { RotationReason } from '../events/events.js';
+import type { LeaseStatus } from '../events/status.js';
+import type { Generation } from '../session/generation.js';
+import { malformed } from '../session/session.js';
+import { Lease, type Credentials } from './lease.js';
+import { LeaseKeeper, renewLease, type LeaseContext } from './lease-keeper.js';
+import { nextLeaseStep, renewalMargin, type LeaseStep } from './lease-policy.js';
+
+/**
+ * One path, for the life of the process: issued when first asked for, renewed, rotated with overlap, and issued
+ * again whatever happens to the lease, the token or the server.
+ */
+export class LeasedSecret<T> {
+  readonly path: string;
+  readonly #context: LeaseContext;
+  readonly #keeper: LeaseKeeper;
+  readonly #published = new Subject<Credentials<T>>();
+  /** Called where the first read fails for good. */
+  readonly #onRefused: (error: VaultError) => void;
+  #current: Lease<T> | undefined;
+  #serial = 0;
+  #task: Task | undefined;
+  #busy = false;
+  #attempt = 0;
+  #error: VaultError | undefined;
+  #retryAt = -Infinity;
+  #expiryTold = false;
+  #frozen = false;
+  #ended = false;
+  #keepTrying = false;
+
+  constructor(path: string, context: LeaseContext, onRefused: (error: VaultError) => void) {
+    this.path = path;
+    this.#context = context;
+    this.#keeper = new LeaseKeeper(context);
+    this.#onRefused = onRefused;
+  }
+
+  /** The current snapshot on subscription, and each one that differs from the one before. */
+  readonly stream$ = new Observable<Credentials<T>>((subscriber) => {
+    const current = this.current();
+    if (current) subscriber.next(current);
+    return this.#published.subscribe(subscriber);
+  });
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  current(): Credentials<T> | undefined {
+    const lease = this.#current;
+    return lease !== undefined && lease.left(this.#context.clock) > 0 ? lease.snapshot() : undefined;
+  }
+
+  /** Issues the first one, unless that is under way. */
+  start(keepTrying: boolean): void {
+    this.#keepTrying ||= keepTrying;
+    if (!this.#current && !this.#task) this.#wake();
+  }
+
+  /** The current one; the next one, where it is on its way; an error where there is none to be had now. */
+  get(timeout: number): Promise<Credentials<T>> {
+    const current = this.current();
+    if (current) return Promise.resolve(current);
+    if (this.#current && !this.#busy) return Promise.reject(this.#expired());
+    const { clock } = this.#context;
+    return new Promise((resolve, reject) => {
+      const late = () => done(() => reject(this.#error ?? this.#expired()));
+      const cancel = clock.setTimer(timeout, late, true);
+      const subscription = this.stream$.subscribe({
+        next: (credentials) => done(() => resolve(credentials)),
+        error: (error: unknown) => done(() => reject(error as Error)),
+        complete: () => done(() => reject(this.#expired())),
+      });
+      function done(settle: () => void) {
+        cancel();
+        settle();
+        // A snapshot may come before subscribe has returned.
+        queueMicrotask(() => subscription.unsubscribe());
+      }
+    });
+  }
+
+  /** The token changed, or turned out to be dead: look at the lease again. */
+  tokenChanged(generation: Generation): void {
+    if (!this.#ended && (this.#current || generation.dead)) this.#wake();
+  }
+
+  status(): LeaseStatus {
+    const { clock } = this.#context;
+    const lease = this.#current;
+    const failing = this.#error !== undefined;
+    const step = lease && this.#plan(lease);
+    const state = !lease ? 'pending' : lease.left(clock) <= 0 ? 'expired' : failing ? 'degraded' : 'valid';
+    const due = failing ? this.#retryAt - clock.monotonic() : (step?.in ?? 0);
+    const action = step?.action === 'rotate' || !step ? 'issue' : step.action;
+    return {
+      path: this.path,
+      state,
+      ...(lease && lease.id !== '' && { validUntil: lease.validUntil() }),
+      next: {
+        action: this.#ended ? 'none' : action,
+        ...(due < Infinity && { at: new Date(clock.wall() + Math.max(0, due)) }),
+        reason: failing ? 'retry' : (step?.reason ?? 'first'),
+      },
+      attempt: this.#attempt,
+      ...(this.#error && { error: this.#error }),
+      superseded: this.#keeper.size,
+    };
+  }
+
+  /** Some lease of this path is in use by a consumer that will say when it is done. */
+  get held(): boolean {
+    return this.#keeper.held || this.#current?.held === true;
+  }
+
+  /** From now on renewals only. */
+  freeze(): void {
+    this.#frozen = true;
+  }
+
+  /** Ends the stream. The lease goes as soon as nobody holds it; `grace` is for those who use it without a hold. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#task?.cancel();
+    this.#published.complete();
+    const lease = this.#current;
+    this.#current = undefined;
+    if (lease) this.#keeper.take(lease, 0);
+  }
+
+  async retireAll(): Promise<void> {
+    await this.#keeper.retireAll();
+  }
+
+  #plan(lease: Lease<T>): LeaseStep {
+    const { clock, options } = this.#context;
+    if (lease.over) return { action: 'rotate', in: 0, reason: 'lease-lost' };
+    const step = nextLeaseStep(lease.view(clock), options.renewal);
+    const late = this.#attempt > 0 && lease.left(clock) < renewalMargin(lease.granted);
+    return step.action === 'renew' && late ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
+  }
+
+  #wake(): void {
+    if (this.#busy || this.#ended) return;
+    const { clock } = this.#context;
+    const lease = this.#current;
+    if (lease) this.#tellExpiry(lease);
+    const step = lease && this.#plan(lease);
+    const due = step ? step.in : 0;
+    const wait = Math.max(due, this.#retryAt - clock.monotonic());
+    if (wait > 0) return this.#sleep(lease, wait);
+    if (this.#frozen && step?.action !== 'renew') return this.#sleep(lease, Infinity);
+    this.#busy = true;
+    const work =
+      lease && step?.action === 'renew' ? this.#renew(lease) : this.#issue(step?.reason as RotationReason);
+    void work.finally(() => {
+      this.#busy = false;
+      this.#context.changed();
+      this.#wake();
+    });
+  }
+
+  /** Until the next step, but no longer than the lease lives, so that its end is told when it comes. */
+  #sleep(lease: Lease<T> | undefined, delay: number): void {
+    const { clock, scheduler } = this.#context;
+    const left = lease && !this.#expiryTold ? Math.max(0, lease.left(clock)) : Infinity;
+    this.#task?.cancel();
+    this.#task = scheduler.at(clock.monotonic() + Math.min(delay, left), () => this.#wake());
+  }
+
+  async #renew(lease: Lease<T>): Promise<void> {
+    try {
+      await renewLease(lease, this.#context);
+      this.#succeeded();
+    } catch (cause) {
+      const { error, retryAt } = this.#failed(cause, lease.left(this.#context.clock));
+      const { serial } = lease;
+      const validUntil = lease.validUntil();
+      this.#context.emit({ type: 'renewal-failed', path: this.path, serial, error, retryAt, validUntil });
+    }
+  }
+
+  async #issue(reason: RotationReason | undefined): Promise<void> {
+    const { emit, random } = this.#context;
+    const previous = this.#current;
+    try {
+      const { generation, response } = await this.#request();
+      if (this.#ended) return;
+      const serial = ++this.#serial;
+      const lease = new Lease<T>({ path: this.path, serial, generation, response }, random);
+      this.#current = lease;
+      this.#expiryTold = false;
+      this.#succeeded();
+      const validUntil = lease.validUntil();
+      emit({ type: 'issued', path: this.path, serial, validUntil, renewable: lease.renewable });
+      for (const message of response.warnings) emit({ type: 'warning', path: this.path, message });
+      const changed = previous?.fingerprint.reveal() !== lease.fingerprint.reveal();
+      if (changed) this.#published.next(lease.snapshot());
+      // After the new one is with the consumers, so that whoever listens finds it in place.
+      if (previous && changed)
+        emit({ type: 'rotated', path: this.path, serial, reason: reason ?? 'expired', validUntil });
+      if (previous) this.#keeper.take(previous, this.#context.options.renewal.grace);
+    } catch (cause) {
+      this.#issueFailed(cause, reason);
+    }
+  }
+
+  /** One request, and one more where the token had died unnoticed. */
+  async #request() {
+    const { session, limiter, signal } = this.#context;
+    for (let again = false; ; again = true) {
+      const generation = await session.acquire(true);
+      try {
+        const request = { method: 'GET', path: this.path, signal } as const;
+        const response = await limiter.run(() => session.send<T>(generation, request));
+        if (typeof response.data !== 'object' || response.data === null) throw malformed(this.path);
+        return { generation, response };
+      } catch (error) {
+        const suspect = error instanceof VaultError && error.code === 'VAULT_TOKEN_INVALID';
+        if (again || !suspect || !(await session.isDead(generation))) throw error;
+      }
+    }
+  }
+
+  #issueFailed(cause: unknown, reason: RotationReason | undefined): void {
+    if (this.#ended) return;
+    const { clock, emit } = this.#context;
+    const lease = this.#current;
+    const { error, retryAt } = this.#failed(cause, lease?.left(clock) ?? Infinity);
+    if (!lease && !isTransient(error) && !this.#keepTrying) {
+      // Waiting cannot help, and nobody holds anything: tell whoever waits, and start afresh when asked again.
+      this.#ended = true;
+      this.#onRefused(error);
+      this.#published.error(error);
+      return;
+    }
+    const validUntil = lease?.validUntil();
+    const common = { path: this.path, error, retryAt, ...(validUntil && { validUntil }) };
+    emit({ type: 'rotation-failed', reason: reason ?? 'first', ...common });
+  }
+
+  #tellExpiry(lease: Lease<T>): void {
+    if (this.#expiryTold || lease.left(this.#context.clock) > 0) return;
+    this.#expiryTold = true;
+    const error = this.#error;
+    this.#context.emit({ type: 'expired', path: this.path, serial: lease.serial, ...(error && { error }) });
+    this.#context.changed();
+  }
+
+  #succeeded(): void {
+    this.#attempt = 0;
+    this.#error = undefined;
+    this.#retryAt = -Infinity;
+  }
+
+  #failed(cause: unknown, left: number): { error: VaultError; retryAt: Date } {
+    const { clock, options, random } = this.#context;
+    const error = cause instanceof VaultError ? cause : malformed(this.path);
+    this.#attempt++;
+    this.#error = error;
+    const delay = error.retryAfter ?? backoff(this.#attempt, options.retry, left, random);
+    this.#retryAt = clock.monotonic() + delay;
+    return { error, retryAt: new Date(clock.wall() + delay) };
+  }
+
+  #expired(): VaultError {
+    return new VaultError({
+      code: 'VAULT_CREDENTIALS_EXPIRED',
+      message: `There is no valid credential of ${this.path} now.`,
+      hint: this.#error
+        ? `The last try failed: ${this.#error.hint}`
+        : 'A new one is being issued; try again shortly.',
+      path: this.path,
+      ...(this.#error && { cause: this.#error }),
+    });
+  }
+}

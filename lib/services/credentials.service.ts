@@ -1,0 +1,148 @@
+import { Injectable } from '@nestjs/common';
+import { combineLatest, defer, from, map, merge, of, switchMap, type Observable } from 'rxjs';
+import { VaultConnections } from '../connection/vault-connections.js';
+import { VaultError } from '../errors/vault-error.js';
+import type { VaultEvent } from '../events/events.js';
+import type { LeaseStatus, VaultStatus } from '../events/status.js';
+import type { Credentials, LeaseInfo } from '../leases/lease.js';
+import { Secret } from '../secret/secret.js';
+import { databasePath } from '../vault.tokens.js';
+
+/**
+ * A user name and a password that belong together.
+ *
+ * @publicApi
+ */
+export interface DatabaseCredentials {
+  readonly username: Secret;
+  readonly password: Secret;
+  readonly lease: LeaseInfo;
+}
+
+/**
+ * Options of the methods of {@link CredentialsService}.
+ *
+ * @publicApi
+ */
+export interface CredentialsOptions {
+  /** Name of the connection; the one without a name where absent. */
+  connection?: string;
+}
+
+/**
+ * Options of {@link CredentialsService.watch} and {@link CredentialsService.database}.
+ *
+ * @publicApi
+ */
+export interface WatchOptions extends CredentialsOptions {
+  /** Do not end the stream where even the first read is refused for good: wait until it is allowed. */
+  keepTrying?: boolean;
+}
+
+/**
+ * Lease-backed credentials: issued when first asked for, renewed, rotated before they expire, and shared by all
+ * who ask for the same path. A path once asked for is held until {@link release} or shutdown.
+ *
+ * @publicApi
+ */
+@Injectable()
+export class CredentialsService {
+  readonly #connections: VaultConnections;
+
+  /** What is held, until when, and what happens next: now, and at every change. */
+  readonly status$: Observable<VaultStatus>;
+  /** What happens over time; hot. */
+  readonly events$: Observable<VaultEvent>;
+
+  constructor(connections: VaultConnections) {
+    this.#connections = connections;
+    this.events$ = connections.bus.events$;
+    this.status$ = defer(() => from(connections.all())).pipe(
+      switchMap((all) =>
+        combineLatest(
+          all.map((connection) =>
+            merge(of(undefined), connection.changes$).pipe(map(() => connection.status)),
+          ),
+        ),
+      ),
+      map((connections) => ({ connections })),
+    );
+  }
+
+  /** The last 100 events, the start-up among them. */
+  get recentEvents(): readonly VaultEvent[] {
+    return this.#connections.bus.recent;
+  }
+
+  /**
+   * Credentials at the full path of any lease-backed secret, as `rabbitmq/creds/app`. Emits the current snapshot
+   * on subscription and each one whose data differs; trouble shows on {@link status$}, and never ends the stream
+   * once there was a first snapshot. It completes at shutdown and on {@link release}.
+   *
+   * It errors where waiting cannot help and nothing was ever issued: `VAULT_PERMISSION_DENIED`,
+   * `VAULT_ROLE_NOT_FOUND`, `VAULT_MOUNT_NOT_FOUND`, `VAULT_PATH_INVALID`, and those of the login.
+   */
+  watch<T = Record<string, unknown>>(path: string, options: WatchOptions = {}): Observable<Credentials<T>> {
+    return defer(() => from(this.#connections.get(options.connection))).pipe(
+      switchMap((connection) => connection.leases.watch<T>(path, options.keepTrying ?? false)),
+    );
+  }
+
+  /** {@link watch} for a role of a database engine, mounted at `database` unless `mount` says otherwise. */
+  database(role: string, options: WatchOptions & { mount?: string } = {}): Observable<DatabaseCredentials> {
+    return defer(() => this.watch<DatabaseData>(databasePath(role, options.mount), options)).pipe(
+      map(toDatabaseCredentials),
+    );
+  }
+
+  /**
+   * The current credentials, issued first where there are none; waits for `timeout` (an option of the connection)
+   * at most. Rejects with `VAULT_CREDENTIALS_EXPIRED` where the last ones are over and no new ones could be
+   * issued, and with the error of the first read.
+   */
+  async get<T = Record<string, unknown>>(
+    path: string,
+    options: CredentialsOptions = {},
+  ): Promise<Credentials<T>> {
+    const connection = await this.#connections.get(options.connection);
+    return connection.leases.get<T>(path);
+  }
+
+  /** The current credentials without any waiting or I/O, where there are valid ones; costs well below 1 µs. */
+  current<T = Record<string, unknown>>(
+    path: string,
+    options?: CredentialsOptions,
+  ): Credentials<T> | undefined {
+    return this.#connections.known(options?.connection)?.leases.current<T>(path);
+  }
+
+  /** Gives a path up before shutdown: its streams complete, and the server ends its lease once nobody holds it. */
+  async release(path: string, options: CredentialsOptions = {}): Promise<void> {
+    const connection = await this.#connections.get(options.connection);
+    await connection.leases.release(path);
+  }
+
+  /** What is held at one path, until when, and what happens next. */
+  status(path: string, options?: CredentialsOptions): LeaseStatus | undefined {
+    return this.#connections.known(options?.connection)?.leases.statusOf(path);
+  }
+}
+
+interface DatabaseData {
+  username: string;
+  password: string;
+}
+
+/** Wraps the two members that every database engine answers. */
+export function toDatabaseCredentials({ data, lease }: Credentials<DatabaseData>): DatabaseCredentials {
+  const { username, password } = data.reveal();
+  if (typeof username !== 'string' || typeof password !== 'string') {
+    throw new VaultError({
+      code: 'VAULT_RESPONSE_INVALID',
+      message: `What is issued at ${lease.path} is no user name and password.`,
+      hint: 'Use watch(path) for secrets of another form, or correct the mount of the database engine.',
+      path: lease.path,
+    });
+  }
+  return Object.freeze({ username: new Secret(username), password: new Secret(password), lease });
+}

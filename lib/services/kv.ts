@@ -1,0 +1,97 @@
+import { encodePath } from '../client/path.js';
+import { VaultError } from '../errors/vault-error.js';
+import { Secret } from '../secret/secret.js';
+import type { VaultClient, VaultResponse } from './vault-client.js';
+
+/**
+ * Which KV secret to read.
+ *
+ * @publicApi
+ */
+export interface KvReadOptions {
+  /** @default 'secret' */
+  mount?: string;
+  /** Pins a version (KV v2 only); the latest one where absent. */
+  version?: number;
+  /** Name of the connection. */
+  connection?: string;
+}
+
+/**
+ * A KV secret; the members beside `data` are of KV v2 only.
+ *
+ * @publicApi
+ */
+export interface KvSecret<T = Record<string, unknown>> {
+  data: Secret<T>;
+  version?: number;
+  createdAt?: Date;
+  /** The custom metadata of the secret. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+interface V2 {
+  data: unknown;
+  metadata?: { version: number; created_time: string; custom_metadata: Record<string, string> | null };
+}
+
+/** Reads one KV secret of either version. */
+export async function readKv<T>(
+  client: VaultClient,
+  path: string,
+  options: KvReadOptions & { kvVersion: 1 | 2 },
+): Promise<KvSecret<T>> {
+  const { mount = 'secret', version, kvVersion } = options;
+  const key = encodePath(path, 'path');
+  const base = encodePath(mount, 'mount');
+  if (key.startsWith(`${base}/data/`)) {
+    throw new VaultError({
+      code: 'VAULT_PATH_INVALID',
+      message: `The path of a KV secret is relative to its mount, and "${path}" is not.`,
+      hint: `Ask for "${path.replace(/^\/+/, '').slice(`${mount}/data/`.length)}" with mount "${mount}"; "data/" is added for KV v2.`,
+      path,
+    });
+  }
+  if (version !== undefined && (kvVersion === 1 || !Number.isInteger(version) || version < 1)) {
+    throw new VaultError({
+      code: 'VAULT_PATH_INVALID',
+      message:
+        kvVersion === 1
+          ? 'KV version 1 has no versions to pin.'
+          : 'A pinned version must be a whole number from 1.',
+      hint: 'Correct `version`, or leave it out for the latest one.',
+      path,
+    });
+  }
+  const full = [base, ...(kvVersion === 2 ? ['data'] : []), key].join('/');
+  let response: VaultResponse<unknown>;
+  try {
+    response = await client.requestEncoded({ method: 'GET', path: full, query: { version } });
+  } catch (error) {
+    throw version !== undefined && error instanceof VaultError && error.code === 'VAULT_SECRET_NOT_FOUND'
+      ? new VaultError({
+          code: error.code,
+          message: `There is no version ${version} of ${mount}/${path}.`,
+          hint: `Pin one that exists: vault kv metadata get -mount=${mount} ${path} lists them.`,
+          status: 404,
+          path: full,
+        })
+      : error;
+  }
+  if (kvVersion === 1) return { data: response.data as Secret<T> };
+  const { data, metadata } = (response.data.reveal() ?? {}) as V2;
+  if (!metadata) {
+    throw new VaultError({
+      code: 'VAULT_SECRET_NOT_FOUND',
+      message: `The mount "${mount}" is not KV version 2.`,
+      hint: 'Set `kvVersion: 1` for this connection, or name a mount of version 2.',
+      path: full,
+    });
+  }
+  return {
+    data: new Secret(data as T),
+    version: metadata.version,
+    createdAt: new Date(metadata.created_time),
+    ...(metadata.custom_metadata && { metadata: metadata.custom_metadata }),
+  };
+}

@@ -1,0 +1,115 @@
+import type { ApiResponse } from '../client/api-client.js';
+import { encodeApiPath } from '../client/path.js';
+import { VaultError } from '../errors/vault-error.js';
+import { Secret } from '../secret/secret.js';
+import type { Session } from '../session/session.js';
+
+/**
+ * A request of your own.
+ *
+ * @publicApi
+ */
+export interface VaultRequest {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LIST';
+  /** Below `/v1/`, taken literally: special characters are encoded, `..`, `?` and `#` are refused. */
+  path: string;
+  query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Sent as JSON. */
+  body?: unknown;
+  headers?: Readonly<Record<string, string>>;
+  /** Instead of the connection's own. */
+  namespace?: string;
+  /** Milliseconds; never more than the connection's own `timeout`. */
+  timeout?: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * A successful answer.
+ *
+ * @publicApi
+ */
+export interface VaultResponse<T = unknown> {
+  status: number;
+  data: Secret<T>;
+  /** Empty where nothing was leased. A lease made this way ends with the token; nothing renews it. */
+  leaseId: string;
+  /** Seconds. */
+  leaseDuration: number;
+  renewable: boolean;
+  warnings: readonly string[];
+  /** Where the request made a token (a login, token/create). */
+  token?: Secret;
+}
+
+/** Options of the shorter forms. */
+export type VaultRequestOptions = Omit<VaultRequest, 'method' | 'path' | 'body'>;
+
+/**
+ * Sends authenticated requests of any kind. For credentials with a lease use `CredentialsService`, for KV
+ * `KvService`: they renew, cache and check what this does not.
+ *
+ * Every method throws `VaultError`; a request that failed as the token had died is repeated once with a new one.
+ *
+ * @publicApi
+ */
+export class VaultClient {
+  readonly #session: Session;
+
+  /** @internal */
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  async request<T = unknown>(request: VaultRequest): Promise<VaultResponse<T>> {
+    return this.requestEncoded({ ...request, path: encodeApiPath(request.path) });
+  }
+
+  /** For paths whose parts were encoded one by one. @internal */
+  async requestEncoded<T>(request: VaultRequest): Promise<VaultResponse<T>> {
+    const response = await this.#send<T>(request);
+    return {
+      status: response.status,
+      data: new Secret(response.data),
+      leaseId: response.leaseId,
+      leaseDuration: response.leaseDuration,
+      renewable: response.renewable,
+      warnings: response.warnings,
+      ...(response.auth && { token: new Secret(response.auth.client_token) }),
+    };
+  }
+
+  read<T = unknown>(path: string, options?: VaultRequestOptions): Promise<VaultResponse<T>> {
+    return this.request<T>({ ...options, method: 'GET', path });
+  }
+
+  write<T = unknown>(path: string, body: unknown, options?: VaultRequestOptions): Promise<VaultResponse<T>> {
+    return this.request<T>({ ...options, method: 'POST', path, body });
+  }
+
+  /** The names below a path; none where there is nothing. */
+  async list(path: string, options?: VaultRequestOptions): Promise<string[]> {
+    try {
+      const { data } = await this.request<{ keys?: string[] } | null>({ ...options, method: 'LIST', path });
+      return data.reveal()?.keys ?? [];
+    } catch (error) {
+      if (error instanceof VaultError && error.code === 'VAULT_SECRET_NOT_FOUND') return [];
+      throw error;
+    }
+  }
+
+  async delete(path: string, options?: VaultRequestOptions): Promise<void> {
+    await this.request({ ...options, method: 'DELETE', path });
+  }
+
+  async #send<T>(request: VaultRequest): Promise<ApiResponse<T>> {
+    const generation = await this.#session.acquire();
+    try {
+      return await this.#session.send<T>(generation, request);
+    } catch (error) {
+      const suspect = error instanceof VaultError && error.code === 'VAULT_TOKEN_INVALID';
+      if (!suspect || !(await this.#session.isDead(generation))) throw error;
+      return this.#session.send<T>(await this.#session.acquire(), request);
+    }
+  }
+}

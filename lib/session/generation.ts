@@ -1,0 +1,64 @@
+import type { Login } from '../auth/auth-method.js';
+import type { Clock } from '../clock/clock.js';
+import { after, NEVER, remaining, type Deadline } from '../clock/deadline.js';
+import type { Secret } from '../secret/secret.js';
+import type { TokenView } from './session-policy.js';
+
+/** One token through its life: what is known of it, and whose leases die with it. */
+export class Generation {
+  readonly number: number;
+  readonly token: Secret;
+  readonly accessor: string;
+  readonly own: boolean;
+  /** Leases made with this token that are not over. */
+  readonly leases = new Set<object>();
+  /** Monotonic time at which a newer token took over. */
+  supersededAt: number | undefined;
+  dead = false;
+  renewable: boolean;
+  capped = false;
+  /** Milliseconds. */
+  granted: number;
+  deadline: Deadline;
+  #uses: number;
+  #jitter: number;
+
+  constructor(number: number, login: Login, random: () => number) {
+    this.number = number;
+    this.token = login.token;
+    this.accessor = login.accessor;
+    this.own = login.own;
+    this.renewable = login.renewable;
+    this.granted = login.ttl > 0 ? login.ttl * 1000 : Infinity;
+    this.deadline = login.ttl > 0 ? after(login.sentAt, this.granted) : NEVER;
+    this.#uses = login.uses > 0 ? login.uses : Infinity;
+    this.#jitter = random() * 2 - 1;
+  }
+
+  /** Every authenticated request costs a use, whatever is answered. */
+  spend(): void {
+    this.#uses--;
+  }
+
+  granting(milliseconds: number, deadline: Deadline, random: () => number): void {
+    this.granted = milliseconds;
+    this.deadline = deadline;
+    this.#jitter = random() * 2 - 1;
+  }
+
+  left(clock: Clock): number {
+    return this.dead ? 0 : Math.max(0, remaining(this.deadline, clock));
+  }
+
+  view(clock: Clock): TokenView {
+    return {
+      granted: this.granted,
+      left: this.left(clock),
+      renewable: this.renewable,
+      capped: this.capped,
+      uses: this.#uses,
+      dead: this.dead,
+      jitter: this.#jitter,
+    };
+  }
+}

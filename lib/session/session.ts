@@ -1,0 +1,352 @@
+import type { ApiClient, ApiRequest, ApiResponse } from '../client/api-client.js';
+import { backoff } from '../clock/backoff.js';
+import type { Clock } from '../clock/clock.js';
+import { after } from '../clock/deadline.js';
+import type { Scheduler, Task } from '../clock/scheduler.js';
+import type { ResolvedOptions } from '../config/resolved-options.js';
+import { isTransient, VaultError } from '../errors/vault-error.js';
+import type { EventInit } from '../events/events.js';
+import type { SessionStatus } from '../events/status.js';
+import { Generation } from './generation.js';
+import { isCapped, nextTokenStep, type TokenStep } from './session-policy.js';
+
+/** What a session needs from the outside. */
+export interface SessionContext {
+  api: ApiClient;
+  options: ResolvedOptions;
+  clock: Clock;
+  scheduler: Scheduler;
+  emit: (event: EventInit) => void;
+  changed: () => void;
+  random: () => number;
+}
+
+/** How long before its end a renewal that keeps failing gives way to a new login, as a share of the TTL. */
+const LOGIN_MARGIN = 0.2;
+const MIN_RENEW_TIMEOUT = 500;
+
+/**
+ * The token of a connection through time. Each login is a generation; superseded ones are kept alive until the
+ * leases they made are over, then ended.
+ */
+export class Session {
+  readonly #context: SessionContext;
+  readonly #listeners = new Set<(generation: Generation) => void>();
+  readonly #alive = new Set<Generation>();
+  #current: Generation | undefined;
+  #count = 0;
+  #login: Promise<Generation> | undefined;
+  #suspects = new Map<Generation, Promise<boolean>>();
+  #task: Task | undefined;
+  #step: TokenStep | undefined;
+  #attempt = 0;
+  #error: VaultError | undefined;
+  #retryAt = -Infinity;
+  #busy = false;
+  #closed = false;
+
+  constructor(context: SessionContext) {
+    this.#context = context;
+  }
+
+  get current(): Generation | undefined {
+    return this.#current;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Calls back for each generation that takes over, and where the current one turns out to be dead. */
+  onChange(listener: (generation: Generation) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /**
+   * A token that works now: the current one, or that of a login, one for all who wait. For a new lease, one that
+   * is about to end will not do.
+   */
+  async acquire(forLease = false): Promise<Generation> {
+    if (this.#closed) throw closed();
+    const { clock, options } = this.#context;
+    const current = this.#current;
+    if (current) {
+      const { action, in: due, reason } = nextTokenStep(current.view(clock), options.renewal);
+      const usable = action !== 'login' || due > 0 || (!forLease && reason === 'max-ttl');
+      if (usable) return current;
+      // A token near its max TTL still serves where a new login fails.
+      const fallback = (error: unknown) => {
+        if (current.left(clock) > 0 && reason === 'max-ttl') return current;
+        throw error;
+      };
+      return this.login(reason === 'not-renewable' ? 'max-ttl' : (reason as 'max-ttl')).catch(fallback);
+    }
+    return this.login('start');
+  }
+
+  /** Logs in, once however many ask. After a failure the next try waits its turn and repeats the error until then. */
+  login(reason: 'start' | 'max-ttl' | 'token-lost' | 'uses'): Promise<Generation> {
+    this.#login ??= this.#doLogin(reason).finally(() => {
+      this.#login = undefined;
+    });
+    return this.#login;
+  }
+
+  /** Sends with the token of a generation. */
+  async send<T>(generation: Generation, request: ApiRequest): Promise<ApiResponse<T>> {
+    generation.spend();
+    return this.#context.api.send<T>({ ...request, token: generation.token });
+  }
+
+  /**
+   * After a 403 that may mean a dead token: one look-up, however many ask, tells. Where it is dead all its leases
+   * are, and a new login is on its way.
+   */
+  async isDead(generation: Generation): Promise<boolean> {
+    if (generation.dead) return true;
+    let suspect = this.#suspects.get(generation);
+    if (!suspect) {
+      suspect = this.#lookUp(generation).finally(() => this.#suspects.delete(generation));
+      this.#suspects.set(generation, suspect);
+    }
+    return suspect;
+  }
+
+  /** Tells that a lease of a generation is over: a superseded token without leases is ended. */
+  released(generation: Generation, lease: object): void {
+    generation.leases.delete(lease);
+    if (generation !== this.#current && generation.leases.size === 0 && !this.#closed)
+      void this.#end(generation);
+  }
+
+  status(): SessionStatus {
+    const { clock } = this.#context;
+    const current = this.#current;
+    const left = current?.left(clock) ?? 0;
+    const failing = this.#error !== undefined;
+    const state = this.#closed
+      ? 'closed'
+      : !current
+        ? 'none'
+        : left <= 0
+          ? 'expired'
+          : failing
+            ? 'degraded'
+            : 'valid';
+    const due = failing ? this.#retryAt - clock.monotonic() : (this.#step?.in ?? Infinity);
+    return {
+      state,
+      generation: current?.number ?? 0,
+      ...(current && current.deadline.wall < Infinity && { validUntil: new Date(current.deadline.wall) }),
+      next: {
+        action: this.#closed ? 'none' : (this.#step?.action ?? 'login'),
+        ...(due < Infinity && { at: new Date(clock.wall() + Math.max(0, due)) }),
+        reason: failing ? 'retry' : (this.#step?.reason ?? 'start'),
+      },
+      attempt: this.#attempt,
+      ...(this.#error && { error: this.#error }),
+    };
+  }
+
+  /** Stops all activity; {@link revokeAll} is what still works. */
+  close(): void {
+    this.#closed = true;
+    this.#task?.cancel();
+  }
+
+  /** Asks the server to end every token this process made; never throws. */
+  async revokeAll(timeout: number): Promise<void> {
+    const pending = await this.#login?.catch(() => undefined);
+    const generations = new Set([...this.#alive, ...(pending ? [pending] : [])]);
+    await Promise.all([...generations].map((generation) => this.#end(generation, timeout)));
+  }
+
+  async #doLogin(reason: 'start' | 'max-ttl' | 'token-lost' | 'uses'): Promise<Generation> {
+    const { api, options, clock, emit, random, changed } = this.#context;
+    if (this.#error && clock.monotonic() < this.#retryAt) throw this.#error;
+    try {
+      const login = await options.auth.login({
+        send: (request) => api.send(request),
+        warn: (message) => emit({ type: 'warning', message }),
+        clock,
+      });
+      const previous = this.#current;
+      const attempt = this.#attempt + 1;
+      this.#succeeded();
+      if (previous && !login.own && previous.token.reveal() === login.token.reveal()) {
+        // The source of a given token has nothing new: the same token, as long as it lasts.
+        previous.granting(
+          login.ttl > 0 ? login.ttl * 1000 : Infinity,
+          after(login.sentAt, login.ttl * 1000),
+          random,
+        );
+        previous.dead = false;
+        this.#attempt = attempt;
+        this.#retryAt = clock.monotonic() + backoff(attempt, options.retry, previous.left(clock), random);
+        this.#schedule(this.#retryAt);
+        return previous;
+      }
+      const generation = new Generation(++this.#count, login, random);
+      this.#current = generation;
+      this.#alive.add(generation);
+      if (this.#closed) return generation;
+      if (previous) previous.supersededAt = clock.monotonic();
+      const validUntil = new Date(generation.deadline.wall);
+      emit({ type: 'login', generation: generation.number, validUntil, reason });
+      this.#schedule();
+      for (const listener of this.#listeners) listener(generation);
+      if (previous && previous.leases.size === 0) void this.#end(previous);
+      changed();
+      return generation;
+    } catch (error) {
+      throw this.#failed(error, 'login-failed');
+    }
+  }
+
+  async #lookUp(generation: Generation): Promise<boolean> {
+    try {
+      await this.send(generation, { method: 'GET', path: 'auth/token/lookup-self' });
+      return false;
+    } catch (error) {
+      // A use-limited token that is refused has nothing left; no other answer proves death.
+      if (!(error instanceof VaultError) || error.status !== 403) return false;
+    }
+    generation.dead = true;
+    if (generation === this.#current) {
+      for (const listener of this.#listeners) listener(generation);
+      this.#wake();
+    }
+    return true;
+  }
+
+  #schedule(at?: number): void {
+    const { clock, options, scheduler } = this.#context;
+    this.#task?.cancel();
+    if (!this.#current || this.#closed) return;
+    this.#step = nextTokenStep(this.#current.view(clock), options.renewal);
+    this.#task = scheduler.at(at ?? clock.monotonic() + this.#step.in, () => this.#wake());
+  }
+
+  #wake(): void {
+    const { clock, options } = this.#context;
+    const current = this.#current;
+    if (!current || this.#closed || this.#busy) return;
+    const step = nextTokenStep(current.view(clock), options.renewal);
+    this.#step = step;
+    if (step.in > 0) return this.#schedule(this.#error ? this.#retryAt : undefined);
+    if (this.#error && clock.monotonic() < this.#retryAt) return this.#schedule(this.#retryAt);
+    this.#busy = true;
+    const left = current.left(clock);
+    const lateRenewal = this.#attempt > 0 && left < current.granted * LOGIN_MARGIN;
+    const work =
+      step.action === 'renew' && !lateRenewal
+        ? this.#renew(current, left)
+        : this.login(step.reason === 'token-lost' || step.reason === 'uses' ? step.reason : 'max-ttl');
+    void work
+      .catch(() => undefined)
+      .finally(() => {
+        this.#busy = false;
+        this.#schedule(clock.monotonic() < this.#retryAt ? this.#retryAt : undefined);
+        this.#context.changed();
+      });
+  }
+
+  async #renew(generation: Generation, left: number): Promise<void> {
+    const { emit, random } = this.#context;
+    try {
+      const { auth, sentAt, warnings } = await this.send<unknown>(generation, {
+        method: 'POST',
+        path: 'auth/token/renew-self',
+        body: {},
+        timeout: Math.max(left / 2, MIN_RENEW_TIMEOUT),
+      });
+      if (typeof auth?.lease_duration !== 'number') throw malformed('auth/token/renew-self');
+      const granted = auth.lease_duration > 0 ? auth.lease_duration * 1000 : Infinity;
+      generation.capped = isCapped(generation.granted, granted, warnings);
+      generation.renewable = auth.renewable;
+      generation.granting(granted, after(sentAt, granted), random);
+      this.#succeeded();
+      const validUntil = new Date(generation.deadline.wall);
+      emit({ type: 'token-renewed', generation: generation.number, validUntil, capped: generation.capped });
+    } catch (error) {
+      const failure = error as VaultError;
+      if (failure.code === 'VAULT_LEASE_NOT_RENEWABLE' || failure.code === 'VAULT_PERMISSION_DENIED') {
+        generation.renewable = false;
+        return;
+      }
+      if (failure.code === 'VAULT_LEASE_AT_MAX_TTL') {
+        generation.capped = true;
+        return;
+      }
+      if (failure.code === 'VAULT_TOKEN_INVALID' && (await this.isDead(generation))) return;
+      this.#failed(error, 'token-renewal-failed');
+    }
+  }
+
+  async #end(generation: Generation, timeout = 5_000): Promise<void> {
+    if (!this.#alive.delete(generation)) return;
+    const { clock, options, emit } = this.#context;
+    const ended = (how: 'revoke-requested' | 'revoke-failed' | 'given' | 'expired') =>
+      emit({ type: 'token-ended', generation: generation.number, how });
+    if (!generation.own || !options.shutdown.revoke) return ended('given');
+    if (generation.left(clock) <= 0) return ended('expired');
+    try {
+      await this.send(generation, { method: 'POST', path: 'auth/token/revoke-self', body: {}, timeout });
+      ended('revoke-requested');
+    } catch {
+      // Its TTL ends it then; a batch token can only end so.
+      ended('revoke-failed');
+    }
+  }
+
+  #succeeded(): void {
+    this.#attempt = 0;
+    this.#error = undefined;
+    this.#retryAt = -Infinity;
+  }
+
+  #failed(cause: unknown, type: 'login-failed' | 'token-renewal-failed'): VaultError {
+    const { clock, options, emit, random, changed } = this.#context;
+    const error = cause instanceof VaultError ? cause : unexpected(cause);
+    const left = this.#current?.left(clock) || Infinity;
+    this.#attempt++;
+    this.#error = error;
+    const delay =
+      error.retryAfter ?? backoff(this.#attempt, options.retry, isTransient(error) ? left : Infinity, random);
+    this.#retryAt = clock.monotonic() + delay;
+    const retryAt = new Date(clock.wall() + delay);
+    if (!this.#closed) {
+      if (type === 'login-failed') emit({ type, error, retryAt });
+      else emit({ type, error, retryAt, generation: this.#current?.number ?? 0 });
+    }
+    changed();
+    return error;
+  }
+}
+
+/** A success without what a success must hold counts as a failed try. */
+export function malformed(path: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_RESPONSE_INVALID',
+    message: `The server's answer at ${path} lacks what it must hold.`,
+    hint: 'Check what stands between here and the server; it is tried again.',
+    path,
+  });
+}
+
+/** Anything that is no {@link VaultError} may hold secrets, so only its class is told. */
+function unexpected(cause: unknown): VaultError {
+  return new VaultError({
+    code: 'VAULT_SERVER_ERROR',
+    message: `The login failed with ${cause instanceof Error ? cause.name : typeof cause}.`,
+    hint: 'Look at the secret source or the auth method of the connection.',
+  });
+}
+
+function closed(): VaultError {
+  return new VaultError({
+    code: 'VAULT_CLOSED',
+    message: 'The connection is closed: the application is shutting down.',
+    hint: 'Ask for secrets before shutdown begins; after it the application holds none.',
+  });
+}

@@ -1,0 +1,26 @@
+import { ConfigurableModuleBuilder, type Provider } from '@nestjs/common';
+import type { VaultOptions } from './config/options.js';
+
+/**
+ * What `forRoot` and `forRootAsync` take beside the options of the connection.
+ *
+ * @publicApi
+ */
+export interface VaultModuleExtras {
+  /** Name of the connection; absent for the one without a name. */
+  name?: string;
+  /** Makes the module's exports available everywhere. @default true */
+  isGlobal?: boolean;
+  /** Providers for the factory of the options. */
+  extraProviders?: Provider[];
+}
+
+/** Every extra stands here, because the builder takes only these out of the options. */
+const EXTRAS: VaultModuleExtras = { name: undefined as never, isGlobal: true, extraProviders: [] };
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } =
+  new ConfigurableModuleBuilder<VaultOptions>({ moduleName: 'Vault' })
+    .setClassMethodName('forRoot')
+    .setFactoryMethodName('createVaultOptions')
+    .setExtras(EXTRAS, (definition) => definition)
+    .build();

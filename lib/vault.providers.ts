@@ -1,0 +1,167 @@
+import {
+  Global,
+  Logger,
+  Module,
+  Scope,
+  type DynamicModule,
+  type FactoryProvider,
+  type Provider,
+} from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { resolveOptions } from './config/resolved-options.js';
+import type { VaultOptions } from './config/options.js';
+import { VaultConnection } from './connection/vault-connection.js';
+import { VaultConnections } from './connection/vault-connections.js';
+import { prefetch, resolveInjection } from './discovery/resolve-injection.js';
+import { wantedSecrets } from './discovery/wanted-secrets.js';
+import { CredentialsService } from './services/credentials.service.js';
+import { KvService } from './services/kv.service.js';
+import { VaultClient } from './services/vault-client.js';
+import { logEvents } from './vault.logger.js';
+import { MODULE_OPTIONS_TOKEN, type VaultModuleExtras } from './vault.module-definition.js';
+import { VaultShutdown } from './vault.shutdown.js';
+import {
+  connectionOf,
+  definitionOf,
+  definitionsOf,
+  getConnectionToken,
+  getCredentialsToken,
+  getSecretToken,
+  getVaultToken,
+  type CredentialsTarget,
+  type InjectCredentialsOptions,
+  type InjectionDefinition,
+  type InjectSecretOptions,
+} from './vault.tokens.js';
+
+/**
+ * What a feature needs of a connection.
+ *
+ * @publicApi
+ */
+export interface VaultFeature {
+  /** As the arguments of `@InjectCredentials`. */
+  credentials?: readonly (CredentialsTarget | readonly [CredentialsTarget, InjectCredentialsOptions])[];
+  /** As the arguments of `@InjectSecret`. */
+  secrets?: readonly (string | readonly [string, InjectSecretOptions])[];
+  /** Name of the connection, for all of them. */
+  connection?: string;
+}
+
+/** What is one in an application, however many connections it has. */
+@Global()
+@Module({
+  providers: [
+    { provide: VaultConnections, inject: [ModulesContainer], useFactory: declareConnections },
+    CredentialsService,
+    KvService,
+    VaultShutdown,
+  ],
+  exports: [VaultConnections, CredentialsService, KvService],
+})
+class VaultCoreModule {}
+
+/** The module of one connection. */
+export function defineConnection(base: DynamicModule, extras: VaultModuleExtras): DynamicModule {
+  const { name, isGlobal = true, extraProviders = [] } = extras;
+  const connectionToken = getConnectionToken(name);
+  const clientToken = getVaultToken(name);
+  const injections = () => definitionsOf(name ?? 'default');
+  const own: Provider[] = [
+    {
+      provide: connectionToken,
+      inject: [MODULE_OPTIONS_TOKEN, VaultConnections, ModulesContainer],
+      useFactory: (options: VaultOptions, connections: VaultConnections, modules: ModulesContainer) =>
+        connect(options, name, connections, modules),
+    },
+    {
+      provide: clientToken,
+      inject: [connectionToken],
+      useFactory: (connection: VaultConnection) => connection.client,
+    },
+    // The class itself stands for the connection without a name only.
+    ...(name === undefined ? [{ provide: VaultClient, useExisting: clientToken }] : []),
+  ];
+  return {
+    ...base,
+    global: isGlobal,
+    imports: [...(base.imports ?? []), VaultCoreModule],
+    // Getters, because Nest reads them when it scans: by then every file with a decorator in it has run.
+    get providers() {
+      return [...(base.providers ?? []), ...extraProviders, ...own, ...injections().map(injectionProvider)];
+    },
+    get exports() {
+      const exported = [connectionToken, clientToken, ...injections().map(({ token }) => token)];
+      return name === undefined ? [...exported, VaultClient] : exported;
+    },
+  };
+}
+
+/** The module of what a feature needs. */
+export function defineFeature(base: DynamicModule, feature: VaultFeature): DynamicModule {
+  const { connection } = feature;
+  const shared = connection === undefined ? {} : { connection };
+  const tokens = [
+    ...(feature.credentials ?? []).map((entry) => {
+      const [target, options] = isPair<CredentialsTarget, InjectCredentialsOptions>(entry)
+        ? entry
+        : [entry, {}];
+      return getCredentialsToken(target, { ...options, ...shared });
+    }),
+    ...(feature.secrets ?? []).map((entry) => {
+      const [path, options] = isPair<string, InjectSecretOptions>(entry) ? entry : [entry, {}];
+      return getSecretToken(path, { ...options, ...shared });
+    }),
+  ];
+  const providers = tokens.map((token) => injectionProvider(definitionOf(token) as InjectionDefinition));
+  return { ...base, providers, exports: tokens };
+}
+
+function isPair<A, B>(entry: A | readonly [A, B]): entry is readonly [A, B] {
+  return Array.isArray(entry);
+}
+
+const OURS = new WeakSet<object>();
+
+/** Transient, because a factory of that scope runs only where something injects it. */
+function injectionProvider(definition: InjectionDefinition): FactoryProvider {
+  const useFactory = (connection: VaultConnection) => resolveInjection(connection, definition);
+  OURS.add(useFactory);
+  return {
+    provide: definition.token,
+    scope: Scope.TRANSIENT,
+    inject: [getConnectionToken(definition.connection)],
+    useFactory,
+  };
+}
+
+async function connect(
+  options: VaultOptions,
+  name: string | undefined,
+  connections: VaultConnections,
+  modules: ModulesContainer,
+): Promise<VaultConnection> {
+  const connection = new VaultConnection(resolveOptions(options, name), connections.bus);
+  if (connection.options.startup.login === 'required') {
+    try {
+      await connection.login();
+      const isOurs = (provider: unknown) => OURS.has(provider as object);
+      await prefetch(connection, wantedSecrets(modules, connection.name, isOurs));
+    } catch (error) {
+      // Nest runs no shutdown hooks when a start fails, so what was begun is ended here.
+      await connection.close();
+      throw error;
+    }
+  }
+  connections.add(connection);
+  return connection;
+}
+
+function declareConnections(modules: ModulesContainer): VaultConnections {
+  const declared = [...modules.values()].flatMap((module) =>
+    [...module.providers.keys()].flatMap((token) => connectionOf(token) ?? []),
+  );
+  const connections = new VaultConnections(declared);
+  logEvents(connections.bus.events$, new Logger('VaultModule'));
+  return connections;
+}

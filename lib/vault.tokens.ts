@@ -1,0 +1,138 @@
+import { encodeApiPath, encodePath, encodeSegment } from './client/path.js';
+import { DEFAULT_CONNECTION } from './config/resolved-options.js';
+
+/**
+ * What `@InjectCredentials` takes: the name of a database role, or the full path of any lease-backed secret.
+ *
+ * @publicApi
+ */
+export type CredentialsTarget = string | { path: string };
+
+/**
+ * Options of `@InjectCredentials` and {@link getCredentialsToken}.
+ *
+ * @publicApi
+ */
+export interface InjectCredentialsOptions {
+  /** Where the database engine is mounted; for roles only. @default 'database' */
+  mount?: string;
+  /** Name of the connection. */
+  connection?: string;
+}
+
+/**
+ * Options of `@InjectSecret` and {@link getSecretToken}.
+ *
+ * @publicApi
+ */
+export interface InjectSecretOptions {
+  /** Injects the value of this key instead of the whole object; a missing key fails the start. */
+  key?: string;
+  /** Pins a version (KV v2). */
+  version?: number;
+  /** @default 'secret' */
+  mount?: string;
+  /** Name of the connection. */
+  connection?: string;
+}
+
+/** What a token stands for. */
+export type InjectionDefinition = { token: string; connection: string } & (
+  | { kind: 'database'; path: string }
+  | { kind: 'credentials'; path: string }
+  | { kind: 'secret'; path: string; mount?: string; key?: string; version?: number }
+);
+
+/**
+ * Definitions by token, for both copies (ESM, CommonJS) of this package: which names exist, never what they
+ * hold. An application makes providers of them, and only those that something injects are ever asked for.
+ */
+const DEFINITIONS: Map<string, InjectionDefinition> = ((globalThis as Record<symbol, unknown>)[
+  Symbol.for('nestjs-vault.definitions')
+] ??= new Map()) as Map<string, InjectionDefinition>;
+
+/** All that decorators and token functions have named so far for one connection. */
+export function definitionsOf(connection: string): InjectionDefinition[] {
+  return [...DEFINITIONS.values()].filter((definition) => definition.connection === connection);
+}
+
+export function definitionOf(token: unknown): InjectionDefinition | undefined {
+  return typeof token === 'string' ? DEFINITIONS.get(token) : undefined;
+}
+
+/** Token of the internals of a connection. */
+export function getConnectionToken(name = DEFAULT_CONNECTION): string {
+  return `VAULT:CONNECTION(${name})`;
+}
+
+/** The names of the connections that a list of tokens provides. */
+export function connectionOf(token: unknown): string | undefined {
+  return typeof token === 'string' ? /^VAULT:CONNECTION\((.*)\)$/.exec(token)?.[1] : undefined;
+}
+
+/**
+ * Token of the `VaultClient` of a connection.
+ *
+ * @publicApi
+ */
+export function getVaultToken(name: string = DEFAULT_CONNECTION): string {
+  return `VAULT:CLIENT(${name})`;
+}
+
+/**
+ * Token of what `@InjectCredentials` injects with the same arguments: to override it in tests, and to inject it in
+ * factories.
+ *
+ * @throws VaultError `VAULT_PATH_INVALID`
+ * @publicApi
+ */
+export function getCredentialsToken(
+  target: CredentialsTarget,
+  options: InjectCredentialsOptions = {},
+): string {
+  const connection = options.connection ?? DEFAULT_CONNECTION;
+  if (typeof target === 'string') {
+    const path = databasePath(target, options.mount);
+    return define({ kind: 'database', token: `VAULT:DATABASE(${connection}/${path})`, connection, path });
+  }
+  const path = encodeApiPath(target.path);
+  return define({
+    kind: 'credentials',
+    token: `VAULT:CREDENTIALS(${connection}/${path})`,
+    connection,
+    path: target.path,
+  });
+}
+
+/**
+ * Token of what `@InjectSecret` injects with the same arguments.
+ *
+ * @throws VaultError `VAULT_PATH_INVALID`
+ * @publicApi
+ */
+export function getSecretToken(path: string, options: InjectSecretOptions = {}): string {
+  const { connection = DEFAULT_CONNECTION, mount, key, version } = options;
+  const name = `${encodePath(mount ?? 'secret', 'mount')}/${encodePath(path, 'path')}`;
+  const rest = [version !== undefined && `@${version}`, key !== undefined && `#${key}`]
+    .filter(Boolean)
+    .join('');
+  return define({
+    kind: 'secret',
+    token: `VAULT:SECRET(${connection}/${name}${rest})`,
+    connection,
+    path,
+    ...(mount !== undefined && { mount }),
+    ...(key !== undefined && { key }),
+    ...(version !== undefined && { version }),
+  });
+}
+
+/** The path at which credentials of a database role are issued; encoded. */
+export function databasePath(role: string, mount = 'database'): string {
+  return `${encodePath(mount, 'mount')}/creds/${encodeSegment(role, 'role')}`;
+}
+
+function define(definition: InjectionDefinition): string {
+  DEFINITIONS.set(definition.token, definition);
+  return definition.token;
+}
