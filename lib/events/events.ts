@@ -56,7 +56,7 @@ export type VaultEvent =
     })
   /** All who held a superseded lease let go of it. */
   | (LeaseEventBase & { type: 'drained' })
-  /** A superseded lease is about to end at the server (`asked`), or ended by its own TTL. */
+  /** A superseded lease: the server was `asked` to end it soon, or it ended by its own TTL, or with its token. */
   | (LeaseEventBase & { type: 'retired'; how: 'asked' | 'expired' | 'with-token' })
   /** The deadline passed before a new one could be issued: consumers are without credentials. */
   | (LeaseEventBase & { type: 'expired'; error?: VaultError })

@@ -49,7 +49,17 @@ export async function renewLease(
     lease.renewable = response.renewable;
     lease.grant(granted, response.sentAt, random);
     const { serial } = lease;
-    emit({ type: 'renewed', path: lease.path, serial, validUntil: lease.validUntil(), capped: lease.capped });
+    if (increment !== undefined) {
+      lease.retired = true;
+      emit({ type: 'retired', path: lease.path, serial, how: 'asked' });
+    } else
+      emit({
+        type: 'renewed',
+        path: lease.path,
+        serial,
+        validUntil: lease.validUntil(),
+        capped: lease.capped,
+      });
   } catch (error) {
     const { code } = error as VaultError;
     if (code === 'VAULT_LEASE_NOT_FOUND') lease.over = true;
@@ -122,17 +132,11 @@ export class LeaseKeeper {
   }
 
   async #retire(lease: Lease<unknown>, seconds: number): Promise<void> {
-    const { clock, emit, changed, revoking } = this.#context;
+    const { clock, changed, revoking } = this.#context;
     changed();
-    const worthAsking = lease.renewable && lease.left(clock) > seconds * 1000 + 1_000 && !revoking();
-    if (worthAsking) {
-      // Where it cannot be asked, the lease ends by its own TTL.
-      const asked = renewLease(lease, this.#context, Math.max(seconds, SHORTEST));
-      const how = await asked.then(
-        () => 'asked' as const,
-        () => undefined,
-      );
-      if (how) emit({ type: 'retired', path: lease.path, serial: lease.serial, how });
+    if (lease.renewable && lease.left(clock) > seconds * 1000 + 1_000 && !revoking()) {
+      // Where the server cannot be asked, the lease ends by its own TTL.
+      await renewLease(lease, this.#context, Math.max(seconds, SHORTEST)).catch(() => undefined);
     }
     lease.renewable = false;
     if (this.#tasks.has(lease)) this.#tend(lease);
@@ -153,7 +157,7 @@ export class LeaseKeeper {
     this.#tasks.get(lease)?.cancel();
     if (!this.#tasks.delete(lease)) return;
     lease.over = true;
-    emit({ type: 'retired', path: lease.path, serial: lease.serial, how });
+    if (!lease.retired) emit({ type: 'retired', path: lease.path, serial: lease.serial, how });
     session.released(lease.generation, lease);
     changed();
   }

@@ -52,6 +52,8 @@ export class Lease<T> {
   renewable: boolean;
   capped = false;
   over = false;
+  /** The server was asked to end it. */
+  retired = false;
   #jitter: number;
   #holds = 0;
   #onDrained: (() => void) | undefined;

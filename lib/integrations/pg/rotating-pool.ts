@@ -41,22 +41,23 @@ export function createRotatingPool(
   return new Promise((resolve, reject) => {
     let pool: Pool | undefined;
     let rotate: ((credentials: DatabaseCredentials) => void) | undefined;
+    let letGo = () => {};
     const subscription = credentials$.subscribe({
       next(credentials) {
         if (rotate) return rotate(credentials);
-        [pool, rotate] = openPool(credentials, config);
+        [pool, rotate, letGo] = openPool(credentials, config);
         const opened = pool;
         prove(opened).then(
           () => resolve(opened),
           (error: unknown) => {
             subscription.unsubscribe();
-            void opened.end();
+            void end(opened, letGo);
             reject(explain(error, credentials));
           },
         );
       },
-      error: (error: unknown) => (pool ? void end(pool) : reject(error as Error)),
-      complete: () => (pool ? void end(pool) : reject(noCredentials())),
+      error: (error: unknown) => (pool ? void end(pool, letGo) : reject(error as Error)),
+      complete: () => (pool ? void end(pool, letGo) : reject(noCredentials())),
     });
   });
 }
@@ -64,7 +65,7 @@ export function createRotatingPool(
 function openPool(
   first: DatabaseCredentials,
   config: PoolConfig,
-): [Pool, rotate: (credentials: DatabaseCredentials) => void] {
+): [Pool, rotate: (credentials: DatabaseCredentials) => void, letGo: () => void] {
   let era = begin(first);
 
   class LeasedClient extends pg.Client {
@@ -108,7 +109,7 @@ function openPool(
     if (previous.clients.size === 0) previous.release();
     else closeIdle(pool);
   };
-  return [pool, rotate];
+  return [pool, rotate, () => era.release()];
 }
 
 function begin(credentials: DatabaseCredentials): Era {
@@ -130,8 +131,10 @@ async function prove(pool: Pool): Promise<void> {
   client.release();
 }
 
-async function end(pool: Pool): Promise<void> {
+/** Resolves when every connection is back and closed; only then is the lease let go of. */
+async function end(pool: Pool, letGo: () => void): Promise<void> {
   if (!pool.ended && !pool.ending) await pool.end();
+  letGo();
 }
 
 function explain(error: unknown, credentials: DatabaseCredentials): unknown {
