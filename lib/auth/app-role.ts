@@ -58,7 +58,7 @@ export function appRole(options: AppRoleOptions): AuthMethod {
       const secret = await readSecret(
         secretId,
         {
-          send: (request) => context.send(request),
+          send: (request, token) => context.send(request, token),
           warn: (message) => context.warn(message),
           expectedPath: new RegExp(
             `^auth/${escapeRegExp(mountPath.replace(/^\/+|\/+$/g, ''))}/role/[^/]+/secret-id$`,

@@ -5,7 +5,7 @@ import type { Secret } from '../secret/secret.js';
 
 /** What a login gets to work with. */
 export interface LoginContext {
-  send<T>(request: ApiRequest): Promise<ApiResponse<T>>;
+  send<T>(request: ApiRequest, token?: Secret): Promise<ApiResponse<T>>;
   warn(message: string): void;
   clock: Clock;
 }

@@ -21,18 +21,17 @@ export function token(source: SecretSource): AuthMethod {
       const secret = await readSecret(
         source,
         {
-          send: (request) => context.send(request),
+          send: (request, token) => context.send(request, token),
           warn: (message) => context.warn(message),
           expectedPath: /(?!)/,
         },
         'token',
       );
       const path = 'auth/token/lookup-self';
-      const { data, sentAt } = await context.send<Record<string, unknown> | null>({
-        method: 'GET',
-        path,
-        token: secret,
-      });
+      const { data, sentAt } = await context.send<Record<string, unknown> | null>(
+        { method: 'GET', path },
+        secret,
+      );
       if (typeof data?.['ttl'] !== 'number') {
         throw new VaultError({
           code: 'VAULT_RESPONSE_INVALID',

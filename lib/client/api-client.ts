@@ -16,7 +16,6 @@ export interface ApiRequest {
   path: string;
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
   body?: unknown;
-  token?: Secret;
   /** Instead of the connection's own. */
   namespace?: string;
   headers?: Readonly<Record<string, string>>;
@@ -94,7 +93,7 @@ export class ApiClient {
     this.#nodeVault = nodeVault;
   }
 
-  async send<T = unknown>(request: ApiRequest): Promise<ApiResponse<T>> {
+  async send<T = unknown>(request: ApiRequest, token?: Secret): Promise<ApiResponse<T>> {
     if (this.#closed) throw closed(request.path);
     const sentAt = now(this.#clock);
     // Proxies and Node's own HTTP server refuse the LIST method; this form means the same.
@@ -104,7 +103,7 @@ export class ApiClient {
       response = (await this.#nodeVault.request({
         method: list ? 'GET' : request.method,
         path: `/${request.path}${queryString(list ? { ...request.query, list: true } : request.query)}`,
-        headers: this.#headers(request),
+        headers: this.#headers(request, token),
         ...(request.body !== undefined && { json: request.body }),
         timeout: Math.min(request.timeout ?? Infinity, this.#options.timeout),
         ...(request.signal && { signal: request.signal }),
@@ -136,13 +135,13 @@ export class ApiClient {
     });
   }
 
-  #headers(request: ApiRequest): Record<string, string> {
+  #headers(request: ApiRequest, token: Secret | undefined): Record<string, string> {
     const headers: Record<string, string> = { 'X-Vault-Request': 'true' };
     const namespace = request.namespace ?? this.#options.namespace;
-    if (request.token) headers['X-Vault-Token'] = assertHeaderValue(request.token.reveal(), 'token');
+    if (token) headers['X-Vault-Token'] = assertHeaderValue(token.reveal(), 'token');
     if (namespace) headers['X-Vault-Namespace'] = assertHeaderValue(namespace, 'namespace');
-    for (const [name, value] of Object.entries(request.headers ?? {})) {
-      headers[name] = assertHeaderValue(value, `header ${name}`);
+    for (const name in request.headers) {
+      headers[name] = assertHeaderValue(request.headers[name] as string, `header ${name}`);
     }
     return headers;
   }

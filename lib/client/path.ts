@@ -4,6 +4,9 @@ import { VaultError } from '../errors/vault-error.js';
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
+/** What needs no encoding and can lead nowhere else: nearly all names there are. */
+const PLAIN = /^[\w-]+(?:\/[\w-]+)*$/;
+
 /**
  * Encodes one name (a role, a key) as one path segment, so that nothing in it can lead elsewhere.
  *
@@ -23,6 +26,7 @@ export function encodeSegment(name: string, what: string): string {
  */
 export function encodePath(path: string, what: string): string {
   if (typeof path !== 'string') throw invalid(what, 'is not a string');
+  if (PLAIN.test(path)) return path;
   const segments = path.replace(/^\/+|\/+$/g, '').split('/');
   return segments
     .map((segment) => (segment === '' ? fail(what, 'is empty or has an empty part') : encode(segment, what)))

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { Agent, errors, request } from 'undici';
+import { Agent, errors } from 'undici';
 import type { TlsOptions } from '../config/options.js';
 
 /** One HTTP request, to be sent to whichever address answers. */
@@ -142,8 +142,10 @@ export class Transport {
   }
 
   async #exchange(address: Address, path: string, options: TransportRequest, signal: Signal) {
-    const response = await request(address.origin + path, {
-      dispatcher: this.#agent,
+    // Not undici's request(url): it would parse the URL again for each request.
+    const response = await this.#agent.request({
+      origin: address.origin,
+      path,
       method: options.method as 'GET',
       headers: options.headers,
       body: options.body ?? null,

@@ -5,7 +5,7 @@ import { isSecret, Secret } from './secret.js';
 /** What a source may need besides itself: a way to ask the server, for wrapped secrets. */
 export interface SecretSourceContext {
   /** Sends one request with the given token, without any retry. */
-  send(request: { method: 'POST'; path: string; token?: Secret; body?: unknown }): Promise<{ data: unknown }>;
+  send(request: { method: 'POST'; path: string; body?: unknown }, token?: Secret): Promise<{ data: unknown }>;
   /** Something to tell the operator that is no failure. */
   warn(message: string): void;
   /** Where the secret should have been made, for the check of a wrapping token. */
@@ -118,7 +118,7 @@ export function fromWrappedToken(
         });
       }
 
-      const response = await context.send({ method: 'POST', path: 'sys/wrapping/unwrap', token });
+      const response = await context.send({ method: 'POST', path: 'sys/wrapping/unwrap' }, token);
       const secretId = (response.data as { secret_id?: unknown } | null)?.secret_id;
       const secret = nonEmpty(typeof secretId === 'string' ? secretId : undefined, this.description);
       unwrapped = { from: token.reveal(), secret };

@@ -95,7 +95,7 @@ export class Session {
   /** Sends with the token of a generation. */
   async send<T>(generation: Generation, request: ApiRequest): Promise<ApiResponse<T>> {
     generation.spend();
-    return this.#context.api.send<T>({ ...request, token: generation.token });
+    return this.#context.api.send<T>(request, generation.token);
   }
 
   /**
@@ -166,7 +166,7 @@ export class Session {
     if (this.#error && clock.monotonic() < this.#retryAt) throw this.#error;
     try {
       const login = await options.auth.login({
-        send: (request) => api.send(request),
+        send: (request, token) => api.send(request, token),
         warn: (message) => emit({ type: 'warning', message }),
         clock,
       });
