@@ -11,7 +11,9 @@ import { median, table } from './report.mjs';
 const ROUNDS = 7;
 
 export async function kv(bao, reads = 2_000) {
-  await bao.api('POST', 'secret/data/bench', { data: { apiKey: 'k'.repeat(32), url: 'https://example.test' } });
+  await bao.api('POST', 'secret/data/bench', {
+    data: { apiKey: 'k'.repeat(32), url: 'https://example.test' },
+  });
 
   class AppModule {}
   Module({ imports: [VaultModule.forRoot({ address: bao.address, auth: token(bao.rootToken) })] })(AppModule);
@@ -35,7 +37,8 @@ export async function kv(bao, reads = 2_000) {
     const runs = Object.fromEntries(Object.keys(peers).map((name) => [name, []]));
     for (const read of Object.values(peers)) await measure(read, reads / 4, concurrency);
     for (let round = 0; round < ROUNDS; round++) {
-      for (const [name, read] of Object.entries(peers)) runs[name].push(await measure(read, reads, concurrency));
+      for (const [name, read] of Object.entries(peers))
+        runs[name].push(await measure(read, reads, concurrency));
     }
     const cpu = (name) => median(runs[name].map((run) => run.cpu));
     const rows = Object.keys(peers).map((name) => [
@@ -47,7 +50,10 @@ export async function kv(bao, reads = 2_000) {
     ]);
     console.log(`\nKV reads, concurrency ${concurrency} (median of ${ROUNDS} rounds of ${reads})`);
     console.log(table(['client', 'CPU µs/read', 'reads/s', 'CPU vs undici', 'CPU vs node-vault'], rows));
-    results[concurrency] = { toUndici: cpu('nestjs-vault') / cpu('undici'), toNodeVault: cpu('nestjs-vault') / cpu('node-vault') };
+    results[concurrency] = {
+      toUndici: cpu('nestjs-vault') / cpu('undici'),
+      toNodeVault: cpu('nestjs-vault') / cpu('node-vault'),
+    };
   }
   await app.close();
   await dispatcher.close();

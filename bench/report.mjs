@@ -6,6 +6,9 @@ export function median(values) {
 /** Rows of text in columns. */
 export function table(head, rows) {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column].length)));
-  const line = (row) => row.map((cell, column) => (column ? cell.padStart(widths[column]) : cell.padEnd(widths[column]))).join('  ');
+  const line = (row) =>
+    row
+      .map((cell, column) => (column ? cell.padStart(widths[column]) : cell.padEnd(widths[column])))
+      .join('  ');
   return [line(head), ...rows.map(line)].join('\n');
 }

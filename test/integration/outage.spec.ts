@@ -1,0 +1,158 @@
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { firstValueFrom, map } from 'rxjs';
+import { appRole, type VaultEvent } from 'nestjs-vault';
+import { createRotatingPool } from 'nestjs-vault/pg';
+import { resolveOptions } from '../../lib/config/resolved-options.js';
+import { VaultConnection } from '../../lib/connection/vault-connection.js';
+import { EventBus } from '../../lib/events/events.js';
+import { toDatabaseCredentials } from '../../lib/services/credentials.service.js';
+import { HttpProxy } from '../support/http-proxy.js';
+import { describeReal } from '../support/real-servers.js';
+import {
+  provision,
+  startOpenBao,
+  startPostgres,
+  type OpenBaoServer,
+  type PostgresServer,
+} from '../support/servers.mjs';
+
+const POLICY = 'path "database/creds/*" { capabilities = ["read"] }';
+
+describeReal('trouble in mid-life', () => {
+  let bao: OpenBaoServer;
+  let postgres: PostgresServer;
+  let proxy: HttpProxy;
+
+  beforeAll(async () => {
+    [bao, postgres] = await Promise.all([startOpenBao({ storage: 'raft' }), startPostgres()]);
+    proxy = await HttpProxy.start(bao.address);
+  });
+
+  afterAll(async () => {
+    await Promise.all([proxy?.stop(), bao?.stop(), postgres?.stop()]);
+  });
+
+  /** A connection with a pool on it, and all that happened to it. */
+  async function start(ttl: string, token: string) {
+    const { roleId, secretId } = await provision(bao, postgres, {
+      roles: [{ name: 'app', defaultTtl: ttl, maxTtl: '10m' }],
+      policy: POLICY,
+      approle: { token_ttl: token, token_max_ttl: '10m' },
+    });
+    proxy.clear();
+    const bus = new EventBus();
+    const events: VaultEvent[] = [];
+    bus.events$.subscribe((event) => events.push(event));
+    const options = resolveOptions({
+      address: proxy.address,
+      auth: appRole({ roleId, secretId }),
+      timeout: 2_000,
+    });
+    const connection = new VaultConnection(options, bus);
+    await connection.login();
+    const { host, port, database } = postgres;
+    const credentials$ = connection.leases
+      .watch<{ username: string; password: string }>('database/creds/app', false)
+      .pipe(map(toDatabaseCredentials));
+    const streamErrors: unknown[] = [];
+    credentials$.subscribe({ error: (error) => streamErrors.push(error) });
+    const pool = await createRotatingPool(credentials$, { host, port, database, max: 3 });
+    const until = (type: VaultEvent['type'], timeout = 20_000) =>
+      expect.poll(() => events.filter((event) => event.type === type).length, { timeout }).toBeGreaterThan(0);
+    return { connection, events, pool, streamErrors, until, credentials$ };
+  }
+
+  it('the server is down for 6 s: no query fails, status tells, and nothing bursts when it is back', async () => {
+    const { connection, events, pool, streamErrors, until } = await start('20s', '20s');
+    const failures: unknown[] = [];
+    let queries = 0;
+    const load = setInterval(() => {
+      queries++;
+      // A connection of its own each time, so that the password is put to the test.
+      const { user, password, host, port, database } = pool.options;
+      const client = new pg.Client({ user, password, host, port, database } as pg.ClientConfig);
+      client.connect().then(
+        () => client.query('select 1').finally(() => client.end()),
+        (error: unknown) => failures.push(error),
+      );
+    }, 200);
+    const states = new Set<string>();
+    const watching = connection.changes$.subscribe(() =>
+      states.add(connection.status.leases[0]?.state ?? 'none'),
+    );
+
+    // Down when the first renewal falls due (12 to 14 s), and for 6 s.
+    await new Promise((resolve) => setTimeout(resolve, 9_000));
+    await bao.kill();
+    const down = new Promise((resolve) => setTimeout(resolve, 6_000));
+    await until('renewal-failed', 6_000);
+    await down;
+    proxy.clear();
+    await bao.restart();
+    await until('renewed');
+    await until('token-renewed');
+    clearInterval(load);
+    watching.unsubscribe();
+
+    expect(failures).toEqual([]);
+    expect(queries).toBeGreaterThan(50);
+    expect(streamErrors).toEqual([]);
+    expect([...states]).toEqual(expect.arrayContaining(['valid', 'degraded']));
+    const failed = events.find((event) => event.type === 'renewal-failed');
+    expect(failed).toMatchObject({ error: { code: expect.stringMatching(/UNREACHABLE|STANDBY|SEALED/) } });
+    // The retries of two secrets over the seconds of the outage, and one success each.
+    expect(proxy.seen.filter(({ status }) => status === 200)).toHaveLength(2);
+    expect(proxy.seen.length).toBeLessThan(14);
+    expect(connection.status).toMatchObject({
+      session: { state: 'valid' },
+      leases: [{ state: 'valid', attempt: 0 }],
+    });
+    await connection.close();
+  }, 60_000);
+
+  it('an operator revokes the token: a new login, every lease anew, the pool works on', async () => {
+    const { connection, events, pool, until } = await start('6s', '6s');
+    const { body } = await bao.api('LIST', 'auth/token/accessors');
+    for (const accessor of body.data.keys as string[]) {
+      const { body: found } = await bao.api('POST', 'auth/token/lookup-accessor', { accessor });
+      if (found.data.path === 'auth/approle/login')
+        await bao.api('POST', 'auth/token/revoke-accessor', { accessor });
+    }
+    await until('rotated');
+    expect(events.find((event) => event.type === 'login' && event.generation === 2)).toMatchObject({
+      reason: 'token-lost',
+    });
+    await expect(pool.query('select 1')).resolves.toBeTruthy();
+    expect(proxy.count(/approle\/login/)).toBe(2);
+    expect(proxy.count(/creds\/app/)).toBe(2);
+    await connection.close();
+  }, 30_000);
+
+  it('an operator revokes the lease: the next renewal finds out and a new one is issued', async () => {
+    const { connection, pool, until, credentials$ } = await start('6s', '10m');
+    const first = await firstValueFrom(credentials$);
+    await bao.api('PUT', 'sys/leases/revoke-prefix/database/creds/app');
+    await until('rotated');
+    const second = await firstValueFrom(credentials$);
+    expect(second.username.reveal()).not.toBe(first.username.reveal());
+    await expect(pool.query('select current_user')).resolves.toMatchObject({
+      rows: [{ current_user: second.username.reveal() }],
+    });
+    expect(proxy.count(/creds\/app/)).toBe(2);
+    await connection.close();
+  }, 30_000);
+
+  it('a policy without the right to renew: leases are issued anew in time, and a warning says so', async () => {
+    const { connection, events, until } = await start('6s', '10m');
+    await bao.api('PUT', 'sys/policies/acl/default', {
+      policy: 'path "auth/token/lookup-self" { capabilities = ["read"] }',
+    });
+    await until('rotated');
+    expect(events.find((event) => event.type === 'rotated')).toMatchObject({ reason: 'not-renewable' });
+    expect(events.find((event) => event.type === 'warning')).toMatchObject({ path: 'database/creds/app' });
+    expect(events.some((event) => event.type === 'expired')).toBe(false);
+    expect(proxy.count(/leases\/renew/)).toBe(1);
+    await connection.close();
+  }, 30_000);
+});

@@ -1,0 +1,73 @@
+// Runs in a scratch application with the packed tarball installed, as `node smoke.mjs <esm|cjs>`: a whole life of
+// an application against a stand-in for the server, which tells what it was asked.
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import assert from 'node:assert/strict';
+
+const require = createRequire(import.meta.url);
+const load = process.argv[2] === 'cjs' ? (name) => Promise.resolve(require(name)) : (name) => import(name);
+// Ours first, on purpose: the order of imports must not matter.
+const [vault, pg, common, core] = await Promise.all(
+  ['nestjs-vault', 'nestjs-vault/pg', '@nestjs/common', '@nestjs/core'].map(load),
+);
+await load('reflect-metadata');
+
+const seen = [];
+const server = createServer((request, response) => {
+  const path = request.url.replace('/v1/', '');
+  seen.push(`${request.method} ${path}`);
+  const auth = { client_token: 'hvs.canary', accessor: 'a', lease_duration: 60, renewable: true };
+  const answers = {
+    'auth/approle/login': { auth },
+    'secret/data/app': {
+      data: { data: { apiKey: 'canary-key' }, metadata: { version: 1, created_time: '2026-01-01' } },
+    },
+    'database/creds/orders': {
+      lease_id: 'database/creds/orders/1',
+      lease_duration: 60,
+      renewable: true,
+      data: { username: 'v-orders', password: 'canary-password' },
+    },
+  };
+  response.setHeader('content-type', 'application/json');
+  if (path === 'auth/token/revoke-self') response.writeHead(204).end();
+  else response.end(JSON.stringify(answers[path] ?? { errors: [] }));
+});
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+
+const { InjectCredentials, InjectSecret, VaultModule, appRole } = vault;
+class Repository {
+  constructor(credentials$, apiKey) {
+    Object.assign(this, { credentials$, apiKey });
+  }
+}
+common.Injectable()(Repository);
+InjectCredentials('orders')(Repository, undefined, 0);
+InjectSecret('app', { key: 'apiKey' })(Repository, undefined, 1);
+class AppModule {}
+common.Module({
+  imports: [
+    VaultModule.forRoot({
+      address: `http://127.0.0.1:${server.address().port}`,
+      auth: appRole({ roleId: 'r', secretId: 's' }),
+    }),
+  ],
+  providers: [Repository],
+})(AppModule);
+
+const app = await core.NestFactory.createApplicationContext(AppModule, { logger: false });
+const repository = app.get(Repository);
+assert.equal(repository.apiKey.reveal(), 'canary-key');
+const first = await new Promise((resolve) => repository.credentials$.subscribe(resolve));
+assert.equal(first.password.reveal(), 'canary-password');
+assert.equal(String(first.password), '[redacted]');
+assert.equal(typeof pg.createRotatingPool, 'function');
+await app.close();
+server.close();
+assert.deepEqual(seen.toSorted(), [
+  'GET database/creds/orders',
+  'GET secret/data/app',
+  'POST auth/approle/login',
+  'POST auth/token/revoke-self',
+]);
+console.log(`ok ${process.argv[2]}`);
