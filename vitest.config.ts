@@ -16,5 +16,8 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // Most files wait for servers and TTLs rather than compute, so more of them run than there are cores.
+    maxWorkers: 4,
+    reporters: ['default', './test/support/count-reporter.ts'],
   },
 });

@@ -55,6 +55,6 @@ export {
 } from './services/vault-client.js';
 
 export type { Credentials, LeaseInfo } from './leases/lease.js';
-export type { RotationReason, VaultEvent } from './events/events.js';
+export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';
 export type { LeaseStatus, NextStep, SessionStatus, VaultStatus } from './events/status.js';
 export { VaultError, type VaultErrorCode } from './errors/vault-error.js';

@@ -141,20 +141,21 @@ async function connect(
   connections: VaultConnections,
   modules: ModulesContainer,
 ): Promise<VaultConnection> {
-  const connection = new VaultConnection(resolveOptions(options, name), connections.bus);
-  if (connection.options.startup.login === 'required') {
-    try {
+  try {
+    const connection = new VaultConnection(resolveOptions(options, name), connections.bus);
+    connections.begin(connection);
+    if (connection.options.startup.login === 'required') {
       await connection.login();
       const isOurs = (provider: unknown) => OURS.has(provider as object);
       await prefetch(connection, wantedSecrets(modules, connection.name, isOurs));
-    } catch (error) {
-      // Nest runs no shutdown hooks when a start fails, so what was begun is ended here.
-      await connection.close();
-      throw error;
     }
+    connections.add(connection);
+    return connection;
+  } catch (error) {
+    // Nest runs no shutdown hooks when a start fails, so what was begun is ended here, other connections included.
+    await connections.close();
+    throw error;
   }
-  connections.add(connection);
-  return connection;
 }
 
 function declareConnections(modules: ModulesContainer): VaultConnections {

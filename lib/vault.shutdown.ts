@@ -18,7 +18,6 @@ export class VaultShutdown implements BeforeApplicationShutdown, OnApplicationSh
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await Promise.all(this.#connections.up.map((connection) => connection.close()));
-    this.#connections.bus.close();
+    await this.#connections.close();
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { encodePath } from '../client/path.js';
 import type { ApiAuth } from '../client/api-client.js';
+import { malformed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
 import { readSecret, type SecretSource } from '../secret/secret-source.js';
@@ -88,12 +89,7 @@ export function appRole(options: AppRoleOptions): AuthMethod {
 /** An answer to a login without a token in it is a failed login. */
 function assertAuth(auth: ApiAuth | null, path: string): ApiAuth {
   if (typeof auth?.client_token === 'string' && auth.client_token !== '') return auth;
-  throw new VaultError({
-    code: 'VAULT_RESPONSE_INVALID',
-    message: 'The server answered the login without a token.',
-    hint: 'Check what stands between here and the server; the login is tried again.',
-    path,
-  });
+  throw malformed(path);
 }
 
 /**

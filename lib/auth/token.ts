@@ -1,5 +1,5 @@
 import { readSecret, type SecretSource } from '../secret/secret-source.js';
-import { VaultError } from '../errors/vault-error.js';
+import { malformed } from '../errors/common-errors.js';
 import type { AuthMethod } from './auth-method.js';
 import { isSource } from './is-source.js';
 
@@ -32,14 +32,7 @@ export function token(source: SecretSource): AuthMethod {
         { method: 'GET', path },
         secret,
       );
-      if (typeof data?.['ttl'] !== 'number') {
-        throw new VaultError({
-          code: 'VAULT_RESPONSE_INVALID',
-          message: 'The server answered the look-up of the token without its TTL.',
-          hint: 'Check what stands between here and the server; it is tried again.',
-          path,
-        });
-      }
+      if (typeof data?.['ttl'] !== 'number') throw malformed(path);
       const uses = Number(data['num_uses'] ?? 0);
       return {
         token: secret,

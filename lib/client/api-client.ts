@@ -2,6 +2,7 @@ import createNodeVault from 'node-vault';
 import type { Clock } from '../clock/clock.js';
 import { now, type Deadline } from '../clock/deadline.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
+import { closed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
 import { fromNetworkError } from './network-error.js';
@@ -229,13 +230,4 @@ function queryString(query: ApiRequest['query']): string {
 function retryAfter(header: unknown): { retryAfter?: number } {
   const seconds = typeof header === 'string' ? Number(header) : NaN;
   return Number.isFinite(seconds) && seconds >= 0 ? { retryAfter: Math.min(seconds, 60) * 1000 } : {};
-}
-
-function closed(path: string): VaultError {
-  return new VaultError({
-    code: 'VAULT_CLOSED',
-    message: 'The connection is closed: the application is shutting down.',
-    hint: 'Ask for secrets before shutdown begins; after it the application holds none.',
-    path,
-  });
 }

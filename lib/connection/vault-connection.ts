@@ -99,10 +99,10 @@ export class VaultConnection {
   }
 
   async #close(): Promise<void> {
-    const { shutdown, auth } = this.options;
+    const { shutdown } = this.options;
     this.#emit({ type: 'closing' });
     this.freeze();
-    this.#revoking = shutdown.revoke && auth.kind !== 'token';
+    this.#revoking = shutdown.revoke && this.#session.current?.own !== false;
     this.#aborted.abort();
     this.leases.end();
     const deadline = this.#clock.monotonic() + shutdown.timeout;

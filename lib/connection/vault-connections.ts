@@ -6,12 +6,14 @@ import type { VaultConnection } from './vault-connection.js';
 /** The connections of one application, by name: those its modules declare, and those that are up by now. */
 export class VaultConnections {
   readonly bus = new EventBus();
+  readonly #begun = new Set<VaultConnection>();
   readonly #up = new Map<string, VaultConnection>();
   readonly #waiting = new Map<
     string,
     { promise: Promise<VaultConnection>; resolve(connection: VaultConnection): void }
   >();
   readonly #declared: ReadonlySet<string>;
+  #closed = false;
 
   /** @param declared names as the modules of the application declare them, each time they do */
   constructor(declared: readonly string[]) {
@@ -28,6 +30,20 @@ export class VaultConnections {
       const promise = new Promise<VaultConnection>((done) => (resolve = done));
       this.#waiting.set(name, { promise, resolve });
     }
+  }
+
+  /** Remembers what has to be closed, whether it comes up or not. */
+  begin(connection: VaultConnection): void {
+    this.#begun.add(connection);
+    // Another one has failed meanwhile, and with it the start.
+    if (this.#closed) void connection.close();
+  }
+
+  /** Ends all that was begun, as at shutdown or where the start of one connection failed. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#begun].map((connection) => connection.close()));
+    this.bus.close();
   }
 
   /** Makes a connection known, once it is logged in. */

@@ -81,13 +81,13 @@ export class VaultError extends Error {
   readonly code: VaultErrorCode;
   readonly hint: string;
   /** HTTP status of the answer, where there was one. */
-  readonly status?: number;
+  declare readonly status?: number;
   /** The API path below `/v1/` that was asked for. */
-  readonly path?: string;
+  declare readonly path?: string;
   /** Milliseconds that the server asked to wait before the next try, where it said so. */
-  readonly retryAfter?: number;
+  declare readonly retryAfter?: number;
   /** Where one error stands for several (a failed start): each of them. */
-  readonly errors?: readonly VaultError[];
+  declare readonly errors?: readonly VaultError[];
 
   constructor(init: VaultErrorInit) {
     super(

@@ -5,6 +5,9 @@ import type { VaultError } from '../errors/vault-error.js';
 export type RotationReason =
   'max-ttl' | 'not-renewable' | 'token' | 'lease-lost' | 'expired' | 'renewal-failing';
 
+/** Why a login was made: the first one, or what was the matter with the token before. */
+export type LoginReason = 'start' | 'max-ttl' | 'not-renewable' | 'renewal-failing' | 'token-lost' | 'uses';
+
 /** What every event tells. */
 interface EventBase {
   /** Name of the connection. */
@@ -25,12 +28,12 @@ interface LeaseEventBase extends EventBase {
  * @publicApi
  */
 export type VaultEvent =
-  /** A login made a token: `reason` is `start`, or why the one before did not do any more. */
+  /** A login made a token. */
   | (EventBase & {
       type: 'login';
       generation: number;
       validUntil: Date;
-      reason: 'start' | 'max-ttl' | 'token-lost' | 'uses';
+      reason: LoginReason;
     })
   | (EventBase & { type: 'login-failed'; error: VaultError; retryAt: Date })
   | (EventBase & { type: 'token-renewed'; generation: number; validUntil: Date; capped: boolean })

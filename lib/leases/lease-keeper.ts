@@ -1,10 +1,12 @@
+import { backoff } from '../clock/backoff.js';
 import type { Limiter } from '../clock/limiter.js';
 import type { Clock } from '../clock/clock.js';
 import type { Scheduler, Task } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import { VaultError } from '../errors/vault-error.js';
+import { malformed } from '../errors/common-errors.js';
 import type { EventInit } from '../events/events.js';
-import { malformed, type Session } from '../session/session.js';
+import { refusedToken, type Session } from '../session/session.js';
 import { isCapped } from '../session/session-policy.js';
 import type { Lease } from './lease.js';
 import { nextLeaseStep } from './lease-policy.js';
@@ -65,7 +67,7 @@ export async function renewLease(
     if (code === 'VAULT_LEASE_NOT_FOUND') lease.over = true;
     else if (code === 'VAULT_LEASE_AT_MAX_TTL') lease.capped = true;
     else if (code === 'VAULT_LEASE_NOT_RENEWABLE') lease.renewable = false;
-    else if (code === 'VAULT_TOKEN_INVALID' && (await session.isDead(lease.generation))) lease.over = true;
+    else if (refusedToken(error) && (await session.isDead(lease.generation))) lease.over = true;
     else if (code === 'VAULT_PERMISSION_DENIED' || code === 'VAULT_TOKEN_INVALID') {
       lease.renewable = false;
       const message = `may not renew leases, so they are issued anew in time: ${(error as VaultError).hint}`;
@@ -74,88 +76,107 @@ export async function renewLease(
   }
 }
 
+interface Entry {
+  task?: Task;
+  /** Failed renewals in a row. */
+  attempt: number;
+  /** The server is being asked to end it, or was. */
+  retiring?: Promise<void>;
+}
+
 /**
  * Takes care of superseded leases: renewed while somebody holds them, then ended by the server, then forgotten.
  */
 export class LeaseKeeper {
   readonly #context: LeaseContext;
-  readonly #tasks = new Map<Lease<unknown>, Task | undefined>();
+  readonly #entries = new Map<Lease<unknown>, Entry>();
 
   constructor(context: LeaseContext) {
     this.#context = context;
   }
 
   get size(): number {
-    return this.#tasks.size;
+    return this.#entries.size;
   }
 
   /** Some of them are in use. */
   get held(): boolean {
-    return [...this.#tasks.keys()].some((lease) => lease.held);
+    return [...this.#entries.keys()].some((lease) => lease.held);
   }
 
-  /** `grace`: milliseconds for those who use it without a hold. */
-  take(lease: Lease<unknown>, grace: number): void {
+  /**
+   * Resolves when the server was asked to end it, or somebody holds it.
+   *
+   * @param grace milliseconds for those who use it without a hold
+   */
+  async take(lease: Lease<unknown>, grace: number): Promise<void> {
     if (lease.id === '') return;
-    this.#tasks.set(lease, undefined);
-    if (!lease.held) {
-      void this.#retire(lease, Math.ceil(grace / 1000));
-      return;
-    }
+    this.#entries.set(lease, { attempt: 0 });
+    if (!lease.held) return this.#retire(lease, Math.ceil(grace / 1000));
     lease.whenDrained(() => {
       const { clock, emit } = this.#context;
-      if (!this.#tasks.has(lease)) return;
+      if (!this.#entries.has(lease)) return;
       if (lease.left(clock) > 0) emit({ type: 'drained', path: lease.path, serial: lease.serial });
       void this.#retire(lease, SHORTEST);
     });
     this.#tend(lease);
   }
 
-  /** Lets the server end all of them soon; for tokens that outlive this process. */
+  /** Lets the server end all of them soon, held or not; for tokens that outlive this process. */
   async retireAll(): Promise<void> {
-    await Promise.all([...this.#tasks.keys()].map((lease) => this.#retire(lease, SHORTEST)));
+    await Promise.all([...this.#entries.keys()].map((lease) => this.#retire(lease, SHORTEST)));
   }
 
   #tend(lease: Lease<unknown>): void {
-    const { clock, options, session } = this.#context;
+    const { clock, options, session, random } = this.#context;
+    const entry = this.#entries.get(lease);
+    if (!entry) return;
     const left = lease.left(clock);
     if (left <= 0) return this.#drop(lease, lease.generation.left(clock) <= 0 ? 'with-token' : 'expired');
     // That there is a newer token is no reason to let go of a lease that somebody still uses.
     const step = nextLeaseStep({ ...lease.view(clock), superseded: undefined }, options.renewal);
-    if (step.action !== 'renew' || session.closed) return this.#sleep(lease, left);
+    if (step.action !== 'renew' || entry.retiring || session.closed) return this.#sleep(lease, left);
     if (step.in > 0) return this.#sleep(lease, Math.min(step.in, left));
     this.#sleep(lease, left);
     renewLease(lease, this.#context).then(
-      () => this.#tasks.has(lease) && this.#tend(lease),
-      () => this.#sleep(lease, Math.min(options.retry.initialDelay, lease.left(clock))),
+      () => {
+        entry.attempt = 0;
+        this.#tend(lease);
+      },
+      () => {
+        const now = lease.left(clock);
+        this.#sleep(lease, Math.min(backoff(++entry.attempt, options.retry, now, random), now));
+      },
     );
   }
 
-  async #retire(lease: Lease<unknown>, seconds: number): Promise<void> {
+  #retire(lease: Lease<unknown>, seconds: number): Promise<void> {
     const { clock, changed, revoking } = this.#context;
+    const entry = this.#entries.get(lease);
+    if (!entry) return Promise.resolve();
     changed();
-    if (lease.renewable && lease.left(clock) > seconds * 1000 + 1_000 && !revoking()) {
-      // Where the server cannot be asked, the lease ends by its own TTL.
-      await renewLease(lease, this.#context, Math.max(seconds, SHORTEST)).catch(() => undefined);
-    }
-    lease.renewable = false;
-    if (this.#tasks.has(lease)) this.#tend(lease);
+    // Where the server cannot be asked, the lease ends by its own TTL.
+    const worthAsking = lease.renewable && lease.left(clock) > seconds * 1000 + 1_000 && !revoking();
+    entry.retiring ??= (
+      worthAsking ? renewLease(lease, this.#context, Math.max(seconds, SHORTEST)) : Promise.resolve()
+    )
+      .catch(() => undefined)
+      .then(() => this.#tend(lease));
+    return entry.retiring;
   }
 
   #sleep(lease: Lease<unknown>, delay: number): void {
-    if (!this.#tasks.has(lease)) return;
+    const entry = this.#entries.get(lease);
+    if (!entry) return;
     const { clock, scheduler } = this.#context;
-    this.#tasks.get(lease)?.cancel();
-    this.#tasks.set(
-      lease,
-      scheduler.at(clock.monotonic() + Math.max(delay, 0), () => this.#tend(lease)),
-    );
+    entry.task?.cancel();
+    entry.task = scheduler.at(clock.monotonic() + Math.max(delay, 0), () => this.#tend(lease));
   }
 
   #drop(lease: Lease<unknown>, how: 'expired' | 'with-token'): void {
     const { session, emit, changed } = this.#context;
-    this.#tasks.get(lease)?.cancel();
-    if (!this.#tasks.delete(lease)) return;
+    this.#entries.get(lease)?.task?.cancel();
+    this.#entries.delete(lease);
     lease.over = true;
     if (!lease.retired) emit({ type: 'retired', path: lease.path, serial: lease.serial, how });
     session.released(lease.generation, lease);

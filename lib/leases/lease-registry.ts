@@ -55,8 +55,7 @@ export class LeaseRegistry {
     if (!secret) return;
     this.#forget(key, secret);
     this.#leaving.add(secret);
-    secret.end();
-    await secret.retireAll();
+    await secret.end();
     this.#context.changed();
   }
 
@@ -83,7 +82,7 @@ export class LeaseRegistry {
     for (const [key, secret] of this.#secrets) {
       this.#forget(key, secret);
       this.#leaving.add(secret);
-      secret.end();
+      void secret.end();
     }
   }
 

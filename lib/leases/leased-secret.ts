@@ -1,11 +1,12 @@
 import { Observable, Subject } from 'rxjs';
+import type { ApiResponse } from '../client/api-client.js';
 import { backoff } from '../clock/backoff.js';
 import type { Task } from '../clock/scheduler.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
+import { malformed } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Generation } from '../session/generation.js';
-import { malformed } from '../session/session.js';
 import { Lease, type Credentials } from './lease.js';
 import { LeaseKeeper, renewLease, type LeaseContext } from './lease-keeper.js';
 import { nextLeaseStep, renewalMargin, type LeaseStep } from './lease-policy.js';
@@ -123,15 +124,15 @@ export class LeasedSecret<T> {
     this.#frozen = true;
   }
 
-  /** Ends the stream. The lease goes as soon as nobody holds it; `grace` is for those who use it without a hold. */
-  end(): void {
+  /** Ends the stream; resolves when the server was asked to end the lease, or it waits for those who hold it. */
+  async end(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
     this.#task?.cancel();
     this.#published.complete();
     const lease = this.#current;
     this.#current = undefined;
-    if (lease) this.#keeper.take(lease, 0);
+    if (lease) await this.#keeper.take(lease, 0);
   }
 
   async retireAll(): Promise<void> {
@@ -187,45 +188,38 @@ export class LeasedSecret<T> {
   }
 
   async #issue(reason: RotationReason | undefined): Promise<void> {
-    const { emit, random } = this.#context;
+    const { emit } = this.#context;
     const previous = this.#current;
     try {
-      const { generation, response } = await this.#request();
+      const { lease, warnings } = await this.#request();
       if (this.#ended) return;
-      const serial = ++this.#serial;
-      const lease = new Lease<T>({ path: this.path, serial, generation, response }, random);
+      const { serial } = lease;
       this.#current = lease;
       this.#expiryTold = false;
       this.#succeeded();
       const validUntil = lease.validUntil();
       emit({ type: 'issued', path: this.path, serial, validUntil, renewable: lease.renewable });
-      for (const message of response.warnings) emit({ type: 'warning', path: this.path, message });
+      for (const message of warnings) emit({ type: 'warning', path: this.path, message });
       const changed = previous?.fingerprint.reveal() !== lease.fingerprint.reveal();
       if (changed) this.#published.next(lease.snapshot());
       // After the new one is with the consumers, so that whoever listens finds it in place.
       if (previous && changed)
         emit({ type: 'rotated', path: this.path, serial, reason: reason ?? 'expired', validUntil });
-      if (previous) this.#keeper.take(previous, this.#context.options.renewal.grace);
+      if (previous) void this.#keeper.take(previous, this.#context.options.renewal.grace);
     } catch (cause) {
       this.#issueFailed(cause, reason);
     }
   }
 
-  /** One request, and one more where the token had died unnoticed. */
-  async #request() {
-    const { session, limiter, signal } = this.#context;
-    for (let again = false; ; again = true) {
-      const generation = await session.acquire(true);
-      try {
-        const request = { method: 'GET', path: this.path, signal } as const;
-        const response = await limiter.run(() => session.send<T>(generation, request));
-        if (typeof response.data !== 'object' || response.data === null) throw malformed(this.path);
-        return { generation, response };
-      } catch (error) {
-        const suspect = error instanceof VaultError && error.code === 'VAULT_TOKEN_INVALID';
-        if (again || !suspect || !(await session.isDead(generation))) throw error;
-      }
-    }
+  #request(): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
+    const { session, limiter, signal, random } = this.#context;
+    const request = { method: 'GET', path: this.path, signal } as const;
+    const take = (response: ApiResponse<T>, generation: Generation) => {
+      if (typeof response.data !== 'object' || response.data === null) throw malformed(this.path);
+      const lease = new Lease<T>({ path: this.path, serial: ++this.#serial, generation, response }, random);
+      return { lease, warnings: response.warnings };
+    };
+    return limiter.run(() => session.run(request, take, true));
   }
 
   #issueFailed(cause: unknown, reason: RotationReason | undefined): void {

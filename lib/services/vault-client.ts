@@ -67,7 +67,7 @@ export class VaultClient {
 
   /** For paths whose parts were encoded one by one. @internal */
   async requestEncoded<T>(request: VaultRequest): Promise<VaultResponse<T>> {
-    const response = await this.#send<T>(request);
+    const response = await this.#session.run<T, ApiResponse<T>>(request, (answer) => answer);
     return {
       status: response.status,
       data: new Secret(response.data),
@@ -100,16 +100,5 @@ export class VaultClient {
 
   async delete(path: string, options?: VaultRequestOptions): Promise<void> {
     await this.request({ ...options, method: 'DELETE', path });
-  }
-
-  async #send<T>(request: VaultRequest): Promise<ApiResponse<T>> {
-    const generation = await this.#session.acquire();
-    try {
-      return await this.#session.send<T>(generation, request);
-    } catch (error) {
-      const suspect = error instanceof VaultError && error.code === 'VAULT_TOKEN_INVALID';
-      if (!suspect || !(await this.#session.isDead(generation))) throw error;
-      return this.#session.send<T>(await this.#session.acquire(), request);
-    }
   }
 }

@@ -1,3 +1,5 @@
+import type { LoginReason } from '../events/events.js';
+
 /** What is known of a token when the question is what to do with it next. Times in milliseconds. */
 export interface TokenView {
   /** Granted TTL; Infinity for a token that never expires. */
@@ -15,12 +17,11 @@ export interface TokenView {
   jitter: number;
 }
 
-export type TokenStep = {
-  action: 'renew' | 'login' | 'none';
-  /** Milliseconds from now. */
-  in: number;
-  reason: 'renewal' | 'max-ttl' | 'not-renewable' | 'uses' | 'token-lost' | 'never-expires';
-};
+/** What to do next with a token; `in` is milliseconds from now. */
+export type TokenStep =
+  | { action: 'renew'; in: number; reason: 'renewal' }
+  | { action: 'login'; in: number; reason: LoginReason }
+  | { action: 'none'; in: number; reason: 'never-expires' };
 
 /**
  * A token is renewed while it can be, and replaced by a new login while there is still time for its leases to be

@@ -4,11 +4,13 @@ import type { Clock } from '../clock/clock.js';
 import { after } from '../clock/deadline.js';
 import type { Scheduler, Task } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
+import { closed, malformed, unexpected } from '../errors/common-errors.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
-import type { EventInit } from '../events/events.js';
+import type { EventInit, LoginReason } from '../events/events.js';
 import type { SessionStatus } from '../events/status.js';
 import { Generation } from './generation.js';
 import { isCapped, nextTokenStep, type TokenStep } from './session-policy.js';
+import { TokenEnds } from './token-ends.js';
 
 /** What a session needs from the outside. */
 export interface SessionContext {
@@ -32,7 +34,7 @@ const MIN_RENEW_TIMEOUT = 500;
 export class Session {
   readonly #context: SessionContext;
   readonly #listeners = new Set<(generation: Generation) => void>();
-  readonly #alive = new Set<Generation>();
+  readonly #ends: TokenEnds;
   #current: Generation | undefined;
   #count = 0;
   #login: Promise<Generation> | undefined;
@@ -47,6 +49,7 @@ export class Session {
 
   constructor(context: SessionContext) {
     this.#context = context;
+    this.#ends = new TokenEnds({ ...context, revoke: context.options.shutdown.revoke });
   }
 
   get current(): Generation | undefined {
@@ -70,22 +73,43 @@ export class Session {
     if (this.#closed) throw closed();
     const { clock, options } = this.#context;
     const current = this.#current;
-    if (current) {
-      const { action, in: due, reason } = nextTokenStep(current.view(clock), options.renewal);
-      const usable = action !== 'login' || due > 0 || (!forLease && reason === 'max-ttl');
-      if (usable) return current;
+    if (!current) return this.login('start');
+    const step = nextTokenStep(current.view(clock), options.renewal);
+    const ending = step.action === 'login' && step.reason === 'max-ttl';
+    if (step.action !== 'login' || step.in > 0 || (ending && !forLease)) return current;
+    return this.login(step.reason).catch((error: unknown) => {
       // A token near its max TTL still serves where a new login fails.
-      const fallback = (error: unknown) => {
-        if (current.left(clock) > 0 && reason === 'max-ttl') return current;
-        throw error;
-      };
-      return this.login(reason === 'not-renewable' ? 'max-ttl' : (reason as 'max-ttl')).catch(fallback);
+      if (ending && current.left(clock) > 0) return current;
+      throw error;
+    });
+  }
+
+  /**
+   * Sends with a token that works, and once more with a new one where that one had died unnoticed. What `take`
+   * makes of the answer counts as a lease of the token from before the request is sent, so that a token that is
+   * superseded meanwhile is not ended under it.
+   */
+  async run<T, R>(
+    request: ApiRequest,
+    take: (response: ApiResponse<T>, generation: Generation) => R,
+    forLease = false,
+  ): Promise<R> {
+    for (let again = false; ; again = true) {
+      const generation = await this.acquire(forLease);
+      const ticket = {};
+      generation.leases.add(ticket);
+      try {
+        return take(await this.send<T>(generation, request), generation);
+      } catch (error) {
+        if (again || !refusedToken(error) || !(await this.isDead(generation))) throw error;
+      } finally {
+        this.released(generation, ticket);
+      }
     }
-    return this.login('start');
   }
 
   /** Logs in, once however many ask. After a failure the next try waits its turn and repeats the error until then. */
-  login(reason: 'start' | 'max-ttl' | 'token-lost' | 'uses'): Promise<Generation> {
+  login(reason: LoginReason): Promise<Generation> {
     this.#login ??= this.#doLogin(reason).finally(() => {
       this.#login = undefined;
     });
@@ -115,8 +139,7 @@ export class Session {
   /** Tells that a lease of a generation is over: a superseded token without leases is ended. */
   released(generation: Generation, lease: object): void {
     generation.leases.delete(lease);
-    if (generation !== this.#current && generation.leases.size === 0 && !this.#closed)
-      void this.#end(generation);
+    this.#endIfIdle(generation);
   }
 
   status(): SessionStatus {
@@ -124,15 +147,7 @@ export class Session {
     const current = this.#current;
     const left = current?.left(clock) ?? 0;
     const failing = this.#error !== undefined;
-    const state = this.#closed
-      ? 'closed'
-      : !current
-        ? 'none'
-        : left <= 0
-          ? 'expired'
-          : failing
-            ? 'degraded'
-            : 'valid';
+    const state = this.#closed ? 'closed' : stateOf(current, left, failing);
     const due = failing ? this.#retryAt - clock.monotonic() : (this.#step?.in ?? Infinity);
     return {
       state,
@@ -156,12 +171,11 @@ export class Session {
 
   /** Asks the server to end every token this process made; never throws. */
   async revokeAll(timeout: number): Promise<void> {
-    const pending = await this.#login?.catch(() => undefined);
-    const generations = new Set([...this.#alive, ...(pending ? [pending] : [])]);
-    await Promise.all([...generations].map((generation) => this.#end(generation, timeout)));
+    await this.#login?.catch(() => undefined);
+    await this.#ends.endAll(timeout);
   }
 
-  async #doLogin(reason: 'start' | 'max-ttl' | 'token-lost' | 'uses'): Promise<Generation> {
+  async #doLogin(reason: LoginReason): Promise<Generation> {
     const { api, options, clock, emit, random, changed } = this.#context;
     if (this.#error && clock.monotonic() < this.#retryAt) throw this.#error;
     try {
@@ -188,14 +202,14 @@ export class Session {
       }
       const generation = new Generation(++this.#count, login, random);
       this.#current = generation;
-      this.#alive.add(generation);
+      this.#ends.add(generation);
       if (this.#closed) return generation;
       if (previous) previous.supersededAt = clock.monotonic();
       const validUntil = new Date(generation.deadline.wall);
       emit({ type: 'login', generation: generation.number, validUntil, reason });
       this.#schedule();
       for (const listener of this.#listeners) listener(generation);
-      if (previous && previous.leases.size === 0) void this.#end(previous);
+      if (previous) this.#endIfIdle(previous);
       changed();
       return generation;
     } catch (error) {
@@ -241,7 +255,7 @@ export class Session {
     const work =
       step.action === 'renew' && !lateRenewal
         ? this.#renew(current, left)
-        : this.login(step.reason === 'token-lost' || step.reason === 'uses' ? step.reason : 'max-ttl');
+        : this.login(step.action === 'login' ? step.reason : 'renewal-failing');
     void work
       .catch(() => undefined)
       .finally(() => {
@@ -283,20 +297,9 @@ export class Session {
     }
   }
 
-  async #end(generation: Generation, timeout = 5_000): Promise<void> {
-    if (!this.#alive.delete(generation)) return;
-    const { clock, options, emit } = this.#context;
-    const ended = (how: 'revoke-requested' | 'revoke-failed' | 'given' | 'expired') =>
-      emit({ type: 'token-ended', generation: generation.number, how });
-    if (!generation.own || !options.shutdown.revoke) return ended('given');
-    if (generation.left(clock) <= 0) return ended('expired');
-    try {
-      await this.send(generation, { method: 'POST', path: 'auth/token/revoke-self', body: {}, timeout });
-      ended('revoke-requested');
-    } catch {
-      // Its TTL ends it then; a batch token can only end so.
-      ended('revoke-failed');
-    }
+  #endIfIdle(generation: Generation): void {
+    if (generation === this.#current || generation.leases.size > 0 || this.#closed) return;
+    void this.#ends.end(generation);
   }
 
   #succeeded(): void {
@@ -324,29 +327,13 @@ export class Session {
   }
 }
 
-/** A success without what a success must hold counts as a failed try. */
-export function malformed(path: string): VaultError {
-  return new VaultError({
-    code: 'VAULT_RESPONSE_INVALID',
-    message: `The server's answer at ${path} lacks what it must hold.`,
-    hint: 'Check what stands between here and the server; it is tried again.',
-    path,
-  });
+/** A 403 that a dead token would explain. */
+export function refusedToken(error: unknown): boolean {
+  return error instanceof VaultError && error.code === 'VAULT_TOKEN_INVALID';
 }
 
-/** Anything that is no {@link VaultError} may hold secrets, so only its class is told. */
-function unexpected(cause: unknown): VaultError {
-  return new VaultError({
-    code: 'VAULT_SERVER_ERROR',
-    message: `The login failed with ${cause instanceof Error ? cause.name : typeof cause}.`,
-    hint: 'Look at the secret source or the auth method of the connection.',
-  });
-}
-
-function closed(): VaultError {
-  return new VaultError({
-    code: 'VAULT_CLOSED',
-    message: 'The connection is closed: the application is shutting down.',
-    hint: 'Ask for secrets before shutdown begins; after it the application holds none.',
-  });
+function stateOf(current: Generation | undefined, left: number, failing: boolean): SessionStatus['state'] {
+  if (!current) return 'none';
+  if (left <= 0) return 'expired';
+  return failing ? 'degraded' : 'valid';
 }

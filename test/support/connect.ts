@@ -7,7 +7,10 @@ import type { Clock } from '../../lib/clock/clock.js';
 const open = new Set<VaultConnection>();
 
 /** A connection that tells failures at once, instead of trying again; {@link closeConnections} ends it. */
-export function connect(options: VaultOptions, clock?: Clock): { connection: VaultConnection; bus: EventBus } {
+export function connect(
+  options: VaultOptions,
+  clock?: Clock,
+): { connection: VaultConnection; bus: EventBus } {
   const bus = new EventBus();
   const impatient = { startup: { timeout: 0 }, retry: { initialDelay: 1, maxDelay: 1 } };
   const connection = new VaultConnection(resolveOptions({ ...impatient, ...options }), bus, clock);

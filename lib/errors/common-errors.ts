@@ -1,0 +1,30 @@
+import { VaultError } from './vault-error.js';
+
+/** Asked for after shutdown began. */
+export function closed(path?: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_CLOSED',
+    message: 'The connection is closed: the application is shutting down.',
+    hint: 'Ask for secrets before shutdown begins; after it the application holds none.',
+    ...(path !== undefined && { path }),
+  });
+}
+
+/** A success without what a success must hold counts as a failed try. */
+export function malformed(path: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_RESPONSE_INVALID',
+    message: `The server's answer at ${path} lacks what it must hold.`,
+    hint: 'Check what stands between here and the server; it is tried again.',
+    path,
+  });
+}
+
+/** Anything that is no {@link VaultError} may hold secrets, so only its class is told. */
+export function unexpected(cause: unknown): VaultError {
+  return new VaultError({
+    code: 'VAULT_SERVER_ERROR',
+    message: `The login failed with ${cause instanceof Error ? cause.name : typeof cause}.`,
+    hint: 'Look at the secret source or the auth method of the connection.',
+  });
+}

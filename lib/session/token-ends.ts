@@ -1,0 +1,41 @@
+import type { ApiClient } from '../client/api-client.js';
+import type { Clock } from '../clock/clock.js';
+import type { EventInit } from '../events/events.js';
+import type { Generation } from './generation.js';
+
+const TIMEOUT = 5_000;
+
+/** The tokens of a session that are not over, and how they end: once each, and never with an error. */
+export class TokenEnds {
+  readonly #alive = new Set<Generation>();
+  readonly #context: { api: ApiClient; clock: Clock; revoke: boolean; emit: (event: EventInit) => void };
+
+  constructor(context: { api: ApiClient; clock: Clock; revoke: boolean; emit: (event: EventInit) => void }) {
+    this.#context = context;
+  }
+
+  add(generation: Generation): void {
+    this.#alive.add(generation);
+  }
+
+  /** Asks the server to revoke a token that this process made, and with it whatever it leased. */
+  async end(generation: Generation, timeout = TIMEOUT): Promise<void> {
+    if (!this.#alive.delete(generation)) return;
+    const { api, clock, revoke, emit } = this.#context;
+    const ended = (how: Extract<EventInit, { type: 'token-ended' }>['how']) =>
+      emit({ type: 'token-ended', generation: generation.number, how });
+    if (!generation.own || !revoke) return ended('given');
+    if (generation.left(clock) <= 0) return ended('expired');
+    try {
+      await api.send({ method: 'POST', path: 'auth/token/revoke-self', body: {}, timeout }, generation.token);
+      ended('revoke-requested');
+    } catch {
+      // Its TTL ends it then; a batch token can only end so.
+      ended('revoke-failed');
+    }
+  }
+
+  async endAll(timeout: number): Promise<void> {
+    await Promise.all([...this.#alive].map((generation) => this.end(generation, timeout)));
+  }
+}

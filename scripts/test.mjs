@@ -1,0 +1,75 @@
+// npm test: everything that must hold before a change lands, from a fresh clone. Imports nothing that needs to be
+// installed first. The last line is `N passed, N failed, N skipped`.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureInstalled } from './ensure-installed.mjs';
+import { ensureOpenBao } from './setup/openbao.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const total = { passed: 0, failed: 0, skipped: 0 };
+const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
+
+/** Runs one step, and returns what it printed where that is asked for. */
+function step(name, command, args, { capture = false, counts = true, env = {} } = {}) {
+  const start = performance.now();
+  console.log(`\n── ${name}`);
+  const result = spawnSync(command, args, {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+    stdio: capture ? ['ignore', 'pipe', 'inherit'] : ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32',
+  });
+  if (capture) process.stdout.write(result.stdout ?? '');
+  const ok = result.status === 0;
+  if (counts) total[ok ? 'passed' : 'failed']++;
+  console.log(`── ${name}: ${ok ? 'ok' : 'FAILED'} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+  return { ok, stdout: result.stdout ?? '' };
+}
+
+function add(counts) {
+  for (const key of Object.keys(total)) total[key] += Number(counts[key] ?? 0);
+}
+
+await ensureInstalled();
+// Once, here: workers that each tried would each report it.
+const unavailable = await ensureOpenBao({ log: (line) => console.log(line) }).then(
+  () => undefined,
+  (error) => error.message,
+);
+if (unavailable) console.log(`OpenBao cannot be had, so tests that need it are skipped: ${unavailable}`);
+
+step('lint', bin('oxlint'), ['--type-aware', '--deny-warnings', 'lib', 'test', 'sample', 'bench', 'scripts']);
+step('format', bin('prettier'), ['--check', '--log-level', 'warn', '.']);
+step('types', bin('tsc'), ['-p', 'tsconfig.json']);
+const { ok: built } = step('both builds', process.execPath, ['scripts/build.mjs']);
+
+const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-test-'));
+try {
+  const counts = join(folder, 'counts.json');
+  const { ok } = step('unit, e2e, integration', bin('vitest'), ['run', ...process.argv.slice(2)], {
+    counts: false,
+    env: { VITEST_COUNTS: counts, ...(unavailable && { OPENBAO_UNAVAILABLE: unavailable }) },
+  });
+  const seen = JSON.parse(readFileSync(counts, 'utf8'));
+  add(seen);
+  // An error outside of any test fails the run, too.
+  if (!ok && seen.failed === 0) total.failed++;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+if (built) {
+  const { ok, stdout } = step('packed tarball', process.execPath, ['test/package/run.mjs'], {
+    capture: true,
+    counts: false,
+  });
+  const closing = /(\d+) passed, (\d+) failed, (\d+) skipped\s*$/.exec(stdout);
+  if (closing) add({ passed: closing[1], failed: closing[2], skipped: closing[3] });
+  if (!ok && !(Number(closing?.[2]) > 0)) total.failed++;
+}
+
+console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = total.failed > 0 ? 1 : 0;
