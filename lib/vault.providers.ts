@@ -12,6 +12,7 @@ import { resolveOptions } from './config/resolved-options.js';
 import type { VaultOptions } from './config/options.js';
 import { VaultConnection } from './connection/vault-connection.js';
 import { VaultConnections } from './connection/vault-connections.js';
+import { record } from './decorators/record.js';
 import { prefetch, resolveInjection } from './discovery/resolve-injection.js';
 import { wantedSecrets } from './discovery/wanted-secrets.js';
 import { CredentialsService } from './services/credentials.service.js';
@@ -113,8 +114,39 @@ export function defineFeature(base: DynamicModule, feature: VaultFeature): Dynam
       return getSecretToken(path, { ...options, ...shared });
     }),
   ];
-  const providers = tokens.map((token) => injectionProvider(definitionOf(token) as InjectionDefinition));
+  const definitions = tokens.map((token) => definitionOf(token) as InjectionDefinition);
+  const names = [...new Set(definitions.map((definition) => definition.connection))];
+  const providers = [
+    ...definitions.map(injectionProvider),
+    ...names.map((name) =>
+      featureProvider(
+        name,
+        definitions.filter((definition) => definition.connection === name).map(({ token }) => token),
+      ),
+    ),
+  ];
   return { ...base, providers, exports: tokens };
+}
+
+/**
+ * Reads what a feature needs when its module is loaded lazily. In a module that is there at the start, the
+ * connection has read it by then: the note on the factory told it to.
+ */
+function featureProvider(name: string, tokens: readonly string[]): FactoryProvider {
+  const useFactory = async (connection: VaultConnection, modules: ModulesContainer) => {
+    if (connection.options.startup.login === 'deferred') return;
+    const wanted = wantedSecrets(modules, name, isOurs);
+    await prefetch(
+      connection,
+      wanted.filter(({ token }) => tokens.includes(token)),
+    );
+  };
+  record(useFactory, tokens);
+  return {
+    provide: `VAULT:FEATURE(${name})`,
+    inject: [getConnectionToken(name), ModulesContainer],
+    useFactory,
+  };
 }
 
 function isPair<A, B>(entry: A | readonly [A, B]): entry is readonly [A, B] {
@@ -122,6 +154,7 @@ function isPair<A, B>(entry: A | readonly [A, B]): entry is readonly [A, B] {
 }
 
 const OURS = new WeakSet<object>();
+const isOurs = (provider: unknown) => OURS.has(provider as object);
 
 /** Transient, because a factory of that scope runs only where something injects it. */
 function injectionProvider(definition: InjectionDefinition): FactoryProvider {
@@ -146,7 +179,6 @@ async function connect(
     connections.begin(connection);
     if (connection.options.startup.login === 'required') {
       await connection.login();
-      const isOurs = (provider: unknown) => OURS.has(provider as object);
       await prefetch(connection, wantedSecrets(modules, connection.name, isOurs));
     }
     connections.add(connection);

@@ -86,9 +86,10 @@ export function appRole(options: AppRoleOptions): AuthMethod {
   };
 }
 
-/** An answer to a login without a token in it is a failed login. */
+/** An answer to a login without a token and its TTL in it is a failed login. */
 function assertAuth(auth: ApiAuth | null, path: string): ApiAuth {
-  if (typeof auth?.client_token === 'string' && auth.client_token !== '') return auth;
+  const complete = typeof auth?.client_token === 'string' && typeof auth.lease_duration === 'number';
+  if (complete && auth.client_token !== '') return auth;
   throw malformed(path);
 }
 

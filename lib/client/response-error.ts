@@ -19,13 +19,14 @@ export interface FailedResponse {
 type Verdict = [code: VaultErrorCode, message: string, hint: string];
 
 const SKEW_WORTH_TELLING = 30_000;
-const CAPABILITY: Record<string, string> = {
-  GET: 'read',
-  LIST: 'list',
-  POST: 'update',
-  PUT: 'update',
-  PATCH: 'patch',
-  DELETE: 'delete',
+/** What a policy has to grant; a write of what is not there yet is a creation, where the engine can tell. */
+const CAPABILITIES: Record<string, readonly string[]> = {
+  GET: ['read'],
+  LIST: ['list'],
+  POST: ['create', 'update'],
+  PUT: ['create', 'update'],
+  PATCH: ['patch'],
+  DELETE: ['delete'],
 };
 
 /** Turns a refused request into a typed error; the table of what servers answer is `docs/errors.md`. */
@@ -88,7 +89,7 @@ function judge(failed: FailedResponse): Verdict {
 }
 
 function forbidden(failed: FailedResponse, said: (pattern: RegExp) => boolean): Verdict {
-  const { path, method } = failed;
+  const { method } = failed;
   // A policy's refusal is wrapped as "1 error occurred"; a dead token is answered bare (OpenBao) or named (Vault).
   if (said(/invalid token|bad token/) || !said(/1 error occurred/)) {
     return [
@@ -98,13 +99,19 @@ function forbidden(failed: FailedResponse, said: (pattern: RegExp) => boolean): 
         `check the address${failed.namespace ? ` and the namespace "${failed.namespace}"` : ''}.${skewHint(failed)}`,
     ];
   }
-  const capability = CAPABILITY[method] ?? 'update';
+  const capabilities = CAPABILITIES[method] ?? ['update'];
+  // As policies write it: to be pasted.
+  const path = decodeURIComponent(failed.path);
   return [
     'VAULT_PERMISSION_DENIED',
-    `The policies of this login do not allow ${capability} at ${path}.`,
-    `Add to a policy of the role: path "${path}" { capabilities = ["${capability}"] }. Without that right, a mount ` +
-      `that does not exist looks the same.${skewHint(failed)}`,
+    `The policies of this login do not allow ${capabilities.join(' or ')} at ${path}.`,
+    `Add to a policy of the role: path "${path}" { capabilities = ${list(capabilities)} }. Without that right, a ` +
+      `mount that does not exist looks the same.${skewHint(failed)}`,
   ];
+}
+
+function list(names: readonly string[]): string {
+  return `[${names.map((name) => `"${name}"`).join(', ')}]`;
 }
 
 function notFound(failed: FailedResponse, said: (pattern: RegExp) => boolean): Verdict {

@@ -10,11 +10,15 @@ export type InjectDecorator = ReturnType<typeof Inject>;
 export function injectRecorded(token: string): InjectDecorator {
   const inject = Inject(token);
   return (target: object, property: string | symbol | undefined, index?: number) => {
-    const host: object = typeof target === 'function' ? target : target.constructor;
-    const own = (Reflect.getOwnMetadata(KEY, host) as string[] | undefined) ?? [];
-    Reflect.defineMetadata(KEY, [...own, token], host);
+    record(typeof target === 'function' ? target : target.constructor, [token]);
     inject(target, property as string, index as number);
   };
+}
+
+/** The same note alone, on a class or on the factory of a provider. */
+export function record(host: object, tokens: readonly string[]): void {
+  const own = (Reflect.getOwnMetadata(KEY, host) as string[] | undefined) ?? [];
+  Reflect.defineMetadata(KEY, [...own, ...tokens], host);
 }
 
 /** The tokens that a class and its base classes ask for. */

@@ -148,16 +148,19 @@ export class LeasedSecret<T> {
   }
 
   #wake(): void {
-    if (this.#busy || this.#ended) return;
+    if (this.#ended) return;
     const { clock } = this.#context;
     const lease = this.#current;
     if (lease) this.#tellExpiry(lease);
+    // A request may outlast the lease, whose end is told all the same.
+    if (this.#busy) return this.#sleep(lease, Infinity);
     const step = lease && this.#plan(lease);
     const due = step ? step.in : 0;
     const wait = Math.max(due, this.#retryAt - clock.monotonic());
     if (wait > 0) return this.#sleep(lease, wait);
     if (this.#frozen && step?.action !== 'renew') return this.#sleep(lease, Infinity);
     this.#busy = true;
+    this.#sleep(lease, Infinity);
     const work =
       lease && step?.action === 'renew' ? this.#renew(lease) : this.#issue(step?.reason as RotationReason);
     void work.finally(() => {
@@ -192,7 +195,7 @@ export class LeasedSecret<T> {
     const previous = this.#current;
     try {
       const { lease, warnings } = await this.#request();
-      if (this.#ended) return;
+      if (this.#ended) return void this.#keeper.take(lease, 0);
       const { serial } = lease;
       this.#current = lease;
       this.#expiryTold = false;

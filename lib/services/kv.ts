@@ -1,6 +1,7 @@
 import { encodePath } from '../client/path.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
+import { malformed } from '../errors/common-errors.js';
 import type { VaultClient, VaultResponse } from './vault-client.js';
 
 /**
@@ -78,8 +79,10 @@ export async function readKv<T>(
         })
       : error;
   }
+  const answer = response.data.reveal();
+  if (typeof answer !== 'object' || answer === null) throw malformed(full);
   if (kvVersion === 1) return { data: response.data as Secret<T> };
-  const { data, metadata } = (response.data.reveal() ?? {}) as V2;
+  const { data, metadata } = answer as V2;
   if (!metadata) {
     throw new VaultError({
       code: 'VAULT_SECRET_NOT_FOUND',
