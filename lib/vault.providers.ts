@@ -8,6 +8,8 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
+import type { Sender } from './client/transport.js';
+import type { Clock } from './clock/clock.js';
 import { resolveOptions } from './config/resolved-options.js';
 import type { VaultOptions } from './config/options.js';
 import { VaultConnection } from './connection/vault-connection.js';
@@ -49,6 +51,15 @@ export interface VaultFeature {
   connection?: string;
 }
 
+/** Time and network, where a test puts others in their place. */
+export interface Environment {
+  clock?: Clock;
+  transport?: () => Sender;
+}
+
+/** Token of an {@link Environment}, which a testing module provides. */
+export const ENVIRONMENT_TOKEN = 'VAULT:ENVIRONMENT';
+
 /** What is one in an application, however many connections it has. */
 @Global()
 @Module({
@@ -71,9 +82,18 @@ export function defineConnection(base: DynamicModule, extras: VaultModuleExtras)
   const own: Provider[] = [
     {
       provide: connectionToken,
-      inject: [MODULE_OPTIONS_TOKEN, VaultConnections, ModulesContainer],
-      useFactory: (options: VaultOptions, connections: VaultConnections, modules: ModulesContainer) =>
-        connect(options, name, connections, modules),
+      inject: [
+        MODULE_OPTIONS_TOKEN,
+        VaultConnections,
+        ModulesContainer,
+        { token: ENVIRONMENT_TOKEN, optional: true },
+      ],
+      useFactory: (
+        options: VaultOptions,
+        connections: VaultConnections,
+        modules: ModulesContainer,
+        environment?: Environment,
+      ) => connect(options, name, connections, modules, environment),
     },
     {
       provide: clientToken,
@@ -136,10 +156,8 @@ function featureProvider(name: string, tokens: readonly string[]): FactoryProvid
   const useFactory = async (connection: VaultConnection, modules: ModulesContainer) => {
     if (connection.options.startup.login === 'deferred') return;
     const wanted = wantedSecrets(modules, name, isOurs);
-    await prefetch(
-      connection,
-      wanted.filter(({ token }) => tokens.includes(token)),
-    );
+    const needed = wanted.filter(({ token }) => tokens.includes(token));
+    await prefetch(connection, needed, connection.options.startup.timeout);
   };
   record(useFactory, tokens);
   return {
@@ -173,13 +191,15 @@ async function connect(
   name: string | undefined,
   connections: VaultConnections,
   modules: ModulesContainer,
+  { clock, transport }: Environment = {},
 ): Promise<VaultConnection> {
   try {
-    const connection = new VaultConnection(resolveOptions(options, name), connections.bus);
+    const resolved = resolveOptions(options, name);
+    const connection = new VaultConnection(resolved, connections.bus, clock, transport?.());
     connections.begin(connection);
     if (connection.options.startup.login === 'required') {
-      await connection.login();
-      await prefetch(connection, wantedSecrets(modules, connection.name, isOurs));
+      const left = await connection.login();
+      await prefetch(connection, wantedSecrets(modules, connection.name, isOurs), left);
     }
     connections.add(connection);
     return connection;

@@ -8,7 +8,7 @@ import type { Secret } from '../secret/secret.js';
 import { fromNetworkError } from './network-error.js';
 import { assertHeaderValue } from './path.js';
 import { fromResponse, notVault } from './response-error.js';
-import { Transport, type TransportResponse } from './transport.js';
+import { Transport, type Sender, type TransportResponse } from './transport.js';
 
 /** One API request, as the rest of the package makes them. */
 export interface ApiRequest {
@@ -66,16 +66,17 @@ type HookOptions = {
  * is used over our own transport; its token handling, debug output and error objects stay out (they hold secrets).
  */
 export class ApiClient {
-  readonly #transport: Transport;
+  readonly #transport: Sender;
   readonly #nodeVault: { request(options: object): Promise<unknown> };
   readonly #options: ResolvedOptions;
   readonly #clock: Clock;
   #closed = false;
 
-  constructor(options: ResolvedOptions, clock: Clock) {
+  constructor(options: ResolvedOptions, clock: Clock, transport?: Sender) {
     this.#options = options;
     this.#clock = clock;
-    this.#transport = new Transport(options.addresses, options.tls, Math.min(options.timeout, 5_000));
+    this.#transport =
+      transport ?? new Transport(options.addresses, options.tls, Math.min(options.timeout, 5_000));
     const nodeVault = createNodeVault({
       debug: () => undefined,
       tv4: { validate: () => true },

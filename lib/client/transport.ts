@@ -62,11 +62,17 @@ const NOT_SENT = new Set([
 ]);
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
+/** What sends one request once: the seam at which a simulated server takes the place of the network. */
+export interface Sender {
+  send(request: TransportRequest): Promise<TransportResponse>;
+  close(): Promise<void>;
+}
+
 /**
  * Pooled keep-alive connections to the addresses of one connection. It sends a request once, to the address that
  * answered last, and to the next ones only where nothing was sent; it knows nothing of Vault.
  */
-export class Transport {
+export class Transport implements Sender {
   readonly #agent: Agent;
   readonly #addresses: readonly Address[];
   #preferred = 0;

@@ -2,12 +2,14 @@ import { Subject, type Observable } from 'rxjs';
 import { ApiClient } from '../client/api-client.js';
 import { systemClock, type Clock } from '../clock/clock.js';
 import { Limiter } from '../clock/limiter.js';
+import type { Sender } from '../client/transport.js';
 import { retryTransient } from '../client/retry-transient.js';
 import { Scheduler } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import type { EventBus } from '../events/events.js';
 import type { VaultStatus } from '../events/status.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
+import type { Secret } from '../secret/secret.js';
 import { readKv, type KvReadOptions, type KvSecret } from '../services/kv.js';
 import { VaultClient } from '../services/vault-client.js';
 import { Session } from '../session/session.js';
@@ -22,7 +24,7 @@ export class VaultConnection {
   readonly client: VaultClient;
   readonly leases: LeaseRegistry;
   /** Static secrets that decorators asked for: each read once, however many ask. */
-  readonly statics = new Map<string, Promise<unknown>>();
+  readonly statics = new Map<string, Promise<Secret<unknown>>>();
   readonly #clock: Clock;
   readonly #bus: EventBus;
   readonly #api: ApiClient;
@@ -34,13 +36,13 @@ export class VaultConnection {
   #told = false;
   #closing: Promise<void> | undefined;
 
-  constructor(options: ResolvedOptions, bus: EventBus, clock: Clock = systemClock) {
+  constructor(options: ResolvedOptions, bus: EventBus, clock: Clock = systemClock, transport?: Sender) {
     this.name = options.name;
     this.options = options;
     this.#clock = clock;
     this.#bus = bus;
     this.#scheduler = new Scheduler(clock);
-    this.#api = new ApiClient(options, clock);
+    this.#api = new ApiClient(options, clock, transport);
     const shared = {
       api: this.#api,
       options,
@@ -67,9 +69,12 @@ export class VaultConnection {
     return { name: this.name, session: this.#session.status(), leases: this.leases.status() };
   }
 
-  /** Logs in; what may pass is retried for `startup.timeout`. */
-  async login(): Promise<void> {
-    await this.retry(() => this.#session.acquire(), this.options.startup.timeout);
+  /** Logs in; what may pass is retried for `startup.timeout`. Returns what is left of that, in milliseconds. */
+  async login(): Promise<number> {
+    const { timeout } = this.options.startup;
+    const end = this.#clock.monotonic() + timeout;
+    await this.retry(() => this.#session.acquire(), timeout);
+    return Math.max(0, end - this.#clock.monotonic());
   }
 
   /** Reads a KV secret; what may pass is retried for `budget` milliseconds, the timeout of a request by default. */

@@ -5,12 +5,16 @@ import { Secret } from '../secret/secret.js';
 import { toDatabaseCredentials } from '../services/credentials.service.js';
 import type { InjectionDefinition } from '../vault.tokens.js';
 
+/** Milliseconds that a first read gets in any case, so that it is tried once. */
+const ONE_TRY = 1_000;
+
 /** What is injected for a token: an observable at once, a static secret when it has been read. */
 export function resolveInjection(
   connection: VaultConnection,
   definition: InjectionDefinition,
 ): Observable<unknown> | Promise<unknown> {
-  if (definition.kind === 'secret') return readStatic(connection, definition);
+  if (definition.kind === 'secret')
+    return readStatic(connection, definition, connection.options.startup.timeout);
   if (definition.kind === 'credentials') return connection.leases.watch(definition.path, false);
   return connection.leases
     .watch<{ username: string; password: string }>(definition.path, false)
@@ -25,18 +29,20 @@ export function resolveInjection(
 export async function prefetch(
   connection: VaultConnection,
   wanted: readonly InjectionDefinition[],
+  budget: number,
 ): Promise<void> {
-  const { timeout } = connection.options.startup;
   const results = await Promise.allSettled(
     wanted.map((definition) =>
       definition.kind === 'secret'
-        ? readStatic(connection, definition)
-        : connection.leases.get(definition.path, timeout),
+        ? readStatic(connection, definition, budget)
+        : connection.leases.get(definition.path, Math.max(budget, ONE_TRY)),
     ),
   );
-  const errors = results.flatMap((result) =>
-    result.status === 'rejected' ? [result.reason as VaultError] : [],
+  // A path that is asked for in two ways fails once.
+  const failures = new Set(
+    results.flatMap((result) => (result.status === 'rejected' ? [result.reason as VaultError] : [])),
   );
+  const errors = [...failures];
   if (errors.length === 1) throw errors[0];
   if (errors.length > 1) {
     throw new VaultError({
@@ -48,30 +54,15 @@ export async function prefetch(
   }
 }
 
-function readStatic(
-  connection: VaultConnection,
-  definition: Extract<InjectionDefinition, { kind: 'secret' }>,
-): Promise<unknown> {
-  const { statics, options } = connection;
-  let pending = statics.get(definition.token);
-  if (!pending) {
-    pending = read(connection, definition, options.startup.timeout);
-    statics.set(definition.token, pending);
-    // A failure is not kept: who asks next may be luckier.
-    pending.catch(() => statics.delete(definition.token));
-  }
-  return pending;
-}
-
-async function read(
+async function readStatic(
   connection: VaultConnection,
   definition: Extract<InjectionDefinition, { kind: 'secret' }>,
   budget: number,
 ): Promise<Secret<unknown>> {
   const { path, key } = definition;
-  const { data } = await connection.readKv<Record<string, unknown> | null>(path, definition, budget);
+  const data = await readOnce(connection, definition, budget);
   if (key === undefined) return data;
-  const object = data.reveal() ?? {};
+  const object = (data.reveal() ?? {}) as Record<string, unknown>;
   if (Object.hasOwn(object, key)) return new Secret(object[key]);
   throw new VaultError({
     code: 'VAULT_SECRET_KEY_MISSING',
@@ -79,4 +70,23 @@ async function read(
     hint: `It has: ${Object.keys(object).join(', ') || 'no keys at all'}.`,
     path,
   });
+}
+
+/** However many of its keys are asked for, a version of a secret is read once. */
+function readOnce(
+  connection: VaultConnection,
+  definition: Extract<InjectionDefinition, { kind: 'secret' }>,
+  budget: number,
+): Promise<Secret<unknown>> {
+  const { statics } = connection;
+  const { path, mount, version } = definition;
+  const id = JSON.stringify([mount, path, version]);
+  let pending = statics.get(id);
+  if (!pending) {
+    pending = connection.readKv(path, definition, budget).then(({ data }) => data);
+    statics.set(id, pending);
+    // A failure is not kept: who asks next may be luckier.
+    pending.catch(() => statics.delete(id));
+  }
+  return pending;
 }

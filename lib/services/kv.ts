@@ -1,7 +1,7 @@
 import { encodePath } from '../client/path.js';
+import { malformed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
-import { malformed } from '../errors/common-errors.js';
 import type { VaultClient, VaultResponse } from './vault-client.js';
 
 /**
