@@ -31,12 +31,20 @@ const MIN_TIMEOUT = 500;
 /** Seconds that a lease lives on which nobody uses any more: the shortest increment there is. */
 const SHORTEST = 1;
 
-/** Renews one lease once: adopts what was granted, or throws; what the server says of the lease is kept on it. */
+/**
+ * Renews one lease once: adopts what was granted, or throws; what the server says of the lease is kept on it.
+ *
+ * @returns what to warn of, where the policies do not allow renewals
+ */
 export async function renewLease(
   lease: Lease<unknown>,
   context: LeaseContext,
   increment?: number,
-): Promise<void> {
+): Promise<string | undefined> {
+  if (lease.generation.spent) {
+    lease.renewable = false;
+    return undefined;
+  }
   const { session, limiter, clock, random, emit } = context;
   const path = 'sys/leases/renew';
   const timeout = Math.max(lease.left(clock) / 2, MIN_TIMEOUT);
@@ -70,10 +78,10 @@ export async function renewLease(
     else if (refusedToken(error) && (await session.isDead(lease.generation))) lease.over = true;
     else if (code === 'VAULT_PERMISSION_DENIED' || code === 'VAULT_TOKEN_INVALID') {
       lease.renewable = false;
-      const message = `may not renew leases, so they are issued anew in time: ${(error as VaultError).hint}`;
-      emit({ type: 'warning', path: lease.path, message });
+      return `Leases may not be renewed, so they are issued anew in time. ${(error as VaultError).hint}`;
     } else throw error;
   }
+  return undefined;
 }
 
 interface Entry {
@@ -158,7 +166,7 @@ export class LeaseKeeper {
     // Where the server cannot be asked, the lease ends by its own TTL.
     const worthAsking = lease.renewable && lease.left(clock) > seconds * 1000 + 1_000 && !revoking();
     entry.retiring ??= (
-      worthAsking ? renewLease(lease, this.#context, Math.max(seconds, SHORTEST)) : Promise.resolve()
+      worthAsking ? renewLease(lease, this.#context, Math.max(seconds, SHORTEST)) : Promise.resolve(undefined)
     )
       .catch(() => undefined)
       .then(() => this.#tend(lease));

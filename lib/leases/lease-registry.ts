@@ -28,7 +28,7 @@ export class LeaseRegistry {
   watch<T>(path: string, keepTrying: boolean): Observable<Credentials<T>> {
     encodeApiPath(path);
     return defer(() => {
-      const secret = this.#open<T>(path);
+      const secret = this.#open<T>(path, keepTrying);
       // Subscribe first: the first read may fail before it ever waits.
       return new Observable<Credentials<T>>((subscriber) => {
         subscriber.add(secret.stream$.subscribe(subscriber));
@@ -90,11 +90,12 @@ export class LeaseRegistry {
     await Promise.all([...this.#leaving].map((secret) => secret.retireAll()));
   }
 
-  #open<T>(path: string): LeasedSecret<T> {
+  /** @param keepTrying whether to ask again although the server has just refused */
+  #open<T>(path: string, keepTrying = false): LeasedSecret<T> {
     const key = encodeApiPath(path);
     const { clock, options, random } = this.#context;
     const refused = this.#refused.get(key);
-    if (refused && clock.monotonic() < refused.until) throw refused.error;
+    if (refused && !keepTrying && clock.monotonic() < refused.until) throw refused.error;
     let secret = this.#secrets.get(key);
     if (!secret) {
       const created = new LeasedSecret<unknown>(key, this.#context, (error) => {

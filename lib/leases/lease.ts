@@ -16,6 +16,8 @@ export interface LeaseInfo {
   readonly issuedAt: Date;
   /** The earlier of the lease's end and of its token's, which takes the lease along; renewals move it. */
   readonly validUntil: Date;
+  /** Serial number of the lease within its path, from 1; events carry the same. */
+  readonly serial: number;
   /** Serial number of the token that made it, within the connection. */
   readonly generation: number;
   readonly renewable: boolean;
@@ -113,9 +115,10 @@ export class Lease<T> {
   snapshot(): Credentials<T> {
     const validUntil = this.validUntil();
     if (this.#snapshot?.lease.validUntil.getTime() !== validUntil.getTime()) {
-      const { path, issuedAt, renewable, generation } = this;
+      const { path, serial, issuedAt, renewable, generation } = this;
       const lease = Object.freeze({
         path,
+        serial,
         issuedAt,
         validUntil,
         generation: generation.number,

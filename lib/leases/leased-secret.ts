@@ -26,6 +26,8 @@ export class LeasedSecret<T> {
   #serial = 0;
   #task: Task | undefined;
   #busy = false;
+  /** The request under way, or the last one. */
+  #work: Promise<void> | undefined;
   #attempt = 0;
   #error: VaultError | undefined;
   #retryAt = -Infinity;
@@ -33,6 +35,7 @@ export class LeasedSecret<T> {
   #frozen = false;
   #ended = false;
   #keepTrying = false;
+  #warned = false;
 
   constructor(path: string, context: LeaseContext, onRefused: (error: VaultError) => void) {
     this.path = path;
@@ -64,10 +67,16 @@ export class LeasedSecret<T> {
   }
 
   /** The current one; the next one, where it is on its way; an error where there is none to be had now. */
-  get(timeout: number): Promise<Credentials<T>> {
+  async get(timeout: number): Promise<Credentials<T>> {
     const current = this.current();
-    if (current) return Promise.resolve(current);
-    if (this.#current && !this.#busy) return Promise.reject(this.#expired());
+    if (current) return current;
+    if (this.#current) {
+      // It is over; if a try is under way, that decides.
+      await this.#work;
+      const next = this.current();
+      if (next) return next;
+      throw this.#expired();
+    }
     const { clock } = this.#context;
     return new Promise((resolve, reject) => {
       const late = () => done(() => reject(this.#error ?? this.#expired()));
@@ -158,12 +167,13 @@ export class LeasedSecret<T> {
     const due = step ? step.in : 0;
     const wait = Math.max(due, this.#retryAt - clock.monotonic());
     if (wait > 0) return this.#sleep(lease, wait);
-    if (this.#frozen && step?.action !== 'renew') return this.#sleep(lease, Infinity);
+    // A first one is still issued, as requests that are being drained may need it.
+    if (this.#frozen && step && step.action !== 'renew') return this.#sleep(lease, Infinity);
     this.#busy = true;
     this.#sleep(lease, Infinity);
-    const work =
+    this.#work =
       lease && step?.action === 'renew' ? this.#renew(lease) : this.#issue(step?.reason as RotationReason);
-    void work.finally(() => {
+    void this.#work.finally(() => {
       this.#busy = false;
       this.#context.changed();
       this.#wake();
@@ -180,8 +190,11 @@ export class LeasedSecret<T> {
 
   async #renew(lease: Lease<T>): Promise<void> {
     try {
-      await renewLease(lease, this.#context);
+      const warning = await renewLease(lease, this.#context);
       this.#succeeded();
+      if (warning && !this.#warned)
+        this.#context.emit({ type: 'warning', path: this.path, message: warning });
+      this.#warned ||= warning !== undefined;
     } catch (cause) {
       const { error, retryAt } = this.#failed(cause, lease.left(this.#context.clock));
       const { serial } = lease;

@@ -40,6 +40,11 @@ export class Generation {
     this.#uses--;
   }
 
+  /** One more request would be its last, and end it with every lease it made. */
+  get spent(): boolean {
+    return this.#uses <= 1;
+  }
+
   granting(milliseconds: number, deadline: Deadline, random: () => number): void {
     this.granted = milliseconds;
     this.deadline = deadline;

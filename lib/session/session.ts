@@ -119,6 +119,7 @@ export class Session {
   /** Sends with the token of a generation. */
   async send<T>(generation: Generation, request: ApiRequest): Promise<ApiResponse<T>> {
     generation.spend();
+    if (generation.spent && generation === this.#current) this.#wake();
     return this.#context.api.send<T>(request, generation.token);
   }
 

@@ -1,0 +1,31 @@
+import { Module } from '@nestjs/common';
+import { ConfigModule, ConfigService } from '@nestjs/config';
+import { VaultModule } from 'nestjs-vault';
+import { configuration, type Configuration } from './config/configuration.js';
+import { vaultOptions } from './config/vault.options.js';
+import { HealthController } from './health/health.controller.js';
+import { LoadService } from './load/load.service.js';
+import { OrdersModule } from './orders/orders.module.js';
+import { TimelineService } from './timeline/timeline.service.js';
+
+@Module({
+  imports: [
+    // The variables are read by `configuration` alone, and when the application is made, not on import.
+    ConfigModule.forRoot({
+      isGlobal: true,
+      ignoreEnvFile: true,
+      skipProcessEnv: true,
+      load: [() => configuration()],
+    }),
+    VaultModule.forRootAsync({
+      inject: [ConfigService],
+      useFactory: (config: ConfigService<Configuration, true>) =>
+        vaultOptions(config.get('vault', { infer: true })),
+    }),
+    OrdersModule,
+  ],
+  controllers: [HealthController],
+  // Both idle until main.ts starts them.
+  providers: [LoadService, TimelineService],
+})
+export class AppModule {}

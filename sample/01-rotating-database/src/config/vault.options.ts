@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+import { appRole, fromEnv, fromFile, fromWrappedToken, token, type VaultOptions } from 'nestjs-vault';
+import type { SecretIdSource, VaultConfiguration } from './configuration.js';
+
+/** What VaultModule gets. Only where the secret comes from is told here: the library reads it at each login. */
+export function vaultOptions({ address, namespace, caFile, auth }: VaultConfiguration): VaultOptions {
+  return {
+    address,
+    ...(namespace && { namespace }),
+    ...(caFile && { tls: { ca: readFileSync(caFile) } }),
+    auth:
+      auth === 'token'
+        ? token(fromEnv('VAULT_TOKEN'))
+        : appRole({ ...auth, secretId: source(auth.secretId) }),
+  };
+}
+
+function source(secretId: SecretIdSource) {
+  if ('env' in secretId) return fromEnv(secretId.env);
+  if ('file' in secretId) return fromFile(secretId.file);
+  return fromWrappedToken(fromEnv(secretId.wrappedInEnv));
+}

@@ -1,0 +1,17 @@
+import { Controller, Get, ServiceUnavailableException } from '@nestjs/common';
+import { CredentialsService, type VaultStatus } from 'nestjs-vault';
+import { firstValueFrom } from 'rxjs';
+
+/** What is held, until when, and what happens next. No secret is in a status. */
+@Controller('health')
+export class HealthController {
+  constructor(private readonly credentials: CredentialsService) {}
+
+  @Get()
+  async health(): Promise<VaultStatus> {
+    const status = await firstValueFrom(this.credentials.status$);
+    const usable = status.connections.every(({ leases }) => leases.every(({ state }) => state !== 'expired'));
+    if (!usable) throw new ServiceUnavailableException(status);
+    return status;
+  }
+}

@@ -1,0 +1,76 @@
+import { createHistogram, performance } from 'node:perf_hooks';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { ConfigService } from '@nestjs/config';
+import type { Configuration } from '../config/configuration.js';
+import { OrdersRepository } from '../orders/orders.repository.js';
+
+const REPORT_EVERY_MS = 5_000;
+const REPORT_SECONDS = 2;
+
+/** A steady load of real queries: orders placed, listed and shipped, and now and then a slow report. */
+@Injectable()
+export class LoadService implements OnModuleDestroy {
+  good = 0;
+  failed = 0;
+  /** Of the last query that failed. */
+  lastFailure: string | undefined;
+
+  private readonly latency = createHistogram();
+  private readonly inFlight = new Set<Promise<void>>();
+  private timers: NodeJS.Timeout[] = [];
+  private count = 0;
+
+  constructor(
+    private readonly orders: OrdersRepository,
+    private readonly config: ConfigService<Configuration, true>,
+  ) {}
+
+  start(): void {
+    const interval = this.config.get('loadInterval', { infer: true });
+    if (interval === 0) return;
+    const kinds = [
+      () => this.orders.place({ item: 'tea', quantity: 1 + (this.count % 9) }),
+      () => this.orders.recent(),
+      () => this.orders.ship(),
+    ];
+    this.timers = [
+      setInterval(() => this.run(kinds[this.count++ % kinds.length] as () => Promise<unknown>), interval),
+      // Slow by intention, so it counts but is not measured.
+      setInterval(() => this.run(() => this.orders.report(REPORT_SECONDS), false), REPORT_EVERY_MS),
+    ];
+  }
+
+  /** Before anything is taken down: no new queries, and those under way finish. */
+  async onModuleDestroy(): Promise<void> {
+    this.timers.forEach(clearInterval);
+    await Promise.all(this.inFlight);
+  }
+
+  /** Milliseconds, from asking the pool until the answer is there. */
+  get latencies(): { p99: number; max: number } {
+    const { count, max } = this.latency;
+    return count === 0 ? { p99: 0, max: 0 } : { p99: this.latency.percentile(99) / 1e6, max: max / 1e6 };
+  }
+
+  private run(query: () => Promise<unknown>, measured = true): void {
+    const startedAt = performance.now();
+    const running = query()
+      .then(
+        () => {
+          this.good++;
+          if (measured) this.latency.record(Math.max(1, Math.round((performance.now() - startedAt) * 1e6)));
+        },
+        (error: unknown) => {
+          this.failed++;
+          this.lastFailure = describe(error);
+        },
+      )
+      .finally(() => this.inFlight.delete(running));
+    this.inFlight.add(running);
+  }
+}
+
+function describe(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  return [code, message].filter(Boolean).join(' ');
+}

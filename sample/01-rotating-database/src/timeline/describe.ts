@@ -1,0 +1,116 @@
+import type { VaultEvent } from 'nestjs-vault';
+import { formatUntil, type Line } from './format.js';
+
+const RETIRED = {
+  asked: 'the server ends it',
+  expired: 'its time was over',
+  'with-token': 'ends with its token',
+} as const;
+
+const TOKEN_ENDED = {
+  'revoke-requested': 'revoked, with its users',
+  'revoke-failed': 'could not be revoked',
+  given: 'given: left alone',
+  expired: 'its time was over',
+} as const;
+
+/** An event in words; `user` names the database user of a lease. */
+export function describe(event: VaultEvent, user: (path: string, serial: number) => string): Line {
+  const until = (date: Date) => formatUntil(date, event.at.getTime());
+  const retry = (date: Date) => `again in ${((date.getTime() - event.at.getTime()) / 1000).toFixed(1)} s`;
+  switch (event.type) {
+    case 'login':
+      return {
+        tone: 'good',
+        event: 'login',
+        who: `token ${event.generation}`,
+        until: until(event.validUntil),
+        note: event.reason === 'start' ? '' : `because: ${event.reason}`,
+      };
+    case 'login-failed':
+      return { tone: 'bad', event: 'login failed', who: event.error.code, note: retry(event.retryAt) };
+    case 'token-renewed':
+      return {
+        tone: 'quiet',
+        event: 'renewed',
+        who: `token ${event.generation}`,
+        until: until(event.validUntil),
+        note: event.capped ? 'max TTL: no further' : '',
+      };
+    case 'token-renewal-failed':
+      return { tone: 'bad', event: 'renew failed', who: event.error.code, note: retry(event.retryAt) };
+    case 'token-ended':
+      return {
+        tone: event.how === 'revoke-failed' ? 'bad' : 'end',
+        event: 'ended',
+        who: `token ${event.generation}`,
+        note: TOKEN_ENDED[event.how],
+      };
+    case 'issued':
+      return {
+        tone: 'good',
+        event: 'issued',
+        who: user(event.path, event.serial),
+        until: until(event.validUntil),
+      };
+    case 'renewed':
+      return {
+        tone: 'quiet',
+        event: 'renewed',
+        who: user(event.path, event.serial),
+        until: until(event.validUntil),
+        note: event.capped ? 'max TTL: no further' : '',
+      };
+    case 'renewal-failed':
+      return {
+        tone: 'bad',
+        event: 'renew failed',
+        who: user(event.path, event.serial),
+        until: until(event.validUntil),
+        note: `${event.error.code} ${retry(event.retryAt)}`,
+      };
+    case 'rotated':
+      return {
+        tone: 'change',
+        event: 'rotated',
+        who: user(event.path, event.serial),
+        until: until(event.validUntil),
+        note: `for #${event.serial - 1}: ${event.reason}`,
+      };
+    case 'rotation-failed':
+      return {
+        tone: 'bad',
+        event: 'rotate failed',
+        who: event.path,
+        ...(event.validUntil && { until: until(event.validUntil) }),
+        note: `${event.error.code} ${retry(event.retryAt)}`,
+      };
+    case 'drained':
+      return {
+        tone: 'end',
+        event: 'drained',
+        who: user(event.path, event.serial),
+        note: 'last connection closed',
+      };
+    case 'retired':
+      return {
+        tone: 'end',
+        event: 'retired',
+        who: user(event.path, event.serial),
+        note: RETIRED[event.how],
+      };
+    case 'expired':
+      return {
+        tone: 'bad',
+        event: 'expired',
+        who: user(event.path, event.serial),
+        note: 'no valid user any more',
+      };
+    case 'warning':
+      return { tone: 'bad', event: 'warning', who: event.path ?? '', note: event.message };
+    case 'closing':
+      return { tone: 'end', event: 'closing', who: 'the credentials are given back' };
+    case 'closed':
+      return { tone: 'end', event: 'closed', who: event.connection };
+  }
+}

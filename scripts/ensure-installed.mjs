@@ -1,0 +1,122 @@
+// What has to be there before anything else can run: packages, the library's build, the samples' builds.
+// Runs in a fresh clone, so Node built-ins only.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { symlinkSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const readJson = (path) => JSON.parse(readFileSync(join(root, path), 'utf8'));
+
+/** A problem whose message is all that a reader needs: no stack trace. */
+export class SetupError extends Error {}
+
+/** @throws SetupError where this Node is not one of `engines` in package.json */
+export function ensureNode() {
+  const { node } = readJson('package.json').engines;
+  if (satisfies(process.versions.node, node)) return;
+  throw new SetupError(`This needs Node ${node}; ${process.execPath} is ${process.version}.`);
+}
+
+/** Understands what `engines` is written in here: `^x.y.z` and `>=x.y.z`, joined by `||`. */
+function satisfies(version, range) {
+  const numbers = (text) => text.match(/\d+/g).slice(0, 3).map(Number);
+  const given = numbers(version);
+  return range.split('||').some((part) => {
+    const least = numbers(part);
+    if (part.trim().startsWith('^') && given[0] !== least[0]) return false;
+    const differs = least.findIndex((number, index) => number !== given[index]);
+    return differs === -1 || given[differs] > least[differs];
+  });
+}
+
+/** Installs the packages of the lock file, unless they are there. */
+export async function ensureInstalled() {
+  ensureNode();
+  if (isInstalled()) return;
+  const command = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install';
+  console.error(`Installing packages (npm ${command}; once, about half a minute) ...`);
+  const flags = ['--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
+  // npm says where it is when it runs us. Elsewhere it is on the PATH; on Windows a .cmd, which needs a shell.
+  const npm = process.env.npm_execpath;
+  const code = basename(npm ?? '').startsWith('npm')
+    ? await run(process.execPath, [npm, command, ...flags])
+    : await run('npm', [command, ...flags], { shell: process.platform === 'win32' });
+  if (code !== 0) {
+    throw new SetupError(
+      `npm ${command} failed (${code}). Check the network and npm's registry, and start again.`,
+    );
+  }
+}
+
+// Both files list every package: the lock what should be there, npm's own record what it put there.
+function isInstalled() {
+  const record = 'node_modules/.package-lock.json';
+  if (!existsSync(join(root, record))) return false;
+  if (!existsSync(join(root, 'package-lock.json'))) return true;
+  const installed = readJson(record).packages;
+  return Object.entries(readJson('package-lock.json').packages).every(([path, { version, optional }]) => {
+    if (path === '' || (optional && !installed[path])) return true;
+    return installed[path]?.version === version && existsSync(join(root, path));
+  });
+}
+
+/** Builds the library, unless dist is newer than its sources. */
+export async function ensureBuilt() {
+  const sources = ['lib', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'tsconfig.cjs.json'];
+  // Written last of all.
+  if (isNewer('dist/cjs/package.json', sources)) return;
+  console.error('Building the library ...');
+  const code = await run(process.execPath, [join('scripts', 'build.mjs')], { stdout: 2 });
+  if (code !== 0) throw new SetupError(`The build of the library failed (${code}): see above.`);
+}
+
+/** Compiles a sample, as `sample/01-rotating-database`, unless that is done; gives the path of its main file. */
+export async function ensureSample(sample) {
+  linkLibrary(sample);
+  const main = join(sample, 'dist', 'main.js');
+  if (!isNewer(main, [join(sample, 'src'), join(sample, 'tsconfig.json'), 'tsconfig.json'])) {
+    console.error(`Compiling ${sample} ...`);
+    rmSync(join(root, sample, 'dist'), { recursive: true, force: true });
+    const tsc = join('node_modules', 'typescript', 'bin', 'tsc');
+    const code = await run(process.execPath, [tsc, '-p', sample], { stdout: 2 });
+    if (code !== 0) throw new SetupError(`${sample} does not compile (${code}): see above.`);
+  }
+  return join(root, main);
+}
+
+/** A sample names the library as `file:../..`; npm would make the same link. Its other packages are found here. */
+function linkLibrary(sample) {
+  const link = join(root, sample, 'node_modules', readJson('package.json').name);
+  if (existsSync(link) && realpathSync(link) === realpathSync(root)) return;
+  mkdirSync(dirname(link), { recursive: true });
+  rmSync(link, { recursive: true, force: true });
+  // A junction needs no rights on Windows, but an absolute target; elsewhere the clone can be moved.
+  if (process.platform === 'win32') symlinkSync(root, link, 'junction');
+  else symlinkSync('../../..', link);
+}
+
+function isNewer(target, sources) {
+  const path = join(root, target);
+  if (!existsSync(path)) return false;
+  const built = statSync(path).mtimeMs;
+  return sources.every((source) => newest(join(root, source)) <= built);
+}
+
+function newest(path) {
+  const { mtimeMs } = statSync(path);
+  if (!statSync(path).isDirectory()) return mtimeMs;
+  // A folder's own time tells of files that were removed.
+  return Math.max(mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
+}
+
+function run(command, args, { stdout = 'inherit', ...options } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', stdout, 'inherit'], ...options });
+    child.once('error', (error) =>
+      reject(new SetupError(`${basename(command)} cannot be started: ${error.message}`)),
+    );
+    child.once('close', (code, signal) => resolve(code ?? signal));
+  });
+}

@@ -1,0 +1,194 @@
+import { expect } from 'vitest';
+import { PATH } from '../world.js';
+import {
+  everywhere,
+  ISSUE,
+  LOGIN,
+  LONG,
+  LOOKUP_SELF,
+  RENEW,
+  RENEW_SELF,
+  SECOND,
+  type Rules,
+} from './rule.js';
+
+const SHORT = { ttl: 4, maxTtl: 600 };
+const errors = (...texts: string[]) => JSON.stringify({ errors: texts });
+const DENIED = errors('1 error occurred:\n\t* permission denied\n\n');
+
+export const errorTaxonomy: Rules = [
+  everywhere('C1', 'a lease that is gone is issued anew', async (world) => {
+    const life = await world.start({ role: SHORT });
+    await world.operator.revokeLeases();
+    await world.until(() => life.of('rotated').length > 0, 5 * SECOND);
+    expect(life.of('rotated')[0]).toMatchObject({ reason: 'lease-lost' });
+    expect(await world.isValid(life.published[1]!)).toBe(true);
+    expect(world.requests(ISSUE)).toHaveLength(2);
+  }),
+  everywhere(
+    'C2',
+    'past the max TTL: issued anew, and the old one stays in use until then',
+    async (world) => {
+      const life = await world.start({ role: SHORT });
+      world.network.answer(
+        RENEW,
+        400,
+        errors('failed to renew entry: resp: (*logical.Response)(nil) err: past the max TTL, cannot renew'),
+      );
+      await world.until(() => life.of('rotated').length > 0, 5 * SECOND);
+      expect(life.of('rotated')[0]).toMatchObject({ reason: 'max-ttl' });
+      expect(life.of('expired')).toEqual([]);
+    },
+  ),
+  everywhere('C3', 'not renewable after all: replaced in time, not renewed again', async (world) => {
+    const life = await world.start({ role: SHORT });
+    world.network.answer(RENEW, 400, errors('lease is not renewable'));
+    await world.until(() => life.of('rotated').length > 0, 5 * SECOND);
+    expect(life.of('rotated')[0]).toMatchObject({ reason: 'not-renewable' });
+    expect(world.requests(RENEW)).toHaveLength(1);
+    expect(life.of('expired')).toEqual([]);
+  }),
+  everywhere(
+    'C4',
+    'any other 400 on a renewal may pass: the value is kept and nothing is issued until it must',
+    async (world) => {
+      const life = await world.start({ role: { ttl: 8, maxTtl: 600 } });
+      world.network.answer(
+        RENEW,
+        400,
+        errors('failed to renew entry: err: dial tcp: connect: connection refused'),
+      );
+      await world.until(() => life.of('renewal-failed').length > 0, 7 * SECOND);
+      expect(life.connection.leases.current(PATH)).toBeDefined();
+      expect(world.requests(ISSUE)).toHaveLength(1);
+      world.network.restore();
+      await world.until(() => life.of('renewed').length > 0, 3 * SECOND);
+      expect(world.requests(ISSUE)).toHaveLength(1);
+    },
+  ),
+  everywhere('C5', 'denied to renew itself while alive: one look, and no login in a loop', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 6, maxTtl: 600 } });
+    world.network.answer(RENEW_SELF, 403, errors('permission denied'));
+    await world.until(() => world.requests(LOOKUP_SELF).length > 0, 6 * SECOND);
+    expect(life.connection.leases.current(PATH)).toBeDefined();
+    await world.advance(SECOND);
+    expect(world.requests(LOGIN).length).toBeLessThanOrEqual(2);
+  }),
+  everywhere('C7', 'denied to renew leases: issued anew in time, and told once', async (world) => {
+    const life = await world.start({ role: SHORT });
+    world.network.answer(RENEW, 403, DENIED);
+    await world.until(() => life.of('rotated').length > 1, 10 * SECOND);
+    expect(life.of('rotated').map(({ reason }) => reason)).toEqual(['not-renewable', 'not-renewable']);
+    expect(life.of('expired')).toEqual([]);
+    expect(life.of('warning').filter(({ message }) => /renew/.test(message))).toHaveLength(1);
+  }),
+  everywhere('C8', 'rate-limited: waits as long as it is told', async (world) => {
+    const life = await world.start({ role: { ttl: 12, maxTtl: 600 } });
+    world.network.answer(RENEW, 429, errors('rate limit quota exceeded'), { 'retry-after': '1' });
+    await world.until(() => life.of('renewal-failed').length > 0, 10 * SECOND);
+    world.network.restore();
+    await world.until(() => life.of('renewed').length > 0, 2 * SECOND);
+    expect(world.requests(RENEW)).toHaveLength(2);
+    expect(life.of('renewed')[0]!.at.getTime() - life.of('renewal-failed')[0]!.at.getTime()).toBeGreaterThan(
+      900,
+    );
+  }),
+  everywhere('C9', 'sealed or unreachable: serves what it has, logs in no more, resumes', async (world) => {
+    const life = await world.start({ role: { ttl: 8, maxTtl: 600 } });
+    world.network.answer(/./, 503, errors('Vault is sealed'));
+    await world.until(() => life.of('renewal-failed').length > 1, 8 * SECOND);
+    expect(life.connection.leases.current(PATH)).toBeDefined();
+    expect(life.connection.leases.statusOf(PATH)).toMatchObject({
+      state: 'degraded',
+      error: { code: 'VAULT_SEALED' },
+    });
+    world.network.restore();
+    await world.until(() => life.of('renewed').length > 0, 3 * SECOND);
+    expect(world.requests(LOGIN)).toHaveLength(1);
+    expect(life.published).toHaveLength(1);
+    expect(life.ended).toEqual([]);
+  }),
+  everywhere('C10', 'renew-self that keeps failing with 500 gives way to a login in time', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 5, maxTtl: 600 } });
+    world.network.answer(RENEW_SELF, 500, errors('role "app" does not exist during renewal'));
+    await world.until(() => life.of('login').length > 1, 6 * SECOND);
+    expect(life.of('login')[1]).toMatchObject({ reason: 'renewal-failing' });
+    await world.until(() => life.of('rotated').length > 0, 2 * SECOND);
+    expect(life.of('expired')).toEqual([]);
+  }),
+  everywhere(
+    'C14',
+    'a web page in the way: a typed error, its text not shown, and the value is kept',
+    async (world) => {
+      const life = await world.start({ role: SHORT });
+      world.network.answer(RENEW, 502, '<html>canary-page</html>');
+      await world.until(() => life.of('renewal-failed').length > 0, 4 * SECOND);
+      const { error } = life.of('renewal-failed')[0]!;
+      expect(error).toMatchObject({ code: 'VAULT_NOT_VAULT', status: 502 });
+      expect(`${error.stack} ${JSON.stringify(error)}`).not.toContain('canary-page');
+    },
+  ),
+  everywhere('C15', 'a 200 that lacks what it must hold is a failed try', async (world) => {
+    const life = await world.start({ role: { ttl: 6, maxTtl: 600 }, login: { ttl: 6, maxTtl: 600 } });
+    world.network.answer(/renew/, 200, '{"auth":null,"data":null}');
+    await world.until(
+      () => life.of('renewal-failed').length > 0 && life.of('token-renewal-failed').length > 0,
+      5 * SECOND,
+    );
+    world.network.restore();
+    await world.until(() => life.of('renewed').length > 0 && life.of('token-renewed').length > 0, 3 * SECOND);
+    expect(life.published).toHaveLength(1);
+  }),
+  ...(
+    [
+      ['400', 400, errors('something else')],
+      ['403', 403, DENIED],
+      ['429', 429, errors('rate limit quota exceeded')],
+      ['500', 500, errors('internal error')],
+      ['garbage', 200, 'not { json'],
+    ] as const
+  ).map(([name, status, body]) =>
+    everywhere('C16', `constant ${name} for a whole lease of 10 s: at most 10 requests`, async (world) => {
+      await world.start({ role: { ttl: 10, maxTtl: 600 } });
+      world.clear();
+      world.network.answer(/./, status, body);
+      await world.advance(10 * SECOND);
+      expect(world.requests().length).toBeGreaterThan(0);
+      expect(world.requests().length).toBeLessThanOrEqual(10);
+    }),
+  ),
+  everywhere(
+    'C16',
+    'connections that break for a whole lease of 10 s: at most 10 requests',
+    async (world) => {
+      await world.start({ role: { ttl: 10, maxTtl: 600 } });
+      world.clear();
+      world.network.cut();
+      await world.advance(10 * SECOND);
+      expect(world.requests().length).toBeLessThanOrEqual(10);
+    },
+  ),
+  everywhere('C17', 'the last try comes before the end, and the end is told', async (world) => {
+    const life = await world.start({ role: SHORT });
+    world.network.cut();
+    await world.until(() => life.of('expired').length > 0, 5 * SECOND);
+    const tries = [...life.of('renewal-failed'), ...life.of('rotation-failed')].map(({ at }) => at.getTime());
+    const end = life.of('expired')[0]!.at.getTime();
+    expect(Math.max(...tries.filter((at) => at <= end))).toBeGreaterThan(end - 2 * SECOND);
+    expect(life.connection.leases.current(PATH)).toBeUndefined();
+    await expect(life.connection.leases.get(PATH)).rejects.toMatchObject({
+      code: 'VAULT_CREDENTIALS_EXPIRED',
+    });
+    world.network.restore();
+    await world.until(() => life.published.length > 1, 6 * SECOND);
+    expect(life.ended).toEqual([]);
+  }),
+  everywhere('C18', 'success starts the delays from the beginning', async (world) => {
+    const life = await world.start({ role: { ttl: 12, maxTtl: 600 } });
+    world.network.cut(RENEW);
+    await world.until(() => life.of('renewal-failed').length > 1, 11 * SECOND);
+    world.network.restore();
+    await world.until(() => life.of('renewed').length > 0, 3 * SECOND);
+    expect(life.connection.leases.statusOf(PATH)).toMatchObject({ state: 'valid', attempt: 0 });
+  }),
+];

@@ -1,0 +1,178 @@
+import { expect } from 'vitest';
+import { PATH } from '../world.js';
+import {
+  everywhere,
+  ISSUE,
+  LOGIN,
+  LONG,
+  LOOKUP_SELF,
+  RENEW,
+  REVOKE_SELF,
+  SECOND,
+  type Rules,
+} from './rule.js';
+
+export const tokens: Rules = [
+  everywhere('D1', 'each lease tells which token made it', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 6 } });
+    await world.until(() => life.published.length > 1, 8 * SECOND);
+    expect(life.published.map(({ lease }) => lease.generation)).toEqual([1, 2]);
+  }),
+  everywhere('D2', 'a new token: every lease is issued again before the old one ends', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 6 } });
+    await world.until(() => life.of('rotated').length > 0, 8 * SECOND);
+    expect(life.of('rotated')[0]).toMatchObject({ reason: 'token' });
+    expect(await world.isValid(life.published[0]!)).toBe(true);
+    expect(life.of('expired')).toEqual([]);
+  }),
+  everywhere('D3', 'the old token is not ended while a consumer holds its lease', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 6, maxTtl: 9 } });
+    const letGo = life.published[0]!.lease.hold();
+    await world.until(() => life.of('rotated').length > 0, 9 * SECOND);
+    await world.advance(SECOND / 2);
+    expect(world.requests(REVOKE_SELF)).toEqual([]);
+    expect(await world.isValid(life.published[0]!)).toBe(true);
+    letGo();
+    await world.until(() => world.requests(REVOKE_SELF).length === 1, 4 * SECOND);
+    await world.advance(SECOND / 2);
+    expect(await world.isValid(life.published[0]!)).toBe(false);
+    expect(await world.isValid(life.published[1]!)).toBe(true);
+  }),
+  everywhere('D5', 'no lease is made with a token that is about to end', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 5 }, watch: false });
+    await world.until(() => life.of('token-renewed').some(({ capped }) => capped), 5 * SECOND);
+    const { lease } = await life.connection.leases.get(PATH);
+    expect(lease.generation).toBe(2);
+  }),
+  everywhere(
+    'D7',
+    'a token that died unnoticed: all its leases are dead, one login, all issued anew',
+    async (world) => {
+      const life = await world.start({ role: { ttl: 4, maxTtl: 600 }, login: { ttl: 600, maxTtl: 600 } });
+      await world.operator.revokeTokens();
+      await world.until(() => life.of('rotated').length > 0, 6 * SECOND);
+      expect(life.of('login')[1]).toMatchObject({ generation: 2, reason: 'token-lost' });
+      expect(await world.isValid(life.published[1]!)).toBe(true);
+      expect(world.requests(LOGIN)).toHaveLength(2);
+      expect(world.requests(ISSUE)).toHaveLength(2);
+    },
+  ),
+  everywhere(
+    'D8',
+    'many refused requests: one look, one login, each request repeated once',
+    async (world) => {
+      const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
+      await world.operator.revokeTokens();
+      world.clear();
+      const reads = Array.from({ length: 20 }, () => life.connection.client.read('auth/token/lookup-self'));
+      await Promise.all(reads);
+      expect(world.requests(LOGIN)).toHaveLength(1);
+      // Twenty refused, one that asks why, twenty repeated.
+      expect(world.requests(LOOKUP_SELF).length).toBeLessThanOrEqual(41);
+    },
+  ),
+  everywhere(
+    'D9',
+    'a batch token cannot be renewed: a new login in time, and everything issued anew',
+    async (world) => {
+      const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 600, type: 'batch' } });
+      await world.until(() => life.of('rotated').length > 0, 6 * SECOND);
+      expect(life.of('login')[1]).toMatchObject({ reason: 'not-renewable' });
+      expect(world.requests(/renew-self/)).toEqual([]);
+      expect(life.of('expired')).toEqual([]);
+    },
+  ),
+  everywhere(
+    'D10',
+    'a use-limited token is replaced before its last use, which would take its leases along',
+    async (world) => {
+      const life = await world.start({
+        role: { ttl: 3, maxTtl: 600 },
+        login: { ttl: 600, maxTtl: 600, uses: 4 },
+      });
+      await world.until(() => life.of('login').length > 1, 12 * SECOND);
+      await world.until(() => life.of('rotated').length > 0, 2 * SECOND);
+      expect(life.of('login')[1]).toMatchObject({ reason: 'uses' });
+      expect(life.of('expired')).toEqual([]);
+    },
+  ),
+  everywhere('D14', 'a failed login is not kept', async (world) => {
+    world.network.answer(LOGIN, 500, '{"errors":["internal error"]}');
+    const starting = world.start({ role: LONG });
+    await world.until(() => world.requests(LOGIN).length > 0, 5 * SECOND);
+    world.network.restore();
+    await world.until(() => world.requests(ISSUE).length > 0, 5 * SECOND);
+    await starting;
+  }),
+  everywhere('E1', 'new first: issued, published, drained, retired, in that order', async (world) => {
+    const life = await world.start({ role: { ttl: 4, maxTtl: 6 } });
+    const letGo = life.published[0]!.lease.hold();
+    await world.until(() => life.of('rotated').length > 0, 9 * SECOND);
+    expect(life.published).toHaveLength(2);
+    letGo();
+    await world.until(() => life.of('retired').length > 0, 5 * SECOND);
+    const order = life.events
+      .map(({ type }) => type)
+      .filter((type) => /issued|rotated|drained|retired/.test(type));
+    expect(order).toEqual(['issued', 'issued', 'rotated', 'drained', 'retired']);
+  }),
+  everywhere(
+    'E2',
+    'a lease that nobody uses is ended by the server, with a short increment',
+    async (world) => {
+      const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
+      await life.connection.leases.release(PATH);
+      expect(world.requests(RENEW).map(({ body }) => JSON.parse(body).increment)).toEqual([1]);
+      await world.advance(2.5 * SECOND);
+      expect(await world.isValid(life.published[0]!)).toBe(false);
+      expect(life.ended).toEqual(['complete']);
+    },
+  ),
+  everywhere('E4', 'rotation fails while the old one works: kept, tried again, told', async (world) => {
+    const life = await world.start({ role: { ttl: 5, maxTtl: 7 } });
+    world.network.answer(ISSUE, 500, '{"errors":["internal error"]}');
+    await world.until(() => life.of('rotation-failed').length > 0, 8 * SECOND);
+    expect(life.of('rotation-failed')[0]!.validUntil).toBeInstanceOf(Date);
+    expect(life.connection.leases.current(PATH)).toBeDefined();
+    world.network.restore();
+    await world.until(() => life.of('rotated').length > 0, 3 * SECOND);
+    expect(life.of('expired')).toEqual([]);
+  }),
+  everywhere('E6', 'a new subscriber has the current value at once', async (world) => {
+    const life = await world.start({ role: LONG });
+    const seen: unknown[] = [];
+    life.connection.leases.watch(PATH, false).subscribe((credentials) => seen.push(credentials));
+    expect(seen).toHaveLength(1);
+    expect(world.requests(ISSUE)).toHaveLength(1);
+  }),
+  everywhere('E8', 'a hundred readers of one path share one issue', async (world) => {
+    const life = await world.start({ role: LONG, watch: false });
+    await Promise.all(Array.from({ length: 100 }, () => life.connection.leases.get(PATH)));
+    expect(world.requests(ISSUE)).toHaveLength(1);
+    expect(world.requests(LOGIN)).toHaveLength(1);
+  }),
+  everywhere('G1', 'a lost answer to an issue: tried again, spaced out', async (world) => {
+    world.network.loseAnswer(ISSUE);
+    const life = await world.start({ role: LONG });
+    expect(world.requests(ISSUE)).toHaveLength(2);
+    expect(await world.isValid(life.published[0]!)).toBe(true);
+    expect(life.of('rotation-failed')[0]).toMatchObject({ reason: 'first' });
+  }),
+  everywhere('J2', 'one revoke-self ends the token and every lease', async (world) => {
+    const life = await world.start({ role: LONG });
+    world.clear();
+    await life.connection.close();
+    expect(world.requests().map(({ path }) => path)).toEqual(['auth/token/revoke-self']);
+    await world.advance(SECOND);
+    expect(await world.isValid(life.published[0]!)).toBe(false);
+    expect(life.of('token-ended')).toMatchObject([{ how: 'revoke-requested' }]);
+    expect(life.ended).toEqual(['complete']);
+  }),
+  everywhere('J5', 'nothing goes on after the end', async (world) => {
+    const life = await world.start({ role: { ttl: 3, maxTtl: 600 }, login: { ttl: 3, maxTtl: 600 } });
+    await life.connection.close();
+    world.clear();
+    await world.advance(5 * SECOND);
+    expect(world.requests()).toEqual([]);
+  }),
+];

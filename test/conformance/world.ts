@@ -1,0 +1,94 @@
+import type { VaultOptions } from '../../lib/config/options.js';
+import type { VaultConnection } from '../../lib/connection/vault-connection.js';
+import type { VaultEvent } from '../../lib/events/events.js';
+import type { Credentials } from '../../lib/leases/lease.js';
+
+/** TTLs in seconds, as the operator of a server sets them. */
+export interface RoleSettings {
+  ttl: number;
+  maxTtl: number;
+}
+
+/** Settings of the AppRole that the connection logs in with. */
+export interface LoginSettings {
+  ttl?: number;
+  maxTtl?: number;
+  period?: number;
+  uses?: number;
+  type?: 'service' | 'batch';
+}
+
+/** One request as the server saw it. */
+export interface WorldRequest {
+  method: string;
+  /** Below `/v1/`, without the query. */
+  path: string;
+  body: string;
+}
+
+/** A connection under test, and all that happened to it. */
+export interface Life {
+  connection: VaultConnection;
+  events: VaultEvent[];
+  /** Every snapshot of the path that was published. */
+  published: Credentials<{ username: string; password: string }>[];
+  /** What the stream ended with, if it did. */
+  ended: unknown[];
+  of<T extends VaultEvent['type']>(type: T): Extract<VaultEvent, { type: T }>[];
+}
+
+export const ROLE = 'app';
+export const PATH = `database/creds/${ROLE}`;
+
+/**
+ * What a rule is tried on: a server with an operator, a network with faults, and time. Each test is written once
+ * against this, and runs on the simulated server under a virtual clock and on real ones.
+ */
+export interface World {
+  readonly name: string;
+  /** Milliseconds, on the clock that the connection lives by. */
+  now(): number;
+  /** Lets time go by. */
+  advance(milliseconds: number): Promise<void>;
+  /** Lets time go by until it holds, in small steps; fails after `limit` milliseconds. */
+  until(holds: () => boolean, limit: number): Promise<void>;
+
+  /** A connection that watches {@link PATH} and has its first snapshot, unless `watch` is false. */
+  start(settings: {
+    role: RoleSettings;
+    login?: LoginSettings;
+    options?: Partial<VaultOptions>;
+    watch?: boolean;
+  }): Promise<Life>;
+
+  /** Requests since the last {@link clear}. */
+  requests(path?: RegExp): WorldRequest[];
+  clear(): void;
+  /** Whether the server still lets this user in. */
+  isValid(credentials: Credentials<{ username: string; password: string }>): Promise<boolean>;
+
+  operator: {
+    revokeLeases(): Promise<void>;
+    revokeTokens(): Promise<void>;
+    setRole(settings: RoleSettings): Promise<void>;
+    /** Replaces what the login may do. */
+    setPolicy(hcl: string): Promise<void>;
+    /** What the `default` policy grants to every token. */
+    setDefaultPolicy(hcl: string): Promise<void>;
+    deleteLoginRole(): Promise<void>;
+  };
+
+  network: {
+    /** Answers matching requests in the server's place, until {@link restore}. */
+    answer(path: RegExp, status: number, body: string, headers?: Record<string, string>): void;
+    /** The request reaches the server, and its answer is lost; once. */
+    loseAnswer(path: RegExp): void;
+    /** Connections break before anything reaches the server, until {@link restore}. */
+    cut(path?: RegExp): void;
+    restore(): void;
+  };
+
+  /** Ends every connection that was started, and undoes what the operator did. */
+  reset(): Promise<void>;
+  stop(): Promise<void>;
+}
