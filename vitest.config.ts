@@ -8,12 +8,15 @@ export default defineConfig({
     alias: [
       { find: /^nestjs-vault$/, replacement: source('./lib/index.ts') },
       { find: /^nestjs-vault\/pg$/, replacement: source('./lib/integrations/pg/index.ts') },
+      { find: /^nestjs-vault\/testing$/, replacement: source('./lib/testing/index.ts') },
     ],
   },
   test: {
     include: ['test/**/*.spec.ts'],
     setupFiles: ['./test/support/setup.ts'],
     testTimeout: 20_000,
+    // Concurrent tests mostly wait.
+    maxConcurrency: 50,
     hookTimeout: 60_000,
     pool: 'forks',
     // Most files wait for servers and TTLs rather than compute, so more of them run than there are cores.

@@ -2,7 +2,7 @@ import createNodeVault from 'node-vault';
 import type { Clock } from '../clock/clock.js';
 import { now, type Deadline } from '../clock/deadline.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
-import { closed } from '../errors/common-errors.js';
+import { aborted, closed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
 import { fromNetworkError } from './network-error.js';
@@ -111,7 +111,8 @@ export class ApiClient {
         ...(request.signal && { signal: request.signal }),
       })) as TransportResponse;
     } catch (error) {
-      if (this.#closed || request.signal?.aborted) throw closed(request.path);
+      if (this.#closed) throw closed(request.path);
+      if (request.signal?.aborted) throw aborted(request.path);
       throw fromNetworkError(error, request.path, this.#options.addresses);
     }
     return this.#read<T>(response, request, sentAt);
@@ -143,7 +144,7 @@ export class ApiClient {
     if (token) headers['X-Vault-Token'] = assertHeaderValue(token.reveal(), 'token');
     if (namespace) headers['X-Vault-Namespace'] = assertHeaderValue(namespace, 'namespace');
     for (const name in request.headers) {
-      headers[name] = assertHeaderValue(request.headers[name] as string, `header ${name}`);
+      headers[name] = assertHeaderValue(request.headers[name] as string, `header ${name}`, /^[\x20-\x7e]*$/);
     }
     return headers;
   }

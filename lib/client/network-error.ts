@@ -1,6 +1,7 @@
 import { VaultError } from '../errors/vault-error.js';
 import { errorCode, isTooLarge, RedirectRefused, TransportTimeout } from './transport.js';
 
+const DROPPED = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 const CLOCK_CODES = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
 
 /** Turns what the transport threw into a typed error. Nothing of the original is kept: it can hold headers. */
@@ -33,6 +34,16 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
       path,
     });
   }
+  if (code.startsWith('ERR_OSSL')) {
+    return new VaultError({
+      code: 'VAULT_TLS_UNTRUSTED',
+      message: `The \`tls\` options cannot be used: ${code}.`,
+      hint:
+        'Check that `tls.ca`, `tls.cert` and `tls.key` are PEM, that the key is of that certificate, and that ' +
+        '`tls.passphrase` is its own.',
+      path,
+    });
+  }
   if (isTls(code)) {
     const now = new Date().toISOString();
     return new VaultError({
@@ -45,10 +56,16 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
       path,
     });
   }
+  // Servers tell so after the handshake, and by then close; undici keeps only that they did.
+  const mutual = DROPPED.has(code) && where.includes('https:');
   return new VaultError({
     code: 'VAULT_UNREACHABLE',
     message: `No connection to ${where} (${code || 'connection failed'}).`,
-    hint: 'Check `address`, that the server runs, DNS and firewalls between here and there.',
+    hint:
+      'Check `address`, that the server runs, DNS and firewalls between here and there.' +
+      (mutual
+        ? ' A server that wants another client certificate (`tls.cert`) cuts the connection, too.'
+        : ''),
     path,
   });
 }

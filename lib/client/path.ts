@@ -46,8 +46,8 @@ export function encodeApiPath(path: string): string {
 }
 
 /** Header values are checked here, because Node's own error for a bad one prints it. */
-export function assertHeaderValue(value: string, what: string): string {
-  if (!/^[\x21-\x7e]+$/.test(value)) {
+export function assertHeaderValue(value: string, what: string, allowed = /^[\x21-\x7e]+$/): string {
+  if (!allowed.test(value)) {
     throw new VaultError({
       code: 'VAULT_CONFIG_INVALID',
       message: `The ${what} holds characters that cannot be sent in a header (its value is not shown).`,

@@ -63,6 +63,10 @@ function judge(failed: FailedResponse): Verdict {
     return standby();
   }
   if (status === 403) return forbidden(failed, said);
+  // Of a lease it is a 400, of a token a 500.
+  if (said(/past the max TTL/i)) {
+    return ['VAULT_LEASE_AT_MAX_TTL', 'The lease has reached its max TTL.', 'A new one is issued by itself.'];
+  }
   if (status === 404) return notFound(failed, said);
   if (status === 400 || status === 405) return badRequest(failed, said);
   if (status === 413) {
@@ -179,9 +183,6 @@ function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean):
   }
   if (said(/lease not found|lease expired|invalid lease/i)) {
     return ['VAULT_LEASE_NOT_FOUND', 'The lease has ended.', 'A new one is issued by itself.'];
-  }
-  if (said(/past the max TTL/i)) {
-    return ['VAULT_LEASE_AT_MAX_TTL', 'The lease has reached its max TTL.', 'A new one is issued by itself.'];
   }
   if (said(/not renewable|cannot be renewed/i)) {
     return [

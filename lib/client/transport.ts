@@ -61,6 +61,8 @@ const NOT_SENT = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+/** Sealed, without a leader, or a standby that does not forward: nothing was done, and another node may do it. */
+const NOT_SERVING = new Set([472, 473, 503]);
 
 /** What sends one request once: the seam at which a simulated server takes the place of the network. */
 export interface Sender {
@@ -69,8 +71,8 @@ export interface Sender {
 }
 
 /**
- * Pooled keep-alive connections to the addresses of one connection. It sends a request once, to the address that
- * answered last, and to the next ones only where nothing was sent; it knows nothing of Vault.
+ * Pooled keep-alive connections to the addresses of one connection. It sends a request to the address that answered
+ * last, and to the next ones only where nothing was done: never twice to servers that may both do it.
  */
 export class Transport implements Sender {
   readonly #agent: Agent;
@@ -119,15 +121,21 @@ export class Transport implements Sender {
 
   async #tryInTurn(options: TransportRequest, signal: Signal): Promise<TransportResponse> {
     const first = this.#preferred;
-    for (let tried = 0; ; tried++) {
-      const index = (first + tried) % this.#addresses.length;
+    const count = this.#addresses.length;
+    for (let tried = 1; ; tried++) {
+      const index = (first + tried - 1) % count;
       const address = this.#addresses[index] as Address;
       try {
         const response = await this.#exchange(address, address.prefix + options.path, options, signal);
+        if (REDIRECTS.has(response.statusCode)) return await this.#follow(response, options, signal);
+        if (NOT_SERVING.has(response.statusCode) && tried < count) continue;
         this.#preferred = index;
-        return REDIRECTS.has(response.statusCode) ? await this.#follow(response, options, signal) : response;
+        return response;
       } catch (error) {
-        if (tried + 1 === this.#addresses.length || !NOT_SENT.has(errorCode(error))) throw error;
+        // It may hang, and the next request would only hang with it.
+        this.#preferred = (index + 1) % count;
+        const undone = NOT_SENT.has(errorCode(error)) || error instanceof RedirectRefused;
+        if (tried === count || !undone) throw error;
       }
     }
   }

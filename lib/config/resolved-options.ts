@@ -136,6 +136,10 @@ function resolveAddresses(address: unknown, problems: string[]): readonly string
     problems.push('`address` is missing (as "https://vault.internal:8200")');
     return [];
   }
+  const schemes = new Set(list.map((one) => /^https?:/i.exec(String(one))?.[0].toLowerCase()));
+  if (schemes.has('https:') && schemes.has('http:')) {
+    problems.push('`address` mixes http:// and https://, so a token could travel in clear');
+  }
   return Object.freeze(
     list.map((one, index) => {
       const label = list.length > 1 ? `\`address[${index}]\`` : '`address`';

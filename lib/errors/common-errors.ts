@@ -10,6 +10,16 @@ export function closed(path?: string): VaultError {
   });
 }
 
+/** Its signal was aborted: by the caller, or because shutdown has begun. */
+export function aborted(path: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_CLOSED',
+    message: 'The request was aborted.',
+    hint: 'Its caller no longer waits for it, or the application is shutting down; nothing need be done.',
+    path,
+  });
+}
+
 /** A success without what a success must hold counts as a failed try. */
 export function malformed(path: string): VaultError {
   return new VaultError({

@@ -54,6 +54,7 @@ export class LeaseRegistry {
     const secret = this.#secrets.get(key);
     if (!secret) return;
     this.#forget(key, secret);
+    for (const left of this.#leaving) if (left.gone) this.#leaving.delete(left);
     this.#leaving.add(secret);
     await secret.end();
     this.#context.changed();

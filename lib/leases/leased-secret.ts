@@ -1,7 +1,7 @@
 import { Observable, Subject } from 'rxjs';
 import type { ApiResponse } from '../client/api-client.js';
-import { backoff } from '../clock/backoff.js';
 import type { Task } from '../clock/scheduler.js';
+import { Tries } from '../client/tries.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
 import { malformed } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
@@ -28,9 +28,7 @@ export class LeasedSecret<T> {
   #busy = false;
   /** The request under way, or the last one. */
   #work: Promise<void> | undefined;
-  #attempt = 0;
-  #error: VaultError | undefined;
-  #retryAt = -Infinity;
+  readonly #tries: Tries;
   #expiryTold = false;
   #frozen = false;
   #ended = false;
@@ -41,6 +39,7 @@ export class LeasedSecret<T> {
     this.path = path;
     this.#context = context;
     this.#keeper = new LeaseKeeper(context);
+    this.#tries = new Tries(context);
     this.#onRefused = onRefused;
   }
 
@@ -79,7 +78,7 @@ export class LeasedSecret<T> {
     }
     const { clock } = this.#context;
     return new Promise((resolve, reject) => {
-      const late = () => done(() => reject(this.#error ?? this.#expired()));
+      const late = () => done(() => reject(this.#tries.error ?? this.#expired()));
       const cancel = clock.setTimer(timeout, late, true);
       const subscription = this.stream$.subscribe({
         next: (credentials) => done(() => resolve(credentials)),
@@ -103,10 +102,10 @@ export class LeasedSecret<T> {
   status(): LeaseStatus {
     const { clock } = this.#context;
     const lease = this.#current;
-    const failing = this.#error !== undefined;
+    const failing = this.#tries.error !== undefined;
     const step = lease && this.#plan(lease);
     const state = !lease ? 'pending' : lease.left(clock) <= 0 ? 'expired' : failing ? 'degraded' : 'valid';
-    const due = failing ? this.#retryAt - clock.monotonic() : (step?.in ?? 0);
+    const due = failing ? this.#tries.retryAt - clock.monotonic() : (step?.in ?? 0);
     const action = step?.action === 'rotate' || !step ? 'issue' : step.action;
     return {
       path: this.path,
@@ -117,10 +116,15 @@ export class LeasedSecret<T> {
         ...(due < Infinity && { at: new Date(clock.wall() + Math.max(0, due)) }),
         reason: failing ? 'retry' : (step?.reason ?? 'first'),
       },
-      attempt: this.#attempt,
-      ...(this.#error && { error: this.#error }),
+      attempt: this.#tries.count,
+      ...(this.#tries.error && { error: this.#tries.error }),
       superseded: this.#keeper.size,
     };
+  }
+
+  /** It was given up, and every lease of it is over. */
+  get gone(): boolean {
+    return this.#ended && !this.#current && this.#keeper.size === 0;
   }
 
   /** Some lease of this path is in use by a consumer that will say when it is done. */
@@ -152,7 +156,7 @@ export class LeasedSecret<T> {
     const { clock, options } = this.#context;
     if (lease.over) return { action: 'rotate', in: 0, reason: 'lease-lost' };
     const step = nextLeaseStep(lease.view(clock), options.renewal);
-    const late = this.#attempt > 0 && lease.left(clock) < renewalMargin(lease.granted);
+    const late = this.#tries.count > 0 && lease.left(clock) < renewalMargin(lease.granted);
     return step.action === 'renew' && late ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
   }
 
@@ -165,7 +169,7 @@ export class LeasedSecret<T> {
     if (this.#busy) return this.#sleep(lease, Infinity);
     const step = lease && this.#plan(lease);
     const due = step ? step.in : 0;
-    const wait = Math.max(due, this.#retryAt - clock.monotonic());
+    const wait = Math.max(due, this.#tries.retryAt - clock.monotonic());
     if (wait > 0) return this.#sleep(lease, wait);
     // A first one is still issued, as requests that are being drained may need it.
     if (this.#frozen && step && step.action !== 'renew') return this.#sleep(lease, Infinity);
@@ -191,7 +195,7 @@ export class LeasedSecret<T> {
   async #renew(lease: Lease<T>): Promise<void> {
     try {
       const warning = await renewLease(lease, this.#context);
-      this.#succeeded();
+      this.#tries.succeed();
       if (warning && !this.#warned)
         this.#context.emit({ type: 'warning', path: this.path, message: warning });
       this.#warned ||= warning !== undefined;
@@ -212,7 +216,7 @@ export class LeasedSecret<T> {
       const { serial } = lease;
       this.#current = lease;
       this.#expiryTold = false;
-      this.#succeeded();
+      this.#tries.succeed();
       const validUntil = lease.validUntil();
       emit({ type: 'issued', path: this.path, serial, validUntil, renewable: lease.renewable });
       for (const message of warnings) emit({ type: 'warning', path: this.path, message });
@@ -258,36 +262,25 @@ export class LeasedSecret<T> {
   #tellExpiry(lease: Lease<T>): void {
     if (this.#expiryTold || lease.left(this.#context.clock) > 0) return;
     this.#expiryTold = true;
-    const error = this.#error;
+    const error = this.#tries.error;
     this.#context.emit({ type: 'expired', path: this.path, serial: lease.serial, ...(error && { error }) });
     this.#context.changed();
   }
 
-  #succeeded(): void {
-    this.#attempt = 0;
-    this.#error = undefined;
-    this.#retryAt = -Infinity;
-  }
-
   #failed(cause: unknown, left: number): { error: VaultError; retryAt: Date } {
-    const { clock, options, random } = this.#context;
     const error = cause instanceof VaultError ? cause : malformed(this.path);
-    this.#attempt++;
-    this.#error = error;
-    const delay = error.retryAfter ?? backoff(this.#attempt, options.retry, left, random);
-    this.#retryAt = clock.monotonic() + delay;
-    return { error, retryAt: new Date(clock.wall() + delay) };
+    return { error, retryAt: this.#tries.fail(error, left) };
   }
 
   #expired(): VaultError {
     return new VaultError({
       code: 'VAULT_CREDENTIALS_EXPIRED',
       message: `There is no valid credential of ${this.path} now.`,
-      hint: this.#error
-        ? `The last try failed: ${this.#error.hint}`
+      hint: this.#tries.error
+        ? `The last try failed: ${this.#tries.error.hint}`
         : 'A new one is being issued; try again shortly.',
       path: this.path,
-      ...(this.#error && { cause: this.#error }),
+      ...(this.#tries.error && { cause: this.#tries.error }),
     });
   }
 }

@@ -49,7 +49,7 @@ export async function readKv<T>(
     throw new VaultError({
       code: 'VAULT_PATH_INVALID',
       message: `The path of a KV secret is relative to its mount, and "${path}" is not.`,
-      hint: `Ask for "${path.replace(/^\/+/, '').slice(`${mount}/data/`.length)}" with mount "${mount}"; "data/" is added for KV v2.`,
+      hint: `Ask for "${trim(path).slice(`${trim(mount)}/data/`.length)}" with mount "${trim(mount)}"; "data/" is added for KV v2.`,
       path,
     });
   }
@@ -97,4 +97,8 @@ export async function readKv<T>(
     createdAt: new Date(metadata.created_time),
     ...(metadata.custom_metadata && { metadata: metadata.custom_metadata }),
   };
+}
+
+function trim(path: string): string {
+  return path.replace(/^\/+|\/+$/g, '');
 }

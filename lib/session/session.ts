@@ -1,8 +1,8 @@
 import type { ApiClient, ApiRequest, ApiResponse } from '../client/api-client.js';
-import { backoff } from '../clock/backoff.js';
 import type { Clock } from '../clock/clock.js';
 import { after } from '../clock/deadline.js';
 import type { Scheduler, Task } from '../clock/scheduler.js';
+import { Tries } from '../client/tries.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import { closed, malformed, unexpected } from '../errors/common-errors.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
@@ -41,14 +41,13 @@ export class Session {
   #suspects = new Map<Generation, Promise<boolean>>();
   #task: Task | undefined;
   #step: TokenStep | undefined;
-  #attempt = 0;
-  #error: VaultError | undefined;
-  #retryAt = -Infinity;
+  readonly #tries: Tries;
   #busy = false;
   #closed = false;
 
   constructor(context: SessionContext) {
     this.#context = context;
+    this.#tries = new Tries(context);
     this.#ends = new TokenEnds({ ...context, revoke: context.options.shutdown.revoke });
   }
 
@@ -147,9 +146,9 @@ export class Session {
     const { clock } = this.#context;
     const current = this.#current;
     const left = current?.left(clock) ?? 0;
-    const failing = this.#error !== undefined;
+    const failing = this.#tries.error !== undefined;
     const state = this.#closed ? 'closed' : stateOf(current, left, failing);
-    const due = failing ? this.#retryAt - clock.monotonic() : (this.#step?.in ?? Infinity);
+    const due = failing ? this.#tries.retryAt - clock.monotonic() : (this.#step?.in ?? Infinity);
     return {
       state,
       generation: current?.number ?? 0,
@@ -159,8 +158,8 @@ export class Session {
         ...(due < Infinity && { at: new Date(clock.wall() + Math.max(0, due)) }),
         reason: failing ? 'retry' : (this.#step?.reason ?? 'start'),
       },
-      attempt: this.#attempt,
-      ...(this.#error && { error: this.#error }),
+      attempt: this.#tries.count,
+      ...(this.#tries.error && { error: this.#tries.error }),
     };
   }
 
@@ -178,7 +177,7 @@ export class Session {
 
   async #doLogin(reason: LoginReason): Promise<Generation> {
     const { api, options, clock, emit, random, changed } = this.#context;
-    if (this.#error && clock.monotonic() < this.#retryAt) throw this.#error;
+    if (this.#tries.error && this.#tries.waiting) throw this.#tries.error;
     try {
       const login = await options.auth.login({
         send: (request, token) => api.send(request, token),
@@ -186,8 +185,6 @@ export class Session {
         clock,
       });
       const previous = this.#current;
-      const attempt = this.#attempt + 1;
-      this.#succeeded();
       if (previous && !login.own && previous.token.reveal() === login.token.reveal()) {
         // The source of a given token has nothing new: the same token, as long as it lasts.
         previous.granting(
@@ -196,11 +193,12 @@ export class Session {
           random,
         );
         previous.dead = false;
-        this.#attempt = attempt;
-        this.#retryAt = clock.monotonic() + backoff(attempt, options.retry, previous.left(clock), random);
-        this.#schedule(this.#retryAt);
+        this.#tries.error = undefined;
+        this.#tries.again(previous.left(clock));
+        this.#schedule(this.#tries.retryAt);
         return previous;
       }
+      this.#tries.succeed();
       const generation = new Generation(++this.#count, login, random);
       this.#current = generation;
       this.#ends.add(generation);
@@ -248,11 +246,11 @@ export class Session {
     if (!current || this.#closed || this.#busy) return;
     const step = nextTokenStep(current.view(clock), options.renewal);
     this.#step = step;
-    if (step.in > 0) return this.#schedule(this.#error ? this.#retryAt : undefined);
-    if (this.#error && clock.monotonic() < this.#retryAt) return this.#schedule(this.#retryAt);
+    if (step.in > 0) return this.#schedule(this.#tries.waiting ? this.#tries.retryAt : undefined);
+    if (this.#tries.error && this.#tries.waiting) return this.#schedule(this.#tries.retryAt);
     this.#busy = true;
     const left = current.left(clock);
-    const lateRenewal = this.#attempt > 0 && left < current.granted * LOGIN_MARGIN;
+    const lateRenewal = this.#tries.count > 0 && left < current.granted * LOGIN_MARGIN;
     const work =
       step.action === 'renew' && !lateRenewal
         ? this.#renew(current, left)
@@ -261,7 +259,7 @@ export class Session {
       .catch(() => undefined)
       .finally(() => {
         this.#busy = false;
-        this.#schedule(clock.monotonic() < this.#retryAt ? this.#retryAt : undefined);
+        this.#schedule(this.#tries.waiting ? this.#tries.retryAt : undefined);
         this.#context.changed();
       });
   }
@@ -280,21 +278,21 @@ export class Session {
       generation.capped = isCapped(generation.granted, granted, warnings);
       generation.renewable = auth.renewable;
       generation.granting(granted, after(sentAt, granted), random);
-      this.#succeeded();
+      this.#tries.succeed();
       const validUntil = new Date(generation.deadline.wall);
       emit({ type: 'token-renewed', generation: generation.number, validUntil, capped: generation.capped });
     } catch (error) {
       const failure = error as VaultError;
-      if (failure.code === 'VAULT_LEASE_NOT_RENEWABLE' || failure.code === 'VAULT_PERMISSION_DENIED') {
+      if (refusedToken(error)) {
+        // Alive, but denied: no renewal will ever be granted, so a login has to do in its place.
+        if (!(await this.isDead(generation))) generation.renewable = false;
+      } else if (failure.code === 'VAULT_LEASE_NOT_RENEWABLE' || failure.code === 'VAULT_PERMISSION_DENIED') {
         generation.renewable = false;
-        return;
-      }
-      if (failure.code === 'VAULT_LEASE_AT_MAX_TTL') {
+      } else if (failure.code === 'VAULT_LEASE_AT_MAX_TTL') {
         generation.capped = true;
-        return;
+      } else {
+        this.#failed(error, 'token-renewal-failed');
       }
-      if (failure.code === 'VAULT_TOKEN_INVALID' && (await this.isDead(generation))) return;
-      this.#failed(error, 'token-renewal-failed');
     }
   }
 
@@ -303,22 +301,12 @@ export class Session {
     void this.#ends.end(generation);
   }
 
-  #succeeded(): void {
-    this.#attempt = 0;
-    this.#error = undefined;
-    this.#retryAt = -Infinity;
-  }
-
   #failed(cause: unknown, type: 'login-failed' | 'token-renewal-failed'): VaultError {
-    const { clock, options, emit, random, changed } = this.#context;
+    const { clock, emit, changed } = this.#context;
     const error = cause instanceof VaultError ? cause : unexpected(cause);
-    const left = this.#current?.left(clock) || Infinity;
-    this.#attempt++;
-    this.#error = error;
-    const delay =
-      error.retryAfter ?? backoff(this.#attempt, options.retry, isTransient(error) ? left : Infinity, random);
-    this.#retryAt = clock.monotonic() + delay;
-    const retryAt = new Date(clock.wall() + delay);
+    // What waiting cannot help is not tried in ever shorter steps as the end draws near.
+    const left = this.#current && isTransient(error) ? this.#current.left(clock) : Infinity;
+    const retryAt = this.#tries.fail(error, left);
     if (!this.#closed) {
       if (type === 'login-failed') emit({ type, error, retryAt });
       else emit({ type, error, retryAt, generation: this.#current?.number ?? 0 });

@@ -1,33 +1,37 @@
-import { afterAll, afterEach, beforeAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, it } from 'vitest';
 import { describeReal } from '../support/real-servers.js';
-import { realWorld } from './real-world.js';
+import { realWorlds } from './real-world.js';
 import { errorTaxonomy } from './rules/errors.js';
 import { renewing } from './rules/renewing.js';
 import type { Rules } from './rules/rule.js';
 import { tokens } from './rules/tokens.js';
-import type { World } from './world.js';
+import type { Worlds } from './world.js';
 
 const RULES: Rules = [...renewing, ...errorTaxonomy, ...tokens];
 
-function suite(open: () => Promise<World>, rules: Rules): void {
-  let world: World;
+function suite(openAll: () => Promise<Worlds>, rules: Rules): void {
+  let worlds: Worlds;
   beforeAll(async () => {
-    world = await open();
-  });
-  afterEach(async () => {
-    await world.reset();
+    worlds = await openAll();
   });
   afterAll(async () => {
-    await world?.stop();
+    await worlds?.stop();
   });
-  for (const { id, title, test } of rules) it(`${id} ${title}`, () => test(world), 60_000);
+  for (const { id, title, test } of rules) {
+    it.concurrent(
+      `${id} ${title}`,
+      async () => {
+        const world = await worlds.open();
+        await test(world).finally(() => world.close());
+      },
+      60_000,
+    );
+  }
 }
 
 describeReal('real server', () => {
   suite(
-    realWorld,
+    realWorlds,
     RULES.filter(({ where }) => where === 'real'),
   );
 });
-
-describe.todo('simulated server');

@@ -5,14 +5,12 @@ import { resolveOptions } from '../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { EventBus, type VaultEvent } from '../../lib/events/events.js';
 import type { Credentials } from '../../lib/leases/lease.js';
-import { PATH, ROLE, type Life } from './world.js';
+import type { Life } from './world.js';
 
-export const POLICY = `path "database/creds/${ROLE}" { capabilities = ["read"] }`;
-
-/** Starts a connection that remembers what happened to it. */
+/** Starts a connection that remembers what happened to it; with `path`, it has a first snapshot of it. */
 export async function live(
   options: VaultOptions,
-  watch: boolean,
+  path: string | undefined,
   { clock = systemClock, transport }: { clock?: Clock; transport?: Sender } = {},
 ): Promise<Life> {
   const bus = new EventBus();
@@ -28,9 +26,9 @@ export async function live(
       events.filter((event): event is Extract<VaultEvent, { type: T }> => event.type === type),
   };
   await connection.login();
-  if (watch) {
+  if (path !== undefined) {
     await new Promise<void>((resolve, reject) => {
-      connection.leases.watch<{ username: string; password: string }>(PATH, false).subscribe({
+      connection.leases.watch<{ username: string; password: string }>(path, false).subscribe({
         next: (credentials: Credentials<{ username: string; password: string }>) => {
           life.published.push(credentials);
           resolve();

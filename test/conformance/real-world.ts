@@ -1,19 +1,48 @@
 import pg from 'pg';
 import { appRole } from '../../lib/index.js';
 import { HttpProxy, answer } from '../support/http-proxy.js';
-import { provision, startOpenBao, startPostgres } from '../support/servers.mjs';
-import { live, POLICY } from './life.js';
-import { ROLE, type Life, type World } from './world.js';
+import {
+  provision,
+  startOpenBao,
+  startPostgres,
+  type OpenBaoServer,
+  type PostgresServer,
+} from '../support/servers.mjs';
+import { live } from './life.js';
+import type { Life, World, Worlds } from './world.js';
 
 const STEP = 50;
+/** No GRANT: many at a time would collide in PostgreSQL's catalogue, and no rule needs a table. */
+const CREATE = [`CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'`];
 const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
-/** A real server (OpenBao, or what VAULT_BIN names), a real PostgreSQL and a proxy in between; time is real. */
-export async function realWorld(): Promise<World> {
+/** Real servers (OpenBao, or what VAULT_BIN names, and PostgreSQL); time is real. */
+export async function realWorlds(): Promise<Worlds> {
   const [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
+  let count = 0;
+  // The engine's connection is written by each, and the server refuses to do that twice at a time.
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn: typeof provision = (...args) => {
+    const mine = turn.then(() => provision(...args));
+    turn = mine.catch(() => undefined);
+    return mine;
+  };
+  return {
+    open: () => realWorld(bao, postgres, `app-${++count}`, inTurn),
+    stop: async () => void (await Promise.all([bao.stop(), postgres.stop()])),
+  };
+}
+
+/** Roles and a policy of its own on shared servers, and a proxy in between. */
+async function realWorld(
+  bao: OpenBaoServer,
+  postgres: PostgresServer,
+  name: string,
+  setUp: typeof provision,
+): Promise<World> {
   const proxy = await HttpProxy.start(bao.address);
   const lives = new Set<Life>();
-  const { body: original } = await bao.api('GET', 'sys/policies/acl/default');
+  const credentials = `database/creds/${name}`;
   const path = (url: string) => url.replace(/^\/v1\//, '').replace(/\?.*/, '');
   const ok = async (...call: Parameters<typeof bao.api>) => {
     const { status, body } = await bao.api(...call);
@@ -47,8 +76,7 @@ export async function realWorld(): Promise<World> {
   };
 
   return {
-    name: bao.kind,
-    now: () => performance.now(),
+    path: credentials,
     advance: sleep,
     async until(holds, limit) {
       for (const end = performance.now() + limit; !holds(); await sleep(STEP)) {
@@ -56,9 +84,10 @@ export async function realWorld(): Promise<World> {
       }
     },
     async start({ role, login = {}, options, watch = true }) {
-      const { roleId, secretId } = await provision(bao, postgres, {
-        roles: [{ name: ROLE, defaultTtl: `${role.ttl}s`, maxTtl: `${role.maxTtl}s` }],
-        policy: POLICY,
+      const { roleId, secretId } = await setUp(bao, postgres, {
+        roles: [{ name, defaultTtl: `${role.ttl}s`, maxTtl: `${role.maxTtl}s`, creationStatements: CREATE }],
+        approleName: name,
+        policy: `path "${credentials}" { capabilities = ["read"] }`,
         approle: {
           token_ttl: `${login.ttl ?? 0}s`,
           token_max_ttl: `${login.maxTtl ?? 0}s`,
@@ -69,7 +98,7 @@ export async function realWorld(): Promise<World> {
       });
       const life = await live(
         { address: proxy.address, auth: appRole({ roleId, secretId }), ...options },
-        watch,
+        watch ? credentials : undefined,
       );
       lives.add(life);
       return life;
@@ -94,38 +123,22 @@ export async function realWorld(): Promise<World> {
       }
     },
     operator: {
-      revokeLeases: async () => void (await ok('PUT', `sys/leases/revoke-prefix/database/creds/${ROLE}`, {})),
+      revokeLeases: async () => void (await ok('PUT', `sys/leases/revoke-prefix/${credentials}`, {})),
       async revokeTokens() {
         const { data } = await ok('LIST', 'auth/token/accessors');
         for (const accessor of data.keys as string[]) {
           const { status, body } = await bao.api('POST', 'auth/token/lookup-accessor', { accessor });
-          if (status === 200 && body.data.path === 'auth/approle/login') {
+          if (status === 200 && body.data.meta?.role_name === name) {
             await ok('POST', 'auth/token/revoke-accessor', { accessor });
           }
         }
       },
-      async setRole({ ttl, maxTtl }) {
-        const { data } = await ok('GET', `database/roles/${ROLE}`);
-        await ok('POST', `database/roles/${ROLE}`, {
-          ...data,
-          default_ttl: `${ttl}s`,
-          max_ttl: `${maxTtl}s`,
-        });
-      },
-      setPolicy: async (policy) => void (await ok('PUT', 'sys/policies/acl/app', { policy })),
-      setDefaultPolicy: async (policy) => void (await ok('PUT', 'sys/policies/acl/default', { policy })),
-      deleteLoginRole: async () => void (await ok('DELETE', 'auth/approle/role/app')),
     },
     network,
-    async reset() {
+    async close() {
       network.restore();
       await Promise.all([...lives].map(({ connection }) => connection.close()));
-      lives.clear();
-      await ok('PUT', 'sys/policies/acl/default', { policy: original.data.policy });
-      proxy.clear();
-    },
-    async stop() {
-      await Promise.all([proxy.stop(), bao.stop(), postgres.stop()]);
+      await proxy.stop();
     },
   };
 }

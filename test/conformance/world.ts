@@ -37,23 +37,19 @@ export interface Life {
   of<T extends VaultEvent['type']>(type: T): Extract<VaultEvent, { type: T }>[];
 }
 
-export const ROLE = 'app';
-export const PATH = `database/creds/${ROLE}`;
-
 /**
  * What a rule is tried on: a server with an operator, a network with faults, and time. Each test is written once
  * against this, and runs on the simulated server under a virtual clock and on real ones.
  */
 export interface World {
-  readonly name: string;
-  /** Milliseconds, on the clock that the connection lives by. */
-  now(): number;
+  /** Where its credentials are issued. */
+  readonly path: string;
   /** Lets time go by. */
   advance(milliseconds: number): Promise<void>;
   /** Lets time go by until it holds, in small steps; fails after `limit` milliseconds. */
   until(holds: () => boolean, limit: number): Promise<void>;
 
-  /** A connection that watches {@link PATH} and has its first snapshot, unless `watch` is false. */
+  /** A connection that watches {@link path} and has its first snapshot, unless `watch` is false. */
   start(settings: {
     role: RoleSettings;
     login?: LoginSettings;
@@ -70,12 +66,6 @@ export interface World {
   operator: {
     revokeLeases(): Promise<void>;
     revokeTokens(): Promise<void>;
-    setRole(settings: RoleSettings): Promise<void>;
-    /** Replaces what the login may do. */
-    setPolicy(hcl: string): Promise<void>;
-    /** What the `default` policy grants to every token. */
-    setDefaultPolicy(hcl: string): Promise<void>;
-    deleteLoginRole(): Promise<void>;
   };
 
   network: {
@@ -88,7 +78,12 @@ export interface World {
     restore(): void;
   };
 
-  /** Ends every connection that was started, and undoes what the operator did. */
-  reset(): Promise<void>;
+  /** Ends every connection that was started. */
+  close(): Promise<void>;
+}
+
+/** Makes worlds that know nothing of each other, so that rules are tried side by side. */
+export interface Worlds {
+  open(): Promise<World>;
   stop(): Promise<void>;
 }

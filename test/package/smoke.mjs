@@ -64,10 +64,13 @@ assert.equal(String(first.password), '[redacted]');
 assert.equal(typeof pg.createRotatingPool, 'function');
 await app.close();
 server.close();
-assert.deepEqual(seen.toSorted(), [
-  'GET database/creds/orders',
-  'GET secret/data/app',
-  'POST auth/approle/login',
-  'POST auth/token/revoke-self',
-]);
+assert.deepEqual(
+  seen.toSorted((a, b) => a.localeCompare(b)),
+  [
+    'GET database/creds/orders',
+    'GET secret/data/app',
+    'POST auth/approle/login',
+    'POST auth/token/revoke-self',
+  ],
+);
 console.log(`ok ${process.argv[2]}`);

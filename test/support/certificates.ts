@@ -38,10 +38,9 @@ export class Authority {
   issue(name: string, altName: string, days = 2): Certificate {
     writeFileSync(join(this.#dir, `${name}.ext`), `subjectAltName=${altName}\n`);
     this.#openssl('req', ...this.#newKey(name), '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    this.#openssl(
-      ...['x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial'],
-      ...['-days', String(days), '-extfile', `${name}.ext`, '-out', `${name}.pem`],
-    );
+    const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', String(days)];
+    const extensions = ['-extfile', `${name}.ext`];
+    this.#openssl('x509', '-req', '-in', `${name}.csr`, ...by, ...extensions, '-out', `${name}.pem`);
     const [certFile, keyFile] = [join(this.#dir, `${name}.pem`), join(this.#dir, `${name}.key`)];
     return { certFile, keyFile, cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
   }

@@ -1,5 +1,4 @@
 import { expect } from 'vitest';
-import { PATH } from '../world.js';
 import {
   everywhere,
   ISSUE,
@@ -59,7 +58,7 @@ export const errorTaxonomy: Rules = [
         errors('failed to renew entry: err: dial tcp: connect: connection refused'),
       );
       await world.until(() => life.of('renewal-failed').length > 0, 7 * SECOND);
-      expect(life.connection.leases.current(PATH)).toBeDefined();
+      expect(life.connection.leases.current(world.path)).toBeDefined();
       expect(world.requests(ISSUE)).toHaveLength(1);
       world.network.restore();
       await world.until(() => life.of('renewed').length > 0, 3 * SECOND);
@@ -70,7 +69,7 @@ export const errorTaxonomy: Rules = [
     const life = await world.start({ role: LONG, login: { ttl: 6, maxTtl: 600 } });
     world.network.answer(RENEW_SELF, 403, errors('permission denied'));
     await world.until(() => world.requests(LOOKUP_SELF).length > 0, 6 * SECOND);
-    expect(life.connection.leases.current(PATH)).toBeDefined();
+    expect(life.connection.leases.current(world.path)).toBeDefined();
     await world.advance(SECOND);
     expect(world.requests(LOGIN).length).toBeLessThanOrEqual(2);
   }),
@@ -94,11 +93,11 @@ export const errorTaxonomy: Rules = [
     );
   }),
   everywhere('C9', 'sealed or unreachable: serves what it has, logs in no more, resumes', async (world) => {
-    const life = await world.start({ role: { ttl: 8, maxTtl: 600 } });
+    const life = await world.start({ role: { ttl: 15, maxTtl: 600 } });
     world.network.answer(/./, 503, errors('Vault is sealed'));
-    await world.until(() => life.of('renewal-failed').length > 1, 8 * SECOND);
-    expect(life.connection.leases.current(PATH)).toBeDefined();
-    expect(life.connection.leases.statusOf(PATH)).toMatchObject({
+    await world.until(() => life.of('renewal-failed').length > 1, 13 * SECOND);
+    expect(life.connection.leases.current(world.path)).toBeDefined();
+    expect(life.connection.leases.statusOf(world.path)).toMatchObject({
       state: 'degraded',
       error: { code: 'VAULT_SEALED' },
     });
@@ -175,8 +174,8 @@ export const errorTaxonomy: Rules = [
     const tries = [...life.of('renewal-failed'), ...life.of('rotation-failed')].map(({ at }) => at.getTime());
     const end = life.of('expired')[0]!.at.getTime();
     expect(Math.max(...tries.filter((at) => at <= end))).toBeGreaterThan(end - 2 * SECOND);
-    expect(life.connection.leases.current(PATH)).toBeUndefined();
-    await expect(life.connection.leases.get(PATH)).rejects.toMatchObject({
+    expect(life.connection.leases.current(world.path)).toBeUndefined();
+    await expect(life.connection.leases.get(world.path)).rejects.toMatchObject({
       code: 'VAULT_CREDENTIALS_EXPIRED',
     });
     world.network.restore();
@@ -189,6 +188,6 @@ export const errorTaxonomy: Rules = [
     await world.until(() => life.of('renewal-failed').length > 1, 11 * SECOND);
     world.network.restore();
     await world.until(() => life.of('renewed').length > 0, 3 * SECOND);
-    expect(life.connection.leases.statusOf(PATH)).toMatchObject({ state: 'valid', attempt: 0 });
+    expect(life.connection.leases.statusOf(world.path)).toMatchObject({ state: 'valid', attempt: 0 });
   }),
 ];

@@ -1,5 +1,4 @@
 import { expect } from 'vitest';
-import { PATH } from '../world.js';
 import { everywhere, ISSUE, LOGIN, LONG, RENEW, RENEW_SELF, SECOND, type Rules } from './rule.js';
 
 export const renewing: Rules = [
@@ -11,7 +10,7 @@ export const renewing: Rules = [
     );
     for (let passed = 0; passed < 10; passed++) {
       await world.advance(SECOND);
-      const current = life.connection.leases.current<{ username: string; password: string }>(PATH);
+      const current = life.connection.leases.current<{ username: string; password: string }>(world.path);
       expect(await world.isValid(current!)).toBe(true);
     }
     expect(life.of('expired')).toEqual([]);
@@ -61,7 +60,7 @@ export const renewing: Rules = [
     const life = await world.start({ role: { ttl: 3, maxTtl: 600 } });
     await world.until(() => life.of('renewed').length > 0, 4 * SECOND);
     expect(life.published).toHaveLength(1);
-    const current = life.connection.leases.current(PATH)!;
+    const current = life.connection.leases.current(world.path)!;
     expect(current.data).toBe(life.published[0]!.data);
     expect(current.lease.validUntil.getTime()).toBeGreaterThan(life.published[0]!.lease.validUntil.getTime());
   }),

@@ -1,5 +1,4 @@
 import { expect } from 'vitest';
-import { PATH } from '../world.js';
 import {
   everywhere,
   ISSUE,
@@ -41,7 +40,7 @@ export const tokens: Rules = [
   everywhere('D5', 'no lease is made with a token that is about to end', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 5 }, watch: false });
     await world.until(() => life.of('token-renewed').some(({ capped }) => capped), 5 * SECOND);
-    const { lease } = await life.connection.leases.get(PATH);
+    const { lease } = await life.connection.leases.get(world.path);
     expect(lease.generation).toBe(2);
   }),
   everywhere(
@@ -76,8 +75,9 @@ export const tokens: Rules = [
     'a batch token cannot be renewed: a new login in time, and everything issued anew',
     async (world) => {
       const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 600, type: 'batch' } });
-      await world.until(() => life.of('rotated').length > 0, 6 * SECOND);
+      await world.until(() => life.of('login').length > 1, 6 * SECOND);
       expect(life.of('login')[1]).toMatchObject({ reason: 'not-renewable' });
+      await world.until(() => life.of('rotated').some(({ reason }) => reason === 'token'), 3 * SECOND);
       expect(world.requests(/renew-self/)).toEqual([]);
       expect(life.of('expired')).toEqual([]);
     },
@@ -121,7 +121,7 @@ export const tokens: Rules = [
     'a lease that nobody uses is ended by the server, with a short increment',
     async (world) => {
       const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
-      await life.connection.leases.release(PATH);
+      await life.connection.leases.release(world.path);
       expect(world.requests(RENEW).map(({ body }) => JSON.parse(body).increment)).toEqual([1]);
       await world.advance(2.5 * SECOND);
       expect(await world.isValid(life.published[0]!)).toBe(false);
@@ -133,7 +133,7 @@ export const tokens: Rules = [
     world.network.answer(ISSUE, 500, '{"errors":["internal error"]}');
     await world.until(() => life.of('rotation-failed').length > 0, 8 * SECOND);
     expect(life.of('rotation-failed')[0]!.validUntil).toBeInstanceOf(Date);
-    expect(life.connection.leases.current(PATH)).toBeDefined();
+    expect(life.connection.leases.current(world.path)).toBeDefined();
     world.network.restore();
     await world.until(() => life.of('rotated').length > 0, 3 * SECOND);
     expect(life.of('expired')).toEqual([]);
@@ -141,13 +141,13 @@ export const tokens: Rules = [
   everywhere('E6', 'a new subscriber has the current value at once', async (world) => {
     const life = await world.start({ role: LONG });
     const seen: unknown[] = [];
-    life.connection.leases.watch(PATH, false).subscribe((credentials) => seen.push(credentials));
+    life.connection.leases.watch(world.path, false).subscribe((credentials) => seen.push(credentials));
     expect(seen).toHaveLength(1);
     expect(world.requests(ISSUE)).toHaveLength(1);
   }),
   everywhere('E8', 'a hundred readers of one path share one issue', async (world) => {
     const life = await world.start({ role: LONG, watch: false });
-    await Promise.all(Array.from({ length: 100 }, () => life.connection.leases.get(PATH)));
+    await Promise.all(Array.from({ length: 100 }, () => life.connection.leases.get(world.path)));
     expect(world.requests(ISSUE)).toHaveLength(1);
     expect(world.requests(LOGIN)).toHaveLength(1);
   }),

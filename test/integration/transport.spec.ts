@@ -1,0 +1,677 @@
+import { createServer as createHttp, type RequestListener, type Server as HttpServer } from 'node:http';
+import { createServer as createHttps, type ServerOptions } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { appRole } from '../../lib/auth/app-role.js';
+import { token } from '../../lib/auth/token.js';
+import type { TlsOptions, VaultOptions } from '../../lib/config/options.js';
+import { Transport } from '../../lib/client/transport.js';
+import { Authority, opensslAvailable, type Certificate } from '../support/certificates.js';
+import { closeConnections, connect } from '../support/connect.js';
+import { answer, HttpProxy } from '../support/http-proxy.js';
+import { expectNoLeak, failureOf } from '../support/leaks.js';
+import { describeReal } from '../support/real-servers.js';
+import { provision, startOpenBao, type OpenBaoServer } from '../support/servers.mjs';
+
+const TOKEN = 'hvs.canary-token-6e5d4c3b';
+
+/** A server of the test's own, with what it was asked. */
+class Recorder {
+  readonly requests: { line: string; token: unknown; namespace: unknown }[] = [];
+  readonly sockets = new Set<Socket>();
+  readonly #server: HttpServer;
+  readonly #scheme: string;
+
+  private constructor(listener: RequestListener, tls?: ServerOptions) {
+    const handle: RequestListener = (request, response) => {
+      const { method, url, headers } = request;
+      this.requests.push({
+        line: `${method} ${url}`,
+        token: headers['x-vault-token'],
+        namespace: headers['x-vault-namespace'],
+      });
+      listener(request, response);
+    };
+    this.#scheme = tls ? 'https' : 'http';
+    this.#server = tls ? createHttps(tls, handle) : createHttp(handle);
+    this.#server.on('connection', (socket: Socket) => this.sockets.add(socket));
+  }
+
+  static async start(listener: RequestListener, tls?: ServerOptions): Promise<Recorder> {
+    const recorder = new Recorder(listener, tls);
+    recorders.add(recorder);
+    await new Promise<void>((resolve) => recorder.#server.listen(0, '127.0.0.1', resolve));
+    return recorder;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get address(): string {
+    return `${this.#scheme}://127.0.0.1:${this.port}`;
+  }
+
+  get lines(): string[] {
+    return this.requests.map(({ line }) => line);
+  }
+
+  async stop(): Promise<void> {
+    recorders.delete(this);
+    this.#server.closeAllConnections();
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+const recorders = new Set<Recorder>();
+
+afterEach(async () => {
+  await closeConnections();
+  await Promise.all([...recorders].map((recorder) => recorder.stop()));
+});
+
+/** Answers as Vault would: a token that never expires, and `who` as the data of everything else. */
+const vault =
+  (who: string): RequestListener =>
+  (request, response) => {
+    const lookup = request.url?.endsWith('lookup-self');
+    answer(response, 200, { data: lookup ? { ttl: 0, renewable: false, num_uses: 0 } : { who } });
+  };
+const status =
+  (code: number, body: unknown, headers: Record<string, string> = {}): RequestListener =>
+  (_request, response) =>
+    void answer(response, code, body, headers);
+const redirect = (to: string): RequestListener => status(307, '', { location: to });
+
+const client = (address: string | string[], options: Partial<VaultOptions> = {}) =>
+  connect({ address, auth: token(TOKEN), timeout: 2_000, ...options }).connection.client;
+const who = async (using: ReturnType<typeof client>) =>
+  (await using.read<{ who: string }>('kv1/x')).data.reveal().who;
+const REFUSED = 'http://127.0.0.1:1';
+
+describe('several addresses', () => {
+  it('the next one is asked where the first refuses, and from then on', async () => {
+    const second = await Recorder.start(vault('second'));
+    const using = client([REFUSED, second.address]);
+    for (let read = 0; read < 3; read++) expect(await who(using)).toBe('second');
+    // One look-up of the token, three reads.
+    expect(second.lines).toHaveLength(4);
+  });
+
+  it('it stays with the one that answered, and moves on when that one goes', async () => {
+    const first = await Recorder.start(vault('first'));
+    const second = await Recorder.start(vault('second'));
+    const third = await Recorder.start(vault('third'));
+    const using = client([first.address, second.address, third.address]);
+    expect([await who(using), await who(using)]).toEqual(['first', 'first']);
+    expect(second.lines).toEqual([]);
+    await first.stop();
+    // A connection that was open is dropped with what was on it; the next request goes elsewhere.
+    await who(using).catch(() => undefined);
+    expect([await who(using), await who(using)]).toEqual(['second', 'second']);
+    await second.stop();
+    await who(using).catch(() => undefined);
+    expect(await who(using)).toBe('third');
+  });
+
+  it.each<[string, number, unknown]>([
+    ['sealed', 503, { errors: ['Vault is sealed'] }],
+    ['without a leader', 503, { errors: [] }],
+    ['a standby that does not forward', 473, { errors: [] }],
+    ['a redirect to a leader that is not configured', 307, ''],
+  ])('a node that does not serve is passed over: %s', async (_what, code, body) => {
+    const idle = await Recorder.start(
+      status(code, body, code === 307 ? { location: 'http://dead.invalid/v1/x' } : {}),
+    );
+    const serving = await Recorder.start(vault('serving'));
+    const using = client([idle.address, serving.address]);
+    expect([await who(using), await who(using)]).toEqual(['serving', 'serving']);
+    expect(idle.lines).toHaveLength(1);
+  });
+
+  it('where none serves, that is told, and each is asked again next time', async () => {
+    const sealed = () => Recorder.start(status(503, { errors: ['Vault is sealed'] }));
+    const nodes = [await sealed(), await sealed()];
+    const using = client(nodes.map(({ address }) => address));
+    expect((await failureOf(who(using))).code).toBe('VAULT_SEALED');
+    expect(nodes.map(({ lines }) => lines.length)).toEqual([1, 1]);
+    const none = client([REFUSED, 'http://127.0.0.1:2']);
+    const error = await failureOf(who(none));
+    expect(error.code).toBe('VAULT_UNREACHABLE');
+    expect(error.message).toContain('127.0.0.1:1');
+    expect(error.message).toContain('127.0.0.1:2');
+  });
+
+  it('after a node that hangs, the next request goes to another', async () => {
+    const hanging = await Recorder.start(() => undefined);
+    const serving = await Recorder.start(vault('serving'));
+    const using = client([hanging.address, serving.address], { timeout: 150 });
+    expect((await failureOf(who(using))).code).toBe('VAULT_TIMEOUT');
+    // A failed login is repeated after a pause of a millisecond.
+    await expect.poll(() => who(using).catch(() => undefined)).toBe('serving');
+    expect(hanging.lines).toHaveLength(1);
+  });
+
+  it('what may have been done at one is not done again at another', async () => {
+    const cut = await Recorder.start((_request, response) => response.destroy());
+    const other = await Recorder.start(vault('other'));
+    const { connection } = connect({
+      address: [cut.address, other.address],
+      auth: appRole({ roleId: 'r', secretId: 's' }),
+    });
+    expect((await failureOf(connection.login())).code).toBe('VAULT_UNREACHABLE');
+    expect(other.lines).toEqual([]);
+  });
+
+  it('a path in an address is kept as the prefix of the API', async () => {
+    const gateway = await Recorder.start(vault('gateway'));
+    await who(client([REFUSED, `${gateway.address}/vault/`]));
+    expect(gateway.lines).toEqual(['GET /vault/v1/auth/token/lookup-self', 'GET /vault/v1/kv1/x']);
+  });
+});
+
+describe('redirects', () => {
+  it('to a configured address: followed once, with the token, and from then on asked first', async () => {
+    const leader = await Recorder.start(vault('leader'));
+    const standby = await Recorder.start((request, response) =>
+      redirect(`${leader.address}${request.url}`)(request, response),
+    );
+    const using = client([standby.address, leader.address], { namespace: 'team' });
+    expect([await who(using), await who(using)]).toEqual(['leader', 'leader']);
+    expect(standby.lines).toHaveLength(1);
+    expect(leader.requests.every((seen) => seen.token === TOKEN && seen.namespace === 'team')).toBe(true);
+  });
+
+  it('a write keeps its method and body', async () => {
+    const bodies: string[] = [];
+    const leader = await Recorder.start((request, response) => {
+      let body = '';
+      request.on('data', (chunk) => (body += String(chunk)));
+      request.on('end', () => {
+        bodies.push(`${request.method} ${body}`);
+        vault('leader')(request, response);
+      });
+    });
+    const standby = await Recorder.start((request, response) =>
+      request.method === 'POST'
+        ? redirect(`${leader.address}${request.url}`)(request, response)
+        : vault('standby')(request, response),
+    );
+    await client([standby.address, leader.address]).write('kv1/x', { a: 1 });
+    expect(bodies.at(-1)).toBe('POST {"a":1}');
+  });
+
+  it('to any other origin: never followed, and no token goes there', async () => {
+    const stranger = await Recorder.start(vault('stranger'));
+    for (const location of [
+      `${stranger.address}/v1/kv1/x`,
+      `//127.0.0.1:${stranger.port}/v1/kv1/x`,
+      `http://localhost:${stranger.port}/v1/kv1/x`,
+      'not a url at all ::::',
+      'file:///etc/passwd',
+      '',
+    ]) {
+      const standby = await Recorder.start(redirect(location));
+      const error = await failureOf(who(client(standby.address)));
+      expect(error).toMatchObject({ code: 'VAULT_STANDBY' });
+      expect(error.hint).toMatch(/add it to `address`.*token was not sent/);
+      expectNoLeak(error, [TOKEN]);
+    }
+    expect([stranger.lines, stranger.sockets.size]).toEqual([[], 0]);
+  });
+
+  it('nor does a login send its secret_id there', async () => {
+    const stranger = await Recorder.start(vault('stranger'));
+    const standby = await Recorder.start(redirect(`${stranger.address}/v1/auth/approle/login`));
+    const auth = appRole({ roleId: 'role', secretId: TOKEN });
+    const error = await failureOf(connect({ address: standby.address, auth }).connection.login());
+    expect(error.code).toBe('VAULT_STANDBY');
+    expect(stranger.sockets.size).toBe(0);
+  });
+
+  it.each([301, 302, 303, 307, 308])('status %i is no different', async (code) => {
+    const stranger = await Recorder.start(vault('stranger'));
+    const standby = await Recorder.start(status(code, '', { location: `${stranger.address}/v1/x` }));
+    expect((await failureOf(who(client(standby.address)))).code).toBe('VAULT_STANDBY');
+    expect(stranger.sockets.size).toBe(0);
+  });
+
+  it('loops end at once: with itself, and between two', async () => {
+    const self: Recorder = await Recorder.start((request, response) =>
+      redirect(`${self.address}${request.url}`)(request, response),
+    );
+    expect((await failureOf(who(client(self.address)))).code).toBe('VAULT_STANDBY');
+    expect(self.lines.length).toBeLessThanOrEqual(2);
+
+    const nodes: Recorder[] = [];
+    for (const other of [1, 0]) {
+      nodes.push(
+        await Recorder.start((request, response) =>
+          redirect(`${nodes[other]?.address}${request.url}`)(request, response),
+        ),
+      );
+    }
+    expect((await failureOf(who(client(nodes.map(({ address }) => address))))).code).toBe('VAULT_STANDBY');
+    expect(nodes.flatMap(({ lines }) => lines).length).toBeLessThanOrEqual(4);
+  });
+});
+
+describe('connections, time, abort', () => {
+  it('fifty requests in a row use the connections of the first two', async () => {
+    const server = await Recorder.start(vault('server'));
+    const using = client(server.address);
+    for (let read = 0; read < 50; read++) await who(using);
+    expect(server.lines).toHaveLength(51);
+    // One in use, one that undici opened while the first was not yet idle again.
+    expect(server.sockets.size).toBeLessThanOrEqual(2);
+  });
+
+  it('many at once are bounded', async () => {
+    const server = await Recorder.start(vault('server'));
+    const using = client(server.address);
+    await Promise.all(Array.from({ length: 200 }, () => who(using)));
+    expect(server.sockets.size).toBeLessThanOrEqual(64);
+  });
+
+  it('a time-out covers headers and body, and frees the connection', async () => {
+    const server = await Recorder.start((request, response) => {
+      if (request.url?.endsWith('lookup-self')) return vault('server')(request, response);
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.write('{"data":');
+    });
+    const using = client(server.address, { timeout: 200 });
+    await using.read('auth/token/lookup-self');
+    const begin = performance.now();
+    expect((await failureOf(who(using))).code).toBe('VAULT_TIMEOUT');
+    expect(performance.now() - begin).toBeLessThan(700);
+    await expect
+      .poll(() => [...server.sockets].filter((socket) => !socket.destroyed).length)
+      .toBeLessThanOrEqual(1);
+  });
+
+  it('one request may be given less time, never more', async () => {
+    const server = await Recorder.start((request, response) => {
+      if (request.url?.endsWith('lookup-self')) vault('server')(request, response);
+    });
+    const using = client(server.address, { timeout: 300 });
+    for (const timeout of [50, 60_000]) {
+      const begin = performance.now();
+      expect((await failureOf(using.read('kv1/x', { timeout }))).code).toBe('VAULT_TIMEOUT');
+      expect(performance.now() - begin).toBeLessThan(Math.min(timeout, 300) + 400);
+    }
+  });
+
+  it('an abort ends a request under way, and one that has not begun', async () => {
+    const seen: (() => void)[] = [];
+    const arrived = new Promise<void>((resolve) => seen.push(resolve));
+    const server = await Recorder.start((request, response) => {
+      if (request.url?.endsWith('lookup-self')) return vault('server')(request, response);
+      seen[0]?.();
+    });
+    const using = client(server.address);
+    const controller = new AbortController();
+    const reading = failureOf(using.read('kv1/x', { signal: controller.signal }));
+    await arrived;
+    controller.abort();
+    const error = await reading;
+    expect(error.code).toBe('VAULT_CLOSED');
+    expect(error.message).toContain('The request was aborted');
+    const before = server.lines.length;
+    await failureOf(using.read('kv1/x', { signal: controller.signal }));
+    expect(server.lines).toHaveLength(before);
+  });
+
+  it('closing cuts what is in flight, and refuses what comes later', async () => {
+    const server = await Recorder.start((request, response) => {
+      if (request.url?.endsWith('lookup-self')) vault('server')(request, response);
+    });
+    const { connection } = connect({ address: server.address, auth: token(TOKEN) });
+    await connection.login();
+    const reading = failureOf(connection.client.read('kv1/x'));
+    await expect.poll(() => server.lines.length).toBe(2);
+    await connection.close();
+    expect((await reading).code).toBe('VAULT_CLOSED');
+    expect((await failureOf(connection.client.read('kv1/x'))).code).toBe('VAULT_CLOSED');
+    await expect.poll(() => [...server.sockets].every((socket) => socket.destroyed)).toBe(true);
+  });
+});
+
+describe('what may not be in a header', () => {
+  it.each(['line\nbreak', 'carriage\rreturn', 'nül', 'two words', '“quoted”'])(
+    'a token with %j is refused before any request, and not printed',
+    async (bad) => {
+      const server = await Recorder.start(vault('server'));
+      const secret = `canary-front-${bad}-canary-back`;
+      const error = await failureOf(who(client(server.address, { auth: token(secret) })));
+      expect(error.code).toBe('VAULT_CONFIG_INVALID');
+      expect(error.message).toContain('The token holds characters');
+      expectNoLeak(error, [secret, 'canary-front', 'canary-back']);
+      expect(server.sockets.size).toBe(0);
+    },
+  );
+
+  it.each(['team\nX-Vault-Token: x', 'équipe'])(
+    'so is the namespace of one request: %j',
+    async (namespace) => {
+      const server = await Recorder.start(vault('server'));
+      const using = client(server.address);
+      await who(using);
+      const error = await failureOf(using.read('kv1/x', { namespace }));
+      expect(error.code).toBe('VAULT_CONFIG_INVALID');
+      expect(error.stack).not.toContain(namespace);
+      expect(server.lines).toHaveLength(2);
+    },
+  );
+
+  it('and any header that is given', async () => {
+    const server = await Recorder.start(vault('server'));
+    const using = client(server.address);
+    await who(using);
+    const headers = { 'X-Vault-Wrap-TTL': '60s\r\nX-Evil: canary-evil' };
+    const error = await failureOf(using.read('kv1/x', { headers }));
+    expect(error.code).toBe('VAULT_CONFIG_INVALID');
+    expectNoLeak(error, ['canary-evil']);
+    expect(server.lines).toHaveLength(2);
+    await using.read('kv1/x', { headers: { Accept: 'application/json, text/plain' } });
+  });
+});
+
+describe('what may not be in a path', () => {
+  it.each([
+    '../sys/mounts',
+    'a/../b',
+    'a/./b',
+    '',
+    '/',
+    'a//b',
+    'a\nb',
+    'a\u0000b',
+    'a?b',
+    'a#b',
+    'v1/kv1/x',
+  ])('%j is refused before any request', async (path) => {
+    const server = await Recorder.start(vault('server'));
+    const { connection } = connect({ address: server.address, auth: token(TOKEN) });
+    for (const work of [
+      connection.client.read(path),
+      connection.client.write(path, {}),
+      connection.client.list(path),
+      connection.client.delete(path),
+      connection.leases.get(path),
+    ]) {
+      expect((await failureOf(work)).code).toBe('VAULT_PATH_INVALID');
+    }
+    if (!/[?#]|^v1/.test(path)) {
+      for (const options of [{}, { kvVersion: 1 as const }]) {
+        expect((await failureOf(connection.readKv(path, options))).code).toBe('VAULT_PATH_INVALID');
+        expect((await failureOf(connection.readKv('x', { mount: path, ...options }))).code).toBe(
+          'VAULT_PATH_INVALID',
+        );
+      }
+    }
+    expect(server.sockets.size).toBe(0);
+  });
+});
+
+describeReal('names on the real server', () => {
+  let bao: OpenBaoServer;
+
+  beforeAll(async () => {
+    bao = await startOpenBao();
+  });
+  afterAll(() => bao?.stop());
+
+  const names = [
+    'a b',
+    'a#b',
+    'a?b=c',
+    '100%',
+    'a%2Fb',
+    '%2e%2e',
+    "o'brien",
+    'a&b',
+    'a=b',
+    'a+b',
+    'a;b:c@d,e',
+    'ключ-😀',
+    '{{name}}',
+    '&#x2F;'.replace('/', ''),
+    'a"b<c>|\\d',
+    '...',
+  ];
+
+  it.each(names)('key %j comes back, from version 2 and version 1', async (name) => {
+    await provision(bao, undefined);
+    const { connection } = connect({ address: bao.address, auth: token(bao.rootToken) });
+    for (const [mount, kvVersion] of [
+      ['secret', 2],
+      ['kv1', 1],
+    ] as const) {
+      const folder = encodeURIComponent(name);
+      const at = kvVersion === 2 ? `secret/data/${folder}/${folder}` : `kv1/${folder}/${folder}`;
+      const value = `${name} of ${kvVersion}`;
+      await bao.api('POST', at, kvVersion === 2 ? { data: { value } } : { value });
+      const { data } = await connection.readKv(`${name}/${name}`, { mount, kvVersion });
+      expect(data.reveal()).toEqual({ value });
+    }
+  });
+
+  it('names that look alike are different secrets', async () => {
+    const { connection } = connect({ address: bao.address, auth: token(bao.rootToken) });
+    for (const name of ['x', 'x#y', 'x%23y']) {
+      await bao.api('POST', `secret/data/${encodeURIComponent(name)}`, { data: { name } });
+    }
+    for (const name of ['x', 'x#y', 'x%23y']) {
+      expect((await connection.readKv(name, {})).data.reveal()).toEqual({ name });
+    }
+  });
+
+  it('mounts and roles', async () => {
+    const mountPath = 'app role/of&team';
+    const role = await provision(bao, undefined, {
+      approleMount: mountPath.split('/').map(encodeURIComponent).join('/'),
+      approleName: 'o.brien-x',
+    });
+    const { connection } = connect({ address: bao.address, auth: appRole({ ...role, mountPath }) });
+    await connection.login();
+    expect((await connection.client.read('auth/token/lookup-self')).data.reveal()).toMatchObject({
+      meta: { role_name: 'o.brien-x' },
+    });
+    const mount = 'my secrets/söme';
+    await bao.api('POST', `sys/mounts/${mount.split('/').map(encodeURIComponent).join('/')}`, {
+      type: 'kv',
+      options: { version: '1' },
+    });
+    const root = connect({ address: bao.address, auth: token(bao.rootToken) }).connection;
+    await root.client.write(`${mount}/x`, { a: 1 });
+    expect((await root.readKv('x', { mount, kvVersion: 1 })).data.reveal()).toEqual({ a: 1 });
+    expect(await root.client.list(mount)).toEqual(['x']);
+  });
+
+  it('query parameters are encoded', async () => {
+    const proxy = await HttpProxy.start(bao.address);
+    try {
+      const root = connect({ address: proxy.address, auth: token(bao.rootToken) }).connection.client;
+      await failureOf(root.read('kv1/nothing', { query: { a: 'b&c=d#e', 'x y': true, none: undefined } }));
+      expect(proxy.requests.at(-1)).toBe('GET /v1/kv1/nothing?a=b%26c%3Dd%23e&x+y=true');
+      await root.list('secret/metadata');
+      expect(proxy.requests.at(-1)).toBe('GET /v1/secret/metadata?list=true');
+    } finally {
+      await proxy.stop();
+    }
+  });
+});
+
+const describeTls = opensslAvailable ? describeReal : describe.skip;
+
+describeTls('TLS', () => {
+  let ca: Authority;
+  let other: Authority;
+  let server: Certificate;
+  let bao: OpenBaoServer;
+  let plain: OpenBaoServer;
+
+  beforeAll(async () => {
+    ca = new Authority('one');
+    other = new Authority('other');
+    server = ca.issue('server', 'IP:127.0.0.1,DNS:vault.internal');
+    const { certFile, keyFile } = server;
+    [bao, plain] = await Promise.all([
+      startOpenBao({ tls: { certFile, keyFile, caFile: ca.certFile } }),
+      startOpenBao(),
+    ]);
+  });
+  afterAll(async () => {
+    await Promise.all([bao?.stop(), plain?.stop()]);
+    ca?.remove();
+    other?.remove();
+  });
+
+  const read = (address: string, tls: TlsOptions | undefined, given = bao.rootToken) =>
+    client(address, { auth: token(given), ...(tls && { tls }) }).read('auth/token/lookup-self');
+
+  async function untrusted(work: Promise<unknown>, message: RegExp, hint: RegExp) {
+    const error = await failureOf(work);
+    expect(error.code, error.message).toBe('VAULT_TLS_UNTRUSTED');
+    expect(error.message).toMatch(message);
+    expect(error.hint).toMatch(hint);
+    expectNoLeak(error, [bao.rootToken, server.key, TOKEN]);
+  }
+
+  it('a server whose authority is given is trusted, and keeps its connection', async () => {
+    const using = client(bao.address, { auth: token(bao.rootToken), tls: { ca: ca.cert } });
+    for (let again = 0; again < 3; again++) await using.read('auth/token/lookup-self');
+    await read(bao.address, { ca: [other.cert, Buffer.from(ca.cert)] });
+  });
+
+  it("a name of one's own is checked against the certificate", async () => {
+    await read(bao.address, { ca: ca.cert, serverName: 'vault.internal' });
+    await untrusted(
+      read(bao.address, { ca: ca.cert, serverName: 'other.internal' }),
+      /ERR_TLS_CERT_ALTNAME_INVALID/,
+      /name in its certificate/,
+    );
+  });
+
+  it('without the authority', async () => {
+    await untrusted(
+      read(bao.address, undefined),
+      /UNABLE_TO_VERIFY_LEAF_SIGNATURE|SELF_SIGNED/,
+      /`tls.ca` \(PEM\)/,
+    );
+  });
+
+  it('with another authority', async () => {
+    await untrusted(read(bao.address, { ca: other.cert }), /UNABLE_TO_|CERT_/, /`tls.ca` \(PEM\)/);
+  });
+
+  it('a host that is not in the certificate', async () => {
+    const address = bao.address.replace('127.0.0.1', 'localhost');
+    await untrusted(
+      client(address, { auth: token(bao.rootToken), tls: { ca: ca.cert } }).read('kv1/x'),
+      /localhost.*ERR_TLS_CERT_ALTNAME_INVALID/,
+      /the name in its certificate/,
+    );
+  });
+
+  it('a certificate that has expired: the hint speaks of clocks', async () => {
+    const { cert, key } = ca.issue('expired', 'IP:127.0.0.1', -1);
+    const expired = await Recorder.start(vault('expired'), { cert, key });
+    await untrusted(
+      read(expired.address, { ca: ca.cert }),
+      /CERT_HAS_EXPIRED/,
+      /this machine's time, 20.*clock/,
+    );
+    expect(expired.requests).toEqual([]);
+  });
+
+  it('https spoken to a port of http', async () => {
+    await untrusted(
+      read(plain.address.replace('http:', 'https:'), { ca: ca.cert }),
+      /ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)|EPROTO/,
+      /the server wants https/,
+    );
+  });
+
+  it('http spoken to a port of https', async () => {
+    const error = await failureOf(read(bao.address.replace('https:', 'http:'), undefined, TOKEN));
+    expect(error.code).toBe('VAULT_NOT_VAULT');
+    expect(error.hint).toMatch(/`address` \(scheme,/);
+    expectNoLeak(error, [TOKEN]);
+  });
+
+  describe('mutual', () => {
+    const mutual = () =>
+      Recorder.start(vault('mutual'), {
+        cert: server.cert,
+        key: server.key,
+        ca: ca.cert,
+        requestCert: true,
+        rejectUnauthorized: true,
+      });
+
+    it('the client certificate is shown', async () => {
+      const { cert, key } = ca.issue('client', 'DNS:client');
+      const demanding = await mutual();
+      await read(demanding.address, { ca: ca.cert, cert, key: Buffer.from(key) });
+      expect(demanding.lines).toHaveLength(2);
+    });
+
+    it('without one, or with one of another authority', async () => {
+      const demanding = await mutual();
+      const { cert, key } = other.issue('client', 'DNS:client');
+      for (const tls of [{ ca: ca.cert }, { ca: ca.cert, cert, key }]) {
+        const error = await failureOf(read(demanding.address, tls));
+        // The refusal comes after the handshake, as an end of the connection.
+        expect(['VAULT_TLS_UNTRUSTED', 'VAULT_UNREACHABLE']).toContain(error.code);
+        expect(error.hint).toMatch(/client certificate \(`tls.cert`\)/);
+        expectNoLeak(error, [key, TOKEN]);
+      }
+      expect(demanding.lines).toEqual([]);
+    });
+  });
+
+  it.each<[string, () => TlsOptions]>([
+    ['an authority that is no PEM', () => ({ ca: 'canary-not-a-pem-at-all' })],
+    ['a key that is no PEM', () => ({ ca: ca.cert, cert: server.cert, key: 'canary-not-a-key-at-all' })],
+    [
+      'a key of another certificate',
+      () => ({ ca: ca.cert, cert: server.cert, key: other.issue('k', 'DNS:k').key }),
+    ],
+  ])('%s', async (_what, tls) => {
+    const error = await failureOf(read(bao.address, tls()));
+    expect(error.code, error.message).toBe('VAULT_TLS_UNTRUSTED');
+    expect(error.hint).toMatch(/`tls\.ca/);
+    expectNoLeak(error, ['canary-not-a-pem-at-all', 'canary-not-a-key-at-all', server.key]);
+  });
+
+  it('a redirect out of TLS is not followed, not even to a configured address', async () => {
+    const clear = await Recorder.start(vault('clear'));
+    const { cert, key } = server;
+    const standby = await Recorder.start(redirect(`${clear.address}/v1/kv1/redirected`), {
+      cert,
+      key,
+    });
+    const error = await failureOf(client(standby.address, { tls: { ca: ca.cert } }).read('kv1/x'));
+    expect(error.code).toBe('VAULT_STANDBY');
+    expect(error.message).toContain('leaves TLS');
+    // Options refuse addresses with and without TLS; the transport does not rely on that.
+    const transport = new Transport([standby.address, clear.address], { ca: ca.cert }, 2_000);
+    const headers = { 'X-Vault-Token': TOKEN };
+    await transport
+      .send({ method: 'GET', path: '/v1/kv1/x', headers, timeout: 2_000 })
+      .catch(() => undefined);
+    await transport.close();
+    expect(clear.lines).not.toContain('GET /v1/kv1/redirected');
+  });
+
+  it('a redirect within TLS goes to a configured address', async () => {
+    const { cert, key } = server;
+    const leader = await Recorder.start(vault('leader'), { cert, key });
+    const standby = await Recorder.start(
+      (request, response) => redirect(`${leader.address}${request.url}`)(request, response),
+      { cert, key },
+    );
+    expect(await who(client([standby.address, leader.address], { tls: { ca: ca.cert } }))).toBe('leader');
+  });
+});

@@ -1,0 +1,175 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../../lib', import.meta.url));
+
+interface Import {
+  from: string;
+  /** A file below lib, or the name of a package. */
+  to: string;
+  typeOnly: boolean;
+}
+
+const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => name.split(sep).join('/'))
+  .sort();
+const imports = files.flatMap(importsOf);
+
+function importsOf(from: string): Import[] {
+  const path = join(root, from);
+  const source = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022, true);
+  const found: Import[] = [];
+  const add = (specifier: string, typeOnly: boolean) => {
+    const local = specifier.startsWith('.');
+    const target = join(dirname(path), specifier.replace(/\.js$/, '.ts'));
+    found.push({ from, to: local ? relative(root, target).split(sep).join('/') : specifier, typeOnly });
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
+      const clause = node.importClause;
+      const named = clause?.namedBindings;
+      const members = named && ts.isNamedImports(named) && !clause.name ? named.elements : [];
+      const everyType = members.length > 0 && members.every(({ isTypeOnly }) => isTypeOnly);
+      const whole = clause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+      add(node.moduleSpecifier.text, whole || everyType);
+    } else if (
+      ts.isExportDeclaration(node) &&
+      node.moduleSpecifier &&
+      ts.isStringLiteral(node.moduleSpecifier)
+    ) {
+      const named = node.exportClause;
+      const everyType =
+        named && ts.isNamedExports(named) && named.elements.every(({ isTypeOnly }) => isTypeOnly);
+      add(node.moduleSpecifier.text, node.isTypeOnly || everyType === true);
+    } else if (ts.isCallExpression(node) && /^(import|require)$/.test(node.expression.getText())) {
+      const [specifier] = node.arguments;
+      if (specifier && ts.isStringLiteral(specifier)) add(specifier.text, false);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+const folderOf = (file: string) => (file.includes('/') ? (file.split('/')[0] as string) : 'module');
+const isLocal = ({ to }: Import) => files.includes(to);
+const told = ({ from, to, typeOnly }: Import) => `${from} -> ${to}${typeOnly ? ' (types)' : ''}`;
+
+/** What each room may use; `type:` where nothing of it may be there at run time. */
+const MAY_USE: Record<string, readonly string[]> = {
+  clock: [],
+  errors: [],
+  secret: ['errors'],
+  events: ['type:errors'],
+  config: ['errors', 'type:auth'],
+  client: ['errors', 'secret', 'clock', 'type:config'],
+  auth: ['client', 'errors', 'secret', 'clock', 'type:config'],
+  session: ['auth', 'client', 'errors', 'secret', 'clock', 'type:config', 'type:events'],
+  leases: ['session', 'auth', 'client', 'errors', 'secret', 'clock', 'type:config', 'type:events'],
+};
+const NEST = ['module', 'decorators', 'discovery', 'services', 'health', 'integrations', 'testing'];
+
+it('finds the files and their imports', () => {
+  expect(files.length).toBeGreaterThan(40);
+  expect(imports.filter(isLocal).length).toBeGreaterThan(100);
+  const unresolved = imports.filter(({ to }) => to.endsWith('.ts') && !files.includes(to));
+  expect(unresolved.map(told)).toEqual([]);
+});
+
+it.each(Object.entries(MAY_USE))('%s uses only what is below it', (folder, allowed) => {
+  const own = imports.filter((one) => folderOf(one.from) === folder && isLocal(one));
+  const wrong = own.filter((one) => {
+    const target = folderOf(one.to);
+    return (
+      target !== folder && !allowed.includes(target) && !(one.typeOnly && allowed.includes(`type:${target}`))
+    );
+  });
+  expect(files.some((file) => folderOf(file) === folder)).toBe(true);
+  expect(wrong.map(told)).toEqual([]);
+});
+
+it('Nest is known to the module, the decorators, the services, and the integrations alone', () => {
+  const using = imports.filter(({ to }) => to.startsWith('@nestjs/')).map(({ from }) => from);
+  expect([...new Set(using)].filter((file) => !NEST.includes(folderOf(file)))).toEqual([]);
+  expect(using.length).toBeGreaterThan(5);
+});
+
+it('nor does what runs without Nest reach it through another file', () => {
+  const reached = (file: string, seen = new Set<string>()): Set<string> => {
+    for (const { to } of imports.filter((one) => one.from === file && !one.typeOnly)) {
+      if (seen.has(to)) continue;
+      seen.add(to);
+      if (files.includes(to)) reached(to, seen);
+    }
+    return seen;
+  };
+  for (const file of [...files.filter((one) => folderOf(one) in MAY_USE), 'connection/vault-connection.ts']) {
+    expect([...reached(file)].filter((to) => to.startsWith('@nestjs/'))).toEqual([]);
+  }
+});
+
+it('node-vault is known to one file, and so is undici', () => {
+  const users = (name: string) => imports.filter(({ to }) => to === name).map(({ from }) => from);
+  expect(users('node-vault')).toEqual(['client/api-client.ts']);
+  expect(users('undici')).toEqual(['client/transport.ts']);
+  const mentions = files.filter((file) => /['"]node-vault['"]/.test(readFileSync(join(root, file), 'utf8')));
+  expect(mentions).toEqual(['client/api-client.ts']);
+});
+
+it('imports no package that is not declared', () => {
+  const { dependencies, peerDependencies } = JSON.parse(
+    readFileSync(join(root, '../package.json'), 'utf8'),
+  ) as Record<'dependencies' | 'peerDependencies', Record<string, string>>;
+  const declared = Object.keys({ ...dependencies, ...peerDependencies });
+  const used = imports
+    .map(({ to }) => to)
+    .filter((to) => !to.endsWith('.ts') && !to.startsWith('node:'))
+    .map((to) =>
+      to
+        .split('/')
+        .slice(0, to.startsWith('@') ? 2 : 1)
+        .join('/'),
+    );
+  expect([...new Set(used)].filter((name) => !declared.includes(name))).toEqual([]);
+});
+
+it('no file needs itself at run time', () => {
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (file: string, trail: string[]): void => {
+    if (trail.includes(file)) circles.push([...trail.slice(trail.indexOf(file)), file].join(' -> '));
+    if (done.has(file) || trail.includes(file)) return;
+    for (const one of imports.filter(({ from, typeOnly }) => from === file && !typeOnly)) {
+      if (isLocal(one)) visit(one.to, [...trail, file]);
+    }
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  expect(circles).toEqual([]);
+});
+
+it('an optional peer is used by the integration of its name alone', () => {
+  const users = imports.filter(({ to, typeOnly }) => to === 'pg' && !typeOnly).map(({ from }) => from);
+  expect(users.filter((file) => !file.startsWith('integrations/pg/'))).toEqual([]);
+  const upwards = imports.filter(
+    ({ from, to }) => !from.startsWith('integrations/') && to.startsWith('integrations/'),
+  );
+  expect(upwards.map(told)).toEqual([]);
+});
+
+it('the environment is read in secret sources only', () => {
+  const reading = files.filter((file) => /process\.env/.test(readFileSync(join(root, file), 'utf8')));
+  expect(reading).toEqual(['secret/secret-source.ts']);
+});
+
+it('nothing is exported as a default, and index.ts names what it exports', () => {
+  for (const file of files) {
+    const text = readFileSync(join(root, file), 'utf8');
+    expect(/^export default/m.test(text), file).toBe(false);
+    expect(/^export \* from/m.test(text), file).toBe(false);
+  }
+});

@@ -1,0 +1,122 @@
+import { expect, it } from 'vitest';
+import { fromResponse, type FailedResponse } from '../../../lib/client/response-error.js';
+import { expectNoLeak } from '../../support/leaks.js';
+
+const at = 'database/creds/app';
+const CANARY = 'canary-0a9b8c7d';
+
+function judge(status: number, messages: string | readonly string[], more: Partial<FailedResponse> = {}) {
+  const list = typeof messages === 'string' ? [messages] : messages;
+  return fromResponse({ status, messages: list, json: true, method: 'GET', path: at, ...more });
+}
+
+// What servers answer, in their words: reference/server-responses.md has both of them.
+it.each<[number, string | string[], string]>([
+  [400, 'invalid role or secret ID', 'VAULT_SECRET_ID_INVALID'],
+  [400, 'failed to validate SecretID: secret ID is expired', 'VAULT_SECRET_ID_INVALID'],
+  [400, 'invalid secret id', 'VAULT_SECRET_ID_INVALID'],
+  [400, 'missing secret_id', 'VAULT_SECRET_ID_INVALID'],
+  [
+    400,
+    'source address "127.0.0.1" unauthorized by CIDR restrictions on the role: %!w(<nil>)',
+    'VAULT_LOGIN_DENIED',
+  ],
+  [400, 'wrapping token is not valid or does not exist', 'VAULT_WRAPPING_TOKEN_INVALID'],
+  [400, 'unknown role: ghost', 'VAULT_ROLE_NOT_FOUND'],
+  [400, 'lease not found', 'VAULT_LEASE_NOT_FOUND'],
+  [400, 'lease expired', 'VAULT_LEASE_NOT_FOUND'],
+  [400, 'invalid lease', 'VAULT_LEASE_NOT_FOUND'],
+  [
+    400,
+    'failed to renew entry: resp: (*logical.Response)(nil) err: past the max TTL, cannot renew',
+    'VAULT_LEASE_AT_MAX_TTL',
+  ],
+  [400, 'lease is not renewable', 'VAULT_LEASE_NOT_RENEWABLE'],
+  [400, 'batch tokens cannot be renewed', 'VAULT_LEASE_NOT_RENEWABLE'],
+  [
+    400,
+    'failed to renew entry: resp: (*logical.Response)(nil) err: failed to connect: dial tcp: refused',
+    'VAULT_BACKEND_FAILED',
+  ],
+  [400, 'no data provided', 'VAULT_REQUEST_INVALID'],
+  [405, '1 error occurred:\n\t* unsupported operation\n\n', 'VAULT_REQUEST_INVALID'],
+  [403, 'permission denied', 'VAULT_TOKEN_INVALID'],
+  [403, '2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n', 'VAULT_TOKEN_INVALID'],
+  [403, '1 error occurred:\n\t* permission denied\n\n', 'VAULT_PERMISSION_DENIED'],
+  [404, [], 'VAULT_SECRET_NOT_FOUND'],
+  [404, 'namespace not found', 'VAULT_NAMESPACE_NOT_FOUND'],
+  [404, 'no handler for route "nomount/x". route entry not found.', 'VAULT_MOUNT_NOT_FOUND'],
+  [404, 'Invalid path for a versioned K/V secrets engine. See the API docs', 'VAULT_SECRET_NOT_FOUND'],
+  [412, 'required index state not present', 'VAULT_STANDBY'],
+  [413, 'http: request body too large', 'VAULT_REQUEST_INVALID'],
+  [429, 'request path "kv1/zz": rate limit quota exceeded', 'VAULT_RATE_LIMITED'],
+  [472, [], 'VAULT_STANDBY'],
+  [473, [], 'VAULT_STANDBY'],
+  [500, 'local node not active but active cluster node not found', 'VAULT_STANDBY'],
+  [500, 'failed to find entry for connection with name: "pg"', 'VAULT_BACKEND_FAILED'],
+  [500, '1 error occurred:\n\t* "app" is not an allowed role\n\n', 'VAULT_BACKEND_FAILED'],
+  [500, 'dial tcp 127.0.0.1:5999: connect: connection refused', 'VAULT_BACKEND_FAILED'],
+  [500, 'something of its own', 'VAULT_SERVER_ERROR'],
+  [503, 'Vault is sealed', 'VAULT_SEALED'],
+  [503, [], 'VAULT_STANDBY'],
+  [418, [], 'VAULT_SERVER_ERROR'],
+])('%i %j is %s', (status, messages, code) => {
+  const error = judge(status, messages);
+  expect(error).toMatchObject({ code, status, path: at });
+  expect(error.hint.length).toBeGreaterThan(15);
+});
+
+it.each([200, 400, 403, 404, 429, 500, 502, 503])('what is no JSON is no Vault, with status %i', (status) => {
+  const error = judge(status, [], { json: false });
+  expect(error).toMatchObject({ code: 'VAULT_NOT_VAULT', status });
+  expect(error.hint).toContain('`address`');
+});
+
+it.each([
+  ['GET', 'read'],
+  ['LIST', 'list'],
+  ['POST', 'create", "update'],
+  ['PUT', 'create", "update'],
+  ['PATCH', 'patch'],
+  ['DELETE', 'delete'],
+])('a refused %s names the capability %s and the path', (method, capability) => {
+  const error = judge(403, '1 error occurred:\n\t* permission denied\n\n', { method });
+  expect(error.message).toContain(`${capability.replace('", "', ' or ')} at ${at}`);
+  expect(error.hint).toContain(`path "${at}" { capabilities = ["${capability}"] }`);
+});
+
+it('writes the path of a policy as policies do, not encoded', () => {
+  const path = "secret/data/o'brien%20%26%20s%C3%B6hne";
+  const error = judge(403, '1 error occurred:\n\t* permission denied\n\n', { path });
+  expect(error.hint).toContain(`path "secret/data/o'brien & söhne"`);
+});
+
+it.each<[number, string]>([
+  [400, 'invalid role or secret ID'],
+  [400, 'wrapping token is not valid or does not exist'],
+  [403, 'permission denied'],
+  [403, '1 error occurred:\n\t* permission denied\n\n'],
+])('%i %j: the hint tells of clocks that differ, and only then', (status, message) => {
+  expect(judge(status, message, { clockSkew: 600_000 }).hint).toMatch(/CLOCK: .*600 s ahead of/);
+  expect(judge(status, message, { clockSkew: -600_000 }).hint).toMatch(/CLOCK: .*600 s behind/);
+  for (const clockSkew of [undefined, 0, 29_000, -29_000]) {
+    expect(judge(status, message, { ...(clockSkew !== undefined && { clockSkew }) }).hint).not.toContain(
+      'CLOCK',
+    );
+  }
+});
+
+it('names the namespace where the token may belong to another', () => {
+  expect(judge(403, 'permission denied', { namespace: 'team/app' }).hint).toContain('"team/app"');
+  expect(judge(404, 'namespace not found', { namespace: 'team/app' }).message).toContain('"team/app"');
+});
+
+it("shows nothing of the server's own words: they can hold host names, and inputs", () => {
+  for (const status of [400, 403, 404, 405, 412, 413, 429, 472, 500, 502, 503]) {
+    for (const json of [true, false]) expectNoLeak(judge(status, `x ${CANARY} y`, { json }), [CANARY]);
+  }
+});
+
+it('keeps what Retry-After says', () => {
+  expect(judge(429, '', { retryAfter: 7_000 }).retryAfter).toBe(7_000);
+});

@@ -1,0 +1,89 @@
+import { expect, it } from 'vitest';
+import { nextLeaseStep, renewalMargin, type LeaseView } from '../../../lib/leases/lease-policy.js';
+
+const renewal = { at: 0.66, jitter: 0.05 };
+const fresh: LeaseView = {
+  granted: 10_000,
+  left: 10_000,
+  tokenLeft: 60_000,
+  renewable: true,
+  capped: false,
+  superseded: undefined,
+  jitter: 0,
+};
+
+it.each<[string, Partial<LeaseView>, string, number]>([
+  ['a fresh lease is renewed at two thirds', {}, 'renew renewal', 6_600],
+  ['jitter brings it forward', { jitter: -1 }, 'renew renewal', 6_100],
+  ['jitter puts it off', { jitter: 1 }, 'renew renewal', 7_100],
+  ['later the same moment is nearer', { left: 5_000 }, 'renew renewal', 1_600],
+  ['what is overdue is due now', { left: 1_000 }, 'renew renewal', 0],
+  ['near its max TTL it is replaced', { capped: true }, 'rotate max-ttl', 0],
+  ['one that is over is issued anew', { left: 0 }, 'rotate expired', 0],
+  ['so is one whose token is over', { tokenLeft: 0 }, 'rotate expired', 0],
+  [
+    'without renewal it is replaced late',
+    { renewable: false, granted: 60_000, left: 60_000 },
+    'rotate not-renewable',
+    54_000,
+  ],
+  ['with up to a second of overlap', { renewable: false }, 'rotate not-renewable', 9_000],
+  [
+    'a third of a very short one',
+    { renewable: false, granted: 1_500, left: 1_500 },
+    'rotate not-renewable',
+    1_000,
+  ],
+  [
+    'a secret without a lease is left alone',
+    { granted: Infinity, left: Infinity, tokenLeft: Infinity },
+    'none no-lease',
+    Infinity,
+  ],
+  ['a newer token replaces the lease, soonest', { superseded: 0, jitter: -1 }, 'rotate token', 0],
+  ['in a quarter of what is left, latest', { superseded: 0, jitter: 1 }, 'rotate token', 2_500],
+  ['whose time runs', { superseded: 1_000, left: 9_000, jitter: 1 }, 'rotate token', 1_500],
+  ['whatever its max TTL says', { superseded: 0, jitter: 1, capped: true }, 'rotate token', 2_500],
+  ['the old token ends it', { superseded: 0, jitter: 1, tokenLeft: 4_000 }, 'rotate token', 1_000],
+  [
+    'half a minute at most',
+    { superseded: 0, jitter: 1, granted: 3_600_000, left: 3_600_000, tokenLeft: 3_600_000 },
+    'rotate token',
+    30_000,
+  ],
+])('%s', (_what, view, expected, due) => {
+  const step = nextLeaseStep({ ...fresh, ...view }, renewal);
+  expect(`${step.action} ${step.reason}`).toBe(expected);
+  expect(step.in).toBeCloseTo(due, 3);
+});
+
+it('the next step always comes before the end', () => {
+  for (const granted of [1_000, 2_000, 5_000, 60_000, 3_600_000, 2_764_800_000])
+    for (const jitter of [-1, 0, 1])
+      for (const renewable of [true, false])
+        for (const superseded of [undefined, 0]) {
+          const view = {
+            ...fresh,
+            granted,
+            left: granted,
+            tokenLeft: granted,
+            jitter,
+            renewable,
+            superseded,
+          };
+          const step = nextLeaseStep(view, { at: 0.9, jitter: 0.1 });
+          expect(step.in).toBeGreaterThanOrEqual(0);
+          expect(step.in).toBeLessThanOrEqual(granted);
+          if (!renewable || superseded !== undefined) expect(step.in).toBeLessThan(granted);
+        }
+});
+
+it.each([
+  [1_000, 200],
+  [5_000, 1_000],
+  [10_000, 2_000],
+  [60_000, 6_000],
+  [3_600_000, 360_000],
+])('a lease of %d ms is given up with %d ms left', (granted, margin) => {
+  expect(renewalMargin(granted)).toBe(margin);
+});

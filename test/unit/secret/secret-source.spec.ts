@@ -1,0 +1,170 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { VaultError } from '../../../lib/errors/vault-error.js';
+import {
+  fromEnv,
+  fromFile,
+  fromWrappedToken,
+  readSecret,
+  type SecretSource,
+  type SecretSourceContext,
+} from '../../../lib/secret/secret-source.js';
+import { Secret } from '../../../lib/secret/secret.js';
+import { expectNoLeak, failureOf } from '../../support/leaks.js';
+
+const CANARY = 'canary-1b2c3d4e';
+let dir: string;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'nestjs-vault-source-'));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+function context(): SecretSourceContext & { warnings: string[] } {
+  const warnings: string[] = [];
+  return {
+    warnings,
+    warn: (message) => warnings.push(message),
+    send: () => Promise.reject(new Error('no request is expected')),
+    expectedPath: /^auth\/approle\/role\/[^/]+\/secret-id$/,
+  };
+}
+const read = (source: SecretSource, using = context()) => readSecret(source, using, 'secret_id');
+
+it.each<[string, SecretSource]>([
+  ['a value', CANARY],
+  ['a value with white space around it', `\n ${CANARY}\r\n`],
+  ['a Secret', new Secret(CANARY)],
+  ['a function', () => CANARY],
+  ['a function of a Secret', () => new Secret(`${CANARY}\n`)],
+  ['an async function', () => Promise.resolve(CANARY)],
+  ['an async function of a Secret', () => Promise.resolve(new Secret(CANARY))],
+])('%s is a source', async (_name, source) => {
+  expect((await read(source)).reveal()).toBe(CANARY);
+});
+
+it.each<[string, SecretSource, RegExp]>([
+  ['an empty value', '  ', /secret_id is unset or empty/],
+  ['an empty Secret', new Secret(''), /secret_id is unset or empty/],
+  ['a function of nothing', () => undefined, /secret_id is unset or empty/],
+  ['a function of the wrong thing', () => ({ CANARY }) as never, /secret_id is unset or empty/],
+  [
+    'a function that throws',
+    () => {
+      throw new RangeError(CANARY);
+    },
+    /secret_id threw RangeError/,
+  ],
+  // oxlint-disable-next-line typescript/prefer-promise-reject-errors
+  ['a function that rejects with anything', () => Promise.reject(CANARY), /secret_id threw string/],
+  [
+    'an unset variable',
+    fromEnv('NESTJS_VAULT_UNSET'),
+    /environment variable NESTJS_VAULT_UNSET is unset or empty/,
+  ],
+])('%s is unreadable, and tells nothing else', async (_name, source, told) => {
+  const error = await failureOf(read(source));
+  expect(error.code).toBe('VAULT_SOURCE_UNREADABLE');
+  expect(error.message).toMatch(told);
+  expect(error.hint).toMatch(/orchestrator/);
+  expectNoLeak(error, [CANARY]);
+});
+
+it('an error of this package passes through a function', async () => {
+  const own = new VaultError({ code: 'VAULT_CLOSED', message: 'no', hint: 'none' });
+  expect(await failureOf(read(() => Promise.reject(own)))).toBe(own);
+});
+
+it('fromEnv reads again each time', async () => {
+  const source = fromEnv('NESTJS_VAULT_TEST_SOURCE');
+  vi.stubEnv('NESTJS_VAULT_TEST_SOURCE', ` ${CANARY} `);
+  expect((await read(source)).reveal()).toBe(CANARY);
+  vi.stubEnv('NESTJS_VAULT_TEST_SOURCE', 'another-value');
+  expect((await read(source)).reveal()).toBe('another-value');
+  vi.unstubAllEnvs();
+  expect((await failureOf(read(source))).code).toBe('VAULT_SOURCE_UNREADABLE');
+});
+
+it('fromFile trims, reads again each time, and goes on with the last value where the file has gone', async () => {
+  const path = join(dir, 'rotating');
+  const source = fromFile(path);
+  expect((await failureOf(read(source))).message).toContain('cannot be read (ENOENT)');
+  await writeFile(path, '');
+  expect((await failureOf(read(source))).message).toContain(`file ${path} is empty`);
+  await writeFile(path, ` ${CANARY}\n`);
+  expect((await read(source)).reveal()).toBe(CANARY);
+  await writeFile(path, 'next-value');
+  expect((await read(source)).reveal()).toBe('next-value');
+  await writeFile(path, '\n');
+  expect((await read(source)).reveal()).toBe('next-value');
+  await rm(path);
+  expect((await read(source)).reveal()).toBe('next-value');
+  await writeFile(path, 'last-value');
+  expect((await read(source)).reveal()).toBe('last-value');
+});
+
+it('fromFile deletes the file where asked to', async () => {
+  const path = join(dir, 'once');
+  await writeFile(path, CANARY);
+  const using = context();
+  const source = fromFile(path, { deleteAfterRead: true });
+  expect((await read(source, using)).reveal()).toBe(CANARY);
+  await expect(readFile(path)).rejects.toMatchObject({ code: 'ENOENT' });
+  expect((await read(source, using)).reveal()).toBe(CANARY);
+  expect(using.warnings).toEqual([]);
+});
+
+it.skipIf(process.platform === 'win32')('a file that cannot be deleted is a warning', async () => {
+  // root may delete anything, but not what the kernel gives out
+  if (process.platform === 'linux') return expectKept('/proc/self/comm');
+  const path = join(dir, 'kept');
+  await writeFile(path, CANARY);
+  await chmod(dir, 0o500);
+  try {
+    await expectKept(path);
+  } finally {
+    await chmod(dir, 0o700);
+  }
+});
+
+async function expectKept(path: string): Promise<void> {
+  const using = context();
+  expect((await read(fromFile(path, { deleteAfterRead: true }), using)).reveal()).not.toBe('');
+  expect(using.warnings).toHaveLength(1);
+  expect(using.warnings[0]).toContain(path);
+  expectNoLeak(using.warnings, [CANARY]);
+}
+
+it.each<[unknown]>([
+  [undefined],
+  [null],
+  [{}],
+  [{ creation_path: 7 }],
+  [{ creation_path: 'auth/approle/login' }],
+])('a look-up that answers %j does not lead to an unwrap', async (data) => {
+  const sent: string[] = [];
+  const send: SecretSourceContext['send'] = ({ path }) => {
+    sent.push(path);
+    return Promise.resolve({ data });
+  };
+  const error = await failureOf(read(fromWrappedToken(CANARY), { ...context(), send }));
+  expect(error.code).toBe('VAULT_WRAPPING_PATH_MISMATCH');
+  expect(error.hint).toContain('SECURITY');
+  expect(sent).toEqual(['sys/wrapping/lookup']);
+  expectNoLeak(error, [CANARY]);
+});
+
+it('an unwrapping without a secret_id in it is unreadable', async () => {
+  const send: SecretSourceContext['send'] = ({ path }) =>
+    Promise.resolve({
+      data:
+        path === 'sys/wrapping/lookup'
+          ? { creation_path: 'auth/approle/role/app/secret-id' }
+          : { other: CANARY },
+    });
+  const error = await failureOf(read(fromWrappedToken(CANARY), { ...context(), send }));
+  expect(error.code).toBe('VAULT_SOURCE_UNREADABLE');
+  expectNoLeak(error, [CANARY]);
+});

@@ -1,0 +1,70 @@
+import { expect, it } from 'vitest';
+import { isCapped, nextTokenStep, type TokenView } from '../../../lib/session/session-policy.js';
+
+const renewal = { at: 0.66, jitter: 0.05 };
+const fresh: TokenView = {
+  granted: 60_000,
+  left: 60_000,
+  renewable: true,
+  capped: false,
+  uses: Infinity,
+  dead: false,
+  jitter: 0,
+};
+const forever = { granted: Infinity, left: Infinity };
+
+it.each<[string, Partial<TokenView>, string, number]>([
+  ['a fresh token is renewed at two thirds', {}, 'renew renewal', 39_600],
+  ['later the same moment is nearer', { left: 30_000 }, 'renew renewal', 9_600],
+  ['what is overdue is due now', { left: 10_000 }, 'renew renewal', 0],
+  ['jitter brings it forward', { jitter: -1 }, 'renew renewal', 36_600],
+  ['jitter puts it off', { jitter: 1 }, 'renew renewal', 42_600],
+  ['32 days stay a number', { granted: 2_764_800_000, left: 2_764_800_000 }, 'renew renewal', 1_824_768_000],
+  ['near its max TTL it is replaced', { capped: true, left: 20_000 }, 'login max-ttl', 0],
+  ['what cannot be renewed is replaced in time', { renewable: false }, 'login not-renewable', 39_600],
+  ['a dead one at once', { dead: true }, 'login token-lost', 0],
+  ['an expired one at once', { left: 0 }, 'login token-lost', 0],
+  ['one past its end', { left: -5_000 }, 'login token-lost', 0],
+  ['a root token is left alone', { ...forever, renewable: false }, 'none never-expires', Infinity],
+  ['a dead root token is not', { ...forever, dead: true }, 'login token-lost', 0],
+  ['the last use is not spent', { uses: 1 }, 'login uses', 0],
+  ['nor is a renewal the last but one', { uses: 2 }, 'login uses', 39_600],
+  ['three uses are enough to renew', { uses: 3 }, 'renew renewal', 39_600],
+  ['used up', { uses: 0 }, 'login uses', 0],
+  ['a root token with one use', { ...forever, uses: 1 }, 'login uses', 0],
+])('%s', (_what, view, expected, due) => {
+  const step = nextTokenStep({ ...fresh, ...view }, renewal);
+  expect(`${step.action} ${step.reason}`).toBe(expected);
+  expect(step.in).toBeCloseTo(due, 3);
+});
+
+it('has always a next step that is not before now', () => {
+  for (const left of [-1, 0, 1, 999, 60_000, Infinity])
+    for (const uses of [0, 1, 2, 3, Infinity])
+      for (const flags of [0, 1, 2, 3, 4, 5, 6, 7]) {
+        const view = { ...fresh, left, uses, jitter: 1 };
+        const step = nextTokenStep(
+          { ...view, dead: (flags & 1) > 0, capped: (flags & 2) > 0, renewable: (flags & 4) > 0 },
+          renewal,
+        );
+        expect(step.in).toBeGreaterThanOrEqual(0);
+      }
+});
+
+it.each<[number, number, string[], boolean]>([
+  [60_000, 60_000, [], false],
+  [60_000, 59_000, [], true],
+  [60_000, 59_500, [], false],
+  [
+    60_000,
+    59_500,
+    ['TTL of "10s" exceeded the effective max_ttl of "5s"; TTL value is capped accordingly'],
+    true,
+  ],
+  [60_000, 60_000, ['TTL value is capped accordingly'], false],
+  [60_000, 3_600_000, [], false],
+  [Infinity, 60_000, [], true],
+  [60_000, Infinity, [], false],
+])('granted %d, then %d with warnings %j: capped is %s', (before, granted, warnings, capped) => {
+  expect(isCapped(before, granted, warnings)).toBe(capped);
+});
