@@ -56,5 +56,5 @@ export {
 
 export type { Credentials, LeaseInfo } from './leases/lease.js';
 export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';
-export type { LeaseStatus, NextStep, SessionStatus, VaultStatus } from './events/status.js';
+export type { ConnectionStatus, LeaseStatus, NextStep, SessionStatus, VaultStatus } from './events/status.js';
 export { VaultError, type VaultErrorCode } from './errors/vault-error.js';

@@ -71,6 +71,8 @@ export class ApiClient {
   readonly #options: ResolvedOptions;
   readonly #clock: Clock;
   #closed = false;
+  /** State of the cluster that later reads must not fall behind of, where the server tells it. */
+  #index: string | undefined;
 
   constructor(options: ResolvedOptions, clock: Clock, transport?: Sender) {
     this.#options = options;
@@ -143,6 +145,7 @@ export class ApiClient {
     const namespace = request.namespace ?? this.#options.namespace;
     if (token) headers['X-Vault-Token'] = assertHeaderValue(token.reveal(), 'token');
     if (namespace) headers['X-Vault-Namespace'] = assertHeaderValue(namespace, 'namespace');
+    if (this.#index && request.method === 'GET') headers['X-Vault-Index'] = this.#index;
     for (const name in request.headers) {
       headers[name] = assertHeaderValue(request.headers[name] as string, `header ${name}`, /^[\x20-\x7e]*$/);
     }
@@ -153,6 +156,8 @@ export class ApiClient {
     const { statusCode: status, body, headers } = response;
     const envelope = parse(body);
     if (status >= 200 && status < 300) {
+      const index = headers['x-vault-index'];
+      if (typeof index === 'string' && /^[\x21-\x7e]+$/.test(index)) this.#index = index;
       if (envelope === undefined) {
         const [code, message, hint] = notVault(status);
         throw new VaultError({ code, message, hint, status, path: request.path });

@@ -159,6 +159,13 @@ function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean):
         skewHint(failed),
     ];
   }
+  if (said(/token had one use left/i)) {
+    return [
+      'VAULT_TOKEN_INVALID',
+      'The token had one use left, and it is gone now, with nothing to show for it.',
+      'Raise token_num_uses of the role; a new login follows by itself.',
+    ];
+  }
   if (said(/unauthorized by CIDR/i)) {
     return [
       'VAULT_LOGIN_DENIED',

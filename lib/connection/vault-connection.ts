@@ -7,7 +7,7 @@ import { retryTransient } from '../client/retry-transient.js';
 import { Scheduler } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import type { EventBus } from '../events/events.js';
-import type { VaultStatus } from '../events/status.js';
+import { healthOf, type ConnectionStatus } from '../events/status.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
 import type { Secret } from '../secret/secret.js';
 import { readKv, type KvReadOptions, type KvSecret } from '../services/kv.js';
@@ -65,8 +65,10 @@ export class VaultConnection {
     return this.#changes;
   }
 
-  get status(): VaultStatus['connections'][number] {
-    return { name: this.name, session: this.#session.status(), leases: this.leases.status() };
+  get status(): ConnectionStatus {
+    const session = this.#session.status();
+    const leases = this.leases.status();
+    return { name: this.name, health: healthOf(session, leases), session, leases };
   }
 
   /** Logs in; what may pass is retried for `startup.timeout`. Returns what is left of that, in milliseconds. */

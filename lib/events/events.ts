@@ -3,7 +3,14 @@ import type { VaultError } from '../errors/vault-error.js';
 
 /** Why a secret was issued anew. */
 export type RotationReason =
-  'max-ttl' | 'not-renewable' | 'token' | 'lease-lost' | 'expired' | 'renewal-failing';
+  | 'max-ttl'
+  | 'not-renewable'
+  | 'token'
+  | 'lease-lost'
+  | 'expired'
+  | 'renewal-failing'
+  /** The server itself changed what is behind a static role. */
+  | 'server';
 
 /** Why a login was made: the first one, or what was the matter with the token before. */
 export type LoginReason = 'start' | 'max-ttl' | 'not-renewable' | 'renewal-failing' | 'token-lost' | 'uses';

@@ -50,5 +50,28 @@ export interface SessionStatus {
  * @publicApi
  */
 export interface VaultStatus {
-  connections: readonly { name: string; session: SessionStatus; leases: readonly LeaseStatus[] }[];
+  connections: readonly ConnectionStatus[];
+}
+
+/**
+ * One connection.
+ *
+ * @publicApi
+ */
+export interface ConnectionStatus {
+  name: string;
+  /**
+   * `up`: the token works and every secret is valid; `degraded`: all of them still work, but the last try to renew
+   * or rotate one failed; `down`: the token or a secret is missing or over.
+   */
+  health: 'up' | 'degraded' | 'down';
+  session: SessionStatus;
+  leases: readonly LeaseStatus[];
+}
+
+/** The worst of what it is made of. */
+export function healthOf(session: SessionStatus, leases: readonly LeaseStatus[]): ConnectionStatus['health'] {
+  const states = [session, ...leases].map(({ state }) => state);
+  if (states.every((state) => state === 'valid')) return 'up';
+  return states.every((state) => state === 'valid' || state === 'degraded') ? 'degraded' : 'down';
 }

@@ -13,6 +13,8 @@ export interface LeaseView {
   capped: boolean;
   /** For how long there has been a newer token than the one that made it; undefined where there is none. */
   superseded: number | undefined;
+  /** Until the server will have rotated what it handed out without a lease (static roles); undefined for others. */
+  refreshIn?: number;
   /** Random, -1 to 1, drawn once for each grant. */
   jitter: number;
 }
@@ -38,6 +40,9 @@ export function nextLeaseStep(lease: LeaseView, renewal: { at: number; jitter: n
     const spread = Math.min((left + lease.superseded) * STAGGER, MAX_STAGGER);
     const at = (spread * (lease.jitter + 1)) / 2;
     return { action: 'rotate', in: Math.max(0, at - lease.superseded), reason: 'token' };
+  }
+  if (lease.refreshIn !== undefined) {
+    return { action: 'rotate', in: Math.max(0, lease.refreshIn), reason: 'server' };
   }
   if (lease.granted === Infinity) return { action: 'none', in: Infinity, reason: 'no-lease' };
   if (lease.capped) return { action: 'rotate', in: 0, reason: 'max-ttl' };

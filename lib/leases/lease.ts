@@ -58,6 +58,8 @@ export class Lease<T> {
   retired = false;
   #jitter: number;
   #holds = 0;
+  /** Monotonic. */
+  #refreshAt: number | undefined;
   #onDrained: (() => void) | undefined;
   #snapshot: Credentials<T> | undefined;
 
@@ -71,7 +73,8 @@ export class Lease<T> {
     this.serial = init.serial;
     this.generation = init.generation;
     this.data = new Secret(deepFreeze(response.data));
-    this.fingerprint = new Secret(JSON.stringify(response.data));
+    // What is left of a static role's period differs at each read.
+    this.fingerprint = new Secret(JSON.stringify({ ...response.data, ttl: undefined }));
     this.issuedAt = new Date(response.sentAt.wall);
     // Without a lease (static roles, KV) the server says 0, which means no deadline rather than a past one.
     const leased = response.leaseId !== '' && response.leaseDuration > 0;
@@ -79,6 +82,7 @@ export class Lease<T> {
     this.deadline = leased ? after(response.sentAt, this.granted) : NEVER;
     this.renewable = leased && response.renewable;
     this.#jitter = random() * 2 - 1;
+    if (!leased) this.#refreshAt = refreshTime(response, random);
     if (leased) this.generation.leases.add(this);
   }
 
@@ -109,6 +113,7 @@ export class Lease<T> {
       capped: this.capped,
       superseded: supersededAt === undefined || this.id === '' ? undefined : clock.monotonic() - supersededAt,
       jitter: this.#jitter,
+      ...(this.#refreshAt !== undefined && { refreshIn: this.#refreshAt - clock.monotonic() }),
     };
   }
 
@@ -151,6 +156,16 @@ export class Lease<T> {
       drained?.();
     };
   }
+}
+
+/**
+ * When to read a static role again: when its period is over, and a little later. The server tells `ttl: 0` for some
+ * seconds, until its own ticker has rotated it.
+ */
+function refreshTime(response: ApiResponse<unknown>, random: () => number): number | undefined {
+  const { ttl, last_vault_rotation: rotated } = (response.data ?? {}) as Record<string, unknown>;
+  if (typeof ttl !== 'number' || rotated === undefined) return undefined;
+  return response.sentAt.monotonic + (ttl > 0 ? ttl * 1_000 + 500 * (1 + random()) : 1_000 * (1 + random()));
 }
 
 function deepFreeze<V>(value: V): V {

@@ -1,5 +1,6 @@
 import { Observable, Subject } from 'rxjs';
 import type { ApiResponse } from '../client/api-client.js';
+import { remaining } from '../clock/deadline.js';
 import type { Task } from '../clock/scheduler.js';
 import { Tries } from '../client/tries.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
@@ -7,6 +8,7 @@ import { malformed } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Generation } from '../session/generation.js';
+import { IssueLimit } from './issue-limit.js';
 import { Lease, type Credentials } from './lease.js';
 import { LeaseKeeper, renewLease, type LeaseContext } from './lease-keeper.js';
 import { nextLeaseStep, renewalMargin, type LeaseStep } from './lease-policy.js';
@@ -29,11 +31,13 @@ export class LeasedSecret<T> {
   /** The request under way, or the last one. */
   #work: Promise<void> | undefined;
   readonly #tries: Tries;
+  readonly #limit = new IssueLimit();
   #expiryTold = false;
   #frozen = false;
   #ended = false;
   #keepTrying = false;
   #warned = false;
+  #shortTold = false;
 
   constructor(path: string, context: LeaseContext, onRefused: (error: VaultError) => void) {
     this.path = path;
@@ -56,7 +60,11 @@ export class LeasedSecret<T> {
 
   current(): Credentials<T> | undefined {
     const lease = this.#current;
-    return lease !== undefined && lease.left(this.#context.clock) > 0 ? lease.snapshot() : undefined;
+    if (lease === undefined) return undefined;
+    if (lease.left(this.#context.clock) > 0) return lease.snapshot();
+    // After a sleep or a step of the clock, whoever asks notices before the scheduler does.
+    if (!this.#expiryTold) queueMicrotask(() => this.#wake());
+    return undefined;
   }
 
   /** Issues the first one, unless that is under way. */
@@ -71,6 +79,7 @@ export class LeasedSecret<T> {
     if (current) return current;
     if (this.#current) {
       // It is over; if a try is under way, that decides.
+      this.#wake();
       await this.#work;
       const next = this.current();
       if (next) return next;
@@ -156,6 +165,14 @@ export class LeasedSecret<T> {
     const { clock, options } = this.#context;
     if (lease.over) return { action: 'rotate', in: 0, reason: 'lease-lost' };
     const step = nextLeaseStep(lease.view(clock), options.renewal);
+    // A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed.
+    const surprised =
+      step.reason === 'expired' &&
+      lease.renewable &&
+      !lease.capped &&
+      !lease.generation.dead &&
+      this.#tries.count === 0;
+    if (surprised) return { action: 'renew', in: 0, reason: 'renewal' };
     const late = this.#tries.count > 0 && lease.left(clock) < renewalMargin(lease.granted);
     return step.action === 'renew' && late ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
   }
@@ -173,6 +190,12 @@ export class LeasedSecret<T> {
     if (wait > 0) return this.#sleep(lease, wait);
     // A first one is still issued, as requests that are being drained may need it.
     if (this.#frozen && step && step.action !== 'renew') return this.#sleep(lease, Infinity);
+    if (step?.action !== 'renew') {
+      const now = clock.monotonic();
+      const held = this.#limit.wait(now);
+      if (held > 0) return this.#sleep(lease, held);
+      this.#limit.issued(now);
+    }
     this.#busy = true;
     this.#sleep(lease, Infinity);
     this.#work =
@@ -217,14 +240,16 @@ export class LeasedSecret<T> {
       this.#current = lease;
       this.#expiryTold = false;
       this.#tries.succeed();
+      const changed = previous?.fingerprint.reveal() !== lease.fingerprint.reveal();
+      if (!changed && lease.id === '') return;
       const validUntil = lease.validUntil();
       emit({ type: 'issued', path: this.path, serial, validUntil, renewable: lease.renewable });
       for (const message of warnings) emit({ type: 'warning', path: this.path, message });
-      const changed = previous?.fingerprint.reveal() !== lease.fingerprint.reveal();
       if (changed) this.#published.next(lease.snapshot());
       // After the new one is with the consumers, so that whoever listens finds it in place.
       if (previous && changed)
         emit({ type: 'rotated', path: this.path, serial, reason: reason ?? 'expired', validUntil });
+      if (previous && reason === 'token') this.#warnOfShortTokens(previous);
       if (previous) void this.#keeper.take(previous, this.#context.options.renewal.grace);
     } catch (cause) {
       this.#issueFailed(cause, reason);
@@ -240,6 +265,18 @@ export class LeasedSecret<T> {
       return { lease, warnings: response.warnings };
     };
     return limiter.run(() => session.run(request, take, true));
+  }
+
+  /** The life that a lease reports is not what it gets where its token ends first. */
+  #warnOfShortTokens(lease: Lease<T>): void {
+    const { clock, emit } = this.#context;
+    const lost = remaining(lease.deadline, clock) - lease.generation.left(clock);
+    if (lost < 1_000 || this.#shortTold) return;
+    this.#shortTold = true;
+    const message =
+      `A lease of ${Math.round(lease.granted / 1_000)} s was replaced ${Math.round(lost / 1_000)} s early, as it dies ` +
+      'with its token. Raise token_max_ttl of the role, or lower the TTL of the lease.';
+    emit({ type: 'warning', path: this.path, message });
   }
 
   #issueFailed(cause: unknown, reason: RotationReason | undefined): void {

@@ -10,6 +10,8 @@ export class Generation {
   readonly token: Secret;
   readonly accessor: string;
   readonly own: boolean;
+  /** Monotonic time. */
+  readonly madeAt: number;
   /** Leases made with this token that are not over. */
   readonly leases = new Set<object>();
   /** Monotonic time at which a newer token took over. */
@@ -28,6 +30,7 @@ export class Generation {
     this.token = login.token;
     this.accessor = login.accessor;
     this.own = login.own;
+    this.madeAt = login.sentAt.monotonic;
     this.renewable = login.renewable;
     this.granted = login.ttl > 0 ? login.ttl * 1000 : Infinity;
     this.deadline = login.ttl > 0 ? after(login.sentAt, this.granted) : NEVER;

@@ -1,5 +1,5 @@
 import type { ApiClient, ApiRequest, ApiResponse } from '../client/api-client.js';
-import type { Clock } from '../clock/clock.js';
+import { sleep, type Clock } from '../clock/clock.js';
 import { after } from '../clock/deadline.js';
 import type { Scheduler, Task } from '../clock/scheduler.js';
 import { Tries } from '../client/tries.js';
@@ -26,6 +26,9 @@ export interface SessionContext {
 /** How long before its end a renewal that keeps failing gives way to a new login, as a share of the TTL. */
 const LOGIN_MARGIN = 0.2;
 const MIN_RENEW_TIMEOUT = 500;
+/** For so many milliseconds after a login, nodes that follow the leader may not know the token yet. */
+const SETTLING = 2_000;
+const SETTLING_STEP = 400;
 
 /**
  * The token of a connection through time. Each login is a generation; superseded ones are kept alive until the
@@ -93,14 +96,18 @@ export class Session {
     take: (response: ApiResponse<T>, generation: Generation) => R,
     forLease = false,
   ): Promise<R> {
-    for (let again = false; ; again = true) {
+    const { clock } = this.#context;
+    for (let again = false; ;) {
       const generation = await this.acquire(forLease);
       const ticket = {};
       generation.leases.add(ticket);
       try {
         return take(await this.send<T>(generation, request), generation);
       } catch (error) {
-        if (again || !refusedToken(error) || !(await this.isDead(generation))) throw error;
+        if (again || !refusedToken(error)) throw error;
+        const young = clock.monotonic() - generation.madeAt < SETTLING;
+        if (!(await this.isDead(generation)) && !young) throw error;
+        again = true;
       } finally {
         this.released(generation, ticket);
       }
@@ -217,12 +224,17 @@ export class Session {
   }
 
   async #lookUp(generation: Generation): Promise<boolean> {
-    try {
-      await this.send(generation, { method: 'GET', path: 'auth/token/lookup-self' });
-      return false;
-    } catch (error) {
-      // A use-limited token that is refused has nothing left; no other answer proves death.
-      if (!(error instanceof VaultError) || error.status !== 403) return false;
+    const { clock } = this.#context;
+    for (let looks = 1; ; looks++) {
+      try {
+        await this.send(generation, { method: 'GET', path: 'auth/token/lookup-self' });
+        return false;
+      } catch (error) {
+        // A use-limited token that is refused has nothing left; no other answer proves death.
+        if (!(error instanceof VaultError) || error.status !== 403) return false;
+        if (looks > 1 || clock.monotonic() - generation.madeAt > SETTLING) break;
+        await sleep(clock, SETTLING_STEP);
+      }
     }
     generation.dead = true;
     if (generation === this.#current) {
@@ -250,9 +262,12 @@ export class Session {
     if (this.#tries.error && this.#tries.waiting) return this.#schedule(this.#tries.retryAt);
     this.#busy = true;
     const left = current.left(clock);
+    // A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed.
+    const surprised =
+      left <= 0 && !current.dead && current.renewable && !current.capped && this.#tries.count === 0;
     const lateRenewal = this.#tries.count > 0 && left < current.granted * LOGIN_MARGIN;
     const work =
-      step.action === 'renew' && !lateRenewal
+      surprised || (step.action === 'renew' && !lateRenewal)
         ? this.#renew(current, left)
         : this.login(step.action === 'login' ? step.reason : 'renewal-failing');
     void work

@@ -1,5 +1,6 @@
 import type { ApiClient } from '../client/api-client.js';
 import type { Clock } from '../clock/clock.js';
+import type { VaultError } from '../errors/vault-error.js';
 import type { EventInit } from '../events/events.js';
 import type { Generation } from './generation.js';
 
@@ -29,9 +30,9 @@ export class TokenEnds {
     try {
       await api.send({ method: 'POST', path: 'auth/token/revoke-self', body: {}, timeout }, generation.token);
       ended('revoke-requested');
-    } catch {
-      // Its TTL ends it then; a batch token can only end so.
-      ended('revoke-failed');
+    } catch (error) {
+      // Its TTL ends it then; a batch token can only end so. One that the server does not know is over already.
+      ended((error as VaultError).code === 'VAULT_TOKEN_INVALID' ? 'expired' : 'revoke-failed');
     }
   }
 

@@ -25,9 +25,9 @@ export const tokens: Rules = [
     expect(life.of('expired')).toEqual([]);
   }),
   everywhere('D3', 'the old token is not ended while a consumer holds its lease', async (world) => {
-    const life = await world.start({ role: LONG, login: { ttl: 6, maxTtl: 9 } });
+    const life = await world.start({ role: LONG, login: { ttl: 9, maxTtl: 14 } });
     const letGo = life.published[0]!.lease.hold();
-    await world.until(() => life.of('rotated').length > 0, 9 * SECOND);
+    await world.until(() => life.of('rotated').length > 0, 15 * SECOND);
     await world.advance(SECOND / 2);
     expect(world.requests(REVOKE_SELF)).toEqual([]);
     expect(await world.isValid(life.published[0]!)).toBe(true);
@@ -66,8 +66,8 @@ export const tokens: Rules = [
       const reads = Array.from({ length: 20 }, () => life.connection.client.read('auth/token/lookup-self'));
       await Promise.all(reads);
       expect(world.requests(LOGIN)).toHaveLength(1);
-      // Twenty refused, one that asks why, twenty repeated.
-      expect(world.requests(LOOKUP_SELF).length).toBeLessThanOrEqual(41);
+      // Twenty refused, one or two that ask why (the token is new), twenty repeated.
+      expect(world.requests(LOOKUP_SELF).length).toBeLessThanOrEqual(42);
     },
   ),
   everywhere(

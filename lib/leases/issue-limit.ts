@@ -1,0 +1,19 @@
+const WINDOW = 60_000;
+/** More than that many in a minute is no rotation any more, but a fault: each one is a user in somebody's database. */
+const MOST = 60;
+
+/** Keeps a path from issuing without end, whatever goes wrong. */
+export class IssueLimit {
+  readonly #times: number[] = [];
+
+  /** Milliseconds to wait before the next issue. */
+  wait(now: number): number {
+    const first = this.#times.at(-MOST);
+    return first === undefined ? 0 : Math.max(0, first + WINDOW - now);
+  }
+
+  issued(now: number): void {
+    this.#times.push(now);
+    if (this.#times.length > MOST) this.#times.shift();
+  }
+}
