@@ -21,6 +21,6 @@ export default defineConfig({
     pool: 'forks',
     // Most files wait for servers and TTLs rather than compute, so more of them run than there are cores.
     maxWorkers: 4,
-    reporters: ['default', './test/support/count-reporter.ts'],
+    reporters: ['default', './test/support/count-reporter.ts', './test/conformance/table-reporter.ts'],
   },
 });

@@ -53,7 +53,12 @@ export async function renewLease(
     const response = await limiter.run(() =>
       session.send(lease.generation, { method: 'POST', path, body, timeout }),
     );
-    if (response.leaseDuration <= 0 || response.leaseId !== lease.id) throw malformed(path);
+    if (response.leaseId !== lease.id) throw malformed(path);
+    if (response.leaseDuration <= 0) {
+      // Less than a second was left, and that rounds to nothing: what is known of its end still holds.
+      lease.capped = true;
+      return undefined;
+    }
     const granted = response.leaseDuration * 1000;
     if (increment === undefined) lease.capped = isCapped(lease.granted, granted, response.warnings);
     lease.renewable = response.renewable;

@@ -289,11 +289,16 @@ export class Session {
         timeout: Math.max(left / 2, MIN_RENEW_TIMEOUT),
       });
       if (typeof auth?.lease_duration !== 'number') throw malformed('auth/token/renew-self');
-      const granted = auth.lease_duration > 0 ? auth.lease_duration * 1000 : Infinity;
+      this.#tries.succeed();
+      if (auth.lease_duration <= 0) {
+        // Less than a second was left, and that rounds to nothing: what is known of its end still holds.
+        generation.capped = true;
+        return;
+      }
+      const granted = auth.lease_duration * 1000;
       generation.capped = isCapped(generation.granted, granted, warnings);
       generation.renewable = auth.renewable;
       generation.granting(granted, after(sentAt, granted), random);
-      this.#tries.succeed();
       const validUntil = new Date(generation.deadline.wall);
       emit({ type: 'token-renewed', generation: generation.number, validUntil, capped: generation.capped });
     } catch (error) {

@@ -78,6 +78,7 @@ async function realWorld(
   return {
     path: credentials,
     advance: sleep,
+    settled: (work) => work,
     async until(holds, limit) {
       for (const end = performance.now() + limit; !holds(); await sleep(STEP)) {
         if (performance.now() > end) throw new Error(`did not come true within ${limit} ms`);

@@ -1,3 +1,4 @@
+import type { SimulatedVault, VirtualClock } from '../../lib/testing/index.js';
 import type { VaultOptions } from '../../lib/config/options.js';
 import type { VaultConnection } from '../../lib/connection/vault-connection.js';
 import type { VaultEvent } from '../../lib/events/events.js';
@@ -46,6 +47,8 @@ export interface World {
   readonly path: string;
   /** Lets time go by. */
   advance(milliseconds: number): Promise<void>;
+  /** Waits for what takes time. */
+  settled<T>(work: Promise<T>): Promise<T>;
   /** Lets time go by until it holds, in small steps; fails after `limit` milliseconds. */
   until(holds: () => boolean, limit: number): Promise<void>;
 
@@ -77,6 +80,10 @@ export interface World {
     cut(path?: RegExp): void;
     restore(): void;
   };
+
+  /** What only a simulated world has. */
+  readonly clock?: VirtualClock;
+  readonly vault?: SimulatedVault;
 
   /** Ends every connection that was started. */
   close(): Promise<void>;

@@ -135,8 +135,13 @@ export const errorTaxonomy: Rules = [
       5 * SECOND,
     );
     world.network.restore();
-    await world.until(() => life.of('renewed').length > 0 && life.of('token-renewed').length > 0, 3 * SECOND);
-    expect(life.published).toHaveLength(1);
+    await world.until(
+      () =>
+        life.of('renewed').length + life.of('rotated').length > 0 &&
+        life.of('token-renewed').length + life.of('login').length > 1,
+      3 * SECOND,
+    );
+    expect(life.of('expired')).toEqual([]);
   }),
   ...(
     [

@@ -1,0 +1,43 @@
+import { notFound, Refusal, route, type Backend, type Call, type Maybe, type Result } from './answers.js';
+import type { Core } from './core.js';
+import { keysBelow } from './keys.js';
+import { SYSTEM_TTL } from './ttl.js';
+
+/** The KV secrets engine, version 1. */
+export class KvV1 implements Backend {
+  readonly type = 'kv';
+  readonly #secrets = new Map<string, Record<string, unknown>>();
+
+  constructor(_core: Core) {}
+
+  exists({ path }: Call): boolean {
+    return this.#secrets.has(path);
+  }
+
+  handle(call: Call): Maybe<Result | void> {
+    return route(
+      [
+        [
+          ['list'],
+          /^(.*)$/,
+          (_, folder = '') => ({ data: { keys: keysBelow(this.#secrets.keys(), folder) } }),
+        ],
+        [['read'], /^(.+)$/, (_, path = '') => this.#read(path)],
+        [['update'], /^(.+)$/, ({ body }, path = '') => this.#write(path, body)],
+        [['delete'], /^(.+)$/, (_, path = '') => void this.#secrets.delete(path)],
+      ],
+      call,
+    );
+  }
+
+  #read(path: string): Result {
+    const data = this.#secrets.get(path);
+    if (!data) throw notFound();
+    return { data, leaseDuration: SYSTEM_TTL };
+  }
+
+  #write(path: string, body: Record<string, unknown>): void {
+    if (Object.keys(body).length === 0) throw new Refusal(400, 'missing data fields');
+    this.#secrets.set(path, body);
+  }
+}

@@ -1,0 +1,55 @@
+interface Entry<T> {
+  at: number;
+  /** Entries of the same time leave in the order they came. */
+  order: number;
+  value: T;
+}
+
+const before = (a: Entry<unknown>, b: Entry<unknown>) => a.at < b.at || (a.at === b.at && a.order < b.order);
+
+/** Values by time, earliest first. */
+export class TimeHeap<T> {
+  readonly #entries: Entry<T>[] = [];
+  #count = 0;
+
+  /** The time of the first one; Infinity where there is none. */
+  get at(): number {
+    return this.#entries[0]?.at ?? Infinity;
+  }
+
+  get first(): T | undefined {
+    return this.#entries[0]?.value;
+  }
+
+  push(at: number, value: T): void {
+    const entries = this.#entries;
+    const entry = { at, order: this.#count++, value };
+    let index = entries.push(entry) - 1;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if (before(entries[parent] as Entry<T>, entry)) break;
+      entries[index] = entries[parent] as Entry<T>;
+      index = parent;
+    }
+    entries[index] = entry;
+  }
+
+  pop(): T | undefined {
+    const entries = this.#entries;
+    const first = entries[0];
+    const last = entries.pop();
+    if (!first || !last || entries.length === 0) return first?.value;
+    let index = 0;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= entries.length) break;
+      if (child + 1 < entries.length && before(entries[child + 1] as Entry<T>, entries[child] as Entry<T>))
+        child++;
+      if (before(last, entries[child] as Entry<T>)) break;
+      entries[index] = entries[child] as Entry<T>;
+      index = child;
+    }
+    entries[index] = last;
+    return first.value;
+  }
+}

@@ -1,0 +1,41 @@
+import { Global, Module, type DynamicModule } from '@nestjs/common';
+import type { Clock } from '../clock/clock.js';
+import { ENVIRONMENT_TOKEN, type Environment } from '../vault.providers.js';
+import type { SimulatedVault } from './simulated-vault.js';
+
+/**
+ * Options of {@link VaultTestingModule}.
+ *
+ * @publicApi
+ */
+export interface VaultTestingOptions {
+  /** The server that all connections of the application talk to, whatever their address. */
+  vault: SimulatedVault;
+  /** The time of the application (default: the clock of `vault`). */
+  clock?: Clock;
+}
+
+/**
+ * Puts a simulated server and its clock in the place of network and time, in an application that is otherwise
+ * unchanged: no server, no port, no sleep.
+ *
+ * @example
+ * const app = await Test.createTestingModule({
+ *   imports: [VaultTestingModule.forRoot({ vault }), AppModule],
+ * }).compile();
+ *
+ * @publicApi
+ */
+@Global()
+@Module({})
+export class VaultTestingModule {
+  /** For the `imports` of a testing module, beside the application's own. */
+  static forRoot({ vault, clock = vault.clock }: VaultTestingOptions): DynamicModule {
+    const useValue: Environment = { clock, transport: () => vault.transport() };
+    return {
+      module: VaultTestingModule,
+      providers: [{ provide: ENVIRONMENT_TOKEN, useValue }],
+      exports: [ENVIRONMENT_TOKEN],
+    };
+  }
+}

@@ -1,0 +1,36 @@
+import { errorTaxonomy } from './errors.js';
+import { renewing } from './renewing.js';
+import type { Rules } from './rule.js';
+import { service } from './service.js';
+import { time } from './time.js';
+import { tokens } from './tokens.js';
+
+export const RULES: Rules = [...time, ...renewing, ...errorTaxonomy, ...tokens, ...service];
+
+/** Rules that are shown by tests of another kind. */
+export const ELSEWHERE: Readonly<Record<string, string>> = {
+  C6: 'test/unit/client/response-error.spec.ts: the body is a hint only, the look-up decides (D7, D8)',
+  C12: 'test/unit/client/response-error.spec.ts',
+  C13: 'test/integration/kv.spec.ts',
+  C19: 'test/integration/transport.spec.ts',
+  D12: 'test/integration/auth.spec.ts (root token)',
+  E3: 'J2, and D3: an abandoned token is revoked once nothing of it is in use, which ends all its leases in one request',
+  G4: 'test/integration/transport.spec.ts: no request is repeated that may have been done; logins are tried again spaced out',
+  H3: 'test/integration/auth.spec.ts',
+  H4: 'test/integration/auth.spec.ts',
+  I1: 'test/unit/client/cluster-index.spec.ts',
+  K5: 'test/integration/transport.spec.ts',
+  K6: 'test/integration/secrecy.spec.ts, test/unit/errors',
+};
+
+/** Rules that are not kept yet, with the reason. */
+export const PENDING: Readonly<Record<string, string>> = {
+  D13: 'a token file of an agent is read again when its token dies, but not watched for changes before that',
+  E9: 'the rotating pool does not yet react to what PostgreSQL rejects',
+  F2: 'KV secrets are read once; there is no polling yet',
+  F3: 'there is no certificate engine yet',
+  F4: 'see F2',
+  F5: 'see F2',
+  H7: 'a login happens in the namespace of the connection',
+  K2: 'events and status can be counted, but there are no counters yet',
+};

@@ -1,0 +1,299 @@
+import { expect } from 'vitest';
+import { inspect } from 'node:util';
+import { appRole, VaultError } from '../../../lib/index.js';
+import {
+  everywhere,
+  ISSUE,
+  LOGIN,
+  LONG,
+  LOOKUP_SELF,
+  RENEW,
+  REVOKE_SELF,
+  SECOND,
+  simulated,
+  type Rules,
+} from './rule.js';
+
+const HOURLY = { ttl: 3_600, maxTtl: 36_000 };
+
+/** What the client does around leases: logins, static roles, clusters, shutdown, what it tells. */
+export const service: Rules = [
+  simulated('C11', '412 is a matter of waiting', async (world) => {
+    world.vault!.answer(412, { errors: ['required index state not present'] }, { times: 1, match: /creds/ });
+    const life = await world.start({ role: LONG });
+    expect(life.published).toHaveLength(1);
+    expect(world.requests(ISSUE)).toHaveLength(2);
+  }),
+  simulated(
+    'C20',
+    'the last use of a token is gone with nothing to show: a new login, and once more',
+    async (world) => {
+      const life = await world.start({ role: LONG, watch: false, login: HOURLY });
+      await world.advance(10 * SECOND);
+      world.vault!.answer(
+        400,
+        {
+          errors: [
+            'Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.',
+          ],
+        },
+        { times: 1, match: /creds/ },
+      );
+      world.vault!.answer(403, { errors: ['permission denied'] }, { times: 1, match: /lookup-self/ });
+      await world.settled(life.connection.leases.get(world.path));
+      expect(world.requests(LOGIN)).toHaveLength(2);
+      expect(world.requests(ISSUE)).toHaveLength(2);
+    },
+  ),
+  simulated('D4', 'a new login comes while there is time to issue again and to drain', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 100 } });
+    await world.until(() => life.of('login').length > 1, 110 * SECOND);
+    const [first, second] = life.of('login');
+    expect(first!.at.getTime() + 100 * SECOND - second!.at.getTime()).toBeGreaterThan(14 * SECOND);
+  }),
+  simulated('D6', 'a lease that its token cuts short is told of', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 100 } });
+    await world.until(() => life.of('rotated').length > 0, 110 * SECOND);
+    expect(life.of('warning').map(({ message }) => message)).toEqual([
+      expect.stringMatching(/dies with its token.*token_max_ttl/),
+    ]);
+  }),
+  simulated('D11', 'a token is not revoked while its leases are in use', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 900 } });
+    const letGo = life.published[0]!.lease.hold();
+    await world.until(() => life.of('rotated').length > 0, 900 * SECOND);
+    await world.advance(60 * SECOND);
+    expect(world.requests(REVOKE_SELF)).toEqual([]);
+    expect(await world.isValid(life.published[0]!)).toBe(true);
+    letGo();
+    await world.until(() => world.requests(REVOKE_SELF).length > 0, 10 * SECOND);
+  }),
+  simulated('E5', 'user name and password are published together', async (world) => {
+    const life = await world.start({ role: { ttl: 10, maxTtl: 20 } });
+    await world.advance(200 * SECOND);
+    expect(life.published.length).toBeGreaterThan(9);
+    const pairs = life.published.map(({ data }) => data.reveal());
+    expect(new Set(pairs.map(({ username }) => username)).size).toBe(pairs.length);
+    expect(pairs.every((pair) => Object.isFrozen(pair))).toBe(true);
+    expect(await world.isValid(life.published.at(-1)!)).toBe(true);
+  }),
+  simulated('E7', 'the same value again is no rotation', async (world) => {
+    const life = await world.start({ role: LONG, watch: false });
+    world.vault!.staticRole('fixed', { username: 'fixed', rotationPeriod: 60 });
+    const seen: unknown[] = [];
+    life.connection.leases.watch('database/static-creds/fixed', false).subscribe((value) => seen.push(value));
+    await world.advance(SECOND);
+    world.vault!.answer(
+      200,
+      { data: { ttl: 0, username: 'fixed', password: 'same', last_vault_rotation: 'x' } },
+      { match: /static-creds/ },
+    );
+    await world.advance(120 * SECOND);
+    expect(seen).toHaveLength(2);
+  }),
+  simulated('E10', 'no more than 60 issues a minute of one path, whatever happens', async (world) => {
+    const life = await world.start({ role: { ttl: 3_600, maxTtl: 36_000 } });
+    world.clear();
+    const gone = { errors: ['lease not found'] };
+    world.vault!.answer(400, gone, { match: /leases\/renew/ });
+    // Every lease is short and gone at its first renewal.
+    world.vault!.databaseRole('app', { defaultTtl: 1, maxTtl: 36_000 });
+    world.vault!.revokeLease(world.path);
+    await world.advance(3_600 * SECOND);
+    await world.advance(600 * SECOND);
+    const times = world.vault!.requests(/creds/).map(({ at }) => at);
+    for (const at of times)
+      expect(times.filter((other) => other >= at && other < at + 60 * SECOND).length).toBeLessThanOrEqual(60);
+    expect(life.ended).toEqual([]);
+  }),
+  simulated('E11', 'many secrets do not renew in the same second', async (world) => {
+    const life = await world.start({ role: LONG, watch: false, login: { period: 36_000 } });
+    for (let role = 0; role < 50; role++) {
+      world.vault!.databaseRole(`r${role}`, { defaultTtl: 600, maxTtl: 6_000 });
+      await world.settled(life.connection.leases.get(`database/creds/r${role}`));
+    }
+    world.clear();
+    await world.advance(450 * SECOND);
+    const times = world.vault!.requests(/leases\/renew/).map(({ at }) => at);
+    expect(times).toHaveLength(50);
+    expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(40 * SECOND);
+    for (const at of times)
+      expect(times.filter((other) => Math.abs(other - at) < SECOND).length).toBeLessThan(10);
+  }),
+  simulated('F1', 'a static role is read again when the server has rotated it', async (world) => {
+    const life = await world.start({ role: LONG, watch: false });
+    world.vault!.staticRole('fixed', { username: 'fixed', rotationPeriod: 30 });
+    const seen: { data: { reveal(): { username: string; password: string } } }[] = [];
+    life.connection.leases
+      .watch<{ username: string; password: string }>('database/static-creds/fixed', false)
+      .subscribe((value) => seen.push(value));
+    await world.advance(300 * SECOND);
+    expect(seen.length).toBeGreaterThanOrEqual(7);
+    const works = () => {
+      const { username, password } = seen.at(-1)!.data.reveal();
+      return world.vault!.isValid(username, password);
+    };
+    // The server may have rotated it a moment ago.
+    await world.until(works, 5 * SECOND);
+    expect(world.vault!.count(/static-creds/)).toBeLessThan(60);
+    expect(life.of('expired')).toEqual([]);
+  }),
+  simulated('G2', 'an issue under way is given up at shutdown', async (world) => {
+    const life = await world.start({ role: LONG, watch: false });
+    world.vault!.delay(30 * SECOND, { match: /creds/ }, { before: true });
+    const reading = life.connection.leases.get(world.path).catch((error: unknown) => error);
+    await world.advance(SECOND);
+    await world.settled(life.connection.close());
+    expect(await world.settled(reading)).toBeInstanceOf(VaultError);
+    expect(world.vault!.leaseCount).toBe(0);
+  }),
+  simulated('G3', 'a request that hangs is given up in time for another', async (world) => {
+    const life = await world.start({ role: { ttl: 60, maxTtl: 600 } });
+    const heal = world.vault!.delay(600 * SECOND, { match: /leases\/renew/ });
+    await world.until(() => life.of('renewal-failed').length > 0, 60 * SECOND);
+    expect(life.of('renewal-failed')[0]).toMatchObject({ error: { code: 'VAULT_TIMEOUT' } });
+    heal();
+    await world.until(() => life.of('renewed').length + life.of('rotated').length > 0, 20 * SECOND);
+    expect(life.of('expired')).toEqual([]);
+  }),
+  everywhere('H1', 'a refused secret_id: no loop, neither at once nor later', async (world) => {
+    world.network.answer(LOGIN, 400, JSON.stringify({ errors: ['invalid role or secret ID'] }));
+    await expect(world.start({ role: LONG })).rejects.toMatchObject({ code: 'VAULT_SECRET_ID_INVALID' });
+    await world.advance(2 * SECOND);
+    expect(world.requests(LOGIN)).toHaveLength(1);
+  }),
+  simulated(
+    'H1',
+    'a secret_id that is refused in mid-life: asked about once a minute, and a new one is taken at once',
+    async (world) => {
+      const { roleId, secretId } = world.vault!.appRole('other', { tokenTtl: 60, tokenMaxTtl: 90 });
+      let current = secretId();
+      const life = await world.start({
+        role: LONG,
+        options: { auth: appRole({ roleId, secretId: () => current }) },
+      });
+      world.vault!.answer(
+        400,
+        { errors: ['invalid role or secret ID'] },
+        { match: ({ path }: { path: string }) => /login/.test(path) && current !== 'fresh' },
+      );
+      await world.until(() => life.of('login-failed').length > 0, 100 * SECOND);
+      const before = world.requests(LOGIN).length;
+      await world.advance(50 * SECOND);
+      expect(world.requests(LOGIN).length - before).toBeLessThanOrEqual(1);
+      world.vault!.heal();
+      current = secretId();
+      await world.until(() => life.of('login').length > 1, 35 * SECOND);
+      await world.until(() => life.published.length > 1, 35 * SECOND);
+      expect(await world.isValid(life.published.at(-1)!)).toBe(true);
+    },
+  ),
+  simulated('H2', 'sources are read again at each login', async (world) => {
+    const { roleId, secretId } = world.vault!.appRole('other', {
+      tokenTtl: 60,
+      tokenMaxTtl: 90,
+      secretIdNumUses: 1,
+    });
+    const auth = appRole({ roleId, secretId: () => secretId() });
+    const life = await world.start({ role: LONG, options: { auth } });
+    await world.until(() => life.of('login').length > 3, 600 * SECOND);
+    expect(life.of('login-failed')).toEqual([]);
+  }),
+  simulated('H5', 'a token is renewed for as long as it can be, and no login spent before', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 600 } });
+    await world.advance(500 * SECOND);
+    expect(life.of('token-renewed').length).toBeGreaterThan(10);
+    expect(world.requests(LOGIN)).toHaveLength(1);
+  }),
+  simulated('H6', 'failed logins are spaced out within one process', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 90 } });
+    world.vault!.answer(500, { errors: ['internal error'] }, { match: /login/ });
+    world.clear();
+    await world.advance(3_600 * SECOND);
+    expect(world.requests(LOGIN).length).toBeLessThan(250);
+    world.vault!.heal();
+    await world.until(() => life.of('login').length > 1, 40 * SECOND);
+  }),
+  simulated(
+    'I2',
+    'refused right after the login: tried again before the token is given up',
+    async (world) => {
+      const denied = { errors: ['permission denied'] };
+      world.vault!.answer(403, denied, { times: 1, match: /creds/ });
+      world.vault!.answer(403, denied, { times: 1, match: /lookup-self/ });
+      const life = await world.start({ role: LONG });
+      expect(life.published).toHaveLength(1);
+      expect(world.requests(LOGIN)).toHaveLength(1);
+      expect(world.requests(LOOKUP_SELF)).toHaveLength(2);
+    },
+  ),
+  simulated('I3', 'a cluster that lost its tokens: one login, everything issued anew', async (world) => {
+    const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: HOURLY });
+    await world.advance(10 * SECOND);
+    world.clear();
+    world.vault!.revokeAllTokens();
+    await world.until(() => life.published.length > 1, 60 * SECOND);
+    expect(world.requests(LOGIN)).toHaveLength(1);
+    expect(world.requests(ISSUE)).toHaveLength(1);
+  }),
+  simulated(
+    'J1',
+    'the end: no rotation, streams complete, one revocation, bounded, without an error',
+    async (world) => {
+      const life = await world.start({ role: { ttl: 60, maxTtl: 600 } });
+      world.network.cut();
+      const start = world.clock!.monotonic();
+      await world.settled(life.connection.close());
+      expect(world.clock!.monotonic() - start).toBeLessThanOrEqual(5 * SECOND + 100);
+      expect(life.ended).toEqual(['complete']);
+      expect(life.of('token-ended')).toMatchObject([{ how: 'revoke-failed' }]);
+    },
+  ),
+  everywhere('J3', 'a revocation is told as asked for, not as done', async (world) => {
+    const life = await world.start({ role: LONG });
+    await world.settled(life.connection.close());
+    expect(life.of('token-ended')).toMatchObject([{ how: 'revoke-requested' }]);
+  }),
+  simulated('J4', 'a process that dies leaves what its TTL ends', async (world) => {
+    const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: { ttl: 60, maxTtl: 600 } });
+    const elsewhere = world.clock!.stall(10 * 60 * SECOND);
+    expect(await world.isValid(life.published[0]!)).toBe(false);
+    await elsewhere;
+  }),
+  everywhere('K1', 'what happened can be read off the events, in order', async (world) => {
+    const life = await world.start({ role: { ttl: 3, maxTtl: 5 } });
+    await world.until(() => life.of('rotated').length > 0, 8 * SECOND);
+    await world.settled(life.connection.close());
+    const types = life.events.map(({ type }) => type);
+    expect(types.slice(0, 2)).toEqual(['login', 'issued']);
+    expect(types).toEqual(expect.arrayContaining(['renewed', 'rotated', 'closing', 'token-ended', 'closed']));
+    expect(life.events.every(({ at, connection }) => at instanceof Date && connection === 'default')).toBe(
+      true,
+    );
+  }),
+  everywhere(
+    'K3',
+    'health: up, degraded while an outage is outlived, down when it is not, up again',
+    async (world) => {
+      const life = await world.start({ role: { ttl: 6, maxTtl: 600 } });
+      const health = () => life.connection.status.health;
+      expect(health()).toBe('up');
+      world.network.cut();
+      await world.until(() => health() === 'degraded', 6 * SECOND);
+      expect(life.connection.leases.current(world.path)).toBeDefined();
+      await world.until(() => health() === 'down', 6 * SECOND);
+      world.network.restore();
+      await world.until(() => health() === 'up', 6 * SECOND);
+    },
+  ),
+  everywhere('K4', 'nothing that is told holds a secret', async (world) => {
+    const life = await world.start({ role: { ttl: 3, maxTtl: 5 } });
+    world.network.answer(RENEW, 500, '{"errors":["internal error"]}');
+    await world.until(() => life.of('rotated').length > 0, 8 * SECOND);
+    const told =
+      inspect([life.events, life.connection.status, life.published], { depth: 12, showHidden: true }) +
+      JSON.stringify([life.events, life.published]);
+    for (const { data } of life.published) expect(told).not.toContain(data.reveal().password);
+    expect(told).not.toMatch(/\b(hvs|s)\.[A-Za-z0-9]{20}/);
+  }),
+];

@@ -1,0 +1,94 @@
+import { appRole } from '../../lib/index.js';
+import { SimulatedVault, VirtualClock } from '../../lib/testing/index.js';
+import { live } from './life.js';
+import type { Life, World, Worlds } from './world.js';
+
+const STEP = 50;
+
+/** Simulated servers under virtual clocks: hours pass in milliseconds, and always alike. */
+export function simulatedWorlds(dialect: 'openbao' | 'vault'): () => Promise<Worlds> {
+  return () =>
+    Promise.resolve({ open: () => Promise.resolve(simulatedWorld(dialect)), stop: () => Promise.resolve() });
+}
+
+function simulatedWorld(dialect: 'openbao' | 'vault'): World {
+  const clock = new VirtualClock();
+  const vault = new SimulatedVault({ clock, dialect });
+  const lives = new Set<Life>();
+  const path = 'database/creds/app';
+  const below = (pattern: RegExp) => (request: { path: string }) =>
+    pattern.test(request.path.replace(/^\/v1\//, ''));
+
+  let moving: Promise<void> | undefined;
+  /** Lets time go by; those who wait while somebody else moves the clock wait for that. */
+  async function move(milliseconds: number): Promise<void> {
+    if (moving) return moving;
+    moving = clock.advance(milliseconds).finally(() => {
+      moving = undefined;
+    });
+    return moving;
+  }
+  async function settled<T>(work: Promise<T>): Promise<T> {
+    let done = false;
+    const end = () => {
+      done = true;
+    };
+    work.then(end, end);
+    for (await move(0); !done;) await move(STEP);
+    return work;
+  }
+
+  return {
+    path,
+    advance: move,
+    settled,
+    async until(holds, limit) {
+      for (const end = clock.monotonic() + limit; !holds(); await move(STEP)) {
+        if (clock.monotonic() > end) throw new Error(`did not come true within ${limit} ms`);
+      }
+    },
+    async start({ role, login = {}, options, watch = true }) {
+      vault.databaseRole('app', { defaultTtl: role.ttl, maxTtl: role.maxTtl });
+      const { roleId, secretId } = vault.appRole('app', {
+        tokenTtl: login.ttl ?? 0,
+        tokenMaxTtl: login.maxTtl ?? 0,
+        tokenPeriod: login.period ?? 0,
+        tokenNumUses: login.uses ?? 0,
+        tokenType: login.type ?? 'service',
+      });
+      const base = { address: 'http://vault.test', auth: appRole({ roleId, secretId: secretId() }) };
+      const environment = { clock, transport: vault.transport() };
+      const life = await settled(live({ ...base, ...options }, watch ? path : undefined, environment));
+      lives.add(life);
+      return life;
+    },
+    requests: (pattern = /./) =>
+      vault.requests(below(pattern)).map(({ method, path: full, body }) => ({
+        method,
+        path: full.replace(/^\/v1\//, ''),
+        body: JSON.stringify(body),
+      })),
+    clear: () => vault.clearHistory(),
+    isValid: ({ data }) => {
+      const { username, password } = data.reveal();
+      return Promise.resolve(vault.isValid(username, password));
+    },
+    operator: {
+      revokeLeases: async () => void vault.revokeLease(path),
+      revokeTokens: async () => vault.revokeAllTokens(),
+    },
+    network: {
+      answer: (pattern, status, body, headers) =>
+        void vault.answer(status, body, { match: below(pattern) }, headers),
+      loseAnswer: (pattern) => void vault.dropResponse({ times: 1, match: below(pattern) }),
+      cut: (pattern = /./) => void vault.cut({ match: below(pattern) }),
+      restore: () => vault.heal(),
+    },
+    async close() {
+      vault.heal();
+      await settled(Promise.all([...lives].map(({ connection }) => connection.close())));
+    },
+    clock,
+    vault,
+  };
+}

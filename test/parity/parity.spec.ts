@@ -1,0 +1,58 @@
+import { SimulatedVault } from 'nestjs-vault/testing';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { describeReal } from '../support/real-servers.js';
+import {
+  provision,
+  startOpenBao,
+  startPostgres,
+  type OpenBaoServer,
+  type PostgresServer,
+} from '../support/servers.mjs';
+import { normalise } from './normalise.js';
+import { sender, type Send } from './send.js';
+import { STEPS, type Known } from './steps.js';
+
+const ROLES = [
+  { name: 'app', defaultTtl: '30s', maxTtl: '60s' },
+  { name: 'long', defaultTtl: '1h', maxTtl: '2h' },
+];
+
+/** The simulated server answers as OpenBao does: the same requests, the same status and shape of body. */
+describeReal('parity with OpenBao', () => {
+  let bao: OpenBaoServer;
+  let postgres: PostgresServer;
+  const simulated = new SimulatedVault();
+  const servers: { send: Send; known: Known }[] = [];
+
+  beforeAll(async () => {
+    let address: string;
+    [bao, postgres, address] = await Promise.all([startOpenBao(), startPostgres(), simulated.listen()]);
+    await postgres.query('CREATE ROLE static_user LOGIN');
+    for (const [at, rootToken] of [
+      [bao.address, bao.rootToken],
+      [address, 'root'],
+    ] as const) {
+      const send = sender(at, rootToken);
+      await provision({ ...bao, api: send }, postgres, { roles: ROLES, approleName: 'setup' });
+      const nodb = { db_name: 'ghost', default_ttl: '30s', creation_statements: ['SELECT 1'] };
+      await send('POST', 'database/roles/nodb', nodb);
+      servers.push({ send, known: {} });
+    }
+  });
+
+  afterAll(async () => {
+    await Promise.all([bao?.stop(), postgres?.stop(), simulated.close()]);
+  });
+
+  it.each(STEPS.map((step, index) => [`${index + 1} ${step.name}`, step] as const))('%s', async (_, step) => {
+    if (step.wait) await new Promise((resolve) => setTimeout(resolve, step.wait));
+    const answers = await Promise.all(
+      servers.map(async ({ send, known }) => {
+        const answer = await send(...step.request(known));
+        step.keep?.(answer, known);
+        return { status: answer.status, body: normalise(answer.body) };
+      }),
+    );
+    expect(answers[1]).toEqual(answers[0]);
+  });
+});

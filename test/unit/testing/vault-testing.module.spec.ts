@@ -1,0 +1,150 @@
+import { Inject, Injectable, Module } from '@nestjs/common';
+import { Test, type TestingModule } from '@nestjs/testing';
+import {
+  appRole,
+  CredentialsService,
+  InjectCredentials,
+  InjectSecret,
+  VaultModule,
+  type DatabaseCredentials,
+  type Secret,
+} from 'nestjs-vault';
+import { SimulatedVault, VaultTestingModule, VirtualClock } from 'nestjs-vault/testing';
+import type { Observable } from 'rxjs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const ROLE = Symbol('role');
+const silent = { log() {}, error() {}, warn() {} };
+
+/** As an application is written, with nothing of a test in it. */
+@Injectable()
+class Orders {
+  readonly users: string[] = [];
+  current: DatabaseCredentials | undefined;
+
+  constructor(
+    @InjectCredentials('orders') credentials$: Observable<DatabaseCredentials>,
+    @InjectSecret('orders/api', { key: 'key' }) readonly key: Secret<string>,
+  ) {
+    credentials$.subscribe((credentials) => {
+      this.current = credentials;
+      this.users.push(credentials.username.reveal());
+    });
+  }
+}
+
+const role = { roleId: '', secretId: '' };
+
+@Module({ providers: [{ provide: ROLE, useFactory: () => role }], exports: [ROLE] })
+class ConfigModule {}
+
+@Module({
+  imports: [
+    VaultModule.forRootAsync({
+      imports: [ConfigModule],
+      inject: [ROLE],
+      useFactory: ({ roleId, secretId }: typeof role) => ({
+        address: 'https://vault.internal:8200',
+        auth: appRole({ roleId, secretId }),
+      }),
+    }),
+  ],
+  providers: [Orders],
+})
+class AppModule {
+  constructor(@Inject(CredentialsService) readonly credentials: CredentialsService) {}
+}
+
+describe('VaultTestingModule', () => {
+  let clock: VirtualClock;
+  let vault: SimulatedVault;
+  let app: TestingModule | undefined;
+
+  beforeEach(() => {
+    clock = new VirtualClock();
+    vault = new SimulatedVault({ clock });
+    vault.databaseRole('orders', { defaultTtl: '1h', maxTtl: '4h' });
+    vault.kv().put('orders/api', { key: 'the key' });
+    const { roleId, secretId } = vault.appRole('orders', { tokenTtl: '2h', tokenMaxTtl: '24h' });
+    Object.assign(role, { roleId, secretId: secretId() });
+  });
+
+  afterEach(async () => {
+    await app?.close();
+    app = undefined;
+    vault.assertExpected();
+  });
+
+  const start = async () => {
+    app = await Test.createTestingModule({ imports: [VaultTestingModule.forRoot({ vault }), AppModule] })
+      .setLogger(silent)
+      .compile();
+    await app.init();
+    await clock.settle();
+    return app.get(Orders);
+  };
+  const valid = ({ current }: Orders) =>
+    current !== undefined && vault.isValid(current.username.reveal(), current.password.reveal());
+
+  it('serves an application that knows nothing of it, with 1 + N requests', async () => {
+    const orders = await start();
+    expect(orders.key.reveal()).toBe('the key');
+    expect(valid(orders)).toBe(true);
+    expect(vault.history.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
+      'GET /v1/database/creds/orders',
+      'GET /v1/secret/data/orders/api',
+      'POST /v1/auth/approle/login',
+    ]);
+  });
+
+  it('lets a week pass: credentials are valid at every moment, and rotated before their max TTL', async () => {
+    const orders = await start();
+    for (let hour = 0; hour < 7 * 24 * 2; hour++) {
+      await clock.advance(1_800_000);
+      expect(valid(orders), `after ${hour / 2} h`).toBe(true);
+    }
+    expect(orders.users.length).toBeGreaterThan(40);
+    expect(vault.liveUsers.length).toBeLessThanOrEqual(2);
+    expect(clock.pending).toBe(1);
+  });
+
+  it('lets it live through a seal of ten minutes', async () => {
+    const orders = await start();
+    vault.seal();
+    await clock.advance(600_000);
+    vault.unseal();
+    for (let minute = 0; minute < 120; minute++) {
+      await clock.advance(60_000);
+      expect(valid(orders), `minute ${minute}`).toBe(true);
+    }
+  });
+
+  it('retries a start in virtual time', async () => {
+    vault.seal();
+    const starting = start();
+    clock.setTimer(4_000, () => vault.unseal());
+    const began = performance.now();
+    const orders = await clock.until(starting);
+    expect(valid(orders)).toBe(true);
+    expect(clock.monotonic()).toBeGreaterThanOrEqual(4_000);
+    expect(performance.now() - began).toBeLessThan(3_000);
+  });
+
+  it('ends an application, and with it all that it had', async () => {
+    await start();
+    await clock.until((app as TestingModule).close());
+    app = undefined;
+    expect([vault.leaseCount, vault.liveUsers, vault.tokenCount]).toEqual([0, [], 1]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('takes another clock than that of the server where it is given one', async () => {
+    const other = new VirtualClock();
+    app = await Test.createTestingModule({
+      imports: [VaultTestingModule.forRoot({ vault, clock: other }), AppModule],
+    })
+      .setLogger(silent)
+      .compile();
+    expect([clock.pending, other.pending]).toEqual([0, 1]);
+  });
+});
