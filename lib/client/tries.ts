@@ -30,6 +30,16 @@ export class Tries {
     return this.#clock.monotonic() < this.retryAt;
   }
 
+  /** For a status: what comes next, and when; after a failure that is the next try. */
+  next<A extends string>(step: { action: A; in: number; reason: string }) {
+    const due = this.error ? this.retryAt - this.#clock.monotonic() : step.in;
+    return {
+      action: step.action,
+      ...(due < Infinity && { at: new Date(this.#clock.wall() + Math.max(0, due)) }),
+      reason: this.error ? 'retry' : step.reason,
+    };
+  }
+
   succeed(): void {
     this.count = 0;
     this.error = undefined;

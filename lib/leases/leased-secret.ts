@@ -13,6 +13,8 @@ import { Lease, type Credentials } from './lease.js';
 import { LeaseKeeper, renewLease, type LeaseContext } from './lease-keeper.js';
 import { nextLeaseStep, renewalMargin, type LeaseStep } from './lease-policy.js';
 
+const FIRST = { action: 'rotate', in: 0, reason: 'first' } as const;
+
 /**
  * One path, for the life of the process: issued when first asked for, renewed, rotated with overlap, and issued
  * again whatever happens to the lease, the token or the server.
@@ -109,24 +111,18 @@ export class LeasedSecret<T> {
   }
 
   status(): LeaseStatus {
-    const { clock } = this.#context;
     const lease = this.#current;
-    const failing = this.#tries.error !== undefined;
-    const step = lease && this.#plan(lease);
-    const state = !lease ? 'pending' : lease.left(clock) <= 0 ? 'expired' : failing ? 'degraded' : 'valid';
-    const due = failing ? this.#tries.retryAt - clock.monotonic() : (step?.in ?? 0);
-    const action = step?.action === 'rotate' || !step ? 'issue' : step.action;
+    const { error, count } = this.#tries;
+    const step = lease ? this.#plan(lease) : FIRST;
+    const action = this.#ended ? 'none' : step.action === 'rotate' ? 'issue' : step.action;
+    const alive = lease && lease.left(this.#context.clock) > 0;
     return {
       path: this.path,
-      state,
+      state: !lease ? 'pending' : !alive ? 'expired' : error ? 'degraded' : 'valid',
       ...(lease && lease.id !== '' && { validUntil: lease.validUntil() }),
-      next: {
-        action: this.#ended ? 'none' : action,
-        ...(due < Infinity && { at: new Date(clock.wall() + Math.max(0, due)) }),
-        reason: failing ? 'retry' : (step?.reason ?? 'first'),
-      },
-      attempt: this.#tries.count,
-      ...(this.#tries.error && { error: this.#tries.error }),
+      next: this.#tries.next({ ...step, action }),
+      attempt: count,
+      ...(error && { error }),
       superseded: this.#keeper.size,
     };
   }

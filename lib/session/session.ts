@@ -30,6 +30,8 @@ const MIN_RENEW_TIMEOUT = 500;
 const SETTLING = 2_000;
 const SETTLING_STEP = 400;
 
+const FIRST = { action: 'login', in: Infinity, reason: 'start' } as const;
+
 /**
  * The token of a connection through time. Each login is a generation; superseded ones are kept alive until the
  * leases they made are over, then ended.
@@ -150,23 +152,17 @@ export class Session {
   }
 
   status(): SessionStatus {
-    const { clock } = this.#context;
     const current = this.#current;
-    const left = current?.left(clock) ?? 0;
-    const failing = this.#tries.error !== undefined;
-    const state = this.#closed ? 'closed' : stateOf(current, left, failing);
-    const due = failing ? this.#tries.retryAt - clock.monotonic() : (this.#step?.in ?? Infinity);
+    const { error, count } = this.#tries;
+    const step = this.#step ?? FIRST;
+    const left = current?.left(this.#context.clock) ?? 0;
     return {
-      state,
+      state: this.#closed ? 'closed' : stateOf(current, left, error !== undefined),
       generation: current?.number ?? 0,
       ...(current && current.deadline.wall < Infinity && { validUntil: new Date(current.deadline.wall) }),
-      next: {
-        action: this.#closed ? 'none' : (this.#step?.action ?? 'login'),
-        ...(due < Infinity && { at: new Date(clock.wall() + Math.max(0, due)) }),
-        reason: failing ? 'retry' : (this.#step?.reason ?? 'start'),
-      },
-      attempt: this.#tries.count,
-      ...(this.#tries.error && { error: this.#tries.error }),
+      next: this.#tries.next({ ...step, action: this.#closed ? 'none' : step.action }),
+      attempt: count,
+      ...(error && { error }),
     };
   }
 
