@@ -79,7 +79,7 @@ export const service: Rules = [
   }),
   simulated('E7', 'the same value again is no rotation', async (world) => {
     const life = await world.start({ role: LONG, watch: false });
-    world.vault!.staticRole('fixed', { username: 'fixed', rotationPeriod: 60 });
+    await world.settled(world.vault!.staticRole('fixed', { username: 'fixed', rotationPeriod: 60 }));
     const seen: unknown[] = [];
     life.connection.leases.watch('database/static-creds/fixed', false).subscribe((value) => seen.push(value));
     await world.advance(SECOND);
@@ -122,7 +122,7 @@ export const service: Rules = [
   }),
   simulated('F1', 'a static role is read again when the server has rotated it', async (world) => {
     const life = await world.start({ role: LONG, watch: false });
-    world.vault!.staticRole('fixed', { username: 'fixed', rotationPeriod: 30 });
+    await world.settled(world.vault!.staticRole('fixed', { username: 'fixed', rotationPeriod: 30 }));
     const seen: { data: { reveal(): { username: string; password: string } } }[] = [];
     life.connection.leases
       .watch<{ username: string; password: string }>('database/static-creds/fixed', false)
