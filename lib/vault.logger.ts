@@ -48,5 +48,5 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
 
 /** A token or secret without an end has no date. */
 function until(date: Date): string {
-  return Number.isNaN(date.getTime()) ? 'for ever' : date.toISOString();
+  return date.getTime() < 8.64e15 ? date.toISOString() : 'for ever';
 }

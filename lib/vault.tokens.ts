@@ -127,9 +127,11 @@ export function getSecretToken(path: string, options: InjectSecretOptions = {}):
   });
 }
 
-/** The path at which credentials of a database role are issued; encoded. */
+/** The path at which credentials of a database role are issued: checked, and not encoded yet. */
 export function databasePath(role: string, mount = 'database'): string {
-  return `${encodePath(mount, 'mount')}/creds/${encodeSegment(role, 'role')}`;
+  encodePath(mount, 'mount');
+  encodeSegment(role, 'role');
+  return `${mount.replace(/^\/+|\/+$/g, '')}/creds/${role}`;
 }
 
 function define(definition: InjectionDefinition): string {

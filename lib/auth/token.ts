@@ -37,7 +37,8 @@ export function token(source: SecretSource): AuthMethod {
       return {
         token: secret,
         accessor: text(data['accessor']),
-        ttl: data['ttl'],
+        // Only a token without an end has none; one in its last second rounds to 0, too.
+        ttl: data['expire_time'] ? Math.max(data['ttl'], 1) : data['ttl'],
         renewable: data['renewable'] === true,
         uses,
         type: text(data['type']) || 'service',

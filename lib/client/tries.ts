@@ -63,7 +63,10 @@ export class Tries {
     if (this.#alive && left <= 0) this.#doublings = 0;
     this.#alive = left > 0;
     this.count++;
-    const delay = retryAfter ?? backoff(++this.#doublings, this.#retry, left, this.#random);
+    const own = backoff(++this.#doublings, this.#retry, left, this.#random);
+    // However long the server asks to wait, one more try comes before the end.
+    const delay =
+      retryAfter === undefined ? own : left > 0 ? Math.max(Math.min(retryAfter, left / 2), own) : retryAfter;
     this.retryAt = this.#clock.monotonic() + delay;
     return new Date(this.#clock.wall() + delay);
   }

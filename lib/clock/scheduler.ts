@@ -17,6 +17,8 @@ interface Entry {
 const MAX_SLEEP = 30_000;
 /** A difference between the clocks below this is their ordinary drift. */
 const JUMP = 1_000;
+/** Cancelled tasks are cleared away when there are more than so many, and more than of the others. */
+const MANY_CANCELLED = 64;
 
 /**
  * All that is to happen later, on one pending timer. Where the wall clock jumped against the monotonic one (sleep,
@@ -24,7 +26,9 @@ const JUMP = 1_000;
  */
 export class Scheduler {
   readonly #clock: Clock;
-  readonly #heap: Entry[] = [];
+  #heap: Entry[] = [];
+  #cancelled = 0;
+  #closed = false;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Infinity;
   #offset: number;
@@ -37,18 +41,16 @@ export class Scheduler {
   /** Runs `run` once at a monotonic time, at the earliest on the next turn. */
   at(at: number, run: () => void): Task {
     const entry: Entry = { at, run };
-    if (at < Infinity) {
+    if (at < Infinity && !this.#closed) {
       this.#push(entry);
       this.#arm();
     }
-    return {
-      cancel: () => {
-        entry.run = undefined;
-      },
-    };
+    return { cancel: () => this.#cancel(entry) };
   }
 
+  /** Nothing is run any more, also of what comes later. */
   close(): void {
+    this.#closed = true;
     this.#heap.length = 0;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
@@ -76,8 +78,24 @@ export class Scheduler {
     const due: Entry[] = [];
     while (this.#heap[0] && (jumped || !this.#heap[0].run || this.#heap[0].at <= current))
       due.push(this.#pop());
-    for (const entry of due) entry.run?.();
+    for (const entry of due) {
+      const { run } = entry;
+      // From here on there is nothing to cancel.
+      entry.run = undefined;
+      run?.();
+    }
     this.#arm();
+  }
+
+  /** A task that is far away would stay for long: an outage of days has each lease cancel thousands. */
+  #cancel(entry: Entry): void {
+    if (!entry.run) return;
+    entry.run = undefined;
+    if (++this.#cancelled <= Math.max(MANY_CANCELLED, this.#heap.length / 2)) return;
+    const left = this.#heap.filter(({ run }) => run);
+    this.#heap = [];
+    this.#cancelled = 0;
+    for (const one of left) this.#push(one);
   }
 
   #push(entry: Entry): void {
@@ -96,6 +114,7 @@ export class Scheduler {
     const heap = this.#heap;
     const first = heap[0] as Entry;
     const last = heap.pop() as Entry;
+    if (!first.run && this.#cancelled > 0) this.#cancelled--;
     if (heap.length === 0) return first;
     let index = 0;
     for (;;) {

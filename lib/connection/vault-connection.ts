@@ -20,7 +20,8 @@ const DRAIN_SHARE = 0.6;
 /** Puts together what one connection is made of, and takes it apart in the right order. No timers of its own. */
 export class VaultConnection {
   readonly name: string;
-  readonly options: ResolvedOptions;
+  // Private, as it holds the key of the client certificate.
+  readonly #options: ResolvedOptions;
   readonly client: VaultClient;
   readonly leases: LeaseRegistry;
   /** Static secrets that decorators asked for: each read once, however many ask. */
@@ -38,7 +39,7 @@ export class VaultConnection {
 
   constructor(options: ResolvedOptions, bus: EventBus, clock: Clock = systemClock, transport?: Sender) {
     this.name = options.name;
-    this.options = options;
+    this.#options = options;
     this.#clock = clock;
     this.#bus = bus;
     this.#scheduler = new Scheduler(clock);
@@ -58,6 +59,10 @@ export class VaultConnection {
     this.#session = new Session(shared);
     this.leases = new LeaseRegistry({ ...shared, session: this.#session });
     this.client = new VaultClient(this.#session);
+  }
+
+  get options(): ResolvedOptions {
+    return this.#options;
   }
 
   /** Something in {@link status} is different now; many changes in a row are told once. */
@@ -109,7 +114,7 @@ export class VaultConnection {
     const { shutdown } = this.options;
     this.#emit({ type: 'closing' });
     this.freeze();
-    this.#revoking = shutdown.revoke && this.#session.current?.own !== false;
+    this.#revoking = shutdown.revoke && this.#session.revocable;
     this.#aborted.abort();
     this.leases.end();
     const deadline = this.#clock.monotonic() + shutdown.timeout;

@@ -49,7 +49,7 @@ export type VaultEvent =
   | (EventBase & {
       type: 'token-ended';
       generation: number;
-      how: 'revoke-requested' | 'revoke-failed' | 'given' | 'expired';
+      how: 'revoke-requested' | 'revoke-failed' | 'given' | 'batch' | 'expired';
     })
   | (LeaseEventBase & { type: 'issued'; validUntil: Date; renewable: boolean })
   | (LeaseEventBase & { type: 'renewed'; validUntil: Date; capped: boolean })

@@ -93,7 +93,9 @@ interface Entry {
   task?: Task;
   /** Failed renewals in a row. */
   attempt: number;
-  /** The server is being asked to end it, or was. */
+  /** Seconds after which the server is to end it, once nobody holds it any more. */
+  leaving?: number;
+  /** The server is being asked to, or was. */
   retiring?: Promise<void>;
 }
 
@@ -148,6 +150,8 @@ export class LeaseKeeper {
     if (left <= 0) return this.#drop(lease, lease.generation.left(clock) <= 0 ? 'with-token' : 'expired');
     // That there is a newer token is no reason to let go of a lease that somebody still uses.
     const step = nextLeaseStep({ ...lease.view(clock), superseded: undefined }, options.renewal);
+    if (entry.leaving !== undefined && !entry.retiring && !session.closed)
+      return void this.#retire(lease, entry.leaving);
     if (step.action !== 'renew' || entry.retiring || session.closed) return this.#sleep(lease, left);
     if (step.in > 0) return this.#sleep(lease, Math.min(step.in, left));
     this.#sleep(lease, left);
@@ -164,18 +168,27 @@ export class LeaseKeeper {
   }
 
   #retire(lease: Lease<unknown>, seconds: number): Promise<void> {
-    const { clock, changed, revoking } = this.#context;
     const entry = this.#entries.get(lease);
     if (!entry) return Promise.resolve();
-    changed();
-    // Where the server cannot be asked, the lease ends by its own TTL.
-    const worthAsking = lease.renewable && lease.left(clock) > seconds * 1000 + 1_000 && !revoking();
-    entry.retiring ??= (
-      worthAsking ? renewLease(lease, this.#context, Math.max(seconds, SHORTEST)) : Promise.resolve(undefined)
-    )
-      .catch(() => undefined)
-      .then(() => this.#tend(lease));
+    this.#context.changed();
+    entry.leaving = seconds;
+    entry.retiring ??= Promise.resolve().then(() => this.#ask(lease, entry, seconds));
     return entry.retiring;
+  }
+
+  /** Where the server cannot be asked, the lease ends by its own TTL. */
+  async #ask(lease: Lease<unknown>, entry: Entry, seconds: number): Promise<void> {
+    const { clock, options, random, revoking } = this.#context;
+    if (lease.renewable && lease.left(clock) > seconds * 1000 + 1_000 && !revoking()) {
+      try {
+        await renewLease(lease, this.#context, Math.max(seconds, SHORTEST));
+      } catch {
+        delete entry.retiring;
+        const left = lease.left(clock);
+        return this.#sleep(lease, Math.min(backoff(++entry.attempt, options.retry, left, random), left));
+      }
+    }
+    this.#tend(lease);
   }
 
   #sleep(lease: Lease<unknown>, delay: number): void {

@@ -1,5 +1,6 @@
 import { defer, Observable } from 'rxjs';
 import { encodeApiPath } from '../client/path.js';
+import { closed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Credentials } from './lease.js';
@@ -95,12 +96,16 @@ export class LeaseRegistry {
   #open<T>(path: string, keepTrying = false): LeasedSecret<T> {
     const key = encodeApiPath(path);
     const { clock, options, random } = this.#context;
+    if (this.#context.session.closed) throw closed(key);
     const refused = this.#refused.get(key);
     if (refused && !keepTrying && clock.monotonic() < refused.until) throw refused.error;
     let secret = this.#secrets.get(key);
     if (!secret) {
       const created = new LeasedSecret<unknown>(key, this.#context, (error) => {
         const until = clock.monotonic() + options.retry.initialDelay * (1 - random() * options.retry.jitter);
+        for (const [path, { until: over }] of this.#refused) {
+          if (over < clock.monotonic()) this.#refused.delete(path);
+        }
         this.#refused.set(key, { error, until });
         this.#forget(key, created);
       });

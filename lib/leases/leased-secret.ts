@@ -81,8 +81,10 @@ export class LeasedSecret<T> {
     if (current) return current;
     if (this.#current) {
       // It is over; if a try is under way, that decides.
-      this.#wake();
-      await this.#work;
+      do {
+        this.#wake();
+        await this.#work;
+      } while (!this.current() && this.#busy);
       const next = this.current();
       if (next) return next;
       throw this.#expired();
@@ -107,6 +109,8 @@ export class LeasedSecret<T> {
 
   /** The token changed, or turned out to be dead: look at the lease again. */
   tokenChanged(generation: Generation): void {
+    // Whether to renew was one question; to issue anew is another, and does not wait for its next try.
+    if (generation.dead) this.#tries.succeed();
     if (!this.#ended && (this.#current || generation.dead)) this.#wake();
   }
 
@@ -154,6 +158,8 @@ export class LeasedSecret<T> {
   }
 
   async retireAll(): Promise<void> {
+    // What is issued just now is one more to be ended.
+    await Promise.all([this.#keeper.retireAll(), this.#work]);
     await this.#keeper.retireAll();
   }
 
@@ -164,9 +170,11 @@ export class LeasedSecret<T> {
     // A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed.
     const surprised =
       step.reason === 'expired' &&
+      remaining(lease.deadline, clock) <= 0 &&
       lease.renewable &&
       !lease.capped &&
       !lease.generation.dead &&
+      (lease.generation.supersededAt === undefined || lease.generation.left(clock) > 0) &&
       this.#tries.count === 0;
     if (surprised) return { action: 'renew', in: 0, reason: 'renewal' };
     const late = this.#tries.count > 0 && lease.left(clock) < renewalMargin(lease.granted);
@@ -213,8 +221,17 @@ export class LeasedSecret<T> {
 
   async #renew(lease: Lease<T>): Promise<void> {
     try {
+      const { clock, session } = this.#context;
+      const { generation } = lease;
+      // Renewed or not, it seems over as long as its token does: that comes first, or this would go round and round.
+      await session.check(generation);
+      if (generation.left(clock) <= 0) {
+        if (generation.dead || generation.supersededAt !== undefined) return;
+        throw session.status().error ?? this.#expired();
+      }
       const warning = await renewLease(lease, this.#context);
       this.#tries.succeed();
+      if (lease.left(this.#context.clock) > 0) this.#expiryTold = false;
       if (warning && !this.#warned)
         this.#context.emit({ type: 'warning', path: this.path, message: warning });
       this.#warned ||= warning !== undefined;

@@ -36,7 +36,10 @@ export type SecretSource =
  */
 export function fromEnv(name: string): SecretReader {
   return {
-    description: `environment variable ${name}`,
+    // Where the secret itself was given instead of the name of its variable, it must not be told.
+    description: /^[A-Za-z_]\w{0,63}$/.test(name)
+      ? `environment variable ${name}`
+      : 'environment variable (fromEnv takes the name of one; what it was given is not shown)',
     async read() {
       return nonEmpty(process.env[name], this.description);
     },

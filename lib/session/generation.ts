@@ -4,6 +4,9 @@ import { after, NEVER, remaining, type Deadline } from '../clock/deadline.js';
 import type { Secret } from '../secret/secret.js';
 import type { TokenView } from './session-policy.js';
 
+/** The last moment that a Date can tell, for what never ends. */
+const LAST_DATE = 8.64e15;
+
 /** One token through its life: what is known of it, and whose leases die with it. */
 export class Generation {
   readonly number: number;
@@ -24,12 +27,14 @@ export class Generation {
   deadline: Deadline;
   #uses: number;
   #jitter: number;
+  readonly #type: string;
 
   constructor(number: number, login: Login, random: () => number) {
     this.number = number;
     this.token = login.token;
     this.accessor = login.accessor;
     this.own = login.own;
+    this.#type = login.type;
     this.madeAt = login.sentAt.monotonic;
     this.renewable = login.renewable;
     this.granted = login.ttl > 0 ? login.ttl * 1000 : Infinity;
@@ -41,6 +46,20 @@ export class Generation {
   /** Every authenticated request costs a use, whatever is answered. */
   spend(): void {
     this.#uses--;
+  }
+
+  /** The last use is gone. */
+  get exhausted(): boolean {
+    return this.#uses <= 0;
+  }
+
+  /** Whether the server would revoke it when asked to. */
+  get revocable(): boolean {
+    return this.own && this.#type !== 'batch';
+  }
+
+  validUntil(): Date {
+    return new Date(Math.min(this.deadline.wall, LAST_DATE));
   }
 
   /** One more request would be its last, and end it with every lease it made. */

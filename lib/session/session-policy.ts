@@ -29,14 +29,12 @@ export type TokenStep =
  */
 export function nextTokenStep(token: TokenView, renewal: { at: number; jitter: number }): TokenStep {
   if (token.dead || token.left <= 0) return { action: 'login', in: 0, reason: 'token-lost' };
-  // The last use would take the token, and every lease made with it, along.
-  if (token.uses <= 1) return { action: 'login', in: 0, reason: 'uses' };
   if (token.granted === Infinity) return { action: 'none', in: Infinity, reason: 'never-expires' };
   if (token.capped) return { action: 'login', in: 0, reason: 'max-ttl' };
   const fraction = renewal.at + renewal.jitter * token.jitter;
   const due = Math.max(0, token.granted * fraction - (token.granted - token.left));
   if (!token.renewable) return { action: 'login', in: due, reason: 'not-renewable' };
-  // Renewing a use-limited token costs a use, and must leave one.
+  // Renewing a use-limited token costs a use, and must leave one: the last would take every lease along.
   if (token.uses <= 2) return { action: 'login', in: due, reason: 'uses' };
   return { action: 'renew', in: due, reason: 'renewal' };
 }

@@ -1,6 +1,6 @@
 import type { ApiClient, ApiRequest, ApiResponse } from '../client/api-client.js';
 import { sleep, type Clock } from '../clock/clock.js';
-import { after } from '../clock/deadline.js';
+import { after, NEVER } from '../clock/deadline.js';
 import type { Scheduler, Task } from '../clock/scheduler.js';
 import { Tries } from '../client/tries.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
@@ -48,6 +48,8 @@ export class Session {
   #step: TokenStep | undefined;
   readonly #tries: Tries;
   #busy = false;
+  /** What is done about the current token, or was last. */
+  #work: Promise<void> | undefined;
   #closed = false;
 
   constructor(context: SessionContext) {
@@ -62,6 +64,11 @@ export class Session {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** The server ends the token, and all it leased, when it is asked to: it is ours, and no batch token. */
+  get revocable(): boolean {
+    return this.#current === undefined || this.#current.revocable;
   }
 
   /** Calls back for each generation that takes over, and where the current one turns out to be dead. */
@@ -79,13 +86,17 @@ export class Session {
     const current = this.#current;
     if (!current) return this.login('start');
     const step = nextTokenStep(current.view(clock), options.renewal);
+    // The last use of a token takes every lease it made along, so it is not spent while there are any.
+    const spent = current.spent && (forLease || current.leases.size > 0 || current.exhausted);
     const ending = step.action === 'login' && step.reason === 'max-ttl';
-    if (step.action !== 'login' || step.in > 0 || (ending && !forLease)) return current;
-    return this.login(step.reason).catch((error: unknown) => {
-      // A token near its max TTL still serves where a new login fails.
-      if (ending && current.left(clock) > 0) return current;
-      throw error;
-    });
+    if (!spent && (step.action !== 'login' || step.in > 0 || (ending && !forLease))) return current;
+    return this.login(spent ? 'uses' : step.action === 'login' ? step.reason : 'max-ttl').catch(
+      (error: unknown) => {
+        // One that still lives serves on where a new login fails.
+        if (!current.spent && current.left(clock) > 0) return current;
+        throw error;
+      },
+    );
   }
 
   /**
@@ -127,7 +138,6 @@ export class Session {
   /** Sends with the token of a generation. */
   async send<T>(generation: Generation, request: ApiRequest): Promise<ApiResponse<T>> {
     generation.spend();
-    if (generation.spent && generation === this.#current) this.#wake();
     return this.#context.api.send<T>(request, generation.token);
   }
 
@@ -143,6 +153,13 @@ export class Session {
       this.#suspects.set(generation, suspect);
     }
     return suspect;
+  }
+
+  /** Where the current token seems to be over, though nobody said so, the server is asked: once, however many wait. */
+  async check(generation: Generation): Promise<void> {
+    if (generation !== this.#current || generation.left(this.#context.clock) > 0) return;
+    this.#wake();
+    await this.#work;
   }
 
   /** Tells that a lease of a generation is over: a superseded token without leases is ended. */
@@ -192,7 +209,7 @@ export class Session {
         // The source of a given token has nothing new: the same token, as long as it lasts.
         previous.granting(
           login.ttl > 0 ? login.ttl * 1000 : Infinity,
-          after(login.sentAt, login.ttl * 1000),
+          login.ttl > 0 ? after(login.sentAt, login.ttl * 1000) : NEVER,
           random,
         );
         previous.dead = false;
@@ -207,7 +224,7 @@ export class Session {
       this.#ends.add(generation);
       if (this.#closed) return generation;
       if (previous) previous.supersededAt = clock.monotonic();
-      const validUntil = new Date(generation.deadline.wall);
+      const validUntil = generation.validUntil();
       emit({ type: 'login', generation: generation.number, validUntil, reason });
       this.#schedule();
       for (const listener of this.#listeners) listener(generation);
@@ -234,6 +251,7 @@ export class Session {
     }
     generation.dead = true;
     if (generation === this.#current) {
+      this.#tries.succeed();
       for (const listener of this.#listeners) listener(generation);
       this.#wake();
     }
@@ -266,8 +284,11 @@ export class Session {
       surprised || (step.action === 'renew' && !lateRenewal)
         ? this.#renew(current, left)
         : this.login(step.action === 'login' ? step.reason : 'renewal-failing');
-    void work
-      .catch(() => undefined)
+    this.#work = work
+      .then(
+        () => undefined,
+        () => undefined,
+      )
       .finally(() => {
         this.#busy = false;
         this.#schedule(this.#tries.waiting ? this.#tries.retryAt : undefined);
@@ -285,7 +306,7 @@ export class Session {
         timeout: Math.max(left / 2, MIN_RENEW_TIMEOUT),
       });
       if (typeof auth?.lease_duration !== 'number') throw malformed('auth/token/renew-self');
-      this.#tries.succeed();
+      if (generation === this.#current) this.#tries.succeed();
       if (auth.lease_duration <= 0) {
         // Less than a second was left, and that rounds to nothing: what is known of its end still holds.
         generation.capped = true;
@@ -295,9 +316,11 @@ export class Session {
       generation.capped = isCapped(generation.granted, granted, warnings);
       generation.renewable = auth.renewable;
       generation.granting(granted, after(sentAt, granted), random);
-      const validUntil = new Date(generation.deadline.wall);
+      const validUntil = generation.validUntil();
       emit({ type: 'token-renewed', generation: generation.number, validUntil, capped: generation.capped });
     } catch (error) {
+      // A newer one has taken over meanwhile: what became of this one is no news.
+      if (generation !== this.#current) return;
       const failure = error as VaultError;
       if (refusedToken(error)) {
         // Alive, but denied: no renewal will ever be granted, so a login has to do in its place.

@@ -26,6 +26,7 @@ export class TokenEnds {
     const ended = (how: Extract<EventInit, { type: 'token-ended' }>['how']) =>
       emit({ type: 'token-ended', generation: generation.number, how });
     if (!generation.own || !revoke) return ended('given');
+    if (!generation.revocable) return ended('batch');
     if (generation.left(clock) <= 0) return ended('expired');
     try {
       await api.send({ method: 'POST', path: 'auth/token/revoke-self', body: {}, timeout }, generation.token);

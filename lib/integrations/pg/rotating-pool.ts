@@ -56,8 +56,15 @@ export function createRotatingPool(
           },
         );
       },
-      error: (error: unknown) => (pool ? void end(pool, letGo) : reject(error as Error)),
-      complete: () => (pool ? void end(pool, letGo) : reject(noCredentials())),
+      error(error: unknown) {
+        if (pool) void end(pool, letGo);
+        reject(error as Error);
+      },
+      complete() {
+        if (pool) void end(pool, letGo);
+        // Only where the first credentials have not been proved by now.
+        reject(noCredentials());
+      },
     });
   });
 }
@@ -67,6 +74,7 @@ function openPool(
   config: PoolConfig,
 ): [Pool, rotate: (credentials: DatabaseCredentials) => void, letGo: () => void] {
   let era = begin(first);
+  let closing = false;
 
   class LeasedClient extends pg.Client {
     /** What it was made with: pool options change, a client's do not. */
@@ -82,7 +90,7 @@ function openPool(
 
   const settle = (of: Era, client: pg.Client) => {
     of.clients.delete(client);
-    if (of !== era && of.clients.size === 0) of.release();
+    if ((of !== era || closing) && of.clients.size === 0) of.release();
   };
 
   const pool = new pg.Pool({
@@ -99,7 +107,14 @@ function openPool(
   // Idle connections that break are replaced by the pool; without a listener they would end the process.
   pool.on('error', () => undefined);
 
+  const letGo = () => {
+    closing = true;
+    if (era.clients.size === 0) era.release();
+  };
+
   const rotate = (credentials: DatabaseCredentials) => {
+    // Somebody has ended it: there is nothing to rotate, and nothing to hold.
+    if (pool.ending) return letGo();
     const previous = era;
     era = begin(credentials);
     Object.assign(pool.options, {
@@ -109,7 +124,7 @@ function openPool(
     if (previous.clients.size === 0) previous.release();
     else closeIdle(pool);
   };
-  return [pool, rotate, () => era.release()];
+  return [pool, rotate, letGo];
 }
 
 function begin(credentials: DatabaseCredentials): Era {
@@ -131,10 +146,11 @@ async function prove(pool: Pool): Promise<void> {
   client.release();
 }
 
-/** Resolves when every connection is back and closed; only then is the lease let go of. */
+/** Ends the pool, unless somebody has; the lease is let go of when the last connection has closed. */
 async function end(pool: Pool, letGo: () => void): Promise<void> {
-  if (!pool.ended && !pool.ending) await pool.end();
+  const ended = pool.ended || pool.ending ? undefined : pool.end();
   letGo();
+  await ended;
 }
 
 function explain(error: unknown, credentials: DatabaseCredentials): unknown {

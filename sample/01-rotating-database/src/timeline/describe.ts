@@ -11,6 +11,7 @@ const TOKEN_ENDED = {
   'revoke-requested': 'revoked, with its users',
   'revoke-failed': 'could not be revoked',
   given: 'given: left alone',
+  batch: 'a batch token: its time ends it',
   expired: 'its time was over',
 } as const;
 
