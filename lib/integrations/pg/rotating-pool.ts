@@ -62,8 +62,7 @@ export function createRotatingPool(
       },
       complete() {
         if (pool) void end(pool, letGo);
-        // Only where the first credentials have not been proved by now.
-        reject(noCredentials());
+        else reject(noCredentials());
       },
     });
   });
