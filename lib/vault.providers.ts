@@ -14,9 +14,8 @@ import { resolveOptions } from './config/resolved-options.js';
 import type { VaultOptions } from './config/options.js';
 import { VaultConnection } from './connection/vault-connection.js';
 import { VaultConnections } from './connection/vault-connections.js';
-import { record } from './decorators/record.js';
 import { prefetch, resolveInjection } from './discovery/resolve-injection.js';
-import { wantedSecrets } from './discovery/wanted-secrets.js';
+import { wantedSecrets, willRead } from './discovery/wanted-secrets.js';
 import { CredentialsService } from './services/credentials.service.js';
 import { KvService } from './services/kv.service.js';
 import { VaultClient } from './services/vault-client.js';
@@ -159,7 +158,7 @@ function featureProvider(name: string, tokens: readonly string[]): FactoryProvid
     const needed = wanted.filter(({ token }) => tokens.includes(token));
     await prefetch(connection, needed, connection.options.startup.timeout);
   };
-  record(useFactory, tokens);
+  willRead(useFactory, tokens);
   return {
     provide: `VAULT:FEATURE(${name})`,
     inject: [getConnectionToken(name), ModulesContainer],

@@ -1,9 +1,9 @@
+import { Inject } from '@nestjs/common';
 import {
   getCredentialsToken,
   type CredentialsTarget,
   type InjectCredentialsOptions,
 } from '../vault.tokens.js';
-import { injectRecorded, type InjectDecorator } from './record.js';
 
 /**
  * Injects an observable of credentials, in a constructor parameter or a property. With the name of a database role
@@ -17,6 +17,6 @@ import { injectRecorded, type InjectDecorator } from './record.js';
 export function InjectCredentials(
   target: CredentialsTarget,
   options: InjectCredentialsOptions = {},
-): InjectDecorator {
-  return injectRecorded(getCredentialsToken(target, options));
+): ReturnType<typeof Inject> {
+  return Inject(getCredentialsToken(target, options));
 }

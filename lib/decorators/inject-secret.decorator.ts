@@ -1,5 +1,5 @@
+import { Inject } from '@nestjs/common';
 import { getSecretToken, type InjectSecretOptions } from '../vault.tokens.js';
-import { injectRecorded, type InjectDecorator } from './record.js';
 
 /**
  * Injects a KV secret, in a constructor parameter or a property: a `Secret` of the value of `key`, or of the whole
@@ -9,6 +9,6 @@ import { injectRecorded, type InjectDecorator } from './record.js';
  * @throws VaultError `VAULT_PATH_INVALID` for a path that is no path
  * @publicApi
  */
-export function InjectSecret(path: string, options: InjectSecretOptions = {}): InjectDecorator {
-  return injectRecorded(getSecretToken(path, options));
+export function InjectSecret(path: string, options: InjectSecretOptions = {}): ReturnType<typeof Inject> {
+  return Inject(getSecretToken(path, options));
 }

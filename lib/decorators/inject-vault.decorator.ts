@@ -1,6 +1,5 @@
 import { Inject } from '@nestjs/common';
 import { getVaultToken } from '../vault.tokens.js';
-import type { InjectDecorator } from './record.js';
 
 /**
  * Injects the `VaultClient` of a connection, in a constructor parameter or a property.
@@ -8,6 +7,6 @@ import type { InjectDecorator } from './record.js';
  * @param name of the connection; the one without a name where absent
  * @publicApi
  */
-export function InjectVault(name?: string): InjectDecorator {
+export function InjectVault(name?: string): ReturnType<typeof Inject> {
   return Inject(getVaultToken(name));
 }

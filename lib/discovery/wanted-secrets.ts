@@ -1,10 +1,22 @@
 import type { ModulesContainer } from '@nestjs/core';
-import { injectedTokens } from '../decorators/record.js';
+import 'reflect-metadata';
 import { definitionOf, type InjectionDefinition } from '../vault.tokens.js';
 
 interface Wrapper {
   metatype: unknown;
   inject?: unknown[] | null;
+}
+
+/** Where Nest's `@Inject` notes what the parameters and the properties of a class ask for. */
+const PARAMETERS = 'self:paramtypes';
+const PROPERTIES = 'self:properties_metadata';
+
+/** Factories that read secrets by themselves. */
+const READERS = new WeakMap<object, readonly string[]>();
+
+/** Notes what a factory will read, though it does not inject it. */
+export function willRead(factory: object, tokens: readonly string[]): void {
+  READERS.set(factory, tokens);
 }
 
 /**
@@ -31,11 +43,7 @@ export function wantedSecrets(
       ...module.controllers.values(),
       ...module.injectables.values(),
     ] as Wrapper[]) {
-      const tokens = [
-        ...(wrapper.inject ?? []),
-        ...(typeof wrapper.metatype === 'function' ? injectedTokens(wrapper.metatype) : []),
-      ];
-      for (const token of tokens) {
+      for (const token of injectedTokens(wrapper)) {
         const definition = definitionOf(token);
         if (definition?.connection === connection && !overridden.has(token))
           wanted.set(definition.token, definition);
@@ -43,4 +51,17 @@ export function wantedSecrets(
     }
   }
   return [...wanted.values()];
+}
+
+/** What a class, with its base classes, or a factory asks for. */
+function injectedTokens({ metatype, inject }: Wrapper): unknown[] {
+  const ofFactory = (inject ?? []).map((item) => (item as { token?: unknown } | null)?.token ?? item);
+  if (typeof metatype !== 'function') return ofFactory;
+  const noted = <E>(key: string) => (Reflect.getMetadata(key, metatype) ?? []) as E[];
+  // A constructor that overrides another one asks for its own parameters in the place of those.
+  const parameters = new Map(
+    noted<{ index: number; param: unknown }>(PARAMETERS).map(({ index, param }) => [index, param]),
+  );
+  const properties = noted<{ type: unknown }>(PROPERTIES).map(({ type }) => type);
+  return [...ofFactory, ...parameters.values(), ...properties, ...(READERS.get(metatype) ?? [])];
 }

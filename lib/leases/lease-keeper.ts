@@ -1,6 +1,7 @@
 import { backoff } from '../clock/backoff.js';
 import type { Limiter } from '../clock/limiter.js';
 import type { Clock } from '../clock/clock.js';
+import { remaining } from '../clock/deadline.js';
 import type { Scheduler, Task } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -179,7 +180,10 @@ export class LeaseKeeper {
   /** Where the server cannot be asked, the lease ends by its own TTL. */
   async #ask(lease: Lease<unknown>, entry: Entry, seconds: number): Promise<void> {
     const { clock, options, random, revoking } = this.#context;
-    if (lease.renewable && lease.left(clock) > seconds * 1000 + 1_000 && !revoking()) {
+    // A token that is in use will be renewed, and does not end the lease.
+    const superseded = lease.generation.supersededAt !== undefined;
+    const life = superseded || lease.over ? lease.left(clock) : remaining(lease.deadline, clock);
+    if (lease.renewable && life > seconds * 1000 + 1_000 && !revoking()) {
       try {
         await renewLease(lease, this.#context, Math.max(seconds, SHORTEST));
       } catch {

@@ -1,4 +1,4 @@
-import { Observable, Subject } from 'rxjs';
+import { distinctUntilChanged, Observable, Subject } from 'rxjs';
 import type { ApiResponse } from '../client/api-client.js';
 import { remaining } from '../clock/deadline.js';
 import type { Task } from '../clock/scheduler.js';
@@ -54,7 +54,7 @@ export class LeasedSecret<T> {
     const current = this.current();
     if (current) subscriber.next(current);
     return this.#published.subscribe(subscriber);
-  });
+  }).pipe(distinctUntilChanged((one, next) => one.data === next.data));
 
   get ended(): boolean {
     return this.#ended;
@@ -231,7 +231,11 @@ export class LeasedSecret<T> {
       }
       const warning = await renewLease(lease, this.#context);
       this.#tries.succeed();
-      if (lease.left(this.#context.clock) > 0) this.#expiryTold = false;
+      if (this.#expiryTold && lease.left(clock) > 0) {
+        this.#expiryTold = false;
+        // For those who came while it seemed to be over.
+        if (!this.#ended) this.#published.next(lease.snapshot());
+      }
       if (warning && !this.#warned)
         this.#context.emit({ type: 'warning', path: this.path, message: warning });
       this.#warned ||= warning !== undefined;
@@ -270,11 +274,17 @@ export class LeasedSecret<T> {
   }
 
   #request(): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
-    const { session, limiter, signal, random } = this.#context;
+    const { session, limiter, signal, random, clock } = this.#context;
     const request = { method: 'GET', path: this.path, signal } as const;
     const take = (response: ApiResponse<T>, generation: Generation) => {
       if (typeof response.data !== 'object' || response.data === null) throw malformed(this.path);
-      const lease = new Lease<T>({ path: this.path, serial: ++this.#serial, generation, response }, random);
+      const serial = this.#serial + 1;
+      const lease = new Lease<T>({ path: this.path, serial, generation, response }, random);
+      if (lease.left(clock) <= 0) {
+        session.released(generation, lease);
+        throw this.#late();
+      }
+      this.#serial = serial;
       return { lease, warnings: response.warnings };
     };
     return limiter.run(() => session.run(request, take, true));
@@ -320,6 +330,16 @@ export class LeasedSecret<T> {
   #failed(cause: unknown, left: number): { error: VaultError; retryAt: Date } {
     const error = cause instanceof VaultError ? cause : malformed(this.path);
     return { error, retryAt: this.#tries.fail(error, left) };
+  }
+
+  /** The process stood still meanwhile, or the server took longer than it grants: nobody can use that any more. */
+  #late(): VaultError {
+    return new VaultError({
+      code: 'VAULT_TIMEOUT',
+      message: `What ${this.path} answered was over when it arrived.`,
+      hint: 'It is tried again; if it persists, raise the TTL of the role, or find what holds the process up.',
+      path: this.path,
+    });
   }
 
   #expired(): VaultError {

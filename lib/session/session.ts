@@ -18,6 +18,8 @@ export interface SessionContext {
   options: ResolvedOptions;
   clock: Clock;
   scheduler: Scheduler;
+  /** Aborted when shutdown begins. */
+  signal: AbortSignal;
   emit: (event: EventInit) => void;
   changed: () => void;
   random: () => number;
@@ -237,7 +239,7 @@ export class Session {
   }
 
   async #lookUp(generation: Generation): Promise<boolean> {
-    const { clock } = this.#context;
+    const { clock, signal } = this.#context;
     for (let looks = 1; ; looks++) {
       try {
         await this.send(generation, { method: 'GET', path: 'auth/token/lookup-self' });
@@ -246,7 +248,11 @@ export class Session {
         // A use-limited token that is refused has nothing left; no other answer proves death.
         if (!(error instanceof VaultError) || error.status !== 403) return false;
         if (looks > 1 || clock.monotonic() - generation.madeAt > SETTLING) break;
-        await sleep(clock, SETTLING_STEP);
+        const stopped = await sleep(clock, SETTLING_STEP, signal).then(
+          () => false,
+          () => true,
+        );
+        if (stopped) return false;
       }
     }
     generation.dead = true;
