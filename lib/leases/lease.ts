@@ -25,7 +25,28 @@ export interface LeaseInfo {
    * Keeps the lease renewed after a newer one took its place, for as long as its max TTL allows, until the function
    * it returns is called. Pools take a hold for the connections they opened with it.
    */
-  hold(): () => void;
+  hold(need?: HoldNeed): () => void;
+  /**
+   * Tells that a consumer was refused with it. The server is asked, once however many ask, whether the lease lives;
+   * where it does not, or where the consumer is `certain` that it is of no use, a new one is issued: as often as the
+   * limit on issues allows. Snapshots that a test makes by hand need not have it.
+   */
+  refused?(certain: boolean): Promise<void>;
+}
+
+/**
+ * What {@link LeaseInfo.hold} is for.
+ *
+ * @publicApi
+ */
+export interface HoldNeed {
+  /**
+   * Milliseconds it will take to let go, once a newer lease has taken over. It is kept so long that this much is left
+   * of it then, as far as its max TTL allows; where it does not, a `warning` event and the status tell. @default 0
+   */
+  drain?: number;
+  /** Called once, shortly before the lease ends though it is held. */
+  onEnding?: () => void;
 }
 
 /**
@@ -129,6 +150,7 @@ export class Lease<T> {
         generation: generation.number,
         renewable,
         hold: () => this.#hold(),
+        refused: () => Promise.resolve(),
       });
       this.#snapshot = Object.freeze({ data: this.data, lease });
     }

@@ -1,1 +1,2 @@
-export { createRotatingPool } from './rotating-pool.js';
+export { createRotatingPool, RotatingPool, type RotatingPoolConfig } from './rotating-pool.js';
+export type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';

@@ -1,174 +1,214 @@
-import pg, { type ClientConfig, type Pool, type PoolClient, type PoolConfig } from 'pg';
+import { Logger } from '@nestjs/common';
+import pg, { type ClientConfig, type PoolClient, type PoolConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
-
-/** The connections that were opened with one snapshot, and the hold they need. */
-interface Era {
-  credentials: DatabaseCredentials;
-  clients: Set<pg.Client>;
-  release: () => void;
-}
-
-/** What PostgreSQL answers to a user that is gone, or to a wrong password. */
-const REJECTED = new Set(['28P01', '28000']);
+import { Rotation } from '../rotation/rotation.js';
+import type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+import { describe } from '../rotation/describe.js';
+import { LeasedClient, refuses } from './leased-client.js';
+import { ownedObjects } from './owned-objects.js';
 
 /**
- * A real `pg.Pool` whose new connections log in with the current credentials. Connections of earlier credentials
- * are closed: idle ones at once, busy ones when they are released; until then the earlier lease is held.
+ * What `pg.Pool` takes, but for the credentials.
  *
- * Resolves once the first credentials have logged in. Ends itself when the stream completes, as at shutdown.
- * `config` must not name `user`, `password` or a `connectionString` (it would override them at each connection).
- *
- * @throws VaultError `VAULT_CREDENTIALS_REJECTED` where PostgreSQL refuses the first credentials,
- * `VAULT_CONFIG_INVALID` for a config that names them, and whatever the stream errors with
  * @publicApi
  */
-export function createRotatingPool(
-  credentials$: Observable<DatabaseCredentials>,
-  config: Omit<PoolConfig, 'user' | 'password' | 'connectionString'> = {},
-): Promise<Pool> {
-  for (const key of ['user', 'password', 'connectionString'] as const) {
-    if ((config as PoolConfig)[key] === undefined) continue;
-    return Promise.reject(
-      new VaultError({
-        code: 'VAULT_CONFIG_INVALID',
-        message: `createRotatingPool: the config names \`${key}\`, which would override the leased credentials.`,
-        hint: 'Give `host`, `port`, `database` and `ssl` separately; user and password come from the stream.',
-      }),
-    );
-  }
-  return new Promise((resolve, reject) => {
-    let pool: Pool | undefined;
-    let rotate: ((credentials: DatabaseCredentials) => void) | undefined;
-    let letGo = () => {};
-    const subscription = credentials$.subscribe({
-      next(credentials) {
-        if (rotate) return rotate(credentials);
-        [pool, rotate, letGo] = openPool(credentials, config);
-        const opened = pool;
-        prove(opened).then(
-          () => resolve(opened),
-          (error: unknown) => {
-            subscription.unsubscribe();
-            void end(opened, letGo);
-            reject(explain(error, credentials));
-          },
-        );
-      },
-      error(error: unknown) {
-        if (pool) void end(pool, letGo);
-        reject(error as Error);
-      },
-      complete() {
-        if (pool) void end(pool, letGo);
-        else reject(noCredentials());
+export type RotatingPoolConfig = Omit<PoolConfig, 'user' | 'password' | 'connectionString'> & RotationOptions;
+
+/** Milliseconds that a connection may take where the config does not say: a pool that waits for ever tells nobody. */
+const CONNECTION_TIMEOUT = 10_000;
+/** Milliseconds for new credentials to arrive where the database refuses the current ones. */
+const REPLACEMENT = 5_000;
+
+type ConnectCallback = (
+  error: Error | undefined,
+  client: PoolClient | undefined,
+  done: (release?: unknown) => void,
+) => void;
+
+/**
+ * A `pg.Pool` whose new connections log in with the current credentials. New credentials are proved with a
+ * connection of their own before the pool uses them. Connections of earlier ones are closed: idle ones at once, busy
+ * ones when they are released, at the latest after the drain window; until then the earlier lease is held.
+ *
+ * Emits `'rotation'` with a {@link PoolEvent}. A connection that is checked out when new credentials come emits
+ * `'superseded'` with the `Date` at which it will be closed, so that one that is kept (LISTEN, a long cursor) can be
+ * replaced in time. Where PostgreSQL refuses a user (28P01, 28000) or forgets its privileges (42501, 42704), the
+ * credentials are checked, and replaced if they are over. Ends itself when the stream completes.
+ *
+ * {@link createRotatingPool} is the same and waits for the first login; this one is for libraries that make their
+ * pool by themselves.
+ *
+ * @throws VaultError `VAULT_CONFIG_INVALID` for a config that names `user`, `password` or a `connectionString` (it
+ * would override them at each connection)
+ * @publicApi
+ */
+export class RotatingPool extends pg.Pool {
+  readonly #rotation: Rotation<LeasedClient>;
+  readonly #config: PoolConfig;
+
+  constructor(credentials$: Observable<DatabaseCredentials>, config: RotatingPoolConfig = {}) {
+    const { drain, ...rest } = withoutCredentials(config);
+    const poolConfig = { connectionTimeoutMillis: CONNECTION_TIMEOUT, ...rest };
+    class Client extends LeasedClient {
+      constructor(options?: ClientConfig) {
+        super(options, rotation);
+      }
+    }
+    super({ ...poolConfig, Client } as unknown as PoolConfig);
+    this.#config = poolConfig;
+    const driver = {
+      prove: (credentials: DatabaseCredentials, previous?: DatabaseCredentials) =>
+        this.#prove(credentials, previous),
+      refuses,
+      published: () => this.#closeIdle(),
+      superseded: (client: LeasedClient, until: Date) => void client.emit('superseded', until),
+      end: (client: LeasedClient) => client.abort(),
+    };
+    const rotation = new Rotation(credentials$, driver, {
+      ...(drain !== undefined && { drain }),
+      report: (event) => this.#report(event),
+      onEnd: () => {
+        if (!this.ending) void this.end();
       },
     });
-  });
-}
+    this.#rotation = rotation;
+    // A connection that ends itself in this event is not taken back by the pool.
+    this.on('release', (_error, client) => {
+      const leased = client as unknown as LeasedClient;
+      if (leased.superseded) void leased.end().catch(() => undefined);
+    });
+    // Idle connections that break are replaced by the pool; without a listener they would end the process.
+    this.on('error', () => undefined);
+  }
 
-function openPool(
-  first: DatabaseCredentials,
-  config: PoolConfig,
-): [Pool, rotate: (credentials: DatabaseCredentials) => void, letGo: () => void] {
-  let era = begin(first);
-  let closing = false;
+  /** Connections of earlier credentials that are still open. */
+  get supersededCount(): number {
+    return this.#rotation.superseded;
+  }
 
-  class LeasedClient extends pg.Client {
-    /** What it was made with: pool options change, a client's do not. */
-    readonly era = era;
-
-    constructor(options?: string | ClientConfig) {
-      super(options);
-      // From construction on, so that a connection being made is under the hold, too.
-      this.era.clients.add(this);
-      this.once('end', () => settle(this.era, this));
+  /**
+   * Resolves once the first credentials have logged in; where they do not, it rejects and ends the pool.
+   *
+   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` where PostgreSQL refuses them, `VAULT_CLOSED` where there were
+   * none, and whatever the stream errors with
+   */
+  async ready(): Promise<void> {
+    try {
+      const client = await this.connect();
+      client.release();
+    } catch (error) {
+      const path = this.#rotation.current?.path;
+      if (!this.ending) void this.end();
+      throw refuses(error) ? rejected(error as { code: string }, path) : error;
     }
   }
 
-  const settle = (of: Era, client: pg.Client) => {
-    of.clients.delete(client);
-    if ((of !== era || closing) && of.clients.size === 0) of.release();
-  };
+  override connect(): Promise<PoolClient>;
+  override connect(callback: ConnectCallback): void;
+  override connect(callback?: ConnectCallback): Promise<PoolClient> | void {
+    const client = this.#connect();
+    if (!callback) return client;
+    client.then(
+      (one) => callback(undefined, one, (release) => one.release(release as Error)),
+      (error: Error) => callback(error, undefined, () => undefined),
+    );
+  }
 
-  const pool = new pg.Pool({
-    ...config,
-    user: first.username.reveal(),
-    password: first.password.reveal(),
-    Client: LeasedClient,
-  } as PoolConfig);
-  // A connection that ends itself in this event is not taken back by the pool.
-  pool.on('release', (_error, client) => {
-    const leased = client as unknown as LeasedClient;
-    if (leased.era !== era) void leased.end().catch(() => undefined);
-  });
-  // Idle connections that break are replaced by the pool; without a listener they would end the process.
-  pool.on('error', () => undefined);
+  override end(): Promise<void>;
+  override end(callback: () => void): void;
+  override end(callback?: () => void): Promise<void> | void {
+    this.#rotation.end();
+    return callback ? super.end(callback) : super.end();
+  }
 
-  const letGo = () => {
-    closing = true;
-    if (era.clients.size === 0) era.release();
-  };
+  /** Where the credentials turn out to be over, whoever wants a connection waits for the next ones. */
+  async #connect(): Promise<PoolClient> {
+    const { current } = this.#rotation;
+    try {
+      return await super.connect();
+    } catch (error) {
+      if (!current || !refuses(error) || !(await this.#rotation.replaced(current, REPLACEMENT))) throw error;
+      return super.connect();
+    }
+  }
 
-  const rotate = (credentials: DatabaseCredentials) => {
-    // Somebody has ended it: there is nothing to rotate, and nothing to hold.
-    if (pool.ending) return letGo();
-    const previous = era;
-    era = begin(credentials);
-    Object.assign(pool.options, {
+  async #prove(credentials: DatabaseCredentials, previous?: DatabaseCredentials): Promise<void> {
+    const client = new pg.Client({
+      ...this.#config,
       user: credentials.username.reveal(),
       password: credentials.password.reveal(),
     });
-    if (previous.clients.size === 0) previous.release();
-    else closeIdle(pool);
-  };
-  return [pool, rotate, letGo];
-}
+    // It may break once its work is done, which is nobody's concern.
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      if (previous) await this.#warnOfOwned(client, previous);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
 
-function begin(credentials: DatabaseCredentials): Era {
-  return { credentials, clients: new Set(), release: credentials.lease.hold() };
-}
+  /** A user who owns something cannot be dropped, so that the revocation of its lease would fail. */
+  async #warnOfOwned(client: pg.Client, { username, lease }: DatabaseCredentials): Promise<void> {
+    const message = await ownedObjects(client, username.reveal());
+    if (message) this.#report({ type: 'warning', path: lease.path, serial: lease.serial, message });
+  }
 
-/** Takes out every connection that is idle now; giving it back closes it, as it is of an earlier era. */
-function closeIdle(pool: Pool): void {
-  for (let idle = pool.idleCount; idle > 0; idle--) {
-    pool.connect().then(
-      (client: PoolClient) => client.release(),
-      () => undefined,
-    );
+  #report(event: PoolEvent): void {
+    const told = describe(event);
+    if (told) LOGGER.warn(told);
+    this.emit('rotation', event);
+  }
+
+  /** Takes out every connection that is idle now; giving it back closes it, as it is of an earlier era. */
+  #closeIdle(): void {
+    for (let idle = this.idleCount; idle > 0; idle--) {
+      super.connect().then(
+        (client: PoolClient) => client.release(),
+        () => undefined,
+      );
+    }
   }
 }
 
-async function prove(pool: Pool): Promise<void> {
-  const client = await pool.connect();
-  client.release();
+const LOGGER = new Logger('RotatingPool');
+
+/**
+ * A {@link RotatingPool} that is {@link RotatingPool.ready}.
+ *
+ * @throws VaultError as its constructor and `ready()` do
+ * @publicApi
+ */
+export async function createRotatingPool(
+  credentials$: Observable<DatabaseCredentials>,
+  config: RotatingPoolConfig = {},
+): Promise<RotatingPool> {
+  const pool = new RotatingPool(credentials$, config);
+  await pool.ready();
+  return pool;
 }
 
-/** Ends the pool, unless somebody has; the lease is let go of when the last connection has closed. */
-async function end(pool: Pool, letGo: () => void): Promise<void> {
-  const ended = pool.ended || pool.ending ? undefined : pool.end();
-  letGo();
-  await ended;
+function withoutCredentials(config: RotatingPoolConfig): RotatingPoolConfig {
+  for (const key of ['user', 'password', 'connectionString'] as const) {
+    if ((config as PoolConfig)[key] === undefined) continue;
+    throw new VaultError({
+      code: 'VAULT_CONFIG_INVALID',
+      message: `The config of a rotating pool names \`${key}\`, which would override the leased credentials.`,
+      hint: 'Give `host`, `port`, `database` and `ssl` separately; user and password come from the stream.',
+    });
+  }
+  return config;
 }
 
-function explain(error: unknown, credentials: DatabaseCredentials): unknown {
-  const { code } = error as { code?: unknown };
-  if (!REJECTED.has(String(code))) return error;
+function rejected({ code }: { code: string }, path = 'unknown path'): VaultError {
   return new VaultError({
     code: 'VAULT_CREDENTIALS_REJECTED',
-    message: `PostgreSQL refuses the credentials issued at ${credentials.lease.path} (SQLSTATE ${String(code)}).`,
+    message: `PostgreSQL refuses the credentials issued at ${path} (SQLSTATE ${code}).`,
     hint:
       'The lease may be over, or the server issues users for another database: compare host and port here with the ' +
       'connection_url of the engine, and the creation_statements of the role (LOGIN, PASSWORD); check pg_hba.conf.',
-    path: credentials.lease.path,
-  });
-}
-
-function noCredentials(): VaultError {
-  return new VaultError({
-    code: 'VAULT_CLOSED',
-    message: 'The stream of credentials completed before there were any.',
-    hint: 'Create the pool while the application runs, not during its shutdown.',
+    path,
   });
 }

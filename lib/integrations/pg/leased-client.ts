@@ -1,0 +1,97 @@
+import type { Socket } from 'node:net';
+import pg, { type ClientConfig } from 'pg';
+import type { Era } from '../rotation/era.js';
+import type { Rotation } from '../rotation/rotation.js';
+
+/** What PostgreSQL answers to a user that is gone, or to a wrong password. */
+const REFUSED = new Set(['28P01', '28000']);
+/**
+ * What else a user who is gone would explain: its privileges went with it (42501), or its name has no meaning any
+ * more (42704). A statement that was never allowed is answered the same.
+ */
+const DOUBTFUL = new Set([...REFUSED, '42501', '42704']);
+
+/** pg's own connection, which its types leave out. */
+type Protocol = NodeJS.EventEmitter & { stream: Socket };
+
+/** As pg types it, though there is no error where it went well. */
+type ConnectCallback = (error: Error) => void;
+
+/** Whether an error says that PostgreSQL does not let this user in. */
+export function refuses(error: unknown): boolean {
+  return REFUSED.has(String((error as { code?: unknown } | null)?.code));
+}
+
+/** A connection that logs in with the credentials that are current when it is made, and knows them ever after. */
+export class LeasedClient extends pg.Client {
+  readonly #rotation: Rotation<LeasedClient>;
+  #era: Era<LeasedClient> | undefined;
+
+  constructor(config: ClientConfig | undefined, rotation: Rotation<LeasedClient>) {
+    super(config);
+    this.#rotation = rotation;
+    this.once('end', () => this.#close());
+    this.#protocol.on('errorMessage', ({ code }: { code?: string }) => {
+      if (this.#era && DOUBTFUL.has(code ?? '')) rotation.doubt(this.#era);
+    });
+  }
+
+  /** Made with credentials that are not the current ones any more. */
+  get superseded(): boolean {
+    return this.#era !== undefined && this.#era !== this.#rotation.current;
+  }
+
+  override connect(): Promise<pg.Client>;
+  override connect(callback: ConnectCallback): void;
+  override connect(callback?: ConnectCallback): Promise<pg.Client> | void {
+    if (!callback) {
+      return new Promise((resolve, reject) => {
+        this.connect((error: Error | null) => (error ? reject(error) : resolve(this)));
+      });
+    }
+    const { current } = this.#rotation;
+    if (current) return this.#begin(current, callback);
+    const { stream } = this.#protocol;
+    // The pool's timeout destroys a stream that is not even connected.
+    const late = () => callback(new Error('There were no credentials to connect with in time.'));
+    stream.once('close', late);
+    this.#rotation.ready().then(
+      (era) => {
+        stream.off('close', late);
+        if (!stream.destroyed) this.#begin(era, callback);
+      },
+      (error: Error) => {
+        stream.off('close', late);
+        callback(error);
+      },
+    );
+  }
+
+  /** Ends it whatever it does: a query that runs fails, and the server rolls its transaction back. */
+  abort(): void {
+    this.#protocol.stream.destroy();
+  }
+
+  #begin(era: Era<LeasedClient>, callback: ConnectCallback): void {
+    this.#era = era;
+    // From now on, so that a connection being made is under the hold, too.
+    this.#rotation.opened(era, this);
+    const user = era.credentials.username.reveal();
+    const password = era.credentials.password.reveal();
+    const { connectionParameters } = this as unknown as { connectionParameters: object };
+    Object.assign(connectionParameters, { user });
+    Object.assign(this, { user, password });
+    super.connect((error: Error | null) => {
+      if (error) this.#close();
+      callback(error as Error);
+    });
+  }
+
+  #close(): void {
+    if (this.#era) this.#rotation.closed(this.#era, this);
+  }
+
+  get #protocol(): Protocol {
+    return (this as unknown as { connection: Protocol }).connection;
+  }
+}

@@ -1,0 +1,17 @@
+import type { Client } from 'pg';
+
+const QUERY = `
+  select count(*)::int as owned from pg_shdepend
+  where refclassid = 'pg_authid'::regclass and deptype = 'o'
+    and refobjid = (select oid from pg_roles where rolname = $1)`;
+
+/** What to tell of a user who owns objects: PostgreSQL does not drop it, so that its lease cannot be revoked. */
+export async function ownedObjects(client: Client, username: string): Promise<string | undefined> {
+  const { rows } = await client.query<{ owned: number }>(QUERY, [username]);
+  const owned = rows[0]?.owned ?? 0;
+  if (owned === 0) return undefined;
+  return (
+    `The user of an earlier lease owns ${owned} database object${owned === 1 ? '' : 's'}, so the server cannot drop ` +
+    'it. Have a role without login own them: GRANT it in creation_statements, and SET ROLE before DDL.'
+  );
+}

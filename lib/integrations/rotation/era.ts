@@ -1,0 +1,35 @@
+import type { DatabaseCredentials } from '../../services/credentials.service.js';
+
+/** The connections that were opened with one snapshot, and the hold on its lease that they need. */
+export class Era<C> {
+  readonly credentials: DatabaseCredentials;
+  readonly connections = new Set<C>();
+  #letGo: (() => void) | undefined;
+  #drained: NodeJS.Timeout | undefined;
+
+  /** @param onEnding called where the lease is about to end, whoever holds it */
+  constructor(credentials: DatabaseCredentials, drain: number, onEnding: () => void) {
+    this.credentials = credentials;
+    this.#letGo = credentials.lease.hold({ drain, onEnding });
+  }
+
+  get serial(): number {
+    return this.credentials.lease.serial;
+  }
+
+  get path(): string {
+    return this.credentials.lease.path;
+  }
+
+  /** Calls back after the drain window, unless all is let go of before. */
+  drain(milliseconds: number, late: () => void): void {
+    this.#drained = setTimeout(late, milliseconds).unref();
+  }
+
+  /** Nothing needs the lease any more. */
+  release(): void {
+    clearTimeout(this.#drained);
+    this.#letGo?.();
+    this.#letGo = undefined;
+  }
+}

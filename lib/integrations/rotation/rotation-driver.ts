@@ -1,0 +1,72 @@
+import type { DatabaseCredentials } from '../../services/credentials.service.js';
+
+/** What a rotation asks of the driver of a database. `C` is one connection. */
+export interface RotationDriver<C> {
+  /**
+   * Opens one connection with these credentials, and closes it.
+   *
+   * @param previous whom they replace; undefined where those in use are checked again
+   */
+  prove(credentials: DatabaseCredentials, previous?: DatabaseCredentials): Promise<void>;
+  /** Whether an error says that the database knows no such user, or another password. */
+  refuses(error: unknown): boolean;
+  /** New credentials are in use: connections of earlier ones that are idle now can go. */
+  published(): void;
+  /** A connection of earlier credentials is in use; it will be ended at the given time. */
+  superseded(connection: C, until: Date): void;
+  /** Ends a connection, whatever it does at the moment. */
+  end(connection: C): void;
+}
+
+/**
+ * Options that all rotating pools have.
+ *
+ * @publicApi
+ */
+export interface RotationOptions {
+  /**
+   * Milliseconds that a connection of earlier credentials may stay in use before it is closed: at least as long as
+   * the longest transaction. Their lease is held for so long, as far as its max TTL allows. @default 30000
+   */
+  drain?: number;
+}
+
+/** Default of {@link RotationOptions.drain}. */
+export const DRAIN = 30_000;
+
+/**
+ * What happens to a pool over time, without any secret in it; discriminated by `type`.
+ *
+ * @publicApi
+ */
+export type PoolEvent = {
+  /** API path of the credentials, and the serial number of their lease. */
+  path: string;
+  serial: number;
+} & (
+  | {
+      /** New credentials have logged in, and are in use from now on. */
+      type: 'rotated';
+      /** Connections of the ones before that are still open. */
+      superseded: number;
+    }
+  | {
+      /** New credentials cannot log in, as the database cannot be reached; it is tried on. */
+      type: 'proof-failed';
+      error: unknown;
+    }
+  | {
+      /** The database refuses credentials: new ones are asked for. */
+      type: 'refused';
+    }
+  | {
+      /** Connections were still in use after the drain window, and were closed. */
+      type: 'stragglers';
+      count: number;
+    }
+  | {
+      /** Something for the operator. */
+      type: 'warning';
+      message: string;
+    }
+);

@@ -1,0 +1,213 @@
+import type { Observable, Subscription } from 'rxjs';
+import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import { VaultError } from '../../errors/vault-error.js';
+import { Era } from './era.js';
+import { DRAIN, type PoolEvent, type RotationDriver, type RotationOptions } from './rotation-driver.js';
+
+/** Milliseconds between tries to log in with new credentials: doubling. */
+const PROOF_RETRY = { first: 100, last: 2_000 };
+/** A replica may learn of a new user a moment after the primary, so a refusal is believed after so many. */
+const REFUSALS = 4;
+/** Milliseconds between checks of credentials that are in use: doubling, until they are new. */
+const DOUBT = { first: 1_000, last: 300_000 };
+
+/**
+ * Leads the connections of one pool from each credentials to the next: new ones are proved before they are used,
+ * earlier ones are held until the last of their connections is closed.
+ */
+export class Rotation<C> {
+  readonly #driver: RotationDriver<C>;
+  readonly #report: (event: PoolEvent) => void;
+  readonly #drain: number;
+  readonly #subscription: Subscription;
+  readonly #superseded = new Set<Era<C>>();
+  #current: Era<C> | undefined;
+  /** Not proved yet. */
+  #candidate: Era<C> | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #waiting: { resolve: (era: Era<C>) => void; reject: (error: Error) => void }[] = [];
+  #replacing: (() => void)[] = [];
+  #failure: Error | undefined;
+  #checked = { again: 0, delay: DOUBT.first };
+  #ended = false;
+
+  /** @param options.onEnd called once where the stream ends, with its error if it has one */
+  constructor(
+    credentials$: Observable<DatabaseCredentials>,
+    driver: RotationDriver<C>,
+    options: RotationOptions & { report: (event: PoolEvent) => void; onEnd: (error?: Error) => void },
+  ) {
+    this.#driver = driver;
+    this.#report = options.report;
+    this.#drain = options.drain ?? DRAIN;
+    const stop = (error: Error | undefined) => {
+      this.#fail(error ?? noCredentials());
+      // The pool is not built yet where the stream ends at once.
+      queueMicrotask(() => options.onEnd(error));
+    };
+    this.#subscription = credentials$.subscribe({
+      next: (credentials) => this.#next(credentials),
+      error: (error: unknown) => stop(error as Error),
+      complete: () => stop(undefined),
+    });
+  }
+
+  /** What new connections are to use; waits for the first. */
+  async ready(): Promise<Era<C>> {
+    if (this.#current) return this.#current;
+    if (this.#failure) throw this.#failure;
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  get current(): Era<C> | undefined {
+    return this.#current;
+  }
+
+  /** Whether others take the place of these within so many milliseconds. */
+  async replaced(era: Era<C>, timeout: number): Promise<boolean> {
+    if (era === this.#current && !this.#ended) {
+      await new Promise<void>((resolve) => {
+        this.#replacing.push(resolve);
+        setTimeout(resolve, timeout).unref();
+      });
+    }
+    return era !== this.#current && !this.#ended;
+  }
+
+  /** Connections of earlier credentials that are still open. */
+  get superseded(): number {
+    return [...this.#superseded].reduce((sum, era) => sum + era.connections.size, 0);
+  }
+
+  /** A connection is being made. */
+  opened(era: Era<C>, connection: C): void {
+    era.connections.add(connection);
+  }
+
+  /** A connection is gone, or was never made. */
+  closed(era: Era<C>, connection: C): void {
+    era.connections.delete(connection);
+    this.#settle(era);
+  }
+
+  /** The database said what a user who is gone would explain: that is checked, once in a while. */
+  doubt(era: Era<C>): void {
+    const now = performance.now();
+    if (era !== this.#current || this.#candidate || this.#ended || now < this.#checked.again) return;
+    this.#checked = {
+      again: now + this.#checked.delay,
+      delay: Math.min(this.#checked.delay * 2, DOUBT.last),
+    };
+    const { lease } = era.credentials;
+    this.#driver
+      .prove(era.credentials)
+      .then(
+        () => lease.refused?.(false),
+        (error: unknown) => {
+          if (!this.#driver.refuses(error) || era !== this.#current) return;
+          this.#report({ type: 'refused', path: era.path, serial: era.serial });
+          return lease.refused?.(true);
+        },
+      )
+      .catch(() => undefined);
+  }
+
+  /** Nothing new is opened any more; leases are let go of as the last connections close. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#subscription.unsubscribe();
+    this.#fail(noCredentials());
+    this.#drop();
+    if (this.#current) this.#settle(this.#current);
+  }
+
+  #next(credentials: DatabaseCredentials): void {
+    if (this.#ended) return;
+    const era: Era<C> = new Era(credentials, this.#drain, () => this.#ending(era));
+    if (this.#current) {
+      this.#drop();
+      this.#candidate = era;
+      return void this.#prove(era, 1, PROOF_RETRY.first);
+    }
+    this.#current = era;
+    for (const { resolve } of this.#waiting.splice(0)) resolve(era);
+  }
+
+  async #prove(era: Era<C>, attempt: number, delay: number): Promise<void> {
+    const { path, serial } = era;
+    try {
+      await this.#driver.prove(era.credentials, this.#current?.credentials);
+    } catch (error) {
+      if (this.#candidate !== era) return;
+      if (this.#driver.refuses(error) && attempt >= REFUSALS) {
+        this.#drop();
+        this.#report({ type: 'refused', path, serial });
+        return void era.credentials.lease.refused?.(true)?.catch(() => undefined);
+      }
+      if (attempt === REFUSALS) this.#report({ type: 'proof-failed', path, serial, error });
+      const next = () => void this.#prove(era, attempt + 1, Math.min(delay * 2, PROOF_RETRY.last));
+      this.#retry = setTimeout(next, delay).unref();
+      return;
+    }
+    if (this.#candidate === era) this.#publish(era);
+  }
+
+  #publish(era: Era<C>): void {
+    const previous = this.#current as Era<C>;
+    this.#candidate = undefined;
+    this.#current = era;
+    this.#checked = { again: 0, delay: DOUBT.first };
+    this.#superseded.add(previous);
+    this.#driver.published();
+    const until = new Date(Date.now() + this.#drain);
+    previous.drain(this.#drain, () => this.#straggle(previous));
+    for (const connection of previous.connections) this.#driver.superseded?.(connection, until);
+    this.#report({
+      type: 'rotated',
+      path: era.path,
+      serial: era.serial,
+      superseded: previous.connections.size,
+    });
+    this.#settle(previous);
+    for (const resume of this.#replacing.splice(0)) resume();
+  }
+
+  /** A lease ends soon, and with it the user. */
+  #ending(era: Era<C>): void {
+    // Better untried than over.
+    if (era === this.#current && this.#candidate) this.#publish(this.#candidate);
+    if (this.#superseded.has(era)) this.#straggle(era);
+  }
+
+  #straggle(era: Era<C>): void {
+    const { path, serial, connections } = era;
+    if (connections.size > 0) this.#report({ type: 'stragglers', path, serial, count: connections.size });
+    for (const connection of connections) this.#driver.end(connection);
+  }
+
+  #settle(era: Era<C>): void {
+    if (era.connections.size > 0 || (era === this.#current && !this.#ended)) return;
+    this.#superseded.delete(era);
+    era.release();
+  }
+
+  #drop(): void {
+    clearTimeout(this.#retry);
+    this.#candidate?.release();
+    this.#candidate = undefined;
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+  }
+}
+
+function noCredentials(): VaultError {
+  return new VaultError({
+    code: 'VAULT_CLOSED',
+    message: 'The stream of credentials has completed: there are none to connect with.',
+    hint: 'Create the pool while the application runs, and use it no longer than that.',
+  });
+}
