@@ -7,12 +7,14 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^nestjs-vault$/, replacement: source('./lib/index.ts') },
-      { find: /^nestjs-vault\/pg$/, replacement: source('./lib/integrations/pg/index.ts') },
       { find: /^nestjs-vault\/testing$/, replacement: source('./lib/testing/index.ts') },
+      { find: /^nestjs-vault\/(\w+)$/, replacement: source('./lib/integrations/$1/index.ts') },
     ],
   },
   test: {
-    include: ['test/**/*.spec.ts'],
+    // Other databases than PostgreSQL need servers of their own: npm run test:drivers.
+    include: process.env['VAULT_TEST_DRIVERS'] ? ['test/drivers/**/*.spec.ts'] : ['test/**/*.spec.ts'],
+    exclude: process.env['VAULT_TEST_DRIVERS'] ? [] : ['test/drivers/**'],
     setupFiles: ['./test/support/setup.ts'],
     testTimeout: 20_000,
     // Concurrent tests mostly wait.

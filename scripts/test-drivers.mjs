@@ -1,0 +1,18 @@
+// npm run test:drivers: the integrations with other drivers than pg. MariaDB, Redis and RabbitMQ are used where they
+// are installed; a suite whose server is not there is skipped, and says so in one line.
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureInstalled } from './ensure-installed.mjs';
+import { ensureOpenBao } from './setup/openbao.mjs';
+
+await ensureInstalled();
+await ensureOpenBao({ log: (line) => console.log(line) });
+const root = fileURLToPath(new URL('..', import.meta.url));
+const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+const { status } = spawnSync(process.execPath, [vitest, 'run', ...process.argv.slice(2)], {
+  cwd: root,
+  stdio: ['ignore', 'inherit', 'inherit'],
+  env: { ...process.env, VAULT_TEST_DRIVERS: '1' },
+});
+process.exitCode = status ?? 1;
