@@ -46,6 +46,7 @@ export {
   type WatchOptions,
 } from './services/credentials.service.js';
 export type { KvReadOptions, KvSecret } from './services/kv.js';
+export type { KvWatchOptions } from './services/kv-watch.js';
 export { KvService } from './services/kv.service.js';
 export {
   VaultClient,
@@ -54,7 +55,15 @@ export {
   type VaultResponse,
 } from './services/vault-client.js';
 
-export type { Credentials, LeaseInfo } from './leases/lease.js';
+export type { Credentials, HoldNeed, LeaseInfo } from './leases/lease.js';
 export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';
-export type { ConnectionStatus, LeaseStatus, NextStep, SessionStatus, VaultStatus } from './events/status.js';
+export type { ConnectionCounters, OperationCounter } from './events/counters.js';
+export type {
+  ConnectionStatus,
+  LeaseStatus,
+  NextStep,
+  SecretStatus,
+  SessionStatus,
+  VaultStatus,
+} from './events/status.js';
 export { VaultError, type VaultErrorCode } from './errors/vault-error.js';

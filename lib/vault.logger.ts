@@ -25,6 +25,7 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
         break;
       case 'renewal-failed':
       case 'rotation-failed':
+      case 'secret-read-failed':
         logger.warn(
           `[${connection}] ${event.path}: ${event.type}, next try ${until(event.retryAt)}: ${event.error.message}`,
         );
@@ -33,6 +34,9 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
         logger.error(
           `[${connection}] ${event.path}: no valid credential any more${event.error ? `: ${event.error.message}` : ''}`,
         );
+        break;
+      case 'secret-gone':
+        logger.error(`[${connection}] ${event.path}: gone from the server: ${event.error.message}`);
         break;
       case 'warning':
         logger.warn(`[${connection}] ${event.path ? `${event.path}: ` : ''}${event.message}`);

@@ -70,13 +70,21 @@ export class ApiClient {
   readonly #nodeVault: { request(options: object): Promise<unknown> };
   readonly #options: ResolvedOptions;
   readonly #clock: Clock;
+  readonly #observe: (request: ApiRequest, milliseconds: number, error?: VaultError) => void;
   #closed = false;
   /** State of the cluster that later reads must not fall behind of, where the server tells it. */
   #index: string | undefined;
 
-  constructor(options: ResolvedOptions, clock: Clock, transport?: Sender) {
+  /** @param observe told of each request when it is over, for counting */
+  constructor(
+    options: ResolvedOptions,
+    clock: Clock,
+    transport?: Sender,
+    observe: (request: ApiRequest, milliseconds: number, error?: VaultError) => void = () => undefined,
+  ) {
     this.#options = options;
     this.#clock = clock;
+    this.#observe = observe;
     this.#transport =
       transport ?? new Transport(options.addresses, options.tls, Math.min(options.timeout, 5_000));
     const nodeVault = createNodeVault({
@@ -100,6 +108,24 @@ export class ApiClient {
   async send<T = unknown>(request: ApiRequest, token?: Secret): Promise<ApiResponse<T>> {
     if (this.#closed) throw closed(request.path);
     const sentAt = now(this.#clock);
+    const took = () => this.#clock.monotonic() - sentAt.monotonic;
+    try {
+      const answer = await this.#send<T>(request, token, sentAt);
+      this.#observe(request, took());
+      return answer;
+    } catch (error) {
+      this.#observe(request, took(), error as VaultError);
+      throw error;
+    }
+  }
+
+  /** Cuts what is in flight; every later request is refused. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#transport.close();
+  }
+
+  async #send<T>(request: ApiRequest, token: Secret | undefined, sentAt: Deadline): Promise<ApiResponse<T>> {
     // Proxies and Node's own HTTP server refuse the LIST method; this form means the same.
     const list = request.method === 'LIST';
     let response: TransportResponse;
@@ -118,12 +144,6 @@ export class ApiClient {
       throw fromNetworkError(error, request.path, this.#options.addresses);
     }
     return this.#read<T>(response, request, sentAt);
-  }
-
-  /** Cuts what is in flight; every later request is refused. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#transport.close();
   }
 
   #exchange(hook: HookOptions): Promise<TransportResponse> {

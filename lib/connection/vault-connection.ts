@@ -1,15 +1,18 @@
 import { Subject, type Observable } from 'rxjs';
-import { ApiClient } from '../client/api-client.js';
+import { ApiClient, type ApiRequest } from '../client/api-client.js';
 import { systemClock, type Clock } from '../clock/clock.js';
 import { Limiter } from '../clock/limiter.js';
 import type { Sender } from '../client/transport.js';
 import { retryTransient } from '../client/retry-transient.js';
 import { Scheduler } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
-import type { EventBus } from '../events/events.js';
+import type { VaultError } from '../errors/vault-error.js';
+import { Counters, operationOf } from '../events/counters.js';
+import type { EventBus, EventInit } from '../events/events.js';
 import { healthOf, type ConnectionStatus } from '../events/status.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
 import type { Secret } from '../secret/secret.js';
+import { KvWatches } from '../services/kv-watches.js';
 import { readKv, type KvReadOptions, type KvSecret } from '../services/kv.js';
 import { VaultClient } from '../services/vault-client.js';
 import { Session } from '../session/session.js';
@@ -24,6 +27,7 @@ export class VaultConnection {
   readonly #options: ResolvedOptions;
   readonly client: VaultClient;
   readonly leases: LeaseRegistry;
+  readonly watches: KvWatches;
   /** Static secrets that decorators asked for: each read once, however many ask. */
   readonly statics = new Map<string, Promise<Secret<unknown>>>();
   readonly #clock: Clock;
@@ -31,6 +35,7 @@ export class VaultConnection {
   readonly #api: ApiClient;
   readonly #session: Session;
   readonly #scheduler: Scheduler;
+  readonly #counters = new Counters();
   readonly #changes = new Subject<void>();
   readonly #aborted = new AbortController();
   #revoking = false;
@@ -43,7 +48,9 @@ export class VaultConnection {
     this.#clock = clock;
     this.#bus = bus;
     this.#scheduler = new Scheduler(clock);
-    this.#api = new ApiClient(options, clock, transport);
+    const count = ({ method, path }: ApiRequest, milliseconds: number, error?: VaultError) =>
+      this.#counters.request(operationOf(method, path), milliseconds, error?.code);
+    this.#api = new ApiClient(options, clock, transport, count);
     const shared = {
       api: this.#api,
       options,
@@ -51,7 +58,7 @@ export class VaultConnection {
       scheduler: this.#scheduler,
       limiter: new Limiter(options.concurrency),
       signal: this.#aborted.signal,
-      emit: (event: object) => this.#emit(event),
+      emit: (event: EventInit) => this.#emit(event),
       changed: () => this.#changed(),
       revoking: () => this.#revoking,
       random: Math.random,
@@ -59,6 +66,7 @@ export class VaultConnection {
     this.#session = new Session(shared);
     this.leases = new LeaseRegistry({ ...shared, session: this.#session });
     this.client = new VaultClient(this.#session);
+    this.watches = new KvWatches(shared, (path, how) => this.#readKvOnce(path, how));
   }
 
   get options(): ResolvedOptions {
@@ -73,7 +81,9 @@ export class VaultConnection {
   get status(): ConnectionStatus {
     const session = this.#session.status();
     const leases = this.leases.status();
-    return { name: this.name, health: healthOf(session, leases), session, leases };
+    const secrets = this.watches.status();
+    const health = healthOf(session, leases, secrets);
+    return { name: this.name, health, session, leases, secrets, counters: this.#counters.values };
   }
 
   /** Logs in; what may pass is retried for `startup.timeout`. Returns what is left of that, in milliseconds. */
@@ -90,8 +100,7 @@ export class VaultConnection {
     options: KvReadOptions & { kvVersion?: 1 | 2 },
     budget = this.options.timeout,
   ): Promise<KvSecret<T>> {
-    const kvVersion = options.kvVersion ?? this.options.kvVersion;
-    return this.retry(() => readKv<T>(this.client, path, { ...options, kvVersion }), budget);
+    return this.retry(() => this.#readKvOnce<T>(path, options), budget);
   }
 
   retry<T>(job: () => Promise<T>, budget: number): Promise<T> {
@@ -117,19 +126,24 @@ export class VaultConnection {
     this.#revoking = shutdown.revoke && this.#session.revocable;
     this.#aborted.abort();
     this.leases.end();
+    this.watches.end();
     const deadline = this.#clock.monotonic() + shutdown.timeout;
     await this.#drained(shutdown.timeout * DRAIN_SHARE);
     this.#session.close();
-    const left = Math.max(deadline - this.#clock.monotonic(), 0);
-    const ends = this.#revoking ? this.#session.revokeAll(left) : this.leases.retireAll();
-    await this.#atMost(
-      ends.catch(() => undefined),
-      left,
-    );
+    const left = () => Math.max(deadline - this.#clock.monotonic(), 0);
+    // What no revocation will take along is ended lease by lease.
+    if (!this.#revoking) await this.#atMost(this.leases.retireAll(), left());
+    // Also tells what becomes of a token that is let live.
+    await this.#atMost(this.#session.revokeAll(left()), left());
     this.#scheduler.close();
     await this.#api.close();
     this.#emit({ type: 'closed' });
     this.#changes.complete();
+  }
+
+  #readKvOnce<T>(path: string, options: KvReadOptions & { kvVersion?: 1 | 2 }): Promise<KvSecret<T>> {
+    const kvVersion = options.kvVersion ?? this.options.kvVersion;
+    return readKv<T>(this.client, path, { ...options, kvVersion });
   }
 
   /** Resolves when nobody holds a lease any more. */
@@ -143,12 +157,13 @@ export class VaultConnection {
     await this.#atMost(drained, timeout);
   }
 
+  /** Waits for what is to end, however it does. */
   async #atMost(work: Promise<unknown>, timeout: number): Promise<void> {
     let cancel = () => {};
     const late = new Promise<void>((resolve) => {
       cancel = this.#clock.setTimer(timeout, resolve, true);
     });
-    await Promise.race([work, late]);
+    await Promise.race([work.catch(() => undefined), late]);
     cancel();
   }
 
@@ -161,7 +176,8 @@ export class VaultConnection {
     });
   }
 
-  #emit(event: object): void {
+  #emit(event: EventInit): void {
+    this.#counters.event(event);
     this.#bus.emit({ ...event, connection: this.name, at: new Date(this.#clock.wall()) } as Parameters<
       EventBus['emit']
     >[0]);

@@ -70,6 +70,10 @@ export type VaultEvent =
   | (LeaseEventBase & { type: 'retired'; how: 'asked' | 'expired' | 'with-token' })
   /** The deadline passed before a new one could be issued: consumers are without credentials. */
   | (LeaseEventBase & { type: 'expired'; error?: VaultError })
+  /** A KV secret that is watched: another version, a read that is tried again, or gone from the server. */
+  | (EventBase & { type: 'secret-changed'; path: string; version?: number })
+  | (EventBase & { type: 'secret-read-failed'; path: string; error: VaultError; retryAt: Date })
+  | (EventBase & { type: 'secret-gone'; path: string; error: VaultError })
   | (EventBase & { type: 'warning'; path?: string; message: string })
   | (EventBase & { type: 'closing' })
   | (EventBase & { type: 'closed' });

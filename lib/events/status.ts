@@ -1,8 +1,9 @@
 import type { VaultError } from '../errors/vault-error.js';
+import type { ConnectionCounters } from './counters.js';
 
 /** What is to happen next to a token or a lease, when, and why. */
 export interface NextStep {
-  action: 'login' | 'renew' | 'issue' | 'retire' | 'none';
+  action: 'login' | 'renew' | 'issue' | 'retire' | 'read' | 'none';
   at?: Date;
   reason: string;
 }
@@ -27,6 +28,24 @@ export interface LeaseStatus {
   error?: VaultError;
   /** Superseded leases that are still held or not yet over. */
   superseded: number;
+}
+
+/**
+ * One KV secret that is watched.
+ *
+ * @publicApi
+ */
+export interface SecretStatus {
+  /** With its mount. */
+  path: string;
+  /** `degraded`: the last read failed, and the value before is in use; `gone`: the server has it no more. */
+  state: 'pending' | 'valid' | 'degraded' | 'gone';
+  /** KV v2 only. */
+  version?: number;
+  next: NextStep;
+  /** Failed reads in a row. */
+  attempt: number;
+  error?: VaultError;
 }
 
 /**
@@ -61,17 +80,24 @@ export interface VaultStatus {
 export interface ConnectionStatus {
   name: string;
   /**
-   * `up`: the token works and every secret is valid; `degraded`: all of them still work, but the last try to renew
-   * or rotate one failed; `down`: the token or a secret is missing or over.
+   * `up`: the token works and every secret is valid; `degraded`: all of them still work, but the last try to renew,
+   * rotate or read one failed; `down`: the token or a secret is missing or over.
    */
   health: 'up' | 'degraded' | 'down';
   session: SessionStatus;
   leases: readonly LeaseStatus[];
+  /** KV secrets that somebody watches. */
+  secrets: readonly SecretStatus[];
+  counters: ConnectionCounters;
 }
 
 /** The worst of what it is made of. */
-export function healthOf(session: SessionStatus, leases: readonly LeaseStatus[]): ConnectionStatus['health'] {
-  const states = [session, ...leases].map(({ state }) => state);
+export function healthOf(
+  session: SessionStatus,
+  leases: readonly LeaseStatus[],
+  secrets: readonly SecretStatus[],
+): ConnectionStatus['health'] {
+  const states = [session, ...leases, ...secrets].map(({ state }) => state);
   if (states.every((state) => state === 'valid')) return 'up';
   return states.every((state) => state === 'valid' || state === 'degraded') ? 'degraded' : 'down';
 }

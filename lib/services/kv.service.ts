@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { defer, from, switchMap, type Observable } from 'rxjs';
 import { VaultConnections } from '../connection/vault-connections.js';
 import type { KvReadOptions, KvSecret } from './kv.js';
+import type { KvWatchOptions } from './kv-watch.js';
 
 /**
  * Static secrets of KV engines, version 2 unless the connection's `kvVersion` or the call says 1.
@@ -28,5 +30,19 @@ export class KvService {
   ): Promise<KvSecret<T>> {
     const connection = await this.#connections.get(options.connection);
     return connection.readKv<T>(path, options);
+  }
+
+  /**
+   * The latest version of a secret, read again every five minutes (`every`) as long as somebody is subscribed, and
+   * emitted where it differs. Trouble is told by events and the status, and never ends the stream once there was a
+   * value; it completes at shutdown. It errors as {@link read} does where the first read is refused for good.
+   */
+  watch<T = Record<string, unknown>>(
+    path: string,
+    options: KvWatchOptions & { kvVersion?: 1 | 2 } = {},
+  ): Observable<KvSecret<T>> {
+    return defer(() => from(this.#connections.get(options.connection))).pipe(
+      switchMap((connection) => connection.watches.watch<T>(path, options)),
+    );
   }
 }

@@ -1,11 +1,12 @@
 import { errorTaxonomy } from './errors.js';
 import { renewing } from './renewing.js';
 import type { Rules } from './rule.js';
+import { secrets } from './secrets.js';
 import { service } from './service.js';
 import { time } from './time.js';
 import { tokens } from './tokens.js';
 
-export const RULES: Rules = [...time, ...renewing, ...errorTaxonomy, ...tokens, ...service];
+export const RULES: Rules = [...time, ...renewing, ...errorTaxonomy, ...tokens, ...service, ...secrets];
 
 /** Rules that are shown by tests of another kind. */
 export const ELSEWHERE: Readonly<Record<string, string>> = {
@@ -27,10 +28,6 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
 export const PENDING: Readonly<Record<string, string>> = {
   D13: 'a token file of an agent is read again when its token dies, but not watched for changes before that',
   E9: 'the rotating pool does not yet react to what PostgreSQL rejects',
-  F2: 'KV secrets are read once; there is no polling yet',
   F3: 'there is no certificate engine yet',
-  F4: 'see F2',
-  F5: 'see F2',
   H7: 'a login happens in the namespace of the connection',
-  K2: 'events and status can be counted, but there are no counters yet',
 };

@@ -113,5 +113,7 @@ export function describe(event: VaultEvent, user: (path: string, serial: number)
       return { tone: 'end', event: 'closing', who: 'the credentials are given back' };
     case 'closed':
       return { tone: 'end', event: 'closed', who: event.connection };
+    default:
+      return { tone: 'quiet', event: event.type, who: event.path };
   }
 }

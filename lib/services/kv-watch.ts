@@ -1,0 +1,175 @@
+import { Observable, Subject } from 'rxjs';
+import type { Clock } from '../clock/clock.js';
+import type { Scheduler, Task } from '../clock/scheduler.js';
+import { Tries } from '../client/tries.js';
+import type { ResolvedOptions } from '../config/resolved-options.js';
+import { isTransient, type VaultError } from '../errors/vault-error.js';
+import type { EventInit } from '../events/events.js';
+import type { SecretStatus } from '../events/status.js';
+import type { KvReadOptions, KvSecret } from './kv.js';
+
+/**
+ * Which KV secret to watch, and how.
+ *
+ * @publicApi
+ */
+export interface KvWatchOptions extends Omit<KvReadOptions, 'version'> {
+  /** Milliseconds between reads, up to a tenth of it more or less at random. @default 300000 */
+  every?: number;
+  /**
+   * What happens to the value read last where the server says that it is gone (deleted, destroyed, or not allowed
+   * any more): `keep` goes on replaying it, `drop` does not until it is back. An outage never drops it.
+   * @default 'keep'
+   */
+  whenGone?: 'keep' | 'drop';
+}
+
+/** Five minutes, as other clients do. */
+const EVERY = 300_000;
+const JITTER = 0.1;
+
+/** What a watch needs from the outside. */
+export interface KvWatchContext {
+  clock: Clock;
+  scheduler: Scheduler;
+  options: ResolvedOptions;
+  random: () => number;
+  emit: (event: EventInit) => void;
+  changed: () => void;
+}
+
+/** One KV secret, read again from time to time as long as somebody watches. */
+export class KvWatch<T> {
+  readonly #path: string;
+  readonly #read: () => Promise<KvSecret<T>>;
+  readonly #context: KvWatchContext;
+  readonly #every: number;
+  readonly #drops: boolean;
+  readonly #tries: Tries;
+  #published = new Subject<KvSecret<T>>();
+  #watchers = 0;
+  #last: KvSecret<T> | undefined;
+  #gone = false;
+  #task: Task | undefined;
+  #dueAt = 0;
+  /** Reads that are older than this one come to nothing. */
+  #run = 0;
+
+  constructor(
+    path: string,
+    read: () => Promise<KvSecret<T>>,
+    options: KvWatchOptions,
+    context: KvWatchContext,
+  ) {
+    this.#path = path;
+    this.#read = read;
+    this.#context = context;
+    this.#every = options.every ?? EVERY;
+    this.#drops = options.whenGone === 'drop';
+    this.#tries = new Tries(context);
+  }
+
+  /** The value read last, and each one that differs; one read at a time, however many subscribe. */
+  readonly secret$ = new Observable<KvSecret<T>>((subscriber) => {
+    if (this.#last && !(this.#gone && this.#drops)) subscriber.next(this.#last);
+    subscriber.add(this.#published.subscribe(subscriber));
+    if (this.#watchers++ === 0) void this.#poll();
+    return () => {
+      if (--this.#watchers === 0) this.#stop();
+    };
+  });
+
+  get watched(): boolean {
+    return this.#watchers > 0;
+  }
+
+  status(): SecretStatus {
+    const { error, count } = this.#tries;
+    const due = Math.max(0, this.#dueAt - this.#context.clock.monotonic());
+    return {
+      path: this.#path,
+      state: this.#gone ? 'gone' : !this.#last ? 'pending' : error ? 'degraded' : 'valid',
+      ...(this.#last?.version !== undefined && { version: this.#last.version }),
+      next: {
+        action: 'read',
+        at: new Date(this.#context.clock.wall() + due),
+        reason: error ? 'retry' : 'poll',
+      },
+      attempt: count,
+      ...(error && { error }),
+    };
+  }
+
+  /** Completes the stream, as at shutdown. */
+  end(): void {
+    this.#stop();
+    this.#published.complete();
+  }
+
+  async #poll(): Promise<void> {
+    const run = ++this.#run;
+    try {
+      const secret = await this.#read();
+      if (run === this.#run) this.#take(secret);
+    } catch (error) {
+      if (run === this.#run) this.#failed(error as VaultError);
+    }
+    this.#context.changed();
+  }
+
+  #take(secret: KvSecret<T>): void {
+    const { emit, random } = this.#context;
+    this.#tries.succeed();
+    const last = this.#last;
+    const news = !last || isDifferent(last, secret) || (this.#gone && this.#drops);
+    this.#gone = false;
+    this.#last = secret;
+    this.#wait(this.#every * (1 + JITTER * (2 * random() - 1)));
+    if (!news) return;
+    const { version } = secret;
+    if (last) emit({ type: 'secret-changed', path: this.#path, ...(version !== undefined && { version }) });
+    this.#published.next(secret);
+  }
+
+  #failed(error: VaultError): void {
+    const { emit, clock } = this.#context;
+    const retryAt = this.#tries.fail(error, Infinity);
+    if (isTransient(error)) {
+      emit({ type: 'secret-read-failed', path: this.#path, error, retryAt });
+      return this.#wait(this.#tries.retryAt - clock.monotonic());
+    }
+    if (!this.#last) {
+      // Waiting cannot help: tell whoever waits, and start afresh when asked again.
+      const published = this.#published;
+      this.#published = new Subject();
+      this.#stop();
+      return published.error(error);
+    }
+    if (!this.#gone) emit({ type: 'secret-gone', path: this.#path, error });
+    this.#gone = true;
+    this.#wait(this.#every);
+  }
+
+  #wait(delay: number): void {
+    const { clock, scheduler } = this.#context;
+    this.#dueAt = clock.monotonic() + delay;
+    this.#task = scheduler.at(this.#dueAt, () => void this.#poll());
+  }
+
+  /** Nobody watches: whoever comes next gets a fresh one. */
+  #stop(): void {
+    this.#run++;
+    this.#task?.cancel();
+    this.#last = undefined;
+    this.#gone = false;
+    this.#tries.succeed();
+  }
+}
+
+/** Versions start again where the metadata was deleted, so the time counts too; KV v1 has only the data. */
+function isDifferent(a: KvSecret<unknown>, b: KvSecret<unknown>): boolean {
+  if (a.version !== undefined) {
+    return a.version !== b.version || a.createdAt?.getTime() !== b.createdAt?.getTime();
+  }
+  return JSON.stringify(a.data.reveal()) !== JSON.stringify(b.data.reveal());
+}

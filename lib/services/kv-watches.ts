@@ -1,0 +1,42 @@
+import { defer, type Observable } from 'rxjs';
+import { encodePath } from '../client/path.js';
+import type { SecretStatus } from '../events/status.js';
+import type { KvReadOptions, KvSecret } from './kv.js';
+import { KvWatch, type KvWatchContext, type KvWatchOptions } from './kv-watch.js';
+
+type How = Omit<KvReadOptions, 'version'> & { kvVersion?: 1 | 2 };
+
+/** The KV secrets of one connection that somebody watches: one read for all who ask for the same. */
+export class KvWatches {
+  readonly #watches = new Map<string, KvWatch<unknown>>();
+  readonly #context: KvWatchContext;
+  readonly #read: <T>(path: string, how: How) => Promise<KvSecret<T>>;
+
+  constructor(context: KvWatchContext, read: <T>(path: string, how: How) => Promise<KvSecret<T>>) {
+    this.#context = context;
+    this.#read = read;
+  }
+
+  watch<T>(path: string, options: KvWatchOptions & { kvVersion?: 1 | 2 }): Observable<KvSecret<T>> {
+    return defer(() => {
+      const { mount = 'secret', kvVersion, every, whenGone } = options;
+      const full = `${encodePath(mount, 'mount')}/${encodePath(path, 'path')}`;
+      const id = JSON.stringify([full, kvVersion, every, whenGone]);
+      let watch = this.#watches.get(id) as KvWatch<T> | undefined;
+      if (!watch) {
+        const how = { mount, ...(kvVersion !== undefined && { kvVersion }) };
+        watch = new KvWatch<T>(full, () => this.#read<T>(path, how), options, this.#context);
+        this.#watches.set(id, watch as KvWatch<unknown>);
+      }
+      return watch.secret$;
+    });
+  }
+
+  status(): SecretStatus[] {
+    return [...this.#watches.values()].filter(({ watched }) => watched).map((watch) => watch.status());
+  }
+
+  end(): void {
+    for (const watch of this.#watches.values()) watch.end();
+  }
+}
