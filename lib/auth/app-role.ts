@@ -20,6 +20,8 @@ export interface AppRoleOptions {
   secretId: SecretSource;
   /** Where the method is enabled. @default 'approle' */
   mountPath?: string;
+  /** The namespace it is enabled in, where that is not the connection's own. */
+  namespace?: string;
 }
 
 /** Milliseconds before the server is asked about a secret_id again that it refused. */
@@ -35,7 +37,7 @@ const ASK_AGAIN = 60_000;
  * @publicApi
  */
 export function appRole(options: AppRoleOptions): AuthMethod {
-  const { roleId, secretId, mountPath = 'approle' } = options;
+  const { roleId, secretId, mountPath = 'approle', namespace } = options;
   const problems: string[] = [];
   if (typeof roleId !== 'string' || roleId.trim() === '') problems.push('`auth: appRole` needs a `roleId`');
   if (!isSource(secretId)) {
@@ -50,6 +52,7 @@ export function appRole(options: AppRoleOptions): AuthMethod {
     problems.push('`auth: appRole` has a `mountPath` that is no path');
   }
   const path = `auth/${mount}/login`;
+  const place = namespace === undefined ? {} : { namespace };
   let refused: { secretId: string; error: VaultError; at: number } | undefined;
 
   return {
@@ -59,7 +62,7 @@ export function appRole(options: AppRoleOptions): AuthMethod {
       const secret = await readSecret(
         secretId,
         {
-          send: (request, token) => context.send(request, token),
+          send: (request, token) => context.send({ ...place, ...request }, token),
           warn: (message) => context.warn(message),
           expectedPath: new RegExp(
             `^auth/${escapeRegExp(mountPath.replace(/^\/+|\/+$/g, ''))}/role/[^/]+/secret-id$`,
@@ -72,14 +75,14 @@ export function appRole(options: AppRoleOptions): AuthMethod {
         throw refused.error;
       try {
         const body = { role_id: roleId.trim(), secret_id: secret.reveal() };
-        const { auth, sentAt } = await context.send({ method: 'POST', path, body });
-        return fromAuth(assertAuth(auth, path), sentAt, (text) => new Secret(text));
+        const { auth, sentAt } = await context.send({ ...place, method: 'POST', path, body });
+        return { ...fromAuth(assertAuth(auth, path), sentAt, (text) => new Secret(text)), ...place };
       } catch (error) {
         if (error instanceof VaultError && error.code === 'VAULT_SECRET_ID_INVALID') {
           refused = { secretId: secret.reveal(), error, at: context.clock.monotonic() };
         }
         throw error instanceof VaultError && error.status === 403
-          ? await explainDenial(context, path)
+          ? await explainDenial(context, path, place)
           : error;
       }
     },
@@ -97,9 +100,14 @@ function assertAuth(auth: ApiAuth | null, path: string): ApiAuth {
  * A locked-out role and a method that is not enabled there are answered alike: 403, permission denied. A login
  * with made-up ids tells them apart, because lock-out goes by role_id: where the method is, it is a plain 400.
  */
-async function explainDenial(context: LoginContext, path: string): Promise<VaultError> {
+async function explainDenial(
+  context: LoginContext,
+  path: string,
+  place: { namespace?: string },
+): Promise<VaultError> {
   const probe = { role_id: randomUUID(), secret_id: randomUUID() };
-  const answer = await context.send({ method: 'POST', path, body: probe }).catch((error: unknown) => error);
+  const request = { ...place, method: 'POST', path, body: probe } as const;
+  const answer = await context.send(request).catch((error: unknown) => error);
   const enabled = answer instanceof VaultError && answer.code === 'VAULT_SECRET_ID_INVALID';
   return enabled
     ? new VaultError({

@@ -24,6 +24,8 @@ export interface Login {
   sentAt: Deadline;
   /** Whether this process made the token, and so ends it. */
   own: boolean;
+  /** Where it was made, if not in the connection's own namespace. */
+  namespace?: string;
 }
 
 /**
@@ -38,6 +40,8 @@ export interface AuthMethod {
   readonly problems: readonly string[];
   /** @internal */
   login(context: LoginContext): Promise<Login>;
+  /** Differs when another login would yield another token; for tokens that something else renews. @internal */
+  version?(): Promise<string>;
 }
 
 /** Reads a login out of the `auth` of an answer. */

@@ -1,4 +1,4 @@
-import { readFile, unlink } from 'node:fs/promises';
+import { readFile, stat, unlink } from 'node:fs/promises';
 import { VaultError } from '../errors/vault-error.js';
 import { isSecret, Secret } from './secret.js';
 
@@ -17,6 +17,8 @@ export interface SecretReader {
   /** Named in errors; never holds the secret. */
   readonly description: string;
   read(context: SecretSourceContext): Promise<Secret>;
+  /** Differs when there is another value to read; '' while there is none. For what is watched: a token file. */
+  version?(): Promise<string>;
 }
 
 /**
@@ -77,6 +79,11 @@ export function fromFile(path: string, options: { deleteAfterRead?: boolean } = 
       if (last === undefined) throw unreadable(this.description, failure);
       return last;
     },
+    version: () =>
+      stat(path).then(
+        ({ size, mtimeMs }) => (size > 0 ? `${size}:${mtimeMs}` : ''),
+        () => '',
+      ),
   };
 }
 

@@ -3,6 +3,13 @@ import pg, { type ClientConfig } from 'pg';
 import type { Era } from '../rotation/era.js';
 import type { Rotation } from '../rotation/rotation.js';
 
+declare module 'pg' {
+  interface ClientBase {
+    /** There are newer credentials: the connection will be closed at the given time, if it is still in use. */
+    on(event: 'superseded', listener: (until: Date) => void): this;
+  }
+}
+
 /** What PostgreSQL answers to a user that is gone, or to a wrong password. */
 const REFUSED = new Set(['28P01', '28000']);
 /**
@@ -69,7 +76,8 @@ export class LeasedClient extends pg.Client {
 
   /** Ends it whatever it does: a query that runs fails, and the server rolls its transaction back. */
   abort(): void {
-    this.#protocol.stream.destroy();
+    // By way of pg, which would otherwise emit an error that no user listens for.
+    void this.end().catch(() => undefined);
   }
 
   #begin(era: Era<LeasedClient>, callback: ConnectCallback): void {

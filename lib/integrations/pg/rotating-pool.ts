@@ -16,6 +16,13 @@ import { ownedObjects } from './owned-objects.js';
  */
 export type RotatingPoolConfig = Omit<PoolConfig, 'user' | 'password' | 'connectionString'> & RotationOptions;
 
+declare module 'pg' {
+  interface Pool {
+    /** Of a {@link RotatingPool}. */
+    on(event: 'rotation', listener: (event: PoolEvent) => void): this;
+  }
+}
+
 /** Milliseconds that a connection may take where the config does not say: a pool that waits for ever tells nobody. */
 const CONNECTION_TIMEOUT = 10_000;
 /** Milliseconds for new credentials to arrive where the database refuses the current ones. */

@@ -1,0 +1,277 @@
+import { once } from 'node:events';
+import type { PoolClient } from 'pg';
+import { ReplaySubject, Subject } from 'rxjs';
+import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
+import { createRotatingPool, RotatingPool, type PoolEvent } from 'nestjs-vault/pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startPostgres, type PostgresServer } from '../support/servers.mjs';
+
+/** A snapshot made by hand, and what the pool did with its lease. */
+interface Issued {
+  credentials: DatabaseCredentials;
+  user: string;
+  holds: number;
+  need: HoldNeed | undefined;
+  refused: boolean[];
+}
+
+describe('rotating pool', () => {
+  let postgres: PostgresServer;
+  let serial = 0;
+  const pools: RotatingPool[] = [];
+
+  beforeAll(async () => {
+    postgres = await startPostgres();
+    await postgres.query('create table things (id int); grant select on things to public');
+  });
+
+  afterAll(() => postgres?.stop());
+
+  afterEach(async () => {
+    await Promise.all(pools.splice(0).map((pool) => (pool.ending ? undefined : pool.end())));
+  });
+
+  const issue = async ({ create = true } = {}): Promise<Issued> => {
+    const user = `leased_${++serial}`;
+    if (create) await postgres.query(`create role ${user} login password 'canary-${user}'`);
+    const issued: Issued = {
+      user,
+      holds: 0,
+      need: undefined,
+      refused: [],
+      credentials: {
+        username: new Secret(user),
+        password: new Secret(`canary-${user}`),
+        lease: {
+          path: 'database/creds/app',
+          serial,
+          generation: 1,
+          issuedAt: new Date(),
+          validUntil: new Date(Date.now() + 60_000),
+          renewable: true,
+          hold: (need) => {
+            issued.holds++;
+            issued.need = need;
+            return () => void issued.holds--;
+          },
+          refused: async (certain) => void issued.refused.push(certain),
+        },
+      },
+    };
+    return issued;
+  };
+  const where = () => ({ host: postgres.host, port: postgres.port, database: postgres.database });
+  const open = async (options: { drain?: number; max?: number } = {}) => {
+    const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
+    const first = await issue();
+    credentials$.next(first.credentials);
+    const pool = await createRotatingPool(credentials$, { ...where(), ...options });
+    pools.push(pool);
+    const events: PoolEvent[] = [];
+    pool.on('rotation', (event) => events.push(event));
+    const rotate = async (next: Issued) => {
+      credentials$.next(next.credentials);
+      await expect
+        .poll(() =>
+          events.some(({ type, serial: of }) => type === 'rotated' && of === next.credentials.lease.serial),
+        )
+        .toBe(true);
+    };
+    return { pool, credentials$, first, events, rotate };
+  };
+  const whoami = async (on: { query(sql: string): Promise<{ rows: unknown[] }> }) =>
+    ((await on.query('select current_user as name')).rows[0] as { name: string }).name;
+  const connections = async (user: string) =>
+    (await postgres.query('select 1 from pg_stat_activity where usename = $1', [user])).rowCount;
+
+  it('uses new credentials only once they have logged in; until then the ones before', async () => {
+    const { pool, first, events, credentials$ } = await open();
+    const late = await issue({ create: false });
+    credentials$.next(late.credentials);
+    expect(await whoami(pool)).toBe(first.user);
+    // A replica learns of a user a moment later than the primary.
+    await postgres.query(`create role ${late.user} login password 'canary-${late.user}'`);
+    await expect.poll(() => whoami(pool)).toBe(late.user);
+    expect(events.map(({ type }) => type)).toEqual(['rotated']);
+    expect(first.holds).toBe(0);
+    expect(late).toMatchObject({ holds: 1, refused: [] });
+  });
+
+  it('reports credentials that the database refuses, and stays with the ones before', async () => {
+    const { pool, first, events, credentials$ } = await open();
+    const wrong = await issue({ create: false });
+    credentials$.next(wrong.credentials);
+    await expect.poll(() => events.map(({ type }) => type), { timeout: 5_000 }).toEqual(['refused']);
+    expect(wrong).toMatchObject({ holds: 0, refused: [true] });
+    expect(await whoami(pool)).toBe(first.user);
+    expect(first).toMatchObject({ holds: 1, refused: [] });
+  });
+
+  it('waits out a database that is away, and never asks for other credentials because of it', async () => {
+    const { pool, events, credentials$ } = await open();
+    const next = await issue();
+    await postgres.kill();
+    credentials$.next(next.credentials);
+    await expect.poll(() => events.map(({ type }) => type), { timeout: 5_000 }).toEqual(['proof-failed']);
+    await postgres.restart();
+    await expect.poll(() => events.map(({ type }) => type), { timeout: 5_000 }).toContain('rotated');
+    expect(await whoami(pool)).toBe(next.user);
+    expect(next.refused).toEqual([]);
+  });
+
+  it('closes idle connections of earlier credentials at once, all of them', async () => {
+    const { pool, first, rotate } = await open({ max: 4 });
+    const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    expect(await connections(first.user)).toBe(4);
+    await rotate(await issue());
+    await expect.poll(() => connections(first.user)).toBe(0);
+    await expect.poll(() => first.holds).toBe(0);
+  });
+
+  it('lets a transaction finish, tells its connection, and holds the lease until then', async () => {
+    const { pool, first, rotate, events } = await open();
+    const client = await pool.connect();
+    await client.query('begin');
+    const told = once(client, 'superseded') as Promise<[Date]>;
+    const before = Date.now();
+    await rotate(await issue());
+    const [until] = await told;
+    expect(until.getTime() - before).toBeGreaterThanOrEqual(30_000);
+    expect(await whoami(client)).toBe(first.user);
+    expect({ holds: first.holds, superseded: pool.supersededCount }).toEqual({ holds: 1, superseded: 1 });
+    await client.query('commit');
+    client.release();
+    await expect.poll(() => connections(first.user)).toBe(0);
+    expect({ holds: first.holds, superseded: pool.supersededCount }).toEqual({ holds: 0, superseded: 0 });
+    expect(events.map(({ type }) => type)).toEqual(['rotated']);
+  });
+
+  it('a LISTEN connection has time to be replaced', async () => {
+    const { pool, rotate } = await open();
+    const heard: string[] = [];
+    let listener: PoolClient | undefined;
+    const listen = async () => {
+      const before = listener;
+      const client = await pool.connect();
+      listener = client;
+      client.on('notification', ({ payload }) => heard.push(payload ?? ''));
+      client.on('superseded', () => void listen());
+      await client.query('listen news');
+      before?.release();
+    };
+    await listen();
+    const next = await issue();
+    await rotate(next);
+    await expect.poll(() => pool.supersededCount).toBe(0);
+    await postgres.query(`notify news, 'still here'`);
+    await expect.poll(() => heard).toEqual(['still here']);
+    listener?.release();
+  });
+
+  it('closes and reports what is still in use after the drain window', async () => {
+    const { pool, first, rotate, events } = await open({ drain: 300 });
+    expect(first.need?.drain).toBe(300);
+    const client = await pool.connect();
+    const failed = client.query('select pg_sleep(20)').catch((error: Error) => error);
+    await rotate(await issue());
+    await expect
+      .poll(() => events.at(-1))
+      .toMatchObject({ type: 'stragglers', serial: first.credentials.lease.serial, count: 1 });
+    expect(await failed).toBeInstanceOf(Error);
+    client.release(true);
+    await expect.poll(() => first.holds).toBe(0);
+  });
+
+  it('closes them before the lease ends, however long the window is', async () => {
+    const { pool, first, rotate, events } = await open();
+    const client = await pool.connect();
+    await rotate(await issue());
+    first.need?.onEnding?.();
+    expect(events.at(-1)).toMatchObject({ type: 'stragglers', count: 1 });
+    await expect.poll(() => first.holds).toBe(0);
+    client.release(true);
+  });
+
+  it('takes unproved credentials where the ones before are about to end', async () => {
+    const { pool, first, credentials$ } = await open();
+    const late = await issue({ create: false });
+    credentials$.next(late.credentials);
+    first.need?.onEnding?.();
+    await postgres.query(`create role ${late.user} login password 'canary-${late.user}'`);
+    expect(await whoami(pool)).toBe(late.user);
+  });
+
+  it('a user who is gone: whoever connects waits for the next one, and nobody sees an error', async () => {
+    const { pool, first, rotate } = await open();
+    await postgres.query(`drop role ${first.user}`);
+    for (const client of [await pool.connect()]) client.release(true);
+    const waiting = [whoami(pool), whoami(pool)];
+    await expect.poll(() => first.refused).toEqual([true]);
+    const next = await issue();
+    await rotate(next);
+    expect(await Promise.all(waiting)).toEqual([next.user, next.user]);
+    expect(first.refused).toEqual([true]);
+  });
+
+  it('lost privileges: the credentials are checked once in a while, not at each error', async () => {
+    const { pool, first } = await open();
+    await postgres.query('create table private (id int)');
+    const denied = () => pool.query('select * from private').catch(({ code }: { code: string }) => code);
+    expect(await Promise.all(Array.from({ length: 50 }, denied))).toEqual(Array(50).fill('42501'));
+    // They still log in, so whether the lease lives is the question; a grant may be missing for good.
+    await expect.poll(() => first.refused).toEqual([false]);
+    await denied();
+    expect(first.refused).toEqual([false]);
+  });
+
+  it('warns where a user of an earlier lease owns something, as it cannot be dropped', async () => {
+    const { first, rotate, events } = await open();
+    await postgres.query(
+      `create table owned_${first.user} (id int); alter table owned_${first.user} owner to ${first.user}`,
+    );
+    await rotate(await issue());
+    expect(events).toContainEqual(
+      expect.objectContaining({
+        type: 'warning',
+        message: expect.stringMatching(/owns 1 database object.*SET ROLE/),
+      }),
+    );
+  });
+
+  it('made before there are credentials, it connects when they come', async () => {
+    const credentials$ = new Subject<DatabaseCredentials>();
+    const pool = new RotatingPool(credentials$, where());
+    pools.push(pool);
+    const waiting = whoami(pool);
+    const first = await issue();
+    credentials$.next(first.credentials);
+    expect(await waiting).toBe(first.user);
+  });
+
+  it('does not wait for credentials longer than for a connection', async () => {
+    const pool = new RotatingPool(new Subject<DatabaseCredentials>(), {
+      ...where(),
+      connectionTimeoutMillis: 50,
+    });
+    pools.push(pool);
+    await expect(pool.connect()).rejects.toThrow(/timeout|credentials/);
+  });
+
+  it('ends with its stream, and lets go of every lease', async () => {
+    const { pool, first, credentials$ } = await open();
+    const client = await pool.connect();
+    credentials$.complete();
+    await expect.poll(() => pool.ending).toBe(true);
+    expect(first.holds).toBe(1);
+    client.release();
+    await expect.poll(() => first.holds).toBe(0);
+    await expect.poll(() => connections(first.user)).toBe(0);
+  });
+
+  it.each(['user', 'password', 'connectionString'])('refuses a config that names `%s`', (key) => {
+    expect(() => new RotatingPool(new Subject(), { [key]: 'canary-x' } as object)).toThrow(
+      expect.objectContaining({ code: 'VAULT_CONFIG_INVALID' }),
+    );
+  });
+});
