@@ -10,7 +10,7 @@ import {
 import { ModulesContainer } from '@nestjs/core';
 import type { Sender } from './client/transport.js';
 import type { Clock } from './clock/clock.js';
-import { resolveOptions } from './config/resolved-options.js';
+import { DEFAULT_CONNECTION, resolveOptions } from './config/resolved-options.js';
 import type { VaultOptions } from './config/options.js';
 import { VaultConnection } from './connection/vault-connection.js';
 import { VaultConnections } from './connection/vault-connections.js';
@@ -153,10 +153,10 @@ export function defineFeature(base: DynamicModule, feature: VaultFeature): Dynam
  */
 function featureProvider(name: string, tokens: readonly string[]): FactoryProvider {
   const useFactory = async (connection: VaultConnection, modules: ModulesContainer) => {
-    if (connection.options.startup.login === 'deferred') return;
+    if (connection.startup.login === 'deferred') return;
     const wanted = wantedSecrets(modules, name, isOurs);
     const needed = wanted.filter(({ token }) => tokens.includes(token));
-    await prefetch(connection, needed, connection.options.startup.timeout);
+    await prefetch(connection, needed, connection.startup.timeout);
   };
   willRead(useFactory, tokens);
   return {
@@ -196,7 +196,7 @@ async function connect(
     const resolved = resolveOptions(options, name);
     const connection = new VaultConnection(resolved, connections.bus, clock, transport?.());
     connections.begin(connection);
-    if (connection.options.startup.login === 'required') {
+    if (connection.startup.login === 'required') {
       const left = await connection.login();
       await prefetch(connection, wantedSecrets(modules, connection.name, isOurs), left);
     }
@@ -204,7 +204,7 @@ async function connect(
     return connection;
   } catch (error) {
     // Nest runs no shutdown hooks when a start fails, so what was begun is ended here, other connections included.
-    await connections.close();
+    await connections.fail(name ?? DEFAULT_CONNECTION, error);
     throw error;
   }
 }

@@ -7,8 +7,10 @@ import { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
 import { fromNetworkError } from './network-error.js';
 import { assertHeaderValue } from './path.js';
+import { writeBody } from './request-body.js';
 import { fromResponse, notVault } from './response-error.js';
 import { Transport, type Sender, type TransportResponse } from './transport.js';
+import { readWarnings } from './warnings.js';
 
 /** One API request, as the rest of the package makes them. */
 export interface ApiRequest {
@@ -16,7 +18,10 @@ export interface ApiRequest {
   /** Below `/v1/`, encoded already. */
   path: string;
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Sent as JSON. */
   body?: unknown;
+  /** In the place of `body`: written as JSON already. */
+  json?: string;
   /** Instead of the connection's own. */
   namespace?: string;
   headers?: Readonly<Record<string, string>>;
@@ -55,7 +60,7 @@ type HookOptions = {
   method: string;
   uri: string;
   headers: Record<string, string>;
-  json?: unknown;
+  json?: string;
   timeout: number;
   signal?: AbortSignal;
 };
@@ -128,13 +133,15 @@ export class ApiClient {
   async #send<T>(request: ApiRequest, token: Secret | undefined, sentAt: Deadline): Promise<ApiResponse<T>> {
     // Proxies and Node's own HTTP server refuse the LIST method; this form means the same.
     const list = request.method === 'LIST';
+    const json =
+      request.json ?? (request.body === undefined ? undefined : writeBody(request.body, request.path));
     let response: TransportResponse;
     try {
       response = (await this.#nodeVault.request({
         method: list ? 'GET' : request.method,
         path: `/${request.path}${queryString(list ? { ...request.query, list: true } : request.query)}`,
         headers: this.#headers(request, token),
-        ...(request.body !== undefined && { json: request.body }),
+        ...(json !== undefined && { json }),
         timeout: Math.min(request.timeout ?? Infinity, this.#options.timeout),
         ...(request.signal && { signal: request.signal }),
       })) as TransportResponse;
@@ -148,7 +155,7 @@ export class ApiClient {
 
   #exchange(hook: HookOptions): Promise<TransportResponse> {
     const { method, uri, headers, timeout, signal } = hook;
-    const body = hook.json === undefined ? undefined : JSON.stringify(hook.json);
+    const body = hook.json;
     if (body !== undefined) headers['content-type'] ??= 'application/json';
     return this.#transport.send({
       method,
@@ -190,7 +197,7 @@ export class ApiClient {
         leaseId: typeof lease_id === 'string' ? lease_id : '',
         leaseDuration: typeof lease_duration === 'number' ? lease_duration : 0,
         renewable: renewable === true,
-        warnings: Array.isArray(warnings) ? (warnings as string[]) : [],
+        warnings: readWarnings(warnings, data, (auth as ApiAuth | null)?.client_token),
         sentAt,
       };
     }

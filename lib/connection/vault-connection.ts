@@ -5,6 +5,7 @@ import { Limiter } from '../clock/limiter.js';
 import type { Sender } from '../client/transport.js';
 import { retryTransient } from '../client/retry-transient.js';
 import { Scheduler } from '../clock/scheduler.js';
+import type { StartupOptions } from '../config/options.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import type { VaultError } from '../errors/vault-error.js';
 import { Counters, operationOf } from '../events/counters.js';
@@ -23,7 +24,7 @@ const DRAIN_SHARE = 0.6;
 /** Puts together what one connection is made of, and takes it apart in the right order. No timers of its own. */
 export class VaultConnection {
   readonly name: string;
-  // Private, as it holds the key of the client certificate.
+  // Private, as it holds the key of the client certificate: some loggers print what getters return, too.
   readonly #options: ResolvedOptions;
   readonly client: VaultClient;
   readonly leases: LeaseRegistry;
@@ -69,8 +70,8 @@ export class VaultConnection {
     this.watches = new KvWatches(shared, (path, how) => this.#readKvOnce(path, how));
   }
 
-  get options(): ResolvedOptions {
-    return this.#options;
+  get startup(): Required<StartupOptions> {
+    return this.#options.startup;
   }
 
   /** Something in {@link status} is different now; many changes in a row are told once. */
@@ -88,7 +89,7 @@ export class VaultConnection {
 
   /** Logs in; what may pass is retried for `startup.timeout`. Returns what is left of that, in milliseconds. */
   async login(): Promise<number> {
-    const { timeout } = this.options.startup;
+    const { timeout } = this.#options.startup;
     const end = this.#clock.monotonic() + timeout;
     await this.retry(() => this.#session.acquire(), timeout);
     return Math.max(0, end - this.#clock.monotonic());
@@ -98,13 +99,13 @@ export class VaultConnection {
   readKv<T>(
     path: string,
     options: KvReadOptions & { kvVersion?: 1 | 2 },
-    budget = this.options.timeout,
+    budget = this.#options.timeout,
   ): Promise<KvSecret<T>> {
     return this.retry(() => this.#readKvOnce<T>(path, options), budget);
   }
 
   retry<T>(job: () => Promise<T>, budget: number): Promise<T> {
-    const { retry } = this.options;
+    const { retry } = this.#options;
     return retryTransient(job, { clock: this.#clock, budget, retry, signal: this.#aborted.signal });
   }
 
@@ -120,7 +121,7 @@ export class VaultConnection {
   }
 
   async #close(): Promise<void> {
-    const { shutdown } = this.options;
+    const { shutdown } = this.#options;
     this.#emit({ type: 'closing' });
     this.freeze();
     this.#revoking = shutdown.revoke && this.#session.revocable;
@@ -142,7 +143,7 @@ export class VaultConnection {
   }
 
   #readKvOnce<T>(path: string, options: KvReadOptions & { kvVersion?: 1 | 2 }): Promise<KvSecret<T>> {
-    const kvVersion = options.kvVersion ?? this.options.kvVersion;
+    const kvVersion = options.kvVersion ?? this.#options.kvVersion;
     return readKv<T>(this.client, path, { ...options, kvVersion });
   }
 

@@ -1,4 +1,5 @@
 import { DEFAULT_CONNECTION, invalidOptions } from '../config/resolved-options.js';
+import { closed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import { EventBus } from '../events/events.js';
 import type { VaultConnection } from './vault-connection.js';
@@ -8,10 +9,7 @@ export class VaultConnections {
   readonly bus = new EventBus();
   readonly #begun = new Set<VaultConnection>();
   readonly #up = new Map<string, VaultConnection>();
-  readonly #waiting = new Map<
-    string,
-    { promise: Promise<VaultConnection>; resolve(connection: VaultConnection): void }
-  >();
+  readonly #waiting = new Map<string, Waiting>();
   readonly #declared: ReadonlySet<string>;
   #closed = false;
 
@@ -26,9 +24,7 @@ export class VaultConnections {
       ]);
     }
     for (const name of declared) {
-      let resolve!: (connection: VaultConnection) => void;
-      const promise = new Promise<VaultConnection>((done) => (resolve = done));
-      this.#waiting.set(name, { promise, resolve });
+      this.#waiting.set(name, waiting());
     }
   }
 
@@ -39,9 +35,16 @@ export class VaultConnections {
     if (this.#closed) void connection.close();
   }
 
-  /** Ends all that was begun, as at shutdown or where the start of one connection failed. */
+  /** The start of a connection has failed, and with it that of the application. */
+  async fail(name: string, error: unknown): Promise<void> {
+    this.#waiting.get(name)?.reject(error as Error);
+    await this.close();
+  }
+
+  /** Ends all that was begun, as at shutdown; whoever waits for what did not come up by then is told. */
   async close(): Promise<void> {
     this.#closed = true;
+    for (const { reject } of this.#waiting.values()) reject(closed());
     await Promise.all([...this.#begun].map((connection) => connection.close()));
     this.bus.close();
   }
@@ -52,7 +55,12 @@ export class VaultConnections {
     this.#waiting.get(connection.name)?.resolve(connection);
   }
 
-  /** A connection, as soon as it is up. */
+  /**
+   * A connection, as soon as it is up.
+   *
+   * @throws VaultError why its start failed, `VAULT_CLOSED` where it did not come up before the end, and
+   * `VAULT_CONNECTION_UNKNOWN`
+   */
   async get(name = DEFAULT_CONNECTION): Promise<VaultConnection> {
     const connection = this.#up.get(name) ?? this.#waiting.get(name)?.promise;
     if (connection) return connection;
@@ -79,4 +87,22 @@ export class VaultConnections {
   get up(): readonly VaultConnection[] {
     return [...this.#up.values()];
   }
+}
+
+interface Waiting {
+  promise: Promise<VaultConnection>;
+  resolve(connection: VaultConnection): void;
+  reject(error: Error): void;
+}
+
+function waiting(): Waiting {
+  let resolve!: Waiting['resolve'];
+  let reject!: Waiting['reject'];
+  const promise = new Promise<VaultConnection>((done, failed) => {
+    resolve = done;
+    reject = failed;
+  });
+  // Mostly nobody waits.
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
 }

@@ -13,8 +13,7 @@ export function resolveInjection(
   connection: VaultConnection,
   definition: InjectionDefinition,
 ): Observable<unknown> | Promise<unknown> {
-  if (definition.kind === 'secret')
-    return readStatic(connection, definition, connection.options.startup.timeout);
+  if (definition.kind === 'secret') return readStatic(connection, definition, connection.startup.timeout);
   if (definition.kind === 'credentials') return connection.leases.watch(definition.path, false);
   return connection.leases
     .watch<{ username: string; password: string }>(definition.path, false)

@@ -1,22 +1,18 @@
 import type { RotationReason } from '../events/events.js';
+import type { Grant } from '../session/grant.js';
+import { renewalDue } from '../session/session-policy.js';
 
 /** What is known of a lease when the question is what to do with it next. Times in milliseconds. */
-export interface LeaseView {
-  /** Granted TTL; Infinity for a secret without a lease. */
-  granted: number;
-  /** Left of it. */
+export interface LeaseView extends Pick<Grant, 'ttl' | 'maxTtl' | 'jitter'> {
+  /** Left of the TTL. */
   left: number;
   /** Left of the token that made it, with which it dies. */
   tokenLeft: number;
   renewable: boolean;
-  /** The last renewal was granted less than the one before: the max TTL is near. */
-  capped: boolean;
   /** For how long there has been a newer token than the one that made it; undefined where there is none. */
   superseded: number | undefined;
   /** Until the server will have rotated what it handed out without a lease (static roles); undefined for others. */
   refreshIn?: number;
-  /** Random, -1 to 1, drawn once for each grant. */
-  jitter: number;
 }
 
 export type LeaseStep =
@@ -32,34 +28,43 @@ const MIN_OVERLAP = 1 / 3;
 const STAGGER = 0.25;
 const MAX_STAGGER = 30_000;
 
-/** What to do next with the lease that is in use. */
-export function nextLeaseStep(lease: LeaseView, renewal: { at: number; jitter: number }): LeaseStep {
+/**
+ * What to do next with the lease that is in use.
+ *
+ * @param rotationFailed that was tried last: as long as renewals bring something, one that is due comes before the next
+ */
+export function nextLeaseStep(
+  lease: LeaseView,
+  renewal: { at: number; jitter: number },
+  rotationFailed = false,
+): LeaseStep {
+  const { ttl, renewable, maxTtl, superseded, refreshIn } = lease;
   const left = Math.min(lease.left, lease.tokenLeft);
   if (left <= 0) return { action: 'rotate', in: 0, reason: 'expired' };
-  if (lease.superseded !== undefined) {
-    const spread = Math.min((left + lease.superseded) * STAGGER, MAX_STAGGER);
+  if (refreshIn !== undefined) return { action: 'rotate', in: Math.max(0, refreshIn), reason: 'server' };
+  if (ttl === Infinity) return { action: 'none', in: Infinity, reason: 'no-lease' };
+  const elapsed = ttl - lease.left;
+  const renew = { action: 'renew', in: renewalDue(lease, renewal), reason: 'renewal' } as const;
+  if (rotationFailed && renewable && maxTtl !== 'reached' && renew.in <= 0) return renew;
+  if (superseded !== undefined) {
+    const spread = Math.min((left + superseded) * STAGGER, MAX_STAGGER);
     const at = (spread * (lease.jitter + 1)) / 2;
-    return { action: 'rotate', in: Math.max(0, at - lease.superseded), reason: 'token' };
+    return { action: 'rotate', in: Math.max(0, at - superseded), reason: 'token' };
   }
-  if (lease.refreshIn !== undefined) {
-    return { action: 'rotate', in: Math.max(0, lease.refreshIn), reason: 'server' };
-  }
-  if (lease.granted === Infinity) return { action: 'none', in: Infinity, reason: 'no-lease' };
-  if (lease.capped) return { action: 'rotate', in: 0, reason: 'max-ttl' };
-  const elapsed = lease.granted - lease.left;
-  if (!lease.renewable) {
-    const overlap = Math.min(1_000, lease.granted * MIN_OVERLAP);
-    const at = Math.min(
-      lease.granted * (NOT_RENEWABLE_AT + renewal.jitter * lease.jitter),
-      lease.granted - overlap,
-    );
-    return { action: 'rotate', in: Math.max(0, at - elapsed), reason: 'not-renewable' };
-  }
-  const at = lease.granted * (renewal.at + renewal.jitter * lease.jitter);
-  return { action: 'renew', in: Math.max(0, at - elapsed), reason: 'renewal' };
+  if (maxTtl !== 'far') return { action: 'rotate', in: 0, reason: 'max-ttl' };
+  if (renewable) return renew;
+  const overlap = Math.min(1_000, ttl * MIN_OVERLAP);
+  const at = Math.min(ttl * (NOT_RENEWABLE_AT + renewal.jitter * lease.jitter), ttl - overlap);
+  return { action: 'rotate', in: Math.max(0, at - elapsed), reason: 'not-renewable' };
+}
+
+/** The same for a lease that nothing replaces: neither a newer token nor a near max TTL is a reason to let it go. */
+export function nextHeldStep(lease: LeaseView, renewal: { at: number; jitter: number }): LeaseStep {
+  const maxTtl = lease.maxTtl === 'reached' ? 'reached' : 'far';
+  return nextLeaseStep({ ...lease, maxTtl, superseded: undefined }, renewal);
 }
 
 /** A renewal that keeps failing is tried until so little is left; then it is time for a new lease. */
-export function renewalMargin(granted: number): number {
-  return Math.max(granted * 0.1, Math.min(2_000, granted * 0.2));
+export function renewalMargin(ttl: number): number {
+  return Math.max(ttl * 0.1, Math.min(2_000, ttl * 0.2));
 }

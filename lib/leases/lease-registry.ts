@@ -5,7 +5,7 @@ import type { VaultError } from '../errors/vault-error.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Credentials } from './lease.js';
 import { LeasedSecret } from './leased-secret.js';
-import type { LeaseContext } from './lease-keeper.js';
+import type { LeaseContext } from './lease-context.js';
 
 /** All leased secrets of one connection: one for each path, however many ask for it. */
 export class LeaseRegistry {
@@ -22,7 +22,7 @@ export class LeaseRegistry {
   constructor(context: LeaseContext) {
     this.#context = context;
     context.session.onChange((generation) => {
-      for (const secret of this.#secrets.values()) secret.tokenChanged(generation);
+      for (const secret of [...this.#secrets.values(), ...this.#leaving]) secret.tokenChanged(generation);
     });
   }
 

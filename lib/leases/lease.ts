@@ -1,8 +1,9 @@
 import type { ApiResponse } from '../client/api-client.js';
 import type { Clock } from '../clock/clock.js';
-import { after, earlier, NEVER, remaining, type Deadline } from '../clock/deadline.js';
+import { earlier, NEVER, remaining } from '../clock/deadline.js';
 import { Secret } from '../secret/secret.js';
 import type { Generation } from '../session/generation.js';
+import { firstGrant, type Grant } from '../session/grant.js';
 import type { LeaseView } from './lease-policy.js';
 
 /**
@@ -69,15 +70,12 @@ export class Lease<T> {
   /** Tells whether a later one holds the same value; never leaves this package. */
   readonly fingerprint: Secret;
   readonly issuedAt: Date;
-  /** Milliseconds. */
-  granted: number;
-  deadline: Deadline;
+  grant: Grant;
   renewable: boolean;
-  capped = false;
+  /** The server said so. */
   over = false;
   /** The server was asked to end it. */
   retired = false;
-  #jitter: number;
   #holds = 0;
   /** Monotonic. */
   #refreshAt: number | undefined;
@@ -98,42 +96,39 @@ export class Lease<T> {
     this.fingerprint = new Secret(JSON.stringify({ ...response.data, ttl: undefined }));
     this.issuedAt = new Date(response.sentAt.wall);
     // Without a lease (static roles, KV) the server says 0, which means no deadline rather than a past one.
-    const leased = response.leaseId !== '' && response.leaseDuration > 0;
-    this.granted = leased ? response.leaseDuration * 1000 : Infinity;
-    this.deadline = leased ? after(response.sentAt, this.granted) : NEVER;
+    const leased = response.leaseId !== '';
+    this.grant = firstGrant(leased ? response.leaseDuration : 0, response.sentAt, random);
+    // A lease that is to last less than half a second is granted 0.
+    this.over = leased && response.leaseDuration <= 0;
     this.renewable = leased && response.renewable;
-    this.#jitter = random() * 2 - 1;
-    if (!leased) this.#refreshAt = refreshTime(response, random);
     if (leased) this.generation.leases.add(this);
-  }
-
-  grant(milliseconds: number, sentAt: Deadline, random: () => number): void {
-    this.granted = milliseconds;
-    this.deadline = after(sentAt, milliseconds);
-    this.#jitter = random() * 2 - 1;
+    else this.#refreshAt = refreshTime(response, random);
   }
 
   /** Milliseconds until it, or the token it dies with, is over. */
   left(clock: Clock): number {
     if (this.over) return 0;
-    return this.id === '' ? Infinity : Math.min(remaining(this.deadline, clock), this.generation.left(clock));
+    return this.id === ''
+      ? Infinity
+      : Math.min(remaining(this.grant.deadline, clock), this.generation.left(clock));
   }
 
   validUntil(): Date {
-    const end = this.id === '' ? NEVER : earlier(this.deadline, this.generation.deadline);
+    const end = this.id === '' ? NEVER : earlier(this.grant.deadline, this.generation.grant.deadline);
     return new Date(Math.min(end.wall, 8.64e15));
   }
 
   view(clock: Clock): LeaseView {
     const { supersededAt } = this.generation;
+    const { ttl, maxTtl, jitter, deadline } = this.grant;
     return {
-      granted: this.granted,
-      left: this.over ? 0 : remaining(this.deadline, clock),
+      ttl,
+      maxTtl,
+      jitter,
+      left: this.over ? 0 : remaining(deadline, clock),
       tokenLeft: this.id === '' ? Infinity : this.generation.left(clock),
       renewable: this.renewable,
-      capped: this.capped,
       superseded: supersededAt === undefined || this.id === '' ? undefined : clock.monotonic() - supersededAt,
-      jitter: this.#jitter,
       ...(this.#refreshAt !== undefined && { refreshIn: this.#refreshAt - clock.monotonic() }),
     };
   }

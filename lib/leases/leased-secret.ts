@@ -1,5 +1,4 @@
 import { distinctUntilChanged, Observable, Subject } from 'rxjs';
-import type { ApiResponse } from '../client/api-client.js';
 import { remaining } from '../clock/deadline.js';
 import type { Task } from '../clock/scheduler.js';
 import { Tries } from '../client/tries.js';
@@ -9,9 +8,14 @@ import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Generation } from '../session/generation.js';
 import { IssueLimit } from './issue-limit.js';
-import { Lease, type Credentials } from './lease.js';
-import { LeaseKeeper, renewLease, type LeaseContext } from './lease-keeper.js';
-import { nextLeaseStep, renewalMargin, type LeaseStep } from './lease-policy.js';
+import { firstValue } from './first-value.js';
+import { cutShort, issueLease } from './issue-lease.js';
+import type { Credentials, Lease } from './lease.js';
+import type { LeaseContext } from './lease-context.js';
+import { LeaseKeeper } from './lease-keeper.js';
+import { nextHeldStep, nextLeaseStep, renewalMargin, type LeaseStep } from './lease-policy.js';
+import { renewLease } from './renew-lease.js';
+import { SecretEvents } from './secret-events.js';
 
 const FIRST = { action: 'rotate', in: 0, reason: 'first' } as const;
 
@@ -23,6 +27,7 @@ export class LeasedSecret<T> {
   readonly path: string;
   readonly #context: LeaseContext;
   readonly #keeper: LeaseKeeper;
+  readonly #events: SecretEvents;
   readonly #published = new Subject<Credentials<T>>();
   /** Called where the first read fails for good. */
   readonly #onRefused: (error: VaultError) => void;
@@ -38,13 +43,14 @@ export class LeasedSecret<T> {
   #frozen = false;
   #ended = false;
   #keepTrying = false;
-  #warned = false;
-  #shortTold = false;
+  /** What was tried last was to issue a new one. */
+  #rotationFailed = false;
 
   constructor(path: string, context: LeaseContext, onRefused: (error: VaultError) => void) {
     this.path = path;
     this.#context = context;
     this.#keeper = new LeaseKeeper(context);
+    this.#events = new SecretEvents(path, context.emit);
     this.#tries = new Tries(context);
     this.#onRefused = onRefused;
   }
@@ -90,27 +96,17 @@ export class LeasedSecret<T> {
       throw this.#expired();
     }
     const { clock } = this.#context;
-    return new Promise((resolve, reject) => {
-      const late = () => done(() => reject(this.#tries.error ?? this.#expired()));
-      const cancel = clock.setTimer(timeout, late, true);
-      const subscription = this.stream$.subscribe({
-        next: (credentials) => done(() => resolve(credentials)),
-        error: (error: unknown) => done(() => reject(error as Error)),
-        complete: () => done(() => reject(this.#expired())),
-      });
-      function done(settle: () => void) {
-        cancel();
-        settle();
-        // A snapshot may come before subscribe has returned.
-        queueMicrotask(() => subscription.unsubscribe());
-      }
+    return firstValue(this.stream$, timeout, clock, {
+      late: () => this.#tries.error ?? this.#expired(),
+      ended: () => this.#expired(),
     });
   }
 
   /** The token changed, or turned out to be dead: look at the lease again. */
   tokenChanged(generation: Generation): void {
+    this.#keeper.tokenChanged();
     // Whether to renew was one question; to issue anew is another, and does not wait for its next try.
-    if (generation.dead) this.#tries.succeed();
+    if (generation.dead) this.#succeeded();
     if (!this.#ended && (this.#current || generation.dead)) this.#wake();
   }
 
@@ -166,31 +162,36 @@ export class LeasedSecret<T> {
   #plan(lease: Lease<T>): LeaseStep {
     const { clock, options } = this.#context;
     if (lease.over) return { action: 'rotate', in: 0, reason: 'lease-lost' };
-    const step = nextLeaseStep(lease.view(clock), options.renewal);
+    const step = this.#frozen
+      ? nextHeldStep(lease.view(clock), options.renewal)
+      : nextLeaseStep(lease.view(clock), options.renewal, this.#rotationFailed);
     // A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed.
     const surprised =
       step.reason === 'expired' &&
-      remaining(lease.deadline, clock) <= 0 &&
+      remaining(lease.grant.deadline, clock) <= 0 &&
       lease.renewable &&
-      !lease.capped &&
+      lease.grant.maxTtl === 'far' &&
       !lease.generation.dead &&
       (lease.generation.supersededAt === undefined || lease.generation.left(clock) > 0) &&
       this.#tries.count === 0;
     if (surprised) return { action: 'renew', in: 0, reason: 'renewal' };
-    const late = this.#tries.count > 0 && lease.left(clock) < renewalMargin(lease.granted);
-    return step.action === 'renew' && late ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
+    const late = this.#tries.count > 0 && lease.left(clock) < renewalMargin(lease.grant.ttl);
+    const givenUp = late && !this.#rotationFailed;
+    return step.action === 'renew' && givenUp ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
   }
 
   #wake(): void {
     if (this.#ended) return;
     const { clock } = this.#context;
     const lease = this.#current;
-    if (lease) this.#tellExpiry(lease);
+    if (lease) this.#tellLife(lease);
     // A request may outlast the lease, whose end is told all the same.
     if (this.#busy) return this.#sleep(lease, Infinity);
     const step = lease && this.#plan(lease);
     const due = step ? step.in : 0;
     const wait = Math.max(due, this.#tries.retryAt - clock.monotonic());
+    // What failed is due no more: the token was found alive meanwhile, and so was the lease.
+    if (due > 0 && !this.#tries.waiting) this.#succeeded();
     if (wait > 0) return this.#sleep(lease, wait);
     // A first one is still issued, as requests that are being drained may need it.
     if (this.#frozen && step && step.action !== 'renew') return this.#sleep(lease, Infinity);
@@ -229,117 +230,71 @@ export class LeasedSecret<T> {
         if (generation.dead || generation.supersededAt !== undefined) return;
         throw session.status().error ?? this.#expired();
       }
-      const warning = await renewLease(lease, this.#context);
-      this.#tries.succeed();
-      if (this.#expiryTold && lease.left(clock) > 0) {
-        this.#expiryTold = false;
-        // For those who came while it seemed to be over.
-        if (!this.#ended) this.#published.next(lease.snapshot());
-      }
-      if (warning && !this.#warned)
-        this.#context.emit({ type: 'warning', path: this.path, message: warning });
-      this.#warned ||= warning !== undefined;
+      this.#events.warnOnce('not renewable', await renewLease(lease, this.#context));
+      // Where rotations fail, a renewal of what is to be replaced is no end of the trouble.
+      if (!this.#rotationFailed || this.#plan(lease).action === 'renew') this.#succeeded();
     } catch (cause) {
       const { error, retryAt } = this.#failed(cause, lease.left(this.#context.clock));
-      const { serial } = lease;
-      const validUntil = lease.validUntil();
-      this.#context.emit({ type: 'renewal-failed', path: this.path, serial, error, retryAt, validUntil });
+      this.#rotationFailed = false;
+      this.#events.renewalFailed(lease, error, retryAt);
     }
   }
 
   async #issue(reason: RotationReason | undefined): Promise<void> {
-    const { emit } = this.#context;
     const previous = this.#current;
     try {
-      const { lease, warnings } = await this.#request();
+      const { lease, warnings } = await issueLease<T>(this.path, this.#serial + 1, this.#context);
       if (this.#ended) return void this.#keeper.take(lease, 0);
-      const { serial } = lease;
+      this.#serial = lease.serial;
       this.#current = lease;
       this.#expiryTold = false;
-      this.#tries.succeed();
+      this.#succeeded();
       const changed = previous?.fingerprint.reveal() !== lease.fingerprint.reveal();
       if (!changed && lease.id === '') return;
-      const validUntil = lease.validUntil();
-      emit({ type: 'issued', path: this.path, serial, validUntil, renewable: lease.renewable });
-      for (const message of warnings) emit({ type: 'warning', path: this.path, message });
+      this.#events.issued(lease, warnings);
       if (changed) this.#published.next(lease.snapshot());
+      if (!previous) return;
       // After the new one is with the consumers, so that whoever listens finds it in place.
-      if (previous && changed)
-        emit({ type: 'rotated', path: this.path, serial, reason: reason ?? 'expired', validUntil });
-      if (previous && reason === 'token') this.#warnOfShortTokens(previous);
-      if (previous) void this.#keeper.take(previous, this.#context.options.renewal.grace);
+      if (changed) this.#events.rotated(lease, reason);
+      if (reason === 'token') this.#events.warnOnce('cut short', cutShort(previous, this.#context));
+      void this.#keeper.take(previous, this.#context.options.renewal.grace);
     } catch (cause) {
       this.#issueFailed(cause, reason);
     }
   }
 
-  #request(): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
-    const { session, limiter, signal, random, clock } = this.#context;
-    const request = { method: 'GET', path: this.path, signal } as const;
-    const take = (response: ApiResponse<T>, generation: Generation) => {
-      if (typeof response.data !== 'object' || response.data === null) throw malformed(this.path);
-      const serial = this.#serial + 1;
-      const lease = new Lease<T>({ path: this.path, serial, generation, response }, random);
-      if (lease.left(clock) <= 0) {
-        session.released(generation, lease);
-        throw this.#late();
-      }
-      this.#serial = serial;
-      return { lease, warnings: response.warnings };
-    };
-    return limiter.run(() => session.run(request, take, true));
-  }
-
-  /** The life that a lease reports is not what it gets where its token ends first. */
-  #warnOfShortTokens(lease: Lease<T>): void {
-    const { clock, emit } = this.#context;
-    const lost = remaining(lease.deadline, clock) - lease.generation.left(clock);
-    if (lost < 1_000 || this.#shortTold) return;
-    this.#shortTold = true;
-    const message =
-      `A lease of ${Math.round(lease.granted / 1_000)} s was replaced ${Math.round(lost / 1_000)} s early, as it dies ` +
-      'with its token. Raise token_max_ttl of the role, or lower the TTL of the lease.';
-    emit({ type: 'warning', path: this.path, message });
-  }
-
   #issueFailed(cause: unknown, reason: RotationReason | undefined): void {
     if (this.#ended) return;
-    const { clock, emit } = this.#context;
     const lease = this.#current;
-    const { error, retryAt } = this.#failed(cause, lease?.left(clock) ?? Infinity);
-    if (!lease && !isTransient(error) && !this.#keepTrying) {
-      // Waiting cannot help, and nobody holds anything: tell whoever waits, and start afresh when asked again.
-      this.#ended = true;
-      this.#onRefused(error);
-      this.#published.error(error);
-      return;
-    }
-    const validUntil = lease?.validUntil();
-    const common = { path: this.path, error, retryAt, ...(validUntil && { validUntil }) };
-    emit({ type: 'rotation-failed', reason: reason ?? 'first', ...common });
+    const { error, retryAt } = this.#failed(cause, lease?.left(this.#context.clock) ?? Infinity);
+    this.#rotationFailed = true;
+    if (lease || isTransient(error) || this.#keepTrying)
+      return this.#events.rotationFailed(lease, error, retryAt, reason);
+    // Waiting cannot help, and nobody holds anything: tell whoever waits, and start afresh when asked again.
+    this.#ended = true;
+    this.#onRefused(error);
+    this.#published.error(error);
   }
 
-  #tellExpiry(lease: Lease<T>): void {
-    if (this.#expiryTold || lease.left(this.#context.clock) > 0) return;
-    this.#expiryTold = true;
-    const error = this.#tries.error;
-    this.#context.emit({ type: 'expired', path: this.path, serial: lease.serial, ...(error && { error }) });
+  /** Tells that it is over, and where that turns out to be wrong, those who came meanwhile. */
+  #tellLife(lease: Lease<T>): void {
+    const over = lease.left(this.#context.clock) <= 0;
+    if (over === this.#expiryTold) return;
+    this.#expiryTold = over;
+    if (over) this.#events.expired(lease, this.#tries.error);
+    else this.#published.next(lease.snapshot());
     this.#context.changed();
+  }
+
+  #succeeded(): void {
+    if (this.#tries.error) this.#context.changed();
+    this.#tries.succeed();
+    this.#rotationFailed = false;
   }
 
   #failed(cause: unknown, left: number): { error: VaultError; retryAt: Date } {
     const error = cause instanceof VaultError ? cause : malformed(this.path);
     return { error, retryAt: this.#tries.fail(error, left) };
-  }
-
-  /** The process stood still meanwhile, or the server took longer than it grants: nobody can use that any more. */
-  #late(): VaultError {
-    return new VaultError({
-      code: 'VAULT_TIMEOUT',
-      message: `What ${this.path} answered was over when it arrived.`,
-      hint: 'It is tried again; if it persists, raise the TTL of the role, or find what holds the process up.',
-      path: this.path,
-    });
   }
 
   #expired(): VaultError {

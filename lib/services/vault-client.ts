@@ -1,5 +1,6 @@
 import type { ApiResponse } from '../client/api-client.js';
 import { encodeApiPath } from '../client/path.js';
+import { writeBody } from '../client/request-body.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
 import type { Session } from '../session/session.js';
@@ -66,8 +67,10 @@ export class VaultClient {
   }
 
   /** For paths whose parts were encoded one by one. @internal */
-  async requestEncoded<T>(request: VaultRequest): Promise<VaultResponse<T>> {
-    const response = await this.#session.run<T, ApiResponse<T>>(request, (answer) => answer);
+  async requestEncoded<T>({ body, ...request }: VaultRequest): Promise<VaultResponse<T>> {
+    // First of all, so that what cannot be sent costs neither a login nor a use of the token.
+    const json = body === undefined ? {} : { json: writeBody(body, request.path) };
+    const response = await this.#session.run<T, ApiResponse<T>>({ ...request, ...json }, (answer) => answer);
     return {
       status: response.status,
       data: new Secret(response.data),

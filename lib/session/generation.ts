@@ -1,7 +1,8 @@
 import type { Login } from '../auth/auth-method.js';
 import type { Clock } from '../clock/clock.js';
-import { after, NEVER, remaining, type Deadline } from '../clock/deadline.js';
+import { remaining } from '../clock/deadline.js';
 import type { Secret } from '../secret/secret.js';
+import { firstGrant, type Grant } from './grant.js';
 import type { TokenView } from './session-policy.js';
 
 /** The last moment that a Date can tell, for what never ends. */
@@ -21,12 +22,8 @@ export class Generation {
   supersededAt: number | undefined;
   dead = false;
   renewable: boolean;
-  capped = false;
-  /** Milliseconds. */
-  granted: number;
-  deadline: Deadline;
+  grant: Grant;
   #uses: number;
-  #jitter: number;
   readonly #type: string;
 
   constructor(number: number, login: Login, random: () => number) {
@@ -37,10 +34,8 @@ export class Generation {
     this.#type = login.type;
     this.madeAt = login.sentAt.monotonic;
     this.renewable = login.renewable;
-    this.granted = login.ttl > 0 ? login.ttl * 1000 : Infinity;
-    this.deadline = login.ttl > 0 ? after(login.sentAt, this.granted) : NEVER;
+    this.grant = firstGrant(login.ttl, login.sentAt, random);
     this.#uses = login.uses > 0 ? login.uses : Infinity;
-    this.#jitter = random() * 2 - 1;
   }
 
   /** Every authenticated request costs a use, whatever is answered. */
@@ -59,7 +54,7 @@ export class Generation {
   }
 
   validUntil(): Date {
-    return new Date(Math.min(this.deadline.wall, LAST_DATE));
+    return new Date(Math.min(this.grant.deadline.wall, LAST_DATE));
   }
 
   /** One more request would be its last, and end it with every lease it made. */
@@ -67,25 +62,13 @@ export class Generation {
     return this.#uses <= 1;
   }
 
-  granting(milliseconds: number, deadline: Deadline, random: () => number): void {
-    this.granted = milliseconds;
-    this.deadline = deadline;
-    this.#jitter = random() * 2 - 1;
-  }
-
   left(clock: Clock): number {
-    return this.dead ? 0 : Math.max(0, remaining(this.deadline, clock));
+    return this.dead ? 0 : Math.max(0, remaining(this.grant.deadline, clock));
   }
 
   view(clock: Clock): TokenView {
-    return {
-      granted: this.granted,
-      left: this.left(clock),
-      renewable: this.renewable,
-      capped: this.capped,
-      uses: this.#uses,
-      dead: this.dead,
-      jitter: this.#jitter,
-    };
+    const { dead, renewable, grant } = this;
+    const { ttl, maxTtl, jitter } = grant;
+    return { ttl, maxTtl, jitter, left: this.left(clock), renewable, uses: this.#uses, dead };
   }
 }

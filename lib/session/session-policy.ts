@@ -1,20 +1,15 @@
 import type { LoginReason } from '../events/events.js';
+import type { Grant } from './grant.js';
 
 /** What is known of a token when the question is what to do with it next. Times in milliseconds. */
-export interface TokenView {
-  /** Granted TTL; Infinity for a token that never expires. */
-  granted: number;
-  /** Left of it. */
+export interface TokenView extends Pick<Grant, 'ttl' | 'maxTtl' | 'jitter'> {
+  /** Left of the TTL. */
   left: number;
   renewable: boolean;
-  /** The last renewal was granted less than the one before: the max TTL is near. */
-  capped: boolean;
   /** Requests it may still make; Infinity for any number. */
   uses: number;
   /** The server said that it is dead. */
   dead: boolean;
-  /** Random, -1 to 1, drawn once for each grant. */
-  jitter: number;
 }
 
 /** What to do next with a token; `in` is milliseconds from now. */
@@ -26,20 +21,31 @@ export type TokenStep =
 /**
  * A token is renewed while it can be, and replaced by a new login while there is still time for its leases to be
  * issued again under the new one.
+ *
+ * @param loginFailed that was tried last: as long as renewals bring something, one that is due comes before the next
  */
-export function nextTokenStep(token: TokenView, renewal: { at: number; jitter: number }): TokenStep {
+export function nextTokenStep(
+  token: TokenView,
+  renewal: { at: number; jitter: number },
+  loginFailed = false,
+): TokenStep {
   if (token.dead || token.left <= 0) return { action: 'login', in: 0, reason: 'token-lost' };
-  if (token.granted === Infinity) return { action: 'none', in: Infinity, reason: 'never-expires' };
-  if (token.capped) return { action: 'login', in: 0, reason: 'max-ttl' };
-  const fraction = renewal.at + renewal.jitter * token.jitter;
-  const due = Math.max(0, token.granted * fraction - (token.granted - token.left));
-  if (!token.renewable) return { action: 'login', in: due, reason: 'not-renewable' };
+  if (token.ttl === Infinity) return { action: 'none', in: Infinity, reason: 'never-expires' };
+  const due = renewalDue(token, renewal);
   // Renewing a use-limited token costs a use, and must leave one: the last would take every lease along.
-  if (token.uses <= 2) return { action: 'login', in: due, reason: 'uses' };
-  return { action: 'renew', in: due, reason: 'renewal' };
+  const canRenew = token.renewable && token.uses > 2;
+  const keptAlive = loginFailed && canRenew && due <= 0 && token.maxTtl === 'near';
+  if (token.maxTtl !== 'far' && !keptAlive) return { action: 'login', in: 0, reason: 'max-ttl' };
+  if (canRenew) return { action: 'renew', in: due, reason: 'renewal' };
+  return { action: 'login', in: due, reason: token.renewable ? 'uses' : 'not-renewable' };
 }
 
-/** Whether a renewal was granted less than before: the max TTL is near, and the next one would bring less still. */
-export function isCapped(before: number, granted: number, warnings: readonly string[]): boolean {
-  return granted <= before - 1_000 || (granted < before && warnings.some((text) => /capped/.test(text)));
+/** Milliseconds until a renewal is due; NaN for what never ends. */
+export function renewalDue(
+  { ttl, jitter, left }: Pick<TokenView, 'ttl' | 'jitter' | 'left'>,
+  renewal: { at: number; jitter: number },
+): number {
+  // With less than a second left the server may round what it grants to nothing, which ends what was to be renewed.
+  const latest = Math.max(ttl - 1_000, ttl / 2);
+  return Math.max(0, Math.min(ttl * (renewal.at + renewal.jitter * jitter), latest) - (ttl - left));
 }

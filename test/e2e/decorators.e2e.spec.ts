@@ -74,6 +74,7 @@ describeReal('decorators', () => {
   beforeEach(() => proxy.clear());
 
   afterEach(async () => {
+    proxy.fault = undefined;
     apps.guardSeen(proxy);
     await apps.finish();
   });
@@ -304,6 +305,86 @@ describeReal('decorators', () => {
     expect(await user(Plain)).toMatch(/^v-.*orders/);
     expect(await user(Extended)).toBe(await user(Plain));
     expect(await user(Replaced)).toMatch(/^v-.*reports/);
+  });
+
+  it("Nest's own @Inject of our tokens is read ahead, in parallel, before the class is built", async () => {
+    const builtAfter: string[][] = [];
+    abstract class Base {
+      @Inject(getSecretToken('app', { key: 'place' })) readonly place!: Secret;
+    }
+    @Injectable()
+    class Host extends Base {
+      // Nest itself would ask for this one when it has those of the constructor.
+      @Inject(getSecretToken('other', { key: 'name' })) readonly name!: Secret;
+
+      constructor(
+        @Inject(getCredentialsToken('orders')) readonly orders$: Observable<DatabaseCredentials>,
+        @Inject(getSecretToken('app', { key: 'apiKey' })) readonly key: Secret,
+      ) {
+        super();
+        builtAfter.push(reads().sort());
+      }
+    }
+    const all = ['GET /v1/database/creds/orders', 'GET /v1/secret/data/app', 'GET /v1/secret/data/other'];
+    // None is answered before all have been asked for.
+    let goOn: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => (goOn = resolve));
+    proxy.fault = async () => {
+      if (reads().length === all.length) goOn();
+      if (reads().length > 0) await asked;
+      return false;
+    };
+    const app = await start({ providers: [Host] });
+    proxy.fault = undefined;
+    expect(builtAfter).toEqual([all]);
+    const host = app.get(Host);
+    expect([host.key.reveal(), host.place.reveal(), host.name.reveal()]).toEqual([
+      APP.apiKey,
+      'here',
+      'other',
+    ]);
+    await expectWorking(await firstValueFrom(host.orders$));
+    expect(reads()).toHaveLength(all.length);
+  });
+
+  it("Nest's own @Inject: what is missing is named in one error, base classes' included", async () => {
+    abstract class Base {
+      @Inject(getSecretToken('gone/for-the-base')) readonly base!: Secret;
+    }
+    @Injectable()
+    class Host extends Base {
+      constructor(
+        @Inject(getSecretToken('app', { key: 'no-such-key' })) readonly key: Secret,
+        @Inject(getCredentialsToken('no-such-role')) readonly role$: Observable<DatabaseCredentials>,
+      ) {
+        super();
+      }
+    }
+    const error = await apps.startError({ imports: [VaultModule.forRoot(options())], providers: [Host] });
+    expect(error).toMatchObject({ code: 'VAULT_STARTUP_FAILED' });
+    for (const name of ['gone/for-the-base', 'no-such-key', 'no-such-role'])
+      expect(error.message).toContain(name);
+  });
+
+  it.each([
+    ['ours', InjectCredentials],
+    ["Nest's own", (role: string) => Inject(getCredentialsToken(role))],
+  ])('a constructor that overrides another one asks for its own alone: %s', async (_whose, inject) => {
+    @Injectable()
+    class Base {
+      constructor(@inject('orders') readonly credentials$: Observable<DatabaseCredentials>) {}
+    }
+    @Injectable()
+    class Replaced extends Base {
+      constructor(@inject('reports') credentials$: Observable<DatabaseCredentials>) {
+        super(credentials$);
+      }
+    }
+    const app = await start({ providers: [Replaced] });
+    expect(reads()).toEqual(['GET /v1/database/creds/reports']);
+    const { username } = await firstValueFrom(app.get(Replaced).credentials$);
+    expect(username.reveal()).toMatch(/^v-.*reports/);
+    expect(reads()).toHaveLength(1);
   });
 
   it('ModuleRef.create builds a host that is no provider', async () => {

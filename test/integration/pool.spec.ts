@@ -28,7 +28,8 @@ describe('rotating pool', () => {
   afterAll(() => postgres?.stop());
 
   afterEach(async () => {
-    await Promise.all(pools.splice(0).map((pool) => (pool.ending ? undefined : pool.end())));
+    const open = pools.splice(0).filter(({ ending }) => !ending);
+    await Promise.all(open.map((pool) => pool.end()));
   });
 
   const issue = async ({ create = true } = {}): Promise<Issued> => {

@@ -7,6 +7,12 @@ export type Trouble =
   | { kind: 'delay'; milliseconds: number; before: boolean }
   | { kind: 'seal' | 'standby' | 'database' };
 
+/** Seconds. */
+export interface Ttls {
+  ttl: number;
+  maxTtl: number;
+}
+
 /** One thing that happens; times in milliseconds, paths by number. */
 export type Step =
   | { do: 'pass'; for: number }
@@ -16,6 +22,8 @@ export type Step =
   | { do: 'revoke-lease'; index: number }
   | { do: 'revoke-token' }
   | { do: 'lose-tokens' }
+  | { do: 'change-role'; path: number; ttls: Ttls }
+  | { do: 'change-login'; ttls: Ttls }
   | { do: 'step-wall'; by: number }
   | { do: 'stall' | 'suspend'; for: number }
   | { do: 'subscribe'; path: number; keepTrying: boolean }
@@ -32,9 +40,8 @@ export interface Schedule {
   /** Of the dice in the library. */
   seed: number;
   dialect: 'openbao' | 'vault';
-  /** Seconds. */
-  roles: { ttl: number; maxTtl: number }[];
-  login: { ttl: number; maxTtl: number; period: number; uses: number; type: 'service' | 'batch' };
+  roles: Ttls[];
+  login: Ttls & { period: number; uses: number; type: 'service' | 'batch' };
   revoke: boolean;
   grace: number;
   concurrency: number;
@@ -88,6 +95,13 @@ const trouble: fc.Arbitrary<Trouble> = fc.oneof(
   }),
 );
 
+const ttls = (shortest: number, longest: number) =>
+  fc
+    .tuple(magnitude(shortest, longest), magnitude(1, 20))
+    .map(([ttl, times]): Ttls => ({ ttl, maxTtl: ttl * times }));
+const roleTtls = ttls(2, 3_600);
+const loginTtls = ttls(5, 7_200);
+
 const path = fc.nat({ max: 3 });
 const index = fc.nat({ max: 20 });
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -101,11 +115,21 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       for: magnitude(10, 600_000),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('subscribe' as const), path, keepTrying: fc.boolean() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('subscribe' as const), path, keepTrying: fc.boolean() }),
+  },
   { weight: 1, arbitrary: fc.constant<Step>({ do: 'heal' }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('revoke-leases' as const), path }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('revoke-lease' as const), index }) },
   { weight: 1, arbitrary: fc.constantFrom<Step>({ do: 'revoke-token' }, { do: 'lose-tokens' }) },
+  {
+    weight: 1,
+    arbitrary: fc.oneof(
+      fc.record({ do: fc.constant('change-role' as const), path, ttls: roleTtls }),
+      fc.record({ do: fc.constant('change-login' as const), ttls: loginTtls }),
+    ),
+  },
   {
     weight: 2,
     arbitrary: fc
@@ -126,21 +150,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), path }) },
 );
 
-const role = fc
-  .tuple(magnitude(2, 3_600), magnitude(1, 20))
-  .map(([ttl, times]) => ({ ttl, maxTtl: ttl * times }));
-
 const login = fc
   .record({
-    ttl: magnitude(5, 7_200),
-    times: magnitude(1, 10),
+    ttls: loginTtls,
     kind: fc.constantFrom('renewed', 'renewed', 'renewed', 'periodic', 'batch', 'limited'),
     uses: fc.integer({ min: 5, max: 60 }),
   })
-  .map(({ ttl, times, kind, uses }) => ({
-    ttl,
-    maxTtl: ttl * times,
-    period: kind === 'periodic' ? ttl : 0,
+  .map(({ ttls, kind, uses }) => ({
+    ...ttls,
+    period: kind === 'periodic' ? ttls.ttl : 0,
     uses: kind === 'limited' ? uses : 0,
     type: kind === 'batch' ? ('batch' as const) : ('service' as const),
   }));
@@ -148,7 +166,7 @@ const login = fc
 export const schedules: fc.Arbitrary<Schedule> = fc.record({
   seed: fc.nat({ max: 2 ** 31 - 1 }),
   dialect: fc.constantFrom('openbao', 'vault'),
-  roles: fc.array(role, { minLength: 1, maxLength: 4 }),
+  roles: fc.array(roleTtls, { minLength: 1, maxLength: 4 }),
   login,
   revoke: fc.boolean(),
   grace: fc.constantFrom(0, 1_000, 30_000),

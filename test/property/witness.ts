@@ -3,13 +3,13 @@ import type { VirtualClock } from '../../lib/testing/index.js';
 
 /** Header of answers that a fault gave in the server's place. */
 export const LIE = 'x-simulated-fault';
+/** For so long nodes that follow the leader may not know a token, so that one refusal does not prove it dead. */
+const SETTLING = 2_000;
 
 /** One request as it went over the wire, and what came of it. */
 export interface Exchange {
   /** Time of the rest of the world. */
   at: number;
-  /** Time of the client. */
-  monotonic: number;
   /** Below `/v1/`, without the query. */
   path: string;
   token: string;
@@ -21,6 +21,8 @@ export interface Exchange {
   status: number;
   /** The server did not say this. */
   lie: boolean;
+  /** When the client had the answer, by its own clock. */
+  answeredAt: number;
 }
 
 /** A lease whose id was told to the client. */
@@ -30,7 +32,8 @@ export interface KnownLease {
   path: string;
   token: string;
   username: string;
-  toldAt: number;
+  /** How many requests had left before the one that made it. */
+  number: number;
 }
 
 /** Stands between the connection and the simulated server, and remembers all that passes. */
@@ -38,10 +41,8 @@ export class Witness implements Sender {
   readonly exchanges: Exchange[] = [];
   readonly leases = new Map<string, KnownLease>();
   readonly byUsername = new Map<string, KnownLease>();
-  /** Tokens of logins whose answer arrived. */
-  readonly tokens = new Map<string, { toldAt: number }>();
-  /** The last exchange of each lease and token that might have changed how long they live. */
-  readonly lostRenewals = new Set<string>();
+  /** Tokens of logins whose answer arrived, with the client's time at which the login left. */
+  readonly tokens = new Map<string, number>();
   inFlight = 0;
   readonly #inner: Sender;
   readonly #clock: VirtualClock;
@@ -55,7 +56,6 @@ export class Witness implements Sender {
     const body = JSON.parse(request.body ?? '{}') as { lease_id?: string; increment?: number };
     const exchange: Exchange = {
       at: this.#clock.elapsed,
-      monotonic: this.#clock.monotonic(),
       path: request.path.replace(/^\/v1\//, '').replace(/\?.*$/, ''),
       token: request.headers['X-Vault-Token'] ?? '',
       leaseId: body.lease_id ?? '',
@@ -63,22 +63,21 @@ export class Witness implements Sender {
       outcome: 'pending',
       status: 0,
       lie: false,
+      answeredAt: Infinity,
     };
-    this.exchanges.push(exchange);
+    const sentAt = this.#clock.monotonic();
+    const number = this.exchanges.push(exchange) - 1;
     this.inFlight++;
     try {
       const response = await this.#inner.send(request);
       exchange.outcome = 'answered';
       exchange.status = response.statusCode;
+      exchange.answeredAt = this.#clock.monotonic();
       exchange.lie = LIE in response.headers;
-      // What was asked for of a lease or token is not known to have been done.
-      if (exchange.lie) return response;
-      this.#note(exchange, response);
+      if (response.statusCode === 200 && !exchange.lie) this.#note(exchange, number, sentAt, response.body);
       return response;
     } catch (error) {
       exchange.outcome = (error as { code?: string }).code === 'ECONNREFUSED' ? 'failed' : 'lost';
-      if (exchange.outcome === 'lost' && /renew/.test(exchange.path))
-        this.lostRenewals.add(exchange.leaseId || exchange.token);
       throw error;
     } finally {
       this.inFlight--;
@@ -89,36 +88,43 @@ export class Witness implements Sender {
     return this.#inner.close();
   }
 
-  /** A true answer to a question about a lease or a token, asked after a moment, that tells of its end. */
-  toldOfEnd(lease: KnownLease, since: number): Exchange | undefined {
-    // A young token may not be known everywhere yet, so that the client looks twice, half a second apart.
-    const looked = this.#clock.monotonic() - 500;
-    const after = this.exchanges.filter(({ at, lie }) => at >= since && !lie);
-    const refused = after.findLast(
-      ({ path, leaseId, status }) => path === 'sys/leases/renew' && leaseId === lease.id && status === 400,
-    );
-    const lookUp = after.findLast(
+  /** Whether the client must know that a lease is over: a true answer to a question asked since then said so. */
+  toldOfEnd(lease: KnownLease, since: number): boolean {
+    const asked = this.exchanges.filter(({ at, outcome }) => at >= since && outcome !== 'pending');
+    const told = asked.filter(({ lie }) => !lie);
+    if (told.some(({ leaseId, status }) => leaseId === lease.id && status === 400)) return true;
+    const lookUps = asked.filter(
       ({ path, token }) => path === 'auth/token/lookup-self' && token === lease.token,
     );
-    return refused ?? (lookUp?.status === 403 && lookUp.monotonic <= looked ? lookUp : undefined);
+    const last = lookUps.at(-1);
+    if (!last || last.lie || last.status !== 403) return false;
+    return !this.wasYoung(last) || lookUps.at(-2)?.status === 403;
   }
 
-  #note(exchange: Exchange, { statusCode, body }: TransportResponse): void {
-    if (statusCode !== 200) return;
+  /** When a request was answered, a node might not have known its token yet. */
+  wasYoung({ token, answeredAt }: Exchange): boolean {
+    return answeredAt - (this.tokens.get(token) ?? 0) <= SETTLING;
+  }
+
+  /** The last renewal of a lease, or of the token it dies with, may have been done without the client's knowing. */
+  renewalIsOpen({ id, token }: KnownLease): boolean {
+    const open = (one: Exchange | undefined) => one?.outcome === 'lost' || one?.outcome === 'pending';
+    const ofToken = ({ path, token: sender }: Exchange) => /renew-self$/.test(path) && sender === token;
+    return (
+      open(this.exchanges.findLast(({ leaseId }) => leaseId === id)) || open(this.exchanges.findLast(ofToken))
+    );
+  }
+
+  #note({ path, token }: Exchange, number: number, sentAt: number, body: string): void {
     const answer = JSON.parse(body) as {
       lease_id?: string;
       data?: { username?: string };
       auth?: { client_token?: string };
     };
-    const { path, token } = exchange;
-    if (/\/login$/.test(path) && answer.auth?.client_token)
-      this.tokens.set(answer.auth.client_token, { toldAt: this.#clock.elapsed });
-    if (/\/creds\//.test(path) && answer.lease_id) {
-      const username = answer.data?.username ?? '';
-      const lease = { id: answer.lease_id, path, token, username, toldAt: this.#clock.elapsed };
-      this.leases.set(lease.id, lease);
-      this.byUsername.set(username, lease);
-    }
-    if (/renew/.test(path)) this.lostRenewals.delete(exchange.leaseId || token);
+    if (/\/login$/.test(path) && answer.auth?.client_token) this.tokens.set(answer.auth.client_token, sentAt);
+    if (!/\/creds\//.test(path) || !answer.lease_id) return;
+    const lease = { id: answer.lease_id, path, token, username: answer.data?.username ?? '', number };
+    this.leases.set(lease.id, lease);
+    this.byUsername.set(lease.username, lease);
   }
 }

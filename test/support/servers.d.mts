@@ -14,7 +14,7 @@ export interface ApiOptions {
   namespace?: string;
 }
 
-interface RunningServer {
+export interface RunningServer {
   readonly port: number;
   /** Of the server itself; a new one after `restart`. */
   readonly pid: number;

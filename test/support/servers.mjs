@@ -787,3 +787,21 @@ export async function usersInDatabase(pg) {
   const { rows } = await pg.query(`SELECT rolname FROM pg_roles WHERE rolname LIKE 'v-%' ORDER BY rolname`);
   return rows.map((row) => row.rolname);
 }
+
+// ---------------------------------------------------------------- for the servers of other databases, each in its file
+
+export {
+  cleanEnv,
+  expectOk,
+  freePort,
+  HOST,
+  Keeper,
+  makeHome,
+  makeTempDir,
+  mount,
+  request,
+  tempBaseFor,
+  unprivilegedUser,
+  untilReady,
+  withPort,
+};

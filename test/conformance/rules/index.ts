@@ -1,4 +1,5 @@
 import { errorTaxonomy } from './errors.js';
+import { maxTtl } from './max-ttl.js';
 import { renewing } from './renewing.js';
 import type { Rules } from './rule.js';
 import { secrets } from './secrets.js';
@@ -6,7 +7,15 @@ import { service } from './service.js';
 import { time } from './time.js';
 import { tokens } from './tokens.js';
 
-export const RULES: Rules = [...time, ...renewing, ...errorTaxonomy, ...tokens, ...service, ...secrets];
+export const RULES: Rules = [
+  ...time,
+  ...renewing,
+  ...maxTtl,
+  ...errorTaxonomy,
+  ...tokens,
+  ...service,
+  ...secrets,
+];
 
 /** Rules that are shown by tests of another kind. */
 export const ELSEWHERE: Readonly<Record<string, string>> = {

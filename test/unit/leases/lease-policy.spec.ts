@@ -1,13 +1,18 @@
 import { expect, it } from 'vitest';
-import { nextLeaseStep, renewalMargin, type LeaseView } from '../../../lib/leases/lease-policy.js';
+import {
+  nextHeldStep,
+  nextLeaseStep,
+  renewalMargin,
+  type LeaseView,
+} from '../../../lib/leases/lease-policy.js';
 
 const renewal = { at: 0.66, jitter: 0.05 };
 const fresh: LeaseView = {
-  granted: 10_000,
+  ttl: 10_000,
   left: 10_000,
   tokenLeft: 60_000,
   renewable: true,
-  capped: false,
+  maxTtl: 'far',
   superseded: undefined,
   jitter: 0,
 };
@@ -18,36 +23,38 @@ it.each<[string, Partial<LeaseView>, string, number]>([
   ['jitter puts it off', { jitter: 1 }, 'renew renewal', 7_100],
   ['later the same moment is nearer', { left: 5_000 }, 'renew renewal', 1_600],
   ['what is overdue is due now', { left: 1_000 }, 'renew renewal', 0],
-  ['near its max TTL it is replaced', { capped: true }, 'rotate max-ttl', 0],
+  ['near its max TTL it is replaced', { maxTtl: 'near' }, 'rotate max-ttl', 0],
+  ['so is one at its max TTL', { maxTtl: 'reached' }, 'rotate max-ttl', 0],
+  ['of a few seconds one is left', { ttl: 2_000, left: 2_000, jitter: 1 }, 'renew renewal', 1_000],
   ['one that is over is issued anew', { left: 0 }, 'rotate expired', 0],
   ['so is one whose token is over', { tokenLeft: 0 }, 'rotate expired', 0],
   [
     'without renewal it is replaced late',
-    { renewable: false, granted: 60_000, left: 60_000 },
+    { renewable: false, ttl: 60_000, left: 60_000 },
     'rotate not-renewable',
     54_000,
   ],
   ['with up to a second of overlap', { renewable: false }, 'rotate not-renewable', 9_000],
   [
     'a third of a very short one',
-    { renewable: false, granted: 1_500, left: 1_500 },
+    { renewable: false, ttl: 1_500, left: 1_500 },
     'rotate not-renewable',
     1_000,
   ],
   [
     'a secret without a lease is left alone',
-    { granted: Infinity, left: Infinity, tokenLeft: Infinity },
+    { ttl: Infinity, left: Infinity, tokenLeft: Infinity },
     'none no-lease',
     Infinity,
   ],
   ['a newer token replaces the lease, soonest', { superseded: 0, jitter: -1 }, 'rotate token', 0],
   ['in a quarter of what is left, latest', { superseded: 0, jitter: 1 }, 'rotate token', 2_500],
   ['whose time runs', { superseded: 1_000, left: 9_000, jitter: 1 }, 'rotate token', 1_500],
-  ['whatever its max TTL says', { superseded: 0, jitter: 1, capped: true }, 'rotate token', 2_500],
+  ['whatever its max TTL says', { superseded: 0, jitter: 1, maxTtl: 'near' }, 'rotate token', 2_500],
   ['the old token ends it', { superseded: 0, jitter: 1, tokenLeft: 4_000 }, 'rotate token', 1_000],
   [
     'half a minute at most',
-    { superseded: 0, jitter: 1, granted: 3_600_000, left: 3_600_000, tokenLeft: 3_600_000 },
+    { superseded: 0, jitter: 1, ttl: 3_600_000, left: 3_600_000, tokenLeft: 3_600_000 },
     'rotate token',
     30_000,
   ],
@@ -57,6 +64,26 @@ it.each<[string, Partial<LeaseView>, string, number]>([
   expect(step.in).toBeCloseTo(due, 3);
 });
 
+it.each<[string, Partial<LeaseView>, string]>([
+  ['near its max TTL, a renewal that is due comes first', { maxTtl: 'near', left: 3_000 }, 'renew renewal'],
+  ['before that the next try', { maxTtl: 'near', left: 5_000 }, 'rotate max-ttl'],
+  ['a newer token changes nothing', { superseded: 1_000, left: 3_000, tokenLeft: 9_000 }, 'renew renewal'],
+  ['at its max TTL nothing helps', { maxTtl: 'reached', left: 3_000 }, 'rotate max-ttl'],
+  ['nor where it cannot be renewed', { superseded: 1_000, left: 3_000, renewable: false }, 'rotate token'],
+])('where a rotation has failed: %s', (_what, view, expected) => {
+  const step = nextLeaseStep({ ...fresh, ...view }, renewal, true);
+  expect(`${step.action} ${step.reason}`).toBe(expected);
+});
+
+it.each<[string, Partial<LeaseView>, string]>([
+  ['a newer token is no reason to let it go', { superseded: 0 }, 'renew renewal'],
+  ['nor is a near max TTL', { maxTtl: 'near' }, 'renew renewal'],
+  ['at its max TTL it ends', { maxTtl: 'reached' }, 'rotate max-ttl'],
+])('where nothing replaces it: %s', (_what, view, expected) => {
+  const step = nextHeldStep({ ...fresh, ...view }, renewal);
+  expect(`${step.action} ${step.reason}`).toBe(expected);
+});
+
 it('the next step always comes before the end', () => {
   for (const granted of [1_000, 2_000, 5_000, 60_000, 3_600_000, 2_764_800_000])
     for (const jitter of [-1, 0, 1])
@@ -64,7 +91,7 @@ it('the next step always comes before the end', () => {
         for (const superseded of [undefined, 0]) {
           const view = {
             ...fresh,
-            granted,
+            ttl: granted,
             left: granted,
             tokenLeft: granted,
             jitter,

@@ -72,6 +72,19 @@ it.each<[string, SecretSource, RegExp]>([
   expectNoLeak(error, [CANARY]);
 });
 
+it.each([
+  'hvs.CAESIJ1-canary-of-a-token',
+  '3e2f6c1a-aaaa-4bbb-8ccc-dddddddddddd',
+  'with white space',
+  'x'.repeat(65),
+])('fromEnv, given a value (%s) in the place of a name, tells so, and nothing of it', async (given) => {
+  const source = fromEnv(given);
+  const error = await failureOf(read(source));
+  expect(error).toMatchObject({ code: 'VAULT_SOURCE_UNREADABLE' });
+  expect(error.message).toContain('fromEnv takes the name of one');
+  expectNoLeak([error, source], [given]);
+});
+
 it('an error of this package passes through a function', async () => {
   const own = new VaultError({ code: 'VAULT_CLOSED', message: 'no', hint: 'none' });
   expect(await failureOf(read(() => Promise.reject(own)))).toBe(own);

@@ -1,17 +1,17 @@
 import { expect, it } from 'vitest';
-import { isCapped, nextTokenStep, type TokenView } from '../../../lib/session/session-policy.js';
+import { nextTokenStep, type TokenView } from '../../../lib/session/session-policy.js';
 
 const renewal = { at: 0.66, jitter: 0.05 };
 const fresh: TokenView = {
-  granted: 60_000,
+  ttl: 60_000,
   left: 60_000,
   renewable: true,
-  capped: false,
+  maxTtl: 'far',
   uses: Infinity,
   dead: false,
   jitter: 0,
 };
-const forever = { granted: Infinity, left: Infinity };
+const forever = { ttl: Infinity, left: Infinity };
 
 it.each<[string, Partial<TokenView>, string, number]>([
   ['a fresh token is renewed at two thirds', {}, 'renew renewal', 39_600],
@@ -19,8 +19,10 @@ it.each<[string, Partial<TokenView>, string, number]>([
   ['what is overdue is due now', { left: 10_000 }, 'renew renewal', 0],
   ['jitter brings it forward', { jitter: -1 }, 'renew renewal', 36_600],
   ['jitter puts it off', { jitter: 1 }, 'renew renewal', 42_600],
-  ['32 days stay a number', { granted: 2_764_800_000, left: 2_764_800_000 }, 'renew renewal', 1_824_768_000],
-  ['near its max TTL it is replaced', { capped: true, left: 20_000 }, 'login max-ttl', 0],
+  ['32 days stay a number', { ttl: 2_764_800_000, left: 2_764_800_000 }, 'renew renewal', 1_824_768_000],
+  ['near its max TTL it is replaced', { maxTtl: 'near', left: 20_000 }, 'login max-ttl', 0],
+  ['at its max TTL too', { maxTtl: 'reached', left: 20_000 }, 'login max-ttl', 0],
+  ['of a few seconds one is left', { ttl: 2_000, left: 2_000, jitter: 1 }, 'renew renewal', 1_000],
   ['what cannot be renewed is replaced in time', { renewable: false }, 'login not-renewable', 39_600],
   ['a dead one at once', { dead: true }, 'login token-lost', 0],
   ['an expired one at once', { left: 0 }, 'login token-lost', 0],
@@ -50,27 +52,26 @@ it('has always a next step that is not before now', () => {
       for (const flags of [0, 1, 2, 3, 4, 5, 6, 7]) {
         const view = { ...fresh, left, uses, jitter: 1 };
         const step = nextTokenStep(
-          { ...view, dead: (flags & 1) > 0, capped: (flags & 2) > 0, renewable: (flags & 4) > 0 },
+          {
+            ...view,
+            dead: (flags & 1) > 0,
+            maxTtl: (flags & 2) > 0 ? 'near' : 'far',
+            renewable: (flags & 4) > 0,
+          },
           renewal,
         );
         expect(step.in).toBeGreaterThanOrEqual(0);
       }
 });
 
-it.each<[number, number, string[], boolean]>([
-  [60_000, 60_000, [], false],
-  [60_000, 59_000, [], true],
-  [60_000, 59_500, [], false],
-  [
-    60_000,
-    59_500,
-    ['TTL of "10s" exceeded the effective max_ttl of "5s"; TTL value is capped accordingly'],
-    true,
-  ],
-  [60_000, 60_000, ['TTL value is capped accordingly'], false],
-  [60_000, 3_600_000, [], false],
-  [Infinity, 60_000, [], true],
-  [60_000, Infinity, [], false],
-])('granted %d, then %d with warnings %j: capped is %s', (before, granted, warnings, capped) => {
-  expect(isCapped(before, granted, warnings)).toBe(capped);
+it.each<[string, Partial<TokenView>, string, number]>([
+  ['a renewal that is due comes first', { maxTtl: 'near', left: 20_000 }, 'renew renewal', 0],
+  ['before that another login', { maxTtl: 'near', left: 30_000 }, 'login max-ttl', 0],
+  ['nothing helps at the max TTL', { maxTtl: 'reached', left: 20_000 }, 'login max-ttl', 0],
+  ['nor where it cannot be renewed', { maxTtl: 'near', left: 20_000, renewable: false }, 'login max-ttl', 0],
+  ['the last use is kept all the same', { maxTtl: 'near', left: 20_000, uses: 2 }, 'login max-ttl', 0],
+])('where a login has failed: %s', (_what, view, expected, due) => {
+  const step = nextTokenStep({ ...fresh, ...view }, renewal, true);
+  expect(`${step.action} ${step.reason}`).toBe(expected);
+  expect(step.in).toBeCloseTo(due, 3);
 });

@@ -1,0 +1,45 @@
+import type { ApiResponse } from '../client/api-client.js';
+import { remaining } from '../clock/deadline.js';
+import { malformed } from '../errors/common-errors.js';
+import { VaultError } from '../errors/vault-error.js';
+import type { Generation } from '../session/generation.js';
+import { Lease } from './lease.js';
+import type { LeaseContext } from './lease-context.js';
+
+/** Issues what a path leases, with a token that lasts. */
+export function issueLease<T>(
+  path: string,
+  serial: number,
+  { session, limiter, signal, random, clock }: LeaseContext,
+): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
+  const take = (response: ApiResponse<T>, generation: Generation) => {
+    if (typeof response.data !== 'object' || response.data === null) throw malformed(path);
+    const lease = new Lease<T>({ path, serial, generation, response }, random);
+    if (lease.left(clock) <= 0) {
+      session.released(generation, lease);
+      throw late(path);
+    }
+    return { lease, warnings: response.warnings };
+  };
+  return limiter.run(() => session.run({ method: 'GET', path, signal }, take, true));
+}
+
+/** Nobody can use that any more: the process stood still meanwhile, or the server took longer than it grants. */
+function late(path: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_TIMEOUT',
+    message: `What ${path} answered was over when it arrived.`,
+    hint: 'It is tried again; if it persists, raise the TTL of the role, or find what holds the process up.',
+    path,
+  });
+}
+
+/** What to warn of where a lease was replaced for its token's end: the life it reports is not what it gets. */
+export function cutShort(lease: Lease<unknown>, { clock }: LeaseContext): string | undefined {
+  const lost = remaining(lease.grant.deadline, clock) - lease.generation.left(clock);
+  if (lost < 1_000) return undefined;
+  return (
+    `A lease of ${Math.round(lease.grant.ttl / 1_000)} s was replaced ${Math.round(lost / 1_000)} s early, as it dies ` +
+    'with its token. Raise token_max_ttl of the role, or lower the TTL of the lease.'
+  );
+}

@@ -1,0 +1,70 @@
+import { malformed } from '../errors/common-errors.js';
+import type { VaultError } from '../errors/vault-error.js';
+import { firstGrant, renewedGrant } from '../session/grant.js';
+import { refusedToken } from '../session/token-verdicts.js';
+import type { Lease } from './lease.js';
+import type { LeaseContext } from './lease-context.js';
+
+const PATH = 'sys/leases/renew';
+const MIN_TIMEOUT = 500;
+
+/**
+ * Renews one lease once: adopts what was granted, and keeps on it what the server says of it. Throws what may pass.
+ *
+ * @param increment seconds after which the server is to end it; without, it is renewed for as long as can be
+ * @returns what to warn of, where the policies do not allow renewals
+ */
+export async function renewLease(
+  lease: Lease<unknown>,
+  context: LeaseContext,
+  increment?: number,
+): Promise<string | undefined> {
+  if (lease.generation.spent) {
+    lease.renewable = false;
+    return undefined;
+  }
+  const { session, limiter, clock, random, emit } = context;
+  const { path, serial } = lease;
+  const timeout = Math.max(lease.left(clock) / 2, MIN_TIMEOUT);
+  const body = { lease_id: lease.id, ...(increment !== undefined && { increment }) };
+  try {
+    const response = await limiter.run(() =>
+      session.send(lease.generation, { method: 'POST', path: PATH, body, timeout }),
+    );
+    if (response.leaseId !== lease.id) throw malformed(PATH);
+    const { leaseDuration: seconds, sentAt, warnings } = response;
+    lease.renewable = response.renewable;
+    if (seconds <= 0) {
+      // The max TTL is less than a second away, which the server rounds to nothing: it has ended the lease.
+      lease.over = true;
+    } else if (increment === undefined) {
+      lease.grant = renewedGrant(lease.grant, seconds, sentAt, warnings, random);
+      const capped = lease.grant.maxTtl !== 'far';
+      emit({ type: 'renewed', path, serial, validUntil: lease.validUntil(), capped });
+    } else {
+      lease.grant = { ...firstGrant(seconds, sentAt, random), maxTtl: lease.grant.maxTtl };
+      lease.retired = true;
+      emit({ type: 'retired', path, serial, how: 'asked' });
+    }
+    return undefined;
+  } catch (error) {
+    return refused(lease, context, error);
+  }
+}
+
+async function refused(
+  lease: Lease<unknown>,
+  { session }: LeaseContext,
+  error: unknown,
+): Promise<string | undefined> {
+  const { code, hint } = error as VaultError;
+  if (code === 'VAULT_LEASE_NOT_FOUND') lease.over = true;
+  else if (code === 'VAULT_LEASE_AT_MAX_TTL') lease.grant = { ...lease.grant, maxTtl: 'reached' };
+  else if (code === 'VAULT_LEASE_NOT_RENEWABLE') lease.renewable = false;
+  else if (refusedToken(error) && (await session.isDead(lease.generation))) lease.over = true;
+  else if (code === 'VAULT_PERMISSION_DENIED' || code === 'VAULT_TOKEN_INVALID') {
+    lease.renewable = false;
+    return `Leases may not be renewed, so they are issued anew in time. ${hint}`;
+  } else throw error;
+  return undefined;
+}

@@ -1,0 +1,252 @@
+import type { ApiRequest, ApiResponse } from '../client/api-client.js';
+import { Tries } from '../client/tries.js';
+import type { Task } from '../clock/scheduler.js';
+import { unexpected } from '../errors/common-errors.js';
+import { isTransient, VaultError } from '../errors/vault-error.js';
+import type { LoginReason } from '../events/events.js';
+import type { SessionStatus } from '../events/status.js';
+import { Generation } from './generation.js';
+import { firstGrant } from './grant.js';
+import { renewToken } from './renew-token.js';
+import type { SessionContext } from './session-context.js';
+import { nextTokenStep, renewalDue, type TokenStep } from './session-policy.js';
+import { refusedToken } from './token-verdicts.js';
+
+/** How long before its end a renewal that keeps failing gives way to a new login, as a share of the TTL. */
+const LOGIN_MARGIN = 0.2;
+
+const FIRST = { action: 'login', in: Infinity, reason: 'start' } as const;
+
+/** What the token in use needs of the session it belongs to. */
+export interface TokenHooks {
+  send(generation: Generation, request: ApiRequest): Promise<ApiResponse>;
+  isDead(generation: Generation): Promise<boolean>;
+  /** A login has made another one. */
+  made(generation: Generation): void;
+  /** It took the place of the one before. */
+  superseded(previous: Generation): void;
+}
+
+/** The token in use: renewed while it can be, and replaced by a login, for as long as the connection is open. */
+export class CurrentToken {
+  readonly #context: SessionContext;
+  readonly #hooks: TokenHooks;
+  readonly #listeners = new Set<(generation: Generation) => void>();
+  readonly #tries: Tries;
+  #generation: Generation | undefined;
+  #count = 0;
+  #login: Promise<Generation> | undefined;
+  #task: Task | undefined;
+  /** What was tried last was a login, and brought no new token. */
+  #loginFailed = false;
+  #busy = false;
+  /** What is done about it, or was last. */
+  #work: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(context: SessionContext, hooks: TokenHooks) {
+    this.#context = context;
+    this.#hooks = hooks;
+    this.#tries = new Tries(context);
+  }
+
+  get generation(): Generation | undefined {
+    return this.#generation;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Calls back for each generation that takes over, and where the current one turns out to be dead. */
+  onChange(listener: (generation: Generation) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Logs in, once however many ask. After a failure the next try waits its turn and repeats the error until then. */
+  login(reason: LoginReason): Promise<Generation> {
+    this.#login ??= this.#doLogin(reason).finally(() => {
+      this.#login = undefined;
+    });
+    return this.#login;
+  }
+
+  /** Resolves when no login is under way. */
+  async settled(): Promise<void> {
+    await this.#login?.catch(() => undefined);
+  }
+
+  /** Where it seems to be over, though nobody said so, the server is asked: once, however many wait. */
+  async check(generation: Generation): Promise<void> {
+    if (generation !== this.#generation || generation.left(this.#context.clock) > 0) return;
+    this.#wake();
+    await this.#work;
+  }
+
+  /** The server does not know it any more. */
+  died(generation: Generation): void {
+    if (generation.dead) return;
+    generation.dead = true;
+    if (generation !== this.#generation) return;
+    this.#succeeded();
+    for (const listener of this.#listeners) listener(generation);
+    this.#wake();
+  }
+
+  status(): SessionStatus {
+    const current = this.#generation;
+    const { error, count } = this.#tries;
+    const step = current ? this.#plan(current) : FIRST;
+    return {
+      state: this.#state(),
+      generation: current?.number ?? 0,
+      ...(current && current.grant.ttl < Infinity && { validUntil: current.validUntil() }),
+      next: this.#tries.next({ ...step, action: this.#closed ? 'none' : step.action }),
+      attempt: count,
+      ...(error && { error }),
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#task?.cancel();
+  }
+
+  async #doLogin(reason: LoginReason): Promise<Generation> {
+    const { api, options, clock, emit, random } = this.#context;
+    if (this.#tries.error && this.#tries.waiting) throw this.#tries.error;
+    try {
+      const login = await options.auth.login({
+        send: (request, token) => api.send(request, token),
+        warn: (message) => emit({ type: 'warning', message }),
+        clock,
+      });
+      const previous = this.#generation;
+      if (previous && !login.own && previous.token.reveal() === login.token.reveal()) {
+        // The source of a given token has nothing new: the same token, as long as it lasts.
+        const { maxTtl } = previous.grant;
+        previous.grant = { ...firstGrant(login.ttl, login.sentAt, random), maxTtl };
+        previous.dead = false;
+        this.#loginFailed = true;
+        this.#tries.error = undefined;
+        this.#tries.again(previous.left(clock));
+        this.#schedule();
+        return previous;
+      }
+      this.#succeeded();
+      const generation = new Generation(++this.#count, login, random);
+      this.#generation = generation;
+      this.#hooks.made(generation);
+      if (!this.#closed) this.#takeOver(generation, previous, reason);
+      return generation;
+    } catch (error) {
+      throw this.#failed(error, 'login-failed');
+    }
+  }
+
+  #takeOver(generation: Generation, previous: Generation | undefined, reason: LoginReason): void {
+    const { clock, emit, changed } = this.#context;
+    if (previous) previous.supersededAt = clock.monotonic();
+    emit({ type: 'login', generation: generation.number, validUntil: generation.validUntil(), reason });
+    this.#schedule();
+    for (const listener of this.#listeners) listener(generation);
+    if (previous) this.#hooks.superseded(previous);
+    changed();
+  }
+
+  #plan(current: Generation): TokenStep {
+    const { clock, options } = this.#context;
+    const { dead, renewable, grant } = current;
+    const left = current.left(clock);
+    // A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed.
+    const surprised = left <= 0 && !dead && renewable && grant.maxTtl === 'far' && this.#tries.count === 0;
+    if (surprised) return { action: 'renew', in: 0, reason: 'renewal' };
+    const step = nextTokenStep(current.view(clock), options.renewal, this.#loginFailed);
+    const late = this.#tries.count > 0 && !this.#loginFailed && left < grant.ttl * LOGIN_MARGIN;
+    return step.action === 'renew' && late ? { action: 'login', in: 0, reason: 'renewal-failing' } : step;
+  }
+
+  #schedule(): void {
+    const { clock, scheduler } = this.#context;
+    this.#task?.cancel();
+    if (!this.#generation || this.#closed) return;
+    const { waiting, retryAt } = this.#tries;
+    const at = waiting ? retryAt : clock.monotonic() + this.#plan(this.#generation).in;
+    this.#task = scheduler.at(at, () => this.#wake());
+  }
+
+  #wake(): void {
+    const current = this.#generation;
+    if (!current || this.#closed || this.#busy) return;
+    const step = this.#plan(current);
+    if (step.in > 0 || this.#tries.waiting) {
+      // A login that failed was for nothing: the token was found alive meanwhile.
+      if (step.action !== 'login' && !this.#tries.waiting) this.#succeeded();
+      return this.#schedule();
+    }
+    this.#busy = true;
+    const work = step.action === 'login' ? this.login(step.reason) : this.#renew(current);
+    this.#work = work
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .finally(() => {
+        this.#busy = false;
+        this.#schedule();
+        this.#context.changed();
+      });
+  }
+
+  async #renew(generation: Generation): Promise<void> {
+    try {
+      const outcome = await renewToken(generation, this.#context, this.#hooks);
+      if (outcome === 'ended') this.died(generation);
+      if (outcome !== 'renewed') return;
+    } catch (error) {
+      // A newer one has taken over meanwhile: what became of this one is no news.
+      if (generation !== this.#generation) return;
+      if (!refusedToken(error)) return void this.#failed(error, 'token-renewal-failed');
+      // Alive, but denied: no renewal will ever be granted, so a login has to do in its place.
+      if (!(await this.#hooks.isDead(generation))) generation.renewable = false;
+      return;
+    }
+    const capped = generation.grant.maxTtl !== 'far';
+    // Where logins fail, a renewal of what is to be replaced is no end of the trouble.
+    if (generation === this.#generation && !(this.#loginFailed && capped)) this.#succeeded();
+    const validUntil = generation.validUntil();
+    this.#context.emit({ type: 'token-renewed', generation: generation.number, validUntil, capped });
+  }
+
+  #succeeded(): void {
+    if (this.#tries.error) this.#context.changed();
+    this.#tries.succeed();
+    this.#loginFailed = false;
+  }
+
+  #failed(cause: unknown, type: 'login-failed' | 'token-renewal-failed'): VaultError {
+    const { clock, options, emit, changed } = this.#context;
+    const current = this.#generation;
+    const error = cause instanceof VaultError ? cause : unexpected(cause);
+    // What waiting cannot help is not tried in ever shorter steps as the end draws near.
+    const left = current && isTransient(error) ? current.left(clock) : Infinity;
+    const retryAt = this.#tries.fail(error, left);
+    this.#loginFailed = type === 'login-failed';
+    // A renewal that falls due meanwhile keeps the token alive, and is not waited with.
+    const due = current ? renewalDue(current.view(clock), options.renewal) : 0;
+    if (due > 0) this.#tries.retryAt = Math.min(this.#tries.retryAt, clock.monotonic() + due);
+    if (!this.#closed) {
+      if (type === 'login-failed') emit({ type, error, retryAt });
+      else emit({ type, error, retryAt, generation: current?.number ?? 0 });
+    }
+    changed();
+    return error;
+  }
+
+  #state(): SessionStatus['state'] {
+    if (this.#closed) return 'closed';
+    if (!this.#generation) return 'none';
+    if (this.#generation.left(this.#context.clock) <= 0) return 'expired';
+    return this.#tries.error ? 'degraded' : 'valid';
+  }
+}

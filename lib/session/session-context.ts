@@ -1,0 +1,18 @@
+import type { ApiClient } from '../client/api-client.js';
+import type { Clock } from '../clock/clock.js';
+import type { Scheduler } from '../clock/scheduler.js';
+import type { ResolvedOptions } from '../config/resolved-options.js';
+import type { EventInit } from '../events/events.js';
+
+/** What a session needs from the outside. */
+export interface SessionContext {
+  api: ApiClient;
+  options: ResolvedOptions;
+  clock: Clock;
+  scheduler: Scheduler;
+  /** Aborted when shutdown begins. */
+  signal: AbortSignal;
+  emit: (event: EventInit) => void;
+  changed: () => void;
+  random: () => number;
+}

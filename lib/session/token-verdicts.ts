@@ -1,0 +1,66 @@
+import type { ApiRequest } from '../client/api-client.js';
+import { sleep, type Clock } from '../clock/clock.js';
+import { VaultError } from '../errors/vault-error.js';
+import type { Generation } from './generation.js';
+
+/** For so many milliseconds after a login, nodes that follow the leader may not know the token yet. */
+const SETTLING = 2_000;
+const SETTLING_STEP = 400;
+
+/** A 403 that a dead token would explain. */
+export function refusedToken(error: unknown): boolean {
+  return error instanceof VaultError && error.code === 'VAULT_TOKEN_INVALID';
+}
+
+/** So young that a node may refuse it for not knowing it yet. */
+export function isYoung(generation: Generation, clock: Clock): boolean {
+  return clock.monotonic() - generation.madeAt <= SETTLING;
+}
+
+/** Whether a token that was refused is dead, or only denied: one look-up tells, however many ask. */
+export class TokenVerdicts {
+  readonly #pending = new Map<Generation, Promise<boolean>>();
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #send: (generation: Generation, request: ApiRequest) => Promise<unknown>;
+
+  constructor(
+    context: { clock: Clock; signal: AbortSignal },
+    send: (generation: Generation, request: ApiRequest) => Promise<unknown>,
+  ) {
+    this.#clock = context.clock;
+    this.#signal = context.signal;
+    this.#send = send;
+  }
+
+  isDead(generation: Generation): Promise<boolean> {
+    let verdict = this.#pending.get(generation);
+    if (!verdict) {
+      verdict = this.#lookUp(generation).finally(() => this.#pending.delete(generation));
+      this.#pending.set(generation, verdict);
+    }
+    return verdict;
+  }
+
+  /** A young token is looked up twice. */
+  async #lookUp(generation: Generation): Promise<boolean> {
+    if (!(await this.#isRefused(generation))) return false;
+    if (!isYoung(generation, this.#clock)) return true;
+    try {
+      await sleep(this.#clock, SETTLING_STEP, this.#signal);
+    } catch {
+      return false;
+    }
+    return this.#isRefused(generation);
+  }
+
+  /** A use-limited token that is refused has nothing left; no other answer proves death. */
+  async #isRefused(generation: Generation): Promise<boolean> {
+    try {
+      await this.#send(generation, { method: 'GET', path: 'auth/token/lookup-self' });
+      return false;
+    } catch (error) {
+      return error instanceof VaultError && error.status === 403;
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import { expect } from 'vitest';
+import { VaultError } from '../../lib/index.js';
+import { errors, SEALED, story } from './case.js';
+import { ISSUE, LONG, RENEW, SECOND } from './rules/rule.js';
+
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const LASTING = { ttl: 100 * 3_600, maxTtl: 200 * 3_600 };
+
+story(
+  'a token dies while a renewal waits as long as the server asked: issued anew at once',
+  async (world) => {
+    const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
+    world.network.answer(RENEW, 429, SEALED, { 'retry-after': '60' });
+    await world.until(() => life.of('renewal-failed').length > 0, 8 * MINUTE);
+    const { retryAt } = life.of('renewal-failed')[0]!;
+    expect(retryAt.getTime() - world.clock.wall()).toBeGreaterThan(50 * SECOND);
+    await world.operator.revokeTokens();
+    world.vault.kv().put('app', { key: 'value' });
+    // Whoever asks for anything finds out.
+    await world.settled(life.connection.client.read('secret/data/app'));
+    await world.until(() => life.published.length > 1, 2 * SECOND);
+    expect(await world.isValid(life.published[1]!)).toBe(true);
+  },
+);
+
+story(
+  'a server that asks to wait longer than the lease lives is asked once more before its end',
+  async (world) => {
+    const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
+    world.vault.answer(429, SEALED, { times: 1, match: /leases\/renew/ }, { 'retry-after': '60' });
+    await world.until(() => life.of('renewed').length > 0, MINUTE);
+    expect(life.of('renewal-failed')).toHaveLength(1);
+    expect(life.of('expired')).toEqual([]);
+    expect(world.requests(ISSUE)).toHaveLength(1);
+  },
+);
+
+story('the end is told again where it comes again', async (world) => {
+  const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
+  // It seems over, and is found alive.
+  world.clock.stepWall(HOUR);
+  await world.until(() => life.of('renewed').length > 0, MINUTE);
+  expect(life.of('expired')).toHaveLength(1);
+  expect(life.connection.leases.current(world.path)).toBeDefined();
+  world.network.cut();
+  await world.advance(11 * MINUTE);
+  expect(life.connection.leases.current(world.path)).toBeUndefined();
+  expect(life.of('expired')).toHaveLength(2);
+  expect(life.of('expired')[1]!.error).toMatchObject({ code: 'VAULT_UNREACHABLE' });
+});
+
+for (const [what, status, text] of [
+  ['is gone', 400, 'lease not found'],
+  ['cannot be renewed any more', 400, 'past the max TTL'],
+] as const) {
+  story(
+    `who asks after the process stood still waits for the new one, where the old lease ${what}`,
+    async (world) => {
+      const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
+      world.network.answer(RENEW, status, errors(text));
+      world.clear();
+      const resumed = world.clock.stall(5 * MINUTE);
+      const asked = life.connection.leases.get<{ username: string; password: string }>(world.path);
+      await resumed;
+      expect(await world.isValid(await world.settled(asked))).toBe(true);
+      expect(world.requests(RENEW)).toHaveLength(1);
+      expect(world.requests(ISSUE)).toHaveLength(1);
+    },
+  );
+}
+
+story('who asks while the old lease is looked at and the new one cannot be had is told so', async (world) => {
+  const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
+  world.network.answer(ISSUE, 503, SEALED);
+  const resumed = world.clock.stall(5 * MINUTE);
+  const asked = life.connection.leases.get(world.path).catch((error: unknown) => error);
+  await resumed;
+  expect(await world.settled(asked)).toMatchObject({
+    code: 'VAULT_CREDENTIALS_EXPIRED',
+    cause: { code: 'VAULT_SEALED' },
+  });
+});
+
+story(
+  'a lease that could not be given up is asked about again, spaced out, until the server ends it',
+  async (world) => {
+    const life = await world.start({ role: LONG, login: LASTING });
+    world.network.answer(RENEW, 503, SEALED);
+    world.clear();
+    await world.settled(life.connection.leases.release(world.path));
+    await world.advance(2 * MINUTE);
+    const tries = world.vault.requests(/leases\/renew/).map(({ at }) => at);
+    // 0.5 s, 1 s, 2 s, … 30 s, half of each at random.
+    expect(tries.length).toBeGreaterThanOrEqual(6);
+    expect(tries.length).toBeLessThanOrEqual(16);
+    expect(tries.at(-1)! - tries.at(-2)!).toBeGreaterThan(10 * SECOND);
+    expect(await world.isValid(life.published[0]!)).toBe(true);
+
+    world.network.restore();
+    await world.until(() => life.of('retired').length > 0, MINUTE);
+    expect(life.of('retired')).toMatchObject([{ how: 'asked' }]);
+    await world.advance(2 * SECOND);
+    expect(await world.isValid(life.published[0]!)).toBe(false);
+    world.clear();
+    await world.advance(HOUR);
+    expect(world.requests()).toEqual([]);
+  },
+);
+
+story(
+  'a superseded lease that the server never gets to end, ends by itself, and is asked about no more',
+  async (world) => {
+    const life = await world.start({ role: { ttl: 600, maxTtl: 900 }, login: LASTING });
+    world.vault.answer(503, JSON.parse(SEALED), {
+      match: ({ path }: { path: string }) => /leases\/renew/.test(path) && life.of('rotated').length > 0,
+    });
+    await world.until(() => life.of('rotated').length > 0, 15 * MINUTE);
+    world.clear();
+    // Until the new one is renewed for the first time: then there are more of these.
+    await world.advance(5 * MINUTE);
+    expect(world.requests(RENEW).length).toBeGreaterThanOrEqual(10);
+    expect(world.requests(RENEW).length).toBeLessThanOrEqual(28);
+    expect(await world.isValid(life.published[0]!)).toBe(true);
+    await world.until(() => life.of('retired').length > 0, 5 * MINUTE);
+    expect(life.of('retired')).toMatchObject([{ serial: 1, how: 'expired' }]);
+    expect(await world.isValid(life.published[0]!)).toBe(false);
+    expect(life.connection.leases.statusOf(world.path)).toMatchObject({ superseded: 0 });
+  },
+);
+
+story('after the end there is nothing to wait for: every way to ask says so', async (world) => {
+  const life = await world.start({ role: LONG });
+  const { leases, client } = life.connection;
+  await world.settled(life.connection.close());
+  world.clear();
+  const closed = { code: 'VAULT_CLOSED' };
+  await expect(leases.get(world.path)).rejects.toMatchObject(closed);
+  await expect(leases.get('database/creds/other')).rejects.toMatchObject(closed);
+  await expect(client.read('secret/data/app')).rejects.toMatchObject(closed);
+  for (const keepTrying of [true, false]) {
+    const seen: unknown[] = [];
+    leases.watch(world.path, keepTrying).subscribe({
+      next: () => seen.push('value'),
+      error: (error: unknown) => seen.push(error),
+      complete: () => seen.push('complete'),
+    });
+    await world.advance(MINUTE);
+    expect(seen).toEqual([expect.objectContaining(closed)]);
+    expect(seen[0]).toBeInstanceOf(VaultError);
+  }
+  expect(leases.current(world.path)).toBeUndefined();
+  expect(world.requests()).toEqual([]);
+  expect(world.clock.pending).toBe(0);
+});

@@ -1,0 +1,94 @@
+import { expect } from 'vitest';
+import { ISSUE, LOGIN, LONG, SECOND, simulated, type Rules } from './rule.js';
+import type { Life, World } from '../world.js';
+
+const FAILS = JSON.stringify({ errors: ['internal error'] });
+const REFUSED = JSON.stringify({ errors: ['invalid role or secret ID'] });
+
+/** The one that was issued first works, and has worked all the time. */
+async function keepsTheFirst(world: World, life: Life): Promise<void> {
+  expect(life.published).toHaveLength(1);
+  expect(life.of('expired')).toEqual([]);
+  expect(await world.isValid(life.published[0]!)).toBe(true);
+}
+
+/** Near the max TTL, and what only looks like it. */
+export const maxTtl: Rules = [
+  simulated(
+    'B7',
+    'a TTL that an operator lowers is no max TTL: renewed on, and nothing issued',
+    async (world) => {
+      const life = await world.start({ role: { ttl: 3_600, maxTtl: 100_000 } });
+      for (const defaultTtl of [600, 60]) {
+        world.vault!.databaseRole('app', { defaultTtl, maxTtl: 100_000 });
+        await world.advance(3_600 * SECOND);
+      }
+      await keepsTheFirst(world, life);
+      expect(world.requests(ISSUE)).toHaveLength(1);
+      expect(life.of('renewed').every(({ capped }) => !capped)).toBe(true);
+    },
+  ),
+  simulated('B7', 'a token TTL that an operator lowers: renewed on, and no login', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 3_600, maxTtl: 100_000 } });
+    world.vault!.appRole('app', { tokenTtl: 60, tokenMaxTtl: 100_000 });
+    await world.advance(2 * 3_600 * SECOND);
+    await keepsTheFirst(world, life);
+    expect(world.requests(LOGIN)).toHaveLength(1);
+  }),
+  simulated(
+    'E4',
+    'the rotation at the max TTL fails: renewed as long as anything is granted, then no more',
+    async (world) => {
+      const life = await world.start({ role: { ttl: 60, maxTtl: 90 } });
+      world.network.answer(ISSUE, 500, FAILS);
+      await world.until(() => life.of('rotation-failed').length > 0, 60 * SECOND);
+      expect(life.of('rotation-failed')[0]).toMatchObject({ reason: 'max-ttl' });
+      world.vault!.databaseRole('app', { defaultTtl: 60, maxTtl: 600 });
+      await world.advance(400 * SECOND);
+      await keepsTheFirst(world, life);
+      expect(life.connection.leases.statusOf(world.path)).toMatchObject({ state: 'valid' });
+      await world.until(() => life.of('expired').length > 0, 250 * SECOND);
+      const capped = life.of('renewed').filter((event) => event.capped);
+      // Near it by the first of each pair, at it by the second.
+      expect(capped.length).toBeLessThanOrEqual(4);
+    },
+  ),
+  simulated(
+    'D3',
+    'nothing can be issued with the new token: leases of the old one are renewed while it lives',
+    async (world) => {
+      const life = await world.start({ role: { ttl: 20, maxTtl: 3_600 }, login: { ttl: 300, maxTtl: 500 } });
+      await world.until(() => life.of('token-renewed').length > 0, 300 * SECOND);
+      world.network.answer(ISSUE, 500, FAILS);
+      await world.until(() => life.of('login').length > 1, 300 * SECOND);
+      await world.advance(80 * SECOND);
+      await keepsTheFirst(world, life);
+      world.network.restore();
+      await world.until(() => life.of('rotated').length > 0, 20 * SECOND);
+      expect(life.of('rotated')[0]).toMatchObject({ reason: 'token' });
+    },
+  ),
+  simulated(
+    'H5',
+    'a token taken to be near its max TTL, and the login refused: renewed as long as anything is granted',
+    async (world) => {
+      const life = await world.start({ role: LONG, login: { ttl: 3_600, maxTtl: 100_000 } });
+      world.network.answer(LOGIN, 400, REFUSED);
+      for (const [index, tokenTtl] of [600, 60].entries()) {
+        world.vault!.appRole('app', { tokenTtl, tokenMaxTtl: 100_000 });
+        await world.until(() => life.of('token-renewed').length > index, 3_600 * SECOND);
+      }
+      expect(life.of('token-renewed').at(-1)).toMatchObject({ capped: true });
+      await world.advance(600 * SECOND);
+      await keepsTheFirst(world, life);
+      expect(life.of('login-failed').length).toBeGreaterThan(0);
+      expect(life.connection.status.session).toMatchObject({ state: 'valid', generation: 1 });
+    },
+  ),
+  simulated('A8', 'the last second before the max TTL is not spent on a renewal', async (world) => {
+    const life = await world.start({ role: { ttl: 2, maxTtl: 4 } });
+    await world.advance(600 * SECOND);
+    expect(life.of('expired')).toEqual([]);
+    expect(life.of('rotated').length).toBeLessThanOrEqual(250);
+  }),
+];

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { SECOND } from './consumers.js';
+import type { Life } from './life.js';
+import type { Exchange } from './witness.js';
+
+/** After the end: how often the server was asked, over any stretch of time as long as a life, and at one moment. */
+export function countRequests(life: Life): void {
+  const { witness, schedule, consumers, disturbances } = life;
+  const exhausted = exhaustions(life);
+  const repeated = repetitions(life);
+  const groups = new Map<string, { times: number[]; lasts: number }>();
+  const instants = new Map<number, number>();
+  for (const exchange of witness.exchanges) {
+    const { at } = exchange;
+    const { what, lasts } = kindOf(exchange, life);
+    const group = groups.get(what) ?? { times: [], lasts };
+    groups.set(what, group);
+    if (!repeated.has(exchange)) group.times.push(at);
+    instants.set(at, (instants.get(at) ?? 0) + 1);
+  }
+  for (const [what, { times, lasts }] of groups) {
+    // A stretch can hold the ever shorter steps before an end (halves of what is left), the doubling ones after it,
+    // and then as many as the longest delay allows.
+    const steps = 10 + 2 * Math.log2(lasts / SECOND) + lasts / (15 * SECOND);
+    let from = 0;
+    for (const [to, at] of times.entries()) {
+      while ((times[from] as number) < at - lasts) from++;
+      const within = (moments: readonly number[]) =>
+        moments.filter((moment) => moment >= at - lasts - SECOND && moment <= at).length;
+      const most = lasts === Infinity ? 1 : steps + 3 * within(disturbances) + within(exhausted);
+      assert.ok(to - from + 1 <= most, `${to - from + 1} ${what} in ${lasts} ms, at ${at}`);
+    }
+  }
+  for (const [at, count] of instants) {
+    const most = 3 * schedule.roles.length + consumers.holds.length + 8;
+    assert.ok(count <= most, `${count} requests at one moment (${at})`);
+  }
+}
+
+/** What a request is one of many of, and how long that of which it is lives at the least. */
+function kindOf({ path, leaseId, token }: Exchange, life: Life): { what: string; lasts: number } {
+  const { witness, paths } = life;
+  const lasts = (of: string) => Math.min(...(life.ttls.get(of) ?? []));
+  const tokenLasts = lasts('login');
+  if (path === 'sys/leases/renew')
+    return { what: `renewals of ${leaseId}`, lasts: lasts(witness.leases.get(leaseId)?.path ?? '') };
+  if (paths.includes(path)) return { what: `issues of ${path}`, lasts: Math.min(lasts(path), tokenLasts) };
+  if (/login$/.test(path)) return { what: 'logins', lasts: tokenLasts };
+  const own = `of token ${token.slice(-5)}`;
+  if (/renew-self$/.test(path)) return { what: `renewals ${own}`, lasts: tokenLasts };
+  if (/lookup-self$/.test(path)) return { what: `look-ups ${own}`, lasts: tokenLasts };
+  // Once, and never again.
+  if (/revoke-self$/.test(path)) return { what: `revocations ${own}`, lasts: Infinity };
+  return assert.fail(`what is ${path}?`);
+}
+
+/** When tokens with limited uses were down to their last: each is a reason for a login, and to issue anew. */
+function exhaustions({ witness, schedule }: Life): number[] {
+  const { uses } = schedule.login;
+  if (uses === 0) return [];
+  const moments: number[] = [];
+  for (const token of witness.tokens.keys()) {
+    const last = witness.exchanges.filter((one) => one.token === token)[uses - 2];
+    if (last) moments.push(last.at);
+  }
+  return moments;
+}
+
+/** An issue that is refused is repeated at once, with a new token, or where a node may not know the token yet. */
+function repetitions({ witness, paths }: Life): Set<Exchange> {
+  const found = new Set<Exchange>();
+  for (const path of paths) {
+    let before: Exchange | undefined;
+    for (const exchange of witness.exchanges.filter((one) => one.path === path)) {
+      const refused = before?.status === 403 && !found.has(before);
+      if (before && refused && (before.token !== exchange.token || witness.wasYoung(before)))
+        found.add(exchange);
+      before = exchange;
+    }
+  }
+  return found;
+}

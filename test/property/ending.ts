@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
+import { VaultError } from '../../lib/errors/vault-error.js';
+import { SECOND, type User } from './consumers.js';
+import { SHUTDOWN, type Life } from './life.js';
+import type { Exchange } from './witness.js';
+
+/** Time after the end of all trouble in which everything works again: the longest back-off, and the issue limit. */
+const RECOVERY = 150 * SECOND;
+
+/** All trouble ends: what was asked for is there, and stays. */
+export async function recover(life: Life): Promise<void> {
+  const { clock, connection, consumers } = life;
+  life.heal();
+  const works = () => {
+    const { session, leases } = connection.status;
+    return leases.every((one) => one.state === 'valid') && (leases.length === 0 || session.state === 'valid');
+  };
+  const end = clock.elapsed + RECOVERY;
+  while (!works() && clock.elapsed < end) await life.pass(250);
+  assert.ok(works(), `does not recover: ${inspect(connection.status, { depth: 5 })}`);
+  for (const { path, errors, unsubscribed, released, values } of consumers.subscriptions) {
+    if (errors.length > 0 || unsubscribed || released) continue;
+    const current = connection.leases.current<User>(path);
+    assert.ok(current, `${path} is watched, and there is nothing`);
+    assert.equal(values.at(-1)?.data, current.data, `${path}: the stream is behind`);
+  }
+}
+
+/** Closes in time, once for everybody, and for good. */
+export async function close(life: Life, reachable: boolean): Promise<void> {
+  const { clock, vault, witness, connection, consumers } = life;
+  consumers.closing = true;
+  const began = clock.elapsed;
+  await clock.until(connection.close(), 2 * SHUTDOWN);
+  const took = clock.elapsed - began;
+  // No timer is shorter than a millisecond, and two have to pass.
+  assert.ok(took <= SHUTDOWN + 2, `closing took ${took} ms`);
+  await clock.advance(0);
+  consumers.assertNoFailure();
+  for (const { path, errors, completions, unsubscribed } of consumers.subscriptions) {
+    const ended = errors.length + completions;
+    assert.ok(ended === 1 || unsubscribed, `${path}: the stream ended ${ended} times`);
+  }
+  assert.equal(consumers.waiting, 0, 'somebody still waits for credentials');
+  assert.equal(clock.pending, 0, 'timers are pending after close');
+  assert.equal(connection.status.session.state, 'closed');
+  const asked = witness.exchanges.length;
+  await refusesAll(life);
+  if (reachable) await nothingLeft(life);
+  await clock.advance(2 * life.longest);
+  assert.equal(clock.pending, 0, 'timers are pending long after close');
+  assert.equal(witness.exchanges.length, asked, 'requests after close');
+  life.heal();
+  assert.equal(vault.leaseCount, 0, 'leases outlive their max TTL');
+  assert.equal(vault.tokenCount, 1, 'tokens outlive their max TTL');
+}
+
+async function refusesAll({ connection, paths, clock }: Life): Promise<void> {
+  for (const path of paths) {
+    assert.equal(connection.leases.current(path), undefined, 'something is handed out after close');
+    const got = connection.leases.get(path).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    const failure = await clock.until(got);
+    assert.ok(failure instanceof VaultError, `get() after close: ${inspect(failure)}`);
+    assert.equal(failure.code, 'VAULT_CLOSED');
+  }
+}
+
+/** The server could be asked to end everything, so it was. */
+async function nothingLeft(life: Life): Promise<void> {
+  const { clock, vault, witness, schedule, calm } = life;
+  if (schedule.revoke && schedule.login.type === 'service') {
+    for (const token of await livingTokens(life)) {
+      // A wall clock that was set ahead has tokens look over that are not.
+      const ahead = schedule.steps.some((step) => step.do === 'step-wall');
+      const excused = ahead || witness.exchanges.some((one) => one.token === token && leavesAlive(one));
+      assert.ok(excused, 'a token of ours lives on after close');
+    }
+    if (calm) assert.equal(vault.leaseCount, 0, 'leases live on after close');
+  } else if (calm && schedule.login.uses === 0) {
+    await clock.advance(3 * SECOND);
+    const left = vault.liveLeases.filter((one) => one.left > Math.max(3 * SECOND, schedule.grace));
+    assert.deepEqual(left, [], 'leases live on after close');
+  }
+}
+
+async function livingTokens({ vault, witness }: Life): Promise<string[]> {
+  const operator = vault.transport();
+  const living: string[] = [];
+  for (const token of witness.tokens.keys()) {
+    const headers = { 'X-Vault-Token': token };
+    const path = '/v1/auth/token/lookup-self';
+    const { statusCode } = await operator.send({ method: 'GET', path, headers, timeout: SECOND });
+    if (statusCode === 200) living.push(token);
+  }
+  return living;
+}
+
+/**
+ * What leaves a token to its TTL: a lie about its death, a revocation that came to nothing, or a renewal whose answer
+ * was lost, so that it was over for us before it was.
+ */
+function leavesAlive({ path, status, lie, outcome }: Exchange): boolean {
+  if (/renew-self$/.test(path)) return outcome === 'lost';
+  if (/revoke-self$/.test(path)) return lie || outcome !== 'answered' || status !== 204;
+  return lie && status === 403;
+}

@@ -1,0 +1,66 @@
+import { expect, it } from 'vitest';
+import { ApiClient, type ApiResponse } from '../../../lib/client/api-client.js';
+import type { Sender } from '../../../lib/client/transport.js';
+import { systemClock } from '../../../lib/clock/clock.js';
+import { resolveOptions } from '../../../lib/config/resolved-options.js';
+import { token } from '../../../lib/index.js';
+import { expectNoLeak } from '../../support/leaks.js';
+
+const CAPPED = 'TTL of "9h" exceeded the effective max_ttl of "1m57s"; TTL value is capped accordingly';
+
+/** What a client makes of an answer. */
+function received(answer: object): Promise<ApiResponse> {
+  const transport: Sender = {
+    send: () => Promise.resolve({ statusCode: 200, headers: {}, body: JSON.stringify(answer), address: '' }),
+    close: () => Promise.resolve(),
+  };
+  const options = resolveOptions({ address: 'http://vault.test', auth: token('t') });
+  return new ApiClient(options, systemClock, transport).send({ method: 'GET', path: 'database/creds/app' });
+}
+
+it('passes what servers warn of as they say it', async () => {
+  expect((await received({ data: {}, warnings: [CAPPED, 'second'] })).warnings).toEqual([CAPPED, 'second']);
+  expect((await received({ data: {}, warnings: null })).warnings).toEqual([]);
+  expect((await received({ data: {} })).warnings).toEqual([]);
+});
+
+it('lets no line be forged in a log, and no terminal be steered', async () => {
+  const { warnings } = await received({
+    warnings: [
+      'first\r\n[Nest] LOG forged',
+      'issuance may fail: x\n\nConsider',
+      '\u001b[31mred\u009b\u2028next\u202etxt',
+    ],
+  });
+  expect(warnings).toEqual(['first [Nest] LOG forged', 'issuance may fail: x Consider', '[31mred next txt']);
+});
+
+it('bounds their length and their number', async () => {
+  const { warnings } = await received({ warnings: Array.from({ length: 500 }, () => 'w'.repeat(5_000)) });
+  expect(warnings.join('').length).toBeLessThan(10_000);
+  expect(warnings[0]).toMatch(/^w{200,}…$/);
+});
+
+it('takes no more for a warning than a text', async () => {
+  const { warnings } = await received({ warnings: [{ password: 'hunter22' }, 7, null, 'text', ''] });
+  expect(warnings).toEqual(['text']);
+  expect((await received({ warnings: 'no list' })).warnings).toEqual([]);
+});
+
+it('shows nothing of what the same answer hands out, though an engine should repeat it', async () => {
+  const [password, key, made] = ['canary-p4ssw0rd', 'canary-nested-key', 'hvs.canary-token'];
+  const { warnings, data } = await received({
+    data: { username: 'v-approle-app', password, more: [{ key }] },
+    auth: { client_token: made },
+    warnings: [
+      `${password} is weak, ${password}!`,
+      `${key} and ${made}`,
+      `${'w'.repeat(290)}${password}`,
+      CAPPED,
+    ],
+  });
+  expectNoLeak(warnings, [password, key, made, password.slice(0, 10)]);
+  expect(warnings[0]).toBe('[redacted] is weak, [redacted]!');
+  expect(warnings.at(-1)).toBe(CAPPED);
+  expect(data).toMatchObject({ password });
+});
