@@ -9,6 +9,8 @@ export type RotationReason =
   | 'lease-lost'
   | 'expired'
   | 'renewal-failing'
+  /** A consumer was refused with it. */
+  | 'rejected'
   /** The server itself changed what is behind a static role. */
   | 'server';
 

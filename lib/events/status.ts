@@ -28,6 +28,11 @@ export interface LeaseStatus {
   error?: VaultError;
   /** Superseded leases that are still held or not yet over. */
   superseded: number;
+  /**
+   * Consumers said that they need longer to let go of a lease than its TTLs leave them, as far as is known: what they
+   * do in the rest fails. Milliseconds.
+   */
+  drain?: { needed: number; allowed: number };
 }
 
 /**

@@ -3,7 +3,7 @@ import { remaining } from '../clock/deadline.js';
 import { malformed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { Generation } from '../session/generation.js';
-import { Lease } from './lease.js';
+import { Lease, type LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 
 /** Issues what a path leases, with a token that lasts. */
@@ -11,10 +11,11 @@ export function issueLease<T>(
   path: string,
   serial: number,
   { session, limiter, signal, random, clock }: LeaseContext,
+  hooks: LeaseHooks,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
   const take = (response: ApiResponse<T>, generation: Generation) => {
     if (typeof response.data !== 'object' || response.data === null) throw malformed(path);
-    const lease = new Lease<T>({ path, serial, generation, response }, random);
+    const lease = new Lease<T>({ path, serial, generation, response }, random, hooks);
     if (lease.left(clock) <= 0) {
       session.released(generation, lease);
       throw late(path);

@@ -9,6 +9,9 @@ import { renewLease } from './renew-lease.js';
 /** Seconds that a lease lives on which nobody uses any more: the shortest increment there is. */
 const SHORTEST = 1;
 
+/** Milliseconds before its end at which those who hold it are told: what they do then is closed, and not cut off. */
+const ENDING = 500;
+
 interface Entry {
   task?: Task;
   /** Failed renewals in a row. */
@@ -75,12 +78,14 @@ export class LeaseKeeper {
     const left = this.#needed(lease, entry);
     if (left <= 0) return this.#drop(lease);
     if (entry.leaving < Infinity && !entry.retiring && !session.closed) return void this.#retire(lease);
+    if (lease.held && left <= ENDING) lease.ending();
     const step = nextHeldStep(lease.view(clock), options.renewal);
     const idle = entry.renewing || entry.retiring || session.closed;
-    if (step.action !== 'renew' || idle) return this.#sleep(lease, left);
-    if (step.in > 0) return this.#sleep(lease, Math.min(step.in, left));
+    const rest = lease.held && left > ENDING ? left - ENDING : left;
+    if (step.action !== 'renew' || idle) return this.#sleep(lease, rest);
+    if (step.in > 0) return this.#sleep(lease, Math.min(step.in, rest));
     entry.renewing = true;
-    this.#sleep(lease, left);
+    this.#sleep(lease, rest);
     renewLease(lease, this.#context)
       .finally(() => (entry.renewing = false))
       .then(

@@ -1,9 +1,14 @@
 import type { RotationReason } from '../events/events.js';
 import type { Grant } from '../session/grant.js';
 import { renewalDue } from '../session/session-policy.js';
+import { latestRenewal, needsRoom, overlapFor, replacedIn } from './drain-policy.js';
 
 /** What is known of a lease when the question is what to do with it next. Times in milliseconds. */
 export interface LeaseView extends Pick<Grant, 'ttl' | 'maxTtl' | 'jitter'> {
+  /** Granted at the issue. */
+  firstTtl: number;
+  /** Since the issue. */
+  age: number;
   /** Left of the TTL. */
   left: number;
   /** Left of the token that made it, with which it dies. */
@@ -11,6 +16,8 @@ export interface LeaseView extends Pick<Grant, 'ttl' | 'maxTtl' | 'jitter'> {
   renewable: boolean;
   /** For how long there has been a newer token than the one that made it; undefined where there is none. */
   superseded: number | undefined;
+  /** What its consumers need to let go of it, once a newer one has taken over. */
+  drain: number;
   /** Until the server will have rotated what it handed out without a lease (static roles); undefined for others. */
   refreshIn?: number;
 }
@@ -44,16 +51,20 @@ export function nextLeaseStep(
   if (refreshIn !== undefined) return { action: 'rotate', in: Math.max(0, refreshIn), reason: 'server' };
   if (ttl === Infinity) return { action: 'none', in: Infinity, reason: 'no-lease' };
   const elapsed = ttl - lease.left;
-  const renew = { action: 'renew', in: renewalDue(lease, renewal), reason: 'renewal' } as const;
+  const tight = needsRoom(lease, renewal.at + renewal.jitter);
+  const due = renewalDue(lease, renewal);
+  const renewIn = tight ? Math.max(0, Math.min(due, latestRenewal(lease) - elapsed)) : due;
+  const renew = { action: 'renew', in: renewIn, reason: 'renewal' } as const;
   if (rotationFailed && renewable && maxTtl !== 'reached' && renew.in <= 0) return renew;
   if (superseded !== undefined) {
-    const spread = Math.min((left + superseded) * STAGGER, MAX_STAGGER);
+    const total = left + superseded;
+    const spread = Math.min(total * STAGGER, MAX_STAGGER, Math.max(0, total - lease.drain));
     const at = (spread * (lease.jitter + 1)) / 2;
     return { action: 'rotate', in: Math.max(0, at - superseded), reason: 'token' };
   }
-  if (maxTtl !== 'far') return { action: 'rotate', in: 0, reason: 'max-ttl' };
+  if (maxTtl !== 'far') return { action: 'rotate', in: tight ? replacedIn(lease) : 0, reason: 'max-ttl' };
   if (renewable) return renew;
-  const overlap = Math.min(1_000, ttl * MIN_OVERLAP);
+  const overlap = Math.max(Math.min(1_000, ttl * MIN_OVERLAP), overlapFor(lease));
   const at = Math.min(ttl * (NOT_RENEWABLE_AT + renewal.jitter * lease.jitter), ttl - overlap);
   return { action: 'rotate', in: Math.max(0, at - elapsed), reason: 'not-renewable' };
 }
@@ -61,7 +72,7 @@ export function nextLeaseStep(
 /** The same for a lease that nothing replaces: neither a newer token nor a near max TTL is a reason to let it go. */
 export function nextHeldStep(lease: LeaseView, renewal: { at: number; jitter: number }): LeaseStep {
   const maxTtl = lease.maxTtl === 'reached' ? 'reached' : 'far';
-  return nextLeaseStep({ ...lease, maxTtl, superseded: undefined }, renewal);
+  return nextLeaseStep({ ...lease, maxTtl, superseded: undefined, drain: 0 }, renewal);
 }
 
 /** A renewal that keeps failing is tried until so little is left; then it is time for a new lease. */

@@ -60,6 +60,14 @@ export interface Credentials<T = unknown> {
   readonly lease: LeaseInfo;
 }
 
+/** What a lease tells the secret it belongs to. */
+export interface LeaseHooks {
+  /** Its consumers need more time to let go of it than was known. */
+  needed(): void;
+  /** A consumer was refused with it. */
+  refused(lease: Lease<unknown>, certain: boolean): Promise<void>;
+}
+
 /** One issued secret with its deadline. It belongs to the token that made it, and dies with it. */
 export class Lease<T> {
   readonly id: string;
@@ -76,6 +84,14 @@ export class Lease<T> {
   over = false;
   /** The server was asked to end it. */
   retired = false;
+  /** Monotonic time from which on it is replaced, as a consumer was refused with it. */
+  rejectedAt: number | undefined;
+  /** Milliseconds its consumers need to let go of it. */
+  drain = 0;
+  readonly #firstTtl: number;
+  readonly #bornAt: number;
+  readonly #hooks: LeaseHooks;
+  readonly #endings = new Set<() => void>();
   #holds = 0;
   /** Monotonic. */
   #refreshAt: number | undefined;
@@ -85,8 +101,10 @@ export class Lease<T> {
   constructor(
     init: { path: string; serial: number; generation: Generation; response: ApiResponse<T> },
     random: () => number,
+    hooks: LeaseHooks,
   ) {
     const { response } = init;
+    this.#hooks = hooks;
     this.id = response.leaseId;
     this.path = init.path;
     this.serial = init.serial;
@@ -98,6 +116,8 @@ export class Lease<T> {
     // Without a lease (static roles, KV) the server says 0, which means no deadline rather than a past one.
     const leased = response.leaseId !== '';
     this.grant = firstGrant(leased ? response.leaseDuration : 0, response.sentAt, random);
+    this.#firstTtl = this.grant.ttl;
+    this.#bornAt = response.sentAt.monotonic;
     // A lease that is to last less than half a second is granted 0.
     this.over = leased && response.leaseDuration <= 0;
     this.renewable = leased && response.renewable;
@@ -125,6 +145,9 @@ export class Lease<T> {
       ttl,
       maxTtl,
       jitter,
+      firstTtl: this.#firstTtl,
+      age: clock.monotonic() - this.#bornAt,
+      drain: this.drain,
       left: this.over ? 0 : remaining(deadline, clock),
       tokenLeft: this.id === '' ? Infinity : this.generation.left(clock),
       renewable: this.renewable,
@@ -144,8 +167,8 @@ export class Lease<T> {
         validUntil,
         generation: generation.number,
         renewable,
-        hold: () => this.#hold(),
-        refused: () => Promise.resolve(),
+        hold: (need?: HoldNeed) => this.#hold(need),
+        refused: (certain: boolean) => this.#hooks.refused(this, certain),
       });
       this.#snapshot = Object.freeze({ data: this.data, lease });
     }
@@ -161,12 +184,24 @@ export class Lease<T> {
     this.#onDrained = callback;
   }
 
-  #hold(): () => void {
+  /** Tells those who hold it, once. */
+  ending(): void {
+    for (const tell of this.#endings) tell();
+    this.#endings.clear();
+  }
+
+  #hold({ drain = 0, onEnding }: HoldNeed = {}): () => void {
     let held = true;
     this.#holds++;
+    if (onEnding) this.#endings.add(onEnding);
+    if (drain > this.drain) {
+      this.drain = drain;
+      this.#hooks.needed();
+    }
     return () => {
       if (!held) return;
       held = false;
+      if (onEnding) this.#endings.delete(onEnding);
       if (--this.#holds > 0) return;
       const drained = this.#onDrained;
       this.#onDrained = undefined;

@@ -7,13 +7,15 @@ import { malformed } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Generation } from '../session/generation.js';
-import { IssueLimit } from './issue-limit.js';
+import { drainStatus, drainTooLong } from './drain-policy.js';
 import { firstValue } from './first-value.js';
 import { cutShort, issueLease } from './issue-lease.js';
-import type { Credentials, Lease } from './lease.js';
+import { IssueLimit } from './issue-limit.js';
+import type { Credentials, Lease, LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { nextHeldStep, nextLeaseStep, renewalMargin, type LeaseStep } from './lease-policy.js';
+import { Refusals } from './refusals.js';
 import { renewLease } from './renew-lease.js';
 import { SecretEvents } from './secret-events.js';
 
@@ -39,6 +41,11 @@ export class LeasedSecret<T> {
   #work: Promise<void> | undefined;
   readonly #tries: Tries;
   readonly #limit = new IssueLimit();
+  readonly #refusals: Refusals;
+  readonly #hooks: LeaseHooks = {
+    needed: () => this.#wake(),
+    refused: (lease, certain) => this.#refused(lease, certain),
+  };
   #expiryTold = false;
   #frozen = false;
   #ended = false;
@@ -52,6 +59,7 @@ export class LeasedSecret<T> {
     this.#keeper = new LeaseKeeper(context);
     this.#events = new SecretEvents(path, context.emit);
     this.#tries = new Tries(context);
+    this.#refusals = new Refusals(context);
     this.#onRefused = onRefused;
   }
 
@@ -124,6 +132,7 @@ export class LeasedSecret<T> {
       attempt: count,
       ...(error && { error }),
       superseded: this.#keeper.size,
+      ...(lease && drainStatus(lease.view(this.#context.clock), this.#context.options.renewal)),
     };
   }
 
@@ -162,6 +171,9 @@ export class LeasedSecret<T> {
   #plan(lease: Lease<T>): LeaseStep {
     const { clock, options } = this.#context;
     if (lease.over) return { action: 'rotate', in: 0, reason: 'lease-lost' };
+    if (lease.rejectedAt !== undefined) {
+      return { action: 'rotate', in: Math.max(0, lease.rejectedAt - clock.monotonic()), reason: 'rejected' };
+    }
     const step = this.#frozen
       ? nextHeldStep(lease.view(clock), options.renewal)
       : nextLeaseStep(lease.view(clock), options.renewal, this.#rotationFailed);
@@ -182,12 +194,13 @@ export class LeasedSecret<T> {
 
   #wake(): void {
     if (this.#ended) return;
-    const { clock } = this.#context;
+    const { clock, options } = this.#context;
     const lease = this.#current;
     if (lease) this.#tellLife(lease);
     // A request may outlast the lease, whose end is told all the same.
     if (this.#busy) return this.#sleep(lease, Infinity);
     const step = lease && this.#plan(lease);
+    if (lease) this.#events.warnOnce('drain', drainTooLong(lease.view(clock), options.renewal));
     const due = step ? step.in : 0;
     const wait = Math.max(due, this.#tries.retryAt - clock.monotonic());
     // What failed is due no more: the token was found alive meanwhile, and so was the lease.
@@ -243,7 +256,12 @@ export class LeasedSecret<T> {
   async #issue(reason: RotationReason | undefined): Promise<void> {
     const previous = this.#current;
     try {
-      const { lease, warnings } = await issueLease<T>(this.path, this.#serial + 1, this.#context);
+      const { lease, warnings } = await issueLease<T>(
+        this.path,
+        this.#serial + 1,
+        this.#context,
+        this.#hooks,
+      );
       if (this.#ended) return void this.#keeper.take(lease, 0);
       this.#serial = lease.serial;
       this.#current = lease;
@@ -274,6 +292,15 @@ export class LeasedSecret<T> {
     this.#ended = true;
     this.#onRefused(error);
     this.#published.error(error);
+  }
+
+  /** Where it is of no use any more, a new one does not wait for the next try to renew it. */
+  async #refused(lease: Lease<unknown>, certain: boolean): Promise<void> {
+    if (lease !== this.#current || this.#ended) return;
+    await this.#refusals.examine(lease, certain);
+    if (lease !== this.#current) return;
+    if (lease.over || lease.rejectedAt !== undefined) this.#succeeded();
+    this.#wake();
   }
 
   /** Tells that it is over, and where that turns out to be wrong, those who came meanwhile. */

@@ -2,6 +2,7 @@ import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import { firstGrant, renewedGrant } from '../session/grant.js';
 import { refusedToken } from '../session/token-verdicts.js';
+import { needsRoom, roomyTtl } from './drain-policy.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 
@@ -26,7 +27,8 @@ export async function renewLease(
   const { session, limiter, clock, random, emit } = context;
   const { path, serial } = lease;
   const timeout = Math.max(lease.left(clock) / 2, MIN_TIMEOUT);
-  const body = { lease_id: lease.id, ...(increment !== undefined && { increment }) };
+  const asked = increment ?? roomFor(lease, context);
+  const body = { lease_id: lease.id, ...(asked !== undefined && { increment: asked }) };
   try {
     const response = await limiter.run(() =>
       session.send(lease.generation, { method: 'POST', path: PATH, body, timeout }),
@@ -38,7 +40,7 @@ export async function renewLease(
       // The max TTL is less than a second away, which the server rounds to nothing: it has ended the lease.
       lease.over = true;
     } else if (increment === undefined) {
-      lease.grant = renewedGrant(lease.grant, seconds, sentAt, warnings, random);
+      lease.grant = renewedGrant(lease.grant, seconds, sentAt, warnings, random, asked);
       const capped = lease.grant.maxTtl !== 'far';
       emit({ type: 'renewed', path, serial, validUntil: lease.validUntil(), capped });
     } else {
@@ -50,6 +52,13 @@ export async function renewLease(
   } catch (error) {
     return refused(lease, context, error);
   }
+}
+
+/** Seconds to ask for where consumers need long to drain; else the server decides. */
+function roomFor(lease: Lease<unknown>, { clock, options }: LeaseContext): number | undefined {
+  const { at, jitter } = options.renewal;
+  const view = lease.view(clock);
+  return needsRoom(view, at + jitter) ? Math.ceil(roomyTtl(view) / 1_000) : undefined;
 }
 
 async function refused(

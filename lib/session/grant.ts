@@ -26,6 +26,8 @@ export function firstGrant(seconds: number, sentAt: Deadline, random: () => numb
 /**
  * At a renewal. Granted less than before, either it is near its max TTL, or the TTL of its role was lowered: servers warn
  * of the first, an end that stays where it was gives it away, and the second does not happen each time.
+ *
+ * @param asked seconds, where it was asked for so many
  */
 export function renewedGrant(
   before: Grant,
@@ -33,11 +35,13 @@ export function renewedGrant(
   sentAt: Deadline,
   warnings: readonly string[],
   random: () => number,
+  asked = 0,
 ): Grant {
   const grant = firstGrant(seconds, sentAt, random);
   const shrunk = grant.ttl < before.ttl;
   const stays = Math.abs(grant.deadline.monotonic - before.deadline.monotonic) <= ROUNDING;
-  const capped = shrunk && (stays || before.shrunk || warnings.some((text) => /capped/.test(text)));
+  const capped =
+    seconds < asked || (shrunk && (stays || before.shrunk || warnings.some((text) => /capped/.test(text))));
   const maxTtl = stays && before.maxTtl === 'near' ? 'reached' : 'near';
   return { ...grant, shrunk, maxTtl: capped ? maxTtl : 'far' };
 }

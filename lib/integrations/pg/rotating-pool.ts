@@ -1,13 +1,12 @@
-import { Logger } from '@nestjs/common';
 import pg, { type ClientConfig, type PoolClient, type PoolConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
-import { Rotation } from '../rotation/rotation.js';
+import type { Rotation } from '../rotation/rotation.js';
 import type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
-import { describe } from '../rotation/describe.js';
+import { connectAgain, leaseClients } from './lease-clients.js';
 import { LeasedClient, refuses } from './leased-client.js';
-import { ownedObjects } from './owned-objects.js';
+import { withoutCredentials } from './without-credentials.js';
 
 /**
  * What `pg.Pool` takes, but for the credentials.
@@ -23,10 +22,10 @@ declare module 'pg' {
   }
 }
 
+/** What pg calls credentials. */
+const CREDENTIALS = { user: 'user', password: 'password', connectionString: 'connectionString' };
 /** Milliseconds that a connection may take where the config does not say: a pool that waits for ever tells nobody. */
 const CONNECTION_TIMEOUT = 10_000;
-/** Milliseconds for new credentials to arrive where the database refuses the current ones. */
-const REPLACEMENT = 5_000;
 
 type ConnectCallback = (
   error: Error | undefined,
@@ -54,10 +53,12 @@ type ConnectCallback = (
 export class RotatingPool extends pg.Pool {
   readonly #rotation: Rotation<LeasedClient>;
   readonly #config: PoolConfig;
+  #ended: Promise<void> | undefined;
 
   constructor(credentials$: Observable<DatabaseCredentials>, config: RotatingPoolConfig = {}) {
-    const { drain, ...rest } = withoutCredentials(config);
-    const poolConfig = { connectionTimeoutMillis: CONNECTION_TIMEOUT, ...rest };
+    const { drain, ...rest } = withoutCredentials(config, CREDENTIALS);
+    const { connectionTimeoutMillis = CONNECTION_TIMEOUT } = rest;
+    const poolConfig = { ...rest, connectionTimeoutMillis };
     class Client extends LeasedClient {
       constructor(options?: ClientConfig) {
         super(options, rotation);
@@ -65,17 +66,11 @@ export class RotatingPool extends pg.Pool {
     }
     super({ ...poolConfig, Client } as unknown as PoolConfig);
     this.#config = poolConfig;
-    const driver = {
-      prove: (credentials: DatabaseCredentials, previous?: DatabaseCredentials) =>
-        this.#prove(credentials, previous),
-      refuses,
-      published: () => this.#closeIdle(),
-      superseded: (client: LeasedClient, until: Date) => void client.emit('superseded', until),
-      end: (client: LeasedClient) => client.abort(),
-    };
-    const rotation = new Rotation(credentials$, driver, {
+    const rotation = leaseClients(credentials$, poolConfig, {
       ...(drain !== undefined && { drain }),
-      report: (event) => this.#report(event),
+      published: () => this.#closeIdle(),
+      superseded: (client, until) => void client.emit('superseded', until),
+      report: (event) => void this.emit('rotation', event),
       onEnd: () => {
         if (!this.ending) void this.end();
       },
@@ -98,24 +93,35 @@ export class RotatingPool extends pg.Pool {
   /**
    * Resolves once the first credentials have logged in; where they do not, it rejects and ends the pool.
    *
-   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` where PostgreSQL refuses them, `VAULT_CLOSED` where there were
-   * none, and whatever the stream errors with
+   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` where PostgreSQL refuses them, `VAULT_CLOSED` where the stream has
+   * completed before there were any, or before PostgreSQL answered in time, and whatever the stream errors with
    */
   async ready(): Promise<void> {
+    const { connectionTimeoutMillis: wanted } = this.#config;
+    // Without an end to it, who waits for the first one would never learn that there will be none.
+    const connectionTimeoutMillis = wanted || CONNECTION_TIMEOUT;
+    let late = false;
+    const timer = setTimeout(() => (late = true), connectionTimeoutMillis);
     try {
-      const client = await this.connect();
+      Object.assign(this.options, { connectionTimeoutMillis });
+      const connecting = this.connect();
+      Object.assign(this.options, { connectionTimeoutMillis: wanted });
+      const client = await connecting;
       client.release();
     } catch (error) {
-      const path = this.#rotation.current?.path;
+      const { current, failure } = this.#rotation;
       if (!this.ending) void this.end();
-      throw refuses(error) ? rejected(error as { code: string }, path) : error;
+      if (refuses(error)) throw rejected(error as { code: string }, current?.path);
+      throw (late && failure) || error;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
   override connect(): Promise<PoolClient>;
   override connect(callback: ConnectCallback): void;
   override connect(callback?: ConnectCallback): Promise<PoolClient> | void {
-    const client = this.#connect();
+    const client = connectAgain(this.#rotation, () => super.connect());
     if (!callback) return client;
     client.then(
       (one) => callback(undefined, one, (release) => one.release(release as Error)),
@@ -127,46 +133,10 @@ export class RotatingPool extends pg.Pool {
   override end(callback: () => void): void;
   override end(callback?: () => void): Promise<void> | void {
     this.#rotation.end();
-    return callback ? super.end(callback) : super.end();
-  }
-
-  /** Where the credentials turn out to be over, whoever wants a connection waits for the next ones. */
-  async #connect(): Promise<PoolClient> {
-    const { current } = this.#rotation;
-    try {
-      return await super.connect();
-    } catch (error) {
-      if (!current || !refuses(error) || !(await this.#rotation.replaced(current, REPLACEMENT))) throw error;
-      return super.connect();
-    }
-  }
-
-  async #prove(credentials: DatabaseCredentials, previous?: DatabaseCredentials): Promise<void> {
-    const client = new pg.Client({
-      ...this.#config,
-      user: credentials.username.reveal(),
-      password: credentials.password.reveal(),
-    });
-    // It may break once its work is done, which is nobody's concern.
-    client.on('error', () => undefined);
-    try {
-      await client.connect();
-      if (previous) await this.#warnOfOwned(client, previous);
-    } finally {
-      await client.end().catch(() => undefined);
-    }
-  }
-
-  /** A user who owns something cannot be dropped, so that the revocation of its lease would fail. */
-  async #warnOfOwned(client: pg.Client, { username, lease }: DatabaseCredentials): Promise<void> {
-    const message = await ownedObjects(client, username.reveal());
-    if (message) this.#report({ type: 'warning', path: lease.path, serial: lease.serial, message });
-  }
-
-  #report(event: PoolEvent): void {
-    const told = describe(event);
-    if (told) LOGGER.warn(told);
-    this.emit('rotation', event);
+    // Both the end of the stream and whoever made the pool may end it.
+    this.#ended ??= super.end();
+    if (!callback) return this.#ended;
+    void this.#ended.then(callback);
   }
 
   /** Takes out every connection that is idle now; giving it back closes it, as it is of an earlier era. */
@@ -179,8 +149,6 @@ export class RotatingPool extends pg.Pool {
     }
   }
 }
-
-const LOGGER = new Logger('RotatingPool');
 
 /**
  * A {@link RotatingPool} that is {@link RotatingPool.ready}.
@@ -195,18 +163,6 @@ export async function createRotatingPool(
   const pool = new RotatingPool(credentials$, config);
   await pool.ready();
   return pool;
-}
-
-function withoutCredentials(config: RotatingPoolConfig): RotatingPoolConfig {
-  for (const key of ['user', 'password', 'connectionString'] as const) {
-    if ((config as PoolConfig)[key] === undefined) continue;
-    throw new VaultError({
-      code: 'VAULT_CONFIG_INVALID',
-      message: `The config of a rotating pool names \`${key}\`, which would override the leased credentials.`,
-      hint: 'Give `host`, `port`, `database` and `ssl` separately; user and password come from the stream.',
-    });
-  }
-  return config;
 }
 
 function rejected({ code }: { code: string }, path = 'unknown path'): VaultError {

@@ -63,6 +63,11 @@ export class Rotation<C> {
     return this.#current;
   }
 
+  /** Why there will be no more credentials, once there will be none. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
   /** Whether others take the place of these within so many milliseconds. */
   async replaced(era: Era<C>, timeout: number): Promise<boolean> {
     if (era === this.#current && !this.#ended) {

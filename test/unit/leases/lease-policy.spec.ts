@@ -9,6 +9,9 @@ import {
 const renewal = { at: 0.66, jitter: 0.05 };
 const fresh: LeaseView = {
   ttl: 10_000,
+  firstTtl: 10_000,
+  age: 0,
+  drain: 0,
   left: 10_000,
   tokenLeft: 60_000,
   renewable: true,

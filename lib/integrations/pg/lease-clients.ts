@@ -1,0 +1,80 @@
+import { Logger } from '@nestjs/common';
+import pg, { type ClientConfig } from 'pg';
+import type { Observable } from 'rxjs';
+import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import { describe } from '../rotation/describe.js';
+import type { PoolEvent, RotationDriver, RotationOptions } from '../rotation/rotation-driver.js';
+import { Rotation } from '../rotation/rotation.js';
+import { refuses, type LeasedClient } from './leased-client.js';
+import { ownedObjects } from './owned-objects.js';
+
+/** Milliseconds for new credentials to arrive where the database refuses the current ones. */
+const REPLACEMENT = 5_000;
+const LOGGER = new Logger('RotatingPool');
+
+/** What differs from pool to pool. */
+type Pooling = RotationOptions &
+  Pick<RotationDriver<LeasedClient>, 'published' | 'superseded'> & {
+    report: (event: PoolEvent) => void;
+    onEnd: () => void;
+  };
+
+/** The credentials of the clients of one pool, whoever made that. */
+export function leaseClients(
+  credentials$: Observable<DatabaseCredentials>,
+  config: ClientConfig,
+  { drain, published, superseded, report, onEnd }: Pooling,
+): Rotation<LeasedClient> {
+  const tell = (event: PoolEvent) => {
+    const told = describe(event);
+    if (told) LOGGER.warn(told);
+    report(event);
+  };
+  return new Rotation(
+    credentials$,
+    {
+      prove: (credentials, previous) => prove(config, credentials, previous, tell),
+      refuses,
+      published,
+      superseded,
+      end: (client) => client.abort(),
+    },
+    { ...(drain !== undefined && { drain }), report: tell, onEnd },
+  );
+}
+
+/** Where the credentials turn out to be over, whoever wants a connection waits for the next ones. */
+export async function connectAgain<T>(
+  rotation: Rotation<LeasedClient>,
+  connect: () => Promise<T>,
+  isRefusal: (error: unknown) => boolean = refuses,
+): Promise<T> {
+  const { current } = rotation;
+  try {
+    return await connect();
+  } catch (error) {
+    if (!current || !isRefusal(error) || !(await rotation.replaced(current, REPLACEMENT))) throw error;
+    return connect();
+  }
+}
+
+async function prove(
+  config: ClientConfig,
+  { username, password }: DatabaseCredentials,
+  previous: DatabaseCredentials | undefined,
+  tell: (event: PoolEvent) => void,
+): Promise<void> {
+  const client = new pg.Client({ ...config, user: username.reveal(), password: password.reveal() });
+  // It may break once its work is done, which is nobody's concern.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    if (!previous) return;
+    // A user who owns something cannot be dropped, so that the revocation of its lease would fail.
+    const message = await ownedObjects(client, previous.username.reveal());
+    const { path, serial } = previous.lease;
+    if (message) tell({ type: 'warning', path, serial, message });
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

@@ -1,0 +1,57 @@
+import { VaultError } from '../errors/vault-error.js';
+import { refusedToken } from '../session/token-verdicts.js';
+import type { Lease } from './lease.js';
+import type { LeaseContext } from './lease-context.js';
+
+/** Milliseconds between leases that consumers refuse one after the other: doubling, so that a fault makes no storm. */
+const DELAY = { first: 1_000, last: 60_000 };
+/** After so long without one, the next refusal is taken for the first. */
+const FORGOTTEN = 300_000;
+
+/** What becomes of a lease that a consumer was refused with: the server is asked, and the lease is marked. */
+export class Refusals {
+  readonly #context: LeaseContext;
+  #pending: Promise<void> | undefined;
+  #delay = 0;
+  #lastAt = -Infinity;
+
+  constructor(context: LeaseContext) {
+    this.#context = context;
+  }
+
+  /** Once however many report it. */
+  examine(lease: Lease<unknown>, certain: boolean): Promise<void> {
+    this.#pending ??= this.#examine(lease, certain).finally(() => {
+      this.#pending = undefined;
+    });
+    return this.#pending;
+  }
+
+  async #examine(lease: Lease<unknown>, certain: boolean): Promise<void> {
+    if (lease.over || lease.rejectedAt !== undefined) return;
+    if (await this.#isGone(lease)) lease.over = true;
+    else if (certain) lease.rejectedAt = this.#nextAt();
+  }
+
+  /** Every token may look up the leases it made: the default policy allows it. No other answer proves anything. */
+  async #isGone(lease: Lease<unknown>): Promise<boolean> {
+    if (lease.id === '') return false;
+    const { session } = this.#context;
+    const body = { lease_id: lease.id };
+    try {
+      await session.send(lease.generation, { method: 'POST', path: 'sys/leases/lookup', body });
+      return false;
+    } catch (error) {
+      if (refusedToken(error)) return session.isDead(lease.generation);
+      return error instanceof VaultError && error.code === 'VAULT_LEASE_NOT_FOUND';
+    }
+  }
+
+  #nextAt(): number {
+    const now = this.#context.clock.monotonic();
+    const known = now - this.#lastAt < FORGOTTEN;
+    this.#delay = known ? Math.min(Math.max(this.#delay * 2, DELAY.first), DELAY.last) : 0;
+    this.#lastAt = now + this.#delay;
+    return this.#lastAt;
+  }
+}

@@ -1,0 +1,154 @@
+import { expect } from 'vitest';
+import type { Credentials } from '../../lib/leases/lease.js';
+import { story, type SimulatedWorld } from './case.js';
+import { ISSUE, LOOKUP_SELF, RENEW, SECOND } from './rules/rule.js';
+import type { Life, RoleSettings } from './world.js';
+
+const LASTING = { ttl: 100 * 3_600, maxTtl: 200 * 3_600 };
+const LOOKUP = /^sys\/leases\/lookup$/;
+
+/** A pool: it takes a hold of each snapshot, and lets go of the one before so many milliseconds after the next. */
+async function pool(world: SimulatedWorld, role: RoleSettings, drain: number, login = LASTING) {
+  const life = await world.start({ role, login });
+  const cutOff: number[] = [];
+  const ended: number[] = [];
+  let letGo: (() => void) | undefined;
+  life.connection.leases
+    .watch<{ username: string; password: string }>(world.path, false)
+    .subscribe((next) => {
+      const before = letGo;
+      const { serial } = next.lease;
+      const release = next.lease.hold({ drain, onEnding: () => ended.push(serial) });
+      letGo = release;
+      const old = life.published.find(({ lease }) => lease.serial === serial - 1);
+      if (!before || !old) return;
+      // The longest transaction there may be began just before; it ends by using the user once more.
+      world.clock.setTimer(drain, () => {
+        void world.isValid(old).then((valid) => {
+          if (!valid) cutOff.push(serial - 1);
+          before();
+        });
+      });
+    });
+  return { life, cutOff, ended };
+}
+
+const drainOf = (life: Life) => life.connection.status.leases[0]!.drain;
+
+for (const [ttl, maxTtl, drain] of [
+  [5, 15, 6],
+  [5, 15, 2],
+  [10, 60, 20],
+  [3_600, 36_000, 30],
+  [60, 60, 20],
+] as const) {
+  story(
+    `a lease of ${ttl} s / ${maxTtl} s leaves its consumers ${drain} s to let go of it`,
+    async (world) => {
+      const { life, cutOff, ended } = await pool(world, { ttl, maxTtl }, drain * SECOND);
+      await world.advance(20 * maxTtl * SECOND);
+      expect(life.of('rotated').length).toBeGreaterThanOrEqual(19);
+      expect(life.of('rotated').length).toBeLessThanOrEqual(45);
+      expect({ cutOff, ended }).toEqual({ cutOff: [], ended: [] });
+      expect({ told: drainOf(life), warnings: life.of('warning') }).toEqual({
+        told: undefined,
+        warnings: [],
+      });
+    },
+  );
+}
+
+story('that takes no renewal that would not be made anyway, where there is time enough', async (world) => {
+  const { life } = await pool(world, { ttl: 3_600, maxTtl: 36_000 }, 30 * SECOND);
+  await world.advance(3_600 * SECOND);
+  expect(world.requests(RENEW)).toHaveLength(1);
+  expect(world.requests(RENEW)[0]!.body).not.toContain('increment');
+  expect(life.of('renewed')).toHaveLength(1);
+});
+
+for (const [what, role, allowed] of [
+  ['cannot be extended so far', { ttl: 5, maxTtl: 8 }, 4_000],
+  ['cannot be extended', { ttl: 8, maxTtl: 8 }, 4_000],
+] as const) {
+  story(`a lease that ${what} says at the start that its consumers need too long`, async (world) => {
+    const { life, cutOff } = await pool(world, role, 30 * SECOND);
+    await world.advance(100);
+    expect(drainOf(life)).toEqual({ needed: 30_000, allowed });
+    expect(life.of('warning')).toMatchObject([{ message: expect.stringContaining('may need 30 s') }]);
+    await world.advance(200 * SECOND);
+    // No storm because of it: each lease is used for half of its life.
+    expect(world.requests(ISSUE).length).toBeLessThanOrEqual(60);
+    expect(cutOff.length).toBeGreaterThan(10);
+    expect(life.of('warning')).toHaveLength(1);
+  });
+}
+
+story('a lease of two seconds is not renewed at every turn for it', async (world) => {
+  const { life, cutOff } = await pool(world, { ttl: 2, maxTtl: 60 }, 10 * SECOND);
+  await world.advance(120 * SECOND);
+  expect(world.requests(RENEW).length).toBeLessThan(130);
+  expect(life.of('rotated').length).toBeGreaterThan(1);
+  expect(cutOff).toEqual([]);
+});
+
+story('who holds a lease is told before it ends all the same', async (world) => {
+  const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
+  const first = life.published[0] as Credentials<{ username: string; password: string }>;
+  const told: { left: number; valid: boolean }[] = [];
+  first.lease.hold({
+    onEnding: () => {
+      const left = life.published[0]!.lease.validUntil.getTime() - world.clock.wall();
+      void world.isValid(first).then((valid) => told.push({ left, valid }));
+    },
+  });
+  await world.until(() => life.of('rotated').length > 0, 700 * SECOND);
+  await world.advance(700 * SECOND);
+  expect(told).toMatchObject([{ valid: true }]);
+});
+
+story('a consumer that was refused: the lease is looked up once, however many report it', async (world) => {
+  const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
+  const { lease } = life.published[0]!;
+  await world.settled(Promise.all(Array.from({ length: 20 }, () => lease.refused!(false))));
+  expect(world.requests(LOOKUP)).toHaveLength(1);
+  // It lives: whatever the consumer was refused for, a new one would not help.
+  expect(world.requests(ISSUE)).toHaveLength(1);
+
+  await world.operator.revokeLeases();
+  await world.settled(lease.refused!(false));
+  await world.until(() => life.published.length > 1, SECOND);
+  expect(life.of('rotated')).toMatchObject([{ reason: 'lease-lost' }]);
+  expect(await world.isValid(life.published[1]!)).toBe(true);
+});
+
+story('one that is certain gets another, and one that is never content gets ever fewer', async (world) => {
+  const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
+  life.connection.leases.watch(world.path, false).subscribe(({ lease }) => void lease.refused!(true));
+  await world.advance(SECOND);
+  expect(life.of('rotated')[0]).toMatchObject({ reason: 'rejected' });
+  await world.advance(600 * SECOND);
+  expect(world.requests(ISSUE).length).toBeGreaterThan(8);
+  expect(world.requests(ISSUE).length).toBeLessThan(20);
+});
+
+story(
+  'a refusal that its token explains: one look-up of it, and everything is issued anew',
+  async (world) => {
+    const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
+    await world.advance(10 * SECOND);
+    await world.operator.revokeTokens();
+    await world.settled(life.published[0]!.lease.refused!(true));
+    await world.until(() => life.published.length > 1, SECOND);
+    expect(world.requests(LOOKUP_SELF)).toHaveLength(1);
+    expect(await world.isValid(life.published[1]!)).toBe(true);
+  },
+);
+
+story('of a lease that was replaced already nobody is asked', async (world) => {
+  const life = await world.start({ role: { ttl: 10, maxTtl: 20 }, login: LASTING });
+  await world.until(() => life.published.length > 1, 30 * SECOND);
+  await world.settled(life.published[0]!.lease.refused!(true));
+  await world.advance(SECOND);
+  expect(world.requests(LOOKUP)).toEqual([]);
+  expect(life.published).toHaveLength(2);
+});
