@@ -55,6 +55,7 @@ export {
   type VaultResponse,
 } from './services/vault-client.js';
 
+export type { IssueParameters } from './leases/issue-lease.js';
 export type { Credentials, HoldNeed, LeaseInfo } from './leases/lease.js';
 export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';
 export type { ConnectionCounters, OperationCounter } from './events/counters.js';

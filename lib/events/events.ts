@@ -15,7 +15,15 @@ export type RotationReason =
   | 'server';
 
 /** Why a login was made: the first one, or what was the matter with the token before. */
-export type LoginReason = 'start' | 'max-ttl' | 'not-renewable' | 'renewal-failing' | 'token-lost' | 'uses';
+export type LoginReason =
+  | 'start'
+  | 'max-ttl'
+  | 'not-renewable'
+  | 'renewal-failing'
+  | 'token-lost'
+  | 'uses'
+  /** The file of a given token holds another one. */
+  | 'source';
 
 /** What every event tells. */
 interface EventBase {

@@ -6,9 +6,16 @@ import type { Generation } from '../session/generation.js';
 import { Lease, type LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 
+/**
+ * What engines want to know at each issue, as the `common_name` of a certificate.
+ *
+ * @publicApi
+ */
+export type IssueParameters = Readonly<Record<string, unknown>>;
+
 /** Issues what a path leases, with a token that lasts. */
 export function issueLease<T>(
-  path: string,
+  { path, parameters }: { path: string; parameters?: IssueParameters | undefined },
   serial: number,
   { session, limiter, signal, random, clock }: LeaseContext,
   hooks: LeaseHooks,
@@ -22,7 +29,8 @@ export function issueLease<T>(
     }
     return { lease, warnings: response.warnings };
   };
-  return limiter.run(() => session.run({ method: 'GET', path, signal }, take, true));
+  const request = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
+  return limiter.run(() => session.run({ ...request, path, signal }, take, true));
 }
 
 /** Nobody can use that any more: the process stood still meanwhile, or the server took longer than it grants. */

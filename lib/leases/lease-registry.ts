@@ -4,6 +4,7 @@ import { closed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Credentials } from './lease.js';
+import type { IssueParameters } from './issue-lease.js';
 import { LeasedSecret } from './leased-secret.js';
 import type { LeaseContext } from './lease-context.js';
 
@@ -26,10 +27,10 @@ export class LeaseRegistry {
     });
   }
 
-  watch<T>(path: string, keepTrying: boolean): Observable<Credentials<T>> {
+  watch<T>(path: string, keepTrying: boolean, parameters?: IssueParameters): Observable<Credentials<T>> {
     encodeApiPath(path);
     return defer(() => {
-      const secret = this.#open<T>(path, keepTrying);
+      const secret = this.#open<T>(path, parameters, keepTrying);
       // Subscribe first: the first read may fail before it ever waits.
       return new Observable<Credentials<T>>((subscriber) => {
         subscriber.add(secret.stream$.subscribe(subscriber));
@@ -39,19 +40,23 @@ export class LeaseRegistry {
   }
 
   /** `timeout`: milliseconds to wait for a first one that cannot be had at once. */
-  async get<T>(path: string, timeout = this.#context.options.timeout): Promise<Credentials<T>> {
-    const secret = this.#open<T>(path);
+  async get<T>(
+    path: string,
+    timeout = this.#context.options.timeout,
+    parameters?: IssueParameters,
+  ): Promise<Credentials<T>> {
+    const secret = this.#open<T>(path, parameters);
     const promise = secret.get(timeout);
     secret.start(false);
     return promise;
   }
 
-  current<T>(path: string): Credentials<T> | undefined {
-    return this.#aliases.get(path)?.current() as Credentials<T> | undefined;
+  current<T>(path: string, parameters?: IssueParameters): Credentials<T> | undefined {
+    return this.#aliases.get(keyOf(path, parameters))?.current() as Credentials<T> | undefined;
   }
 
-  async release(path: string): Promise<void> {
-    const key = encodeApiPath(path);
+  async release(path: string, parameters?: IssueParameters): Promise<void> {
+    const key = keyOf(encodeApiPath(path), parameters);
     const secret = this.#secrets.get(key);
     if (!secret) return;
     this.#forget(key, secret);
@@ -65,8 +70,8 @@ export class LeaseRegistry {
     return [...this.#secrets.values()].map((secret) => secret.status());
   }
 
-  statusOf(path: string): LeaseStatus | undefined {
-    return this.#secrets.get(encodeApiPath(path))?.status();
+  statusOf(path: string, parameters?: IssueParameters): LeaseStatus | undefined {
+    return this.#secrets.get(keyOf(encodeApiPath(path), parameters))?.status();
   }
 
   get held(): boolean {
@@ -93,15 +98,16 @@ export class LeaseRegistry {
   }
 
   /** @param keepTrying whether to ask again although the server has just refused */
-  #open<T>(path: string, keepTrying = false): LeasedSecret<T> {
-    const key = encodeApiPath(path);
+  #open<T>(path: string, parameters: IssueParameters | undefined, keepTrying = false): LeasedSecret<T> {
+    const encoded = encodeApiPath(path);
+    const key = keyOf(encoded, parameters);
     const { clock, options, random } = this.#context;
-    if (this.#context.session.closed) throw closed(key);
+    if (this.#context.session.closed) throw closed(encoded);
     const refused = this.#refused.get(key);
     if (refused && !keepTrying && clock.monotonic() < refused.until) throw refused.error;
     let secret = this.#secrets.get(key);
     if (!secret) {
-      const created = new LeasedSecret<unknown>(key, this.#context, (error) => {
+      const created = new LeasedSecret<unknown>({ path: encoded, parameters }, this.#context, (error) => {
         const until = clock.monotonic() + options.retry.initialDelay * (1 - random() * options.retry.jitter);
         for (const [path, { until: over }] of this.#refused) {
           if (over < clock.monotonic()) this.#refused.delete(path);
@@ -114,7 +120,7 @@ export class LeaseRegistry {
       this.#secrets.set(key, secret);
       this.#refused.delete(key);
     }
-    this.#aliases.set(path, secret);
+    this.#aliases.set(keyOf(path, parameters), secret);
     return secret as LeasedSecret<T>;
   }
 
@@ -122,4 +128,9 @@ export class LeaseRegistry {
     this.#secrets.delete(key);
     for (const [alias, owner] of this.#aliases) if (owner === secret) this.#aliases.delete(alias);
   }
+}
+
+/** The same path with other parameters is another secret; the order in which they are named makes no difference. */
+function keyOf(path: string, parameters: IssueParameters | undefined): string {
+  return parameters === undefined ? path : `${path} ${JSON.stringify(Object.entries(parameters).sort())}`;
 }

@@ -115,7 +115,8 @@ export class Lease<T> {
     this.issuedAt = new Date(response.sentAt.wall);
     // Without a lease (static roles, KV) the server says 0, which means no deadline rather than a past one.
     const leased = response.leaseId !== '';
-    this.grant = firstGrant(leased ? response.leaseDuration : 0, response.sentAt, random);
+    const seconds = leased ? response.leaseDuration : secondsToExpiration(response);
+    this.grant = firstGrant(seconds, response.sentAt, random);
     this.#firstTtl = this.grant.ttl;
     this.#bornAt = response.sentAt.monotonic;
     // A lease that is to last less than half a second is granted 0.
@@ -128,13 +129,13 @@ export class Lease<T> {
   /** Milliseconds until it, or the token it dies with, is over. */
   left(clock: Clock): number {
     if (this.over) return 0;
-    return this.id === ''
-      ? Infinity
-      : Math.min(remaining(this.grant.deadline, clock), this.generation.left(clock));
+    const own = remaining(this.grant.deadline, clock);
+    return this.id === '' ? own : Math.min(own, this.generation.left(clock));
   }
 
   validUntil(): Date {
-    const end = this.id === '' ? NEVER : earlier(this.grant.deadline, this.generation.grant.deadline);
+    const { deadline } = this.grant;
+    const end = this.id === '' ? deadline : earlier(deadline, this.generation.grant.deadline);
     return new Date(Math.min(end.wall, 8.64e15));
   }
 
@@ -218,6 +219,12 @@ function refreshTime(response: ApiResponse<unknown>, random: () => number): numb
   const { ttl, last_vault_rotation: rotated } = (response.data ?? {}) as Record<string, unknown>;
   if (typeof ttl !== 'number' || rotated === undefined) return undefined;
   return response.sentAt.monotonic + (ttl > 0 ? ttl * 1_000 + 500 * (1 + random()) : 1_000 * (1 + random()));
+}
+
+/** A certificate has no lease, but an end all the same, in seconds since 1970. 0 where there is none. */
+function secondsToExpiration({ data, sentAt }: ApiResponse<unknown>): number {
+  const { expiration } = (data ?? {}) as Record<string, unknown>;
+  return typeof expiration === 'number' ? Math.max(expiration - sentAt.wall / 1_000, 0.001) : 0;
 }
 
 function deepFreeze<V>(value: V): V {

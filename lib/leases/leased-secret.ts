@@ -9,7 +9,7 @@ import type { LeaseStatus } from '../events/status.js';
 import type { Generation } from '../session/generation.js';
 import { drainStatus, drainTooLong } from './drain-policy.js';
 import { firstValue } from './first-value.js';
-import { cutShort, issueLease } from './issue-lease.js';
+import { cutShort, issueLease, type IssueParameters } from './issue-lease.js';
 import { IssueLimit } from './issue-limit.js';
 import type { Credentials, Lease, LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
@@ -27,6 +27,7 @@ const FIRST = { action: 'rotate', in: 0, reason: 'first' } as const;
  */
 export class LeasedSecret<T> {
   readonly path: string;
+  readonly parameters: IssueParameters | undefined;
   readonly #context: LeaseContext;
   readonly #keeper: LeaseKeeper;
   readonly #events: SecretEvents;
@@ -53,8 +54,13 @@ export class LeasedSecret<T> {
   /** What was tried last was to issue a new one. */
   #rotationFailed = false;
 
-  constructor(path: string, context: LeaseContext, onRefused: (error: VaultError) => void) {
+  constructor(
+    { path, parameters }: { path: string; parameters: IssueParameters | undefined },
+    context: LeaseContext,
+    onRefused: (error: VaultError) => void,
+  ) {
     this.path = path;
+    this.parameters = parameters;
     this.#context = context;
     this.#keeper = new LeaseKeeper(context);
     this.#events = new SecretEvents(path, context.emit);
@@ -127,7 +133,7 @@ export class LeasedSecret<T> {
     return {
       path: this.path,
       state: !lease ? 'pending' : !alive ? 'expired' : error ? 'degraded' : 'valid',
-      ...(lease && lease.id !== '' && { validUntil: lease.validUntil() }),
+      ...(lease && lease.grant.ttl < Infinity && { validUntil: lease.validUntil() }),
       next: this.#tries.next({ ...step, action }),
       attempt: count,
       ...(error && { error }),
@@ -177,17 +183,19 @@ export class LeasedSecret<T> {
     const step = this.#frozen
       ? nextHeldStep(lease.view(clock), options.renewal)
       : nextLeaseStep(lease.view(clock), options.renewal, this.#rotationFailed);
+    // Of its own TTL: that its token has less left is a matter of the token.
+    const left = remaining(lease.grant.deadline, clock);
     // A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed.
     const surprised =
       step.reason === 'expired' &&
-      remaining(lease.grant.deadline, clock) <= 0 &&
+      left <= 0 &&
       lease.renewable &&
       lease.grant.maxTtl === 'far' &&
       !lease.generation.dead &&
       (lease.generation.supersededAt === undefined || lease.generation.left(clock) > 0) &&
       this.#tries.count === 0;
     if (surprised) return { action: 'renew', in: 0, reason: 'renewal' };
-    const late = this.#tries.count > 0 && lease.left(clock) < renewalMargin(lease.grant.ttl);
+    const late = this.#tries.count > 0 && left < renewalMargin(lease.grant.ttl);
     const givenUp = late && !this.#rotationFailed;
     return step.action === 'renew' && givenUp ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
   }
@@ -256,12 +264,7 @@ export class LeasedSecret<T> {
   async #issue(reason: RotationReason | undefined): Promise<void> {
     const previous = this.#current;
     try {
-      const { lease, warnings } = await issueLease<T>(
-        this.path,
-        this.#serial + 1,
-        this.#context,
-        this.#hooks,
-      );
+      const { lease, warnings } = await issueLease<T>(this, this.#serial + 1, this.#context, this.#hooks);
       if (this.#ended) return void this.#keeper.take(lease, 0);
       this.#serial = lease.serial;
       this.#current = lease;

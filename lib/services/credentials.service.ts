@@ -4,6 +4,7 @@ import { VaultConnections } from '../connection/vault-connections.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { VaultEvent } from '../events/events.js';
 import type { LeaseStatus, VaultStatus } from '../events/status.js';
+import type { IssueParameters } from '../leases/issue-lease.js';
 import type { Credentials, LeaseInfo } from '../leases/lease.js';
 import { Secret } from '../secret/secret.js';
 import { databasePath } from '../vault.tokens.js';
@@ -27,6 +28,11 @@ export interface DatabaseCredentials {
 export interface CredentialsOptions {
   /** Name of the connection; the one without a name where absent. */
   connection?: string;
+  /**
+   * Sent with each issue (as a POST), where an engine wants to know more: `{ common_name: 'orders.internal' }` of
+   * `pki/issue/orders`. The same path with other parameters is another secret, here as in every method.
+   */
+  parameters?: IssueParameters;
 }
 
 /**
@@ -84,7 +90,9 @@ export class CredentialsService {
    */
   watch<T = Record<string, unknown>>(path: string, options: WatchOptions = {}): Observable<Credentials<T>> {
     return defer(() => from(this.#connections.get(options.connection))).pipe(
-      switchMap((connection) => connection.leases.watch<T>(path, options.keepTrying ?? false)),
+      switchMap((connection) =>
+        connection.leases.watch<T>(path, options.keepTrying ?? false, options.parameters),
+      ),
     );
   }
 
@@ -105,7 +113,7 @@ export class CredentialsService {
     options: CredentialsOptions = {},
   ): Promise<Credentials<T>> {
     const connection = await this.#connections.get(options.connection);
-    return connection.leases.get<T>(path);
+    return connection.leases.get<T>(path, undefined, options.parameters);
   }
 
   /** The current credentials without any waiting or I/O, where there are valid ones; costs well below 1 µs. */
@@ -113,18 +121,18 @@ export class CredentialsService {
     path: string,
     options?: CredentialsOptions,
   ): Credentials<T> | undefined {
-    return this.#connections.known(options?.connection)?.leases.current<T>(path);
+    return this.#connections.known(options?.connection)?.leases.current<T>(path, options?.parameters);
   }
 
   /** Gives a path up before shutdown: its streams complete, and the server ends its lease once nobody holds it. */
   async release(path: string, options: CredentialsOptions = {}): Promise<void> {
     const connection = await this.#connections.get(options.connection);
-    await connection.leases.release(path);
+    await connection.leases.release(path, options.parameters);
   }
 
   /** What is held at one path, until when, and what happens next. */
   status(path: string, options?: CredentialsOptions): LeaseStatus | undefined {
-    return this.#connections.known(options?.connection)?.leases.statusOf(path);
+    return this.#connections.known(options?.connection)?.leases.statusOf(path, options?.parameters);
   }
 }
 

@@ -10,6 +10,7 @@ import { firstGrant } from './grant.js';
 import { renewToken } from './renew-token.js';
 import type { SessionContext } from './session-context.js';
 import { nextTokenStep, renewalDue, type TokenStep } from './session-policy.js';
+import { SourceWatch } from './source-watch.js';
 import { refusedToken } from './token-verdicts.js';
 
 /** How long before its end a renewal that keeps failing gives way to a new login, as a share of the TTL. */
@@ -33,6 +34,7 @@ export class CurrentToken {
   readonly #hooks: TokenHooks;
   readonly #listeners = new Set<(generation: Generation) => void>();
   readonly #tries: Tries;
+  readonly #source: SourceWatch;
   #generation: Generation | undefined;
   #count = 0;
   #login: Promise<Generation> | undefined;
@@ -48,6 +50,9 @@ export class CurrentToken {
     this.#context = context;
     this.#hooks = hooks;
     this.#tries = new Tries(context);
+    const { auth } = context.options;
+    const version = auth.version && (() => auth.version?.() ?? Promise.resolve(''));
+    this.#source = new SourceWatch(version, context, () => void this.login('source').catch(() => undefined));
   }
 
   get generation(): Generation | undefined {
@@ -110,12 +115,14 @@ export class CurrentToken {
   close(): void {
     this.#closed = true;
     this.#task?.cancel();
+    this.#source.close();
   }
 
   async #doLogin(reason: LoginReason): Promise<Generation> {
     const { api, options, clock, emit, random } = this.#context;
     if (this.#tries.error && this.#tries.waiting) throw this.#tries.error;
     try {
+      await this.#source.mark();
       const login = await options.auth.login({
         send: (request, token) => api.send(request, token),
         warn: (message) => emit({ type: 'warning', message }),

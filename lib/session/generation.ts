@@ -14,6 +14,8 @@ export class Generation {
   readonly token: Secret;
   readonly accessor: string;
   readonly own: boolean;
+  /** For requests about the token itself: where it was made, if not in the connection's own namespace. */
+  readonly place: { namespace?: string };
   /** Monotonic time. */
   readonly madeAt: number;
   /** Leases made with this token that are not over. */
@@ -31,6 +33,7 @@ export class Generation {
     this.token = login.token;
     this.accessor = login.accessor;
     this.own = login.own;
+    this.place = login.namespace === undefined ? {} : { namespace: login.namespace };
     this.#type = login.type;
     this.madeAt = login.sentAt.monotonic;
     this.renewable = login.renewable;

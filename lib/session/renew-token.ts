@@ -21,7 +21,8 @@ export async function renewToken(
   const path = 'auth/token/renew-self';
   const timeout = Math.max(generation.left(context.clock) / 2, MIN_TIMEOUT);
   try {
-    const response = await session.send(generation, { method: 'POST', path, body: {}, timeout });
+    const request = { ...generation.place, method: 'POST', path, body: {}, timeout } as const;
+    const response = await session.send(generation, request);
     const { auth, sentAt, warnings } = response;
     if (typeof auth?.lease_duration !== 'number') throw malformed(path);
     // The max TTL is less than a second away, which the server rounds to nothing: it has ended the token.

@@ -29,7 +29,8 @@ export class TokenEnds {
     if (!generation.revocable) return ended('batch');
     if (generation.left(clock) <= 0) return ended('expired');
     try {
-      await api.send({ method: 'POST', path: 'auth/token/revoke-self', body: {}, timeout }, generation.token);
+      const path = 'auth/token/revoke-self';
+      await api.send({ ...generation.place, method: 'POST', path, body: {}, timeout }, generation.token);
       ended('revoke-requested');
     } catch (error) {
       // Its TTL ends it then; a batch token can only end so. One that the server does not know is over already.

@@ -57,7 +57,7 @@ export class TokenVerdicts {
   /** A use-limited token that is refused has nothing left; no other answer proves death. */
   async #isRefused(generation: Generation): Promise<boolean> {
     try {
-      await this.#send(generation, { method: 'GET', path: 'auth/token/lookup-self' });
+      await this.#send(generation, { ...generation.place, method: 'GET', path: 'auth/token/lookup-self' });
       return false;
     } catch (error) {
       return error instanceof VaultError && error.status === 403;

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { inspect } from 'node:util';
-import { appRole, VaultError } from '../../../lib/index.js';
+import { appRole, Secret, token, VaultError } from '../../../lib/index.js';
 import {
   everywhere,
   ISSUE,
@@ -90,6 +90,28 @@ export const service: Rules = [
     );
     await world.advance(120 * SECOND);
     expect(seen).toHaveLength(2);
+  }),
+  simulated('D13', 'a given token: its file is watched, and another one in it is taken up', async (world) => {
+    const first = world.vault!.token({ ttl: 3_600 });
+    let file = { token: first, version: '1' };
+    const reader = {
+      description: 'file of an agent',
+      read: () => Promise.resolve(new Secret(file.token)),
+      version: () => Promise.resolve(file.version),
+    };
+    const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, options: { auth: token(reader) } });
+    await world.advance(60 * SECOND);
+    expect(life.of('login')).toHaveLength(1);
+    // Replaced in steps: for a moment there is none.
+    file = { token: '', version: '' };
+    await world.advance(30 * SECOND);
+    file = { token: world.vault!.token({ ttl: 3_600 }), version: '2' };
+    await world.advance(50 * SECOND);
+    expect(life.of('login')).toMatchObject([{ reason: 'start' }, { reason: 'source' }]);
+    expect(life.published.map(({ lease }) => lease.generation)).toEqual([1, 2]);
+    world.vault!.revokeToken(first);
+    expect(await world.isValid(life.published[1]!)).toBe(true);
+    expect(life.of('expired')).toEqual([]);
   }),
   simulated('E10', 'no more than 60 issues a minute of one path, whatever happens', async (world) => {
     const life = await world.start({ role: { ttl: 3_600, maxTtl: 36_000 } });
