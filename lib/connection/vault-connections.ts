@@ -91,8 +91,8 @@ export class VaultConnections {
 
 interface Waiting {
   promise: Promise<VaultConnection>;
-  resolve(connection: VaultConnection): void;
-  reject(error: Error): void;
+  resolve: (connection: VaultConnection) => void;
+  reject: (error: Error) => void;
 }
 
 function waiting(): Waiting {

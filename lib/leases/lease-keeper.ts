@@ -16,7 +16,8 @@ interface Entry {
   task?: Task;
   /** Failed renewals in a row. */
   attempt: number;
-  renewing: boolean;
+  /** The renewal under way, which has to be over before anything else is asked of the lease. */
+  renewing?: Promise<void> | undefined;
   /** Monotonic time at which it is to be over; Infinity as long as somebody holds it. */
   leaving: number;
   /** The server is being asked to end it, or was. */
@@ -47,10 +48,13 @@ export class LeaseKeeper {
    * Resolves when the server was asked to end it, or somebody holds it.
    *
    * @param grace milliseconds for those who use it without a hold
+   * @param renewing the renewal under way, if there is one
    */
-  async take(lease: Lease<unknown>, grace: number): Promise<void> {
+  async take(lease: Lease<unknown>, grace: number, renewing?: Promise<void>): Promise<void> {
     if (lease.id === '') return;
-    this.#entries.set(lease, { attempt: 0, renewing: false, leaving: Infinity });
+    const entry: Entry = { attempt: 0, leaving: Infinity };
+    entry.renewing = renewing?.then(() => this.#renewed(lease, entry));
+    this.#entries.set(lease, entry);
     if (!lease.held) return this.#retire(lease, grace);
     lease.whenDrained(() => {
       const { clock, emit } = this.#context;
@@ -84,20 +88,23 @@ export class LeaseKeeper {
     const rest = lease.held && left > ENDING ? left - ENDING : left;
     if (step.action !== 'renew' || idle) return this.#sleep(lease, rest);
     if (step.in > 0) return this.#sleep(lease, Math.min(step.in, rest));
-    entry.renewing = true;
     this.#sleep(lease, rest);
-    renewLease(lease, this.#context)
-      .finally(() => (entry.renewing = false))
-      .then(
-        () => {
-          entry.attempt = 0;
-          this.#tend(lease);
-        },
-        () => {
-          const now = lease.left(clock);
-          this.#sleep(lease, Math.min(backoff(++entry.attempt, options.retry, now, random), now));
-        },
-      );
+    entry.renewing = renewLease(lease, this.#context).then(
+      () => {
+        entry.attempt = 0;
+        this.#renewed(lease, entry);
+      },
+      () => {
+        const now = lease.left(clock);
+        entry.renewing = undefined;
+        this.#sleep(lease, Math.min(backoff(++entry.attempt, options.retry, now, random), now));
+      },
+    );
+  }
+
+  #renewed(lease: Lease<unknown>, entry: Entry): void {
+    entry.renewing = undefined;
+    this.#tend(lease);
   }
 
   /** Milliseconds. What no renewal can end any more ends with its token, and lets go of that as soon as it may. */
@@ -115,7 +122,7 @@ export class LeaseKeeper {
     const { clock, changed } = this.#context;
     changed();
     entry.leaving = Math.min(entry.leaving, clock.monotonic() + grace);
-    entry.retiring ??= Promise.resolve().then(() => this.#ask(lease, entry));
+    entry.retiring ??= Promise.resolve(entry.renewing).then(() => this.#ask(lease, entry));
     return entry.retiring;
   }
 

@@ -165,7 +165,7 @@ export class LeasedSecret<T> {
     this.#published.complete();
     const lease = this.#current;
     this.#current = undefined;
-    if (lease) await this.#keeper.take(lease, 0);
+    if (lease) await this.#keeper.take(lease, 0, this.#busy ? this.#work : undefined);
   }
 
   async retireAll(): Promise<void> {
@@ -185,15 +185,14 @@ export class LeasedSecret<T> {
       : nextLeaseStep(lease.view(clock), options.renewal, this.#rotationFailed);
     // Of its own TTL: that its token has less left is a matter of the token.
     const left = remaining(lease.grant.deadline, clock);
+    const { generation } = lease;
+    const inUse = generation.supersededAt === undefined;
     // A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed.
-    const surprised =
-      step.reason === 'expired' &&
-      left <= 0 &&
-      lease.renewable &&
-      lease.grant.maxTtl === 'far' &&
-      !lease.generation.dead &&
-      (lease.generation.supersededAt === undefined || lease.generation.left(clock) > 0) &&
-      this.#tries.count === 0;
+    const canBeAsked =
+      left > 0
+        ? inUse
+        : lease.renewable && lease.grant.maxTtl === 'far' && (inUse || generation.left(clock) > 0);
+    const surprised = step.reason === 'expired' && canBeAsked && !generation.dead && this.#tries.count === 0;
     if (surprised) return { action: 'renew', in: 0, reason: 'renewal' };
     const late = this.#tries.count > 0 && left < renewalMargin(lease.grant.ttl);
     const givenUp = late && !this.#rotationFailed;
@@ -245,12 +244,14 @@ export class LeasedSecret<T> {
     try {
       const { clock, session } = this.#context;
       const { generation } = lease;
+      const outlived = generation.left(clock) <= 0 && remaining(lease.grant.deadline, clock) > 0;
       // Renewed or not, it seems over as long as its token does: that comes first, or this would go round and round.
       await session.check(generation);
       if (generation.left(clock) <= 0) {
         if (generation.dead || generation.supersededAt !== undefined) return;
         throw session.status().error ?? this.#expired();
       }
+      if (outlived) return this.#succeeded();
       this.#events.warnOnce('not renewable', await renewLease(lease, this.#context));
       // Where rotations fail, a renewal of what is to be replaced is no end of the trouble.
       if (!this.#rotationFailed || this.#plan(lease).action === 'renew') this.#succeeded();

@@ -242,6 +242,7 @@ export class CurrentToken {
     // A renewal that falls due meanwhile keeps the token alive, and is not waited with.
     const due = current ? renewalDue(current.view(clock), options.renewal) : 0;
     if (due > 0) this.#tries.retryAt = Math.min(this.#tries.retryAt, clock.monotonic() + due);
+    this.#schedule();
     if (!this.#closed) {
       if (type === 'login-failed') emit({ type, error, retryAt });
       else emit({ type, error, retryAt, generation: current?.number ?? 0 });

@@ -52,13 +52,20 @@ export class Session {
   async acquire(forLease = false): Promise<Generation> {
     if (this.closed) throw closed();
     const { clock, options } = this.#context;
-    const current = this.#token.generation;
-    if (!current) return this.#token.login('start');
+    const known = this.#token.generation;
+    if (!known) return this.#token.login('start');
+    // By the clocks alone it may only seem to be over.
+    if (!known.dead && known.left(clock) <= 0) await this.#token.check(known);
+    const current = this.#token.generation ?? known;
     const step = nextTokenStep(current.view(clock), options.renewal);
     // The last use of a token takes every lease it made along, so it is not spent while there are any.
     const spent = current.spent && (forLease || current.leases.size > 0 || current.exhausted);
     const ending = step.action === 'login' && step.reason === 'max-ttl';
-    if (!spent && (step.action !== 'login' || step.in > 0 || (ending && !forLease))) return current;
+    // A lease lasts no longer than its token: in the second half of one that cannot be renewed, none is begun.
+    const short =
+      forLease && current.own && !current.renewable && current.left(clock) < current.grant.ttl / 2;
+    const serves = step.action !== 'login' || step.in > 0 || (ending && !forLease);
+    if (!spent && !short && serves) return current;
     try {
       return await this.#token.login(spent ? 'uses' : step.action === 'login' ? step.reason : 'max-ttl');
     } catch (error) {

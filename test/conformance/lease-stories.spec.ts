@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { VaultError } from '../../lib/index.js';
 import { errors, SEALED, story } from './case.js';
-import { ISSUE, LONG, RENEW, SECOND } from './rules/rule.js';
+import { ISSUE, LOGIN, LONG, RENEW, RENEW_SELF, SECOND } from './rules/rule.js';
 
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
@@ -153,3 +153,21 @@ story('after the end there is nothing to wait for: every way to ask says so', as
   expect(world.requests()).toEqual([]);
   expect(world.clock.pending).toBe(0);
 });
+
+// A6 with a lease that outlives the jump by itself, under a token that seems over.
+story(
+  'A6: the wall clock is set past the end of the token, not of the lease: looked at, found alive, and kept',
+  async (world) => {
+    const life = await world.start({
+      role: { ttl: 36_000, maxTtl: 360_000 },
+      login: { ttl: 3_600, maxTtl: 360_000 },
+    });
+    world.clear();
+    world.clock.stepWall(3 * HOUR);
+    await world.advance(60 * SECOND);
+    expect(world.requests(RENEW_SELF)).toHaveLength(1);
+    expect(world.requests(LOGIN)).toEqual([]);
+    expect(world.requests(ISSUE)).toEqual([]);
+    expect(life.published).toHaveLength(1);
+  },
+);

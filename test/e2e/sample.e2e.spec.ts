@@ -164,8 +164,11 @@ describeReal('sample 01, a rotating database', () => {
     const happened = new Set(events.map(({ type }) => type));
     for (const type of ['issued', 'renewed', 'token-renewed', 'drained'] as const)
       expect(happened).toContain(type);
-    // Whatever the policy lacked would show as a failure, or as a warning that there is no right to renew.
-    const trouble = events.filter((event) => 'error' in event || event.type === 'warning');
+    // Whatever the policy lacked would show as a failure, or as a warning that there is no right to renew; that TTLs of
+    // a few seconds are short is another matter.
+    const trouble = events.filter(
+      (event) => 'error' in event || (event.type === 'warning' && /may not be renewed/.test(event.message)),
+    );
     expect(trouble).toEqual([]);
     const ends = events.flatMap((event) => (event.type === 'token-ended' ? [event.how] : []));
     expect(ends).not.toContain('revoke-failed');

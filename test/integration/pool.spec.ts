@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { PoolClient } from 'pg';
-import { ReplaySubject, Subject } from 'rxjs';
+import { BehaviorSubject, ReplaySubject, Subject } from 'rxjs';
 import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
 import { createRotatingPool, RotatingPool, type PoolEvent } from 'nestjs-vault/pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -268,6 +268,38 @@ describe('rotating pool', () => {
     client.release();
     await expect.poll(() => first.holds).toBe(0);
     await expect.poll(() => connections(first.user)).toBe(0);
+  });
+
+  it('is ended by its stream and by whoever made it, in any order', async () => {
+    const { pool, credentials$ } = await open();
+    credentials$.complete();
+    await expect.poll(() => pool.ending).toBe(true);
+    const called = new Promise<void>((resolve) => pool.end(() => resolve()));
+    await Promise.all([pool.end(), called]);
+    expect(pool.ended).toBe(true);
+  });
+
+  it('a connection that breaks while nobody listens to it ends no process; its user is told by the next query', async () => {
+    const { pool, first } = await open();
+    const client = await pool.connect();
+    await postgres.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [
+      first.user,
+    ]);
+    await once(client, 'end');
+    await expect(client.query('select 1')).rejects.toThrow();
+    client.release();
+    expect(await whoami(pool)).toBe(first.user);
+  });
+
+  it('takes credentials in the form of static roles, too', async () => {
+    const { credentials } = await issue();
+    const data = new Secret({
+      username: credentials.username.reveal(),
+      password: credentials.password.reveal(),
+    });
+    const pool = new RotatingPool(new BehaviorSubject({ data, lease: credentials.lease }), where());
+    pools.push(pool);
+    expect(await whoami(pool)).toBe(credentials.username.reveal());
   });
 
   it.each(['user', 'password', 'connectionString'])('refuses a config that names `%s`', (key) => {

@@ -3,6 +3,7 @@ import pg, { type ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { describe } from '../rotation/describe.js';
+import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import type { PoolEvent, RotationDriver, RotationOptions } from '../rotation/rotation-driver.js';
 import { Rotation } from '../rotation/rotation.js';
 import { refuses, type LeasedClient } from './leased-client.js';
@@ -21,7 +22,7 @@ type Pooling = RotationOptions &
 
 /** The credentials of the clients of one pool, whoever made that. */
 export function leaseClients(
-  credentials$: Observable<DatabaseCredentials>,
+  credentials$: Observable<LoginCredentials>,
   config: ClientConfig,
   { drain, published, superseded, report, onEnd }: Pooling,
 ): Rotation<LeasedClient> {
@@ -31,7 +32,7 @@ export function leaseClients(
     report(event);
   };
   return new Rotation(
-    credentials$,
+    logins(credentials$),
     {
       prove: (credentials, previous) => prove(config, credentials, previous, tell),
       refuses,

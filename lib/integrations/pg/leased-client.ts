@@ -38,8 +38,12 @@ export class LeasedClient extends pg.Client {
     super(config);
     this.#rotation = rotation;
     this.once('end', () => this.#close());
+    // Whoever uses it learns by the next query that it broke. Most libraries do not listen while they use it, and an
+    // error that nobody listens for would end the process.
+    this.on('error', () => undefined);
     this.#protocol.on('errorMessage', ({ code }: { code?: string }) => {
-      if (this.#era && DOUBTFUL.has(code ?? '')) rotation.doubt(this.#era);
+      if (!this.#era || !DOUBTFUL.has(code ?? '')) return;
+      rotation.doubt(this.#era, REFUSED.has(code ?? '') ? 'login' : 'statement');
     });
   }
 

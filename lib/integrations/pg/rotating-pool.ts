@@ -1,7 +1,7 @@
 import pg, { type ClientConfig, type PoolClient, type PoolConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { LoginCredentials } from '../rotation/login-credentials.js';
 import type { Rotation } from '../rotation/rotation.js';
 import type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
 import { connectAgain, leaseClients } from './lease-clients.js';
@@ -55,7 +55,7 @@ export class RotatingPool extends pg.Pool {
   readonly #config: PoolConfig;
   #ended: Promise<void> | undefined;
 
-  constructor(credentials$: Observable<DatabaseCredentials>, config: RotatingPoolConfig = {}) {
+  constructor(credentials$: Observable<LoginCredentials>, config: RotatingPoolConfig = {}) {
     const { drain, ...rest } = withoutCredentials(config, CREDENTIALS);
     const { connectionTimeoutMillis = CONNECTION_TIMEOUT } = rest;
     const poolConfig = { ...rest, connectionTimeoutMillis };
@@ -157,7 +157,7 @@ export class RotatingPool extends pg.Pool {
  * @publicApi
  */
 export async function createRotatingPool(
-  credentials$: Observable<DatabaseCredentials>,
+  credentials$: Observable<LoginCredentials>,
   config: RotatingPoolConfig = {},
 ): Promise<RotatingPool> {
   const pool = new RotatingPool(credentials$, config);

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { it } from 'vitest';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../../lib/connection/vault-connection.js';
 import { EventBus } from '../../../lib/events/events.js';
