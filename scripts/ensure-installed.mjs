@@ -75,6 +75,7 @@ export async function ensureBuilt() {
 /** Compiles a sample, as `sample/01-rotating-database`, unless that is done; gives the path of its main file. */
 export async function ensureSample(sample) {
   linkLibrary(sample);
+  if (existsSync(join(root, sample, 'prisma'))) await ensurePrismaClient(sample);
   const main = join(sample, 'dist', 'main.js');
   if (!isNewer(main, [join(sample, 'src'), join(sample, 'tsconfig.json'), 'tsconfig.json'])) {
     console.error(`Compiling ${sample} ...`);
@@ -84,6 +85,21 @@ export async function ensureSample(sample) {
     if (code !== 0) throw new SetupError(`${sample} does not compile (${code}): see above.`);
   }
   return join(root, main);
+}
+
+/** Generates the Prisma client of a sample, which a test uses, too, unless it is newer than its schema. */
+export async function ensurePrismaClient(sample = join('sample', '03-prisma')) {
+  if (isNewer(join(sample, 'src', 'generated', 'prisma', 'client.ts'), [join(sample, 'prisma')])) return;
+  console.error(`Generating the Prisma client of ${sample} ...`);
+  const prisma = join(root, 'node_modules', 'prisma', 'build', 'index.js');
+  const code = await run(process.execPath, [prisma, 'generate'], {
+    stdout: 'ignore',
+    cwd: join(root, sample),
+    // It looks for an engine that generating does not need, and would load it from the network; any file will do.
+    env: { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, PRISMA_HIDE_UPDATE_MESSAGE: '1' },
+  });
+  if (code !== 0)
+    throw new SetupError(`The Prisma client of ${sample} was not generated (${code}): see above.`);
 }
 
 /** A sample names the library as `file:../..`; npm would make the same link. Its other packages are found here. */

@@ -11,21 +11,25 @@ import { startOpenBao, startPostgres, provision, usersInDatabase } from '../test
 import { ensureBuilt, ensureInstalled, ensureSample, SetupError } from './ensure-installed.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
 
-const SAMPLE = join('sample', '01-rotating-database');
+const SAMPLES = ['01-rotating-database', '02-typeorm', '03-prisma'];
+const root = fileURLToPath(new URL('..', import.meta.url));
 const LEASE = { name: 'orders', defaultTtl: '10s', maxTtl: '30s' };
 const TOKEN = { token_ttl: '20s', token_max_ttl: '60s' };
 const GONE_WITHIN_MS = 5_000;
 const LOOK_EVERY_MS = 500;
 
-const USAGE = `Usage: npm start -- [--for <seconds>] [--port <port>]
+const USAGE = `Usage: npm start -- [--sample <name>] [--for <seconds>] [--port <port>]
 
 A Nest application whose database user is issued, renewed and rotated while it works. Without VAULT_ADDR it gets
-an OpenBao and a PostgreSQL of its own; with it, it runs on your servers: see ${SAMPLE}/README.md.
+an OpenBao and a PostgreSQL of its own; with it, it runs on your servers: see sample/${SAMPLES[0]}/README.md.
 
+  --sample <name>  ${SAMPLES.join(', ')} (default: the first)
   --for <seconds>  end by itself; exit code 0 only if no query failed and no database user is left
   --port <port>    of the application (default: PORT, or 3000, or a free one if that is taken)
   --help           this text`;
 
+/** Its folder. */
+let folder;
 let sample;
 let interruptedAt = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupt(signal));
@@ -44,10 +48,11 @@ async function main(options) {
     return 0;
   }
   const own = Boolean(process.env.VAULT_ADDR);
+  folder = join('sample', options.sample);
   // The two long downloads of a fresh clone, at the same time.
   const [, simulated] = await Promise.all([ensureInstalled(), own ? undefined : whyNoServer()]);
   await ensureBuilt();
-  const entry = await ensureSample(SAMPLE);
+  const entry = await ensureSample(folder);
 
   const env = { PORT: String(options.port ?? process.env.PORT ?? (await portFrom(3000))) };
   if (options.for) env.RUN_FOR_SECONDS = String(options.for);
@@ -122,7 +127,7 @@ async function onLocalServers(entry, env, simulated) {
 
 /** What an administrator sets up once: see the README of the sample for the same by hand. */
 async function setUp(bao, postgres) {
-  const file = (name) => readFileSync(new URL(`../${SAMPLE}/${name}`, import.meta.url), 'utf8');
+  const file = (name) => readFileSync(join(root, folder, name), 'utf8');
   await postgres.query(file('setup.sql'));
   return provision(bao, postgres, {
     roles: [
@@ -142,7 +147,7 @@ async function setUp(bao, postgres) {
 function runSample(entry, env) {
   return new Promise((resolve, reject) => {
     sample = spawn(process.execPath, [entry], {
-      cwd: fileURLToPath(new URL(`../${SAMPLE}`, import.meta.url)),
+      cwd: join(root, folder),
       env,
       stdio: 'inherit',
     });
@@ -202,15 +207,27 @@ function interrupt(signal) {
 function parseOptions() {
   try {
     const { values } = parseArgs({
-      options: { for: { type: 'string' }, port: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        sample: { type: 'string', default: SAMPLES[0] },
+        for: { type: 'string' },
+        port: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
     });
+    const named = SAMPLES.find((name) => name.startsWith(values.sample));
+    if (!named) throw new SetupError(`--sample takes one of ${SAMPLES.join(', ')}, not "${values.sample}".`);
     const number = (name, min, max) => {
       const value = values[name];
       if (value === undefined) return undefined;
       if (/^\d+$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
       throw new SetupError(`--${name} takes a whole number from ${min} to ${max}, not "${value}".`);
     };
-    return { help: values.help, for: number('for', 1, 2_000_000), port: number('port', 0, 65_535) };
+    return {
+      sample: named,
+      help: values.help,
+      for: number('for', 1, 2_000_000),
+      port: number('port', 0, 65_535),
+    };
   } catch (error) {
     process.stderr.write(`${error.message}\n\n${USAGE}\n`);
     process.exit(2);

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureInstalled } from './ensure-installed.mjs';
+import { ensureInstalled, ensurePrismaClient } from './ensure-installed.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -35,6 +35,8 @@ function add(counts) {
 }
 
 await ensureInstalled();
+// Checked with all else, though its own tests are among those of the drivers.
+await ensurePrismaClient();
 // Once, here: workers that each tried would each report it.
 const unavailable = await ensureOpenBao({ log: (line) => console.log(line) }).then(
   () => undefined,

@@ -132,5 +132,7 @@ export class LeaseRegistry {
 
 /** The same path with other parameters is another secret; the order in which they are named makes no difference. */
 function keyOf(path: string, parameters: IssueParameters | undefined): string {
-  return parameters === undefined ? path : `${path} ${JSON.stringify(Object.entries(parameters).sort())}`;
+  if (parameters === undefined) return path;
+  const names = Object.keys(parameters).sort((one, other) => (one < other ? -1 : 1));
+  return `${path} ${JSON.stringify(names.map((name) => [name, parameters[name]]))}`;
 }

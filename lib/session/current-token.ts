@@ -1,7 +1,7 @@
 import type { ApiRequest, ApiResponse } from '../client/api-client.js';
 import { Tries } from '../client/tries.js';
 import type { Task } from '../clock/scheduler.js';
-import { unexpected } from '../errors/common-errors.js';
+import { closed, unexpected } from '../errors/common-errors.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
 import type { LoginReason } from '../events/events.js';
 import type { SessionStatus } from '../events/status.js';
@@ -120,6 +120,8 @@ export class CurrentToken {
 
   async #doLogin(reason: LoginReason): Promise<Generation> {
     const { api, options, clock, emit, random } = this.#context;
+    // Nobody would end what it makes.
+    if (this.#closed) throw closed();
     if (this.#tries.error && this.#tries.waiting) throw this.#tries.error;
     try {
       await this.#source.mark();

@@ -45,6 +45,9 @@ export interface CoreOptions {
   sql?: RunSql | undefined;
 }
 
+/** From so many on it is looked whether what waits for its end has ended already. */
+const SWEEP = 1_000;
+
 /** The state of a simulated server, and its time. */
 export class Core {
   readonly tokens = new TokenStore(this);
@@ -68,6 +71,7 @@ export class Core {
   /** Where the leader is, while this node is a standby. */
   standby: { leader: string | undefined } | undefined;
   readonly #mortals = new TimeHeap<Mortal | Retry>();
+  #sweepAt = SWEEP;
   readonly #acls = new Map<string, { version: number; acl: Acl }>();
   readonly #start: number;
   readonly #elapsed: () => number;
@@ -188,7 +192,15 @@ export class Core {
     if (at >= mortal.queued || at === Infinity) return;
     mortal.queued = at;
     this.#mortals.push(at, mortal);
+    this.#sweep();
     this.#setAlarm();
+  }
+
+  /** What ended early would stay until its time, which can be a month away. */
+  #sweep(): void {
+    if (this.#mortals.size < this.#sweepAt) return;
+    this.#mortals.keep(({ ended, queued }, at) => !ended && queued === at);
+    this.#sweepAt = Math.max(SWEEP, 2 * this.#mortals.size);
   }
 
   /** Ends what is past its time. A sealed server does so later. */

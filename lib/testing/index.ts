@@ -10,6 +10,7 @@ export type {
   SimulatedStaticRole,
   SimulatedToken,
 } from './set-up.js';
+export type { SimulatedLeasedSecret } from './leased-secrets.js';
 export type { Duration } from './duration.js';
 export type { Which } from './faults.js';
 export type { HistoryEntry, RequestMatcher } from './history.js';

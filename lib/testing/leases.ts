@@ -13,6 +13,8 @@ export interface LeaseInit {
   token: Token;
   /** The present default and limit of the role; throws where it has gone. */
   ttls: () => { ttl: number; maxTtl: number };
+  /** Default true. */
+  renewable?: boolean;
   /** Before a renewal is granted. */
   renew?: (expires: number) => Maybe<void>;
   /** Takes the secret away. */
@@ -22,6 +24,7 @@ export interface LeaseInit {
 /** One lease. Times in milliseconds of the server, durations in seconds. */
 export class Lease {
   readonly id: string;
+  readonly renewable: boolean;
   expires: number;
   ttl: number;
   ended = false;
@@ -37,6 +40,7 @@ export class Lease {
   ) {
     const suffix = init.namespace.path ? `.${init.namespace.id}` : '';
     this.id = `${init.path}/${randomText(24)}${suffix}`;
+    this.renewable = init.renewable ?? true;
     this.ttl = ttl;
     this.expires = issuedAt + ttl * 1000;
   }
@@ -93,6 +97,7 @@ export class LeaseStore {
   /** Renews by so many seconds from now, or by the default of the role. */
   async renew(lease: Lease, increment: number): Promise<string[]> {
     const { now } = this.#core;
+    if (!lease.renewable) throw new Refusal(400, 'lease is not renewable');
     try {
       const { ttl, warnings } = this.grant(lease.init, lease.issuedAt, increment);
       const expires = now + ttl * 1000;

@@ -235,7 +235,7 @@ function envelope(core: Core, result: Result, mountType: string): object {
     ...(result.flat && data),
     request_id: result.wrapInfo ? '' : randomUUID(),
     lease_id: lease?.id ?? '',
-    renewable: lease !== undefined,
+    renewable: lease?.renewable ?? false,
     lease_duration: lease?.ttl ?? result.leaseDuration ?? 0,
     data,
     wrap_info: result.wrapInfo ?? null,

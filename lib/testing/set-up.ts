@@ -1,6 +1,7 @@
 import { text, type Maybe, type Result } from './answers.js';
 import type { Core } from './core.js';
 import { seconds, type Duration } from './duration.js';
+import { LeasedSecrets, type SimulatedLeasedSecret } from './leased-secrets.js';
 import type { Namespace } from './namespaces.js';
 import type { Capability } from './policies.js';
 import type { Token } from './tokens.js';
@@ -218,6 +219,20 @@ export class SimulatedNamespace {
     this.#database(mount);
     const body = { db_name: 'simulated', ...fields(rest) };
     await this.#core.operate(this.#namespace, 'update', `${mount}/static-roles/${name}`, body);
+  }
+
+  /**
+   * Sets up a secret of an engine that this server does not have: `leasedSecret('aws/creds/deploy', { ... })`. Each read
+   * of the path makes a lease; the first part of the path is the mount.
+   */
+  leasedSecret(path: string, secret: SimulatedLeasedSecret): void {
+    const [, mount = '', rest = ''] = /^([^/]+)\/(.+)$/.exec(path) ?? [];
+    const { mounts } = this.#namespace;
+    const engine = mounts.get(mount) ?? new LeasedSecrets(this.#core);
+    if (!(engine instanceof LeasedSecrets) || rest === '')
+      throw new Error(`No leased secret can be at ${path}`);
+    mounts.set(mount, engine);
+    engine.set(rest, secret);
   }
 
   #everything(): string[] {

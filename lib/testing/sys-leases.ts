@@ -30,7 +30,7 @@ export function leaseRoutes(core: Core): Route[] {
         issue_time: core.date(lease.issuedAt),
         last_renewal: renewedAt === undefined ? null : core.date(renewedAt),
         ...(!core.vault && { path: lease.init.path }),
-        renewable: true,
+        renewable: lease.renewable,
         ttl: Math.max(0, Math.ceil((expires - core.now) / 1000)),
       },
     };

@@ -9,7 +9,7 @@ const before = (a: Entry<unknown>, b: Entry<unknown>) => a.at < b.at || (a.at ==
 
 /** Values by time, earliest first. */
 export class TimeHeap<T> {
-  readonly #entries: Entry<T>[] = [];
+  #entries: Entry<T>[] = [];
   #count = 0;
 
   /** The time of the first one; Infinity where there is none. */
@@ -19,6 +19,18 @@ export class TimeHeap<T> {
 
   get first(): T | undefined {
     return this.#entries[0]?.value;
+  }
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  /** Forgets all others. */
+  keep(wanted: (value: T, at: number) => boolean): void {
+    // What is in order is a heap.
+    this.#entries = this.#entries
+      .filter(({ value, at }) => wanted(value, at))
+      .sort((a, b) => (before(a, b) ? -1 : 1));
   }
 
   push(at: number, value: T): void {

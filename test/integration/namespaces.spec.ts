@@ -3,7 +3,6 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { closeConnections, connect } from '../support/connect.js';
 import { describeReal } from '../support/real-servers.js';
 import { startOpenBao, type OpenBaoServer } from '../support/servers.mjs';
-import { tokensSeen } from '../support/vault-state.js';
 
 describeReal('namespaces', () => {
   let bao: OpenBaoServer;

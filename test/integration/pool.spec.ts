@@ -282,10 +282,11 @@ describe('rotating pool', () => {
   it('a connection that breaks while nobody listens to it ends no process; its user is told by the next query', async () => {
     const { pool, first } = await open();
     const client = await pool.connect();
+    const ended = new Promise((resolve) => client.once('end', () => resolve(undefined)));
     await postgres.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [
       first.user,
     ]);
-    await once(client, 'end');
+    await ended;
     await expect(client.query('select 1')).rejects.toThrow();
     client.release();
     expect(await whoami(pool)).toBe(first.user);

@@ -24,7 +24,7 @@ export interface Subscription {
 /** Those who use credentials, and what they may rely on whatever happens. */
 export class Consumers {
   readonly subscriptions: Subscription[] = [];
-  readonly holds: { username: string; letGo: () => void }[] = [];
+  readonly holds: (User & { letGo: () => void })[] = [];
   /** Callers of `get` that wait. */
   waiting = 0;
   /** Paths that were given up, and how many requests had left when they last were. */
@@ -94,8 +94,7 @@ export class Consumers {
   hold(path: string): void {
     const snapshot = this.#leases.current<User>(path);
     if (!snapshot) return;
-    const { username } = snapshot.data.reveal();
-    this.holds.push({ username, letGo: snapshot.lease.hold() });
+    this.holds.push({ ...snapshot.data.reveal(), letGo: snapshot.lease.hold() });
   }
 
   letGo(index: number): void {
@@ -111,6 +110,11 @@ export class Consumers {
   /** What rxjs or a promise would have swallowed. */
   assertNoFailure(): void {
     if (this.#failures.length > 0) throw this.#failures[0];
+  }
+
+  /** Has what fails fail the run at the next rest. */
+  guard(check: () => void): void {
+    this.#guarded(check)();
   }
 
   #guarded<A extends unknown[]>(check: (...values: A) => void): (...values: A) => void {

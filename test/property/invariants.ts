@@ -29,7 +29,9 @@ export class Invariants {
       if (snapshot) this.handedOut(snapshot, 'current');
       assert.ok(next.at || next.action === 'none', `${path}: nothing will happen`);
     }
+    this.#held();
     this.#overlap();
+    assert.deepEqual(witness.atOnce, [], 'asked twice at the same time');
     // One of the scheduler, and one for each that waits: requests (two where the answer is late), callers of get.
     const most = 1 + 2 * witness.inFlight + consumers.waiting + 2;
     assert.ok(clock.pending <= most, `${clock.pending} timers are pending, ${most} are explained`);
@@ -67,6 +69,58 @@ export class Invariants {
     assert.ok(since <= limit, `ended ${since} ms ago, and not noticed since: ${what}`);
   }
 
+  /** A new lease comes in time, and where none can be had, the old one is kept as long as it can be. */
+  expired(path: string): void {
+    const { witness, lastTrouble, lastHindrance } = this.#life;
+    const known = witness.byUsername.get(this.#inUse.get(path) ?? '');
+    if (!known || this.#lately(lastHindrance, path)) return;
+    const age = this.#ageOf(known);
+    const had = this.#lately(lastTrouble, path);
+    assert.ok(had, `${path} was let expire after ${age} ms, though another could be had`);
+    // One request for a path at a time: the new one may take longer than the old one has.
+    const issuing = witness.exchanges.findLast((one) => one.path === path)?.outcome === 'pending';
+    const kept = issuing || this.#cannotBeKept(known);
+    assert.ok(kept, `${path} was let expire after ${age} ms, and could be renewed`);
+  }
+
+  /** What is held works, for as long as it can be renewed. */
+  #held(): void {
+    const { vault, witness, consumers, ended, lastHindrance } = this.#life;
+    for (const { username, password } of consumers.holds) {
+      if (vault.isValid(username, password)) continue;
+      const known = witness.byUsername.get(username);
+      if (!known || ended.has(known.id) || this.#lately(lastHindrance, known.path)) continue;
+      assert.ok(
+        this.#cannotBeKept(known),
+        `${known.path} is held, and was let go after ${this.#ageOf(known)} ms`,
+      );
+    }
+  }
+
+  /** So that it may matter yet. */
+  #lately(moment: number, path: string): boolean {
+    const { clock, ttls } = this.#life;
+    return clock.elapsed - moment <= Math.max(...[path, 'login'].flatMap((of) => ttls.get(of) ?? []));
+  }
+
+  #ageOf({ number }: KnownLease): number {
+    const { clock, witness } = this.#life;
+    return clock.elapsed - (witness.exchanges[number]?.at ?? 0);
+  }
+
+  /** Though nothing is in the way, no renewal lets it live on. */
+  #cannotBeKept(known: KnownLease): boolean {
+    const { clock, witness, schedule, ttls, maxTtls } = this.#life;
+    if (schedule.login.uses > 0 || schedule.login.type === 'batch') return true;
+    if (this.#ageOf(known) >= shortest(maxTtls.get(known.path)) - SECOND) return true;
+    const tokens = [...witness.tokens];
+    const made = tokens.findIndex(([token]) => token === known.token);
+    if (made === tokens.length - 1) return false;
+    // A token that another took over from is not renewed any more; one whose TTL was changed may do so early.
+    const oldToken = clock.monotonic() - (tokens[made]?.[1] ?? 0) >= shortest(maxTtls.get('login')) - SECOND;
+    return oldToken || (ttls.get('login') ?? []).length > 1;
+  }
+
   /** Of each path one lease is in use; all others are held, or on their way out. */
   #overlap(): void {
     const { witness, clock, schedule, calm, consumers } = this.#life;
@@ -78,8 +132,6 @@ export class Invariants {
       const leaving = this.#leaving.get(id) ?? { since: elapsed, deadline };
       this.#leaving.set(id, leaving);
       const renewal = witness.exchanges.findLast(({ leaseId }) => leaseId === id);
-      // A renewal was under way.
-      if (renewal && !renewal.retires && renewal.at <= leaving.since) leaving.deadline = deadline;
       const since = `${known.path}: nobody uses it for ${elapsed - leaving.since} ms`;
       const latest = Math.max(leaving.deadline, leaving.since + grace);
       // Where an answer was lost, the server is asked again for the shortest time there is.
@@ -111,15 +163,21 @@ export class Invariants {
   }
 
   /** Since when nothing keeps a lease alive that is not in use. */
-  #freeSince({ id, token }: KnownLease): number {
-    const { vault, witness, schedule } = this.#life;
+  #freeSince(known: KnownLease): number {
+    const { vault, witness, schedule, maxTtls } = this.#life;
     const since = (lease: string) => this.#leaving.get(lease)?.since ?? Infinity;
-    if (schedule.login.uses === 0) return since(id);
+    // Past a max TTL that was lowered meanwhile no renewal ends it any more, but only its TTL.
+    if (this.#ageOf(known) >= shortest(maxTtls.get(known.path)) - SECOND) return Infinity;
+    if (schedule.login.uses === 0) return since(known.id);
     // The last use of a token is not spent on ending one lease, but on ending all of them, once none is in use.
     const tokens = [...witness.tokens];
-    const [, replaced] = tokens[tokens.findIndex(([one]) => one === token) + 1] ?? ['', Infinity];
+    const [, replaced] = tokens[tokens.findIndex(([one]) => one === known.token) + 1] ?? ['', Infinity];
     if (!schedule.revoke) return Infinity;
-    const siblings = vault.liveLeases.filter((one) => witness.leases.get(one.id)?.token === token);
+    const siblings = vault.liveLeases.filter((one) => witness.leases.get(one.id)?.token === known.token);
     return Math.max(replaced, ...siblings.map((one) => since(one.id)));
   }
+}
+
+function shortest(times: readonly number[] = []): number {
+  return Math.min(...times);
 }

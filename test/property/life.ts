@@ -40,16 +40,18 @@ export class Life {
   readonly paths: string[];
   /** All TTLs that there were so far of each path, and of the login, in milliseconds. */
   readonly ttls = new Map<string, number[]>();
-  /** The longest that anything may live. */
-  longest = 0;
+  /** The same of max TTLs. */
+  readonly maxTtls = new Map<string, number[]>();
   /** When operators acted, clocks jumped and trouble began: moments after which some more requests are right. */
   readonly disturbances: number[] = [];
   /** Leases that were ended behind the client's back. */
   readonly ended = new Map<string, End>();
   lastTrouble = -Infinity;
+  /** When last something was in the way of more than the issue of new leases. */
+  lastHindrance = -Infinity;
   /** Milliseconds by which the wall clock was set back, all together. */
   setBack = 0;
-  readonly #troubles = new Map<() => void, number>();
+  readonly #troubles = new Map<() => void, { until: number; hinders: boolean }>();
 
   constructor(schedule: Schedule) {
     this.schedule = schedule;
@@ -66,13 +68,17 @@ export class Life {
       renewal: { grace },
       shutdown: { revoke, timeout: SHUTDOWN },
     });
-    this.connection = new VaultConnection(options, new EventBus(), this.clock, this.witness);
+    const bus = new EventBus();
+    this.connection = new VaultConnection(options, bus, this.clock, this.witness);
     const invariants = new Invariants(this);
+    bus.events$.subscribe((event) => {
+      if (event.type === 'expired') this.consumers.guard(() => invariants.expired(event.path));
+    });
     this.consumers = new Consumers(this.connection.leases, (snapshot, how) =>
       invariants.handedOut(snapshot, how),
     );
     this.clock.onRest = () => {
-      if (this.#troubles.size > 0) this.lastTrouble = this.clock.elapsed;
+      for (const { hinders } of this.#troubles.values()) this.#troubled(hinders);
       invariants.look();
     };
   }
@@ -101,13 +107,13 @@ export class Life {
     const { clock, connection } = this;
     const end = clock.monotonic() + milliseconds;
     while (clock.monotonic() < end) {
-      const healing = Math.min(...this.#troubles.values()) - clock.elapsed;
+      const healing = Math.min(...[...this.#troubles.values()].map(({ until }) => until)) - clock.elapsed;
       const ending = connection.leases.status().map(({ state, validUntil }) => {
         const left = (validUntil?.getTime() ?? Infinity) - clock.wall() - 1;
         return state !== 'expired' && left > 0 ? left : Infinity;
       });
       await clock.advance(Math.max(1, Math.min(end - clock.monotonic(), healing, ...ending)));
-      for (const [heal, until] of this.#troubles) if (clock.elapsed >= until) this.#end(heal);
+      for (const [heal, { until }] of this.#troubles) if (clock.elapsed >= until) this.#end(heal);
     }
   }
 
@@ -120,10 +126,13 @@ export class Life {
     switch (step.do) {
       case 'pass':
         return this.pass(step.for);
-      case 'trouble':
-        this.#disturbed();
-        this.#troubles.set(this.#make(step.trouble, step.which), clock.elapsed + step.for);
+      case 'trouble': {
+        const { trouble, which } = step;
+        const hinders = which !== 'issue' || /seal|standby|database/.test(trouble.kind);
+        this.#disturbed(hinders);
+        this.#troubles.set(this.#make(trouble, which), { until: clock.elapsed + step.for, hinders });
         return;
+      }
       case 'heal':
         return this.heal();
       case 'revoke-leases':
@@ -151,6 +160,7 @@ export class Life {
       case 'stall':
       case 'suspend':
         this.#disturbed();
+        this.lastHindrance += step.for;
         // With steps back it cannot be known that time has passed while the monotonic clock stood still.
         await (schedule.sleepy && step.do === 'suspend' ? clock.suspend(step.for) : clock.stall(step.for));
         return this.#disturbed();
@@ -183,7 +193,7 @@ export class Life {
 
   #note(of: string, { ttl, maxTtl }: Ttls): void {
     this.ttls.set(of, [...(this.ttls.get(of) ?? []), ttl * SECOND]);
-    this.longest = Math.max(this.longest, maxTtl * SECOND);
+    this.maxTtls.set(of, [...(this.maxTtls.get(of) ?? []), maxTtl * SECOND]);
   }
 
   #make(trouble: Trouble, which: Which): () => void {
@@ -213,9 +223,14 @@ export class Life {
   }
 
   #end(heal: () => void): void {
-    heal();
+    this.#troubled(this.#troubles.get(heal)?.hinders === true);
     this.#troubles.delete(heal);
+    heal();
+  }
+
+  #troubled(hinders: boolean): void {
     this.lastTrouble = this.clock.elapsed;
+    if (hinders) this.lastHindrance = this.clock.elapsed;
   }
 
   #operate(act: () => unknown): void {
@@ -231,8 +246,9 @@ export class Life {
     for (const { id } of before) if (!after.has(id)) this.ended.set(id, end);
   }
 
-  #disturbed(): void {
+  #disturbed(hinders = true): void {
     this.disturbances.push(this.clock.elapsed);
+    if (hinders) this.lastHindrance = this.clock.elapsed;
   }
 
   #path(number: number): string {

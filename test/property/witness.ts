@@ -43,7 +43,9 @@ export class Witness implements Sender {
   readonly byUsername = new Map<string, KnownLease>();
   /** Tokens of logins whose answer arrived, with the client's time at which the login left. */
   readonly tokens = new Map<string, number>();
-  inFlight = 0;
+  /** Logins, look-ups and renewals that were sent while the same was under way. */
+  readonly atOnce: string[] = [];
+  readonly #pending = new Set<Exchange>();
   readonly #inner: Sender;
   readonly #clock: VirtualClock;
 
@@ -65,9 +67,12 @@ export class Witness implements Sender {
       lie: false,
       answeredAt: Infinity,
     };
+    const { path, token, leaseId } = exchange;
+    const same = (one: Exchange) => one.path === path && one.token === token && one.leaseId === leaseId;
+    if (!/creds/.test(path) && [...this.#pending].some(same)) this.atOnce.push(path);
     const sentAt = this.#clock.monotonic();
     const number = this.exchanges.push(exchange) - 1;
-    this.inFlight++;
+    this.#pending.add(exchange);
     try {
       const response = await this.#inner.send(request);
       exchange.outcome = 'answered';
@@ -80,8 +85,12 @@ export class Witness implements Sender {
       exchange.outcome = (error as { code?: string }).code === 'ECONNREFUSED' ? 'failed' : 'lost';
       throw error;
     } finally {
-      this.inFlight--;
+      this.#pending.delete(exchange);
     }
+  }
+
+  get inFlight(): number {
+    return this.#pending.size;
   }
 
   close(): Promise<void> {

@@ -12,5 +12,6 @@ const server = await createViteServer({
   optimizeDeps: { noDiscovery: true, include: [] },
 });
 const { main } = await server.ssrLoadModule(process.argv[2]);
-await server.close();
 await main();
+// Not before: what main imports by need comes from here, too.
+await server.close();

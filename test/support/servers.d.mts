@@ -138,7 +138,7 @@ export function startTcpProxy(targetPort: number): Promise<TcpProxy>;
  * an AppRole. Can be called again with other options.
  */
 export function provision(
-  bao: OpenBaoServer,
+  bao: Pick<OpenBaoServer, 'api'>,
   pg: PostgresServer | undefined,
   options?: ProvisionOptions,
 ): Promise<Provisioned>;

@@ -8,8 +8,11 @@ import { DRAIN, type PoolEvent, type RotationDriver, type RotationOptions } from
 const PROOF_RETRY = { first: 100, last: 2_000 };
 /** A replica may learn of a new user a moment after the primary, so a refusal is believed after so many. */
 const REFUSALS = 4;
-/** Milliseconds between checks of credentials that are in use: doubling, until they are new. */
-const DOUBT = { first: 1_000, last: 300_000 };
+/**
+ * Milliseconds between checks of credentials that are in use: doubling, until they are new. A statement may never have
+ * been allowed, so it is not checked for long; who is not let in any more has to know soon.
+ */
+const DOUBT = { first: 1_000, last: { statement: 300_000, login: 5_000 } };
 
 /**
  * Leads the connections of one pool from each credentials to the next: new ones are proved before they are used,
@@ -28,7 +31,7 @@ export class Rotation<C> {
   #waiting: { resolve: (era: Era<C>) => void; reject: (error: Error) => void }[] = [];
   #replacing: (() => void)[] = [];
   #failure: Error | undefined;
-  #checked = { again: 0, delay: DOUBT.first };
+  #checked = unchecked();
   #ended = false;
 
   /** @param options.onEnd called once where the stream ends, with its error if it has one */
@@ -95,14 +98,17 @@ export class Rotation<C> {
     this.#settle(era);
   }
 
-  /** The database said what a user who is gone would explain: that is checked, once in a while. */
-  doubt(era: Era<C>): void {
+  /**
+   * The database said what a user who is gone would explain: that is checked, once in a while.
+   *
+   * @param about a statement that was denied, or a login that was refused
+   */
+  doubt(era: Era<C>, about: 'statement' | 'login' = 'statement'): void {
     const now = performance.now();
-    if (era !== this.#current || this.#candidate || this.#ended || now < this.#checked.again) return;
-    this.#checked = {
-      again: now + this.#checked.delay,
-      delay: Math.min(this.#checked.delay * 2, DOUBT.last),
-    };
+    const checked = this.#checked[about];
+    if (era !== this.#current || this.#candidate || this.#ended || now < checked.again) return;
+    checked.again = now + checked.delay;
+    checked.delay = Math.min(checked.delay * 2, DOUBT.last[about]);
     const { lease } = era.credentials;
     this.#driver
       .prove(era.credentials)
@@ -124,6 +130,7 @@ export class Rotation<C> {
     this.#subscription.unsubscribe();
     this.#fail(noCredentials());
     this.#drop();
+    for (const resume of this.#replacing.splice(0)) resume();
     if (this.#current) this.#settle(this.#current);
   }
 
@@ -162,7 +169,7 @@ export class Rotation<C> {
     const previous = this.#current as Era<C>;
     this.#candidate = undefined;
     this.#current = era;
-    this.#checked = { again: 0, delay: DOUBT.first };
+    this.#checked = unchecked();
     this.#superseded.add(previous);
     this.#driver.published();
     const until = new Date(Date.now() + this.#drain);
@@ -207,6 +214,11 @@ export class Rotation<C> {
     this.#failure ??= error;
     for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
   }
+}
+
+function unchecked() {
+  const never = { again: 0, delay: DOUBT.first };
+  return { statement: { ...never }, login: { ...never } };
 }
 
 function noCredentials(): VaultError {

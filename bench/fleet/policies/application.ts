@@ -1,0 +1,99 @@
+// What an application does around clients that only keep alive: it logs in, issues a credential, and does so again
+// when told that a token or a lease will not be kept any longer.
+//
+// - The order (a new token and a new lease when the token's watcher ends, a new lease when the lease's does):
+//   hashicorp/hello-vault-go, sample-app/vault_renewal.go:51-75 and 126-135. That sample ends the process where one of
+//   the two fails (:53-57); kinder, and what HashiCorp's own Agent does: it tries again, after 1 s, then twice as long
+//   each time less up to a quarter at random, 5 minutes at most (openbao/openbao,
+//   internal/command/agentproxyshared/auth/auth.go:21-24, 116-131 and 535-543).
+// - The Agent switches the client's own retries off for this (auth.go:221-223), so there are none.
+// - The sample starts both watchers anew whichever has ended (:93-118), and with it one more renewal of the token;
+//   kinder: only the one that has ended.
+// - A 403 to the issue means to it that the token is dead, and it logs in: kinder than the sample, which ends.
+import type { Credential, Surroundings } from '../instance.js';
+import { Failure, pause, type Answer, type Auth, type Call } from './exchange.js';
+
+const FIRST_DELAY = 1_000;
+const LONGEST_DELAY = 300_000;
+
+export interface Keeping {
+  /** Keeps a token from now on; the one before is given up. */
+  keepToken(auth: Auth): void;
+  /** Keeps a lease from now on; the one before is given up. */
+  keepLease(lease: Answer, token: string): void;
+}
+
+/** The part of an instance that is the application's, not the library's. */
+export class Application {
+  current: Credential | undefined;
+  /** The last login or issue failed. */
+  failing = false;
+  readonly #surroundings: Surroundings;
+  readonly #send: (call: Omit<Call, 'timeout'>) => Promise<Answer>;
+  readonly #keeping: Keeping;
+  #token: string | undefined;
+  #leaseWanted = true;
+  #busy = false;
+
+  /** @param send one request, sent once */
+  constructor(
+    surroundings: Surroundings,
+    send: (call: Omit<Call, 'timeout'>) => Promise<Answer>,
+    keeping: Keeping,
+  ) {
+    this.#surroundings = surroundings;
+    this.#send = send;
+    this.#keeping = keeping;
+  }
+
+  /** The token will not be kept any longer, or there is none yet: its leases end with it. */
+  tokenEnds(): void {
+    this.#token = undefined;
+    void this.#act();
+  }
+
+  /** The lease will not be kept any longer. */
+  leaseEnds(): void {
+    this.#leaseWanted = true;
+    void this.#act();
+  }
+
+  async #act(): Promise<void> {
+    if (this.#busy) return;
+    this.#busy = true;
+    let delay = FIRST_DELAY;
+    while (this.#token === undefined || this.#leaseWanted) {
+      try {
+        if (this.#token === undefined) {
+          this.#token = await this.#login();
+          delay = FIRST_DELAY;
+        }
+        await this.#issue(this.#token);
+        this.#leaseWanted = false;
+        this.failing = false;
+      } catch (error) {
+        this.failing = true;
+        if (error instanceof Failure && error.status === 403) this.#token = undefined;
+        this.#leaseWanted = true;
+        await pause(this.#surroundings.clock, delay);
+        delay = Math.min(delay * 2, LONGEST_DELAY) * (1 - Math.random() / 4);
+      }
+    }
+    this.#busy = false;
+  }
+
+  async #login(): Promise<string> {
+    const { roleId, secretId } = this.#surroundings;
+    const body = { role_id: roleId, secret_id: secretId };
+    const { auth } = await this.#send({ method: 'PUT', path: 'auth/approle/login', body });
+    if (!auth) throw new Failure(undefined, 'no token');
+    this.#keeping.keepToken(auth);
+    return auth.client_token;
+  }
+
+  async #issue(token: string): Promise<void> {
+    const lease = await this.#send({ method: 'GET', path: this.#surroundings.path, token });
+    this.current = lease.data as Credential;
+    this.#keeping.keepLease(lease, token);
+  }
+}

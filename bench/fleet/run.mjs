@@ -1,0 +1,9 @@
+// npm run fleet: fleets of this package and of other clients against one simulated server, in virtual time.
+//   --instances N   how many (default 10000; from that on docs/fleet.md and docs/fleet.svg are written)
+//   --quick         500 instances, in a few seconds
+import { fileURLToPath } from 'node:url';
+import { ensureInstalled } from '../../scripts/ensure-installed.mjs';
+
+await ensureInstalled();
+process.argv.splice(2, 0, fileURLToPath(new URL('main.ts', import.meta.url)));
+await import('../../test/support/run-typescript.mjs');

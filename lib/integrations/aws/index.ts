@@ -1,0 +1,1 @@
+export { awsCredentials, type AwsCredentialsOptions, type AwsIdentity } from './aws-credentials.js';

@@ -1,0 +1,39 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import type { DatabaseCredentials } from '../../services/credentials.service.js';
+
+/** Logs in on a connection of its own, and closes it. */
+export async function prove(
+  options: RedisOptions,
+  { username, password }: DatabaseCredentials,
+): Promise<void> {
+  const probe = new Redis({
+    ...options,
+    lazyConnect: true,
+    retryStrategy: () => null,
+    // Nothing is to be sent before AUTH, so that its answer is the verdict.
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    db: 0,
+    readOnly: false,
+    monitor: false,
+  });
+  let failure: unknown;
+  probe.on('error', (error: unknown) => (failure = error));
+  try {
+    await probe.connect().catch((error: unknown) => {
+      throw failure ?? error;
+    });
+    await probe.auth(username.reveal(), password.reveal());
+  } catch (error) {
+    throw redacted(error);
+  } finally {
+    probe.disconnect();
+  }
+}
+
+/** ioredis puts the arguments of a command that failed on its error: for AUTH, the password. */
+export function redacted(error: unknown): unknown {
+  const { command } = (error ?? {}) as { command?: { name?: unknown; args?: unknown } };
+  if (command?.name === 'auth') command.args = [];
+  return error;
+}

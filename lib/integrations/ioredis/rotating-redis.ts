@@ -1,0 +1,228 @@
+import { Redis, type Callback, type RedisOptions } from 'ioredis';
+import type { Observable } from 'rxjs';
+import { VaultError } from '../../errors/vault-error.js';
+import { doubtful, refuses, rejected } from '../redis/refusal.js';
+import type { Era } from '../rotation/era.js';
+import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
+import type { RotationOptions } from '../rotation/rotation-driver.js';
+import { prove, redacted } from './probe.js';
+import { RedisFamily } from './redis-family.js';
+
+/**
+ * What `new Redis()` takes, but for the credentials.
+ *
+ * @publicApi
+ */
+export type RotatingRedisOptions = Omit<RedisOptions, 'username' | 'password'> & RotationOptions;
+
+/** Milliseconds for new credentials to arrive where Redis refuses the current ones. */
+const REPLACEMENT = 5_000;
+/** Milliseconds between tries to log in anew on an open connection. */
+const AGAIN = 1_000;
+
+/**
+ * A client of ioredis that logs in with the current credentials. When new ones come they are proved with a connection
+ * of their own; then the client logs in anew (AUTH) on the connection that it has, between two commands. The earlier
+ * lease is held until that is done, as Redis cuts the connections of a user that it deletes.
+ *
+ * ioredis speaks RESP2, where a connection that subscribes cannot log in anew: it is made again, and what is published
+ * meanwhile (some 60 ms) is missed. A command that blocks is not interrupted: it has the drain window, then the
+ * connection is made again and ioredis repeats it.
+ *
+ * `duplicate()` and `monitor()` give clients that rotate along. Emits `'rotation'` with a `PoolEvent`. Where
+ * Redis refuses a user (WRONGPASS) or denies it something (NOPERM, NOAUTH), the credentials are checked, and replaced
+ * if they are over. Quits when the stream completes. Once it and its duplicates have ended, it cannot be connected again.
+ *
+ * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`
+ * @publicApi
+ */
+export class RotatingRedis extends Redis {
+  readonly #family: RedisFamily;
+  readonly #reconnectOnError: RedisOptions['reconnectOnError'];
+  /** What the connection is logged in with, or is to be. */
+  #era: Era<RotatingRedis> | undefined;
+  /** What AUTH was sent for on this connection. */
+  #asked: Era<RotatingRedis> | undefined;
+  /** What was refused once. */
+  #refused: Era<RotatingRedis> | undefined;
+  #connecting: Promise<void> | undefined;
+  /** There is no connection attempt yet that could be aborted. */
+  #waiting = false;
+  #failure: unknown;
+
+  /** @param source the stream; for a duplicate, what it shares */
+  constructor(source: Observable<LoginCredentials> | RedisFamily, options: RotatingRedisOptions = {}) {
+    const { drain, reconnectOnError, lazyConnect = false, ...rest } = withoutCredentials(options);
+    super({ ...rest, lazyConnect: true, reconnectOnError: (error) => this.#onErrorReply(error) });
+    this.options.lazyConnect = lazyConnect;
+    this.#reconnectOnError = reconnectOnError;
+    const inner = drain === undefined ? {} : { drain };
+    this.#family =
+      source instanceof RedisFamily
+        ? source
+        : new RedisFamily(logins(source), (one) => prove(rest, one), inner);
+    this.#family.join(this);
+    this.on('ready', () => this.follow());
+    this.on('close', () => this.#use(undefined));
+    this.on('end', () => {
+      this.#use(undefined);
+      this.#family.leave(this);
+    });
+    if (!lazyConnect) this.connect().catch(() => undefined);
+  }
+
+  /**
+   * Resolves once the first credentials have logged in; where they do not, it rejects and ends the client.
+   *
+   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` where Redis refuses them, `VAULT_CLOSED` where there were none,
+   * and whatever the stream errors with
+   */
+  async ready(): Promise<void> {
+    // Why a connection could not be made is told by events only.
+    const note = (error: unknown) => (this.#failure = error);
+    this.on('error', note);
+    try {
+      if (this.status !== 'ready') await this.connect();
+    } catch (error) {
+      const cause = error instanceof VaultError ? error : (this.#failure ?? error);
+      this.disconnect();
+      throw refuses(cause) ? rejected(this.#family.rotation.current?.path) : cause;
+    } finally {
+      this.off('error', note);
+    }
+  }
+
+  override connect(callback?: Callback<void>): Promise<void> {
+    this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined));
+    if (!callback) return this.#connecting;
+    const done = this.#connecting.then(
+      () => callback(null),
+      (error: Error) => callback(error),
+    );
+    return done as Promise<void>;
+  }
+
+  override disconnect(reconnect = false): void {
+    // ioredis would wait for the end of a connection that does not exist.
+    if (!reconnect && (this.#waiting || this.status === 'reconnecting')) this.status = 'wait';
+    super.disconnect(reconnect);
+  }
+
+  /** A client with the same options and the same credentials, or with others where `override` names them. */
+  override duplicate(override: Partial<RedisOptions> = {}): Redis {
+    if (override.username !== undefined || override.password !== undefined) return super.duplicate(override);
+    const { username: _, password: __, ...options } = this.options;
+    const reconnectOnError = this.#reconnectOnError ?? null;
+    return new RotatingRedis(this.#family, { ...options, reconnectOnError, ...override });
+  }
+
+  /** @internal ioredis would fail what waits to be sent. */
+  override recoverFromFatalError(commandError: Error, error: Error, options?: object): void {
+    const era = this.#era;
+    if (!era || !refuses(error)) return super.recoverFromFatalError(commandError, error, options as never);
+    this.#failure = redacted(error);
+    this.#family.rotation.doubt(era, 'login');
+    if (this.#refused === era) return super.recoverFromFatalError(commandError, error, options as never);
+    this.#refused = era;
+    this.disconnect(true);
+  }
+
+  /** @internal Logs in with the current credentials, on the connection that is open. */
+  follow(): void {
+    const { rotation } = this.#family;
+    const era = rotation.current;
+    if (this.status !== 'ready' || !era || era === this.#era || era === this.#asked) return;
+    if (this.mode !== 'normal') return this.disconnect(true);
+    this.#asked = era;
+    this.auth(era.credentials.username.reveal(), era.credentials.password.reveal()).then(
+      () => {
+        // ioredis repeats it on the next connection where this one broke meanwhile.
+        this.#use(era);
+        this.follow();
+      },
+      (error: unknown) => {
+        if (refuses(error)) rotation.doubt(era, 'login');
+        const again = () => {
+          if (this.#asked === era) this.#asked = undefined;
+          this.follow();
+        };
+        setTimeout(again, AGAIN).unref();
+      },
+    );
+  }
+
+  /** @internal There will be no more credentials. */
+  finish(): void {
+    if (this.status === 'ready') this.quit().catch(() => undefined);
+    else this.disconnect();
+  }
+
+  async #connect(): Promise<void> {
+    const { rotation } = this.#family;
+    const { status } = this;
+    this.#waiting = true;
+    // Commands are queued meanwhile, for which ioredis looks into it.
+    this.condition ??= { select: this.options.db ?? 0, subscriber: false };
+    let era: Era<RotatingRedis>;
+    try {
+      // Commands wait meanwhile.
+      if (this.#refused && this.#refused === rotation.current)
+        await rotation.replaced(this.#refused, REPLACEMENT);
+      era = await rotation.ready();
+      if (rotation.failure) throw rotation.failure;
+      if (this.status !== status) throw new Error('Connection is closed.');
+    } catch (error) {
+      if (this.status === status) this.disconnect();
+      throw error;
+    } finally {
+      this.#waiting = false;
+    }
+    this.#use(era);
+    this.options.username = era.credentials.username.reveal();
+    this.options.password = era.credentials.password.reveal();
+    await super.connect();
+    this.#failure = undefined;
+  }
+
+  /** From the moment on at which a connection is being made, so that it is under the hold, too. */
+  #use(era: Era<RotatingRedis> | undefined): void {
+    const { rotation } = this.#family;
+    const before = this.#era;
+    this.#era = era;
+    this.#asked = undefined;
+    if (era) rotation.opened(era, this);
+    if (before && before !== era) rotation.closed(before, this);
+  }
+
+  #onErrorReply(error: Error): boolean | 1 | 2 {
+    if (this.#era && doubtful(error)) this.#family.rotation.doubt(this.#era);
+    return this.#reconnectOnError?.(error) ?? false;
+  }
+}
+
+/**
+ * A {@link RotatingRedis} that is {@link RotatingRedis.ready}.
+ *
+ * @throws VaultError as its constructor and `ready()` do
+ * @publicApi
+ */
+export async function createRotatingRedis(
+  credentials$: Observable<LoginCredentials>,
+  options: RotatingRedisOptions = {},
+): Promise<RotatingRedis> {
+  const redis = new RotatingRedis(credentials$, { ...options, lazyConnect: true });
+  await redis.ready();
+  return redis;
+}
+
+function withoutCredentials(options: RotatingRedisOptions): RotatingRedisOptions {
+  for (const key of ['username', 'password'] as const) {
+    if ((options as RedisOptions)[key] === undefined) continue;
+    throw new VaultError({
+      code: 'VAULT_CONFIG_INVALID',
+      message: `The options of a rotating client name \`${key}\`, which comes from the leased credentials.`,
+      hint: 'Leave it out; for a client with credentials of its own use `new Redis()`.',
+    });
+  }
+  return options;
+}

@@ -1,0 +1,7 @@
+export {
+  createRotatingConnection,
+  RotatingConnection,
+  type RotatingConnectionOptions,
+} from './rotating-connection.js';
+export type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+export type { LoginCredentials } from '../rotation/login-credentials.js';

@@ -1,0 +1,9 @@
+export {
+  rotatingCredentials,
+  RotatingCredentials,
+  type RotatingCredentialsOptions,
+} from './rotating-credentials.js';
+export type { ConnectOptions } from './probe.js';
+export { createRotatingClient } from './rotating-client.js';
+export type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+export type { LoginCredentials } from '../rotation/login-credentials.js';

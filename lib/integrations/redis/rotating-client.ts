@@ -1,0 +1,84 @@
+import {
+  createClient,
+  type RedisClientOptions,
+  type RedisFunctions,
+  type RedisModules,
+  type RedisScripts,
+  type RespVersions,
+  type TypeMapping,
+} from 'redis';
+import type { Observable } from 'rxjs';
+import { VaultError } from '../../errors/vault-error.js';
+import { type LoginCredentials } from '../rotation/login-credentials.js';
+import type { RotationOptions } from '../rotation/rotation-driver.js';
+import { refuses, rejected } from './refusal.js';
+import { rotatingCredentials } from './rotating-credentials.js';
+
+/**
+ * A client of node-redis with {@link rotatingCredentials}, connected; where the first try fails, it rejects. The client
+ * emits `'rotation'` with a `PoolEvent`, and closes itself when the stream completes.
+ *
+ * @throws VaultError `VAULT_CONFIG_INVALID` for options that name credentials, `VAULT_CREDENTIALS_REJECTED` where Redis
+ * refuses them, `VAULT_CLOSED` where there were none, and whatever the stream errors with
+ * @publicApi
+ */
+export async function createRotatingClient<
+  M extends RedisModules,
+  F extends RedisFunctions,
+  S extends RedisScripts,
+  RESP extends RespVersions = 3,
+  T extends TypeMapping = Record<never, never>,
+>(
+  credentials$: Observable<LoginCredentials>,
+  options: RedisClientOptions<M, F, S, RESP, T> & RotationOptions = {},
+): Promise<ReturnType<typeof createClient<M, F, S, RESP, T>>> {
+  const { drain, ...rest } = options;
+  refuseCredentials(rest);
+  const { url, socket } = rest;
+  const credentialsProvider = rotatingCredentials(credentials$, {
+    ...(drain !== undefined && { drain }),
+    connect: { ...(url !== undefined && { url }), ...(socket && { socket }) },
+  });
+  const client = createClient<M, F, S, RESP, T>({ ...rest, credentialsProvider } as typeof rest);
+  // A connection that breaks is made again; without a listener it would end the process.
+  client.on('error', () => undefined);
+  credentialsProvider.on('rotation', (event) => client.emit('rotation', event));
+  // It unsubscribes a moment later.
+  client.on('end', () => setImmediate(() => credentialsProvider.left()));
+  credentialsProvider.once('end', () => {
+    if (!client.isOpen) return;
+    // It unsubscribes first, and then waits for the commands under way.
+    const letGo = credentialsProvider.hold();
+    void client
+      .close()
+      .catch(() => undefined)
+      .finally(letGo);
+  });
+  try {
+    // By itself it would try on and on.
+    await new Promise((resolve, reject) => {
+      client.once('error', reject);
+      client.connect().then(resolve, reject);
+    });
+  } catch (error) {
+    client.destroy();
+    setImmediate(() => credentialsProvider.left());
+    throw refuses(error) ? rejected(credentialsProvider.path) : error;
+  }
+  return client;
+}
+
+function refuseCredentials(options: Pick<RedisClientOptions, (typeof NAMES)[number] | 'url'>): void {
+  const named = NAMES.find((name) => options[name] !== undefined);
+  const name = named ?? (USER.test(options.url ?? '') ? 'url' : undefined);
+  if (name === undefined) return;
+  throw new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message: `The options of a rotating client name credentials in \`${name}\`; they come from the stream.`,
+    hint: 'Leave them out; for a client with credentials of its own use `createClient()`.',
+  });
+}
+
+const NAMES = ['username', 'password', 'credentialsProvider'] as const;
+/** A URL with a user in it. */
+const USER = /^\w+:\/\/[^/?#]*@/;

@@ -1,0 +1,236 @@
+import { EventEmitter } from 'node:events';
+import { Logger } from '@nestjs/common';
+import type { RedisClientOptions } from 'redis';
+import type { Observable } from 'rxjs';
+import { describe } from '../rotation/describe.js';
+import type { Era } from '../rotation/era.js';
+import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
+import { DRAIN, type PoolEvent, type RotationOptions } from '../rotation/rotation-driver.js';
+import { Rotation } from '../rotation/rotation.js';
+import { probe, type ConnectOptions } from './probe.js';
+import { refuses } from './refusal.js';
+
+type Provider = Extract<
+  NonNullable<RedisClientOptions['credentialsProvider']>,
+  { type: 'streaming-credentials-provider' }
+>;
+type Listener = Parameters<Provider['subscribe']>[0];
+type Subscribed = Awaited<ReturnType<Provider['subscribe']>>;
+
+/**
+ * Options of {@link rotatingCredentials}.
+ *
+ * @publicApi
+ */
+export interface RotatingCredentialsOptions extends RotationOptions {
+  /**
+   * How the clients connect. With it, new credentials are proved with a connection of their own before clients use
+   * them, and a client that connects again is given none that Redis refuses. Without it only the server is asked
+   * whether the lease lives, and what waits to be sent may fail once.
+   */
+  connect?: ConnectOptions;
+}
+
+/** One connection of a client, as far as node-redis lets know of it. */
+interface Subscription {
+  readonly listener: Listener;
+  /** What it may be logged in with. */
+  readonly eras: Set<Era<Subscription>>;
+}
+
+/** Milliseconds for new credentials to arrive where Redis refuses the current ones. */
+const REPLACEMENT = 5_000;
+/** Milliseconds for which credentials that were let in are believed to be good. */
+const GOOD = 200;
+/** Milliseconds between tries to log in anew on open connections: doubling. */
+const AGAIN = { first: 1_000, last: 30_000 };
+/** Milliseconds that the hold outlasts the drain window, so that its end is no news. */
+const MARGIN = 1_000;
+/** Milliseconds for clients to close when the stream has completed. */
+const LAST = 1_000;
+
+const LOGGER = new Logger('RotatingCredentials');
+
+/**
+ * The streaming credentials provider of node-redis: its clients log in with the current credentials, and anew (AUTH,
+ * between two commands of the open connection) when others come.
+ *
+ * node-redis does not tell when it has done so. The earlier lease is held for the drain window, as Redis cuts the
+ * connections of a user that it deletes. A connection that could not log in anew in that time, as a command blocks it
+ * or it subscribes over RESP2, is cut then, and node-redis makes it again.
+ *
+ * Emits `'rotation'` with a `PoolEvent`, and `'end'` when the stream completes: close the clients then. One provider
+ * may serve a client and its duplicates, a pool, a cluster, a sentinel.
+ *
+ * @publicApi
+ */
+export class RotatingCredentials
+  extends EventEmitter<{ rotation: [PoolEvent]; end: [] }>
+  implements Provider
+{
+  readonly type = 'streaming-credentials-provider';
+  readonly #rotation: Rotation<Subscription>;
+  readonly #subscriptions = new Set<Subscription>();
+  /** node-redis forgets the subscription of a connection that broke, without a word. */
+  readonly #forgotten = new FinalizationRegistry<Subscription>((one) => this.#leave(one));
+  readonly #drain: number;
+  readonly #connect: ConnectOptions | undefined;
+  /** The last look at credentials that were used before. */
+  #look: { era: Era<Subscription>; done: Promise<void>; until: number } | undefined;
+  #again = false;
+  #delay = AGAIN.first;
+
+  constructor(credentials$: Observable<LoginCredentials>, options: RotatingCredentialsOptions = {}) {
+    super();
+    const { drain = DRAIN, connect } = options;
+    this.#drain = drain;
+    this.#connect = connect;
+    this.#rotation = new Rotation(
+      logins(credentials$),
+      {
+        prove: async (credentials) => connect && probe(connect, credentials),
+        refuses,
+        published: () => {
+          this.#delay = AGAIN.first;
+          this.#tell();
+        },
+        superseded: () => undefined,
+        end: (one) => this.#release(one, this.#rotation.current),
+      },
+      { drain: drain + MARGIN, report: (event) => this.#report(event), onEnd: () => this.#end() },
+    );
+  }
+
+  /** Called by node-redis for each connection that it makes. */
+  async subscribe(listener: Listener): Promise<Subscribed> {
+    const { current } = this.#rotation;
+    // Commands wait meanwhile; where a login is refused, node-redis fails them all. Before the first there are none.
+    if (current && this.#look) await this.#lookAt(current);
+    const era = await this.#rotation.ready();
+    const { failure } = this.#rotation;
+    if (failure) throw failure;
+    this.#look ??= { era, done: Promise.resolve(), until: performance.now() + GOOD };
+    const subscription: Subscription = { listener, eras: new Set() };
+    this.#subscriptions.add(subscription);
+    this.#use(subscription, era);
+    const disposable = { dispose: () => this.#leave(subscription) };
+    this.#forgotten.register(disposable, subscription);
+    return [basicAuth(era), disposable];
+  }
+
+  /** Called by node-redis where a connection could not log in anew; it stays as it was, and is told again. */
+  onReAuthenticationError(error: Error): void {
+    const { current } = this.#rotation;
+    // A connection that broke asks for credentials when it is made again.
+    if (!current || !refuses(error)) return;
+    this.#rotation.doubt(current, 'login');
+    if (this.#again) return;
+    this.#again = true;
+    const tell = () => {
+      this.#again = false;
+      this.#tell();
+    };
+    setTimeout(tell, this.#delay).unref();
+    this.#delay = Math.min(this.#delay * 2, AGAIN.last);
+  }
+
+  /** @internal A client has ended: where it was the last one, the lease is let go of. */
+  left(): void {
+    if (this.#subscriptions.size === 0) this.#rotation.end();
+  }
+
+  /** @internal A hold on the current lease. */
+  hold(): (() => void) | undefined {
+    return this.#rotation.current?.credentials.lease.hold();
+  }
+
+  /** @internal The API path of the credentials, once there are some. */
+  get path(): string | undefined {
+    return this.#rotation.current?.path;
+  }
+
+  /** A connection that is made again may have been cut because its user is gone. */
+  #lookAt(era: Era<Subscription>): Promise<void> {
+    const now = performance.now();
+    if (this.#look?.era !== era || now > this.#look.until) {
+      this.#look = { era, done: this.#verify(era), until: now + GOOD };
+    }
+    return this.#look.done;
+  }
+
+  async #verify(era: Era<Subscription>): Promise<void> {
+    if (!this.#connect) return this.#rotation.doubt(era, 'login');
+    try {
+      await probe(this.#connect, era.credentials);
+    } catch (error) {
+      // Whatever else it is, the client will tell.
+      if (!refuses(error)) return;
+      this.#rotation.doubt(era, 'login');
+      await this.#rotation.replaced(era, REPLACEMENT);
+    }
+  }
+
+  /** All connections are to log in with the current credentials. */
+  #tell(): void {
+    const { current } = this.#rotation;
+    if (!current) return;
+    this.#look = { era: current, done: Promise.resolve(), until: performance.now() + GOOD };
+    for (const subscription of this.#subscriptions) {
+      this.#use(subscription, current);
+      subscription.listener.onNext(basicAuth(current));
+    }
+  }
+
+  #use(subscription: Subscription, era: Era<Subscription>): void {
+    for (const earlier of subscription.eras) {
+      if (earlier === era) continue;
+      setTimeout(() => this.#close(subscription, earlier), this.#drain).unref();
+    }
+    subscription.eras.add(era);
+    this.#rotation.opened(era, subscription);
+  }
+
+  #leave(subscription: Subscription): void {
+    this.#subscriptions.delete(subscription);
+    this.#release(subscription);
+  }
+
+  #release(subscription: Subscription, except?: Era<Subscription>): void {
+    for (const era of subscription.eras) if (era !== except) this.#close(subscription, era);
+  }
+
+  #close(subscription: Subscription, era: Era<Subscription>): void {
+    if (subscription.eras.delete(era)) this.#rotation.closed(era, subscription);
+  }
+
+  #end(): void {
+    this.#rotation.end();
+    this.emit('end');
+    // Also those that node-redis has forgotten.
+    setTimeout(() => this.#subscriptions.forEach((one) => this.#leave(one)), LAST).unref();
+  }
+
+  #report(event: PoolEvent): void {
+    // Which connections have logged in anew is not known here.
+    if (event.type === 'stragglers') return;
+    const told = describe(event);
+    if (told) LOGGER.warn(told);
+    this.emit('rotation', event);
+  }
+}
+
+/**
+ * {@link RotatingCredentials} for `credentialsProvider` of any client of node-redis.
+ *
+ * @publicApi
+ */
+export function rotatingCredentials(
+  credentials$: Observable<LoginCredentials>,
+  options: RotatingCredentialsOptions = {},
+): RotatingCredentials {
+  return new RotatingCredentials(credentials$, options);
+}
+
+function basicAuth({ credentials: { username, password } }: Era<Subscription>): Subscribed[0] {
+  return { username: username.reveal(), password: password.reveal() };
+}

@@ -1,0 +1,49 @@
+import { notFound, type Backend, type Call, type Result } from './answers.js';
+import type { Core } from './core.js';
+import { seconds, type Duration } from './duration.js';
+
+/**
+ * Options of a leased secret of any engine.
+ *
+ * @publicApi
+ */
+export interface SimulatedLeasedSecret {
+  /** Default 0: 768h. */
+  ttl?: Duration;
+  /** Default 0: 768h. */
+  maxTtl?: Duration;
+  /** Default true. */
+  renewable?: boolean;
+  /** What one read answers, each with a lease of its own. */
+  data: () => Record<string, unknown>;
+}
+
+/** An engine whose secrets the test makes up: what it answers and for how long; the rest is the server's. */
+export class LeasedSecrets implements Backend {
+  readonly type = 'simulated';
+  readonly #core: Core;
+  readonly #secrets = new Map<string, SimulatedLeasedSecret>();
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** @param path below the mount */
+  set(path: string, secret: SimulatedLeasedSecret): void {
+    this.#secrets.set(path, secret);
+  }
+
+  handle({ operation, path, fullPath, namespace, token }: Call): Result {
+    const secret = this.#secrets.get(path);
+    if (!secret || !token || operation !== 'read') throw notFound();
+    const lease = this.#core.leases.create({
+      path: fullPath,
+      namespace,
+      token,
+      renewable: secret.renewable ?? true,
+      ttls: () => ({ ttl: seconds(secret.ttl ?? 0), maxTtl: seconds(secret.maxTtl ?? 0) }),
+      end: () => undefined,
+    });
+    return { lease, data: secret.data() };
+  }
+}

@@ -1,0 +1,18 @@
+// npm run soak: rotation under load, with what it has to show as a table (and JSON). See --help.
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureInstalled } from './ensure-installed.mjs';
+import { ensureOpenBao } from './setup/openbao.mjs';
+
+await ensureInstalled();
+await ensureOpenBao({ log: (line) => console.error(line) });
+const root = fileURLToPath(new URL('..', import.meta.url));
+const file = (path) => join(root, path);
+const { status } = spawnSync(
+  process.execPath,
+  [file('test/support/run-typescript.mjs'), file('test/soak/main.ts'), ...process.argv.slice(2)],
+  // Where it was called, for the path of --json.
+  { stdio: ['ignore', 'inherit', 'inherit'] },
+);
+process.exitCode = status ?? 1;

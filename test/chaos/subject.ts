@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TestContext } from 'vitest';
+import type { Application } from '../soak/application.js';
+import type { Load } from '../soak/load.js';
+import { tally } from '../soak/summary.js';
+import type { Row } from './rows.js';
+
+const LOOK_EVERY = 50;
+/** So long without a failure, while all is said to be well, and it is over. */
+const QUIET = 3_000;
+const PATIENCE = 30_000;
+
+/** One application that something is done to. */
+export class Subject {
+  readonly app: Application;
+  readonly load: Load;
+  readonly #setting: string;
+  /** Requests to Vault before anything was done. */
+  #before = { total: 0, failed: 0 };
+  #faultAt = Date.now();
+  #stopped = false;
+
+  constructor(app: Application, load: Load, setting: string) {
+    this.app = app;
+    this.load = load;
+    this.#setting = setting;
+  }
+
+  /** Waits until the lease is to be renewed within so many milliseconds. */
+  async untilDue(within: number): Promise<void> {
+    for (;;) {
+      const { next } = (await this.app.status()).leases[0] ?? {};
+      const left = next?.action === 'renew' && next.at ? new Date(next.at).getTime() - Date.now() : Infinity;
+      if (left > 0 && left <= within) return;
+      await sleep(LOOK_EVERY);
+    }
+  }
+
+  /**
+   * Waits until there is no more than so much of the lease left, in milliseconds; of one that was renewed, as the
+   * first grant has no time to drain in it.
+   */
+  async untilLeft(most: number): Promise<void> {
+    for (;;) {
+      const { validUntil } = (await this.app.status()).leases[0] ?? {};
+      const renewed = this.app.told('event').some(({ event }) => event === 'renewed');
+      if (renewed && validUntil && new Date(validUntil).getTime() - Date.now() <= most) return;
+      await sleep(LOOK_EVERY);
+    }
+  }
+
+  /** From here on it counts. */
+  async fault(): Promise<void> {
+    this.#before = await this.app.requests();
+    this.#faultAt = Date.now();
+  }
+
+  /** Events by type since the fault. */
+  events(type: string): { at: number; reason?: string; error?: string }[] {
+    return this.app.told('event').filter(({ event, at }) => event === type && at >= this.#faultAt);
+  }
+
+  poolEvents(type: string): { at: number; count?: number }[] {
+    return this.app.told('pool').filter(({ event, at }) => event === type && at >= this.#faultAt);
+  }
+
+  /**
+   * Waits until all is well again, ends load and application, and tells what became of it.
+   *
+   * @param since when it could work again; the end of an outage, the deed of an operator
+   */
+  async outcome(context: TestContext, fault: string, since: number, note?: string): Promise<Row> {
+    await this.settled(since);
+    await this.load.stop();
+    // Before the end, of which the status tells, too.
+    const row = await this.row(context, fault, since, note);
+    await this.stop();
+    return row;
+  }
+
+  /** Waits until all is well again, with the load going on. */
+  async settled(since: number): Promise<void> {
+    for (const end = Date.now() + PATIENCE; Date.now() < end; await sleep(LOOK_EVERY)) {
+      const last = Math.max(since, ...this.load.failures().map(({ ended }) => ended));
+      if (Date.now() - last > QUIET && this.app.healths.at(-1)?.health === 'up') break;
+    }
+  }
+
+  /** What became of it since the fault. */
+  async row(context: TestContext, fault: string, since: number, note?: string): Promise<Row> {
+    const { total, failed } = await this.app.requests();
+    const failures = this.load.failures(this.#faultAt);
+    const row: Row = {
+      fault,
+      setting: this.#setting,
+      sent: this.load.results.filter(({ ended }) => ended >= this.#faultAt).length,
+      failed: failures.length,
+      codes: tally(failures.flatMap(({ code }) => (code === undefined ? [] : [code]))),
+      recovered: Math.max(0, ...failures.map(({ ended }) => Math.round(ended - since))),
+      statusUp: this.#upAgain(since),
+      said: this.app.reasons(this.#faultAt),
+      requests: { total: total - this.#before.total, failed: failed - this.#before.failed },
+      ...(note && { note }),
+    };
+    (context.task.meta.chaos ??= []).push(row);
+    return row;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    await this.load.stop();
+    await this.app.stop();
+  }
+
+  /** The status was never anything else: 0; it never was again: Infinity. */
+  #upAgain(since: number): number {
+    const { healths } = this.app;
+    const last = healths.findLastIndex(({ health }) => health !== 'up');
+    if (last < 0) return 0;
+    const up = healths[last + 1];
+    return up ? Math.max(0, up.at - since) : Infinity;
+  }
+}

@@ -1,0 +1,41 @@
+import { writeFileSync } from 'node:fs';
+import type { Reporter, TestModule } from 'vitest/node';
+import { listed, table } from '../soak/summary.js';
+import type { Row } from './rows.js';
+
+const HEAD = [
+  'what is done',
+  'setting',
+  'sent',
+  'failed',
+  'recovered',
+  'status up',
+  'the status says',
+  'requests to Vault (failed)',
+];
+
+/** Prints what every case did, and leaves it as JSON where `CHAOS_JSON` says. */
+export default class ChaosReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const tests = modules.flatMap((module) => [...module.children.allTests()]);
+    const rows = tests.flatMap((test) => test.meta().chaos ?? []);
+    if (rows.length === 0) return;
+    console.log(`\n${table(HEAD, rows.map(cells))}\n`);
+    const file = process.env['CHAOS_JSON'];
+    if (file) writeFileSync(file, `${JSON.stringify(rows, undefined, 2)}\n`);
+  }
+}
+
+function cells(row: Row): (string | number)[] {
+  const { fault, setting, sent, failed, codes, recovered, statusUp, said, requests, note } = row;
+  return [
+    note ? `${fault}: ${note}` : fault,
+    setting,
+    sent,
+    failed ? `${failed} (${listed(codes)})` : 0,
+    failed ? `${(recovered / 1_000).toFixed(1)} s` : '–',
+    `${(statusUp / 1_000).toFixed(1)} s`,
+    said.join(', ') || '–',
+    `${requests.total} (${requests.failed})`,
+  ];
+}

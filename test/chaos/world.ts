@@ -1,0 +1,125 @@
+import { expect } from 'vitest';
+import { startOpenBaoCluster, type OpenBaoCluster } from '../support/cluster.mjs';
+import { provision, startPostgres, usersInDatabase, type PostgresServer } from '../support/servers.mjs';
+import { Application } from '../soak/application.js';
+import { Load, type Mix } from '../soak/load.js';
+import { atLast, connections, POLICY } from '../soak/run.js';
+import { CREATION, REVOCATION, SETUP } from '../soak/variant.js';
+import { Subject } from './subject.js';
+
+/** What is issued to an application, and how long its work takes. Seconds. */
+export interface Life {
+  ttl: number;
+  /** Default: ten minutes. */
+  maxTtl?: number;
+  /** Of its token. */
+  token: number;
+  /** Milliseconds that one request to Vault may take. */
+  timeout?: number;
+  /** The drain window of its pool; its transactions take up to five sixths of that. */
+  drain: number;
+}
+
+/** Granted 18 s with the time to drain, and renewed with 8 s left: an outage of 6 s can be survived. */
+export const LONG: Life = { ttl: 12, token: 24, drain: 6 };
+/** Granted 4 s: an outage of 6 s cannot. */
+export const SHORT: Life = { ttl: 3, token: 24, drain: 1 };
+
+/** Milliseconds in which what cannot be survived is over, counted from when it could be. */
+export const BACK_WITHIN = 2_000;
+
+const TEN_MINUTES = 600;
+/** What no answer told of ends with its TTL. */
+const GONE_WITHIN = 30_000;
+
+/** The servers of one file of cases, and the applications on them. */
+export class World {
+  readonly bao: OpenBaoCluster;
+  readonly postgres: PostgresServer;
+  readonly #subjects: Subject[] = [];
+
+  private constructor(bao: OpenBaoCluster, postgres: PostgresServer) {
+    this.bao = bao;
+    this.postgres = postgres;
+  }
+
+  static async start(nodes = 1): Promise<World> {
+    const [bao, postgres] = await Promise.all([startOpenBaoCluster({ nodes }), startPostgres()]);
+    await postgres.query(SETUP);
+    await provision(bao, postgres, { roles: [], policyName: 'chaos', policy: POLICY });
+    return new World(bao, postgres);
+  }
+
+  /** An application under load, with a role of its own for its user and for its token. */
+  async subject(
+    name: string,
+    life: Life,
+    address: string | readonly string[] = this.bao.address,
+  ): Promise<Subject> {
+    await this.setRole(name, life);
+    const { ttl, token, drain, timeout } = life;
+    const most = drain * 1_000;
+    const role = `auth/approle/role/${name}`;
+    await this.#call('POST', role, {
+      token_policies: ['chaos'],
+      token_ttl: `${token}s`,
+      token_max_ttl: `${TEN_MINUTES}s`,
+      token_no_default_policy: true,
+    });
+    const roleId = (await this.#call('GET', `${role}/role-id`)).data.role_id as string;
+    const secretId = (await this.#call('POST', `${role}/secret-id`)).data.secret_id as string;
+    const { host, port, database } = this.postgres;
+    const app = await Application.start({
+      variant: 'pg',
+      role: name,
+      // A user who wants to be back within two seconds after an outage says so; the default is 30 s.
+      vault: {
+        address,
+        auth: { roleId, secretId },
+        retry: { maxDelay: 1_000 },
+        ...(timeout && { timeout }),
+      },
+      database: { host, port, database, max: 12, drain: most, application: `soak ${name}` },
+    });
+    const mix: Mix = { rate: 40, transactions: 4, cursors: 2, long: [most / 6, (most * 5) / 6] };
+    const load = new Load(app.url, (text) => app.expectNoSecrets(text), mix).start();
+    const subject = new Subject(
+      app,
+      load,
+      `ttl ${ttl} s, drain ${drain} s${timeout ? `, timeout ${timeout / 1_000} s` : ''}`,
+    );
+    this.#subjects.push(subject);
+    return subject;
+  }
+
+  /** Writes a role of the database engine; what is issued already learns of it when it is renewed. */
+  async setRole(name: string, { ttl, maxTtl = TEN_MINUTES }: Pick<Life, 'ttl' | 'maxTtl'>): Promise<void> {
+    await this.#call('POST', `database/roles/${name}`, {
+      db_name: 'postgres',
+      default_ttl: `${ttl}s`,
+      max_ttl: `${maxTtl}s`,
+      creation_statements: CREATION,
+      revocation_statements: REVOCATION,
+    });
+  }
+
+  /** Ends what runs; no user and no connection is left of any application that ended before. */
+  async stop(): Promise<void> {
+    try {
+      await Promise.all(this.#subjects.map((subject) => subject.stop()));
+      expect(
+        await atLast(GONE_WITHIN, async () => (await usersInDatabase(this.postgres)).length),
+        'users',
+      ).toBe(0);
+      expect(await atLast(GONE_WITHIN, () => connections(this.postgres)), 'connections').toBe(0);
+    } finally {
+      await Promise.all([this.bao.stop(), this.postgres.stop()]);
+    }
+  }
+
+  async #call(method: string, path: string, body?: unknown) {
+    const answer = await this.bao.api(method, path, body);
+    expect(answer.status, `${method} ${path}`).toBeLessThan(300);
+    return answer.body;
+  }
+}

@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { count, eq, sql } from 'drizzle-orm';
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
+import { bigint, pgTable, text } from 'drizzle-orm/pg-core';
+import type { Pool } from 'pg';
+import type { Observable } from 'rxjs';
+import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
+import { createRotatingPool } from 'nestjs-vault/pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually, LeasedPostgres, revoked, soak } from '../support/leased-postgres.js';
+import { describeReal } from '../support/real-servers.js';
+
+const orders = pgTable('orders', {
+  id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+  item: text().notNull(),
+});
+type Database = NodePgDatabase & { $client: Pool };
+
+const DRIZZLE = 'DRIZZLE';
+
+describeReal('Drizzle on leased users', () => {
+  let world: LeasedPostgres;
+
+  beforeAll(async () => {
+    world = await LeasedPostgres.start([
+      { name: 'soak' },
+      { name: 'revoked', long: true },
+      { name: 'closing', long: true },
+      { name: 'broken', long: true },
+    ]);
+  });
+  afterAll(() => world?.stop());
+
+  const start = async (role: string) => {
+    const app = await world.app({
+      providers: [
+        {
+          provide: DRIZZLE,
+          inject: [getCredentialsToken(role)],
+          useFactory: async (credentials$: Observable<DatabaseCredentials>) => {
+            const pool = await createRotatingPool(world.guarded(credentials$), {
+              ...world.where,
+              max: 6,
+              drain: 2_000,
+            });
+            return drizzle({ client: pool });
+          },
+        },
+      ],
+    });
+    const db = app.get<Database>(DRIZZLE);
+    const work = {
+      query: () => db.insert(orders).values({ item: 'tea' }),
+      transaction: (wait: () => Promise<void>) =>
+        db.transaction(async (outer) => {
+          await outer.insert(orders).values({ item: 'milk' });
+          await outer.transaction((inner) => inner.insert(orders).values({ item: 'sugar' }));
+          await wait();
+          await outer.select({ count: count() }).from(orders).where(eq(orders.item, 'milk'));
+        }),
+    };
+    const whoami = async () => {
+      const { rows } = await db.execute<{ name: string }>(sql`select current_user as name`);
+      return rows[0]?.name;
+    };
+    return { app, db, work, whoami };
+  };
+
+  it.concurrent('12 s of queries and transactions over leases of 3 s / 6 s: nothing fails', async () => {
+    const { app, work, whoami } = await start('soak');
+    await soak(world, { app, role: 'soak', work, whoami });
+  });
+
+  it.concurrent(
+    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    async () => {
+      const { app, work, whoami } = await start('revoked');
+      await revoked(world, { app, role: 'revoked', work, whoami });
+    },
+  );
+
+  it.concurrent('a transaction that is under way when the application closes is finished', async () => {
+    const { app, work } = await start('closing');
+    const under = work.transaction(() => sleep(900));
+    await sleep(300);
+    await app.close();
+    await under;
+    await world.expectGone('closing');
+  });
+
+  it.concurrent(
+    'connections that break, idle or in a transaction, are replaced, and end no process',
+    async () => {
+      const { app, db, whoami } = await start('broken');
+      const user = await whoami();
+      const broken = db.transaction(async (transaction) => {
+        await transaction.execute(sql`select 1`);
+        await world.postgres.query(
+          'select pg_terminate_backend(pid) from pg_stat_activity where usename = $1',
+          [user],
+        );
+        await eventually(async () => expect(await world.connections('broken')).toEqual([]));
+        await transaction.execute(sql`select 1`);
+      });
+      await expect(broken).rejects.toThrow();
+      expect(await whoami()).toBe(user);
+      await db.$client.end();
+      await app.close();
+      await world.expectGone('broken');
+    },
+  );
+});

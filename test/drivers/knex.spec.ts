@@ -1,0 +1,210 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import knex, { type Knex } from 'knex';
+import { NEVER, type Observable } from 'rxjs';
+import { getCredentialsToken } from 'nestjs-vault';
+import { rotatingClient, type LoginCredentials, type PoolEvent } from 'nestjs-vault/knex';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually, LeasedPostgres, revoked, soak, staticRole } from '../support/leased-postgres.js';
+import { describeReal } from '../support/real-servers.js';
+
+const KNEX = 'KNEX';
+
+describeReal('Knex on leased users', () => {
+  let world: LeasedPostgres;
+
+  beforeAll(async () => {
+    world = await LeasedPostgres.start([
+      { name: 'soak' },
+      { name: 'all' },
+      { name: 'cancel', long: true },
+      { name: 'revoked', long: true },
+      { name: 'late' },
+      { name: 'closing', long: true },
+      { name: 'broken', long: true },
+    ]);
+  });
+  afterAll(() => world?.stop());
+
+  const start = async (
+    target: Parameters<typeof getCredentialsToken>[0],
+    config: Knex.Config = {},
+    drain = target === 'late' ? 300 : 2_000,
+  ) => {
+    const events: PoolEvent[] = [];
+    const app = await world.app({
+      providers: [
+        {
+          provide: KNEX,
+          inject: [getCredentialsToken(target)],
+          useFactory: (credentials$: Observable<LoginCredentials>) =>
+            knex({
+              client: rotatingClient(world.guarded(credentials$), {
+                drain,
+                onRotation: (event) => events.push(event),
+              }),
+              connection: world.where,
+              pool: { min: 0, max: 6 },
+              ...config,
+            }),
+        },
+      ],
+    });
+    const db = app.get<Knex>(KNEX);
+    const work = {
+      query: async () => db('orders').insert({ item: 'tea' }),
+      transaction: (wait: () => Promise<void>) =>
+        db.transaction(async (outer) => {
+          await outer('orders').insert({ item: 'milk' });
+          await outer.transaction((inner) => inner('orders').insert({ item: 'sugar' }));
+          await wait();
+          await outer('orders').count();
+        }),
+    };
+    const whoami = async () => {
+      const { rows } = await db.raw<{ rows: { name: string }[] }>('select current_user as name');
+      return rows[0]?.name;
+    };
+    return { app, db, events, work, whoami };
+  };
+
+  it.concurrent('12 s of queries and transactions over leases of 3 s / 6 s: nothing fails', async () => {
+    const { app, events, work, whoami } = await start('soak');
+    await soak(world, { app, role: 'soak', work, whoami });
+    expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
+    expect(world.apps.log).not.toMatch(/Connection Error|Acquire connection error/);
+  });
+
+  it.concurrent(
+    'all pooled connections rotate, not only the first; idle ones without being asked for',
+    async () => {
+      const { app, db, events } = await start('all');
+      const fill = async () => {
+        const all = await Promise.all(Array.from({ length: 6 }, () => db.transaction()));
+        const users = await Promise.all(
+          all.map(async (trx) => (await trx.raw('select current_user as name')).rows[0].name as string),
+        );
+        await Promise.all(all.map((trx) => trx.commit()));
+        return users;
+      };
+      const before = await fill();
+      expect(new Set(before).size).toBe(1);
+      expect(await world.connections('all')).toEqual(before);
+      await eventually(() => expect(events.map(({ type }) => type)).toEqual(['rotated']));
+      await eventually(async () => expect(await world.connections('all')).toEqual([]));
+      const after = await fill();
+      expect(after).toEqual(Array(6).fill(after[0]));
+      expect(after[0]).not.toBe(before[0]);
+      expect(await world.connections('all')).toEqual(after);
+      await db.destroy();
+      await eventually(async () => expect(await world.connections('all')).toEqual([]));
+      await app.close();
+      await world.expectGone('all');
+    },
+  );
+
+  it.concurrent(
+    "Knex's own options work: afterCreate, validate, searchPath, and cancelling a query",
+    async () => {
+      const created: unknown[] = [];
+      let good = true;
+      const { app, db } = await start('cancel', {
+        searchPath: ['pg_catalog', 'public'],
+        pool: {
+          min: 0,
+          max: 1,
+          afterCreate: (connection: unknown, done: (error?: Error) => void) => {
+            created.push(connection);
+            done();
+          },
+          validate: () => good || !(good = true),
+        },
+      });
+      const { rows } = await db.raw('show search_path');
+      expect(rows).toEqual([{ search_path: 'pg_catalog, public' }]);
+      await db.raw('select 1');
+      expect(created.length).toBe(1);
+      good = false;
+      await db.raw('select 1');
+      expect(created.length).toBe(2);
+      good = true;
+      const at = performance.now();
+      await expect(db.raw('select pg_sleep(10)').timeout(300, { cancel: true })).rejects.toThrow(/timeout/i);
+      expect(performance.now() - at).toBeLessThan(4_000);
+      await app.close();
+      await world.expectGone('cancel');
+    },
+  );
+
+  it.concurrent(
+    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    async () => {
+      const { app, work, whoami } = await start('revoked');
+      await revoked(world, { app, role: 'revoked', work, whoami });
+    },
+  );
+
+  it.concurrent('a static role, whose password the server rotates every 5 s', async () => {
+    const { app, work, whoami } = await start(
+      { path: 'database/static-creds/rotated' },
+      // New connections all the time, as it is only these that a password concerns.
+      { pool: { min: 0, max: 6, maxConnectionLifetimeMillis: 50 } },
+    );
+    await staticRole(world, { app, work, whoami });
+  });
+
+  it.concurrent('a transaction that is under way when the application closes is finished', async () => {
+    const { app, work } = await start('closing');
+    const under = work.transaction(() => sleep(900));
+    await sleep(300);
+    await app.close();
+    await under;
+    await world.expectGone('closing');
+  });
+
+  it.concurrent('what outlasts the drain window is cut off, and the pool goes on', async () => {
+    const { app, db, events, whoami } = await start('late');
+    const before = await whoami();
+    const transaction = await db.transaction();
+    await eventually(() => expect(events.map(({ type }) => type)).toEqual(['rotated', 'stragglers']));
+    await expect(transaction.raw('select 1')).rejects.toThrow();
+    await transaction.rollback().catch(() => undefined);
+    expect(await whoami()).not.toBe(before);
+    await app.close();
+    await world.expectGone('late');
+  });
+
+  it.concurrent('connections that break, idle or in a transaction, are replaced', async () => {
+    const { app, db, whoami } = await start('broken');
+    const transaction = await db.transaction();
+    const user = await whoami();
+    await world.postgres.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [
+      user,
+    ]);
+    await eventually(async () => expect(await world.connections('broken')).toEqual([]));
+    await expect(transaction.raw('select 1')).rejects.toThrow();
+    await transaction.rollback().catch(() => undefined);
+    expect(await whoami()).toBe(user);
+    await app.close();
+    await world.expectGone('broken');
+  });
+
+  it.concurrent.each([
+    ['user', { user: 'canary-value' }],
+    ['password', { password: 'canary-value' }],
+    ['connectionString', { connectionString: 'canary-value' }],
+    ['user', 'postgres://someone:canary-value@localhost/app'],
+  ])('refuses a connection that names `%s`', (key, connection) => {
+    expect(() => knex({ client: rotatingClient(NEVER), connection })).toThrow(
+      expect.objectContaining({
+        code: 'VAULT_CONFIG_INVALID',
+        message: expect.stringContaining(`\`connection.${key}\``) as string,
+      }),
+    );
+  });
+
+  it.concurrent('refuses a connection that is a function, as that is for credentials', () => {
+    expect(() => knex({ client: rotatingClient(NEVER), connection: () => ({}) })).toThrow(
+      expect.objectContaining({ code: 'VAULT_CONFIG_INVALID' }),
+    );
+  });
+});

@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CompiledQuery, Kysely, PostgresDialect, sql, type Generated } from 'kysely';
+import { filter, firstValueFrom, type Observable } from 'rxjs';
+import { CredentialsService, getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
+import { createRotatingPool } from 'nestjs-vault/pg';
+import Cursor from 'pg-cursor';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually, LeasedPostgres, revoked, soak } from '../support/leased-postgres.js';
+import { describeReal } from '../support/real-servers.js';
+
+interface Database {
+  orders: { id: Generated<string>; item: string };
+}
+
+describeReal('Kysely on leased users', () => {
+  let world: LeasedPostgres;
+
+  beforeAll(async () => {
+    world = await LeasedPostgres.start([
+      { name: 'soak' },
+      { name: 'stream' },
+      { name: 'revoked', long: true },
+      { name: 'closing', long: true },
+      { name: 'broken', long: true },
+    ]);
+  });
+  afterAll(() => world?.stop());
+
+  const start = async (role: string) => {
+    const app = await world.app({
+      providers: [
+        {
+          provide: Kysely,
+          inject: [getCredentialsToken(role)],
+          useFactory: async (credentials$: Observable<DatabaseCredentials>) => {
+            const pool = await createRotatingPool(world.guarded(credentials$), {
+              ...world.where,
+              max: 6,
+              drain: 2_000,
+            });
+            return new Kysely<Database>({ dialect: new PostgresDialect({ pool, cursor: Cursor }) });
+          },
+        },
+      ],
+    });
+    const db = app.get<Kysely<Database>>(Kysely);
+    const work = {
+      query: () => db.insertInto('orders').values({ item: 'tea' }).execute(),
+      transaction: (wait: () => Promise<void>) =>
+        db.transaction().execute(async (transaction) => {
+          await transaction.insertInto('orders').values({ item: 'milk' }).execute();
+          await wait();
+          await transaction
+            .selectFrom('orders')
+            .select(sql`count(*)`.as('count'))
+            .execute();
+        }),
+    };
+    const whoami = async () => {
+      const { rows } = await sql<{ name: string }>`select current_user as name`.execute(db);
+      return rows[0]?.name;
+    };
+    return { app, db, work, whoami };
+  };
+
+  it.concurrent('12 s of queries and transactions over leases of 3 s / 6 s: nothing fails', async () => {
+    const { app, work, whoami } = await start('soak');
+    await soak(world, { app, role: 'soak', work, whoami });
+  });
+
+  it.concurrent('a result that is read over a rotation, through a cursor, is read to its end', async () => {
+    const { app, db, whoami } = await start('stream');
+    const before = await whoami();
+    const done = new AbortController();
+    void firstValueFrom(
+      app.get(CredentialsService).events$.pipe(filter(({ type }) => type === 'rotated')),
+    ).then(() => done.abort());
+    let rows = 0;
+    const stream = db
+      .selectFrom(sql<{ n: number }>`generate_series(1, 1000)`.as('n'))
+      .selectAll()
+      .stream(10);
+    for await (const _row of stream) {
+      rows++;
+      // Slowly until there is another user, so that it is in the middle then.
+      if (rows % 10 === 0 && !done.signal.aborted) await sleep(80);
+    }
+    expect(rows).toBe(1_000);
+    expect(done.signal.aborted).toBe(true);
+    await eventually(async () => expect(await whoami()).not.toBe(before));
+    await db.destroy();
+    await app.close();
+    await world.expectGone('stream');
+  });
+
+  it.concurrent(
+    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    async () => {
+      const { app, work, whoami } = await start('revoked');
+      await revoked(world, { app, role: 'revoked', work, whoami });
+    },
+  );
+
+  it.concurrent('a transaction that is under way when the application closes is finished', async () => {
+    const { app, work } = await start('closing');
+    const under = work.transaction(() => sleep(900));
+    await sleep(300);
+    await app.close();
+    await under;
+    await world.expectGone('closing');
+  });
+
+  it.concurrent(
+    'connections that break, idle or in a transaction, are replaced, and end no process',
+    async () => {
+      const { app, db, whoami } = await start('broken');
+      const user = await whoami();
+      const broken = db.transaction().execute(async (transaction) => {
+        await transaction.executeQuery(CompiledQuery.raw('select 1'));
+        await world.postgres.query(
+          'select pg_terminate_backend(pid) from pg_stat_activity where usename = $1',
+          [user],
+        );
+        await eventually(async () => expect(await world.connections('broken')).toEqual([]));
+        await transaction.executeQuery(CompiledQuery.raw('select 1'));
+      });
+      await expect(broken).rejects.toThrow();
+      expect(await whoami()).toBe(user);
+      await app.close();
+      await world.expectGone('broken');
+    },
+  );
+});

@@ -1,0 +1,230 @@
+import { EventEmitter } from 'node:events';
+import { inspect } from 'node:util';
+import type { MongoClient, MongoClientOptions } from 'mongodb';
+import type { DatabaseCredentials } from 'nestjs-vault';
+import { createRotatingMongo, type PoolEvent, type RotatingMongoOptions } from 'nestjs-vault/mongodb';
+import { ReplaySubject } from 'rxjs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { figure, issueByHand, Load, pause, type Issued } from '../support/driver-load.js';
+import { MongoWire } from '../support/mongo-wire.js';
+
+describe('MongoDB, with the real driver on as much of a server as it needs', () => {
+  let wire: MongoWire;
+  const close: (() => Promise<void>)[] = [];
+
+  beforeAll(async () => {
+    wire = await MongoWire.start();
+  });
+  afterEach(async () => {
+    for (const one of close.splice(0)) await one();
+  });
+  afterAll(() => wire?.stop());
+
+  const issue = ({ create = true } = {}): Issued => {
+    const issued = issueByHand('database/creds/app');
+    if (create) wire.users.set(issued.user, issued.password);
+    return issued;
+  };
+  const open = async (options: RotatingMongoOptions = {}) => {
+    const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
+    const first = issue();
+    credentials$.next(first.credentials);
+    const mongo = await createRotatingMongo(credentials$, wire.url, options);
+    close.push(() => mongo.close());
+    const events: PoolEvent[] = [];
+    mongo.on('rotation', (event) => events.push(event));
+    return { mongo, credentials$, first, events };
+  };
+  const types = (events: PoolEvent[]) => events.map(({ type }) => type);
+  const run = async (mongo: { db(): { command(c: object): Promise<object> } }) =>
+    ((await mongo.db().command({ whoami: 1 })) as { user: string }).user;
+
+  it('commands each 20 ms for 6 s and 4 rotations: none fails', async () => {
+    const { mongo, credentials$, first, events } = await open({ drain: 500 });
+    wire.delay = 100;
+    const load = new Load(() => run(mongo));
+    const issued = [first];
+    for (let rotation = 0; rotation < 4; rotation++) {
+      await pause(1_200);
+      const before = issued.at(-1) as Issued;
+      const next = issue();
+      issued.push(next);
+      credentials$.next(next.credentials);
+      await expect.poll(() => before.holds, { timeout: 3_000 }).toBe(0);
+      // As the server drops a user whose lease nobody holds.
+      wire.users.delete(before.user);
+    }
+    await load.stop();
+    wire.delay = 0;
+    figure(
+      `mongodb: ${types(events).length} rotations, ${load.count} commands, ${load.failures.length} failed`,
+    );
+    expect(load.failures).toEqual([]);
+    expect(types(events)).toEqual(['rotated', 'rotated', 'rotated', 'rotated']);
+    expect(wire.connected).toEqual(new Set([issued.at(-1)?.user]));
+    for (const { user } of issued) expect(wire.commands.get(user)).toBeGreaterThan(20);
+  });
+
+  it('what takes longer than the drain window is cut off, and reported', async () => {
+    const { mongo, credentials$, first, events } = await open({ drain: 200 });
+    wire.delay = 1_000;
+    const slow = run(mongo).catch((error: unknown) => error);
+    await pause(50);
+    credentials$.next(issue().credentials);
+    expect(await slow).toMatchObject({ name: 'MongoClientClosedError' });
+    wire.delay = 0;
+    expect(types(events)).toEqual(['rotated', 'stragglers']);
+    await expect.poll(() => first.holds).toBe(0);
+  });
+
+  it('uses new credentials once they have logged in, and reports those that are refused', async () => {
+    const { mongo, credentials$, first, events } = await open({ drain: 100 });
+    const late = issue({ create: false });
+    credentials$.next(late.credentials);
+    await pause(50);
+    expect(await run(mongo)).toBe(first.user);
+    wire.users.set(late.user, late.password);
+    await expect.poll(() => run(mongo)).toBe(late.user);
+    const wrong = issue({ create: false });
+    credentials$.next(wrong.credentials);
+    await expect.poll(() => types(events), { timeout: 5_000 }).toEqual(['rotated', 'refused']);
+    expect(wrong).toMatchObject({ holds: 0, refused: [true] });
+    expect(await run(mongo)).toBe(late.user);
+  });
+
+  it('a user that is dropped is noticed by what it is denied, and replaced', async () => {
+    const { mongo, credentials$, first } = await open();
+    wire.users.delete(first.user);
+    await expect(run(mongo)).rejects.toMatchObject({ code: 13 });
+    await expect.poll(() => first.refused).toEqual([true]);
+    const next = issue();
+    credentials$.next(next.credentials);
+    await expect.poll(() => run(mongo).catch(() => 'denied')).toBe(next.user);
+  });
+
+  it('a command that is denied is no reason for other credentials', async () => {
+    const { mongo, first } = await open();
+    await run(mongo);
+    const { password } = first;
+    wire.users.delete(first.user);
+    const denied = run(mongo);
+    await expect(denied).rejects.toMatchObject({ code: 13 });
+    wire.users.set(first.user, password);
+    await expect.poll(() => first.refused.length).toBe(1);
+    expect(first.refused).toEqual([false]);
+  });
+
+  it('does not start with credentials that MongoDB refuses, without any, or without a server', async () => {
+    const wrong = issue({ create: false });
+    const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
+    credentials$.next(wrong.credentials);
+    const error: unknown = await createRotatingMongo(credentials$, wire.url).catch((one: unknown) => one);
+    expect(error).toMatchObject({ code: 'VAULT_CREDENTIALS_REJECTED', path: 'database/creds/app' });
+    expect(inspect(error, { depth: 9 })).not.toContain(wrong.password);
+    expect(wrong.holds).toBe(0);
+    const none$ = new ReplaySubject<DatabaseCredentials>(1);
+    const none = createRotatingMongo(none$, wire.url);
+    none$.complete();
+    await expect(none).rejects.toMatchObject({ code: 'VAULT_CLOSED' });
+    const away = createRotatingMongo(credentials$, 'mongodb://127.0.0.1:1', {
+      serverSelectionTimeoutMS: 200,
+    });
+    const failed: unknown = await away.catch((one: unknown) => one);
+    expect(failed).toMatchObject({ name: 'MongoServerSelectionError' });
+    expect(inspect(failed, { depth: 9 })).not.toContain(wrong.password);
+  });
+
+  it('the stream completes: operations under way are finished, then it closes', async () => {
+    const { mongo, credentials$, first } = await open();
+    wire.delay = 200;
+    const slow = run(mongo);
+    await pause(50);
+    credentials$.complete();
+    expect(await slow).toBe(first.user);
+    wire.delay = 0;
+    await expect.poll(() => first.holds).toBe(0);
+    expect(() => mongo.client).toThrow('VAULT_CLOSED');
+  });
+});
+
+describe('MongoDB, with clients made by the test', () => {
+  class FakeClient extends EventEmitter {
+    connected = false;
+    closed = false;
+    constructor(readonly options: MongoClientOptions) {
+      super();
+    }
+    async connect() {
+      this.connected = true;
+    }
+    async close() {
+      this.closed = true;
+    }
+  }
+  const open = async (drain: number) => {
+    const made: FakeClient[] = [];
+    const createClient = (_url: string, options: MongoClientOptions) => {
+      made.push(new FakeClient(options));
+      return made.at(-1) as unknown as MongoClient;
+    };
+    const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
+    const first = issueByHand();
+    credentials$.next(first.credentials);
+    const mongo = await createRotatingMongo(credentials$, 'mongodb://db', { drain, createClient });
+    const told: [MongoClient, Date][] = [];
+    mongo.on('superseded', (...one) => told.push(one));
+    return { mongo, made, credentials$, first, told };
+  };
+
+  it('a new client is connected before it takes the place; the one before is closed after the drain window', async () => {
+    const { mongo, made, credentials$, first, told } = await open(200);
+    const [one] = made;
+    expect(one).toMatchObject({ connected: true, options: { auth: { username: first.user } } });
+    expect(mongo.client).toBe(one);
+    const next = issueByHand();
+    const before = Date.now();
+    credentials$.next(next.credentials);
+    await expect.poll(() => mongo.client).toBe(made[1]);
+    expect(made[1]?.connected).toBe(true);
+    expect({ closed: one?.closed, holds: first.holds, superseded: mongo.supersededCount }).toEqual({
+      closed: false,
+      holds: 1,
+      superseded: 1,
+    });
+    expect(told).toHaveLength(1);
+    expect(told[0]?.[0]).toBe(one);
+    expect(+(told[0]?.[1] as Date) - before).toBeGreaterThanOrEqual(200);
+    await expect.poll(() => first.holds).toBe(0);
+    expect(Date.now() - before).toBeGreaterThanOrEqual(195);
+    expect(one?.closed).toBe(true);
+    await mongo.close();
+    expect(made.map(({ closed }) => closed)).toEqual([true, true]);
+    await expect.poll(() => next.holds).toBe(0);
+    expect(credentials$.observed).toBe(false);
+  });
+
+  it('a lease that ends before the drain window closes its client at once', async () => {
+    const { mongo, made, credentials$, first } = await open(10_000);
+    const events: PoolEvent[] = [];
+    mongo.on('rotation', (event) => events.push(event));
+    credentials$.next(issueByHand().credentials);
+    await expect.poll(() => mongo.client).toBe(made[1]);
+    first.need?.onEnding?.();
+    await expect.poll(() => first.holds).toBe(0);
+    expect(made[0]?.closed).toBe(true);
+    expect(events.map(({ type }) => type)).toEqual(['rotated', 'stragglers']);
+    await mongo.close();
+  });
+
+  it.each([
+    ['mongodb://me:canary-in-the-url@db', {}],
+    ['mongodb+srv://me:canary-in-the-url@db', {}],
+    ['mongodb://db', { auth: { username: 'me', password: 'canary-in-the-options' } }],
+  ])('neither the URL nor the options name a user', async (url, options) => {
+    const error: unknown = await createRotatingMongo(new ReplaySubject(1), url, options as object).catch(
+      (one: unknown) => one,
+    );
+    expect(error).toMatchObject({ code: 'VAULT_CONFIG_INVALID' });
+    expect(inspect(error)).not.toContain('canary');
+  });
+});

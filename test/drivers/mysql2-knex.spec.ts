@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import createKnex, { type Knex } from 'knex';
+import { getCredentialsToken } from 'nestjs-vault';
+import { RotatingPool, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mysql2';
+import type { Observable } from 'rxjs';
+import { afterAll, beforeAll, it } from 'vitest';
+import { LeasedMariaDb, load, show, type Work } from '../support/leased-mariadb.js';
+import { describeMariaDb } from '../support/real-mariadb.js';
+
+describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
+  let leased: LeasedMariaDb;
+
+  beforeAll(async () => {
+    leased = await LeasedMariaDb.start([{ name: 'knex' }, { name: 'revoked', long: true }]);
+  });
+  afterAll(() => leased?.stop());
+
+  const start = async (role: string) => {
+    const events: PoolEvent[] = [];
+    const app = await leased.app({
+      providers: [
+        {
+          provide: 'KNEX',
+          inject: [getCredentialsToken(role)],
+          useFactory: (credentials$: Observable<LoginCredentials>) => {
+            const config = { ...leased.where, connectionLimit: 6, drain: 2_000 };
+            const connectionPool = new RotatingPool(leased.guarded(credentials$), config);
+            connectionPool.on('rotation', (event: PoolEvent) => events.push(event));
+            return createKnex({ client: 'mysql2', connectionPool });
+          },
+        },
+      ],
+    });
+    const count = (type: PoolEvent['type']) => events.filter((one) => one.type === type).length;
+    return { app, knex: app.get<Knex>('KNEX'), count };
+  };
+  const work = (knex: Knex): Work => ({
+    query: async () => knex('items').insert({ item: 'tea' }),
+    transaction: (wait) =>
+      knex.transaction(async (transaction) => {
+        await transaction('items').insert({ item: 'milk' });
+        await wait();
+        await transaction('items').count();
+      }),
+  });
+  const note = (text: string) => leased.apps.note(text);
+  const whoami = async (knex: Knex) => {
+    const [rows] = (await knex.raw(`select substring_index(user(), '@', 1) as name`)) as [{ name: string }[]];
+    return rows[0]?.name;
+  };
+
+  it.concurrent(
+    '12 s of inserts and transactions over leases of 3 s / 6 s',
+    async ({ expect, onTestFinished }) => {
+      const { app, knex, count } = await start('knex');
+      const { stop } = load(work(knex), note, onTestFinished);
+      await sleep(12_000);
+      const now = await whoami(knex);
+      const { failures, queries, transactions } = await stop();
+      await expect.poll(async () => [...new Set(await leased.connections('knex'))]).toEqual([now]);
+      show('knex', { rotations: count('rotated'), queries, transactions, failures: failures.length });
+      await knex.destroy();
+      await app.close();
+      expect(failures).toEqual([]);
+      expect(count('rotated')).toBeGreaterThanOrEqual(2);
+      expect(count('stragglers')).toBe(0);
+      await expect
+        .poll(() => leased.left('knex'), { timeout: 5_000 })
+        .toEqual({ users: [], connections: [] });
+    },
+  );
+
+  it.concurrent(
+    'a revoked lease, and streams of rows while the next one comes',
+    async ({ expect, onTestFinished }) => {
+      const { knex, count } = await start('revoked');
+      const { stop } = load(work(knex), note, onTestFinished);
+      await sleep(300);
+      await leased.revoke('revoked');
+      const at = performance.now();
+      const read = async () => {
+        let rows = 0;
+        for await (const _row of knex.raw('select seq from seq_1_to_2000').stream()) rows++;
+        return rows;
+      };
+      expect(await Promise.all(Array.from({ length: 8 }, read))).toEqual(Array(8).fill(2_000));
+      await expect.poll(() => count('rotated'), { timeout: 10_000, interval: 10 }).toBe(1);
+      const recovered = performance.now() - at;
+      const { failures, queries } = await stop();
+      show('knex revoked', { recovered, queries, failures: failures.length });
+      expect(failures).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,228 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { NEVER, type Observable } from 'rxjs';
+import { DataTypes, QueryTypes, Sequelize, type CreationOptional, type Model } from 'sequelize';
+import { getCredentialsToken } from 'nestjs-vault';
+import {
+  rotatingOptions,
+  type LoginCredentials,
+  type PoolEvent,
+  type RotatingSequelizeOptions,
+} from 'nestjs-vault/sequelize';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually, LeasedPostgres, revoked, soak, staticRole } from '../support/leased-postgres.js';
+import { describeReal } from '../support/real-servers.js';
+
+interface Order extends Model {
+  id: CreationOptional<string>;
+  item: string;
+}
+
+describeReal('Sequelize on leased users', () => {
+  let world: LeasedPostgres;
+
+  beforeAll(async () => {
+    world = await LeasedPostgres.start([
+      { name: 'soak' },
+      { name: 'all' },
+      { name: 'replicas' },
+      { name: 'revoked', long: true },
+      { name: 'late' },
+      { name: 'closing', long: true },
+      { name: 'broken', long: true },
+    ]);
+  });
+  afterAll(() => world?.stop());
+
+  const start = async (
+    target: Parameters<typeof getCredentialsToken>[0],
+    options: Partial<RotatingSequelizeOptions> = {},
+    drain = target === 'late' ? 300 : 2_000,
+  ) => {
+    const events: PoolEvent[] = [];
+    const app = await world.app({
+      providers: [
+        {
+          provide: Sequelize,
+          inject: [getCredentialsToken(target)],
+          useFactory: async (credentials$: Observable<LoginCredentials>) => {
+            const sequelize = new Sequelize(
+              rotatingOptions(
+                world.guarded(credentials$),
+                {
+                  dialect: 'postgres',
+                  ...world.where,
+                  pool: { max: 6 },
+                  logging: (sql) => world.apps.note(sql),
+                  ...options,
+                },
+                { drain, onRotation: (event) => events.push(event) },
+              ),
+            );
+            sequelize.define(
+              'Order',
+              {
+                id: {
+                  type: DataTypes.BIGINT,
+                  primaryKey: true,
+                  autoIncrementIdentity: true,
+                  autoIncrement: true,
+                },
+                item: { type: DataTypes.TEXT, allowNull: false },
+              },
+              { tableName: 'orders', timestamps: false },
+            );
+            await sequelize.authenticate();
+            return sequelize;
+          },
+        },
+      ],
+    });
+    const sequelize = app.get(Sequelize);
+    const orders = sequelize.model('Order') as unknown as typeof Model & { new (): Order };
+    const work = {
+      query: () => orders.create({ item: 'tea' }),
+      transaction: (wait: () => Promise<void>) =>
+        sequelize.transaction(async (outer) => {
+          await orders.create({ item: 'milk' }, { transaction: outer });
+          await sequelize.transaction({ transaction: outer }, (inner) =>
+            orders.create({ item: 'sugar' }, { transaction: inner }),
+          );
+          await wait();
+          await orders.count({ transaction: outer });
+        }),
+    };
+    const whoami = async () => {
+      const [row] = await sequelize.query<{ name: string }>('select current_user as name', {
+        type: QueryTypes.SELECT,
+      });
+      return row?.name;
+    };
+    return { app, sequelize, events, work, whoami };
+  };
+  const fill = (sequelize: Sequelize, count: number, type: 'read' | 'write' = 'write') =>
+    Promise.all(
+      Array.from({ length: count }, () =>
+        // Types know of read and write, the manager of SELECT and the rest.
+        sequelize.connectionManager.getConnection({
+          type: (type === 'read' ? 'SELECT' : 'UPDATE') as 'read',
+        }),
+      ),
+    ).then((all) => all.forEach((one) => sequelize.connectionManager.releaseConnection(one)));
+
+  it.concurrent('12 s of queries and transactions over leases of 3 s / 6 s: nothing fails', async () => {
+    const { app, events, work, whoami } = await start('soak');
+    await soak(world, { app, role: 'soak', work, whoami });
+    expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
+  });
+
+  it.concurrent('all pooled connections rotate; idle ones without being asked for', async () => {
+    const { app, sequelize, events } = await start('all');
+    await fill(sequelize, 6);
+    const before = await world.connections('all');
+    expect(before).toEqual(Array(6).fill(before[0]));
+    await eventually(() => expect(events.map(({ type }) => type)).toEqual(['rotated']));
+    await eventually(async () => expect(await world.connections('all')).toEqual([]));
+    await fill(sequelize, 6);
+    const after = await world.connections('all');
+    expect(after).toEqual(Array(6).fill(after[0]));
+    expect(after[0]).not.toBe(before[0]);
+    await sequelize.close();
+    await eventually(async () => expect(await world.connections('all')).toEqual([]));
+    await app.close();
+    await world.expectGone('all');
+  });
+
+  it.concurrent('replication: the pools of both kinds rotate, each server with its own proof', async () => {
+    const other = { ...world.where, host: 'localhost' };
+    const { app, sequelize, events } = await start('replicas', {
+      replication: { write: world.where, read: [other, world.where] },
+    });
+    const both = () => Promise.all([fill(sequelize, 3), fill(sequelize, 4, 'read')]);
+    await both();
+    const before = await world.connections('replicas');
+    expect(before).toEqual(Array(7).fill(before[0]));
+    await eventually(() => expect(events.map(({ type }) => type)).toEqual(['rotated', 'rotated']));
+    await eventually(async () => expect(await world.connections('replicas')).toEqual([]));
+    await both();
+    const after = await world.connections('replicas');
+    // Where dead ones had to go first, Sequelize's pool makes more than it was asked for.
+    expect(after.length).toBeGreaterThanOrEqual(7);
+    expect(new Set(after).size).toBe(1);
+    expect(after[0]).not.toBe(before[0]);
+    await app.close();
+    await world.expectGone('replicas');
+  });
+
+  it.concurrent(
+    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    async () => {
+      const { app, work, whoami } = await start('revoked');
+      await revoked(world, { app, role: 'revoked', work, whoami });
+    },
+  );
+
+  it.concurrent(
+    'a static role, whose password the server rotates every 5 s',
+    async () => {
+      // New connections all the time, as it is only these that a password concerns.
+      const { app, work, whoami } = await start(
+        { path: 'database/static-creds/rotated' },
+        { pool: { max: 6, maxUses: 2 } },
+      );
+      await staticRole(world, { app, work, whoami });
+    },
+    30_000,
+  );
+
+  it.concurrent('a transaction that is under way when the application closes is finished', async () => {
+    const { app, work } = await start('closing');
+    const under = work.transaction(() => sleep(900));
+    await sleep(300);
+    await app.close();
+    await under;
+    await world.expectGone('closing');
+  });
+
+  it.concurrent('what outlasts the drain window is cut off, and the pool goes on', async () => {
+    const { app, sequelize, events, whoami } = await start('late');
+    const before = await whoami();
+    const transaction = await sequelize.transaction();
+    await eventually(() => expect(events.map(({ type }) => type)).toEqual(['rotated', 'stragglers']));
+    await expect(sequelize.query('select 1', { transaction })).rejects.toThrow();
+    await transaction.rollback().catch(() => undefined);
+    expect(await whoami()).not.toBe(before);
+    await app.close();
+    await world.expectGone('late');
+  });
+
+  it.concurrent('connections that break, idle or in a transaction, are replaced', async () => {
+    const { app, sequelize, whoami } = await start('broken');
+    const transaction = await sequelize.transaction();
+    const user = await whoami();
+    await world.postgres.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [
+      user,
+    ]);
+    await eventually(async () => expect(await world.connections('broken')).toEqual([]));
+    await expect(sequelize.query('select 1', { transaction })).rejects.toThrow();
+    await transaction.rollback().catch(() => undefined);
+    expect(await whoami()).toBe(user);
+    await app.close();
+    await world.expectGone('broken');
+  });
+
+  it.concurrent.each([
+    ['username', { username: 'canary-value' }],
+    ['password', { password: 'canary-value' }],
+    ['dialectModule', { dialectModule: {} }],
+    ['replication.username', { replication: { read: [], write: { username: 'canary-value' } } }],
+    ['replication.password', { replication: { write: {}, read: [{ password: 'canary-value' }] } }],
+  ])('refuses options that name `%s`', (key, wrong) => {
+    const options = { dialect: 'postgres', ...wrong } as unknown as RotatingSequelizeOptions;
+    expect(() => rotatingOptions(NEVER, options)).toThrow(
+      expect.objectContaining({
+        code: 'VAULT_CONFIG_INVALID',
+        message: expect.stringContaining(`\`${key}\``) as string,
+      }),
+    );
+  });
+});

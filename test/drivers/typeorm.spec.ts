@@ -1,0 +1,296 @@
+import { once } from 'node:events';
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectRepository, TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
+import { BehaviorSubject, NEVER, type Observable } from 'rxjs';
+import { getCredentialsToken, Secret, type Credentials, type DatabaseCredentials } from 'nestjs-vault';
+import { rotatingDriver, type PoolEvent } from 'nestjs-vault/typeorm';
+import type { RotatingPool } from 'nestjs-vault/pg';
+import {
+  Column,
+  DataSource,
+  Entity,
+  PrimaryGeneratedColumn,
+  type MigrationInterface,
+  type QueryRunner,
+  type Repository,
+} from 'typeorm';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  ENDING_REVOCATION,
+  eventually,
+  LeasedPostgres,
+  OWNER_CREATION,
+  revoked,
+  soak,
+  staticRole,
+} from '../support/leased-postgres.js';
+import { describeReal } from '../support/real-servers.js';
+
+@Entity('orders')
+class Order {
+  @PrimaryGeneratedColumn('identity', { type: 'bigint', generatedIdentity: 'ALWAYS' })
+  id!: string;
+
+  @Column('text')
+  item!: string;
+}
+
+/** As in any application: nothing here knows that the user changes. */
+@Injectable()
+class Orders {
+  constructor(
+    @InjectRepository(Order) private readonly orders: Repository<Order>,
+    @Inject(DataSource) private readonly dataSource: DataSource,
+  ) {}
+
+  readonly query = () => this.orders.insert({ item: 'tea' });
+
+  /** With a savepoint that is rolled back, and one that is not. */
+  readonly transaction = (work: () => Promise<void>) =>
+    this.dataSource.transaction(async (outer) => {
+      await outer.insert(Order, { item: 'milk' });
+      await outer.transaction((inner) => inner.insert(Order, { item: 'sugar' }));
+      const undone = outer.transaction(async (inner) => {
+        await inner.insert(Order, { item: 'nothing' });
+        throw new Error('undone');
+      });
+      await expect(undone).rejects.toThrow('undone');
+      await work();
+      await outer.count(Order);
+    });
+
+  whoami = async () => {
+    const [row] = await this.dataSource.query<{ name: string }[]>('select session_user as name');
+    return row?.name;
+  };
+}
+
+class CreateShipments1700000000000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('create table shipments (id bigint primary key, order_id bigint references orders)');
+    await runner.query('alter table orders add column note text');
+  }
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('alter table orders drop column note');
+    await runner.query('drop table shipments');
+  }
+}
+
+describeReal('TypeORM on leased users', () => {
+  let world: LeasedPostgres;
+
+  beforeAll(async () => {
+    world = await LeasedPostgres.start([
+      { name: 'soak' },
+      { name: 'replicas' },
+      { name: 'migrate', creation: OWNER_CREATION },
+      { name: 'revoked', long: true },
+      { name: 'killed', long: true, revocation: ENDING_REVOCATION },
+      { name: 'acting', long: true, creation: OWNER_CREATION },
+    ]);
+  });
+  afterAll(() => world?.stop());
+
+  /** An application with TypeORM on a role. */
+  const start = async (role: string, options: Partial<TypeOrmModuleOptions> & object = {}) => {
+    const events: PoolEvent[] = [];
+    const app = await world.app({
+      imports: [
+        TypeOrmModule.forRootAsync({
+          inject: [getCredentialsToken(role)],
+          useFactory: (credentials$: Observable<DatabaseCredentials>) => ({
+            type: 'postgres',
+            driver: rotatingDriver(world.guarded(credentials$), {
+              drain: 2_000,
+              onRotation: (event) => events.push(event),
+            }),
+            ...world.where,
+            entities: [Order],
+            retryAttempts: 1,
+            poolSize: 6,
+            ...(options as object),
+          }),
+        }),
+        TypeOrmModule.forFeature([Order]),
+      ],
+      providers: [Orders],
+    });
+    const count = (type: PoolEvent['type']) => events.filter((one) => one.type === type).length;
+    return { app, orders: app.get(Orders), dataSource: app.get(DataSource), events, count };
+  };
+
+  it.concurrent('12 s of queries and transactions over leases of 3 s / 6 s: nothing fails', async () => {
+    const { app, orders, events } = await start('soak');
+    await soak(world, { app, role: 'soak', work: orders, whoami: orders.whoami });
+    expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
+    expect(world.apps.log).not.toMatch(/Failed to close/);
+  });
+
+  it.concurrent('replication: the pool of each server rotates, idle connections at once', async () => {
+    const { app, dataSource, count } = await start('replicas', {
+      replication: {
+        master: { ...world.where, applicationName: 'primary' },
+        slaves: [
+          { ...world.where, applicationName: 'replica1' },
+          { ...world.where, applicationName: 'replica2' },
+        ],
+      },
+    } as TypeOrmModuleOptions);
+    const { master, slaves } = dataSource.driver as PostgresDriver;
+    const pools = [master, ...slaves] as RotatingPool[];
+    const open = async () => {
+      const { rows } = await world.postgres.query<{ pool: string; users: string[]; count: number }>(
+        `select application_name as pool, count(*)::int, array_agg(distinct usename::text) as users
+         from pg_stat_activity where usename like 'v-approle-replicas-%' group by 1 order by 1`,
+      );
+      return rows;
+    };
+    const fill = async () => {
+      const clients = await Promise.all(
+        pools.flatMap((pool) => [pool.connect(), pool.connect(), pool.connect()]),
+      );
+      for (const client of clients) client.release();
+    };
+    await fill();
+    const before = await open();
+    expect(before.map(({ pool, count: size }) => [pool, size])).toEqual([
+      ['primary', 3],
+      ['replica1', 3],
+      ['replica2', 3],
+    ]);
+    expect(new Set(before.flatMap(({ users }) => users)).size).toBe(1);
+    await Promise.all(pools.map((pool) => once(pool, 'rotation')));
+    expect(count('rotated')).toBe(3);
+    await eventually(async () => expect(await open()).toEqual([]));
+    await fill();
+    const after = await open();
+    expect(after.map(({ users }) => users)).toEqual(Array(3).fill(after[0]?.users));
+    expect(after[0]?.users).not.toEqual(before[0]?.users);
+    // Reads go to a replica, writes to the primary.
+    await dataSource.getRepository(Order).find({ take: 1 });
+    await dataSource.getRepository(Order).insert({ item: 'coffee' });
+    await app.close();
+    await world.expectGone('replicas');
+  });
+
+  it.concurrent('migrations under a leased user: the owner role owns what they make', async () => {
+    const { app, dataSource, orders, events } = await start('migrate', {
+      migrations: [CreateShipments1700000000000],
+      migrationsRun: true,
+    });
+    const [row] = await dataSource.query<{ login: string; acting: string }[]>(
+      'select session_user as login, current_user as acting',
+    );
+    expect(row).toEqual({
+      login: expect.stringMatching(/^v-approle-migrate-/) as string,
+      acting: 'orders_owner',
+    });
+    const { rows } = await world.postgres.query(
+      `select tablename, tableowner from pg_tables where schemaname = 'public' order by 1`,
+    );
+    expect(rows).toEqual(
+      ['migrations', 'orders', 'shipments'].map((tablename) => ({ tablename, tableowner: 'orders_owner' })),
+    );
+    const first = await orders.whoami();
+    await eventually(async () => expect(await orders.whoami()).not.toBe(first));
+    await dataSource.undoLastMigration();
+    await app.close();
+    // Users that owned something could not be dropped; the pool would have warned of them.
+    expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
+    await world.expectGone('migrate');
+  });
+
+  it.concurrent(
+    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    async () => {
+      const { app, orders } = await start('revoked');
+      await revoked(world, { app, role: 'revoked', work: orders, whoami: orders.whoami });
+    },
+  );
+
+  it.concurrent(
+    'a revocation that ends sessions: what was under way fails, and nothing after that',
+    async () => {
+      const { app, orders } = await start('killed');
+      // PostgreSQL tells some of them, the others find the connection gone.
+      await revoked(world, { app, role: 'killed', work: orders, whoami: orders.whoami }, [
+        '57P01',
+        undefined,
+      ]);
+    },
+  );
+
+  it.concurrent(
+    'users that act as an owner role: their sessions go on, and the next login finds out',
+    async () => {
+      const { app, orders } = await start('acting', { extra: { maxUses: 5 } } as TypeOrmModuleOptions);
+      await revoked(world, { app, role: 'acting', work: orders, whoami: orders.whoami }, []);
+    },
+  );
+
+  it.concurrent('a static role, whose password the server rotates every 5 s', async () => {
+    const app = await world.app({
+      imports: [
+        TypeOrmModule.forRootAsync({
+          inject: [getCredentialsToken({ path: 'database/static-creds/rotated' })],
+          useFactory: (credentials$: Observable<Credentials>) => ({
+            type: 'postgres',
+            driver: rotatingDriver(world.guarded(credentials$)),
+            ...world.where,
+            entities: [Order],
+            // New connections all the time, as it is only these that a password concerns.
+            extra: { maxUses: 3 },
+          }),
+        }),
+        TypeOrmModule.forFeature([Order]),
+      ],
+      providers: [Orders],
+    });
+    const orders = app.get(Orders);
+    await staticRole(world, { app, work: orders, whoami: orders.whoami });
+  });
+
+  it.concurrent.each(['username', 'password', 'url'])('refuses options that name `%s`', async (key) => {
+    const dataSource = new DataSource({
+      type: 'postgres',
+      driver: rotatingDriver(NEVER),
+      [key]: 'postgres://canary-value@localhost/x',
+    });
+    await expect(dataSource.initialize()).rejects.toMatchObject({
+      code: 'VAULT_CONFIG_INVALID',
+      message: expect.stringContaining(`\`${key}\``) as string,
+    });
+  });
+
+  it.concurrent(
+    'first credentials that are refused: told so, and the pool that TypeORM forgets is ended',
+    async () => {
+      let holds = 0;
+      const credentials$ = new BehaviorSubject<DatabaseCredentials>({
+        username: new Secret('nobody'),
+        password: new Secret('canary-password'),
+        lease: {
+          path: 'database/creds/orders',
+          serial: 1,
+          generation: 1,
+          issuedAt: new Date(),
+          validUntil: new Date(8.64e15),
+          renewable: false,
+          hold: () => {
+            holds++;
+            return () => void holds--;
+          },
+        },
+      });
+      const dataSource = new DataSource({
+        type: 'postgres',
+        driver: rotatingDriver(credentials$),
+        ...world.where,
+      });
+      const failed = dataSource.initialize();
+      await expect(failed).rejects.toMatchObject({ code: 'VAULT_CREDENTIALS_REJECTED' });
+      await eventually(() => expect([holds, credentials$.observed]).toEqual([0, false]));
+    },
+  );
+});

@@ -1,0 +1,29 @@
+import type { SimulatedVault } from '../../lib/testing/index.js';
+import { MATCHES, type Trouble, type Which } from './schedule.js';
+import { LIE } from './witness.js';
+
+/** Puts something in the way of requests; returns what ends it. */
+export function makeTrouble(vault: SimulatedVault, trouble: Trouble, which: Which): () => void {
+  const match = MATCHES[which];
+  switch (trouble.kind) {
+    case 'cut':
+      return vault.cut({ match });
+    case 'drop':
+      return vault.dropResponse({ match });
+    case 'delay':
+      return vault.delay(trouble.milliseconds, { match }, { before: trouble.before });
+    case 'answer': {
+      const headers = { 'content-type': 'application/json', [LIE]: 'yes' };
+      return vault.answer(trouble.status, trouble.body, { match }, headers);
+    }
+    case 'seal':
+      vault.seal();
+      return () => vault.unseal();
+    case 'standby':
+      vault.standby();
+      return () => vault.standby(false);
+    case 'database':
+      vault.databaseDown();
+      return () => vault.databaseDown(false);
+  }
+}

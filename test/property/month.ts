@@ -1,0 +1,202 @@
+import { appRole } from '../../lib/index.js';
+import { resolveOptions } from '../../lib/config/resolved-options.js';
+import { VaultConnection } from '../../lib/connection/vault-connection.js';
+import { EventBus } from '../../lib/events/events.js';
+import { SimulatedVault } from '../../lib/testing/index.js';
+import { Consumers, SECOND, type Snapshot } from './consumers.js';
+import { dice } from './dice.js';
+import { makeTrouble } from './make-trouble.js';
+import { planOf, rolesOf, type Character, type Happening, type Role } from './month-plan.js';
+import { MonthWatch } from './month-watch.js';
+import type { Step } from './schedule.js';
+import { WatchedClock } from './watched-clock.js';
+import { Witness } from './witness.js';
+
+const SECRETS = 50;
+const SHUTDOWN = 5 * SECOND;
+
+/** How an operator ended a lease: when, by the time of the world and by that of the client; and its token with it. */
+export interface End {
+  at: number;
+  monotonic: number;
+  token: boolean;
+}
+
+/** A month of one machine: its server, its connection, who uses the secrets, and all that happens to them. */
+export class Month {
+  readonly character: Character;
+  readonly clock = new WatchedClock();
+  readonly bus = new EventBus();
+  readonly vault: SimulatedVault;
+  readonly witness: Witness;
+  readonly connection: VaultConnection;
+  readonly consumers: Consumers;
+  readonly roles = new Map<string, Role>();
+  readonly watch: MonthWatch;
+  /** Leases that were ended behind the client's back. */
+  readonly ended = new Map<string, End>();
+  /** The world's time of the last moment at which something was wrong. */
+  lastTrouble = -Infinity;
+  /** How many things have happened, and for how many milliseconds something was in the way of requests. */
+  readonly trouble = { times: 0, duration: 0 };
+  readonly #plan: Happening[];
+  /** What ends each trouble that there is now, and when. */
+  readonly #troubles = new Map<() => void, number>();
+
+  constructor(character: Character) {
+    this.character = character;
+    const { seed, dialect, tokens } = character;
+    this.#plan = planOf(character);
+    this.vault = new SimulatedVault({ clock: this.clock, dialect });
+    rolesOf(SECRETS, dice(seed)).forEach((role, number) => {
+      this.vault.databaseRole(`r${number}`, { defaultTtl: role.ttl, maxTtl: role.maxTtl });
+      this.roles.set(`database/creds/r${number}`, role);
+    });
+    const settings = { tokenTtl: tokens.ttl, tokenMaxTtl: tokens.maxTtl };
+    const { roleId, secretId } = this.vault.appRole('app', settings);
+    this.witness = new Witness(this.vault.transport(), this.clock);
+    const options = resolveOptions({
+      address: 'http://vault.test',
+      auth: appRole({ roleId, secretId: secretId() }),
+      shutdown: { timeout: SHUTDOWN },
+    });
+    this.connection = new VaultConnection(options, this.bus, this.clock, this.witness);
+    this.watch = new MonthWatch(this);
+    this.consumers = new Consumers(this.connection.leases, (snapshot, how) =>
+      this.watch.handedOut(snapshot, how),
+    );
+  }
+
+  get paths(): string[] {
+    return [...this.roles.keys()];
+  }
+
+  /** Everybody subscribes, and has something. */
+  async begin(): Promise<void> {
+    const { clock, connection, consumers } = this;
+    await clock.until(connection.login());
+    for (const path of this.paths) consumers.subscribe(path, false);
+    await clock.advance(0);
+    let last = clock.elapsed;
+    clock.onRest = () => {
+      if (this.#troubles.size > 0) {
+        this.lastTrouble = Math.max(this.lastTrouble, clock.elapsed);
+        this.trouble.duration += clock.elapsed - last;
+      }
+      last = clock.elapsed;
+      this.watch.rest();
+    };
+  }
+
+  /** Lets all happen that happens until a time of the world. */
+  async liveUntil(end: number): Promise<void> {
+    for (;;) {
+      const next = this.#plan[0];
+      if (!next || next.at > end) break;
+      this.#plan.shift();
+      await this.#passUntil(next.at);
+      await this.#do(next.step);
+      // What has its answer has it now, before the next thing that happens.
+      await this.clock.settle();
+    }
+    await this.#passUntil(end);
+  }
+
+  /** Forgets what is over, so that what grows is not ours; what is in use stays known. */
+  forget(): void {
+    const { witness, vault, consumers, ended } = this;
+    witness.exchanges.length = 0;
+    vault.clearHistory();
+    const known = new Set(vault.liveLeases.map(({ id }) => id));
+    for (const { values } of consumers.subscriptions) {
+      values.splice(0, values.length - 1);
+      const { username } = (values[0] as Snapshot).data.reveal();
+      known.add(witness.byUsername.get(username)?.id ?? '');
+    }
+    for (const { id, username } of witness.leases.values()) {
+      if (known.has(id)) continue;
+      witness.leases.delete(id);
+      witness.byUsername.delete(username);
+      ended.delete(id);
+    }
+  }
+
+  async close(): Promise<void> {
+    const { clock, connection, consumers, bus } = this;
+    consumers.closing = true;
+    await clock.until(connection.close(), 2 * SHUTDOWN);
+    bus.close();
+    await clock.advance(0);
+    consumers.assertNoFailure();
+  }
+
+  /**
+   * By the time of the world, which a machine that sleeps overshoots; with a look just before each moment at which a
+   * credential is said to end.
+   */
+  async #passUntil(at: number): Promise<void> {
+    const { clock } = this;
+    for (;;) {
+      const healing = Math.min(...this.#troubles.values());
+      const next = Math.min(at, healing, this.watch.nextEnding());
+      if (next > clock.elapsed) await clock.advance(next - clock.elapsed);
+      for (const [heal, until] of this.#troubles) if (clock.elapsed >= until) this.#end(heal);
+      if (clock.elapsed >= at) return;
+    }
+  }
+
+  async #do(step: Step): Promise<void> {
+    const { clock, vault } = this;
+    this.trouble.times++;
+    this.lastTrouble = clock.elapsed + (step.do === 'suspend' || step.do === 'stall' ? step.for : 0);
+    switch (step.do) {
+      case 'trouble':
+        this.#troubles.set(makeTrouble(vault, step.trouble, step.which), clock.elapsed + step.for);
+        break;
+      case 'revoke-leases':
+        this.#operate(() => vault.revokeLease(pick(this.paths, step.path) ?? ''));
+        break;
+      case 'revoke-lease':
+        this.#operate(() => vault.revokeLease(pick(vault.liveLeases, step.index)?.id ?? ''));
+        break;
+      case 'revoke-token': {
+        const used = vault.history.findLast(({ token }) => token !== undefined && token > 1);
+        this.#operate(() => vault.revokeToken(used?.token ?? 0), true);
+        break;
+      }
+      case 'lose-tokens':
+        this.#operate(() => vault.revokeAllTokens(), true);
+        break;
+      case 'step-wall':
+        clock.stepWall(step.by);
+        break;
+      case 'stall':
+        await clock.stall(step.for);
+        break;
+      case 'suspend':
+        await clock.suspend(step.for);
+        break;
+      default:
+        throw new Error(`Nobody does "${step.do}" in a month.`);
+    }
+    this.lastTrouble = clock.elapsed;
+  }
+
+  #end(heal: () => void): void {
+    heal();
+    this.#troubles.delete(heal);
+    this.lastTrouble = this.clock.elapsed;
+  }
+
+  #operate(act: () => unknown, token = false): void {
+    const before = this.vault.liveLeases;
+    act();
+    const after = new Set(this.vault.liveLeases.map(({ id }) => id));
+    const now = { at: this.clock.elapsed, monotonic: this.clock.monotonic(), token };
+    for (const { id } of before) if (!after.has(id)) this.ended.set(id, now);
+  }
+}
+
+function pick<T>(from: readonly T[], index: number): T | undefined {
+  return from[index % from.length];
+}

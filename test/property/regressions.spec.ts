@@ -1,0 +1,143 @@
+import { it } from 'vitest';
+import { live } from './life.js';
+import type { Schedule } from './schedule.js';
+
+/** Schedules that went wrong once, as small as they could be made. */
+const BASE: Schedule = {
+  seed: 0,
+  dialect: 'openbao',
+  roles: [{ ttl: 60, maxTtl: 3_600 }],
+  login: { ttl: 3_600, maxTtl: 36_000, period: 0, uses: 0, type: 'service' },
+  revoke: true,
+  grace: 0,
+  concurrency: 16,
+  asks: false,
+  sleepy: false,
+  steps: [],
+  healsBeforeClose: false,
+};
+
+const SLOW = { kind: 'delay', milliseconds: 577, before: true } as const;
+
+it.each<[string, Partial<Schedule>]>([
+  [
+    'leases that a token with few uses cannot end go with the token, once none of it is in use',
+    {
+      roles: [
+        { ttl: 4, maxTtl: 20 },
+        { ttl: 633, maxTtl: 633 },
+      ],
+      login: { ttl: 6_793, maxTtl: 67_930, period: 0, uses: 5, type: 'service' },
+      steps: [
+        { do: 'subscribe', path: 1, keepTrying: false },
+        { do: 'get', path: 2 },
+        { do: 'pass', for: 60_000 },
+      ],
+    },
+  ],
+  [
+    'a renewal that is granted nothing ends the lease',
+    {
+      seed: 7,
+      roles: [{ ttl: 3, maxTtl: 6 }],
+      steps: [
+        { do: 'get', path: 0 },
+        { do: 'pass', for: 5_000 },
+        { do: 'trouble', trouble: SLOW, which: 'issue', for: 5_000 },
+        { do: 'pass', for: 2_000 },
+      ],
+    },
+  ],
+  [
+    'and the token, with all its leases',
+    {
+      seed: 11,
+      roles: [{ ttl: 300, maxTtl: 3_000 }],
+      login: { ttl: 3, maxTtl: 6, period: 0, uses: 0, type: 'service' },
+      steps: [
+        { do: 'get', path: 0 },
+        { do: 'pass', for: 5_000 },
+        { do: 'trouble', trouble: SLOW, which: 'login', for: 5_000 },
+        { do: 'pass', for: 2_000 },
+      ],
+    },
+  ],
+  [
+    'a lease that is issued for nothing is none',
+    {
+      roles: [{ ttl: 3, maxTtl: 18 }],
+      login: { ttl: 8, maxTtl: 48, period: 0, uses: 0, type: 'batch' },
+      steps: [
+        {
+          do: 'trouble',
+          trouble: { kind: 'answer', status: 200, body: '{"data":null,"auth":null,"lease_duration":0}' },
+          which: 'login',
+          for: 8_061,
+        },
+        { do: 'subscribe', path: 0, keepTrying: false },
+        { do: 'pass', for: 7_822 },
+      ],
+    },
+  ],
+  [
+    'a retirement that is tried again does not let the lease live longer',
+    {
+      roles: [{ ttl: 600, maxTtl: 600 }],
+      grace: 30_000,
+      steps: [
+        { do: 'get', path: 0 },
+        { do: 'trouble', trouble: { kind: 'drop' }, which: 'renew', for: 600_000 },
+        { do: 'pass', for: 700_000 },
+      ],
+    },
+  ],
+  [
+    'a login that failed while the token was renewed is no trouble any more',
+    {
+      roles: [{ ttl: 18, maxTtl: 144 }],
+      login: { ttl: 649, maxTtl: 1_947, period: 0, uses: 0, type: 'service' },
+      sleepy: true,
+      steps: [
+        { do: 'trouble', trouble: { kind: 'delay', milliseconds: 150, before: false }, which: 'all', for: 9 },
+        { do: 'step-wall', by: 652_836 },
+        {
+          do: 'trouble',
+          trouble: { kind: 'delay', milliseconds: 12_084, before: false },
+          which: 'all',
+          for: 5,
+        },
+        { do: 'stall', for: 19_996 },
+        { do: 'get', path: 0 },
+        { do: 'stall', for: 160 },
+      ],
+      healsBeforeClose: true,
+    },
+  ],
+  [
+    'a lease whose TTL was lowered is renewed on, where no new one can be had',
+    {
+      roles: [{ ttl: 600, maxTtl: 100_000 }],
+      login: { ttl: 90_000, maxTtl: 900_000, period: 0, uses: 0, type: 'service' },
+      steps: [
+        { do: 'get', path: 0 },
+        { do: 'trouble', trouble: { kind: 'cut' }, which: 'issue', for: 2_000_000 },
+        { do: 'change-role', path: 0, ttls: { ttl: 60, maxTtl: 100_000 } },
+        { do: 'pass', for: 1_500_000 },
+      ],
+    },
+  ],
+  [
+    'so is one of an old token, as long as that lives',
+    {
+      roles: [{ ttl: 20, maxTtl: 100_000 }],
+      login: { ttl: 300, maxTtl: 400, period: 0, uses: 0, type: 'service' },
+      steps: [
+        { do: 'get', path: 0 },
+        { do: 'trouble', trouble: { kind: 'cut' }, which: 'issue', for: 2_000_000 },
+        { do: 'pass', for: 350_000 },
+      ],
+    },
+  ],
+])('%s', async (_title, schedule) => {
+  for (const dialect of ['openbao', 'vault'] as const) await live({ ...BASE, ...schedule, dialect });
+});

@@ -1,0 +1,133 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { ConnectionStatus, VaultStatus } from 'nestjs-vault';
+import { expectNoSecrets } from '../support/applications.js';
+import type { ApplicationConfig, Measured, Told } from './application/protocol.js';
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+const START_TIMEOUT = 60_000;
+const STOP_TIMEOUT = 20_000;
+/** As the servers write them; the tokens themselves never come this way. */
+const TOKEN = /\b(?:hv)?[sbr]\.[A-Za-z0-9_-]{20,}/;
+
+type ToldOf<T extends Told['type']> = Extract<Told, { type: T }>;
+
+/** The application under load: a process of its own, and all that it told. */
+export class Application {
+  readonly url: string;
+  readonly #child: ChildProcess;
+  readonly #told: Told[];
+  readonly #canaries: Set<string>;
+  readonly #log: string[];
+
+  private constructor(child: ChildProcess, url: string, told: Told[], canaries: Set<string>, log: string[]) {
+    this.#child = child;
+    this.url = url;
+    this.#told = told;
+    this.#canaries = canaries;
+    this.#log = log;
+  }
+
+  static async start(config: ApplicationConfig): Promise<Application> {
+    const file = path('application/main.ts');
+    const child = spawn(process.execPath, ['--expose-gc', path('../support/run-typescript.mjs'), file], {
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: { PATH: process.env['PATH'], SOAK_APPLICATION: JSON.stringify(config) },
+    });
+    const told: Told[] = [];
+    const canaries = new Set([config.vault.auth.secretId]);
+    const log: string[] = [];
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => log.push(text));
+    }
+    const url = await new Promise<string>((resolve, reject) => {
+      const fail = (how: string) => reject(new Error(`The application ${how}.\n${log.join('')}`));
+      const timer = setTimeout(() => fail('did not start in time'), START_TIMEOUT);
+      child.once('exit', (code) => fail(`ended (${code})`));
+      child.on('message', (message) => {
+        const one = message as Told;
+        if (one.type === 'canary') canaries.add(one.value);
+        else told.push(one);
+        if (one.type === 'ready') resolve(one.url);
+      });
+      child.once('exit', () => clearTimeout(timer));
+      child.once('message', () => clearTimeout(timer));
+    }).catch((error: unknown) => {
+      child.kill('SIGKILL');
+      throw error;
+    });
+    return new Application(child, url, told, canaries, log);
+  }
+
+  told<T extends Told['type']>(type: T): ToldOf<T>[] {
+    return this.#told.filter((one): one is ToldOf<T> => one.type === type);
+  }
+
+  /** When the pool took new credentials into use. */
+  get publications(): number[] {
+    return this.told('pool').flatMap(({ event, at }) => (event === 'rotated' ? [at] : []));
+  }
+
+  /** Why the status said that something was wrong, since a time. */
+  reasons(since = 0): string[] {
+    const statuses = this.told('status').filter(({ at }) => at >= since);
+    return [...new Set(statuses.flatMap(({ errors }) => errors))];
+  }
+
+  get healths(): { at: number; health: string }[] {
+    return this.told('status').map(({ at, health }) => ({ at, health }));
+  }
+
+  async status(): Promise<ConnectionStatus> {
+    const { connections } = (await (await fetch(`${this.url}/status`)).json()) as VaultStatus;
+    return connections[0] as ConnectionStatus;
+  }
+
+  /** Requests that it sent to the server so far, and how many of them failed. */
+  async requests(): Promise<{ total: number; failed: number }> {
+    const counters = Object.values((await this.status()).counters.requests);
+    const sum = (key: 'total' | 'failed') => counters.reduce((total, one) => total + one[key], 0);
+    return { total: sum('total'), failed: sum('failed') };
+  }
+
+  async measure(): Promise<Measured> {
+    return (await (await fetch(`${this.url}/measure`, { method: 'POST' })).json()) as Measured;
+  }
+
+  suspend(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  /** As an orchestrator ends it; rejects where it does not end by itself. Nothing that it printed holds a secret. */
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const late = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT);
+      this.#child.kill('SIGTERM');
+      await once(this.#child, 'exit');
+      clearTimeout(late);
+    }
+    this.expectNoSecrets(this.log, JSON.stringify(this.#told));
+    if (this.#child.exitCode !== 0) {
+      throw new Error(
+        `The application ended with ${this.#child.exitCode ?? this.#child.signalCode}.\n${this.log}`,
+      );
+    }
+  }
+
+  get log(): string {
+    return this.#log.join('');
+  }
+
+  /** Fails where a text holds a secret of this application, or anything that looks like a token. */
+  expectNoSecrets(...texts: string[]): void {
+    for (const text of texts) {
+      expectNoSecrets(text, this.#canaries);
+      if (TOKEN.test(text)) throw new Error('Something that looks like a token was printed.');
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import 'reflect-metadata';
+import type { Server } from 'node:http';
+import { ConsoleLogger, Module, type DynamicModule, type INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import {
+  appRole,
+  CredentialsService,
+  VaultModule,
+  type ConnectionStatus,
+  type VaultEvent,
+  type VaultStatus,
+} from 'nestjs-vault';
+import { STORE, VARIANTS, type Store } from '../variant.js';
+import { LoadController } from './load.controller.js';
+import type { ApplicationConfig, Told, ToldStatus } from './protocol.js';
+
+@Module({})
+class ApplicationModule {
+  static over(vault: ApplicationConfig['vault'], variant: DynamicModule): DynamicModule {
+    return {
+      module: ApplicationModule,
+      imports: [VaultModule.forRoot({ ...vault, auth: appRole(vault.auth) }), variant],
+      controllers: [LoadController],
+    };
+  }
+}
+
+/** The application under load, in a process of its own: it can be suspended, and its memory is its own. */
+export async function main(): Promise<void> {
+  const config = JSON.parse(process.env['SOAK_APPLICATION'] ?? '') as ApplicationConfig;
+  const variant = await VARIANTS[config.variant]?.();
+  if (!variant) throw new Error(`There is no variant ${config.variant}.`);
+  const app = await NestFactory.create(
+    ApplicationModule.over(config.vault, variant.module(config.role, config.database)),
+    { logger: new ConsoleLogger({ colors: false, logLevels: ['log', 'warn', 'error', 'fatal'] }) },
+  );
+  app.enableShutdownHooks(undefined, { useProcessExit: true });
+  // One that was suspended would close the idle connections of the load while they are being used again.
+  (app.getHttpServer() as Server).keepAliveTimeout = 60_000;
+  await app.listen(0, '127.0.0.1');
+  watch(app, config.role);
+  tell({ type: 'ready', url: await app.getUrl() });
+  // Whoever started it is gone.
+  process.once('disconnect', () => void app.close().finally(() => process.exit()));
+}
+
+function watch(app: INestApplication, role: string): void {
+  const credentials = app.get(CredentialsService);
+  for (const event of credentials.recentEvents) tellEvent(event);
+  credentials.events$.subscribe(tellEvent);
+  credentials.status$.subscribe((status) => tell({ type: 'status', ...toldStatus(status) }));
+  credentials.database(role).subscribe({
+    next: ({ password }) => tell({ type: 'canary', value: password.reveal() }),
+    error: () => undefined,
+  });
+  app.get<Store>(STORE).onRotation((event) => {
+    const { type } = event;
+    tell({
+      type: 'pool',
+      event: type,
+      ...(type === 'stragglers' && { count: event.count }),
+      ...(type === 'warning' && { message: event.message }),
+    });
+  });
+}
+
+function tellEvent(event: VaultEvent): void {
+  tell({
+    type: 'event',
+    event: event.type,
+    ...('reason' in event && { reason: event.reason }),
+    ...('error' in event && event.error && { error: event.error.code }),
+    ...('message' in event && { message: event.message }),
+  });
+}
+
+function toldStatus({ connections }: VaultStatus): ToldStatus {
+  const { health, session, leases } = connections[0] as ConnectionStatus;
+  const errors = [session, ...leases].flatMap(({ error }) => (error ? [error.code] : []));
+  return { health, session: session.state, lease: leases[0]?.state ?? 'none', errors };
+}
+
+type Untimed<T> = T extends unknown ? Omit<T, 'at'> : never;
+
+function tell(told: Untimed<Told>): void {
+  if (process.connected) process.send?.({ at: Date.now(), ...told });
+}

@@ -1,0 +1,179 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  provision,
+  startOpenBao,
+  startPostgres,
+  usersInDatabase,
+  type PostgresServer,
+} from '../support/servers.mjs';
+import { Application } from './application.js';
+import { Load, type Result } from './load.js';
+import { countOf, latencies, latency, slope, tally, type Latency } from './summary.js';
+import { CREATION, REVOCATION, SETUP } from './variant.js';
+
+const LEASE = { name: 'soak', defaultTtl: '5s', maxTtl: '15s' };
+const TOKEN = { token_ttl: '30s', token_max_ttl: '60s' };
+/** Milliseconds; the longest transaction takes five seconds. */
+const DRAIN = 6_000;
+const CONNECTIONS = 12;
+/** No rotation takes longer than a lease can live. */
+const LONGEST_ROTATION = 20_000;
+/** For users and connections to be gone after the application is. */
+const GONE_WITHIN = 10_000;
+
+export const POLICY = `
+path "database/creds/*"         { capabilities = ["read"] }
+path "sys/leases/renew"         { capabilities = ["update"] }
+path "sys/leases/lookup"        { capabilities = ["update"] }
+path "auth/token/renew-self"    { capabilities = ["update"] }
+path "auth/token/revoke-self"   { capabilities = ["update"] }
+path "auth/token/lookup-self"   { capabilities = ["read"] }
+`;
+
+/** What one run has to show. Times in milliseconds, memory in bytes. */
+export interface SoakReport {
+  variant: string;
+  seconds: number;
+  rotations: number;
+  reasons: Record<string, number>;
+  logins: number;
+  queries: number;
+  transactions: number;
+  cursors: number;
+  failed: number;
+  codes: Record<string, number>;
+  shed: number;
+  stragglers: number;
+  warnings: string[];
+  elsewhere: Latency;
+  afterPublication: Latency;
+  ratio: number;
+  /** Of transactions and cursors, beyond the time that they were asked to take. */
+  long: Latency;
+  usersLeft: number;
+  connectionsLeft: number;
+  /** At the same time, those of earlier credentials among them. */
+  mostConnections: number;
+  heap: { start: number; end: number; perRotation: number };
+  requests: { total: number; failed: number };
+}
+
+/** Puts one variant under load until its credentials have rotated so often. */
+export async function soak(
+  variant: string,
+  rotations: number,
+  progress: (line: string) => void,
+): Promise<SoakReport> {
+  const [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
+  try {
+    await postgres.query(SETUP);
+    const { roleId, secretId } = await provision(bao, postgres, {
+      roles: [{ ...LEASE, creationStatements: CREATION, revocationStatements: REVOCATION }],
+      policy: POLICY,
+      approle: { ...TOKEN, token_no_default_policy: true },
+    });
+    const { host, port, database } = postgres;
+    const app = await Application.start({
+      variant,
+      role: LEASE.name,
+      vault: { address: bao.address, auth: { roleId, secretId } },
+      database: { host, port, database, max: CONNECTIONS, drain: DRAIN, application: 'soak' },
+    });
+    try {
+      return await underLoad(variant, app, postgres, rotations, progress);
+    } finally {
+      await app.stop();
+    }
+  } finally {
+    await Promise.all([bao.stop(), postgres.stop()]);
+  }
+}
+
+async function underLoad(
+  variant: string,
+  app: Application,
+  postgres: PostgresServer,
+  rotations: number,
+  progress: (line: string) => void,
+): Promise<SoakReport> {
+  const began = Date.now();
+  const load = new Load(app.url, (text) => app.expectNoSecrets(text)).start();
+  const heap: { x: number; y: number }[] = [];
+  let mostConnections = 0;
+  const every = Math.max(1, Math.floor(rotations / 10));
+  // The first rotation belongs to the warm-up.
+  for (let due = 1; app.publications.length <= rotations;) {
+    if (Date.now() > began + (rotations + 3) * LONGEST_ROTATION) break;
+    mostConnections = Math.max(mostConnections, await connections(postgres));
+    const done = app.publications.length;
+    if (done >= due) {
+      heap.push({ x: done, y: (await app.measure()).heapUsed });
+      due = done + every;
+      progress(`${variant}: ${done - 1} of ${rotations} rotations, ${load.failures().length} failed`);
+    }
+    await sleep(500);
+  }
+  await load.stop();
+  heap.push({ x: app.publications.length, y: (await app.measure()).heapUsed });
+  const requests = await app.requests();
+  const seconds = Math.round((Date.now() - began) / 1_000);
+  await app.stop();
+  const usersLeft = await atLast(GONE_WITHIN, async () => (await usersInDatabase(postgres)).length);
+  const connectionsLeft = await atLast(GONE_WITHIN, () => connections(postgres));
+  return {
+    ...told(app),
+    ...counted(load.results, app.publications),
+    variant,
+    seconds,
+    shed: load.shed,
+    usersLeft,
+    connectionsLeft,
+    mostConnections,
+    heap: { start: heap[0]?.y ?? NaN, end: heap.at(-1)?.y ?? NaN, perRotation: slope(heap) },
+    requests,
+  };
+}
+
+function told(app: Application) {
+  const events = app.told('event');
+  const pool = app.told('pool');
+  return {
+    rotations: app.publications.length,
+    reasons: tally(events.flatMap(({ event, reason }) => (event === 'rotated' && reason ? [reason] : []))),
+    logins: events.filter(({ event }) => event === 'login').length,
+    stragglers: pool.reduce((sum, { count = 0 }) => sum + count, 0),
+    warnings: [...new Set([...events, ...pool].flatMap(({ message }) => (message ? [message] : [])))],
+  };
+}
+
+function counted(results: readonly Result[], publications: readonly number[]) {
+  const failures = results.flatMap(({ code }) => (code === undefined ? [] : [code]));
+  const { after, elsewhere, ratio } = latencies(results, publications);
+  const long = results.filter(({ kind, code }) => kind !== 'query' && code === undefined);
+  return {
+    queries: countOf(results, 'query'),
+    transactions: countOf(results, 'transaction'),
+    cursors: countOf(results, 'cursor'),
+    failed: failures.length,
+    codes: tally(failures),
+    elsewhere,
+    afterPublication: after,
+    ratio,
+    long: latency(long.map(({ took }) => took)),
+  };
+}
+
+export async function connections(postgres: PostgresServer): Promise<number> {
+  const { rowCount } = await postgres.query(
+    `select 1 from pg_stat_activity where application_name like 'soak%'`,
+  );
+  return rowCount ?? 0;
+}
+
+/** What is left when nothing is, or when so many milliseconds are over. */
+export async function atLast(within: number, count: () => Promise<number>): Promise<number> {
+  for (const end = Date.now() + within; ; await sleep(200)) {
+    const left = await count();
+    if (left === 0 || Date.now() > end) return left;
+  }
+}

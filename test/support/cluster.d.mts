@@ -1,0 +1,37 @@
+import type { ApiAnswer, ApiOptions, OpenBaoServer, RunningServer } from './servers.mjs';
+
+export interface OpenBaoNode extends RunningServer {
+  /** `node-1`, ... */
+  readonly id: string;
+  readonly address: string;
+  /** Of this node itself: a standby forwards most of it, or answers with a redirect. */
+  api: (method: string, path: string, body?: unknown, options?: ApiOptions) => Promise<ApiAnswer>;
+  /** 200 leads, 429 stands by, 503 is sealed, 501 has not joined yet; undefined where nothing answers. */
+  health: () => Promise<number | undefined>;
+  /** After `kill`: starts it on the same port and data, and unseals it. */
+  start: () => Promise<void>;
+  unseal: () => Promise<ApiAnswer>;
+}
+
+/** As one server to {@link provision}: `api` asks whichever node leads, and `address` is that of the first. */
+export interface OpenBaoCluster extends Pick<OpenBaoServer, 'kind' | 'address' | 'rootToken' | 'api'> {
+  readonly nodes: readonly OpenBaoNode[];
+  readonly addresses: readonly string[];
+  /** The node that leads, as soon as one does; rejects after `timeout` milliseconds, 30 s by default. */
+  leader: (timeout?: number) => Promise<OpenBaoNode>;
+  /** Seals the leader: with a single node, the whole cluster. */
+  seal: () => Promise<void>;
+  /** Unseals every node that runs, and waits for a leader. */
+  unseal: () => Promise<void>;
+  /** Has the leader give up its place; another node takes it. */
+  stepDown: () => Promise<void>;
+  /** Resolves when every node has a vote again, and could take over. */
+  untilVoters: () => Promise<void>;
+  stop: () => Promise<void>;
+}
+
+/**
+ * OpenBao nodes with integrated storage on loopback, three by default, unsealed and ready: one key share,
+ * `performance_multiplier` 1, KV v2 at `secret`. They end with this process, however it ends.
+ */
+export function startOpenBaoCluster(options?: { nodes?: number }): Promise<OpenBaoCluster>;
