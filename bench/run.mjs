@@ -5,6 +5,7 @@ await ensureInstalled();
 await ensureBuilt();
 const { provision, startOpenBao, startPostgres } = await import('../test/support/servers.mjs');
 const { current, kv } = await import('./kv.mjs');
+const { scale } = await import('./scale.mjs');
 
 const [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
 try {
@@ -14,3 +15,4 @@ try {
 } finally {
   await Promise.all([bao.stop(), postgres.stop()]);
 }
+await scale();

@@ -38,7 +38,7 @@ export class Health {
   async watch(milliseconds: number, recovering: boolean): Promise<void> {
     const { clock, vault } = this.#world;
     for (let passed = 0; passed < milliseconds;) {
-      const apart = Math.min(Math.max(STEP, Math.round(passed * SHARE)), LONGEST_STEP);
+      const apart = Math.min(Math.max(STEP, Math.round((passed * SHARE) / SECOND) * SECOND), LONGEST_STEP);
       const step = Math.min(apart, milliseconds - passed);
       const waiting = recovering && this.#healthyAfter === undefined;
       if (this.#look(step / SECOND, waiting) && waiting) this.#healthyAfter = passed / SECOND;

@@ -45,7 +45,7 @@ const { user, system } = process.cpuUsage(before);
 process.send({
   cpu: (user + system) / 1000,
   requests,
-  pending: [...new Set(pending)].sort().join(' to '),
+  pending: [...new Set(pending)].join(', '),
 });
 process.disconnect();
 

@@ -1,5 +1,7 @@
 /** Never try more often than this, however little time is left. */
 const FLOOR = 100;
+/** Who has much time left begins with this share of it, so that a fleet does not come back at once after an outage. */
+const UNHURRIED = 1 / 40;
 
 /**
  * Milliseconds to wait after the `attempt`-th failure in a row: doubling, partly random, and short enough for one
@@ -11,7 +13,8 @@ export function backoff(
   left = Infinity,
   random: () => number = Math.random,
 ): number {
-  const full = Math.min(retry.maxDelay, retry.initialDelay * 2 ** Math.min(attempt - 1, 30));
+  const first = left < Infinity ? Math.max(retry.initialDelay, left * UNHURRIED) : retry.initialDelay;
+  const full = Math.min(retry.maxDelay, first * 2 ** Math.min(attempt - 1, 30));
   const delay = full * (1 - retry.jitter * random());
   return left > 0 ? Math.max(Math.min(delay, left / 2), Math.min(FLOOR, full)) : delay;
 }

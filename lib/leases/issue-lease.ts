@@ -1,10 +1,10 @@
 import type { ApiResponse } from '../client/api-client.js';
 import { remaining } from '../clock/deadline.js';
 import { malformed } from '../errors/common-errors.js';
-import { VaultError } from '../errors/vault-error.js';
 import type { Generation } from '../session/generation.js';
 import { Lease, type LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
+import { late } from './lease-errors.js';
 
 /**
  * What engines want to know at each issue, as the `common_name` of a certificate.
@@ -31,16 +31,6 @@ export function issueLease<T>(
   };
   const request = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
   return limiter.run(() => session.run({ ...request, path, signal }, take, true));
-}
-
-/** Nobody can use that any more: the process stood still meanwhile, or the server took longer than it grants. */
-function late(path: string): VaultError {
-  return new VaultError({
-    code: 'VAULT_TIMEOUT',
-    message: `What ${path} answered was over when it arrived.`,
-    hint: 'It is tried again; if it persists, raise the TTL of the role, or find what holds the process up.',
-    path,
-  });
 }
 
 /** What to warn of where a lease was replaced for its token's end: the life it reports is not what it gets. */

@@ -1,6 +1,6 @@
 import type { ApiResponse } from '../client/api-client.js';
 import type { Clock } from '../clock/clock.js';
-import { earlier, NEVER, remaining } from '../clock/deadline.js';
+import { earlier, remaining } from '../clock/deadline.js';
 import { Secret } from '../secret/secret.js';
 import type { Generation } from '../session/generation.js';
 import { firstGrant, type Grant } from '../session/grant.js';

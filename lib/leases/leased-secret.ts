@@ -1,4 +1,4 @@
-import { distinctUntilChanged, Observable, Subject } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { remaining } from '../clock/deadline.js';
 import type { Task } from '../clock/scheduler.js';
 import { Tries } from '../client/tries.js';
@@ -9,12 +9,15 @@ import type { LeaseStatus } from '../events/status.js';
 import type { Generation } from '../session/generation.js';
 import { drainStatus, drainTooLong } from './drain-policy.js';
 import { firstValue } from './first-value.js';
+import { HandedOut } from './handed-out.js';
+import { expired } from './lease-errors.js';
 import { cutShort, issueLease, type IssueParameters } from './issue-lease.js';
 import { IssueLimit } from './issue-limit.js';
 import type { Credentials, Lease, LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { LeaseKeeper } from './lease-keeper.js';
-import { nextHeldStep, nextLeaseStep, renewalMargin, type LeaseStep } from './lease-policy.js';
+import { planLease } from './lease-plan.js';
+import type { LeaseStep } from './lease-policy.js';
 import { Refusals } from './refusals.js';
 import { renewLease } from './renew-lease.js';
 import { SecretEvents } from './secret-events.js';
@@ -31,10 +34,9 @@ export class LeasedSecret<T> {
   readonly #context: LeaseContext;
   readonly #keeper: LeaseKeeper;
   readonly #events: SecretEvents;
-  readonly #published = new Subject<Credentials<T>>();
+  readonly #out: HandedOut<T>;
   /** Called where the first read fails for good. */
   readonly #onRefused: (error: VaultError) => void;
-  #current: Lease<T> | undefined;
   #serial = 0;
   #task: Task | undefined;
   #busy = false;
@@ -47,7 +49,6 @@ export class LeasedSecret<T> {
     needed: () => this.#wake(),
     refused: (lease, certain) => this.#refused(lease, certain),
   };
-  #expiryTold = false;
   #frozen = false;
   #ended = false;
   #keepTrying = false;
@@ -64,42 +65,35 @@ export class LeasedSecret<T> {
     this.#context = context;
     this.#keeper = new LeaseKeeper(context);
     this.#events = new SecretEvents(path, context.emit);
+    this.#out = new HandedOut(context.clock, this.#events, () => this.#wake());
     this.#tries = new Tries(context);
     this.#refusals = new Refusals(context);
     this.#onRefused = onRefused;
   }
 
-  /** The current snapshot on subscription, and each one that differs from the one before. */
-  readonly stream$ = new Observable<Credentials<T>>((subscriber) => {
-    const current = this.current();
-    if (current) subscriber.next(current);
-    return this.#published.subscribe(subscriber);
-  }).pipe(distinctUntilChanged((one, next) => one.data === next.data));
+  get stream$(): Observable<Credentials<T>> {
+    return this.#out.stream$;
+  }
 
   get ended(): boolean {
     return this.#ended;
   }
 
   current(): Credentials<T> | undefined {
-    const lease = this.#current;
-    if (lease === undefined) return undefined;
-    if (lease.left(this.#context.clock) > 0) return lease.snapshot();
-    // After a sleep or a step of the clock, whoever asks notices before the scheduler does.
-    if (!this.#expiryTold) queueMicrotask(() => this.#wake());
-    return undefined;
+    return this.#out.current();
   }
 
   /** Issues the first one, unless that is under way. */
   start(keepTrying: boolean): void {
     this.#keepTrying ||= keepTrying;
-    if (!this.#current && !this.#task) this.#wake();
+    if (!this.#out.lease && !this.#task) this.#wake();
   }
 
   /** The current one; the next one, where it is on its way; an error where there is none to be had now. */
   async get(timeout: number): Promise<Credentials<T>> {
     const current = this.current();
     if (current) return current;
-    if (this.#current) {
+    if (this.#out.lease) {
       // It is over; if a try is under way, that decides.
       do {
         this.#wake();
@@ -121,11 +115,11 @@ export class LeasedSecret<T> {
     this.#keeper.tokenChanged();
     // Whether to renew was one question; to issue anew is another, and does not wait for its next try.
     if (generation.dead) this.#succeeded();
-    if (!this.#ended && (this.#current || generation.dead)) this.#wake();
+    if (!this.#ended && (this.#out.lease || generation.dead)) this.#wake();
   }
 
   status(): LeaseStatus {
-    const lease = this.#current;
+    const lease = this.#out.lease;
     const { error, count } = this.#tries;
     const step = lease ? this.#plan(lease) : FIRST;
     const action = this.#ended ? 'none' : step.action === 'rotate' ? 'issue' : step.action;
@@ -144,12 +138,12 @@ export class LeasedSecret<T> {
 
   /** It was given up, and every lease of it is over. */
   get gone(): boolean {
-    return this.#ended && !this.#current && this.#keeper.size === 0;
+    return this.#ended && !this.#out.lease && this.#keeper.size === 0;
   }
 
   /** Some lease of this path is in use by a consumer that will say when it is done. */
   get held(): boolean {
-    return this.#keeper.held || this.#current?.held === true;
+    return this.#keeper.held || this.#out.lease?.held === true;
   }
 
   /** From now on renewals only. */
@@ -162,9 +156,7 @@ export class LeasedSecret<T> {
     if (this.#ended) return;
     this.#ended = true;
     this.#task?.cancel();
-    this.#published.complete();
-    const lease = this.#current;
-    this.#current = undefined;
+    const lease = this.#out.end();
     if (lease) await this.#keeper.take(lease, 0, this.#busy ? this.#work : undefined);
   }
 
@@ -176,53 +168,38 @@ export class LeasedSecret<T> {
 
   #plan(lease: Lease<T>): LeaseStep {
     const { clock, options } = this.#context;
-    if (lease.over) return { action: 'rotate', in: 0, reason: 'lease-lost' };
-    if (lease.rejectedAt !== undefined) {
-      return { action: 'rotate', in: Math.max(0, lease.rejectedAt - clock.monotonic()), reason: 'rejected' };
-    }
-    const step = this.#frozen
-      ? nextHeldStep(lease.view(clock), options.renewal)
-      : nextLeaseStep(lease.view(clock), options.renewal, this.#rotationFailed);
-    // Of its own TTL: that its token has less left is a matter of the token.
-    const left = remaining(lease.grant.deadline, clock);
-    const { generation } = lease;
-    const inUse = generation.supersededAt === undefined;
-    // A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed.
-    const canBeAsked =
-      left > 0
-        ? inUse
-        : lease.renewable && lease.grant.maxTtl === 'far' && (inUse || generation.left(clock) > 0);
-    const surprised = step.reason === 'expired' && canBeAsked && !generation.dead && this.#tries.count === 0;
-    if (surprised) return { action: 'renew', in: 0, reason: 'renewal' };
-    const late = this.#tries.count > 0 && left < renewalMargin(lease.grant.ttl);
-    const givenUp = late && !this.#rotationFailed;
-    return step.action === 'renew' && givenUp ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
+    const circumstances = {
+      frozen: this.#frozen,
+      failures: this.#tries.count,
+      rotationFailed: this.#rotationFailed,
+    };
+    return planLease(lease, circumstances, clock, options.renewal);
   }
 
   #wake(): void {
     if (this.#ended) return;
     const { clock, options } = this.#context;
-    const lease = this.#current;
-    if (lease) this.#tellLife(lease);
+    const lease = this.#out.lease;
+    if (this.#out.tellLife(this.#tries.error)) this.#context.changed();
     // A request may outlast the lease, whose end is told all the same.
-    if (this.#busy) return this.#sleep(lease, Infinity);
+    if (this.#busy) return this.#sleep(Infinity);
     const step = lease && this.#plan(lease);
     if (lease) this.#events.warnOnce('drain', drainTooLong(lease.view(clock), options.renewal));
     const due = step ? step.in : 0;
     const wait = Math.max(due, this.#tries.retryAt - clock.monotonic());
     // What failed is due no more: the token was found alive meanwhile, and so was the lease.
     if (due > 0 && !this.#tries.waiting) this.#succeeded();
-    if (wait > 0) return this.#sleep(lease, wait);
+    if (wait > 0) return this.#sleep(wait);
     // A first one is still issued, as requests that are being drained may need it.
-    if (this.#frozen && step && step.action !== 'renew') return this.#sleep(lease, Infinity);
+    if (this.#frozen && step && step.action !== 'renew') return this.#sleep(Infinity);
     if (step?.action !== 'renew') {
       const now = clock.monotonic();
       const held = this.#limit.wait(now);
-      if (held > 0) return this.#sleep(lease, held);
+      if (held > 0) return this.#sleep(held);
       this.#limit.issued(now);
     }
     this.#busy = true;
-    this.#sleep(lease, Infinity);
+    this.#sleep(Infinity);
     this.#work =
       lease && step?.action === 'renew' ? this.#renew(lease) : this.#issue(step?.reason as RotationReason);
     void this.#work.finally(() => {
@@ -233,11 +210,11 @@ export class LeasedSecret<T> {
   }
 
   /** Until the next step, but no longer than the lease lives, so that its end is told when it comes. */
-  #sleep(lease: Lease<T> | undefined, delay: number): void {
+  #sleep(delay: number): void {
     const { clock, scheduler } = this.#context;
-    const left = lease && !this.#expiryTold ? Math.max(0, lease.left(clock)) : Infinity;
     this.#task?.cancel();
-    this.#task = scheduler.at(clock.monotonic() + Math.min(delay, left), () => this.#wake());
+    const at = clock.monotonic() + Math.min(delay, this.#out.untilEnd);
+    this.#task = scheduler.at(at, () => this.#wake());
   }
 
   async #renew(lease: Lease<T>): Promise<void> {
@@ -263,18 +240,17 @@ export class LeasedSecret<T> {
   }
 
   async #issue(reason: RotationReason | undefined): Promise<void> {
-    const previous = this.#current;
+    const previous = this.#out.lease;
     try {
       const { lease, warnings } = await issueLease<T>(this, this.#serial + 1, this.#context, this.#hooks);
       if (this.#ended) return void this.#keeper.take(lease, 0);
       this.#serial = lease.serial;
-      this.#current = lease;
-      this.#expiryTold = false;
+      this.#out.replace(lease);
       this.#succeeded();
       const changed = previous?.fingerprint.reveal() !== lease.fingerprint.reveal();
       if (!changed && lease.id === '') return;
       this.#events.issued(lease, warnings);
-      if (changed) this.#published.next(lease.snapshot());
+      if (changed) this.#out.publish(lease);
       if (!previous) return;
       // After the new one is with the consumers, so that whoever listens finds it in place.
       if (changed) this.#events.rotated(lease, reason);
@@ -287,7 +263,7 @@ export class LeasedSecret<T> {
 
   #issueFailed(cause: unknown, reason: RotationReason | undefined): void {
     if (this.#ended) return;
-    const lease = this.#current;
+    const lease = this.#out.lease;
     const { error, retryAt } = this.#failed(cause, lease?.left(this.#context.clock) ?? Infinity);
     this.#rotationFailed = true;
     if (lease || isTransient(error) || this.#keepTrying)
@@ -295,26 +271,16 @@ export class LeasedSecret<T> {
     // Waiting cannot help, and nobody holds anything: tell whoever waits, and start afresh when asked again.
     this.#ended = true;
     this.#onRefused(error);
-    this.#published.error(error);
+    this.#out.fail(error);
   }
 
   /** Where it is of no use any more, a new one does not wait for the next try to renew it. */
   async #refused(lease: Lease<unknown>, certain: boolean): Promise<void> {
-    if (lease !== this.#current || this.#ended) return;
+    if (lease !== this.#out.lease || this.#ended) return;
     await this.#refusals.examine(lease, certain);
-    if (lease !== this.#current) return;
+    if (lease !== this.#out.lease) return;
     if (lease.over || lease.rejectedAt !== undefined) this.#succeeded();
     this.#wake();
-  }
-
-  /** Tells that it is over, and where that turns out to be wrong, those who came meanwhile. */
-  #tellLife(lease: Lease<T>): void {
-    const over = lease.left(this.#context.clock) <= 0;
-    if (over === this.#expiryTold) return;
-    this.#expiryTold = over;
-    if (over) this.#events.expired(lease, this.#tries.error);
-    else this.#published.next(lease.snapshot());
-    this.#context.changed();
   }
 
   #succeeded(): void {
@@ -329,14 +295,6 @@ export class LeasedSecret<T> {
   }
 
   #expired(): VaultError {
-    return new VaultError({
-      code: 'VAULT_CREDENTIALS_EXPIRED',
-      message: `There is no valid credential of ${this.path} now.`,
-      hint: this.#tries.error
-        ? `The last try failed: ${this.#tries.error.hint}`
-        : 'A new one is being issued; try again shortly.',
-      path: this.path,
-      ...(this.#tries.error && { cause: this.#tries.error }),
-    });
+    return expired(this.path, this.#tries.error);
   }
 }

@@ -1,5 +1,4 @@
 import type { ApiClient } from '../client/api-client.js';
-import type { Clock } from '../clock/clock.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { EventInit } from '../events/events.js';
 import type { Generation } from './generation.js';
@@ -9,9 +8,9 @@ const TIMEOUT = 5_000;
 /** The tokens of a session that are not over, and how they end: once each, and never with an error. */
 export class TokenEnds {
   readonly #alive = new Set<Generation>();
-  readonly #context: { api: ApiClient; clock: Clock; revoke: boolean; emit: (event: EventInit) => void };
+  readonly #context: { api: ApiClient; revoke: boolean; emit: (event: EventInit) => void };
 
-  constructor(context: { api: ApiClient; clock: Clock; revoke: boolean; emit: (event: EventInit) => void }) {
+  constructor(context: { api: ApiClient; revoke: boolean; emit: (event: EventInit) => void }) {
     this.#context = context;
   }
 
@@ -22,7 +21,7 @@ export class TokenEnds {
   /** Asks the server to revoke a token that this process made, and with it whatever it leased. */
   async end(generation: Generation, timeout = TIMEOUT): Promise<void> {
     if (!this.#alive.delete(generation)) return;
-    const { api, clock, revoke, emit } = this.#context;
+    const { api, revoke, emit } = this.#context;
     const ended = (how: Extract<EventInit, { type: 'token-ended' }>['how']) =>
       emit({ type: 'token-ended', generation: generation.number, how });
     if (!generation.own || !revoke) return ended('given');

@@ -12,7 +12,7 @@ export interface Row {
   recovered: number;
   /** From the same moment until the status said that all is well. */
   statusUp: number;
-  /** The error codes that the status gave meanwhile. */
+  /** Why, in the words of the status: codes of errors, or what is to be done. */
   said: string[];
   /** To Vault, from the fault to the end of the case. */
   requests: { total: number; failed: number };

@@ -49,6 +49,13 @@ export class Subject {
     }
   }
 
+  /** Waits for so many events of a type since the fault. */
+  async untilEvents(type: string, count: number): Promise<void> {
+    for (const end = Date.now() + PATIENCE; this.events(type).length < count; await sleep(LOOK_EVERY)) {
+      if (Date.now() > end) throw new Error(`There were ${this.events(type).length} events ${type}.`);
+    }
+  }
+
   /** From here on it counts. */
   async fault(): Promise<void> {
     this.#before = await this.app.requests();
@@ -98,7 +105,7 @@ export class Subject {
       codes: tally(failures.flatMap(({ code }) => (code === undefined ? [] : [code]))),
       recovered: Math.max(0, ...failures.map(({ ended }) => Math.round(ended - since))),
       statusUp: this.#upAgain(since),
-      said: this.app.reasons(this.#faultAt),
+      said: [...this.app.reasons(this.#faultAt), ...this.#replaced()],
       requests: { total: total - this.#before.total, failed: failed - this.#before.failed },
       ...(note && { note }),
     };
@@ -111,6 +118,13 @@ export class Subject {
     this.#stopped = true;
     await this.load.stop();
     await this.app.stop();
+  }
+
+  /** What events tell of the reasons, where all was replaced before a status could be anything else. */
+  #replaced(): string[] {
+    const logins = this.events('login').map(({ reason }) => `login: ${reason}`);
+    const rotated = this.events('rotated').map(({ reason }) => `rotated: ${reason}`);
+    return [...new Set([...logins, ...rotated])];
   }
 
   /** The status was never anything else: 0; it never was again: Infinity. */

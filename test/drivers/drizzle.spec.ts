@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { count, eq, sql } from 'drizzle-orm';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { bigint, pgTable, text } from 'drizzle-orm/pg-core';
@@ -7,7 +6,8 @@ import type { Observable } from 'rxjs';
 import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
 import { createRotatingPool } from 'nestjs-vault/pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { eventually, LeasedPostgres, revoked, soak } from '../support/leased-postgres.js';
+import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
+import { closing, DRAIN, revoked, soak } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 const orders = pgTable('orders', {
@@ -41,7 +41,7 @@ describeReal('Drizzle on leased users', () => {
             const pool = await createRotatingPool(world.guarded(credentials$), {
               ...world.where,
               max: 6,
-              drain: 2_000,
+              drain: DRAIN,
             });
             return drizzle({ client: pool });
           },
@@ -66,9 +66,9 @@ describeReal('Drizzle on leased users', () => {
     return { app, db, work, whoami };
   };
 
-  it.concurrent('12 s of queries and transactions over leases of 3 s / 6 s: nothing fails', async () => {
-    const { app, work, whoami } = await start('soak');
-    await soak(world, { app, role: 'soak', work, whoami });
+  it.concurrent('12 s of queries and transactions over leases of 4 s / 8 s: nothing fails', async () => {
+    const { app, work, whoami, db } = await start('soak');
+    await soak(world, { app, role: 'soak', work, whoami, printed: db });
   });
 
   it.concurrent(
@@ -81,11 +81,7 @@ describeReal('Drizzle on leased users', () => {
 
   it.concurrent('a transaction that is under way when the application closes is finished', async () => {
     const { app, work } = await start('closing');
-    const under = work.transaction(() => sleep(900));
-    await sleep(300);
-    await app.close();
-    await under;
-    await world.expectGone('closing');
+    await closing(world, { app, role: 'closing', work });
   });
 
   it.concurrent(

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import knex, { type Knex } from 'knex';
 import { NEVER, type Observable } from 'rxjs';
 import { getCredentialsToken } from 'nestjs-vault';
 import { rotatingClient, type LoginCredentials, type PoolEvent } from 'nestjs-vault/knex';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { eventually, LeasedPostgres, revoked, soak, staticRole } from '../support/leased-postgres.js';
+import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
+import { closing, DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 const KNEX = 'KNEX';
@@ -28,7 +28,7 @@ describeReal('Knex on leased users', () => {
   const start = async (
     target: Parameters<typeof getCredentialsToken>[0],
     config: Knex.Config = {},
-    drain = target === 'late' ? 300 : 2_000,
+    drain = target === 'late' ? 300 : DRAIN,
   ) => {
     const events: PoolEvent[] = [];
     const app = await world.app({
@@ -67,9 +67,9 @@ describeReal('Knex on leased users', () => {
     return { app, db, events, work, whoami };
   };
 
-  it.concurrent('12 s of queries and transactions over leases of 3 s / 6 s: nothing fails', async () => {
-    const { app, events, work, whoami } = await start('soak');
-    await soak(world, { app, role: 'soak', work, whoami });
+  it.concurrent('12 s of queries and transactions over leases of 4 s / 8 s: nothing fails', async () => {
+    const { app, events, work, whoami, db } = await start('soak');
+    await soak(world, { app, role: 'soak', work, whoami, printed: db.client });
     expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
     expect(world.apps.log).not.toMatch(/Connection Error|Acquire connection error/);
   });
@@ -154,11 +154,7 @@ describeReal('Knex on leased users', () => {
 
   it.concurrent('a transaction that is under way when the application closes is finished', async () => {
     const { app, work } = await start('closing');
-    const under = work.transaction(() => sleep(900));
-    await sleep(300);
-    await app.close();
-    await under;
-    await world.expectGone('closing');
+    await closing(world, { app, role: 'closing', work });
   });
 
   it.concurrent('what outlasts the drain window is cut off, and the pool goes on', async () => {

@@ -5,7 +5,8 @@ import { CredentialsService, getCredentialsToken, type DatabaseCredentials } fro
 import { createRotatingPool } from 'nestjs-vault/pg';
 import Cursor from 'pg-cursor';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { eventually, LeasedPostgres, revoked, soak } from '../support/leased-postgres.js';
+import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
+import { closing, DRAIN, revoked, soak } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 interface Database {
@@ -36,7 +37,7 @@ describeReal('Kysely on leased users', () => {
             const pool = await createRotatingPool(world.guarded(credentials$), {
               ...world.where,
               max: 6,
-              drain: 2_000,
+              drain: DRAIN,
             });
             return new Kysely<Database>({ dialect: new PostgresDialect({ pool, cursor: Cursor }) });
           },
@@ -63,9 +64,9 @@ describeReal('Kysely on leased users', () => {
     return { app, db, work, whoami };
   };
 
-  it.concurrent('12 s of queries and transactions over leases of 3 s / 6 s: nothing fails', async () => {
-    const { app, work, whoami } = await start('soak');
-    await soak(world, { app, role: 'soak', work, whoami });
+  it.concurrent('12 s of queries and transactions over leases of 4 s / 8 s: nothing fails', async () => {
+    const { app, work, whoami, db } = await start('soak');
+    await soak(world, { app, role: 'soak', work, whoami, printed: db });
   });
 
   it.concurrent('a result that is read over a rotation, through a cursor, is read to its end', async () => {
@@ -103,11 +104,7 @@ describeReal('Kysely on leased users', () => {
 
   it.concurrent('a transaction that is under way when the application closes is finished', async () => {
     const { app, work } = await start('closing');
-    const under = work.transaction(() => sleep(900));
-    await sleep(300);
-    await app.close();
-    await under;
-    await world.expectGone('closing');
+    await closing(world, { app, role: 'closing', work });
   });
 
   it.concurrent(

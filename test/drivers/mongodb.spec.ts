@@ -62,7 +62,7 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     expect(load.failures).toEqual([]);
     expect(types(events)).toEqual(['rotated', 'rotated', 'rotated', 'rotated']);
     expect(wire.connected).toEqual(new Set([issued.at(-1)?.user]));
-    for (const { user } of issued) expect(wire.commands.get(user)).toBeGreaterThan(20);
+    for (const { user } of issued) expect(wire.commands.get(user)).toBeGreaterThan(5);
   });
 
   it('what takes longer than the drain window is cut off, and reported', async () => {

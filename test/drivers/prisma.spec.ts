@@ -1,11 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { Observable } from 'rxjs';
 import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
 import { createRotatingPool } from 'nestjs-vault/pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PrismaClient } from '../../sample/03-prisma/src/generated/prisma/client.js';
-import { eventually, LeasedPostgres, revoked, soak } from '../support/leased-postgres.js';
+import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
+import { closing, DRAIN, revoked, soak } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 describeReal('Prisma on leased users', () => {
@@ -35,7 +35,7 @@ describeReal('Prisma on leased users', () => {
             const pool = await createRotatingPool(world.guarded(credentials$), {
               ...world.where,
               max: 6,
-              drain: 2_000,
+              drain: DRAIN,
             });
             return new PrismaClient({
               adapter: new PrismaPg(pool),
@@ -62,9 +62,9 @@ describeReal('Prisma on leased users', () => {
     return { app, prisma, work, whoami };
   };
 
-  it.concurrent('12 s of queries and transactions over leases of 3 s / 6 s: nothing fails', async () => {
-    const { app, work, whoami } = await start('soak');
-    await soak(world, { app, role: 'soak', work, whoami });
+  it.concurrent('12 s of queries and transactions over leases of 4 s / 8 s: nothing fails', async () => {
+    const { app, work, whoami, prisma } = await start('soak');
+    await soak(world, { app, role: 'soak', work, whoami, printed: prisma });
   });
 
   it.concurrent(
@@ -77,11 +77,7 @@ describeReal('Prisma on leased users', () => {
 
   it.concurrent('a transaction that is under way when the application closes is finished', async () => {
     const { app, work } = await start('closing');
-    const under = work.transaction(() => sleep(900));
-    await sleep(300);
-    await app.close();
-    await under;
-    await world.expectGone('closing');
+    await closing(world, { app, role: 'closing', work });
   });
 
   it.concurrent(

@@ -41,8 +41,8 @@ describeReal.each(SAMPLES)('sample $name', ({ name, group, module, orders }) => 
       roles: [
         {
           name: 'orders',
-          defaultTtl: '2s',
-          maxTtl: '3s',
+          defaultTtl: '5s',
+          maxTtl: '10s',
           creationStatements: [file('creation.sql')],
           revocationStatements: [file('revocation.sql')],
         },

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { NEVER, type Observable } from 'rxjs';
 import { DataTypes, QueryTypes, Sequelize, type CreationOptional, type Model } from 'sequelize';
 import { getCredentialsToken } from 'nestjs-vault';
@@ -9,7 +8,8 @@ import {
   type RotatingSequelizeOptions,
 } from 'nestjs-vault/sequelize';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { eventually, LeasedPostgres, revoked, soak, staticRole } from '../support/leased-postgres.js';
+import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
+import { closing, DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 interface Order extends Model {
@@ -36,7 +36,7 @@ describeReal('Sequelize on leased users', () => {
   const start = async (
     target: Parameters<typeof getCredentialsToken>[0],
     options: Partial<RotatingSequelizeOptions> = {},
-    drain = target === 'late' ? 300 : 2_000,
+    drain = target === 'late' ? 300 : DRAIN,
   ) => {
     const events: PoolEvent[] = [];
     const app = await world.app({
@@ -109,9 +109,9 @@ describeReal('Sequelize on leased users', () => {
       ),
     ).then((all) => all.forEach((one) => sequelize.connectionManager.releaseConnection(one)));
 
-  it.concurrent('12 s of queries and transactions over leases of 3 s / 6 s: nothing fails', async () => {
-    const { app, events, work, whoami } = await start('soak');
-    await soak(world, { app, role: 'soak', work, whoami });
+  it.concurrent('12 s of queries and transactions over leases of 4 s / 8 s: nothing fails', async () => {
+    const { app, events, work, whoami, sequelize } = await start('soak');
+    await soak(world, { app, role: 'soak', work, whoami, printed: sequelize });
     expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
   });
 
@@ -176,11 +176,7 @@ describeReal('Sequelize on leased users', () => {
 
   it.concurrent('a transaction that is under way when the application closes is finished', async () => {
     const { app, work } = await start('closing');
-    const under = work.transaction(() => sleep(900));
-    await sleep(300);
-    await app.close();
-    await under;
-    await world.expectGone('closing');
+    await closing(world, { app, role: 'closing', work });
   });
 
   it.concurrent('what outlasts the drain window is cut off, and the pool goes on', async () => {

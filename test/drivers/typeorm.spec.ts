@@ -16,15 +16,8 @@ import {
 } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import {
-  ENDING_REVOCATION,
-  eventually,
-  LeasedPostgres,
-  OWNER_CREATION,
-  revoked,
-  soak,
-  staticRole,
-} from '../support/leased-postgres.js';
+import { ENDING_REVOCATION, eventually, LeasedPostgres, OWNER_CREATION } from '../support/leased-postgres.js';
+import { DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 @Entity('orders')
@@ -102,7 +95,7 @@ describeReal('TypeORM on leased users', () => {
           useFactory: (credentials$: Observable<DatabaseCredentials>) => ({
             type: 'postgres',
             driver: rotatingDriver(world.guarded(credentials$), {
-              drain: 2_000,
+              drain: DRAIN,
               onRotation: (event) => events.push(event),
             }),
             ...world.where,
@@ -120,9 +113,9 @@ describeReal('TypeORM on leased users', () => {
     return { app, orders: app.get(Orders), dataSource: app.get(DataSource), events, count };
   };
 
-  it.concurrent('12 s of queries and transactions over leases of 3 s / 6 s: nothing fails', async () => {
-    const { app, orders, events } = await start('soak');
-    await soak(world, { app, role: 'soak', work: orders, whoami: orders.whoami });
+  it.concurrent('12 s of queries and transactions over leases of 4 s / 8 s: nothing fails', async () => {
+    const { app, orders, events, dataSource } = await start('soak');
+    await soak(world, { app, role: 'soak', work: orders, whoami: orders.whoami, printed: dataSource });
     expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
     expect(world.apps.log).not.toMatch(/Failed to close/);
   });
@@ -214,10 +207,7 @@ describeReal('TypeORM on leased users', () => {
     async () => {
       const { app, orders } = await start('killed');
       // PostgreSQL tells some of them, the others find the connection gone.
-      await revoked(world, { app, role: 'killed', work: orders, whoami: orders.whoami }, [
-        '57P01',
-        undefined,
-      ]);
+      await revoked(world, { app, role: 'killed', work: orders, whoami: orders.whoami }, ['57P01', 'gone']);
     },
   );
 

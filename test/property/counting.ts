@@ -45,12 +45,12 @@ function kindOf({ path, leaseId, token }: Exchange, life: Life): { what: string;
   if (path === 'sys/leases/renew')
     return { what: `renewals of ${leaseId}`, lasts: lasts(witness.leases.get(leaseId)?.path ?? '') };
   if (paths.includes(path)) return { what: `issues of ${path}`, lasts: Math.min(lasts(path), tokenLasts) };
-  if (/login$/.test(path)) return { what: 'logins', lasts: tokenLasts };
+  if (path.endsWith('login')) return { what: 'logins', lasts: tokenLasts };
   const own = `of token ${token.slice(-5)}`;
-  if (/renew-self$/.test(path)) return { what: `renewals ${own}`, lasts: tokenLasts };
-  if (/lookup-self$/.test(path)) return { what: `look-ups ${own}`, lasts: tokenLasts };
+  if (path.endsWith('renew-self')) return { what: `renewals ${own}`, lasts: tokenLasts };
+  if (path.endsWith('lookup-self')) return { what: `look-ups ${own}`, lasts: tokenLasts };
   // Once, and never again.
-  if (/revoke-self$/.test(path)) return { what: `revocations ${own}`, lasts: Infinity };
+  if (path.endsWith('revoke-self')) return { what: `revocations ${own}`, lasts: Infinity };
   return assert.fail(`what is ${path}?`);
 }
 

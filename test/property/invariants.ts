@@ -11,6 +11,9 @@ export class Invariants {
   /** Leases that nobody uses any more: since when, and the deadline they had then. */
   readonly #leaving = new Map<string, { since: number; deadline: number }>();
 
+  /** Users that were held, and are no more. */
+  readonly #lost = new Set<string>();
+
   constructor(life: Life) {
     this.#life = life;
   }
@@ -74,7 +77,7 @@ export class Invariants {
     const { witness, lastTrouble, lastHindrance } = this.#life;
     const known = witness.byUsername.get(this.#inUse.get(path) ?? '');
     if (!known || this.#lately(lastHindrance, path)) return;
-    const age = this.#ageOf(known);
+    const age = ageOf(known, this.#life);
     const had = this.#lately(lastTrouble, path);
     assert.ok(had, `${path} was let expire after ${age} ms, though another could be had`);
     // One request for a path at a time: the new one may take longer than the old one has.
@@ -87,12 +90,13 @@ export class Invariants {
   #held(): void {
     const { vault, witness, consumers, ended, lastHindrance } = this.#life;
     for (const { username, password } of consumers.holds) {
-      if (vault.isValid(username, password)) continue;
+      if (this.#lost.has(username) || vault.isValid(username, password)) continue;
+      this.#lost.add(username);
       const known = witness.byUsername.get(username);
       if (!known || ended.has(known.id) || this.#lately(lastHindrance, known.path)) continue;
       assert.ok(
         this.#cannotBeKept(known),
-        `${known.path} is held, and was let go after ${this.#ageOf(known)} ms`,
+        `${known.path} is held, and was let go after ${ageOf(known, this.#life)} ms`,
       );
     }
   }
@@ -103,16 +107,11 @@ export class Invariants {
     return clock.elapsed - moment <= Math.max(...[path, 'login'].flatMap((of) => ttls.get(of) ?? []));
   }
 
-  #ageOf({ number }: KnownLease): number {
-    const { clock, witness } = this.#life;
-    return clock.elapsed - (witness.exchanges[number]?.at ?? 0);
-  }
-
   /** Though nothing is in the way, no renewal lets it live on. */
   #cannotBeKept(known: KnownLease): boolean {
     const { clock, witness, schedule, ttls, maxTtls } = this.#life;
     if (schedule.login.uses > 0 || schedule.login.type === 'batch') return true;
-    if (this.#ageOf(known) >= shortest(maxTtls.get(known.path)) - SECOND) return true;
+    if (isAtMaxTtl(known, this.#life)) return true;
     const tokens = [...witness.tokens];
     const made = tokens.findIndex(([token]) => token === known.token);
     if (made === tokens.length - 1) return false;
@@ -164,10 +163,10 @@ export class Invariants {
 
   /** Since when nothing keeps a lease alive that is not in use. */
   #freeSince(known: KnownLease): number {
-    const { vault, witness, schedule, maxTtls } = this.#life;
+    const { vault, witness, schedule } = this.#life;
     const since = (lease: string) => this.#leaving.get(lease)?.since ?? Infinity;
     // Past a max TTL that was lowered meanwhile no renewal ends it any more, but only its TTL.
-    if (this.#ageOf(known) >= shortest(maxTtls.get(known.path)) - SECOND) return Infinity;
+    if (isAtMaxTtl(known, this.#life)) return Infinity;
     if (schedule.login.uses === 0) return since(known.id);
     // The last use of a token is not spent on ending one lease, but on ending all of them, once none is in use.
     const tokens = [...witness.tokens];
@@ -176,6 +175,15 @@ export class Invariants {
     const siblings = vault.liveLeases.filter((one) => witness.leases.get(one.id)?.token === known.token);
     return Math.max(replaced, ...siblings.map((one) => since(one.id)));
   }
+}
+
+function ageOf({ number }: KnownLease, { clock, witness }: Life): number {
+  return clock.elapsed - (witness.exchanges[number]?.at ?? 0);
+}
+
+/** Or past it, where it was lowered: no renewal is granted any more, not even to end it. */
+export function isAtMaxTtl(known: KnownLease, life: Life): boolean {
+  return ageOf(known, life) >= shortest(life.maxTtls.get(known.path)) - SECOND;
 }
 
 function shortest(times: readonly number[] = []): number {

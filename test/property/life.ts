@@ -2,25 +2,16 @@ import { appRole } from '../../lib/index.js';
 import { resolveOptions } from '../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { EventBus } from '../../lib/events/events.js';
-import { SimulatedVault, VirtualClock, type AppRoleHandle } from '../../lib/testing/index.js';
+import { SimulatedVault, type AppRoleHandle } from '../../lib/testing/index.js';
 import { Consumers, SECOND } from './consumers.js';
 import { countRequests } from './counting.js';
-import { close, recover } from './ending.js';
+import { withDice } from './dice.js';
+import { close, recover, SHUTDOWN } from './ending.js';
 import { Invariants } from './invariants.js';
-import { MATCHES, type Schedule, type Step, type Trouble, type Ttls, type Which } from './schedule.js';
-import { LIE, Witness } from './witness.js';
-
-export const SHUTDOWN = 5 * SECOND;
-
-/** A virtual clock that has everything looked at each time that all has come to rest. */
-class WatchedClock extends VirtualClock {
-  onRest: () => void = () => {};
-
-  override async settle(): Promise<void> {
-    await super.settle();
-    this.onRest();
-  }
-}
+import { makeTrouble } from './make-trouble.js';
+import type { Schedule, Step, Ttls } from './schedule.js';
+import { WatchedClock } from './watched-clock.js';
+import { Witness } from './witness.js';
 
 /** When a lease was ended: by the time of the world, by that of the client, and after how many disturbances. */
 export interface End {
@@ -118,7 +109,7 @@ export class Life {
   }
 
   heal(): void {
-    for (const heal of [...this.#troubles.keys()]) this.#end(heal);
+    for (const heal of this.#troubles.keys()) this.#end(heal);
   }
 
   async #do(step: Step): Promise<void> {
@@ -130,7 +121,10 @@ export class Life {
         const { trouble, which } = step;
         const hinders = which !== 'issue' || /seal|standby|database/.test(trouble.kind);
         this.#disturbed(hinders);
-        this.#troubles.set(this.#make(trouble, which), { until: clock.elapsed + step.for, hinders });
+        this.#troubles.set(makeTrouble(this.vault, trouble, which), {
+          until: clock.elapsed + step.for,
+          hinders,
+        });
         return;
       }
       case 'heal':
@@ -196,32 +190,6 @@ export class Life {
     this.maxTtls.set(of, [...(this.maxTtls.get(of) ?? []), maxTtl * SECOND]);
   }
 
-  #make(trouble: Trouble, which: Which): () => void {
-    const { vault } = this;
-    const match = MATCHES[which];
-    switch (trouble.kind) {
-      case 'cut':
-        return vault.cut({ match });
-      case 'drop':
-        return vault.dropResponse({ match });
-      case 'delay':
-        return vault.delay(trouble.milliseconds, { match }, { before: trouble.before });
-      case 'answer': {
-        const headers = { 'content-type': 'application/json', [LIE]: 'yes' };
-        return vault.answer(trouble.status, trouble.body, { match }, headers);
-      }
-      case 'seal':
-        vault.seal();
-        return () => vault.unseal();
-      case 'standby':
-        vault.standby();
-        return () => vault.standby(false);
-      case 'database':
-        vault.databaseDown();
-        return () => vault.databaseDown(false);
-    }
-  }
-
   #end(heal: () => void): void {
     this.#troubled(this.#troubles.get(heal)?.hinders === true);
     this.#troubles.delete(heal);
@@ -260,26 +228,7 @@ function pick<T>(from: readonly T[], index: number): T | undefined {
   return from[index % Math.max(1, from.length)];
 }
 
-/** Numbers that look random, the same ones for the same seed (mulberry32). */
-function dice(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Runs a schedule with dice that always fall alike. */
-export async function live(schedule: Schedule): Promise<Life> {
-  const { random } = Math;
-  Math.random = dice(schedule.seed);
-  try {
-    const life = new Life(schedule);
-    await life.run();
-    return life;
-  } finally {
-    Math.random = random;
-  }
+export async function live(schedule: Schedule): Promise<void> {
+  await withDice(schedule.seed, () => new Life(schedule).run());
 }

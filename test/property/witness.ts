@@ -118,7 +118,7 @@ export class Witness implements Sender {
   /** The last renewal of a lease, or of the token it dies with, may have been done without the client's knowing. */
   renewalIsOpen({ id, token }: KnownLease): boolean {
     const open = (one: Exchange | undefined) => one?.outcome === 'lost' || one?.outcome === 'pending';
-    const ofToken = ({ path, token: sender }: Exchange) => /renew-self$/.test(path) && sender === token;
+    const ofToken = ({ path, token: sender }: Exchange) => path.endsWith('renew-self') && sender === token;
     return (
       open(this.exchanges.findLast(({ leaseId }) => leaseId === id)) || open(this.exchanges.findLast(ofToken))
     );
@@ -130,7 +130,8 @@ export class Witness implements Sender {
       data?: { username?: string };
       auth?: { client_token?: string };
     };
-    if (/\/login$/.test(path) && answer.auth?.client_token) this.tokens.set(answer.auth.client_token, sentAt);
+    if (path.endsWith('/login') && answer.auth?.client_token)
+      this.tokens.set(answer.auth.client_token, sentAt);
     if (!/\/creds\//.test(path) || !answer.lease_id) return;
     const lease = { id: answer.lease_id, path, token, username: answer.data?.username ?? '', number };
     this.leases.set(lease.id, lease);

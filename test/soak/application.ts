@@ -1,11 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { ConnectionStatus, VaultStatus } from 'nestjs-vault';
 import { expectNoSecrets } from '../support/applications.js';
+import { bundle } from './bundle.js';
 import type { ApplicationConfig, Measured, Told } from './application/protocol.js';
 
-const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 const START_TIMEOUT = 60_000;
 const STOP_TIMEOUT = 20_000;
 /** As the servers write them; the tokens themselves never come this way. */
@@ -30,8 +29,7 @@ export class Application {
   }
 
   static async start(config: ApplicationConfig): Promise<Application> {
-    const file = path('application/main.ts');
-    const child = spawn(process.execPath, ['--expose-gc', path('../support/run-typescript.mjs'), file], {
+    const child = spawn(process.execPath, ['--expose-gc', await bundle()], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { PATH: process.env['PATH'], SOAK_APPLICATION: JSON.stringify(config) },
     });
@@ -69,10 +67,10 @@ export class Application {
     return this.told('pool').flatMap(({ event, at }) => (event === 'rotated' ? [at] : []));
   }
 
-  /** Why the status said that something was wrong, since a time. */
+  /** Why something was wrong since a time, in the words of the status. */
   reasons(since = 0): string[] {
     const statuses = this.told('status').filter(({ at }) => at >= since);
-    return [...new Set(statuses.flatMap(({ errors }) => errors))];
+    return [...new Set(statuses.flatMap(({ reasons }) => reasons))];
   }
 
   get healths(): { at: number; health: string }[] {

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { Module, type DynamicModule, type ModuleMetadata } from '@nestjs/common';
 import type { TestingModule } from '@nestjs/testing';
 import { appRole, CredentialsService, VaultModule } from 'nestjs-vault';
-import type { LoginCredentials } from 'nestjs-vault/mysql2';
+import type { LoginCredentials, RotatingPool } from 'nestjs-vault/mysql2';
 import { tap, type Observable } from 'rxjs';
 import { Applications } from './applications.js';
 import {
@@ -120,6 +120,12 @@ const prefix = (role: string) => `v-approle-${role}-`;
 
 export function rotations(app: TestingModule): number {
   return app.get(CredentialsService).recentEvents.filter(({ type }) => type === 'rotated').length;
+}
+
+/** Has a pool make new connections, as sessions of a user who is gone work on, and only a login finds out. */
+export async function refresh(pool: RotatingPool, connections = 4): Promise<void> {
+  const one = async () => (await pool.promise().getConnection()).destroy();
+  await Promise.all(Array.from({ length: connections }, one));
 }
 
 /** What a load does; `work` is what a transaction has to wait for, 0.2 to 1.5 s. */

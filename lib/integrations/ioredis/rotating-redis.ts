@@ -1,7 +1,7 @@
 import { Redis, type Callback, type RedisOptions } from 'ioredis';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
-import { doubtful, refuses, rejected } from '../redis/refusal.js';
+import { denies, refuses, rejected } from '../redis/refusal.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import type { RotationOptions } from '../rotation/rotation-driver.js';
@@ -195,7 +195,7 @@ export class RotatingRedis extends Redis {
   }
 
   #onErrorReply(error: Error): boolean | 1 | 2 {
-    if (this.#era && doubtful(error)) this.#family.rotation.doubt(this.#era);
+    if (this.#era && denies(error)) this.#family.rotation.doubt(this.#era);
     return this.#reconnectOnError?.(error) ?? false;
   }
 }

@@ -44,7 +44,10 @@ export function leaseClients(
   );
 }
 
-/** Where the credentials turn out to be over, whoever wants a connection waits for the next ones. */
+/**
+ * Makes a connection; once more, where the credentials turn out to be over and there are new ones within some seconds,
+ * or where there were new ones meanwhile: what is late by then is closed, at whatever point of the login it is.
+ */
 export async function connectAgain<T>(
   rotation: Rotation<LeasedClient>,
   connect: () => Promise<T>,
@@ -54,7 +57,8 @@ export async function connectAgain<T>(
   try {
     return await connect();
   } catch (error) {
-    if (!current || !isRefusal(error) || !(await rotation.replaced(current, REPLACEMENT))) throw error;
+    if (!current || (current === rotation.current && !isRefusal(error))) throw error;
+    if (!(await rotation.replaced(current, REPLACEMENT))) throw error;
     return connect();
   }
 }

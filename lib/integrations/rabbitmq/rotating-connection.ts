@@ -5,7 +5,6 @@ import { AmqpConnectionManagerClass, type AmqpConnectionManagerOptions } from 'a
 import type { ChannelModel } from 'amqplib';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { describe } from '../rotation/describe.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import type { Era } from '../rotation/era.js';
@@ -142,7 +141,7 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
 
   async #connectAgain(force: boolean, delay: number): Promise<void> {
     const { signal } = this.#closing;
-    if (delay > 0) await sleep(delay, undefined, { signal });
+    if (delay > 0) await this.#wait(await this.#rotation.ready(), delay);
     while (!signal.aborted) {
       const era = await this.#rotation.ready();
       if (this.#line?.era === era && !force) return;
@@ -155,12 +154,18 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
         this.#next++;
         this.emit('connectFailed', { err: error, url });
         if (refuses(error)) this.#rotation.doubt(era, 'login');
-        await Promise.race([
-          sleep(this.#pause, undefined, { signal }),
-          this.#rotation.replaced(era, this.#pause),
-        ]);
+        await this.#wait(era, this.#pause);
       }
     }
+  }
+
+  /** So many milliseconds, or until there are other credentials. */
+  async #wait(era: Era<Line>, milliseconds: number): Promise<void> {
+    const { signal } = this.#closing;
+    await Promise.race([
+      sleep(milliseconds, undefined, { signal }),
+      this.#rotation.replaced(era, milliseconds),
+    ]);
   }
 
   async #open(era: Era<Line>): Promise<Line> {
@@ -181,6 +186,7 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
     const before = this.#line;
     // First, so that a consumer that has to be the only one finds its queue free.
     await before?.pause();
+    if (!this.#lines.has(line)) throw new Error('The connection was lost before it was used.');
     this.#line = line;
     line.sheltered = before !== undefined;
     // Each channel of the application makes itself anew; from then on it publishes on the new connection.

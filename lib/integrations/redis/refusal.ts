@@ -2,17 +2,17 @@ import { VaultError } from '../../errors/vault-error.js';
 
 /** What Redis answers to a user that is gone, or to a wrong password. */
 const REFUSED = /\bWRONGPASS\b/;
-/** What else credentials that are over would explain; a command that was never allowed is answered the same. */
-const DOUBTFUL = /\b(WRONGPASS|NOAUTH|NOPERM)\b/;
+/** What it answers to a command of a user without the right to it, or of none. */
+const DENIED = /\b(NOAUTH|NOPERM)\b/;
 
 /** Whether an error says that Redis does not let this user in. */
 export function refuses(error: unknown): boolean {
   return error instanceof Error && REFUSED.test(error.message);
 }
 
-/** Whether an error is a reason to check the credentials. */
-export function doubtful(error: unknown): boolean {
-  return error instanceof Error && DOUBTFUL.test(error.message);
+/** Whether an error says that Redis denies this user something, as credentials that are over would explain. */
+export function denies(error: unknown): boolean {
+  return error instanceof Error && DENIED.test(error.message);
 }
 
 export function rejected(path = 'unknown path'): VaultError {

@@ -12,11 +12,11 @@ import { VaultError } from '../../errors/vault-error.js';
 import { type LoginCredentials } from '../rotation/login-credentials.js';
 import type { RotationOptions } from '../rotation/rotation-driver.js';
 import { refuses, rejected } from './refusal.js';
-import { rotatingCredentials } from './rotating-credentials.js';
+import { rotatingCredentials, type RotatingCredentials } from './rotating-credentials.js';
 
 /**
  * A client of node-redis with {@link rotatingCredentials}, connected; where the first try fails, it rejects. The client
- * emits `'rotation'` with a `PoolEvent`, and closes itself when the stream completes.
+ * emits `'rotation'` with a `PoolEvent`. It and its duplicates close themselves when the stream completes.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for options that name credentials, `VAULT_CREDENTIALS_REJECTED` where Redis
  * refuses them, `VAULT_CLOSED` where there were none, and whatever the stream errors with
@@ -40,20 +40,8 @@ export async function createRotatingClient<
     connect: { ...(url !== undefined && { url }), ...(socket && { socket }) },
   });
   const client = createClient<M, F, S, RESP, T>({ ...rest, credentialsProvider } as typeof rest);
-  // A connection that breaks is made again; without a listener it would end the process.
-  client.on('error', () => undefined);
+  lead(client as unknown as Client, credentialsProvider);
   credentialsProvider.on('rotation', (event) => client.emit('rotation', event));
-  // It unsubscribes a moment later.
-  client.on('end', () => setImmediate(() => credentialsProvider.left()));
-  credentialsProvider.once('end', () => {
-    if (!client.isOpen) return;
-    // It unsubscribes first, and then waits for the commands under way.
-    const letGo = credentialsProvider.hold();
-    void client
-      .close()
-      .catch(() => undefined)
-      .finally(letGo);
-  });
   try {
     // By itself it would try on and on.
     await new Promise((resolve, reject) => {
@@ -66,6 +54,34 @@ export async function createRotatingClient<
     throw refuses(error) ? rejected(credentialsProvider.path) : error;
   }
   return client;
+}
+
+type Client = ReturnType<typeof createClient>;
+
+/** Sees to the end of a client and of its duplicates. */
+function lead(client: Client, provider: RotatingCredentials): Client {
+  const close = () => {
+    // It unsubscribes first, and then waits for the commands under way.
+    const letGo = provider.hold();
+    void client
+      .close()
+      .catch(() => undefined)
+      .finally(letGo);
+  };
+  // A connection that breaks is made again; without a listener it would end the process.
+  client.on('error', () => undefined);
+  client.on('connect', () => provider.off('end', close).on('end', close));
+  client.on('end', () => {
+    provider.off('end', close);
+    // It unsubscribes a moment later.
+    setImmediate(() => provider.left());
+  });
+  const duplicate = client.duplicate.bind(client) as (overrides?: RedisClientOptions) => Client;
+  const rotating = (overrides?: RedisClientOptions) => {
+    const copy = duplicate(overrides);
+    return copy.options.credentialsProvider === provider ? lead(copy, provider) : copy;
+  };
+  return Object.assign(client, { duplicate: rotating });
 }
 
 function refuseCredentials(options: Pick<RedisClientOptions, (typeof NAMES)[number] | 'url'>): void {

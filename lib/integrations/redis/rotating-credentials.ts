@@ -82,6 +82,8 @@ export class RotatingCredentials
 
   constructor(credentials$: Observable<LoginCredentials>, options: RotatingCredentialsOptions = {}) {
     super();
+    // Each client waits for the end.
+    this.setMaxListeners(0);
     const { drain = DRAIN, connect } = options;
     this.#drain = drain;
     this.#connect = connect;

@@ -26,7 +26,7 @@ class ApplicationModule {
 }
 
 /** The application under load, in a process of its own: it can be suspended, and its memory is its own. */
-export async function main(): Promise<void> {
+async function main(): Promise<void> {
   const config = JSON.parse(process.env['SOAK_APPLICATION'] ?? '') as ApplicationConfig;
   const variant = await VARIANTS[config.variant]?.();
   if (!variant) throw new Error(`There is no variant ${config.variant}.`);
@@ -76,8 +76,10 @@ function tellEvent(event: VaultEvent): void {
 
 function toldStatus({ connections }: VaultStatus): ToldStatus {
   const { health, session, leases } = connections[0] as ConnectionStatus;
-  const errors = [session, ...leases].flatMap(({ error }) => (error ? [error.code] : []));
-  return { health, session: session.state, lease: leases[0]?.state ?? 'none', errors };
+  const reasons = [session, ...leases].flatMap(({ state, error, next }) =>
+    error ? [error.code] : state === 'valid' ? [] : [next.reason],
+  );
+  return { health, reasons };
 }
 
 type Untimed<T> = T extends unknown ? Omit<T, 'at'> : never;
@@ -85,3 +87,5 @@ type Untimed<T> = T extends unknown ? Omit<T, 'at'> : never;
 function tell(told: Untimed<Told>): void {
   if (process.connected) process.send?.({ at: Date.now(), ...told });
 }
+
+await main();

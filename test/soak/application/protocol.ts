@@ -13,10 +13,8 @@ export interface ApplicationConfig {
 /** A status without its counters and times. */
 export interface ToldStatus {
   health: string;
-  /** States of the token and of the lease, and why they are not valid. */
-  session: string;
-  lease: string;
-  errors: string[];
+  /** Why the token or the lease is not valid, or the last try failed: codes of errors, or what is to be done. */
+  reasons: string[];
 }
 
 /** What the application tells by itself, with the time it happened; milliseconds since 1970. */

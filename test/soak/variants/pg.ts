@@ -47,6 +47,7 @@ class PgStore implements Store {
   cursor(milliseconds: number): Promise<void> {
     return this.#with(async (client) => {
       const end = performance.now() + milliseconds;
+      const gone = ended(client);
       const cursor = client.query(new Cursor<{ id: number }>('select id from things order by id'));
       for (let last = 0; performance.now() < end;) {
         const rows = await cursor.read(BATCH);
@@ -54,7 +55,7 @@ class PgStore implements Store {
         if (rows.some(({ id }) => id !== ++last)) throw new Error('a row of the cursor is missing');
         await sleep(STEP);
       }
-      await Promise.race([cursor.close(), ended(client)]);
+      await Promise.race([cursor.close(), gone]);
     });
   }
 
@@ -80,11 +81,13 @@ class PgStore implements Store {
 
 const ignore = () => undefined;
 
-/** A cursor waits for ever to be closed on a connection that has ended. */
+/** Rejects when the connection ends: a cursor waits for ever to be closed on one that has. */
 function ended(client: PoolClient): Promise<never> {
-  return new Promise((_resolve, reject) => {
+  const gone = new Promise<never>((_resolve, reject) => {
     client.once('end', () => reject(new Error('The connection ended under the cursor.')));
   });
+  gone.catch(ignore);
+  return gone;
 }
 
 /** `pg` over `createRotatingPool`. */

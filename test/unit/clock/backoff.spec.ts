@@ -36,3 +36,10 @@ it('never runs hot at the end, nor after it', () => {
 it('a first delay below the floor is kept', () => {
   expect(backoff(1, { initialDelay: 10, maxDelay: 1_000, jitter: 0 }, 1)).toBe(10);
 });
+
+it('who has much time left does not hurry, so that a fleet does not come back at once', () => {
+  expect(backoff(1, retry, 400_000, () => 0)).toBe(10_000);
+  expect(backoff(1, retry, 400_000, () => 1)).toBe(5_000);
+  expect(backoff(1, retry, 20 * 60_000, () => 0)).toBe(30_000);
+  expect(backoff(1, retry, 20_000, () => 0)).toBe(500);
+});

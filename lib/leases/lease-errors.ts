@@ -1,0 +1,22 @@
+import { VaultError } from '../errors/vault-error.js';
+
+/** Nobody can use that any more: the process stood still meanwhile, or the server took longer than it grants. */
+export function late(path: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_TIMEOUT',
+    message: `What ${path} answered was over when it arrived.`,
+    hint: 'It is tried again; if it persists, raise the TTL of the role, or find what holds the process up.',
+    path,
+  });
+}
+
+/** There was one, and there is none now. */
+export function expired(path: string, last: VaultError | undefined): VaultError {
+  return new VaultError({
+    code: 'VAULT_CREDENTIALS_EXPIRED',
+    message: `There is no valid credential of ${path} now.`,
+    hint: last ? `The last try failed: ${last.hint}` : 'A new one is being issued; try again shortly.',
+    path,
+    ...(last && { cause: last }),
+  });
+}

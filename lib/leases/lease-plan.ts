@@ -1,0 +1,45 @@
+import type { Clock } from '../clock/clock.js';
+import { remaining } from '../clock/deadline.js';
+import type { Lease } from './lease.js';
+import { nextHeldStep, nextLeaseStep, renewalMargin, type LeaseStep } from './lease-policy.js';
+
+/** What matters besides the lease itself. */
+export interface Circumstances {
+  /** Nothing is rotated any more. */
+  frozen: boolean;
+  /** Tries that failed in a row. */
+  failures: number;
+  /** What was tried last was to issue a new one. */
+  rotationFailed: boolean;
+}
+
+/** What to do next with the lease that is in use, after failures and surprises, too. */
+export function planLease(
+  lease: Lease<unknown>,
+  { frozen, failures, rotationFailed }: Circumstances,
+  clock: Clock,
+  renewal: { at: number; jitter: number },
+): LeaseStep {
+  if (lease.over) return { action: 'rotate', in: 0, reason: 'lease-lost' };
+  const view = lease.view(clock);
+  const step = frozen ? nextHeldStep(view, renewal) : nextLeaseStep(view, renewal, rotationFailed);
+  if (isSurprise(lease, step, clock) && failures === 0) return { action: 'renew', in: 0, reason: 'renewal' };
+  const rejectedIn = (lease.rejectedAt ?? Infinity) - clock.monotonic();
+  if (rejectedIn < step.in) return { action: 'rotate', in: Math.max(0, rejectedIn), reason: 'rejected' };
+  // Of its own TTL: that its token has less left is a matter of the token.
+  const late = failures > 0 && remaining(lease.grant.deadline, clock) < renewalMargin(lease.grant.ttl);
+  const givenUp = step.action === 'renew' && late && !rotationFailed;
+  return givenUp ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
+}
+
+/** A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed. */
+function isSurprise(
+  { generation, grant, renewable }: Lease<unknown>,
+  step: LeaseStep,
+  clock: Clock,
+): boolean {
+  if (step.reason !== 'expired' || generation.dead) return false;
+  const inUse = generation.supersededAt === undefined;
+  if (remaining(grant.deadline, clock) > 0) return inUse;
+  return renewable && grant.maxTtl === 'far' && (inUse || generation.left(clock) > 0);
+}

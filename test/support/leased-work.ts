@@ -1,0 +1,175 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import type { TestingModule } from '@nestjs/testing';
+import { filter } from 'rxjs';
+import { CredentialsService } from 'nestjs-vault';
+import { expect } from 'vitest';
+import { eventually, type LeasedPostgres } from './leased-postgres.js';
+
+/** Milliseconds, for the pools of these tests: longer than the longest transaction. */
+export const DRAIN = 3_000;
+
+function rotations(app: TestingModule): number {
+  return app.get(CredentialsService).recentEvents.filter(({ type }) => type === 'rotated').length;
+}
+
+/** What a load does; `work` is what a transaction has to wait for, 0.2 to 1.5 s. */
+export interface Work {
+  query: () => Promise<unknown>;
+  transaction: (work: () => Promise<void>) => Promise<unknown>;
+}
+
+/** A query each 40 ms and two transactions at a time, until told to stop. */
+function load({ query, transaction }: Work, note: (text: string) => void) {
+  const done = { queries: 0, transactions: 0, failures: [] as { at: number; code: string | undefined }[] };
+  let running = true;
+  const fail = (error: unknown) => {
+    done.failures.push({ at: performance.now(), code: codeOf(error) });
+    note(inspect(error, { depth: 6 }));
+  };
+  const pending = new Set<Promise<unknown>>();
+  const querying = async () => {
+    while (running) {
+      const one = query().then(() => done.queries++, fail);
+      pending.add(one);
+      void one.finally(() => pending.delete(one));
+      await sleep(40);
+    }
+    await Promise.all(pending);
+  };
+  const transacting = async () => {
+    while (running) {
+      const began = done.failures.length;
+      await transaction(() => sleep(200 + Math.random() * 1_300)).then(() => done.transactions++, fail);
+      if (done.failures.length > began) await sleep(40);
+    }
+  };
+  const all = Promise.all([querying(), transacting(), transacting()]);
+  const stop = async () => {
+    running = false;
+    await all;
+    return done;
+  };
+  return { done, stop };
+}
+
+const GONE = /connection (terminated|error)|not queryable|already released|connection closed/i;
+
+/** The SQLSTATE; libraries wrap the errors of pg, each in its own way, and Prisma has codes of its own. */
+function codeOf(error: unknown): string | undefined {
+  const known = (error ?? {}) as Record<string, unknown>;
+  const isState = (code: unknown): code is string => typeof code === 'string' && /^(?!P2)\w{5}$/.test(code);
+  const own = [known['originalCode'], known['code']].find(isState);
+  if (own) return own;
+  const inner = ['driverError', 'parent', 'meta', 'driverAdapterError', 'cause'].map((name) => known[name]);
+  const code = inner
+    .filter((one) => one && one !== error)
+    .map(codeOf)
+    .find((one) => one !== undefined);
+  return code ?? (GONE.test(String(known['message'])) ? 'gone' : undefined);
+}
+
+interface Soaked {
+  app: TestingModule;
+  /** Of the credentials. */
+  role: string;
+  work: Work;
+  /** Who is logged in, asked by way of the library. */
+  whoami: () => Promise<string | undefined>;
+  /** What somebody may print. */
+  printed?: unknown;
+}
+
+/**
+ * 12 s of queries and transactions over leases of 4 s and at most 8 s: nothing fails, each user's connections are gone
+ * a moment after the drain window, and after the application nothing is left.
+ */
+export async function soak(
+  world: LeasedPostgres,
+  { app, role, work, whoami, printed }: Soaked,
+): Promise<void> {
+  const leaving: Promise<number>[] = [];
+  const events = app.get(CredentialsService).events$.pipe(filter(({ type }) => type === 'rotated'));
+  const watching = events.subscribe(() => {
+    const [before = ''] = world.usersOf(role).slice(-2);
+    const at = performance.now();
+    const gone = eventually(async () => expect(await world.connections(role)).not.toContain(before));
+    leaving.push(gone.then(() => performance.now() - at));
+  });
+  const { stop } = load(work, (text) => world.apps.note(text));
+  await sleep(12_000);
+  const { failures, ...done } = await stop();
+  watching.unsubscribe();
+  const longest = Math.max(...(await Promise.all(leaving)));
+  const now = await whoami();
+  world.apps.note(inspect(printed, { depth: 7 }));
+  await eventually(async () => expect(new Set(await world.connections(role))).toEqual(new Set([now])));
+  const count = rotations(app);
+  show(role, { rotations: count, ...done, failures: failures.length, longest: Math.round(longest) });
+  await app.close();
+  expect(failures).toEqual([]);
+  expect(count).toBeGreaterThanOrEqual(2);
+  expect(longest).toBeLessThan(DRAIN + 1_000);
+  await world.expectGone(role);
+}
+
+/** An operator revokes the lease of an application at work: what runs as that user fails, until there is the next. */
+export async function revoked(
+  world: LeasedPostgres,
+  { app, role, work, whoami }: Soaked,
+  expected = ['42501', 'gone'],
+): Promise<void> {
+  const { stop } = load(work, (text) => world.apps.note(text));
+  await sleep(1_000);
+  const before = await whoami();
+  await world.revoke(role);
+  const at = performance.now();
+  await eventually(() => expect(rotations(app)).toBe(1));
+  const rotated = performance.now() - at;
+  await sleep(2_500);
+  const { failures, ...done } = await stop();
+  const last = Math.max(0, ...failures.map((one) => one.at - at));
+  const codes = [...new Set(failures.map(({ code }) => code))];
+  show(role, { ...done, failures: failures.length, codes, rotated, last });
+  expect(codes.filter((code) => !expected.includes(code ?? 'unknown'))).toEqual([]);
+  // A transaction that was open then fails when it goes on; where it is closed first, it is gone.
+  expect(last).toBeLessThan(rotated + 2_000);
+  expect(await whoami()).not.toBe(before);
+  await app.close();
+  await world.expectGone(role);
+}
+
+/** A static role: one user whose password the server changes every 5 s; new connections must keep up. */
+export async function staticRole(
+  world: LeasedPostgres,
+  { app, work, whoami }: Omit<Soaked, 'role'>,
+): Promise<void> {
+  const { stop } = load(work, (text) => world.apps.note(text));
+  await eventually(() => expect(rotations(app)).toBeGreaterThanOrEqual(2), 20_000);
+  const { failures, ...done } = await stop();
+  show('static', { rotations: rotations(app), ...done, failures: failures.length });
+  expect(await whoami()).toBe('rotated');
+  expect(failures).toEqual([]);
+  await app.close();
+}
+
+/** A transaction that is under way when the application closes is finished, and then nothing is left. */
+export async function closing(
+  world: LeasedPostgres,
+  { app, role, work }: Omit<Soaked, 'whoami'>,
+): Promise<void> {
+  let done!: Promise<unknown>;
+  await new Promise<void>((resolve) => {
+    done = work.transaction(async () => {
+      resolve();
+      await sleep(700);
+    });
+  });
+  await Promise.all([app.close(), done]);
+  await world.expectGone(role);
+}
+
+/** The figures of a test, for people: SHOW=1. */
+function show(name: string, figures: object): void {
+  if (process.env['SHOW']) process.stderr.write(`${name}: ${JSON.stringify(figures)}\n`);
+}

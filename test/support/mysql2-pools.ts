@@ -1,0 +1,143 @@
+import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
+import {
+  createRotatingPool,
+  type PoolEvent,
+  type RotatingPool,
+  type RotatingPoolConfig,
+} from 'nestjs-vault/mysql2';
+import { ReplaySubject } from 'rxjs';
+import { expect } from 'vitest';
+import { Authority, opensslAvailable } from './certificates.js';
+import { startMariaDb, type MariaDbServer } from './mariadb.mjs';
+
+/** A snapshot made by hand, and what the pool did with its lease. */
+export interface Issued {
+  credentials: DatabaseCredentials;
+  user: string;
+  holds: number;
+  need: HoldNeed | undefined;
+  refused: boolean[];
+}
+
+/** Pools of mysql2 on a MariaDB, with credentials that a test issues by hand. */
+export class Mysql2Pools {
+  readonly mariadb: MariaDbServer;
+  /** Whose certificate the server has, where one can be made. */
+  readonly authority: Authority | undefined;
+  readonly #pools: RotatingPool[] = [];
+  #serial = 0;
+
+  private constructor(mariadb: MariaDbServer, authority: Authority | undefined) {
+    this.mariadb = mariadb;
+    this.authority = authority;
+  }
+
+  static async start(): Promise<Mysql2Pools> {
+    const authority = opensslAvailable ? new Authority() : undefined;
+    const tls = authority?.issue('mariadb', 'DNS:localhost');
+    const mariadb = await startMariaDb({ ...(tls && { tls }) });
+    await mariadb.query('create table things (id int); create table private (id int)');
+    return new Mysql2Pools(mariadb, authority);
+  }
+
+  async stop(): Promise<void> {
+    this.authority?.remove();
+    await this.mariadb.stop();
+  }
+
+  /** Ends the pools of one test. */
+  async end(): Promise<void> {
+    await Promise.all(this.#pools.splice(0).map((pool) => new Promise((resolve) => pool.end(resolve))));
+  }
+
+  get where(): { host: string; port: number; database: string } {
+    const { host, port, database } = this.mariadb;
+    return { host, port, database };
+  }
+
+  /** To be ended with the others. */
+  add(pool: RotatingPool): RotatingPool {
+    this.#pools.push(pool);
+    return pool;
+  }
+
+  /** Makes a user in the database. */
+  async create(user: string, grant = 'grant select, insert on orders.*'): Promise<void> {
+    await this.mariadb.query(
+      `create user ${user}@'%' identified by 'canary-${user}'; ${grant} to ${user}@'%'`,
+    );
+  }
+
+  /** @param made whether the user is there already, and then whether with a grant on one table alone */
+  async issue(made: 'now' | 'never' | 'table' = 'now'): Promise<Issued> {
+    const serial = ++this.#serial;
+    const user = `leased_${serial}`;
+    if (made !== 'never')
+      await this.create(user, made === 'table' ? 'grant select on orders.things' : undefined);
+    const issued: Issued = {
+      user,
+      holds: 0,
+      need: undefined,
+      refused: [],
+      credentials: {
+        username: new Secret(user),
+        password: new Secret(`canary-${user}`),
+        lease: {
+          path: 'database/creds/app',
+          serial,
+          generation: 1,
+          issuedAt: new Date(),
+          validUntil: new Date(Date.now() + 60_000),
+          renewable: true,
+          hold: (need) => {
+            issued.holds++;
+            issued.need = need;
+            return () => void issued.holds--;
+          },
+          refused: async (certain) => void issued.refused.push(certain),
+        },
+      },
+    };
+    return issued;
+  }
+
+  /** A pool with its first credentials, and what it reports. */
+  async open(options: RotatingPoolConfig = {}, made: 'now' | 'table' = 'now') {
+    const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
+    const first = await this.issue(made);
+    credentials$.next(first.credentials);
+    const pool = await createRotatingPool(credentials$, { ...this.where, ...options });
+    this.add(pool.pool);
+    const events: PoolEvent[] = [];
+    pool.on('rotation', (event) => events.push(event));
+    const types = () => events.map(({ type }) => type);
+    const rotate = async (next: Issued) => {
+      const { serial } = next.credentials.lease;
+      credentials$.next(next.credentials);
+      await expect
+        .poll(() => events.some((event) => event.type === 'rotated' && event.serial === serial))
+        .toBe(true);
+    };
+    return { pool, credentials$, first, events, types, rotate };
+  }
+
+  /** How many connections a user has. */
+  async connections(user: string): Promise<number> {
+    const sql = 'select 1 from information_schema.processlist where user = ?';
+    return (await this.mariadb.query(sql, [user])).length;
+  }
+}
+
+/** The user that a pool or a connection is logged in as. */
+export async function whoami(on: { query(sql: string): Promise<unknown> }): Promise<string | undefined> {
+  const [rows] = (await on.query(`select substring_index(user(), '@', 1) as name`)) as [{ name: string }[]];
+  return rows[0]?.name;
+}
+
+/** What a promise rejects with. */
+export function failure(work: Promise<unknown>): Promise<NodeJS.ErrnoException | undefined> {
+  return work.then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => error,
+  );
+}

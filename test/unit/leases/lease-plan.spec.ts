@@ -1,0 +1,86 @@
+import { expect, it } from 'vitest';
+import { now } from '../../../lib/clock/deadline.js';
+import { planLease, type Circumstances } from '../../../lib/leases/lease-plan.js';
+import { Lease } from '../../../lib/leases/lease.js';
+import { Secret } from '../../../lib/secret/secret.js';
+import { Generation } from '../../../lib/session/generation.js';
+import { HandClock } from '../../support/virtual-clock.js';
+
+const MINUTE = 60_000;
+const renewal = { at: 0.66, jitter: 0.05 };
+const random = () => 0.5;
+const hooks = { needed: () => {}, refused: () => Promise.resolve() };
+
+/** A lease of a minute, and what happened to it. */
+function planned(
+  happens: (lease: Lease<unknown>, clock: HandClock) => void,
+  circumstances: Partial<Circumstances> = {},
+): string {
+  const clock = new HandClock();
+  const sentAt = now(clock);
+  const token = { token: new Secret('t'), accessor: '', ttl: 3_600, renewable: true, uses: 0, sentAt };
+  const generation = new Generation(1, { ...token, type: 'service', own: true }, random);
+  const response = { status: 200, data: {}, auth: null, leaseId: 'x', renewable: true, warnings: [], sentAt };
+  const init = { path: 'x', serial: 1, generation, response: { ...response, leaseDuration: 60 } };
+  const lease = new Lease<unknown>(init, random, hooks);
+  happens(lease, clock);
+  const usual = { frozen: false, failures: 0, rotationFailed: false };
+  const step = planLease(lease, { ...usual, ...circumstances }, clock, renewal);
+  return `${step.action} ${step.reason} in ${Math.round(step.in)}`;
+}
+
+it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Partial<Circumstances>?]>([
+  ['as usual', 'renew renewal in 39600', () => {}],
+  ['the server says that it is over', 'rotate lease-lost in 0', (lease) => (lease.over = true)],
+  ['it seems over: asked first', 'renew renewal in 0', (_, clock) => clock.advance(2 * MINUTE)],
+  [
+    'asked in vain: a new one',
+    'rotate expired in 0',
+    (_, clock) => clock.advance(2 * MINUTE),
+    { failures: 1 },
+  ],
+  [
+    'its token is known to be dead: not asked',
+    'rotate expired in 0',
+    (lease) => (lease.generation.dead = true),
+  ],
+  [
+    'renewals keep failing, and little is left',
+    'rotate renewal-failing in 0',
+    (_, clock) => clock.advance(55_000),
+    { failures: 5 },
+  ],
+  [
+    'so did the rotation: a renewal again',
+    'renew renewal in 0',
+    (_, clock) => clock.advance(55_000),
+    { failures: 5, rotationFailed: true },
+  ],
+  [
+    'what its token has left is no reason to give up',
+    'renew renewal in 0',
+    ({ generation }, clock) => {
+      generation.grant = {
+        ...generation.grant,
+        deadline: { monotonic: clock.monotonic() + 42_000, wall: Infinity },
+      };
+      clock.advance(40_000);
+    },
+    { failures: 1 },
+  ],
+  ['a consumer was refused with it', 'rotate rejected in 0', (lease) => (lease.rejectedAt = 0)],
+  [
+    'it is to be replaced later than renewed',
+    'renew renewal in 39600',
+    (lease) => (lease.rejectedAt = MINUTE),
+  ],
+  ['at its max TTL', 'rotate max-ttl in 0', (lease) => (lease.grant = { ...lease.grant, maxTtl: 'near' })],
+  [
+    'at shutdown nothing is rotated',
+    'renew renewal in 39600',
+    (lease) => (lease.grant = { ...lease.grant, maxTtl: 'near' }),
+    { frozen: true },
+  ],
+])('%s: %s', (_what, expected, happens, circumstances) => {
+  expect(planned(happens, circumstances)).toBe(expected);
+});
