@@ -264,7 +264,9 @@ export class LeasedSecret<T> {
   #issueFailed(cause: unknown, reason: RotationReason | undefined): void {
     if (this.#ended) return;
     const lease = this.#out.lease;
-    const { error, retryAt } = this.#failed(cause, lease?.left(this.#context.clock) ?? Infinity);
+    // One that consumers are refused with is of no use, however long it lives.
+    const left = lease?.rejectedAt === undefined ? lease?.left(this.#context.clock) : 0;
+    const { error, retryAt } = this.#failed(cause, left ?? Infinity);
     this.#rotationFailed = true;
     if (lease || isTransient(error) || this.#keepTrying)
       return this.#events.rotationFailed(lease, error, retryAt, reason);

@@ -44,53 +44,45 @@ describeReal('chaos: the network to the server', () => {
     return { long, short, survived, recovered };
   }
 
-  it.concurrent(
-    'is a black hole',
-    async (context) => {
-      const { long, short, survived, recovered } = await disturbed(
-        context,
-        'hole',
-        [LONG, SHORT],
-        async (proxy) => {
-          proxy.blackhole();
-          await sleep(6_000);
-        },
-        'the network is a black hole for 6 s',
-      );
-      expect(survived).toMatchObject({ failed: 0, said: expect.arrayContaining(['VAULT_TIMEOUT']) });
-      expect(long.events('expired')).toEqual([]);
-      expect(recovered.said).toContain('VAULT_TIMEOUT');
-      expect(short.events('expired')).not.toEqual([]);
-      expect(recovered.recovered).toBeLessThan(BACK_WITHIN);
-      expect(recovered.statusUp).toBeLessThan(BACK_WITHIN);
-    },
-    120_000,
-  );
+  it('is a black hole', async (context) => {
+    const { long, short, survived, recovered } = await disturbed(
+      context,
+      'hole',
+      [LONG, SHORT],
+      async (proxy) => {
+        proxy.blackhole();
+        await sleep(6_000);
+      },
+      'the network is a black hole for 6 s',
+    );
+    expect(survived).toMatchObject({ failed: 0, said: expect.arrayContaining(['VAULT_TIMEOUT']) });
+    expect(long.events('expired')).toEqual([]);
+    expect(recovered.said).toContain('VAULT_TIMEOUT');
+    expect(short.events('expired')).not.toEqual([]);
+    expect(recovered.recovered).toBeLessThan(BACK_WITHIN);
+    expect(recovered.statusUp).toBeLessThan(BACK_WITHIN);
+  }, 120_000);
 
-  it.concurrent(
-    'resets every connection',
-    async (context) => {
-      const { long, short, survived, recovered } = await disturbed(
-        context,
-        'reset',
-        [LONG, SHORT],
-        async (proxy) => {
-          await proxy.cut();
-          await sleep(6_000);
-        },
-        'connections are reset and refused for 6 s',
-      );
-      expect(survived).toMatchObject({ failed: 0, said: expect.arrayContaining(['VAULT_UNREACHABLE']) });
-      expect(long.events('expired')).toEqual([]);
-      expect(recovered.said).toContain('VAULT_UNREACHABLE');
-      expect(short.events('expired')).not.toEqual([]);
-      expect(recovered.recovered).toBeLessThan(BACK_WITHIN);
-      expect(recovered.statusUp).toBeLessThan(BACK_WITHIN);
-    },
-    120_000,
-  );
+  it('resets every connection', async (context) => {
+    const { long, short, survived, recovered } = await disturbed(
+      context,
+      'reset',
+      [LONG, SHORT],
+      async (proxy) => {
+        await proxy.cut();
+        await sleep(6_000);
+      },
+      'connections are reset and refused for 6 s',
+    );
+    expect(survived).toMatchObject({ failed: 0, said: expect.arrayContaining(['VAULT_UNREACHABLE']) });
+    expect(long.events('expired')).toEqual([]);
+    expect(recovered.said).toContain('VAULT_UNREACHABLE');
+    expect(short.events('expired')).not.toEqual([]);
+    expect(recovered.recovered).toBeLessThan(BACK_WITHIN);
+    expect(recovered.statusUp).toBeLessThan(BACK_WITHIN);
+  }, 120_000);
 
-  it.skipIf(SHORT_FORM)('is slow', { concurrent: true, timeout: 120_000 }, async (context) => {
+  it.skipIf(SHORT_FORM)('is slow', { timeout: 120_000 }, async (context) => {
     const { long, short, survived, recovered } = await disturbed(
       context,
       'slow',

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { type DatabaseCredentials } from 'nestjs-vault';
+import type { DatabaseCredentials } from 'nestjs-vault';
 import { createRotatingRedis, type PoolEvent, type RotatingRedis } from 'nestjs-vault/ioredis';
 import { ReplaySubject } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

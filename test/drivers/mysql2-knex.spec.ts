@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import createKnex, { type Knex } from 'knex';
 import { getCredentialsToken } from 'nestjs-vault';
-import { RotatingPool, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mysql2';
+import { knexPool, RotatingPool, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mysql2';
 import type { Observable } from 'rxjs';
 import { afterAll, beforeAll, it } from 'vitest';
 import { LeasedMariaDb, load, refresh, show, type Work } from '../support/leased-mariadb.js';
@@ -11,11 +11,15 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
   let leased: LeasedMariaDb;
 
   beforeAll(async () => {
-    leased = await LeasedMariaDb.start([{ name: 'knex' }, { name: 'revoked', long: true }]);
+    leased = await LeasedMariaDb.start([
+      { name: 'knex' },
+      { name: 'revoked', long: true },
+      { name: 'streams', long: true },
+    ]);
   });
   afterAll(() => leased?.stop());
 
-  const start = async (role: string) => {
+  const start = async (role: string, connectionLimit = 6) => {
     const events: PoolEvent[] = [];
     let pool!: RotatingPool;
     const app = await leased.app({
@@ -24,10 +28,10 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
           provide: 'KNEX',
           inject: [getCredentialsToken(role)],
           useFactory: (credentials$: Observable<LoginCredentials>) => {
-            const config = { ...leased.where, connectionLimit: 6, drain: 2_600 };
+            const config = { ...leased.where, connectionLimit, drain: 2_600 };
             pool = new RotatingPool(leased.guarded(credentials$), config);
             pool.on('rotation', (event: PoolEvent) => events.push(event));
-            return createKnex({ client: 'mysql2', connectionPool: pool });
+            return createKnex({ client: 'mysql2', connectionPool: knexPool(pool) });
           },
         },
       ],
@@ -108,4 +112,23 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
       expect(failures).toEqual([]);
     },
   );
+
+  it.concurrent('a connection that a stream gives back is lent to one user at a time', async ({ expect }) => {
+    const { knex } = await start('streams', 1);
+    const order: string[] = [];
+    const streaming = async () => {
+      for await (const _row of knex.raw('select seq from seq_1_to_10').stream()) order.push('row');
+    };
+    await Promise.all([
+      streaming(),
+      knex.transaction(async (transaction) => {
+        order.push('begin');
+        await sleep(200);
+        await transaction.raw('select 1');
+        order.push('end');
+      }),
+      knex.raw('select 1').then(() => order.push('other')),
+    ]);
+    expect(order.slice(10)).toEqual(['begin', 'end', 'other']);
+  });
 });

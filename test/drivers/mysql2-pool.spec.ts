@@ -95,6 +95,19 @@ describeMariaDb('rotating pool of mysql2', () => {
     await expect.poll(() => first.holds).toBe(0);
   });
 
+  it('nor does whoever waits wait for ever where its user destroys it, or it breaks', async () => {
+    const { pool, rotate } = await pools.open({ connectionLimit: 2 });
+    const [one, other] = await Promise.all([pool.getConnection(), pool.getConnection()]);
+    const broken = failure(other.query('select sleep(20)'));
+    const next = await pools.issue();
+    await rotate(next);
+    const waiting = [whoami(pool), whoami(pool)];
+    one.destroy();
+    await pools.mariadb.query(`kill ${other.threadId}`);
+    expect(await Promise.all(waiting)).toEqual([next.user, next.user]);
+    expect(await broken).toBeInstanceOf(Error);
+  });
+
   it('nobody gets a connection that was begun with the credentials before', async () => {
     const proxy = await startTcpProxy(pools.mariadb.port);
     onTestFinished(() => proxy.close());

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { type DatabaseCredentials } from 'nestjs-vault';
+import type { DatabaseCredentials } from 'nestjs-vault';
 import { createRotatingClient, rotatingCredentials, type PoolEvent } from 'nestjs-vault/redis';
 import { createClient } from 'redis';
 import { ReplaySubject } from 'rxjs';

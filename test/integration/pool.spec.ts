@@ -4,7 +4,7 @@ import { BehaviorSubject, ReplaySubject, Subject } from 'rxjs';
 import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
 import { createRotatingPool, RotatingPool, type PoolEvent } from 'nestjs-vault/pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startPostgres, type PostgresServer } from '../support/servers.mjs';
+import { startPostgres, startTcpProxy, type PostgresServer } from '../support/servers.mjs';
 
 /** A snapshot made by hand, and what the pool did with its lease. */
 interface Issued {
@@ -62,7 +62,7 @@ describe('rotating pool', () => {
     return issued;
   };
   const where = () => ({ host: postgres.host, port: postgres.port, database: postgres.database });
-  const open = async (options: { drain?: number; max?: number } = {}) => {
+  const open = async (options: { drain?: number; max?: number; port?: number } = {}) => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();
     credentials$.next(first.credentials);
@@ -201,6 +201,23 @@ describe('rotating pool', () => {
     first.need?.onEnding?.();
     await postgres.query(`create role ${late.user} login password 'canary-${late.user}'`);
     expect(await whoami(pool)).toBe(late.user);
+  });
+
+  it('who connects while the credentials change gets a connection of the new ones', async () => {
+    const proxy = await startTcpProxy(postgres.port);
+    const { pool, first, credentials$ } = await open({ port: proxy.port });
+    const held = await pool.connect();
+    // So that the login takes its time.
+    proxy.delay(200);
+    const late = pool.connect();
+    await expect.poll(() => proxy.connections).toBe(2);
+    const next = await issue();
+    credentials$.next(next.credentials);
+    first.need?.onEnding?.();
+    expect(await whoami(await late)).toBe(next.user);
+    for (const client of [held, await late]) client.release(true);
+    await expect.poll(() => first.holds).toBe(0);
+    await proxy.close();
   });
 
   it('a user who is gone: whoever connects waits for the next one, and nobody sees an error', async () => {

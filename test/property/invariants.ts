@@ -74,15 +74,17 @@ export class Invariants {
 
   /** A new lease comes in time, and where none can be had, the old one is kept as long as it can be. */
   expired(path: string): void {
-    const { witness, lastTrouble, lastHindrance } = this.#life;
+    const { clock, witness, lastTrouble, lastHindrance } = this.#life;
     const known = witness.byUsername.get(this.#inUse.get(path) ?? '');
     if (!known || this.#lately(lastHindrance, path)) return;
     const age = ageOf(known, this.#life);
-    const had = this.#lately(lastTrouble, path);
+    // More than 60 a minute are not issued of one path, whatever its TTL.
+    const asked = witness.exchanges.filter((one) => one.path === path);
+    const limited = (asked.at(-60)?.at ?? -Infinity) > clock.elapsed - 60 * SECOND;
+    const had = this.#lately(lastTrouble, path) || limited;
     assert.ok(had, `${path} was let expire after ${age} ms, though another could be had`);
     // One request for a path at a time: the new one may take longer than the old one has.
-    const issuing = witness.exchanges.findLast((one) => one.path === path)?.outcome === 'pending';
-    const kept = issuing || this.#cannotBeKept(known);
+    const kept = limited || asked.at(-1)?.outcome === 'pending' || this.#cannotBeKept(known);
     assert.ok(kept, `${path} was let expire after ${age} ms, and could be renewed`);
   }
 
@@ -116,7 +118,7 @@ export class Invariants {
     const made = tokens.findIndex(([token]) => token === known.token);
     if (made === tokens.length - 1) return false;
     // A token that another took over from is not renewed any more; one whose TTL was changed may do so early.
-    const oldToken = clock.monotonic() - (tokens[made]?.[1] ?? 0) >= shortest(maxTtls.get('login')) - SECOND;
+    const oldToken = clock.elapsed - (tokens[made]?.[1].at ?? 0) >= shortest(maxTtls.get('login')) - SECOND;
     return oldToken || (ttls.get('login') ?? []).length > 1;
   }
 
@@ -170,7 +172,8 @@ export class Invariants {
     if (schedule.login.uses === 0) return since(known.id);
     // The last use of a token is not spent on ending one lease, but on ending all of them, once none is in use.
     const tokens = [...witness.tokens];
-    const [, replaced] = tokens[tokens.findIndex(([one]) => one === known.token) + 1] ?? ['', Infinity];
+    const [, next] = tokens[tokens.findIndex(([one]) => one === known.token) + 1] ?? [];
+    const replaced = next?.at ?? Infinity;
     if (!schedule.revoke) return Infinity;
     const siblings = vault.liveLeases.filter((one) => witness.leases.get(one.id)?.token === known.token);
     return Math.max(replaced, ...siblings.map((one) => since(one.id)));

@@ -13,8 +13,11 @@ export function makeTrouble(vault: SimulatedVault, trouble: Trouble, which: Whic
     case 'delay':
       return vault.delay(trouble.milliseconds, { match }, { before: trouble.before });
     case 'answer': {
-      const headers = { 'content-type': 'application/json', [LIE]: 'yes' };
-      return vault.answer(trouble.status, trouble.body, { match }, headers);
+      const { status, body } = trouble;
+      const headers: Record<string, string> = { 'content-type': 'application/json', [LIE]: 'yes' };
+      // "At once" is what some proxies say: nobody is to take that at its word.
+      if (status === 429 || status === 503) headers['retry-after'] = '0';
+      return vault.answer(status, body, { match }, headers);
     }
     case 'seal':
       vault.seal();

@@ -41,8 +41,8 @@ export class Witness implements Sender {
   readonly exchanges: Exchange[] = [];
   readonly leases = new Map<string, KnownLease>();
   readonly byUsername = new Map<string, KnownLease>();
-  /** Tokens of logins whose answer arrived, with the client's time at which the login left. */
-  readonly tokens = new Map<string, number>();
+  /** Tokens of logins whose answer arrived; when the login left, by the world's time and by the client's. */
+  readonly tokens = new Map<string, { at: number; monotonic: number }>();
   /** Logins, look-ups and renewals that were sent while the same was under way. */
   readonly atOnce: string[] = [];
   readonly #pending = new Set<Exchange>();
@@ -112,7 +112,7 @@ export class Witness implements Sender {
 
   /** When a request was answered, a node might not have known its token yet. */
   wasYoung({ token, answeredAt }: Exchange): boolean {
-    return answeredAt - (this.tokens.get(token) ?? 0) <= SETTLING;
+    return answeredAt - (this.tokens.get(token)?.monotonic ?? 0) <= SETTLING;
   }
 
   /** The last renewal of a lease, or of the token it dies with, may have been done without the client's knowing. */
@@ -124,14 +124,14 @@ export class Witness implements Sender {
     );
   }
 
-  #note({ path, token }: Exchange, number: number, sentAt: number, body: string): void {
+  #note({ path, token, at }: Exchange, number: number, monotonic: number, body: string): void {
     const answer = JSON.parse(body) as {
       lease_id?: string;
       data?: { username?: string };
       auth?: { client_token?: string };
     };
     if (path.endsWith('/login') && answer.auth?.client_token)
-      this.tokens.set(answer.auth.client_token, sentAt);
+      this.tokens.set(answer.auth.client_token, { at, monotonic });
     if (!/\/creds\//.test(path) || !answer.lease_id) return;
     const lease = { id: answer.lease_id, path, token, username: answer.data?.username ?? '', number };
     this.leases.set(lease.id, lease);

@@ -102,8 +102,8 @@ export async function soak(
   watching.unsubscribe();
   const longest = Math.max(...(await Promise.all(leaving)));
   const now = await whoami();
-  world.apps.note(inspect(printed, { depth: 7 }));
   await eventually(async () => expect(new Set(await world.connections(role))).toEqual(new Set([now])));
+  world.apps.note(inspect(printed, { depth: 5 }));
   const count = rotations(app);
   show(role, { rotations: count, ...done, failures: failures.length, longest: Math.round(longest) });
   await app.close();

@@ -105,10 +105,9 @@ export class RotatingPool extends CorePool {
 
   override releaseConnection(connection: PoolConnection): void {
     const leased = this.#leased.get(connection);
-    // mysql2 would hand it to whoever waits; it comes here once more when it has left the pool.
-    if (leased && !leased.leaving && (this.#finishing || leased.era !== this.#rotation.current)) {
-      return leased.leave();
-    }
+    const stale = this.#finishing || leased?.era !== this.#rotation.current;
+    // mysql2 would hand it to whoever waits. Once it has left the pool, it comes here again, for those who wait.
+    if (leased && stale && isPooled(connection)) return leased.leave();
     if (leased) this.#idle(leased);
     super.releaseConnection(connection);
   }
@@ -254,6 +253,11 @@ export class RotatingPool extends CorePool {
     if (told) LOGGER.warn(told);
     this.emit('rotation', event);
   }
+}
+
+/** mysql2 has not taken it out of the pool yet. */
+function isPooled(connection: PoolConnection): boolean {
+  return Boolean((connection as unknown as { _pool?: unknown })._pool);
 }
 
 const LOGGER = new Logger('RotatingPool');

@@ -33,6 +33,7 @@ export function refuses(error: unknown): boolean {
 export class LeasedClient extends pg.Client {
   readonly #rotation: Rotation<LeasedClient>;
   #era: Era<LeasedClient> | undefined;
+  #connecting = false;
 
   constructor(config: ClientConfig | undefined, rotation: Rotation<LeasedClient>) {
     super(config);
@@ -80,8 +81,9 @@ export class LeasedClient extends pg.Client {
 
   /** Ends it whatever it does: a query that runs fails, and the server rolls its transaction back. */
   abort(): void {
-    // By way of pg, which would otherwise emit an error that no user listens for.
-    void this.end().catch(() => undefined);
+    // In end(), pg forgets who waits for a connection that is being made; afterwards, it would otherwise emit an error.
+    if (this.#connecting) this.#protocol.stream.destroy();
+    else void this.end().catch(() => undefined);
   }
 
   #begin(era: Era<LeasedClient>, callback: ConnectCallback): void {
@@ -93,7 +95,9 @@ export class LeasedClient extends pg.Client {
     const { connectionParameters } = this as unknown as { connectionParameters: object };
     Object.assign(connectionParameters, { user });
     Object.assign(this, { user, password });
+    this.#connecting = true;
     super.connect((error: Error | null) => {
+      this.#connecting = false;
       if (error) this.#close();
       callback(error as Error);
     });

@@ -9,7 +9,7 @@ export function describe(event: PoolEvent): string | undefined {
     case 'proof-failed':
       return `${about} cannot log in yet, so the connections before it stay in use: ${codeOf(event.error)}`;
     case 'refused':
-      return `The database refuses ${about}; new credentials are asked for.`;
+      return `The server refuses ${about}; new credentials are asked for.`;
     case 'stragglers':
       return `${event.count} connection(s) of ${about} were in use past the drain window, and were closed.`;
     case 'warning':
