@@ -74,10 +74,10 @@ export const tokens: Rules = [
     'D9',
     'a batch token cannot be renewed: a new login in time, and everything issued anew',
     async (world) => {
-      const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 600, type: 'batch' } });
-      await world.until(() => life.of('login').length > 1, 6 * SECOND);
+      const life = await world.start({ role: LONG, login: { ttl: 8, maxTtl: 600, type: 'batch' } });
+      await world.until(() => life.of('login').length > 1, 10 * SECOND);
       expect(life.of('login')[1]).toMatchObject({ reason: 'not-renewable' });
-      await world.until(() => life.published.at(-1)!.lease.generation === 2, 3 * SECOND);
+      await world.until(() => life.published.at(-1)!.lease.generation === 2, 5 * SECOND);
       expect(world.requests(/renew-self/)).toEqual([]);
       expect(life.of('expired')).toEqual([]);
     },
@@ -99,9 +99,9 @@ export const tokens: Rules = [
   everywhere('D14', 'a failed login is not kept', async (world) => {
     world.network.answer(LOGIN, 500, '{"errors":["internal error"]}');
     const starting = world.start({ role: LONG });
-    await world.until(() => world.requests(LOGIN).length > 0, 5 * SECOND);
+    await world.until(() => world.requests(LOGIN).length > 0, 9 * SECOND);
     world.network.restore();
-    await world.until(() => world.requests(ISSUE).length > 0, 5 * SECOND);
+    await world.until(() => world.requests(ISSUE).length > 0, 15 * SECOND);
     await starting;
   }),
   everywhere('E1', 'new first: issued, published, drained, retired, in that order', async (world) => {

@@ -432,5 +432,5 @@ describe('SimulatedVault through time', () => {
     process.stderr.write(
       `10,000 leases: issued in ${Math.round(issued - begin)} ms, ${vault.count()} renewals in ${Math.round(took)} ms\n`,
     );
-  });
+  }, 90_000);
 });
