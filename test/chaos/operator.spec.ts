@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeReal } from '../support/real-servers.js';
 import { usersInDatabase } from '../support/servers.mjs';
-import { BACK_WITHIN, LONG, SHORT, SHORT_FORM, World } from './world.js';
+import { BACK_WITHIN, LONG, SHORT, World } from './world.js';
 
 describeReal('chaos: an operator', () => {
   let world: World;
