@@ -75,8 +75,8 @@ simulation.
 ![Requests a second over time, for each client](fleet.svg)
 
 - **After the restart**, peak over mean is ${ratio(lifetimeWatcherOpenBao)} of that of OpenBao's LifetimeWatcher, and ${ratio(lifetimeWatcher)} of that of
-  HashiCorp's, which backs off after errors (goal: at most a third). Chance alone makes ${chance.toFixed(1)} of so many requests
-  at random times, and no policy can have less; here it is ${restart.peakToMean.toFixed(1)}.
+  HashiCorp's, which backs off after errors (goal: at most a third). It is ${restart.peakToMean.toFixed(1)}, where as many requests at random
+  times would have ${chance.toFixed(1)} by chance alone.
 - **In the seal** of 10 minutes, ${whole(seal.expiredInstances)} instances held on to a credential that was over (goal: 0).
 - **In the fail-over**, OpenBao's LifetimeWatcher asks as often as the server can answer (${whole(flood.peak)} a second) until its
   leases would have ended: its ratio is low, as it is at its peak all the time.

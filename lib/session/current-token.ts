@@ -171,6 +171,9 @@ export class CurrentToken {
     const surprised = left <= 0 && !dead && renewable && grant.maxTtl === 'far' && this.#tries.count === 0;
     if (surprised) return { action: 'renew', in: 0, reason: 'renewal' };
     const step = nextTokenStep(current.view(clock), options.renewal, this.#loginFailed);
+    // One that was wanted before its time, and failed, is tried again all the same.
+    const wanted = this.#loginFailed && this.#tries.error !== undefined;
+    if (step.action === 'login' && wanted) return { ...step, in: 0 };
     const late = this.#tries.count > 0 && !this.#loginFailed && left < grant.ttl * LOGIN_MARGIN;
     return step.action === 'renew' && late ? { action: 'login', in: 0, reason: 'renewal-failing' } : step;
   }

@@ -12,6 +12,7 @@ const HEAD = [
   'status up',
   'the status says',
   'requests to Vault (failed)',
+  'errors',
 ];
 
 /** Prints what every case did, and leaves it as JSON where `CHAOS_JSON` says. */
@@ -32,10 +33,11 @@ function cells(row: Row): (string | number)[] {
     note ? `${fault}: ${note}` : fault,
     setting,
     sent,
-    failed ? `${failed} (${listed(codes)})` : 0,
+    failed,
     failed ? `${(recovered / 1_000).toFixed(1)} s` : '–',
     `${(statusUp / 1_000).toFixed(1)} s`,
     said.join(', ') || '–',
     `${requests.total} (${requests.failed})`,
+    listed(codes),
   ];
 }

@@ -138,6 +138,33 @@ it.each<[string, Partial<Schedule>]>([
       ],
     },
   ],
+  [
+    'a token is looked at when it is closed: no login after that',
+    {
+      roles: [{ ttl: 2, maxTtl: 2 }],
+      login: { ttl: 5, maxTtl: 5, period: 0, uses: 0, type: 'service' },
+      sleepy: true,
+      steps: [
+        { do: 'suspend', for: 5_006 },
+        { do: 'get', path: 0 },
+        { do: 'release', path: 0 },
+      ],
+      healsBeforeClose: true,
+    },
+  ],
+  [
+    'a login that was wanted before its time, and failed, is tried again',
+    {
+      roles: [{ ttl: 2_179, maxTtl: 4_358 }],
+      login: { ttl: 6_994, maxTtl: 20_982, period: 0, uses: 0, type: 'batch' },
+      steps: [
+        { do: 'trouble', trouble: { kind: 'drop' }, which: 'all', for: 4 },
+        { do: 'step-wall', by: 3_805_963 },
+        { do: 'subscribe', path: 0, keepTrying: false },
+      ],
+      healsBeforeClose: true,
+    },
+  ],
 ])('%s', async (_title, schedule) => {
   for (const dialect of ['openbao', 'vault'] as const) await live({ ...BASE, ...schedule, dialect });
 });
