@@ -26,7 +26,7 @@ export async function retryTransient<T>(
     } catch (error) {
       if (!(error instanceof VaultError) || !isTransient(error)) throw error;
       const left = end - clock.monotonic();
-      const delay = error.retryAfter ?? backoff(attempt, retry, left);
+      const delay = Math.max(error.retryAfter ?? 0, backoff(attempt, retry, { left, ttl: Infinity }));
       if (delay >= left) throw error;
       try {
         await sleep(clock, delay, signal);

@@ -1,5 +1,5 @@
-import type { VaultError } from '../errors/vault-error.js';
-import { backoff } from '../clock/backoff.js';
+import { isTransient, type VaultError } from '../errors/vault-error.js';
+import { backoff, NO_HASTE, type Haste } from '../clock/backoff.js';
 import type { Clock } from '../clock/clock.js';
 
 /** The failed tries in a row of something that is tried until it works, and when the next one is due. */
@@ -48,25 +48,24 @@ export class Tries {
     this.#alive = true;
   }
 
-  /**
-   * @param left milliseconds of life of what is to be renewed; 0 where it is over
-   * @returns when the next try is due
-   */
-  fail(error: VaultError, left: number): Date {
+  /** @returns when the next try is due */
+  fail(error: VaultError, haste: Haste = NO_HASTE): Date {
     this.error = error;
-    return this.again(left, error.retryAfter);
+    // What waiting cannot help is not asked for as often as what would do.
+    return this.again(isTransient(error) ? haste : { ...haste, ttl: Infinity }, error.retryAfter);
   }
 
   /** Another try is due, though nothing failed. */
-  again(left: number, retryAfter?: number): Date {
+  again(haste: Haste, retryAfter = 0): Date {
+    const { left } = haste;
     // From the end on every moment counts again, so the delays start from the beginning, once.
     if (this.#alive && left <= 0) this.#doublings = 0;
     this.#alive = left > 0;
     this.count++;
-    const own = backoff(++this.#doublings, this.#retry, left, this.#random);
+    const own = backoff(++this.#doublings, this.#retry, haste, this.#random);
     // However long the server asks to wait, one more try comes before the end.
-    const delay =
-      retryAfter === undefined ? own : left > 0 ? Math.max(Math.min(retryAfter, left / 2), own) : retryAfter;
+    const asked = left > 0 ? Math.min(retryAfter, left / 2) : retryAfter;
+    const delay = Math.max(asked, own);
     this.retryAt = this.#clock.monotonic() + delay;
     return new Date(this.#clock.wall() + delay);
   }

@@ -30,7 +30,7 @@ export const DEFAULT_CONNECTION = 'default';
 
 const DEFAULTS = {
   timeout: 10_000,
-  retry: { initialDelay: 500, maxDelay: 30_000, jitter: 0.5 },
+  retry: { initialDelay: 500, maxDelay: 300_000, jitter: 0.5 },
   renewal: { at: 0.66, jitter: 0.05, grace: 30_000 },
   startup: { login: 'required', timeout: 10_000 },
   shutdown: { timeout: 5_000, revoke: true },

@@ -113,6 +113,11 @@ export function isTransient(error: VaultError): boolean {
   return TRANSIENT.has(error.code);
 }
 
+/** Whether nobody did anything there, whatever was asked for: something else would have failed just the same. */
+export function isAway({ code }: VaultError): boolean {
+  return code === 'VAULT_UNREACHABLE' || code === 'VAULT_SEALED' || code === 'VAULT_STANDBY';
+}
+
 const TRANSIENT: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
   'VAULT_SEALED',
   'VAULT_STANDBY',

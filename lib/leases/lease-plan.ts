@@ -11,12 +11,14 @@ export interface Circumstances {
   failures: number;
   /** What was tried last was to issue a new one. */
   rotationFailed: boolean;
+  /** What was tried last found no server. */
+  away: boolean;
 }
 
 /** What to do next with the lease that is in use, after failures and surprises, too. */
 export function planLease(
   lease: Lease<unknown>,
-  { frozen, failures, rotationFailed }: Circumstances,
+  { frozen, failures, rotationFailed, away }: Circumstances,
   clock: Clock,
   renewal: { at: number; jitter: number },
 ): LeaseStep {
@@ -28,7 +30,8 @@ export function planLease(
   if (rejectedIn < step.in) return { action: 'rotate', in: Math.max(0, rejectedIn), reason: 'rejected' };
   // Of its own TTL: that its token has less left is a matter of the token.
   const late = failures > 0 && remaining(lease.grant.deadline, clock) < renewalMargin(lease.grant.ttl);
-  const givenUp = step.action === 'renew' && late && !rotationFailed;
+  // While the server is away nothing could be issued either; once it is back, a renewal spares the consumers.
+  const givenUp = step.action === 'renew' && late && !rotationFailed && !away;
   return givenUp ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
 }
 

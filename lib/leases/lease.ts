@@ -78,6 +78,8 @@ export class Lease<T> {
   /** Tells whether a later one holds the same value; never leaves this package. */
   readonly fingerprint: Secret;
   readonly issuedAt: Date;
+  /** Milliseconds granted at the issue. */
+  readonly firstTtl: number;
   grant: Grant;
   renewable: boolean;
   /** The server said so. */
@@ -88,7 +90,6 @@ export class Lease<T> {
   rejectedAt: number | undefined;
   /** Milliseconds its consumers need to let go of it. */
   drain = 0;
-  readonly #firstTtl: number;
   readonly #bornAt: number;
   readonly #hooks: LeaseHooks;
   readonly #endings = new Set<() => void>();
@@ -117,7 +118,7 @@ export class Lease<T> {
     const leased = response.leaseId !== '';
     const seconds = leased ? response.leaseDuration : secondsToExpiration(response);
     this.grant = firstGrant(seconds, response.sentAt, random);
-    this.#firstTtl = this.grant.ttl;
+    this.firstTtl = this.grant.ttl;
     this.#bornAt = response.sentAt.monotonic;
     // A lease that is to last less than half a second is granted 0.
     this.over = leased && response.leaseDuration <= 0;
@@ -146,7 +147,7 @@ export class Lease<T> {
       ttl,
       maxTtl,
       jitter,
-      firstTtl: this.#firstTtl,
+      firstTtl: this.firstTtl,
       age: clock.monotonic() - this.#bornAt,
       drain: this.drain,
       left: this.over ? 0 : remaining(deadline, clock),

@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { remaining } from '../clock/deadline.js';
 import type { Task } from '../clock/scheduler.js';
 import { Tries } from '../client/tries.js';
-import { isTransient, VaultError } from '../errors/vault-error.js';
+import { isAway, isTransient, VaultError } from '../errors/vault-error.js';
 import { malformed } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
@@ -172,6 +172,7 @@ export class LeasedSecret<T> {
       frozen: this.#frozen,
       failures: this.#tries.count,
       rotationFailed: this.#rotationFailed,
+      away: this.#tries.error !== undefined && isAway(this.#tries.error),
     };
     return planLease(lease, circumstances, clock, options.renewal);
   }
@@ -233,7 +234,7 @@ export class LeasedSecret<T> {
       // Where rotations fail, a renewal of what is to be replaced is no end of the trouble.
       if (!this.#rotationFailed || this.#plan(lease).action === 'renew') this.#succeeded();
     } catch (cause) {
-      const { error, retryAt } = this.#failed(cause, lease.left(this.#context.clock));
+      const { error, retryAt } = this.#failed(cause, lease);
       this.#rotationFailed = false;
       this.#events.renewalFailed(lease, error, retryAt);
     }
@@ -264,9 +265,7 @@ export class LeasedSecret<T> {
   #issueFailed(cause: unknown, reason: RotationReason | undefined): void {
     if (this.#ended) return;
     const lease = this.#out.lease;
-    // One that consumers are refused with is of no use, however long it lives.
-    const left = lease?.rejectedAt === undefined ? lease?.left(this.#context.clock) : 0;
-    const { error, retryAt } = this.#failed(cause, left ?? Infinity);
+    const { error, retryAt } = this.#failed(cause, lease);
     this.#rotationFailed = true;
     if (lease || isTransient(error) || this.#keepTrying)
       return this.#events.rotationFailed(lease, error, retryAt, reason);
@@ -291,9 +290,12 @@ export class LeasedSecret<T> {
     this.#rotationFailed = false;
   }
 
-  #failed(cause: unknown, left: number): { error: VaultError; retryAt: Date } {
+  #failed(cause: unknown, lease: Lease<T> | undefined): { error: VaultError; retryAt: Date } {
     const error = cause instanceof VaultError ? cause : malformed(this.path);
-    return { error, retryAt: this.#tries.fail(error, left) };
+    if (!lease) return { error, retryAt: this.#tries.fail(error) };
+    // One that consumers are refused with is of no use, however long it lives.
+    const left = lease.rejectedAt === undefined ? lease.left(this.#context.clock) : 0;
+    return { error, retryAt: this.#tries.fail(error, { left, ttl: lease.firstTtl }) };
   }
 
   #expired(): VaultError {

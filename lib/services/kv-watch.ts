@@ -133,7 +133,7 @@ export class KvWatch<T> {
 
   #failed(error: VaultError): void {
     const { emit, clock } = this.#context;
-    const retryAt = this.#tries.fail(error, Infinity);
+    const retryAt = this.#tries.fail(error);
     if (isTransient(error)) {
       emit({ type: 'secret-read-failed', path: this.#path, error, retryAt });
       return this.#wait(this.#tries.retryAt - clock.monotonic());

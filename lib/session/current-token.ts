@@ -1,8 +1,9 @@
 import type { ApiRequest, ApiResponse } from '../client/api-client.js';
+import type { Haste } from '../clock/backoff.js';
 import { Tries } from '../client/tries.js';
 import type { Task } from '../clock/scheduler.js';
 import { closed, unexpected } from '../errors/common-errors.js';
-import { isTransient, VaultError } from '../errors/vault-error.js';
+import { isAway, isTransient, VaultError } from '../errors/vault-error.js';
 import type { LoginReason } from '../events/events.js';
 import type { SessionStatus } from '../events/status.js';
 import { Generation } from './generation.js';
@@ -138,7 +139,7 @@ export class CurrentToken {
         previous.dead = false;
         this.#loginFailed = true;
         this.#tries.error = undefined;
-        this.#tries.again(previous.left(clock));
+        this.#tries.again({ left: previous.left(clock), ttl: Infinity });
         this.#schedule();
         return previous;
       }
@@ -174,8 +175,21 @@ export class CurrentToken {
     // One that was wanted before its time, and failed, is tried again all the same.
     const wanted = this.#loginFailed && this.#tries.error !== undefined;
     if (step.action === 'login' && wanted) return { ...step, in: 0 };
-    const late = this.#tries.count > 0 && !this.#loginFailed && left < grant.ttl * LOGIN_MARGIN;
+    // While the server is away, a login would fail as well; once it is back, a renewal spares every lease.
+    const failing = this.#tries.count > 0 && !this.#loginFailed && !this.#away;
+    const late = failing && left < grant.ttl * LOGIN_MARGIN;
     return step.action === 'renew' && late ? { action: 'login', in: 0, reason: 'renewal-failing' } : step;
+  }
+
+  /** What waiting cannot help is not tried in ever shorter steps as the end draws near. */
+  #haste(current: Generation, error: VaultError): Haste | undefined {
+    if (!isTransient(error)) return undefined;
+    // A login that was lost on its way may have cost a use of the secret_id.
+    return { left: current.left(this.#context.clock), ttl: isAway(error) ? current.firstTtl : Infinity };
+  }
+
+  get #away(): boolean {
+    return this.#tries.error !== undefined && isAway(this.#tries.error);
   }
 
   #schedule(): void {
@@ -240,9 +254,7 @@ export class CurrentToken {
     const { clock, options, emit, changed } = this.#context;
     const current = this.#generation;
     const error = cause instanceof VaultError ? cause : unexpected(cause);
-    // What waiting cannot help is not tried in ever shorter steps as the end draws near.
-    const left = current && isTransient(error) ? current.left(clock) : Infinity;
-    const retryAt = this.#tries.fail(error, left);
+    const retryAt = this.#tries.fail(error, current && this.#haste(current, error));
     this.#loginFailed = type === 'login-failed';
     // A renewal that falls due meanwhile keeps the token alive, and is not waited with.
     const due = current ? renewalDue(current.view(clock), options.renewal) : 0;

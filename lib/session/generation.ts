@@ -25,6 +25,8 @@ export class Generation {
   dead = false;
   renewable: boolean;
   grant: Grant;
+  /** Milliseconds granted by the login. */
+  readonly firstTtl: number;
   #uses: number;
   readonly #type: string;
 
@@ -38,6 +40,7 @@ export class Generation {
     this.madeAt = login.sentAt.monotonic;
     this.renewable = login.renewable;
     this.grant = firstGrant(login.ttl, login.sentAt, random);
+    this.firstTtl = this.grant.ttl;
     this.#uses = login.uses > 0 ? login.uses : Infinity;
   }
 

@@ -20,8 +20,9 @@ export function countRequests(life: Life): void {
   }
   for (const [what, { times, lasts }] of groups) {
     // A stretch can hold the ever shorter steps before an end (halves of what is left), the doubling ones after it,
-    // and then as many as the longest delay allows.
-    const steps = 10 + 2 * Math.log2(lasts / SECOND) + lasts / (15 * SECOND);
+    // and then as many as the longest delay allows, half of which is random.
+    const longest = Math.max(SECOND / 2, Math.min(lasts / 6, 30 * SECOND));
+    const steps = 10 + 2 * Math.log2(lasts / SECOND) + lasts / (longest / 2);
     let from = 0;
     for (const [to, at] of times.entries()) {
       while ((times[from] as number) < at - lasts) from++;

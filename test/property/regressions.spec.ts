@@ -153,6 +153,24 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
+    'a server that asks to wait for no time at all is not asked without a pause, though nothing works any more',
+    {
+      roles: [{ ttl: 2, maxTtl: 2 }],
+      login: { ttl: 5, maxTtl: 5, period: 0, uses: 0, type: 'service' },
+      steps: [
+        {
+          do: 'trouble',
+          trouble: { kind: 'answer', status: 503, body: '{"errors":["Vault is sealed"]}' },
+          which: 'all',
+          for: 9_063,
+        },
+        { do: 'pass', for: 9_100 },
+        { do: 'get', path: 0 },
+      ],
+      healsBeforeClose: true,
+    },
+  ],
+  [
     'a login that was wanted before its time, and failed, is tried again',
     {
       roles: [{ ttl: 2_179, maxTtl: 4_358 }],

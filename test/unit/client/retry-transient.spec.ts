@@ -56,6 +56,13 @@ it('nor what is no error of this package', async () => {
   expect(await run([bug, 'ok']).outcome).toBe(bug);
 });
 
+it('asked to wait for no time at all, it waits as ever', async () => {
+  const { tries, outcome, pass } = run([error('VAULT_SEALED', 0), error('VAULT_SEALED', 0), 'ok']);
+  await pass(2_000);
+  expect(await outcome).toBe('ok');
+  expect(tries).toEqual([0, 500, 1_500]);
+});
+
 it('gives up when the time is over, with the last error, and does not overrun', async () => {
   const sealed = error('VAULT_SEALED');
   const { tries, outcome, pass } = run([sealed], 3_000);

@@ -1,9 +1,13 @@
 import { expect, it } from 'vitest';
-import { backoff } from '../../../lib/clock/backoff.js';
+import { backoff, type Haste } from '../../../lib/clock/backoff.js';
 
 const retry = { initialDelay: 500, maxDelay: 30_000, jitter: 0.5 };
-const delays = (left: number | undefined, random: number) =>
-  [1, 2, 3, 6, 7, 8, 1_000].map((attempt) => backoff(attempt, retry, left, () => random));
+const patient = { ...retry, maxDelay: 300_000 };
+const attempts = [1, 2, 3, 6, 7, 8, 1_000];
+const delays = (haste: Haste | undefined, random: number) =>
+  attempts.map((attempt) => backoff(attempt, retry, haste, () => random));
+/** Of an hour. */
+const within = (left: number): Haste => ({ left, ttl: 3_600_000 });
 
 it('doubles up to the bound', () => {
   expect(delays(undefined, 0)).toEqual([500, 1_000, 2_000, 16_000, 30_000, 30_000, 30_000]);
@@ -22,24 +26,43 @@ it('stays within its bounds with the random numbers of the system', () => {
 });
 
 it('leaves time for one more try before the time is over', () => {
-  expect(backoff(10, retry, 4_000, () => 0)).toBe(2_000);
-  expect(backoff(10, retry, 40_000, () => 0)).toBe(20_000);
-  expect(backoff(10, retry, 100_000, () => 0)).toBe(30_000);
+  expect(backoff(10, retry, within(4_000), () => 0)).toBe(2_000);
+  expect(backoff(10, retry, within(40_000), () => 0)).toBe(20_000);
+  expect(backoff(10, retry, within(100_000), () => 0)).toBe(30_000);
 });
 
 it('never runs hot at the end, nor after it', () => {
-  expect(backoff(10, retry, 10, () => 1)).toBe(100);
-  expect(backoff(1, retry, 0, () => 1)).toBe(250);
-  expect(backoff(1, retry, -5_000, () => 1)).toBe(250);
+  expect(backoff(10, retry, within(10), () => 1)).toBe(100);
+  expect(backoff(1, retry, within(0), () => 1)).toBe(250);
+  expect(backoff(1, retry, within(-5_000), () => 1)).toBe(250);
 });
 
 it('a first delay below the floor is kept', () => {
-  expect(backoff(1, { initialDelay: 10, maxDelay: 1_000, jitter: 0 }, 1)).toBe(10);
+  expect(backoff(1, { initialDelay: 10, maxDelay: 1_000, jitter: 0 }, within(1))).toBe(10);
 });
 
 it('who has much time left does not hurry, so that a fleet does not come back at once', () => {
-  expect(backoff(1, retry, 400_000, () => 0)).toBe(10_000);
-  expect(backoff(1, retry, 400_000, () => 1)).toBe(5_000);
-  expect(backoff(1, retry, 20 * 60_000, () => 0)).toBe(30_000);
-  expect(backoff(1, retry, 20_000, () => 0)).toBe(500);
+  expect(backoff(1, retry, within(400_000), () => 0)).toBe(10_000);
+  expect(backoff(1, retry, within(400_000), () => 1)).toBe(5_000);
+  expect(backoff(1, retry, within(20 * 60_000), () => 0)).toBe(30_000);
+  expect(backoff(1, retry, within(20_000), () => 0)).toBe(500);
+});
+
+it('who has much time left comes back ever more rarely', () => {
+  const half = attempts.map((attempt) => backoff(attempt, patient, within(20 * 60_000), () => 0));
+  expect(half).toEqual([30_000, 60_000, 120_000, 150_000, 150_000, 150_000, 150_000]);
+  expect(backoff(1_000, patient, within(4 * 86_400_000), () => 0)).toBe(300_000);
+  expect(backoff(1_000, patient, within(60_000), () => 0)).toBe(30_000);
+});
+
+it('what is over is asked for as often as it would be renewed, but every 30 s at least', () => {
+  const over = (ttl: number) => attempts.map((attempt) => backoff(attempt, patient, { left: 0, ttl }, () => 0));
+  expect(over(12_000)).toEqual([500, 1_000, 2_000, 2_000, 2_000, 2_000, 2_000]);
+  expect(over(1_000)).toEqual(Array(7).fill(500));
+  expect(over(3_600_000).at(-1)).toBe(30_000);
+  expect(over(Infinity).at(-1)).toBe(30_000);
+});
+
+it('where nothing is known of the time left, every 30 s at least', () => {
+  expect(backoff(1_000, patient, undefined, () => 0)).toBe(30_000);
 });

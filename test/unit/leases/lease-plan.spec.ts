@@ -24,7 +24,7 @@ function planned(
   const init = { path: 'x', serial: 1, generation, response: { ...response, leaseDuration: 60 } };
   const lease = new Lease<unknown>(init, random, hooks);
   happens(lease, clock);
-  const usual = { frozen: false, failures: 0, rotationFailed: false };
+  const usual = { frozen: false, failures: 0, rotationFailed: false, away: false };
   const step = planLease(lease, { ...usual, ...circumstances }, clock, renewal);
   return `${step.action} ${step.reason} in ${Math.round(step.in)}`;
 }
@@ -49,6 +49,12 @@ it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Part
     'rotate renewal-failing in 0',
     (_, clock) => clock.advance(55_000),
     { failures: 5 },
+  ],
+  [
+    'renewals find no server, which would issue nothing either',
+    'renew renewal in 0',
+    (_, clock) => clock.advance(55_000),
+    { failures: 5, away: true },
   ],
   [
     'so did the rotation: a renewal again',
