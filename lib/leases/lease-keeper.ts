@@ -97,7 +97,10 @@ export class LeaseKeeper {
       () => {
         const now = lease.left(clock);
         entry.renewing = undefined;
-        this.#sleep(lease, Math.min(backoff(++entry.attempt, options.retry, { left: now, ttl: Infinity }, random), now));
+        this.#sleep(
+          lease,
+          Math.min(backoff(++entry.attempt, options.retry, { left: now, ttl: Infinity }, random), now),
+        );
       },
     );
   }
@@ -139,7 +142,10 @@ export class LeaseKeeper {
       } catch {
         delete entry.retiring;
         const left = lease.left(clock);
-        return this.#sleep(lease, Math.min(backoff(++entry.attempt, options.retry, { left, ttl: Infinity }, random), left));
+        return this.#sleep(
+          lease,
+          Math.min(backoff(++entry.attempt, options.retry, { left, ttl: Infinity }, random), left),
+        );
       }
     }
     this.#tend(lease);

@@ -56,7 +56,8 @@ it('who has much time left comes back ever more rarely', () => {
 });
 
 it('what is over is asked for as often as it would be renewed, but every 30 s at least', () => {
-  const over = (ttl: number) => attempts.map((attempt) => backoff(attempt, patient, { left: 0, ttl }, () => 0));
+  const over = (ttl: number) =>
+    attempts.map((attempt) => backoff(attempt, patient, { left: 0, ttl }, () => 0));
   expect(over(12_000)).toEqual([500, 1_000, 2_000, 2_000, 2_000, 2_000, 2_000]);
   expect(over(1_000)).toEqual(Array(7).fill(500));
   expect(over(3_600_000).at(-1)).toBe(30_000);
