@@ -130,6 +130,31 @@ describe('rotating pool', () => {
     await expect.poll(() => first.holds).toBe(0);
   });
 
+  it('has new connections ready before the idle ones of earlier credentials go', async () => {
+    const { pool, first, rotate } = await open({ max: 5 });
+    const clients = await Promise.all([1, 2].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    const ready: number[] = [];
+    pool.on('remove', () => ready.push(pool.idleCount));
+    const next = await issue();
+    await rotate(next);
+    await expect.poll(() => connections(first.user)).toBe(0);
+    expect(ready).toEqual([2, 2]);
+    expect(await connections(next.user)).toBe(2);
+  });
+
+  it('opens no more connections than it may, also for a moment', async () => {
+    const { pool, first, rotate } = await open({ max: 2 });
+    const clients = await Promise.all([1, 2].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    let most = 0;
+    pool.on('connect', () => (most = Math.max(most, pool.totalCount)));
+    await rotate(await issue());
+    await expect.poll(() => connections(first.user)).toBe(0);
+    await pool.query('select 1');
+    expect(most).toBeLessThanOrEqual(2);
+  });
+
   it('lets a transaction finish, tells its connection, and holds the lease until then', async () => {
     const { pool, first, rotate, events } = await open();
     const client = await pool.connect();

@@ -35,8 +35,9 @@ type ConnectCallback = (
 
 /**
  * A `pg.Pool` whose new connections log in with the current credentials. New credentials are proved with a
- * connection of their own before the pool uses them. Connections of earlier ones are closed: idle ones at once, busy
- * ones when they are released, at the latest after the drain window; until then the earlier lease is held.
+ * connection of their own before the pool uses them. Connections of earlier ones are closed: idle ones as soon as new
+ * ones are there (at once, where `max` has no room for these), busy ones when they are released, at the latest after the
+ * drain window; until then the earlier lease is held.
  *
  * Emits `'rotation'` with a {@link PoolEvent}. A connection that is checked out when new credentials come emits
  * `'superseded'` with the `Date` at which it will be closed, so that one that is kept (LISTEN, a long cursor) can be
@@ -68,7 +69,7 @@ export class RotatingPool extends pg.Pool {
     this.#config = poolConfig;
     const rotation = leaseClients(credentials$, poolConfig, {
       ...(drain !== undefined && { drain }),
-      published: () => this.#closeIdle(),
+      published: () => void this.#replaceIdle(),
       superseded: (client, until) => void client.emit('superseded', until),
       report: (event) => void this.emit('rotation', event),
       onEnd: () => {
@@ -139,14 +140,36 @@ export class RotatingPool extends pg.Pool {
     void this.#ended.then(callback);
   }
 
-  /** Takes out every connection that is idle now; giving it back closes it, as it is of an earlier era. */
-  #closeIdle(): void {
+  /**
+   * Replaces the connections that are idle now. As far as there is room, new ones are there first, so that no query has
+   * to wait for a login.
+   */
+  async #replaceIdle(): Promise<void> {
+    const fresh: PoolClient[] = [];
+    const room = Math.min(this.idleCount, this.options.max - this.totalCount);
+    while (fresh.length < room && !this.ending) {
+      const client = await this.#openAnother();
+      if (!client) break;
+      fresh.push(client);
+    }
     for (let idle = this.idleCount; idle > 0; idle--) {
+      // Of an earlier era, so that giving it back closes it.
       super.connect().then(
         (client: PoolClient) => client.release(),
         () => undefined,
       );
     }
+    // The pool hands out what is idle by the next tick, and what was given back last before anything else.
+    setImmediate(() => fresh.forEach((client) => client.release()));
+  }
+
+  /** A new connection, though there are idle ones; undefined where it cannot be made, as whoever needs one will learn. */
+  #openAnother(): Promise<PoolClient | undefined> {
+    // What connect() does where nothing is idle.
+    const { newClient } = this as unknown as { newClient(item: { callback: ConnectCallback }): void };
+    return new Promise((resolve) => {
+      newClient.call(this, { callback: (_error, client) => resolve(client) });
+    });
   }
 }
 
