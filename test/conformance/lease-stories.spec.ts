@@ -119,7 +119,7 @@ story(
     world.clear();
     // Until the new one is renewed for the first time: then there are more of these.
     await world.advance(5 * MINUTE);
-    expect(world.requests(RENEW).length).toBeGreaterThanOrEqual(10);
+    expect(world.requests(RENEW).length).toBeGreaterThanOrEqual(6);
     expect(world.requests(RENEW).length).toBeLessThanOrEqual(28);
     expect(await world.isValid(life.published[0]!)).toBe(true);
     await world.until(() => life.of('retired').length > 0, 5 * MINUTE);

@@ -20,10 +20,10 @@ const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeou
 export async function realWorlds(): Promise<Worlds> {
   const [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
   let count = 0;
-  // The engine's connection is written by each, and the server refuses to do that twice at a time.
+  // The engine is set up by each, and the server refuses to do that twice at a time.
   let turn: Promise<unknown> = Promise.resolve();
-  const inTurn: typeof provision = (...args) => {
-    const mine = turn.then(() => provision(...args));
+  const inTurn: InTurn = (work) => {
+    const mine = turn.then(work);
     turn = mine.catch(() => undefined);
     return mine;
   };
@@ -33,20 +33,25 @@ export async function realWorlds(): Promise<Worlds> {
   };
 }
 
+type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
+
 /** Roles and a policy of its own on shared servers, and a proxy in between. */
 async function realWorld(
   bao: OpenBaoServer,
   postgres: PostgresServer,
   name: string,
-  setUp: typeof provision,
+  inTurn: InTurn,
 ): Promise<World> {
   const proxy = await HttpProxy.start(bao.address);
   const lives = new Set<Life>();
   const credentials = `database/creds/${name}`;
   const path = (url: string) => url.replace(/^\/v1\//, '').replace(/\?.*/, '');
-  const ok = async (...call: Parameters<typeof bao.api>) => {
-    const { status, body } = await bao.api(...call);
-    if (status >= 300) throw new Error(`${call[0]} ${call[1]}: ${status} ${JSON.stringify(body)}`);
+  const api: World['operator']['api'] = async (method, apiPath, sent, { token, wrapTtl } = {}) => {
+    const { status, body } = await bao.api(method, apiPath, sent, {
+      ...(token && { token }),
+      ...(wrapTtl && { headers: { 'x-vault-wrap-ttl': wrapTtl } }),
+    });
+    if (status >= 300) throw new Error(`${method} ${apiPath}: ${status} ${JSON.stringify(body)}`);
     return body;
   };
 
@@ -69,6 +74,9 @@ async function realWorld(
         return true;
       };
     },
+    hang(pattern) {
+      proxy.fault = (request) => pattern.test(path(request.url ?? ''));
+    },
     restore() {
       proxy.fault = undefined;
       proxy.dropAnswer = undefined;
@@ -76,6 +84,7 @@ async function realWorld(
   };
 
   return {
+    name,
     path: credentials,
     advance: sleep,
     settled: (work) => work,
@@ -85,18 +94,24 @@ async function realWorld(
       }
     },
     async start({ role, login = {}, options, watch = true }) {
-      const { roleId, secretId } = await setUp(bao, postgres, {
-        roles: [{ name, defaultTtl: `${role.ttl}s`, maxTtl: `${role.maxTtl}s`, creationStatements: CREATE }],
-        approleName: name,
-        policy: `path "${credentials}" { capabilities = ["read"] }`,
-        approle: {
-          token_ttl: `${login.ttl ?? 0}s`,
-          token_max_ttl: `${login.maxTtl ?? 0}s`,
-          token_period: `${login.period ?? 0}s`,
-          token_num_uses: login.uses ?? 0,
-          token_type: login.type ?? 'service',
-        },
-      });
+      const { roleId, secretId } = await inTurn(() =>
+        provision(bao, postgres, {
+          roles: [
+            { name, defaultTtl: `${role.ttl}s`, maxTtl: `${role.maxTtl}s`, creationStatements: CREATE },
+          ],
+          approleName: name,
+          policy: [credentials, `database/static-creds/${name}-fixed`, `secret/data/${name}`]
+            .map((granted) => `path "${granted}" { capabilities = ["read"] }`)
+            .join('\n'),
+          approle: {
+            token_ttl: `${login.ttl ?? 0}s`,
+            token_max_ttl: `${login.maxTtl ?? 0}s`,
+            token_period: `${login.period ?? 0}s`,
+            token_num_uses: login.uses ?? 0,
+            token_type: login.type ?? 'service',
+          },
+        }),
+      );
       const life = await live(
         { address: proxy.address, auth: appRole({ roleId, secretId }), ...options },
         watch ? credentials : undefined,
@@ -124,15 +139,23 @@ async function realWorld(
       }
     },
     operator: {
-      revokeLeases: async () => void (await ok('PUT', `sys/leases/revoke-prefix/${credentials}`, {})),
+      revokeLeases: async () => void (await api('PUT', `sys/leases/revoke-prefix/${credentials}`, {})),
       async revokeTokens() {
-        const { data } = await ok('LIST', 'auth/token/accessors');
+        const { data } = await api('LIST', 'auth/token/accessors');
         for (const accessor of data.keys as string[]) {
           const { status, body } = await bao.api('POST', 'auth/token/lookup-accessor', { accessor });
           if (status === 200 && body.data.meta?.role_name === name) {
-            await ok('POST', 'auth/token/revoke-accessor', { accessor });
+            await api('POST', 'auth/token/revoke-accessor', { accessor });
           }
         }
+      },
+      api,
+      async staticRole(rotationSeconds) {
+        const username = `fixed_${name.replaceAll('-', '_')}`;
+        await postgres.query(`create role ${username} with login`);
+        const settings = { db_name: 'postgres', username, rotation_period: `${rotationSeconds}s` };
+        await inTurn(() => api('POST', `database/static-roles/${name}-fixed`, settings));
+        return `database/static-creds/${name}-fixed`;
       },
     },
     network,

@@ -4,6 +4,7 @@ import { live } from './life.js';
 import type { Life, World, Worlds } from './world.js';
 
 const STEP = 50;
+const HOURS = 36_000_000;
 
 /** Simulated servers under virtual clocks: hours pass in milliseconds, and always alike. */
 export function simulatedWorlds(dialect: 'openbao' | 'vault'): () => Promise<Worlds> {
@@ -15,7 +16,8 @@ function simulatedWorld(dialect: 'openbao' | 'vault'): World {
   const clock = new VirtualClock();
   const vault = new SimulatedVault({ clock, dialect });
   const lives = new Set<Life>();
-  const path = 'database/creds/app';
+  const name = 'app';
+  const path = `database/creds/${name}`;
   const below = (pattern: RegExp) => (request: { path: string }) =>
     pattern.test(request.path.replace(/^\/v1\//, ''));
 
@@ -39,6 +41,7 @@ function simulatedWorld(dialect: 'openbao' | 'vault'): World {
   }
 
   return {
+    name,
     path,
     advance: move,
     settled,
@@ -48,8 +51,8 @@ function simulatedWorld(dialect: 'openbao' | 'vault'): World {
       }
     },
     async start({ role, login = {}, options, watch = true }) {
-      vault.databaseRole('app', { defaultTtl: role.ttl, maxTtl: role.maxTtl });
-      const { roleId, secretId } = vault.appRole('app', {
+      vault.databaseRole(name, { defaultTtl: role.ttl, maxTtl: role.maxTtl });
+      const { roleId, secretId } = vault.appRole(name, {
         tokenTtl: login.ttl ?? 0,
         tokenMaxTtl: login.maxTtl ?? 0,
         tokenPeriod: login.period ?? 0,
@@ -76,11 +79,27 @@ function simulatedWorld(dialect: 'openbao' | 'vault'): World {
     operator: {
       revokeLeases: async () => void vault.revokeLease(path),
       revokeTokens: async () => vault.revokeAllTokens(),
+      async api(method, apiPath, body, { token = 'root', wrapTtl } = {}) {
+        const answer = await vault.transport().send({
+          method,
+          path: `/v1/${apiPath}`,
+          headers: { 'x-vault-token': token, ...(wrapTtl && { 'x-vault-wrap-ttl': wrapTtl }) },
+          ...(body !== undefined && { body: JSON.stringify(body) }),
+          timeout: 10_000,
+        });
+        if (answer.statusCode >= 300) throw new Error(`${method} ${apiPath}: ${answer.statusCode}`);
+        return answer.body === '' ? undefined : JSON.parse(answer.body);
+      },
+      async staticRole(rotationSeconds) {
+        await settled(vault.staticRole('fixed', { username: 'fixed', rotationPeriod: rotationSeconds }));
+        return 'database/static-creds/fixed';
+      },
     },
     network: {
       answer: (pattern, status, body, headers) =>
         void vault.answer(status, body, { match: below(pattern) }, headers),
       loseAnswer: (pattern) => void vault.dropResponse({ times: 1, match: below(pattern) }),
+      hang: (pattern) => void vault.delay(HOURS, { match: below(pattern) }, { before: true }),
       cut: (pattern = /./) => void vault.cut({ match: below(pattern) }),
       restore: () => vault.heal(),
     },

@@ -43,6 +43,8 @@ export interface Life {
  * against this, and runs on the simulated server under a virtual clock and on real ones.
  */
 export interface World {
+  /** Of its database role, its AppRole and its policy. */
+  readonly name: string;
   /** Where its credentials are issued. */
   readonly path: string;
   /** Lets time go by. */
@@ -69,6 +71,15 @@ export interface World {
   operator: {
     revokeLeases(): Promise<void>;
     revokeTokens(): Promise<void>;
+    /** One request with the root token, unless with another; resolves with its answer, and rejects where it fails. */
+    api(
+      method: string,
+      path: string,
+      body?: unknown,
+      options?: { token?: string; wrapTtl?: string },
+    ): Promise<any>;
+    /** Has the server rotate the password of a user; resolves with the path to read. Once a connection was started. */
+    staticRole(rotationSeconds: number): Promise<string>;
   };
 
   network: {
@@ -78,6 +89,8 @@ export interface World {
     loseAnswer(path: RegExp): void;
     /** Connections break before anything reaches the server, until {@link restore}. */
     cut(path?: RegExp): void;
+    /** Requests are taken, and never get anywhere, until {@link restore}. */
+    hang(path: RegExp): void;
     restore(): void;
   };
 

@@ -166,9 +166,9 @@ export class RotatingPool extends pg.Pool {
   /** A new connection, though there are idle ones; undefined where it cannot be made, as whoever needs one will learn. */
   #openAnother(): Promise<PoolClient | undefined> {
     // What connect() does where nothing is idle.
-    const { newClient } = this as unknown as { newClient(item: { callback: ConnectCallback }): void };
+    const pool = this as unknown as { newClient(item: { callback: ConnectCallback }): void };
     return new Promise((resolve) => {
-      newClient.call(this, { callback: (_error, client) => resolve(client) });
+      pool.newClient({ callback: (_error, client) => resolve(client) });
     });
   }
 }

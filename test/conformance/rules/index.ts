@@ -1,4 +1,5 @@
 import { errorTaxonomy } from './errors.js';
+import { live } from './live.js';
 import { maxTtl } from './max-ttl.js';
 import { renewing } from './renewing.js';
 import type { Rules } from './rule.js';
@@ -15,21 +16,16 @@ export const RULES: Rules = [
   ...tokens,
   ...service,
   ...secrets,
+  ...live,
 ];
 
 /** Rules that are shown by tests of another kind. */
 export const ELSEWHERE: Readonly<Record<string, string>> = {
-  C6: 'test/unit/client/response-error.spec.ts: the body is a hint only, the look-up decides (D7, D8)',
   C12: 'test/unit/client/response-error.spec.ts',
-  C13: 'test/integration/kv.spec.ts',
   C19: 'test/integration/transport.spec.ts',
-  D12: 'test/integration/auth.spec.ts (root token)',
-  E3: 'J2, and D3: an abandoned token is revoked once nothing of it is in use, which ends all its leases in one request',
-  E9: 'test/integration/pool.spec.ts, test/conformance/consumer-stories.spec.ts: verified, then issued anew, spaced out',
   F3: 'test/integration/pki.spec.ts',
   G4: 'test/integration/transport.spec.ts: no request is repeated that may have been done; logins are tried again spaced out',
   H3: 'test/integration/auth.spec.ts',
-  H4: 'test/integration/auth.spec.ts',
   H7: 'test/integration/namespaces.spec.ts',
   I1: 'test/unit/client/cluster-index.spec.ts',
   K5: 'test/integration/transport.spec.ts',

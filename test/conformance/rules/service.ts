@@ -24,49 +24,11 @@ export const service: Rules = [
     expect(life.published).toHaveLength(1);
     expect(world.requests(ISSUE)).toHaveLength(2);
   }),
-  simulated(
-    'C20',
-    'the last use of a token is gone with nothing to show: a new login, and once more',
-    async (world) => {
-      const life = await world.start({ role: LONG, watch: false, login: HOURLY });
-      await world.advance(10 * SECOND);
-      world.vault!.answer(
-        400,
-        {
-          errors: [
-            'Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.',
-          ],
-        },
-        { times: 1, match: /creds/ },
-      );
-      world.vault!.answer(403, { errors: ['permission denied'] }, { times: 1, match: /lookup-self/ });
-      await world.settled(life.connection.leases.get(world.path));
-      expect(world.requests(LOGIN)).toHaveLength(2);
-      expect(world.requests(ISSUE)).toHaveLength(2);
-    },
-  ),
   simulated('D4', 'a new login comes while there is time to issue again and to drain', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 100 } });
     await world.until(() => life.of('login').length > 1, 110 * SECOND);
     const [first, second] = life.of('login');
     expect(first!.at.getTime() + 100 * SECOND - second!.at.getTime()).toBeGreaterThan(14 * SECOND);
-  }),
-  simulated('D6', 'a lease that its token cuts short is told of', async (world) => {
-    const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 100 } });
-    await world.until(() => life.of('rotated').length > 0, 110 * SECOND);
-    expect(life.of('warning').map(({ message }) => message)).toEqual([
-      expect.stringMatching(/dies with its token.*token_max_ttl/),
-    ]);
-  }),
-  simulated('D11', 'a token is not revoked while its leases are in use', async (world) => {
-    const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 900 } });
-    const letGo = life.published[0]!.lease.hold();
-    await world.until(() => life.of('rotated').length > 0, 900 * SECOND);
-    await world.advance(60 * SECOND);
-    expect(world.requests(REVOKE_SELF)).toEqual([]);
-    expect(await world.isValid(life.published[0]!)).toBe(true);
-    letGo();
-    await world.until(() => world.requests(REVOKE_SELF).length > 0, 10 * SECOND);
   }),
   simulated('E5', 'user name and password are published together', async (world) => {
     const life = await world.start({ role: { ttl: 10, maxTtl: 20 } });
@@ -142,33 +104,6 @@ export const service: Rules = [
     for (const at of times)
       expect(times.filter((other) => Math.abs(other - at) < SECOND).length).toBeLessThan(10);
   }),
-  simulated('F1', 'a static role is read again when the server has rotated it', async (world) => {
-    const life = await world.start({ role: LONG, watch: false });
-    await world.settled(world.vault!.staticRole('fixed', { username: 'fixed', rotationPeriod: 30 }));
-    const seen: { data: { reveal(): { username: string; password: string } } }[] = [];
-    life.connection.leases
-      .watch<{ username: string; password: string }>('database/static-creds/fixed', false)
-      .subscribe((value) => seen.push(value));
-    await world.advance(300 * SECOND);
-    expect(seen.length).toBeGreaterThanOrEqual(7);
-    const works = () => {
-      const { username, password } = seen.at(-1)!.data.reveal();
-      return world.vault!.isValid(username, password);
-    };
-    // The server may have rotated it a moment ago.
-    await world.until(works, 5 * SECOND);
-    expect(world.vault!.count(/static-creds/)).toBeLessThan(60);
-    expect(life.of('expired')).toEqual([]);
-  }),
-  simulated('G2', 'an issue under way is given up at shutdown', async (world) => {
-    const life = await world.start({ role: LONG, watch: false });
-    world.vault!.delay(30 * SECOND, { match: /creds/ }, { before: true });
-    const reading = life.connection.leases.get(world.path).catch((error: unknown) => error);
-    await world.advance(SECOND);
-    await world.settled(life.connection.close());
-    expect(await world.settled(reading)).toBeInstanceOf(VaultError);
-    expect(world.vault!.leaseCount).toBe(0);
-  }),
   simulated('G3', 'a request that hangs is given up in time for another', async (world) => {
     const life = await world.start({ role: { ttl: 60, maxTtl: 600 } });
     const heal = world.vault!.delay(600 * SECOND, { match: /leases\/renew/ });
@@ -220,12 +155,6 @@ export const service: Rules = [
     const life = await world.start({ role: LONG, options: { auth } });
     await world.until(() => life.of('login').length > 3, 600 * SECOND);
     expect(life.of('login-failed')).toEqual([]);
-  }),
-  simulated('H5', 'a token is renewed for as long as it can be, and no login spent before', async (world) => {
-    const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 600 } });
-    await world.advance(500 * SECOND);
-    expect(life.of('token-renewed').length).toBeGreaterThan(10);
-    expect(world.requests(LOGIN)).toHaveLength(1);
   }),
   simulated('H6', 'failed logins are spaced out within one process', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 90 } });

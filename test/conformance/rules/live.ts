@@ -1,0 +1,212 @@
+import { expect } from 'vitest';
+import { appRole, fromWrappedToken, token, VaultError } from '../../../lib/index.js';
+import type { Life, World } from '../world.js';
+import {
+  everywhere,
+  ISSUE,
+  LOGIN,
+  LONG,
+  LOOKUP_SELF,
+  RENEW_SELF,
+  REVOKE_SELF,
+  SECOND,
+  type Rules,
+} from './rule.js';
+
+const LOOKUP = /^sys\/leases\/lookup$/;
+const failureOf = (work: Promise<unknown>) =>
+  work.then(
+    () => undefined,
+    (error: VaultError) => error.code,
+  );
+
+/** Until the server has ended what it was asked to end, which it does in its own time. */
+async function isGone(world: World, life: Life, index: number): Promise<boolean> {
+  for (let waited = 0; waited < 8 && (await world.isValid(life.published[index]!)); waited++)
+    await world.advance(SECOND);
+  return !(await world.isValid(life.published[index]!));
+}
+
+/** What rests on how a server behaves, rather than on what it answers. */
+export const live: Rules = [
+  everywhere('C6', 'a denied path is no dead token; a dead token is looked up once', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
+    world.clear();
+    expect(await failureOf(world.settled(life.connection.client.read('sys/mounts')))).toBe(
+      'VAULT_PERMISSION_DENIED',
+    );
+    expect(world.requests(LOGIN)).toEqual([]);
+    expect(world.requests(LOOKUP_SELF).length).toBeLessThanOrEqual(1);
+
+    await world.operator.revokeTokens();
+    world.clear();
+    await world.settled(life.connection.client.read('database/creds/' + world.name));
+    expect(world.requests(LOGIN)).toHaveLength(1);
+  }),
+  everywhere('C13', 'a deleted version, a missing one and a missing secret are told apart', async (world) => {
+    const life = await world.start({ role: LONG, watch: false });
+    const at = `secret/data/${world.name}`;
+    const read = (version?: number) =>
+      failureOf(
+        world.settled(life.connection.readKv(world.name, version === undefined ? {} : { version }, SECOND)),
+      );
+    expect(await read()).toBe('VAULT_SECRET_NOT_FOUND');
+    await world.operator.api('POST', at, { data: { key: 'one' } });
+    expect(await read()).toBeUndefined();
+    expect(await read(2)).toBe('VAULT_SECRET_NOT_FOUND');
+    await world.operator.api('DELETE', at);
+    expect(await read()).toBe('VAULT_SECRET_DELETED');
+    await world.operator.api('PUT', `secret/destroy/${world.name}`, { versions: [1] });
+    expect(await read(1)).toBe('VAULT_SECRET_DESTROYED');
+  }),
+  everywhere(
+    'C20',
+    'the last use of a token is gone with nothing to show: another token, and once more',
+    async (world) => {
+      const make = async () => {
+        const settings = { policies: policies(world), num_uses: 6, ttl: '600s' };
+        return (await world.operator.api('POST', 'auth/token/create', settings)).auth.client_token as string;
+      };
+      // The policy is there once something was started.
+      await world.start({ role: LONG, watch: false });
+      let given = await make();
+      const life = await world.start({ role: LONG, watch: false, options: { auth: token(() => given) } });
+      const first = given;
+      // One was spent by the look-up at the start; somebody else spends all but the last.
+      for (let use = 0; use < 4; use++)
+        await world.operator.api('GET', 'auth/token/lookup-self', undefined, { token: first });
+      given = await make();
+      world.clear();
+      const { lease } = await world.settled(life.connection.leases.get(world.path));
+      expect(lease.generation).toBe(2);
+      expect(world.requests(ISSUE)).toHaveLength(2);
+    },
+  ),
+  everywhere('D6', 'a lease that its token cuts short is told of', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 6 } });
+    await world.until(() => life.of('rotated').length > 0, 8 * SECOND);
+    expect(life.of('warning').map(({ message }) => message)).toEqual([
+      expect.stringMatching(/dies with its token.*token_max_ttl/),
+    ]);
+  }),
+  everywhere('D11', 'a token is not revoked while its leases are in use', async (world) => {
+    const life = await world.start({
+      role: LONG,
+      login: { ttl: 9, maxTtl: 12 },
+      options: { renewal: { grace: 2 * SECOND } },
+    });
+    await world.until(() => life.of('rotated').length > 0, 15 * SECOND);
+    await world.advance(SECOND);
+    expect(world.requests(REVOKE_SELF)).toEqual([]);
+    expect(await world.isValid(life.published[0]!)).toBe(true);
+    await world.until(() => world.requests(REVOKE_SELF).length === 1, 4 * SECOND);
+    expect(await isGone(world, life, 0)).toBe(true);
+    expect(await world.isValid(life.published[1]!)).toBe(true);
+  }),
+  everywhere('E3', 'an abandoned token is ended in one request, and its leases with it', async (world) => {
+    const life = await world.start({
+      role: LONG,
+      login: { ttl: 9, maxTtl: 12 },
+      options: { renewal: { grace: 0 } },
+    });
+    world.clear();
+    await world.until(() => life.of('token-ended').length > 0, 15 * SECOND);
+    expect(life.of('token-ended')).toMatchObject([{ generation: 1, how: 'revoke-requested' }]);
+    expect(world.requests(REVOKE_SELF)).toHaveLength(1);
+    expect(await isGone(world, life, 0)).toBe(true);
+    expect(await world.isValid(life.published[1]!)).toBe(true);
+  }),
+  everywhere(
+    'E9',
+    'refused by the database: looked up once however many tell, then issued anew',
+    async (world) => {
+      const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
+      const { lease } = life.published[0]!;
+      world.clear();
+      await world.settled(lease.refused!(false));
+      expect(world.requests(LOOKUP)).toHaveLength(1);
+      expect(world.requests(ISSUE)).toEqual([]);
+
+      await world.operator.revokeLeases();
+      world.clear();
+      await world.settled(Promise.all(Array.from({ length: 20 }, () => lease.refused!(false))));
+      await world.until(() => life.of('rotated').length > 0, 2 * SECOND);
+      expect(world.requests(LOOKUP)).toHaveLength(1);
+      expect(world.requests(ISSUE)).toHaveLength(1);
+      expect(await world.isValid(life.published[1]!)).toBe(true);
+    },
+  ),
+  everywhere('F1', 'a static role is read again when the server has rotated it', async (world) => {
+    const life = await world.start({ role: LONG, watch: false });
+    const path = await world.operator.staticRole(5);
+    const seen: Life['published'] = [];
+    life.connection.leases
+      .watch<{ username: string; password: string }>(path, false)
+      .subscribe((value) => seen.push(value));
+    // The server looks every five seconds which passwords are due.
+    await world.until(() => seen.length > 2, 30 * SECOND);
+    expect(await world.isValid(seen.at(-1)!)).toBe(true);
+    expect(await world.isValid(seen[0]!)).toBe(false);
+    expect(world.requests(/static-creds/).length).toBeLessThan(30);
+    expect(life.of('expired')).toEqual([]);
+  }),
+  everywhere('G2', 'an issue under way is given up at shutdown, and leaves no lease', async (world) => {
+    const life = await world.start({ role: LONG, watch: false });
+    world.network.hang(ISSUE);
+    const reading = failureOf(life.connection.leases.get(world.path));
+    await world.until(() => world.requests(ISSUE).length > 0, SECOND);
+    await world.settled(life.connection.close());
+    expect(await world.settled(reading)).toMatch(/^VAULT_/);
+    world.network.restore();
+    // Where there is none, the list is not found.
+    const leases = world.operator.api('LIST', `sys/leases/lookup/${world.path}`);
+    await expect(leases).rejects.toThrow('404');
+  }),
+  everywhere(
+    'H4',
+    'a wrapped secret_id is checked, unwrapped once, and serves later logins',
+    async (world) => {
+      await world.start({ role: LONG, watch: false, login: { ttl: 3, maxTtl: 4 } });
+      const role = `auth/approle/role/${world.name}`;
+      const roleId = (await world.operator.api('GET', `${role}/role-id`)).data.role_id as string;
+      const wrap = async () =>
+        (await world.operator.api('POST', `${role}/secret-id`, {}, { wrapTtl: '60s' })).wrap_info
+          .token as string;
+      const wrapped = await wrap();
+      world.clear();
+      const auth = appRole({ roleId, secretId: fromWrappedToken(wrapped) });
+      const settings = { role: LONG, watch: false, login: { ttl: 3, maxTtl: 4 } };
+      const life = await world.start({ ...settings, options: { auth } });
+      await world.until(() => life.of('login').length > 1, 6 * SECOND);
+      expect(world.requests(/^sys\/wrapping/).map(({ path }) => path)).toEqual([
+        'sys/wrapping/lookup',
+        'sys/wrapping/unwrap',
+      ]);
+
+      // Somebody was faster.
+      const stolen = await wrap();
+      await world.operator.api('POST', 'sys/wrapping/unwrap', {}, { token: stolen });
+      world.clear();
+      const late = appRole({ roleId, secretId: fromWrappedToken(stolen) });
+      await expect(world.start({ ...settings, options: { auth: late } })).rejects.toMatchObject({
+        code: 'VAULT_WRAPPING_TOKEN_INVALID',
+      });
+      expect(world.requests(LOGIN)).toEqual([]);
+    },
+  ),
+  everywhere(
+    'H5',
+    'a token is renewed for as long as it can be, and no login spent before',
+    async (world) => {
+      await world.start({ role: LONG, watch: false, login: { ttl: 3, maxTtl: 600 } });
+      await world.advance(8 * SECOND);
+      expect(world.requests(RENEW_SELF).length).toBeGreaterThanOrEqual(3);
+      expect(world.requests(LOGIN)).toHaveLength(1);
+    },
+  ),
+];
+
+/** What lets a token do what its AppRole may. */
+function policies(world: World): string[] {
+  return world.vault ? ['simulated-everything'] : [world.name];
+}
