@@ -128,6 +128,7 @@ export const live: Rules = [
       expect(world.requests(ISSUE)).toEqual([]);
 
       await world.operator.revokeLeases();
+      expect(await isGone(world, life, 0)).toBe(true);
       world.clear();
       await world.settled(Promise.all(Array.from({ length: 20 }, () => lease.refused!(false))));
       await world.until(() => life.of('rotated').length > 0, 2 * SECOND);
