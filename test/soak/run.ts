@@ -8,7 +8,7 @@ import {
 } from '../support/servers.mjs';
 import { Application } from './application.js';
 import { Load, type Result } from './load.js';
-import { countOf, latencies, latency, slope, tally, type Latency } from './summary.js';
+import { countOf, latencies, latency, SECOND, slope, tally, type Latency } from './summary.js';
 import { CREATION, REVOCATION, SETUP } from './variant.js';
 
 const LEASE = { name: 'soak', defaultTtl: '5s', maxTtl: '15s' };
@@ -99,6 +99,12 @@ async function underLoad(
   const began = Date.now();
   const load = new Load(app.url, (text) => app.expectNoSecrets(text)).start();
   const heap: { x: number; y: number }[] = [];
+  const pauses: Span[] = [];
+  const measure = async () => {
+    const at = Date.now();
+    heap.push({ x: app.publications.length, y: (await app.measure()).heapUsed });
+    pauses.push({ at, ended: Date.now() });
+  };
   let mostConnections = 0;
   const every = Math.max(1, Math.floor(rotations / 10));
   // The first rotation belongs to the warm-up.
@@ -106,15 +112,17 @@ async function underLoad(
     if (Date.now() > began + (rotations + 3) * LONGEST_ROTATION) break;
     mostConnections = Math.max(mostConnections, await connections(postgres));
     const done = app.publications.length;
-    if (done >= due) {
-      heap.push({ x: done, y: (await app.measure()).heapUsed });
+    const published = app.publications.at(-1) ?? 0;
+    // Later than the second that latency is told of.
+    if (done >= due && Date.now() > published + SECOND) {
+      await measure();
       due = done + every;
       progress(`${variant}: ${done - 1} of ${rotations} rotations, ${load.failures().length} failed`);
     }
     await sleep(500);
   }
   await load.stop();
-  heap.push({ x: app.publications.length, y: (await app.measure()).heapUsed });
+  await measure();
   const requests = await app.requests();
   const seconds = Math.round((Date.now() - began) / 1_000);
   await app.stop();
@@ -122,7 +130,7 @@ async function underLoad(
   const connectionsLeft = await atLast(GONE_WITHIN, () => connections(postgres));
   return {
     ...told(app),
-    ...counted(load.results, app.publications),
+    ...counted(load.results, app.publications, pauses),
     variant,
     seconds,
     shed: load.shed,
@@ -146,9 +154,20 @@ function told(app: Application) {
   };
 }
 
-function counted(results: readonly Result[], publications: readonly number[]) {
+interface Span {
+  at: number;
+  ended: number;
+}
+
+/** @param pauses when the application stood still, as its memory was measured */
+function counted(results: readonly Result[], publications: readonly number[], pauses: readonly Span[]) {
   const failures = results.flatMap(({ code }) => (code === undefined ? [] : [code]));
-  const { after, elsewhere, ratio } = latencies(results, publications);
+  // Not while the application was still warming up, which would make a publication look fast, nor in a pause.
+  const fair = results.filter(
+    ({ at, ended }) =>
+      at >= (publications[0] ?? 0) && !pauses.some((pause) => at < pause.ended && ended > pause.at),
+  );
+  const { after, elsewhere, ratio } = latencies(fair, publications);
   const long = results.filter(({ kind, code }) => kind !== 'query' && code === undefined);
   return {
     queries: countOf(results, 'query'),
