@@ -2,9 +2,9 @@ import { expect } from 'vitest';
 import { startOpenBaoCluster, type OpenBaoCluster } from '../support/cluster.mjs';
 import { provision, startPostgres, usersInDatabase, type PostgresServer } from '../support/servers.mjs';
 import { Application } from '../soak/application.js';
+import { atLast, POLICY } from '../soak/backends/backend.js';
+import { connections, CREATION, REVOCATION, SETUP } from '../soak/backends/postgres.js';
 import { Load, type Mix } from '../soak/load.js';
-import { atLast, connections, POLICY } from '../soak/run.js';
-import { CREATION, REVOCATION, SETUP } from '../soak/variant.js';
 import { Subject } from './subject.js';
 
 /** What is issued to an application, and how long its work takes. Seconds. */

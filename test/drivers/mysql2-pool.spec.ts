@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { failure, Mysql2Pools, whoami } from '../support/mysql2-pools.js';
 import { describeMariaDb } from '../support/real-mariadb.js';
@@ -155,6 +156,24 @@ describeMariaDb('rotating pool of mysql2', () => {
     connection.release();
     await expect.poll(() => first.holds).toBe(0);
   });
+
+  it.each(['waits for its reader', 'waits for the server'])(
+    'a stream of rows fails with its connection, rather than wait for ever: one that %s',
+    async (which) => {
+      const { pool, rotate } = await pools.open({ drain: 300 });
+      const sql =
+        which === 'waits for its reader'
+          ? `select repeat('x', 20000) as filler from seq_1_to_2000`
+          : 'select seq, sleep(0.05) from seq_1_to_2000';
+      const stream = pool.pool.query(sql).stream();
+      const read = async () => {
+        for await (const _row of stream) await sleep(20);
+      };
+      const failed = failure(read());
+      await rotate(await pools.issue());
+      expect(await failed).toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST' });
+    },
+  );
 
   it('closes them before the lease ends, however long the window is', async () => {
     const { pool, first, rotate, events } = await pools.open();

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 // Vitest's own.
@@ -7,6 +7,10 @@ import { build } from 'vite';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const entry = fileURLToPath(new URL('application/main.ts', import.meta.url));
 let bundled: Promise<string> | undefined;
+
+// Below the root, where its imports are found.
+const cache = join(root, '.cache');
+const PREFIX = 'soak-';
 
 /**
  * The application as one JavaScript file, made of the sources once in this process: it starts at once, many times, and
@@ -18,9 +22,9 @@ export function bundle(): Promise<string> {
 }
 
 async function make(): Promise<string> {
-  // Below the root, where its imports are found.
-  const outDir = join(root, '.cache', `soak-${process.pid}`);
-  process.once('exit', () => rmSync(outDir, { recursive: true, force: true }));
+  removeStale();
+  const outDir = join(cache, `${PREFIX}${process.pid}`);
+  process.once('exit', () => remove(outDir));
   await build({
     root,
     configFile: join(root, 'vitest.config.ts'),
@@ -34,4 +38,24 @@ async function make(): Promise<string> {
     },
   });
   return join(outDir, 'main.mjs');
+}
+
+/** Workers of vitest are killed, and leave theirs behind for whoever comes next. */
+function removeStale(): void {
+  for (const name of existsSync(cache) ? readdirSync(cache) : []) {
+    if (name.startsWith(PREFIX) && !runs(Number(name.slice(PREFIX.length)))) remove(join(cache, name));
+  }
+}
+
+function runs(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // It is somebody else's.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function remove(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
 }

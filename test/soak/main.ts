@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { BACKENDS } from './backends/index.js';
 import { soak, type SoakReport } from './run.js';
 import { listed, table } from './summary.js';
 import { VARIANTS } from './variant.js';
@@ -12,7 +13,9 @@ A Nest application under HTTP load while its database user rotates: short querie
   --variant <name> ${Object.keys(VARIANTS).join(', ')} or all (default: all)
   --short          a tenth of the rotations; latency is told, and fails nothing
   --json <file>    writes the report there, too
-  --help           this text`;
+  --help           this text
+
+mariadb is skipped where MariaDB is not installed.`;
 
 const RATIO = 1.5;
 /** What a heap may grow by over a run and still be called flat: a share, or so many bytes. */
@@ -32,14 +35,17 @@ export async function main(): Promise<void> {
     },
   });
   if (values.help) return console.log(USAGE);
-  const names = values.variant === 'all' ? Object.keys(VARIANTS) : [values.variant];
+  const chosen = Object.entries(VARIANTS).filter(([name]) => ['all', name].includes(values.variant));
   const rotations = Math.ceil(Number(values.rotations) / (values.short ? 10 : 1));
-  const unknown = names.find((name) => !VARIANTS[name]);
-  if (unknown !== undefined || !(rotations > 0)) throw new Error(USAGE);
+  if (chosen.length === 0 || !(rotations > 0)) throw new Error(USAGE);
 
   const reports: SoakReport[] = [];
-  for (const name of names) reports.push(await soak(name, rotations, console.error));
-  console.log(`\n${render(reports)}\n`);
+  for (const [name, { backend }] of chosen) {
+    const missing = BACKENDS[backend].missing();
+    if (missing === undefined) reports.push(await soak(name, BACKENDS[backend], rotations, console.error));
+    else console.log(`Skipped ${name}: ${missing}`);
+  }
+  if (reports.length > 0) console.log(`\n${render(reports)}\n`);
   if (values.json) writeFileSync(values.json, `${JSON.stringify(reports, undefined, 2)}\n`);
   const missed = reports.flatMap((report) => goalsMissed(report, rotations, values.short));
   for (const goal of missed) console.log(`MISSED  ${goal}`);

@@ -1,15 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  provision,
-  startOpenBao,
-  startPostgres,
-  usersInDatabase,
-  type PostgresServer,
-} from '../support/servers.mjs';
+import { startOpenBao } from '../support/servers.mjs';
 import { Application } from './application.js';
+import { atLast, POLICY, type Backend, type BackendKind } from './backends/backend.js';
 import { Load, type Result } from './load.js';
-import { countOf, latencies, latency, slope, tally, type Latency } from './summary.js';
-import { CREATION, REVOCATION, SETUP } from './variant.js';
+import { countOf, latencies, latency, SECOND, slope, tally, type Latency } from './summary.js';
 
 const LEASE = { name: 'soak', defaultTtl: '5s', maxTtl: '15s' };
 const TOKEN = { token_ttl: '30s', token_max_ttl: '60s' };
@@ -20,15 +14,6 @@ const CONNECTIONS = 12;
 const LONGEST_ROTATION = 20_000;
 /** For users and connections to be gone after the application is. */
 const GONE_WITHIN = 10_000;
-
-export const POLICY = `
-path "database/creds/*"         { capabilities = ["read"] }
-path "sys/leases/renew"         { capabilities = ["update"] }
-path "sys/leases/lookup"        { capabilities = ["update"] }
-path "auth/token/renew-self"    { capabilities = ["update"] }
-path "auth/token/revoke-self"   { capabilities = ["update"] }
-path "auth/token/lookup-self"   { capabilities = ["read"] }
-`;
 
 /** What one run has to show. Times in milliseconds, memory in bytes. */
 export interface SoakReport {
@@ -61,68 +46,74 @@ export interface SoakReport {
 /** Puts one variant under load until its credentials have rotated so often. */
 export async function soak(
   variant: string,
+  kind: BackendKind,
   rotations: number,
   progress: (line: string) => void,
 ): Promise<SoakReport> {
-  const [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
+  const [bao, backend] = await Promise.all([startOpenBao(), kind.start()]);
   try {
-    await postgres.query(SETUP);
-    const { roleId, secretId } = await provision(bao, postgres, {
-      roles: [{ ...LEASE, creationStatements: CREATION, revocationStatements: REVOCATION }],
+    const { roleId, secretId } = await backend.provision(bao, LEASE, {
       policy: POLICY,
       approle: { ...TOKEN, token_no_default_policy: true },
     });
-    const { host, port, database } = postgres;
     const app = await Application.start({
       variant,
       role: LEASE.name,
       vault: { address: bao.address, auth: { roleId, secretId } },
-      database: { host, port, database, max: CONNECTIONS, drain: DRAIN, application: 'soak' },
+      database: { ...backend.where, max: CONNECTIONS, drain: DRAIN, application: 'soak' },
     });
     try {
-      return await underLoad(variant, app, postgres, rotations, progress);
+      return await underLoad(variant, app, backend, rotations, progress);
     } finally {
       await app.stop();
     }
   } finally {
-    await Promise.all([bao.stop(), postgres.stop()]);
+    await Promise.all([bao.stop(), backend.stop()]);
   }
 }
 
 async function underLoad(
   variant: string,
   app: Application,
-  postgres: PostgresServer,
+  backend: Backend,
   rotations: number,
   progress: (line: string) => void,
 ): Promise<SoakReport> {
   const began = Date.now();
   const load = new Load(app.url, (text) => app.expectNoSecrets(text)).start();
   const heap: { x: number; y: number }[] = [];
+  const pauses: Span[] = [];
+  const measure = async () => {
+    const at = Date.now();
+    heap.push({ x: app.publications.length, y: (await app.measure()).heapUsed });
+    pauses.push({ at, ended: Date.now() });
+  };
   let mostConnections = 0;
   const every = Math.max(1, Math.floor(rotations / 10));
   // The first rotation belongs to the warm-up.
   for (let due = 1; app.publications.length <= rotations;) {
     if (Date.now() > began + (rotations + 3) * LONGEST_ROTATION) break;
-    mostConnections = Math.max(mostConnections, await connections(postgres));
+    mostConnections = Math.max(mostConnections, await backend.connections());
     const done = app.publications.length;
-    if (done >= due) {
-      heap.push({ x: done, y: (await app.measure()).heapUsed });
+    const published = app.publications.at(-1) ?? 0;
+    // Later than the second that latency is told of.
+    if (done >= due && Date.now() > published + SECOND) {
+      await measure();
       due = done + every;
       progress(`${variant}: ${done - 1} of ${rotations} rotations, ${load.failures().length} failed`);
     }
     await sleep(500);
   }
   await load.stop();
-  heap.push({ x: app.publications.length, y: (await app.measure()).heapUsed });
+  await measure();
   const requests = await app.requests();
   const seconds = Math.round((Date.now() - began) / 1_000);
   await app.stop();
-  const usersLeft = await atLast(GONE_WITHIN, async () => (await usersInDatabase(postgres)).length);
-  const connectionsLeft = await atLast(GONE_WITHIN, () => connections(postgres));
+  const usersLeft = await atLast(GONE_WITHIN, () => backend.users());
+  const connectionsLeft = await atLast(GONE_WITHIN, () => backend.connections());
   return {
     ...told(app),
-    ...counted(load.results, app.publications),
+    ...counted(load.results, app.publications, pauses),
     variant,
     seconds,
     shed: load.shed,
@@ -146,9 +137,20 @@ function told(app: Application) {
   };
 }
 
-function counted(results: readonly Result[], publications: readonly number[]) {
+interface Span {
+  at: number;
+  ended: number;
+}
+
+/** @param pauses when the application stood still, as its memory was measured */
+function counted(results: readonly Result[], publications: readonly number[], pauses: readonly Span[]) {
   const failures = results.flatMap(({ code }) => (code === undefined ? [] : [code]));
-  const { after, elsewhere, ratio } = latencies(results, publications);
+  // Not while the application was still warming up, which would make a publication look fast, nor in a pause.
+  const fair = results.filter(
+    ({ at, ended }) =>
+      at >= (publications[0] ?? 0) && !pauses.some((pause) => at < pause.ended && ended > pause.at),
+  );
+  const { after, elsewhere, ratio } = latencies(fair, publications);
   const long = results.filter(({ kind, code }) => kind !== 'query' && code === undefined);
   return {
     queries: countOf(results, 'query'),
@@ -161,19 +163,4 @@ function counted(results: readonly Result[], publications: readonly number[]) {
     ratio,
     long: latency(long.map(({ took }) => took)),
   };
-}
-
-export async function connections(postgres: PostgresServer): Promise<number> {
-  const { rowCount } = await postgres.query(
-    `select 1 from pg_stat_activity where application_name like 'soak%'`,
-  );
-  return rowCount ?? 0;
-}
-
-/** What is left when nothing is, or when so many milliseconds are over. */
-export async function atLast(within: number, count: () => Promise<number>): Promise<number> {
-  for (const end = Date.now() + within; ; await sleep(200)) {
-    const left = await count();
-    if (left === 0 || Date.now() > end) return left;
-  }
 }

@@ -8,7 +8,7 @@ export interface Latency {
 }
 
 /** For so long after a publication the pool is said to be at it. */
-const SECOND = 1_000;
+export const SECOND = 1_000;
 
 /** How long short queries took while new credentials had just come into use, and otherwise; failed ones left out. */
 export function latencies(

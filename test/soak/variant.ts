@@ -1,5 +1,6 @@
 import type { DynamicModule } from '@nestjs/common';
 import type { PoolEvent } from 'nestjs-vault/pg';
+import type { BackendName } from './backends/backend.js';
 
 /** Where the database is, and what the pool is allowed. */
 export interface DatabaseConfig {
@@ -10,7 +11,7 @@ export interface DatabaseConfig {
   max: number;
   /** Milliseconds; at least as long as the longest transaction. */
   drain: number;
-  /** As `pg_stat_activity` shows the connections. */
+  /** As `pg_stat_activity` shows the connections; MariaDB shows the user. */
   application: string;
 }
 
@@ -31,27 +32,14 @@ export const STORE = 'SOAK:STORE';
 
 /** One library over leased credentials. */
 export interface Variant {
-  name: string;
   /** Provides and exports {@link STORE}, on credentials of a database role, as its users would wire it. */
   module(role: string, database: DatabaseConfig): DynamicModule;
 }
 
 /** Each loads its library only where it is wanted. */
-export const VARIANTS: Readonly<Record<string, () => Promise<Variant>>> = {
-  pg: async () => (await import('./variants/pg.js')).pgVariant,
+export const VARIANTS: Readonly<Record<string, { backend: BackendName; load: () => Promise<Variant> }>> = {
+  pg: { backend: 'postgres', load: async () => (await import('./variants/pg.js')).pgVariant },
+  typeorm: { backend: 'postgres', load: async () => (await import('./variants/typeorm.js')).typeormVariant },
+  prisma: { backend: 'postgres', load: async () => (await import('./variants/prisma.js')).prismaVariant },
+  mariadb: { backend: 'mariadb', load: async () => (await import('./variants/mariadb.js')).mariadbVariant },
 };
-
-/** What the superuser prepares: a role without login owns the rights, and leased users are members of it. */
-export const SETUP = `
-  create role soak_app nologin;
-  create table things (id int primary key, value int not null);
-  insert into things select id, 0 from generate_series(1, 1000) id;
-  create table notes (id bigint generated always as identity primary key, text text not null);
-  grant select, update on things to soak_app;
-  grant select, insert on notes to soak_app;
-`;
-
-export const CREATION = [
-  `create role "{{name}}" with login password '{{password}}' valid until '{{expiration}}' in role soak_app`,
-];
-export const REVOCATION = ['drop role if exists "{{name}}"'];

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions, PoolConnection } from 'mysql2';
@@ -5,8 +6,9 @@ import type { DatabaseCredentials } from '../../services/credentials.service.js'
 import type { Era } from '../rotation/era.js';
 import { isDoubtful } from './refusal.js';
 
-/** What mysql2 hands a packet to; its types leave it out. */
+/** What mysql2 does at the moment, and hands a packet to; its types leave it out. */
 interface Protocol {
+  _command?: EventEmitter & { onResult?: unknown };
   handlePacket(packet?: { buffer: Buffer; offset: number; isError(): boolean }): void;
 }
 
@@ -28,9 +30,13 @@ export class LeasedConnection {
   /** It has logged in. */
   adopt(connection: PoolConnection, onDoubt: () => void): void {
     this.#connection = connection;
-    // mysql2 listens once: a second error of a broken connection would end the process.
-    connection.on('error', () => undefined);
     const protocol = connection as unknown as Protocol;
+    // mysql2 listens once: a second error of a broken connection would end the process.
+    connection.on('error', (error) => {
+      // It tells whoever gave it a callback. A stream of rows has none, and would wait for ever.
+      const { _command: running } = protocol;
+      if (running && !running.onResult && running.listenerCount('error') > 0) running.emit('error', error);
+    });
     const handlePacket = protocol.handlePacket.bind(protocol);
     protocol.handlePacket = (packet) => {
       // Whoever reads it properly does so below: what follows the marker is the number of the error.

@@ -28,7 +28,7 @@ class ApplicationModule {
 /** The application under load, in a process of its own: it can be suspended, and its memory is its own. */
 async function main(): Promise<void> {
   const config = JSON.parse(process.env['SOAK_APPLICATION'] ?? '') as ApplicationConfig;
-  const variant = await VARIANTS[config.variant]?.();
+  const variant = await VARIANTS[config.variant]?.load();
   if (!variant) throw new Error(`There is no variant ${config.variant}.`);
   const app = await NestFactory.create(
     ApplicationModule.over(config.vault, variant.module(config.role, config.database)),

@@ -1,0 +1,75 @@
+import type { DynamicModule } from '@nestjs/common';
+import type { ResultSetHeader, RowDataPacket } from 'mysql2/promise';
+import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
+import { createRotatingPool, type PoolEvent, type RotatingPromisePool } from 'nestjs-vault/mysql2';
+import type { Observable } from 'rxjs';
+import { STORE, type DatabaseConfig, type Store, type Variant } from '../variant.js';
+import { expectOneRow, nextTurn, readSlowly, repeat, rowsIn, SQL } from './work.js';
+
+const INSERT = 'insert into orders (item) values (?)';
+
+class MariaDbStore implements Store {
+  readonly #pool: RotatingPromisePool;
+
+  constructor(pool: RotatingPromisePool) {
+    this.#pool = pool;
+  }
+
+  async query(): Promise<void> {
+    const { id, write } = nextTurn();
+    if (write) {
+      const sql = 'update orders set quantity = quantity + 1 where id = ?';
+      const [{ affectedRows }] = await this.#pool.query<ResultSetHeader>(sql, [id]);
+      expectOneRow(affectedRows);
+    } else {
+      const sql = 'select quantity from orders where id = ?';
+      const [rows] = await this.#pool.query<RowDataPacket[]>(sql, [id]);
+      expectOneRow(rows.length);
+    }
+  }
+
+  async transaction(milliseconds: number): Promise<void> {
+    const connection = await this.#pool.getConnection();
+    try {
+      await connection.beginTransaction();
+      await connection.execute(INSERT, ['begun']);
+      await repeat(milliseconds, () => connection.query(SQL.sum));
+      await connection.execute(INSERT, ['done']);
+      await connection.commit();
+      connection.release();
+    } catch (error) {
+      // Closed rather than given back: whatever was begun on it is rolled back with it.
+      connection.destroy();
+      throw error;
+    }
+  }
+
+  /** Wide rows: of the longer ones, no buffer in between holds so much that the server need not wait for the reader. */
+  async cursor(milliseconds: number): Promise<void> {
+    const sql = `select id, repeat('x', 4000) as filler from orders where id <= ? order by id`;
+    // With promises there are no streams; it gives its connection back at the end.
+    await readSlowly(this.#pool.pool.query(sql, [rowsIn(milliseconds)]).stream(), milliseconds);
+  }
+
+  onRotation(listener: (event: PoolEvent) => void): void {
+    this.#pool.on('rotation', listener);
+  }
+}
+
+/** mysql2 over `createRotatingPool`. */
+export const mariadbVariant: Variant = {
+  module: (role: string, { host, port, database, max, drain }: DatabaseConfig): DynamicModule => ({
+    module: class MariaDbModule {},
+    providers: [
+      {
+        provide: STORE,
+        inject: [getCredentialsToken(role)],
+        useFactory: async (credentials$: Observable<DatabaseCredentials>): Promise<Store> =>
+          new MariaDbStore(
+            await createRotatingPool(credentials$, { host, port, database, connectionLimit: max, drain }),
+          ),
+      },
+    ],
+    exports: [STORE],
+  }),
+};
