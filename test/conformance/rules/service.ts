@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { inspect } from 'node:util';
-import { appRole, Secret, token, VaultError } from '../../../lib/index.js';
+import { appRole, Secret, token } from '../../../lib/index.js';
 import {
   everywhere,
   ISSUE,
@@ -8,7 +8,6 @@ import {
   LONG,
   LOOKUP_SELF,
   RENEW,
-  REVOKE_SELF,
   SECOND,
   simulated,
   type Rules,
