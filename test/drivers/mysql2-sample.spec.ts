@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { AppModule } from '../../sample/04-mariadb/src/app.module.js';
-import { LoadService } from '../../sample/04-mariadb/src/load.service.js';
+import { Load } from '../../sample/common/load.mjs';
 import { OrdersRepository } from '../../sample/04-mariadb/src/orders/orders.repository.js';
 import { Applications } from '../support/applications.js';
 import { rotations } from '../support/leased-mariadb.js';
@@ -62,7 +62,7 @@ describeMariaDb('sample 04, on MariaDB', () => {
 
   it('its load fails nowhere over two rotations, and nothing is left of it', async () => {
     const app = await apps.start({ imports: [AppModule] });
-    const load = app.get(LoadService);
+    const load = app.get(Load);
     load.start();
     await expect.poll(() => rotations(app), { timeout: 15_000 }).toBeGreaterThanOrEqual(2);
     await sleep(500);
