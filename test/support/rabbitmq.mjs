@@ -30,7 +30,7 @@ const binary = (name, places = []) => {
 export function rabbitMqAvailable() {
   const missing = [binary('rabbitmq-server', PLACES) ? '' : 'rabbitmq-server', binary('epmd') ? '' : 'epmd'];
   if (missing.every((name) => name === '')) return { ok: true };
-  const reason = `no ${missing.filter(Boolean).join(', ')} here: install it, or set RABBITMQ_BIN_DIR.`;
+  const reason = `no ${missing.filter(Boolean).join(', ')} here: install it (Debian: apt install rabbitmq-server), or set RABBITMQ_BIN_DIR.`;
   return { ok: false, reason };
 }
 
