@@ -8,11 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startOpenBao } from '../test/support/servers.mjs';
-import { backendOf, SAMPLES } from './backends/index.mjs';
+import { backendOf, NAMES } from './backends/index.mjs';
 import { ensureBuilt, ensureInstalled, ensureSample, SetupError } from './ensure-installed.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
 
-const NAMES = Object.keys(SAMPLES);
 const root = fileURLToPath(new URL('..', import.meta.url));
 const GONE_WITHIN_MS = 5_000;
 const LOOK_EVERY_MS = 500;
@@ -50,9 +49,8 @@ async function main(options) {
   const backend = await backendOf(options.sample);
   const here = backend.available();
   if (!own && !here.ok) {
-    throw new SetupError(
-      `Sample ${options.sample} needs ${backend.title}: ${here.reason} With VAULT_ADDR it runs on servers of yours.`,
-    );
+    const remedy = `On servers of yours: set VAULT_ADDR and ${backend.variable} (sample/${options.sample}/README.md).`;
+    throw new SetupError(`${options.sample} needs ${backend.title}: ${here.reason} ${remedy}`);
   }
   // The two long downloads of a fresh clone, at the same time.
   const [, simulated] = await Promise.all([ensureInstalled(), own ? undefined : whyNoServer(backend)]);

@@ -1,3 +1,4 @@
+import type { SimulatedVault } from 'nestjs-vault/testing';
 import type { OpenBaoServer, Provisioned } from '../../test/support/servers.mjs';
 
 /** What the file of a backend exports. `Server` is what its `start` gives. */
@@ -32,8 +33,12 @@ export interface Backend<Server extends { stop: () => Promise<void> } = any> {
   users: (server: Server) => Promise<string[]>;
 }
 
-export type VaultServer = Pick<OpenBaoServer, 'address' | 'rootToken' | 'api' | 'stop'>;
+export interface VaultServer extends Pick<OpenBaoServer, 'address' | 'rootToken' | 'api' | 'stop'> {
+  /** Of a simulated one alone. */
+  leasedSecret?: SimulatedVault['leasedSecret'];
+  leases?: () => string[];
+}
 
-/** Sample -> file of its backend. */
-export const SAMPLES: Record<string, string>;
+/** Of all samples. */
+export const NAMES: readonly string[];
 export function backendOf(sample: string): Promise<Backend>;

@@ -142,8 +142,10 @@ async function startMapper(keeper, port) {
 
 // ---------------------------------------------------------------- what OpenBao is to know of it
 
+const EVERYTHING = JSON.stringify({ '/': { configure: '.*', write: '.*', read: '.*' } });
+
 export async function provisionRabbitMq(bao, rabbit, options = {}) {
-  const { role = 'app', ttl = '3s', maxTtl = '6s', ...rest } = options;
+  const { role = 'app', ttl = '3s', maxTtl = '6s', vhosts = EVERYTHING, ...rest } = options;
   const call = async (method, path, body) => expectOk(await bao.api(method, path, body));
   await mount(call, 'sys/mounts/rabbitmq', { type: 'rabbitmq' });
   await call('POST', 'rabbitmq/config/connection', {
@@ -152,9 +154,7 @@ export async function provisionRabbitMq(bao, rabbit, options = {}) {
     password: rabbit.password,
   });
   await call('POST', 'rabbitmq/config/lease', { ttl, max_ttl: maxTtl });
-  await call('POST', `rabbitmq/roles/${role}`, {
-    vhosts: JSON.stringify({ '/': { configure: '.*', write: '.*', read: '.*' } }),
-  });
+  await call('POST', `rabbitmq/roles/${role}`, { vhosts });
   return provision(bao, undefined, {
     policy: `
 path "rabbitmq/creds/${role}" { capabilities = ["read"] }
