@@ -77,7 +77,8 @@ export async function ensureSample(sample) {
   linkLibrary(sample);
   if (existsSync(join(root, sample, 'prisma'))) await ensurePrismaClient(sample);
   const main = join(sample, 'dist', 'main.js');
-  if (!isNewer(main, [join(sample, 'src'), join(sample, 'tsconfig.json'), 'tsconfig.json'])) {
+  const sources = ['src', 'tsconfig.json'].map((name) => join(sample, name));
+  if (!isNewer(main, [...sources, join('sample', 'common'), 'tsconfig.json'])) {
     console.error(`Compiling ${sample} ...`);
     rmSync(join(root, sample, 'dist'), { recursive: true, force: true });
     const tsc = join('node_modules', 'typescript', 'bin', 'tsc');

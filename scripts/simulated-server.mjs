@@ -3,10 +3,13 @@
 import { randomUUID } from 'node:crypto';
 import { SimulatedVault } from '../dist/esm/testing/index.js';
 
-/** @param postgres as startPostgres gives it: creation and revocation statements run there */
+/** @param postgres as startPostgres gives it: creation and revocation statements run there; none where it is not given */
 export async function startSimulatedServer(postgres) {
   const rootToken = randomUUID();
-  const vault = new SimulatedVault({ rootToken, sql: (statement) => postgres.query(statement) });
+  const vault = new SimulatedVault({
+    rootToken,
+    ...(postgres && { sql: (statement) => postgres.query(statement) }),
+  });
   const address = await vault.listen();
   return {
     kind: 'simulated',
@@ -26,6 +29,8 @@ export async function startSimulatedServer(postgres) {
         headers: response.headers,
       };
     },
+    leasedSecret: (path, secret) => vault.leasedSecret(path, secret),
+    leases: () => vault.liveLeases.map(({ id }) => id),
     stop: () => vault.close(),
   };
 }

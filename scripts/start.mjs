@@ -1,4 +1,4 @@
-// npm start: the sample application on real servers, or on the user's own (VAULT_ADDR).
+// npm start: a sample application on real servers, or on the user's own (VAULT_ADDR).
 // Runs in a fresh clone, so nothing is imported that has to be installed first.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -7,29 +7,27 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { startOpenBao, startPostgres, provision, usersInDatabase } from '../test/support/servers.mjs';
+import { startOpenBao } from '../test/support/servers.mjs';
+import { backendOf, NAMES } from './backends/index.mjs';
 import { ensureBuilt, ensureInstalled, ensureSample, SetupError } from './ensure-installed.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
 
-const SAMPLES = ['01-rotating-database', '02-typeorm', '03-prisma'];
 const root = fileURLToPath(new URL('..', import.meta.url));
-const LEASE = { name: 'orders', defaultTtl: '10s', maxTtl: '30s' };
-const TOKEN = { token_ttl: '20s', token_max_ttl: '60s' };
 const GONE_WITHIN_MS = 5_000;
 const LOOK_EVERY_MS = 500;
 
-const USAGE = `Usage: npm start -- [--sample <name>] [--for <seconds>] [--port <port>]
+const USAGE = `Usage: npm start -- [--sample <name>] [--for <seconds>] [--ttl <seconds>] [--port <port>]
 
-A Nest application whose database user is issued, renewed and rotated while it works. Without VAULT_ADDR it gets
-an OpenBao and a PostgreSQL of its own; with it, it runs on your servers: see sample/${SAMPLES[0]}/README.md.
+A Nest application whose user (of a database, a broker, ...) is issued, renewed and rotated while it works. Without
+VAULT_ADDR it gets an OpenBao and the other servers of its own; with it, it runs on yours: see the README of the sample.
 
-  --sample <name>  ${SAMPLES.join(', ')} (default: the first)
-  --for <seconds>  end by itself; exit code 0 only if no query failed and no database user is left
-  --port <port>    of the application (default: PORT, or 3000, or a free one if that is taken)
+  --sample <name>  one of these, or how it begins (default: the first)
+                   ${NAMES.join('\n                   ')}
+  --for <seconds>  end by itself; exit code 0 only if nothing failed and no user is left
+  --ttl <seconds>  of a user (default: 10); it lives three times as long at most
+  --port <port>    where it answers HTTP: 01 to 04 (default: PORT, or 3000, or a free one if that is taken)
   --help           this text`;
 
-/** Its folder. */
-let folder;
 let sample;
 let interruptedAt = 0;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupt(signal));
@@ -48,19 +46,26 @@ async function main(options) {
     return 0;
   }
   const own = Boolean(process.env.VAULT_ADDR);
-  folder = join('sample', options.sample);
+  const backend = await backendOf(options.sample);
+  const here = backend.available();
+  if (!own && !here.ok) {
+    const remedy = `On servers of yours: set VAULT_ADDR and ${backend.variable} (sample/${options.sample}/README.md).`;
+    throw new SetupError(`${options.sample} needs ${backend.title}: ${here.reason} ${remedy}`);
+  }
   // The two long downloads of a fresh clone, at the same time.
-  const [, simulated] = await Promise.all([ensureInstalled(), own ? undefined : whyNoServer()]);
+  const [, simulated] = await Promise.all([ensureInstalled(), own ? undefined : whyNoServer(backend)]);
   await ensureBuilt();
-  const entry = await ensureSample(folder);
+  const entry = await ensureSample(join('sample', options.sample));
 
   const env = { PORT: String(options.port ?? process.env.PORT ?? (await portFrom(3000))) };
   if (options.for) env.RUN_FOR_SECONDS = String(options.for);
-  return own ? onOwnServers(entry, env) : onLocalServers(entry, env, simulated);
+  const run = { ...options, backend, entry, env };
+  return own ? onOwnServers(run) : onLocalServers(run, simulated);
 }
 
 /** Why there is no server binary here, if so. */
-async function whyNoServer() {
+async function whyNoServer({ title, simulate, onlySimulated }) {
+  if (onlySimulated) return onlySimulated;
   try {
     await ensureOpenBao({ log: console.error });
     return undefined;
@@ -68,55 +73,53 @@ async function whyNoServer() {
     const reason = `${error.message.replaceAll('\n', ' ')} Or set VAULT_ADDR to a server of yours.`;
     // There a server was promised, and a simulated one would prove less than it seems to.
     if (process.env.CI === 'true') throw new SetupError(reason, { cause: error });
+    if (!simulate)
+      throw new SetupError(`There is no simulated one for ${title}. ${reason}`, { cause: error });
     return reason;
   }
 }
 
-/** A server and its database; where the server is simulated, the users it makes in the database are real. */
-async function startServers(simulated) {
-  if (!simulated) return Promise.allSettled([startOpenBao(), startPostgres()]);
+/** A Vault, and the server that its users are for. */
+async function startServers(backend, simulated) {
+  if (!simulated) return Promise.allSettled([startOpenBao(), backend.start()]);
   console.log(`Instead of OpenBao a simulated server: ${simulated}\n`);
-  const { startSimulatedServer } = await import('./simulated-server.mjs');
-  const [postgres] = await Promise.allSettled([startPostgres()]);
-  if (!postgres.value) return [postgres];
-  return [...(await Promise.allSettled([startSimulatedServer(postgres.value)])), postgres];
+  const [server] = await Promise.allSettled([backend.start()]);
+  if (!server.value) return [server];
+  return [...(await Promise.allSettled([backend.simulate(server.value)])), server];
 }
 
-async function onOwnServers(entry, env) {
-  console.log(`On the servers of VAULT_ADDR (${process.env.VAULT_ADDR}) and PGHOST.\n`);
-  const code = await runSample(entry, { ...process.env, ...env });
-  if (code === 0) {
-    console.log(
-      `  users left  revocation requested; check SELECT rolname FROM pg_roles WHERE rolname LIKE 'v-%'`,
-    );
-  }
+async function onOwnServers({ sample: name, backend, entry, env }) {
+  console.log(`On the servers of VAULT_ADDR (${process.env.VAULT_ADDR}) and ${backend.variable}.\n`);
+  const code = await runSample(name, entry, { ...process.env, ...env });
+  if (code === 0) console.log(`  users left  revocation requested; check ${backend.look}`);
   return code;
 }
 
-async function onLocalServers(entry, env, simulated) {
-  const started = await startServers(simulated);
+async function onLocalServers({ sample: name, ttl, backend, entry, env }, simulated) {
+  const started = await startServers(backend, simulated);
   const servers = started.flatMap(({ value }) => value ?? []);
   try {
     for (const { reason } of started) if (reason) throw reason;
-    const [bao, postgres] = servers;
-    const { roleId, secretId } = await setUp(bao, postgres);
-    console.log(`${simulated ? 'Simulated  ' : 'OpenBao    '} ${bao.address}`);
-    console.log(
-      `            users live ${LEASE.defaultTtl}, at most ${LEASE.maxTtl}; tokens live 20s, at most 60s`,
-    );
-    console.log(`PostgreSQL  ${postgres.host}:${postgres.port}, database ${postgres.database}\n`);
+    const [vault, server] = servers;
+    // What an administrator sets up once: see the README of the sample for the same by hand.
+    const { roleId, secretId } = await backend.setUp(vault, server, {
+      file: (path) => readFileSync(join(root, 'sample', name, path), 'utf8'),
+      lease: { defaultTtl: `${ttl}s`, maxTtl: `${3 * ttl}s` },
+      approle: { token_ttl: `${2 * ttl}s`, token_max_ttl: `${6 * ttl}s`, token_no_default_policy: true },
+    });
+    const line = (title, text) => console.log(`${title.padEnd(12)}${text}`);
+    line(simulated ? 'Simulated' : 'OpenBao', vault.address);
+    line('', `users live ${ttl}s, at most ${3 * ttl}s; tokens live ${2 * ttl}s, at most ${6 * ttl}s`);
+    line(backend.title, `${backend.where(server)}\n`);
 
-    const usersLeft = watchUsers(postgres);
-    const code = await runSample(entry, {
-      // Nothing of the user's own set-up may find its way in.
-      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(VAULT_|BAO_|PG)/i.test(name))),
+    const usersLeft = watchUsers(backend, server);
+    const code = await runSample(name, entry, {
+      ...withoutOwnServers(process.env),
       ...env,
-      VAULT_ADDR: bao.address,
+      VAULT_ADDR: vault.address,
       VAULT_ROLE_ID: roleId,
       VAULT_SECRET_ID: secretId,
-      PGHOST: postgres.host,
-      PGPORT: String(postgres.port),
-      PGDATABASE: postgres.database,
+      ...backend.env(server),
     });
     const left = await usersLeft();
     return code === 0 && left > 0 ? 1 : code;
@@ -125,29 +128,17 @@ async function onLocalServers(entry, env, simulated) {
   }
 }
 
-/** What an administrator sets up once: see the README of the sample for the same by hand. */
-async function setUp(bao, postgres) {
-  const file = (name) => readFileSync(join(root, folder, name), 'utf8');
-  await postgres.query(file('setup.sql'));
-  return provision(bao, postgres, {
-    roles: [
-      {
-        ...LEASE,
-        creationStatements: [file('creation.sql')],
-        revocationStatements: [file('revocation.sql')],
-      },
-    ],
-    approleName: 'orders',
-    policy: file('policy.hcl'),
-    approle: { ...TOKEN, token_no_default_policy: true },
-  });
+/** Nothing of the user's own set-up may find its way in. */
+function withoutOwnServers(env) {
+  const own = /^(VAULT_|BAO_|PG|MYSQL_|REDIS_|RABBITMQ_|MONGODB_|AWS_)/i;
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !own.test(name)));
 }
 
 /** The sample gets what it would get in production: variables. Gives its exit code. */
-function runSample(entry, env) {
+function runSample(name, entry, env) {
   return new Promise((resolve, reject) => {
     sample = spawn(process.execPath, [entry], {
-      cwd: join(root, folder),
+      cwd: join(root, 'sample', name),
       env,
       stdio: 'inherit',
     });
@@ -160,10 +151,10 @@ function runSample(entry, env) {
 }
 
 /** Looks on as users come and go, and tells at the end whether all are gone. */
-function watchUsers(postgres) {
+function watchUsers(backend, server) {
   const seen = new Set();
   const look = async () => {
-    const users = await usersInDatabase(postgres).catch(() => []);
+    const users = await backend.users(server).catch(() => []);
     for (const user of users) seen.add(user);
   };
   const timer = setInterval(look, LOOK_EVERY_MS).unref();
@@ -173,7 +164,7 @@ function watchUsers(postgres) {
     // The server revokes on its own time, within a second as a rule.
     const endedAt = Date.now();
     for (;;) {
-      const left = await usersInDatabase(postgres);
+      const left = await backend.users(server);
       if (left.length > 0 && Date.now() - endedAt < GONE_WITHIN_MS) {
         await sleep(50);
         continue;
@@ -182,7 +173,7 @@ function watchUsers(postgres) {
       console.log(
         left.length > 0
           ? `  users left  ${left.length} of ${seen.size}: ${left.join(', ')}`
-          : `  users left  0 of ${seen.size}${last ? `: ${last} is gone from PostgreSQL, too` : ''}`,
+          : `  users left  0 of ${seen.size}${last ? `: ${last} is gone from ${backend.title}, too` : ''}`,
       );
       return left.length;
     }
@@ -208,14 +199,15 @@ function parseOptions() {
   try {
     const { values } = parseArgs({
       options: {
-        sample: { type: 'string', default: SAMPLES[0] },
+        sample: { type: 'string', default: NAMES[0] },
         for: { type: 'string' },
+        ttl: { type: 'string' },
         port: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });
-    const named = SAMPLES.find((name) => name.startsWith(values.sample));
-    if (!named) throw new SetupError(`--sample takes one of ${SAMPLES.join(', ')}, not "${values.sample}".`);
+    const named = NAMES.find((name) => name.startsWith(values.sample));
+    if (!named) throw new SetupError(`--sample takes one of ${NAMES.join(', ')}, not "${values.sample}".`);
     const number = (name, min, max) => {
       const value = values[name];
       if (value === undefined) return undefined;
@@ -226,6 +218,7 @@ function parseOptions() {
       sample: named,
       help: values.help,
       for: number('for', 1, 2_000_000),
+      ttl: number('ttl', 2, 3_600) ?? 10,
       port: number('port', 0, 65_535),
     };
   } catch (error) {

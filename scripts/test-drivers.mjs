@@ -3,10 +3,12 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureInstalled, ensurePrismaClient } from './ensure-installed.mjs';
+import { ensureBuilt, ensureInstalled, ensurePrismaClient } from './ensure-installed.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
 
 await ensureInstalled();
+// For the simulated server of the AWS sample.
+await ensureBuilt();
 await ensurePrismaClient();
 await ensureOpenBao({ log: (line) => console.log(line) });
 const root = fileURLToPath(new URL('..', import.meta.url));

@@ -27,7 +27,7 @@ export function mariaDbAvailable() {
   if (missing.length === 0) return { ok: true };
   return {
     ok: false,
-    reason: `no ${missing.join(', ')} here: install mariadb-server, or set MARIADB_BIN_DIR.`,
+    reason: `no ${missing.join(', ')} here: install it (Debian: apt install mariadb-server), or set MARIADB_BIN_DIR.`,
   };
 }
 

@@ -8,7 +8,7 @@ const OP_MSG = 2013;
 const ITERATIONS = 4096;
 
 /**
- * As much of a MongoDB as its driver needs to log in (SCRAM-SHA-256) and to run one command, since no real one can be
+ * As much of a MongoDB as its driver needs to log in (SCRAM-SHA-256) and to run a command, since no real one can be
  * had: users come and go, and connections of a user that is gone are denied everything, as MongoDB does.
  */
 export class MongoWire {
@@ -83,7 +83,7 @@ export class MongoWire {
     if (user === undefined || !this.users.has(user)) return failure(13, 'Unauthorized');
     if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay));
     this.commands.set(user, (this.commands.get(user) ?? 0) + 1);
-    return { ok: 1, user };
+    return { ok: 1, user, ...ANSWER, authInfo: { authenticatedUsers: [{ user, db: 'admin' }] } };
   }
 
   #saslStart(session: Session, first: string): Document {
@@ -128,6 +128,9 @@ const HELLO = {
   maxWriteBatchSize: 100_000,
   saslSupportedMechs: ['SCRAM-SHA-256'],
 };
+
+/** To a write and to a search, as far as the driver looks. */
+const ANSWER = { n: 1, cursor: { id: BSON.Long.ZERO, ns: 'shop.orders', firstBatch: [] } };
 
 const failure = (code: number, codeName: string) => ({ ok: 0, code, codeName, errmsg: `${codeName}.` });
 

@@ -25,6 +25,8 @@ export interface RabbitMqProvisionOptions extends ProvisionOptions {
   /** Of all leases of the mount; default '3s' and '6s'. */
   ttl?: string;
   maxTtl?: string;
+  /** JSON: what a user may do. Default: everything in `/`. */
+  vhosts?: string;
 }
 
 export function rabbitMqAvailable(): { ok: true } | { ok: false; reason: string };

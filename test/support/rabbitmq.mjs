@@ -30,7 +30,7 @@ const binary = (name, places = []) => {
 export function rabbitMqAvailable() {
   const missing = [binary('rabbitmq-server', PLACES) ? '' : 'rabbitmq-server', binary('epmd') ? '' : 'epmd'];
   if (missing.every((name) => name === '')) return { ok: true };
-  const reason = `no ${missing.filter(Boolean).join(', ')} here: install it, or set RABBITMQ_BIN_DIR.`;
+  const reason = `no ${missing.filter(Boolean).join(', ')} here: install it (Debian: apt install rabbitmq-server), or set RABBITMQ_BIN_DIR.`;
   return { ok: false, reason };
 }
 
@@ -142,8 +142,10 @@ async function startMapper(keeper, port) {
 
 // ---------------------------------------------------------------- what OpenBao is to know of it
 
+const EVERYTHING = JSON.stringify({ '/': { configure: '.*', write: '.*', read: '.*' } });
+
 export async function provisionRabbitMq(bao, rabbit, options = {}) {
-  const { role = 'app', ttl = '3s', maxTtl = '6s', ...rest } = options;
+  const { role = 'app', ttl = '3s', maxTtl = '6s', vhosts = EVERYTHING, ...rest } = options;
   const call = async (method, path, body) => expectOk(await bao.api(method, path, body));
   await mount(call, 'sys/mounts/rabbitmq', { type: 'rabbitmq' });
   await call('POST', 'rabbitmq/config/connection', {
@@ -152,9 +154,7 @@ export async function provisionRabbitMq(bao, rabbit, options = {}) {
     password: rabbit.password,
   });
   await call('POST', 'rabbitmq/config/lease', { ttl, max_ttl: maxTtl });
-  await call('POST', `rabbitmq/roles/${role}`, {
-    vhosts: JSON.stringify({ '/': { configure: '.*', write: '.*', read: '.*' } }),
-  });
+  await call('POST', `rabbitmq/roles/${role}`, { vhosts });
   return provision(bao, undefined, {
     policy: `
 path "rabbitmq/creds/${role}" { capabilities = ["read"] }

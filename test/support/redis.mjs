@@ -25,7 +25,10 @@ const binary = () => {
 /** Whether Redis or Valkey can be started here: in REDIS_BIN_DIR, or on the PATH. */
 export function redisAvailable() {
   if (binary()) return { ok: true };
-  return { ok: false, reason: 'no redis-server here: install it, or set REDIS_BIN_DIR.' };
+  return {
+    ok: false,
+    reason: 'no redis-server here: install it (Debian: apt install redis-server), or set REDIS_BIN_DIR.',
+  };
 }
 
 export async function startRedis({ port } = {}) {

@@ -4,10 +4,11 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
 import { rotatingDriver } from 'nestjs-vault/typeorm';
 import type { Observable } from 'rxjs';
-import { LoadService } from './load.service.js';
+import { loadOn } from '../../common/load.mjs';
 import { CreateOrders1764000000000 } from './migrations/1764000000000-create-orders.js';
 import { Order } from './orders/order.entity.js';
 import { OrdersModule } from './orders/orders.module.js';
+import { OrdersService } from './orders/orders.service.js';
 
 @Module({
   imports: [
@@ -40,7 +41,13 @@ import { OrdersModule } from './orders/orders.module.js';
     }),
     OrdersModule,
   ],
-  // Idle until main.ts starts it.
-  providers: [LoadService],
+  providers: [
+    // The work that you see it do.
+    loadOn(OrdersService, (orders) => [
+      () => orders.place('tea'),
+      () => orders.recent(),
+      () => orders.ship(),
+    ]),
+  ],
 })
 export class AppModule {}

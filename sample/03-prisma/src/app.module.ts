@@ -1,8 +1,9 @@
 import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, VaultModule } from 'nestjs-vault';
-import { LoadService } from './load.service.js';
+import { loadOn } from '../../common/load.mjs';
 import { OrdersModule } from './orders/orders.module.js';
+import { OrdersService } from './orders/orders.service.js';
 import { PrismaModule } from './prisma/prisma.module.js';
 
 @Module({
@@ -21,7 +22,13 @@ import { PrismaModule } from './prisma/prisma.module.js';
     PrismaModule,
     OrdersModule,
   ],
-  // Idle until main.ts starts it.
-  providers: [LoadService],
+  providers: [
+    // The work that you see it do.
+    loadOn(OrdersService, (orders) => [
+      () => orders.place('tea'),
+      () => orders.recent(),
+      () => orders.add('milk'),
+    ]),
+  ],
 })
 export class AppModule {}

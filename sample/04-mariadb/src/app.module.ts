@@ -1,8 +1,9 @@
 import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, VaultModule } from 'nestjs-vault';
-import { LoadService } from './load.service.js';
+import { loadOn } from '../../common/load.mjs';
 import { OrdersModule } from './orders/orders.module.js';
+import { OrdersRepository } from './orders/orders.repository.js';
 
 @Module({
   imports: [
@@ -19,7 +20,13 @@ import { OrdersModule } from './orders/orders.module.js';
     }),
     OrdersModule,
   ],
-  // Idle until main.ts starts it.
-  providers: [LoadService],
+  providers: [
+    // The work that you see it do.
+    loadOn(OrdersRepository, (orders) => [
+      () => orders.place('tea'),
+      () => orders.recent(),
+      () => orders.ship(),
+    ]),
+  ],
 })
 export class AppModule {}

@@ -1,0 +1,53 @@
+import { Module } from '@nestjs/common';
+import { ConfigModule, ConfigService } from '@nestjs/config';
+import knex from 'knex';
+import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
+import { rotatingClient } from 'nestjs-vault/knex';
+import type { Observable } from 'rxjs';
+import { loadOn } from '../../common/load.mjs';
+import { KNEX, OrdersRepository } from './orders.repository.js';
+
+@Module({
+  imports: [
+    ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true }),
+    VaultModule.forRootAsync({
+      inject: [ConfigService],
+      useFactory: (config: ConfigService) => ({
+        address: config.getOrThrow<string>('VAULT_ADDR'),
+        auth: appRole({
+          roleId: config.getOrThrow<string>('VAULT_ROLE_ID'),
+          secretId: fromEnv('VAULT_SECRET_ID'),
+        }),
+      }),
+    }),
+  ],
+  providers: [
+    OrdersRepository,
+    {
+      provide: KNEX,
+      inject: [getCredentialsToken('orders'), ConfigService],
+      useFactory: async (credentials$: Observable<DatabaseCredentials>, config: ConfigService) => {
+        const db = knex({
+          // No transaction here takes longer than that.
+          client: rotatingClient(credentials$, { drain: 2_000 }),
+          connection: {
+            host: config.getOrThrow<string>('PGHOST'),
+            port: Number(config.get('PGPORT', 5432)),
+            database: config.getOrThrow<string>('PGDATABASE'),
+          },
+          pool: { min: 0, max: 5 },
+        });
+        // Fails the start where the database refuses the first user.
+        await db.raw('SELECT 1');
+        return db;
+      },
+    },
+    // The work that you see it do.
+    loadOn(OrdersRepository, (orders) => [
+      () => orders.place('tea'),
+      () => orders.recent(),
+      () => orders.ship(),
+    ]),
+  ],
+})
+export class AppModule {}

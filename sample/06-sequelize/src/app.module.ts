@@ -1,0 +1,55 @@
+import { Module } from '@nestjs/common';
+import { ConfigModule, ConfigService } from '@nestjs/config';
+import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
+import { rotatingOptions } from 'nestjs-vault/sequelize';
+import type { Observable } from 'rxjs';
+import { Sequelize } from 'sequelize';
+import { loadOn } from '../../common/load.mjs';
+import { defineOrder } from './order.model.js';
+import { OrdersRepository } from './orders.repository.js';
+
+@Module({
+  imports: [
+    ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true }),
+    VaultModule.forRootAsync({
+      inject: [ConfigService],
+      useFactory: (config: ConfigService) => ({
+        address: config.getOrThrow<string>('VAULT_ADDR'),
+        auth: appRole({
+          roleId: config.getOrThrow<string>('VAULT_ROLE_ID'),
+          secretId: fromEnv('VAULT_SECRET_ID'),
+        }),
+      }),
+    }),
+  ],
+  providers: [
+    OrdersRepository,
+    {
+      provide: Sequelize,
+      inject: [getCredentialsToken('orders'), ConfigService],
+      useFactory: async (credentials$: Observable<DatabaseCredentials>, config: ConfigService) => {
+        const options = {
+          dialect: 'postgres' as const,
+          host: config.getOrThrow<string>('PGHOST'),
+          port: Number(config.get('PGPORT', 5432)),
+          database: config.getOrThrow<string>('PGDATABASE'),
+          logging: false as const,
+          pool: { max: 5 },
+        };
+        // No transaction here takes longer than that.
+        const sequelize = new Sequelize(rotatingOptions(credentials$, options, { drain: 2_000 }));
+        defineOrder(sequelize);
+        // Fails the start where the database refuses the first user.
+        await sequelize.authenticate();
+        return sequelize;
+      },
+    },
+    // The work that you see it do.
+    loadOn(OrdersRepository, (orders) => [
+      () => orders.place('tea'),
+      () => orders.recent(),
+      () => orders.ship(),
+    ]),
+  ],
+})
+export class AppModule {}

@@ -1,0 +1,49 @@
+import { Module } from '@nestjs/common';
+import { ConfigModule, ConfigService } from '@nestjs/config';
+import { drizzle } from 'drizzle-orm/node-postgres';
+import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
+import { createRotatingPool } from 'nestjs-vault/pg';
+import type { Observable } from 'rxjs';
+import { loadOn } from '../../common/load.mjs';
+import { DRIZZLE, OrdersRepository } from './orders.repository.js';
+
+@Module({
+  imports: [
+    ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true }),
+    VaultModule.forRootAsync({
+      inject: [ConfigService],
+      useFactory: (config: ConfigService) => ({
+        address: config.getOrThrow<string>('VAULT_ADDR'),
+        auth: appRole({
+          roleId: config.getOrThrow<string>('VAULT_ROLE_ID'),
+          secretId: fromEnv('VAULT_SECRET_ID'),
+        }),
+      }),
+    }),
+  ],
+  providers: [
+    OrdersRepository,
+    {
+      provide: DRIZZLE,
+      inject: [getCredentialsToken('orders'), ConfigService],
+      useFactory: async (credentials$: Observable<DatabaseCredentials>, config: ConfigService) => {
+        const client = await createRotatingPool(credentials$, {
+          host: config.getOrThrow<string>('PGHOST'),
+          port: Number(config.get('PGPORT', 5432)),
+          database: config.getOrThrow<string>('PGDATABASE'),
+          max: 5,
+          // No transaction here takes longer.
+          drain: 2_000,
+        });
+        return drizzle({ client });
+      },
+    },
+    // The work that you see it do.
+    loadOn(OrdersRepository, (orders) => [
+      () => orders.place('tea'),
+      () => orders.recent(),
+      () => orders.ship(),
+    ]),
+  ],
+})
+export class AppModule {}

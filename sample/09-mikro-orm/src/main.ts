@@ -1,0 +1,11 @@
+import { NestFactory } from '@nestjs/core';
+import { keepWorking } from '../../common/load.mjs';
+import { AppModule } from './app.module.js';
+
+const app = await NestFactory.createApplicationContext(AppModule, {
+  logger: ['warn', 'error', 'fatal'],
+  abortOnError: false,
+});
+// Ctrl-C closes the application, which ends its credentials; an exit code can then tell how it went.
+app.enableShutdownHooks(undefined, { useProcessExit: true });
+keepWorking(app);

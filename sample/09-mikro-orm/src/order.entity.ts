@@ -1,0 +1,20 @@
+import { EntitySchema } from '@mikro-orm/postgresql';
+
+export class Order {
+  id!: string;
+  item!: string;
+  quantity = 1;
+  state: 'open' | 'shipped' = 'open';
+}
+
+/** The table is made by setup.sql. */
+export const OrderSchema = new EntitySchema<Order>({
+  class: Order,
+  tableName: 'orders',
+  properties: {
+    id: { type: 'bigint', primary: true, generated: 'identity' },
+    item: { type: 'text' },
+    quantity: { type: 'integer' },
+    state: { type: 'text' },
+  },
+});

@@ -1,0 +1,45 @@
+import { Module } from '@nestjs/common';
+import { ConfigModule, ConfigService } from '@nestjs/config';
+import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
+import { createRotatingRedis } from 'nestjs-vault/ioredis';
+import type { Observable } from 'rxjs';
+import { loadOn } from '../../common/load.mjs';
+import { CacheService, REDIS } from './cache.service.js';
+
+@Module({
+  imports: [
+    ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true }),
+    VaultModule.forRootAsync({
+      inject: [ConfigService],
+      useFactory: (config: ConfigService) => ({
+        address: config.getOrThrow<string>('VAULT_ADDR'),
+        auth: appRole({
+          roleId: config.getOrThrow<string>('VAULT_ROLE_ID'),
+          secretId: fromEnv('VAULT_SECRET_ID'),
+        }),
+      }),
+    }),
+  ],
+  providers: [
+    CacheService,
+    {
+      provide: REDIS,
+      inject: [getCredentialsToken('cache'), ConfigService],
+      // It closes itself at shutdown, when the stream of credentials completes.
+      useFactory: (credentials$: Observable<DatabaseCredentials>, config: ConfigService) =>
+        createRotatingRedis(credentials$, {
+          host: config.getOrThrow<string>('REDIS_HOST'),
+          port: Number(config.get('REDIS_PORT', 6379)),
+          // No command here takes longer.
+          drain: 2_000,
+        }),
+    },
+    // The work that you see it do.
+    loadOn(CacheService, (cache) => [
+      () => cache.set('tea', 'hot'),
+      () => cache.get('tea'),
+      () => cache.count('teas'),
+    ]),
+  ],
+})
+export class AppModule {}

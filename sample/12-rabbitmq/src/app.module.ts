@@ -1,0 +1,39 @@
+import { Module } from '@nestjs/common';
+import { ConfigModule, ConfigService } from '@nestjs/config';
+import { appRole, fromEnv, getCredentialsToken, VaultModule, type Credentials } from 'nestjs-vault';
+import { createRotatingConnection } from 'nestjs-vault/rabbitmq';
+import type { Observable } from 'rxjs';
+import { loadOn } from '../../common/load.mjs';
+import { OrdersQueue, RABBITMQ } from './orders.queue.js';
+
+@Module({
+  imports: [
+    ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true }),
+    VaultModule.forRootAsync({
+      inject: [ConfigService],
+      useFactory: (config: ConfigService) => ({
+        address: config.getOrThrow<string>('VAULT_ADDR'),
+        auth: appRole({
+          roleId: config.getOrThrow<string>('VAULT_ROLE_ID'),
+          secretId: fromEnv('VAULT_SECRET_ID'),
+        }),
+      }),
+    }),
+  ],
+  providers: [
+    OrdersQueue,
+    {
+      provide: RABBITMQ,
+      inject: [getCredentialsToken({ path: 'rabbitmq/creds/orders' }), ConfigService],
+      // It closes itself at shutdown, when the stream of credentials completes.
+      useFactory: (credentials$: Observable<Credentials>, config: ConfigService) =>
+        createRotatingConnection(credentials$, config.getOrThrow<string>('RABBITMQ_URL'), {
+          // No message here is worked on for longer.
+          drain: 2_000,
+        }),
+    },
+    // The work that you see it do.
+    loadOn(OrdersQueue, (orders) => [() => orders.place('tea')]),
+  ],
+})
+export class AppModule {}

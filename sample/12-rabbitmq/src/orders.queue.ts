@@ -1,0 +1,65 @@
+import { randomUUID } from 'node:crypto';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import type { ChannelWrapper } from 'amqp-connection-manager';
+import type { ConfirmChannel, ConsumeMessage } from 'amqplib';
+import { InjectCredentials, type Credentials } from 'nestjs-vault';
+import type { RotatingConnection } from 'nestjs-vault/rabbitmq';
+import { filter, firstValueFrom, Subject, timeout, type Observable } from 'rxjs';
+
+export const RABBITMQ = Symbol('RABBITMQ');
+const QUEUE = 'orders';
+const LONGEST_MS = 10_000;
+
+interface Order {
+  id: string;
+  item: string;
+}
+
+/** Puts orders into a queue and takes them out of it. */
+@Injectable()
+export class OrdersQueue implements OnModuleInit {
+  private channel!: ChannelWrapper;
+  /** Their ids. */
+  private readonly taken$ = new Subject<string>();
+
+  constructor(
+    @Inject(RABBITMQ) private readonly connection: RotatingConnection,
+    @InjectCredentials({ path: 'rabbitmq/creds/orders' })
+    private readonly credentials$: Observable<Credentials<{ username: string }>>,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    this.channel = this.connection.createChannel({
+      json: true,
+      // On each connection, so at each rotation.
+      setup: (channel: ConfirmChannel) => channel.assertQueue(QUEUE),
+    });
+    await this.channel.consume(QUEUE, (message) => this.take(message));
+    await this.channel.waitForConnect();
+  }
+
+  /** Resolves when the order is in the queue, and out of it again. */
+  async place(item: string): Promise<void> {
+    const order: Order = { id: randomUUID(), item };
+    const taken = this.taken$.pipe(
+      filter((id) => id === order.id),
+      timeout(LONGEST_MS),
+    );
+    await Promise.all([
+      firstValueFrom(taken),
+      this.channel.sendToQueue(QUEUE, order, { timeout: LONGEST_MS }),
+    ]);
+  }
+
+  /** The user that connections are made with now. RabbitMQ does not tell one's own. */
+  async user(): Promise<string> {
+    const { data } = await firstValueFrom(this.credentials$);
+    return data.reveal().username;
+  }
+
+  private take(message: ConsumeMessage): void {
+    const { id } = JSON.parse(message.content.toString()) as Order;
+    this.channel.ack(message);
+    this.taken$.next(id);
+  }
+}

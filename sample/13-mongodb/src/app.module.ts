@@ -1,0 +1,40 @@
+import { Module } from '@nestjs/common';
+import { ConfigModule, ConfigService } from '@nestjs/config';
+import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
+import { createRotatingMongo } from 'nestjs-vault/mongodb';
+import type { Observable } from 'rxjs';
+import { loadOn } from '../../common/load.mjs';
+import { MONGO, OrdersRepository } from './orders.repository.js';
+
+@Module({
+  imports: [
+    ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true }),
+    VaultModule.forRootAsync({
+      inject: [ConfigService],
+      useFactory: (config: ConfigService) => ({
+        address: config.getOrThrow<string>('VAULT_ADDR'),
+        auth: appRole({
+          roleId: config.getOrThrow<string>('VAULT_ROLE_ID'),
+          secretId: fromEnv('VAULT_SECRET_ID'),
+        }),
+      }),
+    }),
+  ],
+  providers: [
+    OrdersRepository,
+    {
+      provide: MONGO,
+      inject: [getCredentialsToken('orders'), ConfigService],
+      // It closes itself at shutdown, when the stream of credentials completes.
+      useFactory: (credentials$: Observable<DatabaseCredentials>, config: ConfigService) =>
+        createRotatingMongo(credentials$, config.getOrThrow<string>('MONGODB_URL'), {
+          maxPoolSize: 5,
+          // No operation here takes longer.
+          drain: 2_000,
+        }),
+    },
+    // The work that you see it do.
+    loadOn(OrdersRepository, (orders) => [() => orders.place('tea'), () => orders.recent()]),
+  ],
+})
+export class AppModule {}

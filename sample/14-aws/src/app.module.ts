@@ -1,0 +1,37 @@
+import { Module } from '@nestjs/common';
+import { ConfigModule, ConfigService } from '@nestjs/config';
+import { STSClient } from '@aws-sdk/client-sts';
+import { appRole, fromEnv, getCredentialsToken, VaultModule, type Credentials } from 'nestjs-vault';
+import { awsCredentials } from 'nestjs-vault/aws';
+import type { Observable } from 'rxjs';
+import { loadOn } from '../../common/load.mjs';
+import { IdentityService } from './identity.service.js';
+
+@Module({
+  imports: [
+    ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true }),
+    VaultModule.forRootAsync({
+      inject: [ConfigService],
+      useFactory: (config: ConfigService) => ({
+        address: config.getOrThrow<string>('VAULT_ADDR'),
+        auth: appRole({
+          roleId: config.getOrThrow<string>('VAULT_ROLE_ID'),
+          secretId: fromEnv('VAULT_SECRET_ID'),
+        }),
+      }),
+    }),
+  ],
+  providers: [
+    IdentityService,
+    {
+      provide: STSClient,
+      inject: [getCredentialsToken({ path: 'aws/sts/reports' })],
+      // Where it is, the SDK reads by itself: AWS_REGION, and AWS_ENDPOINT_URL for another place than AWS.
+      useFactory: (credentials$: Observable<Credentials>) =>
+        new STSClient({ credentials: awsCredentials(credentials$) }),
+    },
+    // The work that you see it do.
+    loadOn(IdentityService, (identity) => [() => identity.user()]),
+  ],
+})
+export class AppModule {}

@@ -1,0 +1,82 @@
+// What the samples have in common, so that each of them shows its technique and nothing else. JavaScript, so that a sample
+// can take it as it is: as seen from `src` and from `dist`, it is at the same place.
+
+const EVERY_MS = 25;
+const TELL_EVERY_MS = 5_000;
+
+/** Has the work of a sample done again and again, and tells when another user does it. */
+export class Load {
+  good = 0;
+  failed = 0;
+  /** Who did the work, in order. */
+  users = [];
+  #work;
+  #user;
+  #running = new Set();
+  #timers = [];
+
+  constructor(user, work) {
+    this.#user = user;
+    this.#work = [...work, () => this.#look()];
+  }
+
+  start() {
+    let count = 0;
+    this.#timers = [
+      setInterval(() => this.#run(this.#work[count++ % this.#work.length]), EVERY_MS),
+      setInterval(() => print(`${this.good} good, ${this.failed} failed`), TELL_EVERY_MS),
+    ];
+  }
+
+  /** Before anything is taken down: nothing new, and what is under way finishes. */
+  async onModuleDestroy() {
+    if (this.#timers.length === 0) return;
+    this.#timers.forEach(clearInterval);
+    await Promise.all(this.#running);
+    print(`${this.good} good, ${this.failed} failed, in all`);
+  }
+
+  async #look() {
+    const user = await this.#user();
+    if (this.users.includes(user)) return;
+    this.users.push(user);
+    print(`at work as ${user}`);
+  }
+
+  #run(work) {
+    const one = work()
+      .then(
+        () => this.good++,
+        (error) => {
+          this.failed++;
+          print(`failed: ${error.message}`);
+        },
+      )
+      .finally(() => this.#running.delete(one));
+    this.#running.add(one);
+  }
+}
+
+/** Has the work of a service done again and again. It is idle until `keepWorking`. */
+export function loadOn(type, work) {
+  return {
+    provide: Load,
+    inject: [type],
+    useFactory: (service) => new Load(() => service.user(), work(service)),
+  };
+}
+
+/** Starts the load, ends it after RUN_FOR_SECONDS or at a signal, and exits with 0 only if nothing failed. */
+export function keepWorking(app) {
+  const load = app.get(Load);
+  process.once('exit', () => {
+    if (load.failed > 0) process.exitCode = 1;
+  });
+  load.start();
+  const seconds = Number(process.env.RUN_FOR_SECONDS ?? 0);
+  if (seconds > 0) setTimeout(() => void app.close(), seconds * 1000).unref();
+}
+
+function print(text) {
+  process.stdout.write(`${process.uptime().toFixed(1).padStart(6)} s  ${text}\n`);
+}

@@ -1,0 +1,93 @@
+// npm run samples: builds every sample, and has each of them work for some seconds on servers of its own, two at a time.
+// One line each; fails where one does not build, where its work fails, or where it sees no rotation or leaves a user.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { backendOf, NAMES } from './backends/index.mjs';
+import { ensureBuilt, ensureInstalled, ensureSample } from './ensure-installed.mjs';
+import { ensureOpenBao } from './setup/openbao.mjs';
+
+const AT_A_TIME = 2;
+/** Of what one has printed that fails. */
+const LINES = 30;
+const START = fileURLToPath(new URL('start.mjs', import.meta.url));
+const ARGUMENTS = ['--for', '12', '--ttl', '3', '--port', '0'];
+const children = new Set();
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(signal));
+
+await ensureInstalled();
+await ensureBuilt();
+const noOpenBao = await ensureOpenBao({ log: console.error }).then(
+  () => undefined,
+  (error) => error.message.replaceAll('\n', ' '),
+);
+const waiting = [];
+for (const name of NAMES) {
+  if (await builds(name)) waiting.push(name);
+}
+await Promise.all(Array.from({ length: AT_A_TIME }, work));
+
+async function builds(name) {
+  try {
+    await ensureSample(join('sample', name));
+    return true;
+  } catch (error) {
+    fail(name, error.message);
+    return false;
+  }
+}
+
+async function work() {
+  for (let name = waiting.shift(); name; name = waiting.shift()) {
+    const why = await whyNot(name);
+    if (why) tell('skipped', name, why);
+    else await check(name);
+  }
+}
+
+/** Why it cannot run here, if so. Under CI there has to be an OpenBao: then it runs, and says so. */
+async function whyNot(name) {
+  const { available, simulate } = await backendOf(name);
+  const here = available();
+  if (!here.ok) return here.reason;
+  return simulate || process.env.CI === 'true' ? undefined : noOpenBao;
+}
+
+async function check(name) {
+  const { code, output } = await run(name);
+  const [, good, failed] = [...output.matchAll(/(\d+) good, (\d+) failed/g)].at(-1) ?? [];
+  const [, left, users] = /users left\s+(\d+) of (\d+)/.exec(output) ?? [];
+  const text = `${good} good, ${failed} failed; ${users} users, ${left} left`;
+  if (code === 0 && Number(good) > 0 && Number(users) > 1) tell('ok', name, text);
+  else fail(name, `exit ${code}; ${text}\n${output.split('\n').slice(-LINES).join('\n')}`);
+}
+
+function run(name) {
+  const { VAULT_ADDR: _, ...env } = process.env;
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [START, '--sample', name, ...ARGUMENTS], { env });
+    children.add(child);
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+    child.once('error', reject);
+    child.once('close', (code) => {
+      children.delete(child);
+      resolve({ code, output });
+    });
+  });
+}
+
+/** Nothing more is begun, and what runs ends its work. */
+function stop(signal) {
+  waiting.length = 0;
+  for (const child of children) child.kill(signal);
+}
+
+function fail(name, text) {
+  tell('FAILED', name, text);
+  process.exitCode = 1;
+}
+
+function tell(what, name, text) {
+  console.log(`${what.padEnd(8)}${name.padEnd(22)}${text}`);
+}
