@@ -1,17 +1,7 @@
 import { expect } from 'vitest';
 import { inspect } from 'node:util';
 import { appRole, Secret, token } from '../../../lib/index.js';
-import {
-  everywhere,
-  ISSUE,
-  LOGIN,
-  LONG,
-  LOOKUP_SELF,
-  RENEW,
-  SECOND,
-  simulated,
-  type Rules,
-} from './rule.js';
+import { everywhere, ISSUE, LOGIN, LONG, LOOKUP_SELF, RENEW, SECOND, simulated, type Rules } from './rule.js';
 
 const HOURLY = { ttl: 3_600, maxTtl: 36_000 };
 
