@@ -5,9 +5,23 @@ export interface Task {
   cancel(): void;
 }
 
-interface Entry {
-  at: number;
+/** One object for each of thousands, instead of one and a closure. */
+class Entry implements Task {
+  readonly at: number;
   run: (() => void) | undefined;
+  readonly #onCancel: () => void;
+
+  constructor(at: number, run: () => void, onCancel: () => void) {
+    this.at = at;
+    this.run = run;
+    this.#onCancel = onCancel;
+  }
+
+  cancel(): void {
+    if (!this.run) return;
+    this.run = undefined;
+    this.#onCancel();
+  }
 }
 
 /**
@@ -40,12 +54,12 @@ export class Scheduler {
 
   /** Runs `run` once at a monotonic time, at the earliest on the next turn. */
   at(at: number, run: () => void): Task {
-    const entry: Entry = { at, run };
+    const entry = new Entry(at, run, this.#clear);
     if (at < Infinity && !this.#closed) {
       this.#push(entry);
       this.#arm();
     }
-    return { cancel: () => this.#cancel(entry) };
+    return entry;
   }
 
   /** Nothing is run any more, also of what comes later. */
@@ -88,15 +102,13 @@ export class Scheduler {
   }
 
   /** A task that is far away would stay for long: an outage of days has each lease cancel thousands. */
-  #cancel(entry: Entry): void {
-    if (!entry.run) return;
-    entry.run = undefined;
+  readonly #clear = (): void => {
     if (++this.#cancelled <= Math.max(MANY_CANCELLED, this.#heap.length / 2)) return;
     const left = this.#heap.filter(({ run }) => run);
     this.#heap = [];
     this.#cancelled = 0;
     for (const one of left) this.#push(one);
-  }
+  };
 
   #push(entry: Entry): void {
     const heap = this.#heap;

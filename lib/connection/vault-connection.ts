@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Subject, type Observable } from 'rxjs';
 import { ApiClient, type ApiRequest } from '../client/api-client.js';
 import { systemClock, type Clock } from '../clock/clock.js';
@@ -20,6 +21,8 @@ import { Session } from '../session/session.js';
 
 /** Of the time allowed for shutdown, what consumers get to let go of their credentials. */
 const DRAIN_SHARE = 0.6;
+/** Telling of changes rests for so many times as long as it took: of ten thousand leases a status takes its time. */
+const REST = 19;
 
 /** Puts together what one connection is made of, and takes it apart in the right order. No timers of its own. */
 export class VaultConnection {
@@ -41,6 +44,8 @@ export class VaultConnection {
   readonly #aborted = new AbortController();
   #revoking = false;
   #told = false;
+  /** Monotonic time before which changes are not told of. */
+  #restsUntil = -Infinity;
   #closing: Promise<void> | undefined;
 
   constructor(options: ResolvedOptions, bus: EventBus, clock: Clock = systemClock, transport?: Sender) {
@@ -49,6 +54,8 @@ export class VaultConnection {
     this.#clock = clock;
     this.#bus = bus;
     this.#scheduler = new Scheduler(clock);
+    // As many requests as wait at the same time; Node would warn of a leak.
+    setMaxListeners(0, this.#aborted.signal);
     const count = ({ method, path }: ApiRequest, milliseconds: number, error?: VaultError) =>
       this.#counters.request(operationOf(method, path), milliseconds, error?.code);
     this.#api = new ApiClient(options, clock, transport, count);
@@ -74,7 +81,10 @@ export class VaultConnection {
     return this.#options.startup;
   }
 
-  /** Something in {@link status} is different now; many changes in a row are told once. */
+  /**
+   * Something in {@link status} is different now. Many changes in a row are told once, and never so often that whoever
+   * listens takes more than a twentieth of the time.
+   */
   get changes$(): Observable<void> {
     return this.#changes;
   }
@@ -139,6 +149,7 @@ export class VaultConnection {
     this.#scheduler.close();
     await this.#api.close();
     this.#emit({ type: 'closed' });
+    this.#tell();
     this.#changes.complete();
   }
 
@@ -171,10 +182,16 @@ export class VaultConnection {
   #changed(): void {
     if (this.#told) return;
     this.#told = true;
-    queueMicrotask(() => {
-      this.#told = false;
-      this.#changes.next();
-    });
+    if (this.#restsUntil <= this.#clock.monotonic()) queueMicrotask(() => this.#tell());
+    else this.#scheduler.at(this.#restsUntil, () => this.#tell());
+  }
+
+  #tell(): void {
+    this.#told = false;
+    const began = this.#clock.monotonic();
+    this.#changes.next();
+    const ended = this.#clock.monotonic();
+    this.#restsUntil = ended + REST * (ended - began);
   }
 
   #emit(event: EventInit): void {

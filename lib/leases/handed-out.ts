@@ -21,11 +21,13 @@ export class HandedOut<T> {
   }
 
   /** The current snapshot on subscription, and each one that differs from the one before. */
-  readonly stream$ = new Observable<Credentials<T>>((subscriber) => {
-    const current = this.current();
-    if (current) subscriber.next(current);
-    return this.#published.subscribe(subscriber);
-  }).pipe(distinctUntilChanged((one, next) => one.data === next.data));
+  get stream$(): Observable<Credentials<T>> {
+    return new Observable<Credentials<T>>((subscriber) => {
+      const current = this.current();
+      if (current) subscriber.next(current);
+      return this.#published.subscribe(subscriber);
+    }).pipe(distinctUntilChanged((one, next) => one.data === next.data));
+  }
 
   /** Also where it is over. */
   get lease(): Lease<T> | undefined {

@@ -4,7 +4,7 @@ const MOST = 60;
 
 /** Keeps a path from issuing without end, whatever goes wrong. */
 export class IssueLimit {
-  readonly #times: number[] = [];
+  #times: readonly number[] = [];
 
   /** Milliseconds to wait before the next issue. */
   wait(now: number): number {
@@ -13,7 +13,7 @@ export class IssueLimit {
   }
 
   issued(now: number): void {
-    this.#times.push(now);
-    if (this.#times.length > MOST) this.#times.shift();
+    // As long as it has to be: most paths are issued once in a while, and there may be thousands.
+    this.#times = [...this.#times.slice(1 - MOST), now];
   }
 }

@@ -24,12 +24,15 @@ interface Entry {
   retiring?: Promise<void>;
 }
 
+/** Most of the time there are none, and there may be a keeper for each of ten thousand paths. */
+const NONE = new Map<Lease<unknown>, Entry>();
+
 /**
  * Takes care of superseded leases: renewed while somebody holds them, then ended by the server, then forgotten.
  */
 export class LeaseKeeper {
   readonly #context: LeaseContext;
-  readonly #entries = new Map<Lease<unknown>, Entry>();
+  #entries = NONE;
 
   constructor(context: LeaseContext) {
     this.#context = context;
@@ -54,6 +57,7 @@ export class LeaseKeeper {
     if (lease.id === '') return;
     const entry: Entry = { attempt: 0, leaving: Infinity };
     entry.renewing = renewing?.then(() => this.#renewed(lease, entry));
+    if (this.#entries === NONE) this.#entries = new Map();
     this.#entries.set(lease, entry);
     if (!lease.held) return this.#retire(lease, grace);
     lease.whenDrained(() => {

@@ -101,21 +101,12 @@ export class LeaseRegistry {
   #open<T>(path: string, parameters: IssueParameters | undefined, keepTrying = false): LeasedSecret<T> {
     const encoded = encodeApiPath(path);
     const key = keyOf(encoded, parameters);
-    const { clock, options, random } = this.#context;
     if (this.#context.session.closed) throw closed(encoded);
     const refused = this.#refused.get(key);
-    if (refused && !keepTrying && clock.monotonic() < refused.until) throw refused.error;
+    if (refused && !keepTrying && this.#context.clock.monotonic() < refused.until) throw refused.error;
     let secret = this.#secrets.get(key);
     if (!secret) {
-      const created = new LeasedSecret<unknown>({ path: encoded, parameters }, this.#context, (error) => {
-        const until = clock.monotonic() + options.retry.initialDelay * (1 - random() * options.retry.jitter);
-        for (const [path, { until: over }] of this.#refused) {
-          if (over < clock.monotonic()) this.#refused.delete(path);
-        }
-        this.#refused.set(key, { error, until });
-        this.#forget(key, created);
-      });
-      secret = created;
+      secret = new LeasedSecret<unknown>({ path: encoded, parameters }, this.#context, this.#onRefused);
       if (this.#frozen) secret.freeze();
       this.#secrets.set(key, secret);
       this.#refused.delete(key);
@@ -123,6 +114,17 @@ export class LeaseRegistry {
     this.#aliases.set(keyOf(path, parameters), secret);
     return secret as LeasedSecret<T>;
   }
+
+  /** A first read failed for good: asked for again at once, it is not repeated. */
+  readonly #onRefused = (secret: LeasedSecret<unknown>, error: VaultError): void => {
+    const { clock, options, random } = this.#context;
+    const now = clock.monotonic();
+    for (const [key, { until }] of this.#refused) if (until < now) this.#refused.delete(key);
+    const key = keyOf(secret.path, secret.parameters);
+    const until = now + options.retry.initialDelay * (1 - random() * options.retry.jitter);
+    this.#refused.set(key, { error, until });
+    this.#forget(key, secret);
+  };
 
   #forget(key: string, secret: LeasedSecret<unknown>): void {
     this.#secrets.delete(key);

@@ -75,8 +75,6 @@ export class Lease<T> {
   readonly serial: number;
   readonly generation: Generation;
   readonly data: Secret<T>;
-  /** Tells whether a later one holds the same value; never leaves this package. */
-  readonly fingerprint: Secret;
   readonly issuedAt: Date;
   /** Milliseconds granted at the issue. */
   readonly firstTtl: number;
@@ -92,7 +90,7 @@ export class Lease<T> {
   drain = 0;
   readonly #bornAt: number;
   readonly #hooks: LeaseHooks;
-  readonly #endings = new Set<() => void>();
+  #endings: Set<() => void> | undefined;
   #holds = 0;
   /** Monotonic. */
   #refreshAt: number | undefined;
@@ -111,8 +109,6 @@ export class Lease<T> {
     this.serial = init.serial;
     this.generation = init.generation;
     this.data = new Secret(deepFreeze(response.data));
-    // What is left of a static role's period differs at each read.
-    this.fingerprint = new Secret(JSON.stringify({ ...response.data, ttl: undefined }));
     this.issuedAt = new Date(response.sentAt.wall);
     // Without a lease (static roles, KV) the server says 0, which means no deadline rather than a past one.
     const leased = response.leaseId !== '';
@@ -125,6 +121,11 @@ export class Lease<T> {
     this.renewable = leased && response.renewable;
     if (leased) this.generation.leases.add(this);
     else this.#refreshAt = refreshTime(response, random);
+  }
+
+  /** Whether a later one holds something else. */
+  differsFrom(other: Lease<T>): boolean {
+    return comparable(this.data) !== comparable(other.data);
   }
 
   /** Milliseconds until it, or the token it dies with, is over. */
@@ -188,14 +189,15 @@ export class Lease<T> {
 
   /** Tells those who hold it, once. */
   ending(): void {
-    for (const tell of this.#endings) tell();
-    this.#endings.clear();
+    const endings = this.#endings ?? [];
+    this.#endings = undefined;
+    for (const tell of endings) tell();
   }
 
   #hold({ drain = 0, onEnding }: HoldNeed = {}): () => void {
     let held = true;
     this.#holds++;
-    if (onEnding) this.#endings.add(onEnding);
+    if (onEnding) (this.#endings ??= new Set()).add(onEnding);
     if (drain > this.drain) {
       this.drain = drain;
       this.#hooks.needed();
@@ -203,7 +205,7 @@ export class Lease<T> {
     return () => {
       if (!held) return;
       held = false;
-      if (onEnding) this.#endings.delete(onEnding);
+      if (onEnding) this.#endings?.delete(onEnding);
       if (--this.#holds > 0) return;
       const drained = this.#onDrained;
       this.#onDrained = undefined;
@@ -226,6 +228,11 @@ function refreshTime(response: ApiResponse<unknown>, random: () => number): numb
 function secondsToExpiration({ data, sentAt }: ApiResponse<unknown>): number {
   const { expiration } = (data ?? {}) as Record<string, unknown>;
   return typeof expiration === 'number' ? Math.max(expiration - sentAt.wall / 1_000, 0.001) : 0;
+}
+
+/** What is left of a static role's period differs at each read. */
+function comparable(data: Secret<unknown>): string {
+  return JSON.stringify({ ...(data.reveal() as object), ttl: undefined });
 }
 
 function deepFreeze<V>(value: V): V {

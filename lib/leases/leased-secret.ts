@@ -28,7 +28,7 @@ const FIRST = { action: 'rotate', in: 0, reason: 'first' } as const;
  * One path, for the life of the process: issued when first asked for, renewed, rotated with overlap, and issued
  * again whatever happens to the lease, the token or the server.
  */
-export class LeasedSecret<T> {
+export class LeasedSecret<T> implements LeaseHooks {
   readonly path: string;
   readonly parameters: IssueParameters | undefined;
   readonly #context: LeaseContext;
@@ -36,19 +36,15 @@ export class LeasedSecret<T> {
   readonly #events: SecretEvents;
   readonly #out: HandedOut<T>;
   /** Called where the first read fails for good. */
-  readonly #onRefused: (error: VaultError) => void;
+  readonly #onRefused: (secret: LeasedSecret<T>, error: VaultError) => void;
   #serial = 0;
   #task: Task | undefined;
   #busy = false;
-  /** The request under way, or the last one. */
+  /** The request under way. */
   #work: Promise<void> | undefined;
   readonly #tries: Tries;
   readonly #limit = new IssueLimit();
   readonly #refusals: Refusals;
-  readonly #hooks: LeaseHooks = {
-    needed: () => this.#wake(),
-    refused: (lease, certain) => this.#refused(lease, certain),
-  };
   #frozen = false;
   #ended = false;
   #keepTrying = false;
@@ -58,7 +54,7 @@ export class LeasedSecret<T> {
   constructor(
     { path, parameters }: { path: string; parameters: IssueParameters | undefined },
     context: LeaseContext,
-    onRefused: (error: VaultError) => void,
+    onRefused: (secret: LeasedSecret<T>, error: VaultError) => void,
   ) {
     this.path = path;
     this.parameters = parameters;
@@ -205,6 +201,7 @@ export class LeasedSecret<T> {
       lease && step?.action === 'renew' ? this.#renew(lease) : this.#issue(step?.reason as RotationReason);
     void this.#work.finally(() => {
       this.#busy = false;
+      this.#work = undefined;
       this.#context.changed();
       this.#wake();
     });
@@ -243,12 +240,12 @@ export class LeasedSecret<T> {
   async #issue(reason: RotationReason | undefined): Promise<void> {
     const previous = this.#out.lease;
     try {
-      const { lease, warnings } = await issueLease<T>(this, this.#serial + 1, this.#context, this.#hooks);
+      const { lease, warnings } = await issueLease<T>(this, this.#serial + 1, this.#context, this);
       if (this.#ended) return void this.#keeper.take(lease, 0);
       this.#serial = lease.serial;
       this.#out.replace(lease);
       this.#succeeded();
-      const changed = previous?.fingerprint.reveal() !== lease.fingerprint.reveal();
+      const changed = previous === undefined || lease.differsFrom(previous);
       if (!changed && lease.id === '') return;
       this.#events.issued(lease, warnings);
       if (changed) this.#out.publish(lease);
@@ -271,12 +268,16 @@ export class LeasedSecret<T> {
       return this.#events.rotationFailed(lease, error, retryAt, reason);
     // Waiting cannot help, and nobody holds anything: tell whoever waits, and start afresh when asked again.
     this.#ended = true;
-    this.#onRefused(error);
+    this.#onRefused(this, error);
     this.#out.fail(error);
   }
 
+  needed(): void {
+    this.#wake();
+  }
+
   /** Where it is of no use any more, a new one does not wait for the next try to renew it. */
-  async #refused(lease: Lease<unknown>, certain: boolean): Promise<void> {
+  async refused(lease: Lease<unknown>, certain: boolean): Promise<void> {
     if (lease !== this.#out.lease || this.#ended) return;
     await this.#refusals.examine(lease, certain);
     if (lease !== this.#out.lease) return;

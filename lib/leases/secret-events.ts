@@ -7,7 +7,7 @@ import type { LeaseContext } from './lease-context.js';
 export class SecretEvents {
   readonly #path: string;
   readonly #emit: LeaseContext['emit'];
-  readonly #warned = new Set<string>();
+  #warned: Set<string> | undefined;
 
   constructor(path: string, emit: LeaseContext['emit']) {
     this.#path = path;
@@ -47,8 +47,8 @@ export class SecretEvents {
 
   /** Of each kind, the first one only. */
   warnOnce(kind: string, message: string | undefined): void {
-    if (message === undefined || this.#warned.has(kind)) return;
-    this.#warned.add(kind);
+    if (message === undefined || this.#warned?.has(kind)) return;
+    (this.#warned ??= new Set()).add(kind);
     this.#emit({ type: 'warning', path: this.#path, message });
   }
 }

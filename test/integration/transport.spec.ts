@@ -89,6 +89,23 @@ const who = async (using: ReturnType<typeof client>) =>
   (await using.read<{ who: string }>('kv1/x')).data.reveal().who;
 const REFUSED = 'http://127.0.0.1:1';
 
+it('many first reads at the same time, which share one signal, are no reason for a warning', async () => {
+  const server = await Recorder.start((request, response) => {
+    setTimeout(() => vault('all')(request, response), 20);
+  });
+  const warnings: Error[] = [];
+  const listen = (warning: Error) => warnings.push(warning);
+  process.on('warning', listen);
+  const { connection } = connect({ address: server.address, auth: token(TOKEN) });
+  await connection.login();
+  const paths = Array.from({ length: 16 }, (_, index) => `database/creds/app-${index}`);
+  await Promise.all(paths.map((path) => connection.leases.get(path)));
+  // Warnings are emitted in a later tick.
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', listen);
+  expect(warnings).toEqual([]);
+});
+
 describe('several addresses', () => {
   it('the next one is asked where the first refuses, and from then on', async () => {
     const second = await Recorder.start(vault('second'));

@@ -1,0 +1,41 @@
+import { expect, it } from 'vitest';
+import { token } from '../../../lib/auth/token.js';
+import type { Clock } from '../../../lib/clock/clock.js';
+import { resolveOptions } from '../../../lib/config/resolved-options.js';
+import { VaultConnection } from '../../../lib/connection/vault-connection.js';
+import { EventBus } from '../../../lib/events/events.js';
+import { SimulatedVault, VirtualClock } from '../../../lib/testing/index.js';
+
+/** Milliseconds that the listener works each time. */
+const LONG = 50;
+
+it('whoever takes long to hear of a change is told of many together, and of the last one', async () => {
+  const time = new VirtualClock();
+  let worked = 0;
+  const clock: Clock = {
+    monotonic: () => time.monotonic() + worked,
+    wall: () => time.wall() + worked,
+    setTimer: (delay, callback) => time.setTimer(delay, callback),
+  };
+  const vault = new SimulatedVault({ clock: time });
+  const options = resolveOptions({ address: 'http://vault.test', auth: token('root') });
+  const connection = new VaultConnection(options, new EventBus(), clock, vault.transport());
+  const told: number[] = [];
+  connection.changes$.subscribe(() => {
+    told.push(connection.status.leases.length);
+    worked += LONG;
+  });
+  await time.until(connection.login());
+  for (let role = 0; role < 10; role++) {
+    vault.databaseRole(`r${role}`);
+    await time.until(connection.leases.get(`database/creds/r${role}`));
+  }
+  await time.advance(25 * LONG);
+  // Of the login at once, and of all the rest after a while.
+  expect(told.length).toBeLessThanOrEqual(3);
+  expect(told.at(-1)).toBe(10);
+
+  // Nobody is left behind at the end.
+  await time.until(connection.close());
+  expect(told.at(-1)).toBe(0);
+});
