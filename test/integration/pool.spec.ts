@@ -143,6 +143,20 @@ describe('rotating pool', () => {
     expect(await connections(next.user)).toBe(2);
   });
 
+  it('lets no query run on earlier ones any more, where the database has denied one of them something', async () => {
+    const { pool, rotate } = await open({ max: 5 });
+    const clients = await Promise.all([1, 2].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    await expect(pool.query('select * from pg_authid')).rejects.toMatchObject({ code: '42501' });
+    const next = await issue();
+    const users: Promise<string>[] = [];
+    pool.on('rotation', ({ type }) => {
+      if (type === 'rotated') users.push(whoami(pool), whoami(pool));
+    });
+    await rotate(next);
+    expect(await Promise.all(users)).toEqual([next.user, next.user]);
+  });
+
   it('opens no more connections than it may, also for a moment', async () => {
     const { pool, first, rotate } = await open({ max: 2 });
     const clients = await Promise.all([1, 2].map(() => pool.connect()));

@@ -34,11 +34,15 @@ export class LeasedClient extends pg.Client {
   readonly #rotation: Rotation<LeasedClient>;
   #era: Era<LeasedClient> | undefined;
   #connecting = false;
+  #ended = false;
 
   constructor(config: ClientConfig | undefined, rotation: Rotation<LeasedClient>) {
     super(config);
     this.#rotation = rotation;
-    this.once('end', () => this.#close());
+    this.once('end', () => {
+      this.#ended = true;
+      this.#close();
+    });
     // Whoever uses it learns by the next query that it broke. Most libraries do not listen while they use it, and an
     // error that nobody listens for would end the process.
     this.on('error', () => undefined);
@@ -51,6 +55,11 @@ export class LeasedClient extends pg.Client {
   /** Made with credentials that are not the current ones any more. */
   get superseded(): boolean {
     return this.#era !== undefined && this.#era !== this.#rotation.current;
+  }
+
+  /** Of no use any more; a pool that has it among its idle ones may not know yet. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   override connect(): Promise<pg.Client>;
@@ -81,6 +90,7 @@ export class LeasedClient extends pg.Client {
 
   /** Ends it whatever it does: a query that runs fails, and the server rolls its transaction back. */
   abort(): void {
+    this.#ended = true;
     // In end(), pg forgets who waits for a connection that is being made; afterwards, it would otherwise emit an error.
     if (this.#connecting) this.#protocol.stream.destroy();
     else void this.end().catch(() => undefined);

@@ -69,7 +69,7 @@ export class RotatingPool extends pg.Pool {
     this.#config = poolConfig;
     const rotation = leaseClients(credentials$, poolConfig, {
       ...(drain !== undefined && { drain }),
-      published: () => void this.#replaceIdle(),
+      published: (doubtful) => void this.#replaceIdle(doubtful),
       superseded: (client, until) => void client.emit('superseded', until),
       report: (event) => void this.emit('rotation', event),
       onEnd: () => {
@@ -122,7 +122,7 @@ export class RotatingPool extends pg.Pool {
   override connect(): Promise<PoolClient>;
   override connect(callback: ConnectCallback): void;
   override connect(callback?: ConnectCallback): Promise<PoolClient> | void {
-    const client = connectAgain(this.#rotation, () => super.connect());
+    const client = connectAgain(this.#rotation, () => this.#take());
     if (!callback) return client;
     client.then(
       (one) => callback(undefined, one, (release) => one.release(release as Error)),
@@ -140,13 +140,22 @@ export class RotatingPool extends pg.Pool {
     void this.#ended.then(callback);
   }
 
+  /** The pool learns last of an idle connection that was ended. */
+  async #take(): Promise<PoolClient> {
+    for (;;) {
+      const client = await super.connect();
+      if (!(client as unknown as LeasedClient).ended) return client;
+      client.release(true);
+    }
+  }
+
   /**
    * Replaces the connections that are idle now. As far as there is room, new ones are there first, so that no query has
-   * to wait for a login.
+   * to wait for a login; unless the old ones may be of no use.
    */
-  async #replaceIdle(): Promise<void> {
+  async #replaceIdle(doubtful: boolean): Promise<void> {
     const fresh: PoolClient[] = [];
-    const room = Math.min(this.idleCount, this.options.max - this.totalCount);
+    const room = doubtful ? 0 : Math.min(this.idleCount, this.options.max - this.totalCount);
     while (fresh.length < room && !this.ending) {
       const client = await this.#openAnother();
       if (!client) break;

@@ -4,6 +4,8 @@ import type { DatabaseCredentials } from '../../services/credentials.service.js'
 export class Era<C> {
   readonly credentials: DatabaseCredentials;
   readonly connections = new Set<C>();
+  /** The database said what a user who is gone would explain. */
+  doubtful = false;
   #letGo: (() => void) | undefined;
   #drained: NodeJS.Timeout | undefined;
 

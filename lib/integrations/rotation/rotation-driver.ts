@@ -10,8 +10,12 @@ export interface RotationDriver<C> {
   prove(credentials: DatabaseCredentials, previous?: DatabaseCredentials): Promise<void>;
   /** Whether an error says that the database knows no such user, or another password. */
   refuses(error: unknown): boolean;
-  /** New credentials are in use: connections of earlier ones that are idle now can go. */
-  published(): void;
+  /**
+   * New credentials are in use: connections of earlier ones that are idle now can go.
+   *
+   * @param doubtful the database has said what it would say if the earlier ones worked no more
+   */
+  published(doubtful: boolean): void;
   /** A connection of earlier credentials is in use; it will be ended at the given time. */
   superseded(connection: C, until: Date): void;
   /** Ends a connection, whatever it does at the moment. */

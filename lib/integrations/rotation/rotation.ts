@@ -104,6 +104,7 @@ export class Rotation<C> {
    * @param about a statement that was denied, or a login that was refused
    */
   doubt(era: Era<C>, about: 'statement' | 'login' = 'statement'): void {
+    era.doubtful = true;
     const now = performance.now();
     const checked = this.#checked[about];
     if (era !== this.#current || this.#candidate || this.#ended || now < checked.again) return;
@@ -171,7 +172,7 @@ export class Rotation<C> {
     this.#current = era;
     this.#checked = unchecked();
     this.#superseded.add(previous);
-    this.#driver.published();
+    this.#driver.published(previous.doubtful);
     const until = new Date(Date.now() + this.#drain);
     previous.drain(this.#drain, () => this.#straggle(previous));
     for (const connection of previous.connections) this.#driver.superseded?.(connection, until);
