@@ -21,6 +21,7 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
   if (error instanceof TransportTimeout) {
     return new VaultError({
       code: 'VAULT_TIMEOUT',
+      answerLost: true,
       message: `No answer in time from ${where}.`,
       hint: 'Check the network and the load of the server; `timeout` (milliseconds) is how long one request may take.',
       path,
@@ -57,9 +58,11 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
     });
   }
   // Servers tell so after the handshake, and by then close; undici keeps only that they did.
-  const mutual = DROPPED.has(code) && where.includes('https:');
+  const dropped = DROPPED.has(code);
+  const mutual = dropped && where.includes('https:');
   return new VaultError({
     code: 'VAULT_UNREACHABLE',
+    ...(dropped && { answerLost: true }),
     message: `No connection to ${where} (${code || 'connection failed'}).`,
     hint:
       'Check `address`, that the server runs, DNS and firewalls between here and there.' +

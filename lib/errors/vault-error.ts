@@ -60,6 +60,8 @@ export interface VaultErrorInit {
   path?: string;
   /** Milliseconds the server asked to wait (`Retry-After`). */
   retryAfter?: number;
+  /** The request may have reached the server, and its answer was lost. */
+  answerLost?: boolean;
   /** The errors behind an error that sums several up. */
   errors?: readonly VaultError[];
   cause?: unknown;
@@ -86,6 +88,8 @@ export class VaultError extends Error {
   declare readonly path?: string;
   /** Milliseconds that the server asked to wait before the next try, where it said so. */
   declare readonly retryAfter?: number;
+  /** The request may have reached the server, and its answer was lost: what it asked for may have been done. */
+  declare readonly answerLost?: boolean;
   /** Where one error stands for several (a failed start): each of them. */
   declare readonly errors?: readonly VaultError[];
 
@@ -99,6 +103,7 @@ export class VaultError extends Error {
     if (init.status !== undefined) this.status = init.status;
     if (init.path !== undefined) this.path = init.path;
     if (init.retryAfter !== undefined) this.retryAfter = init.retryAfter;
+    if (init.answerLost) this.answerLost = true;
     if (init.errors !== undefined) this.errors = init.errors;
     Object.defineProperty(this, BRAND, { value: true });
   }
@@ -114,8 +119,15 @@ export function isTransient(error: VaultError): boolean {
 }
 
 /** Whether nobody did anything there, whatever was asked for: something else would have failed just the same. */
-export function isAway({ code }: VaultError): boolean {
-  return code === 'VAULT_UNREACHABLE' || code === 'VAULT_SEALED' || code === 'VAULT_STANDBY';
+export function isAway({ code, answerLost }: VaultError): boolean {
+  return !answerLost && (code === 'VAULT_UNREACHABLE' || code === 'VAULT_SEALED' || code === 'VAULT_STANDBY');
+}
+
+/** Whether the server may have done what it was asked to do at a path, in spite of the error. */
+export function mayBeDone(error: VaultError, path: string): boolean {
+  // Others are of a login that came before, or of a look-up.
+  if (error.path !== path) return false;
+  return error.answerLost ?? (error.code === 'VAULT_SERVER_ERROR' || error.code === 'VAULT_RESPONSE_INVALID');
 }
 
 const TRANSIENT: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([

@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { remaining } from '../clock/deadline.js';
 import type { Task } from '../clock/scheduler.js';
 import { Tries } from '../client/tries.js';
-import { isAway, isTransient, VaultError } from '../errors/vault-error.js';
+import { isAway, isTransient, mayBeDone, VaultError } from '../errors/vault-error.js';
 import { malformed } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
@@ -190,10 +190,8 @@ export class LeasedSecret<T> implements LeaseHooks {
     // A first one is still issued, as requests that are being drained may need it.
     if (this.#frozen && step && step.action !== 'renew') return this.#sleep(Infinity);
     if (step?.action !== 'renew') {
-      const now = clock.monotonic();
-      const held = this.#limit.wait(now);
+      const held = this.#limit.wait(clock.monotonic());
       if (held > 0) return this.#sleep(held);
-      this.#limit.issued(now);
     }
     this.#busy = true;
     this.#sleep(Infinity);
@@ -241,6 +239,7 @@ export class LeasedSecret<T> implements LeaseHooks {
     const previous = this.#out.lease;
     try {
       const { lease, warnings } = await issueLease<T>(this, this.#serial + 1, this.#context, this);
+      this.#limit.issued(this.#context.clock.monotonic());
       if (this.#ended) return void this.#keeper.take(lease, 0);
       this.#serial = lease.serial;
       this.#out.replace(lease);
@@ -263,6 +262,7 @@ export class LeasedSecret<T> implements LeaseHooks {
     if (this.#ended) return;
     const lease = this.#out.lease;
     const { error, retryAt } = this.#failed(cause, lease);
+    if (mayBeDone(error, this.path)) this.#limit.issued(this.#context.clock.monotonic());
     this.#rotationFailed = true;
     if (lease || isTransient(error) || this.#keepTrying)
       return this.#events.rotationFailed(lease, error, retryAt, reason);

@@ -129,6 +129,19 @@ story(
   },
 );
 
+story('what lives for seconds is back within two seconds, also after a long outage', async (world) => {
+  const life = await world.start({ role: { ttl: 3, maxTtl: 600 }, login: LASTING });
+  world.network.cut();
+  await world.until(() => life.of('expired').length > 0, 5 * SECOND);
+  await world.advance(40 * SECOND);
+  const asked = world.requests(ISSUE).length;
+  world.network.restore();
+  await world.until(() => life.published.length > 1, 2 * SECOND);
+  expect(await world.isValid(life.published[1]!)).toBe(true);
+  // Half a second apart, half of that at random.
+  expect(asked).toBeLessThan(170);
+});
+
 story('after the end there is nothing to wait for: every way to ask says so', async (world) => {
   const life = await world.start({ role: LONG });
   const { leases, client } = life.connection;

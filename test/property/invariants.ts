@@ -80,8 +80,9 @@ export class Invariants {
     const age = ageOf(known, this.#life);
     // More than 60 a minute are not issued of one path, whatever its TTL.
     const asked = witness.exchanges.filter((one) => one.path === path);
+    const issued = asked.filter(({ outcome }) => outcome !== 'failed');
     // Up to this very moment, it may be.
-    const limited = (asked.at(-60)?.at ?? -Infinity) >= clock.elapsed - 60 * SECOND;
+    const limited = (issued.at(-60)?.at ?? -Infinity) >= clock.elapsed - 60 * SECOND;
     const had = this.#lately(lastTrouble, path) || limited;
     assert.ok(had, `${path} was let expire after ${age} ms, though another could be had`);
     // One request for a path at a time: the new one may take longer than the old one has.
