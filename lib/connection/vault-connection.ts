@@ -182,7 +182,8 @@ export class VaultConnection {
   #changed(): void {
     if (this.#told) return;
     this.#told = true;
-    if (this.#restsUntil <= this.#clock.monotonic()) queueMicrotask(() => this.#tell());
+    // At the end, those who let go are waited for.
+    if (this.#closing || this.#restsUntil <= this.#clock.monotonic()) queueMicrotask(() => this.#tell());
     else this.#scheduler.at(this.#restsUntil, () => this.#tell());
   }
 

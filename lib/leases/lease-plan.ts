@@ -3,6 +3,9 @@ import { remaining } from '../clock/deadline.js';
 import type { Lease } from './lease.js';
 import { nextHeldStep, nextLeaseStep, renewalMargin, type LeaseStep } from './lease-policy.js';
 
+/** The share of the margin that is left for other ways, where the server seems to be away. */
+export const LAST = 0.2;
+
 /** What matters besides the lease itself. */
 export interface Circumstances {
   /** Nothing is rotated any more. */
@@ -29,9 +32,11 @@ export function planLease(
   const rejectedIn = (lease.rejectedAt ?? Infinity) - clock.monotonic();
   if (rejectedIn < step.in) return { action: 'rotate', in: Math.max(0, rejectedIn), reason: 'rejected' };
   // Of its own TTL: that its token has less left is a matter of the token.
-  const late = failures > 0 && remaining(lease.grant.deadline, clock) < renewalMargin(lease.grant.ttl);
-  // While the server is away nothing could be issued either; once it is back, a renewal spares the consumers.
-  const givenUp = step.action === 'renew' && late && !rotationFailed && !away;
+  // While the server is away nothing could be issued either; once it is back, a renewal spares the consumers. At last
+  // it is asked for all the same, as it may be the renewals alone that do not get there.
+  const margin = renewalMargin(lease.grant.ttl) * (away ? LAST : 1);
+  const late = failures > 0 && remaining(lease.grant.deadline, clock) < margin;
+  const givenUp = step.action === 'renew' && late && !rotationFailed;
   return givenUp ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
 }
 

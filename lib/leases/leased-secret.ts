@@ -279,9 +279,12 @@ export class LeasedSecret<T> implements LeaseHooks {
   /** Where it is of no use any more, a new one does not wait for the next try to renew it. */
   async refused(lease: Lease<unknown>, certain: boolean): Promise<void> {
     if (lease !== this.#out.lease || this.#ended) return;
+    const useless = () => lease.over || lease.rejectedAt !== undefined;
+    // Told again of what is known, the next try to replace it comes no sooner.
+    if (useless()) return this.#wake();
     await this.#refusals.examine(lease, certain);
     if (lease !== this.#out.lease) return;
-    if (lease.over || lease.rejectedAt !== undefined) this.#succeeded();
+    if (useless()) this.#succeeded();
     this.#wake();
   }
 

@@ -16,6 +16,8 @@ import { refusedToken } from './token-verdicts.js';
 
 /** How long before its end a renewal that keeps failing gives way to a new login, as a share of the TTL. */
 const LOGIN_MARGIN = 0.2;
+/** The same where the server seems to be away: it may be the renewals alone that do not get there. */
+const LAST_MARGIN = 0.05;
 
 const FIRST = { action: 'login', in: Infinity, reason: 'start' } as const;
 
@@ -176,8 +178,8 @@ export class CurrentToken {
     const wanted = this.#loginFailed && this.#tries.error !== undefined;
     if (step.action === 'login' && wanted) return { ...step, in: 0 };
     // While the server is away, a login would fail as well; once it is back, a renewal spares every lease.
-    const failing = this.#tries.count > 0 && !this.#loginFailed && !this.#away;
-    const late = failing && left < grant.ttl * LOGIN_MARGIN;
+    const margin = grant.ttl * (this.#away ? LAST_MARGIN : LOGIN_MARGIN);
+    const late = this.#tries.count > 0 && !this.#loginFailed && left < margin;
     return step.action === 'renew' && late ? { action: 'login', in: 0, reason: 'renewal-failing' } : step;
   }
 

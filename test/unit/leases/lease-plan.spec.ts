@@ -57,6 +57,12 @@ it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Part
     { failures: 5, away: true },
   ],
   [
+    'at the very end, by another way',
+    'rotate renewal-failing in 0',
+    (_, clock) => clock.advance(59_000),
+    { failures: 5, away: true },
+  ],
+  [
     'so did the rotation: a renewal again',
     'renew renewal in 0',
     (_, clock) => clock.advance(55_000),
