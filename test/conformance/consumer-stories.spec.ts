@@ -131,20 +131,26 @@ story('one that is certain gets another, and one that is never content gets ever
   expect(world.requests(ISSUE).length).toBeLessThan(20);
 });
 
-story('however often a refusal is told, a new one that cannot be had is asked for no sooner', async (world) => {
-  const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
-  const { lease } = life.published[0]!;
-  world.network.answer(ISSUE, 500, errors('failed to connect to `user=x database=y`: dial error'));
-  world.clear();
-  for (let told = 0; told < 300; told++) {
-    await world.settled(lease.refused!(true));
-    await world.advance(SECOND);
-  }
-  expect(world.requests(ISSUE).length).toBeLessThan(30);
-  expect(life.connection.leases.statusOf(world.path)).toMatchObject({ attempt: expect.any(Number), error: {} });
-  world.network.restore();
-  await world.until(() => life.published.length > 1, 31 * SECOND);
-});
+story(
+  'however often a refusal is told, a new one that cannot be had is asked for no sooner',
+  async (world) => {
+    const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
+    const { lease } = life.published[0]!;
+    world.network.answer(ISSUE, 500, errors('failed to connect to `user=x database=y`: dial error'));
+    world.clear();
+    for (let told = 0; told < 300; told++) {
+      await world.settled(lease.refused!(true));
+      await world.advance(SECOND);
+    }
+    expect(world.requests(ISSUE).length).toBeLessThan(30);
+    expect(life.connection.leases.statusOf(world.path)).toMatchObject({
+      attempt: expect.any(Number),
+      error: {},
+    });
+    world.network.restore();
+    await world.until(() => life.published.length > 1, 31 * SECOND);
+  },
+);
 
 story(
   'a refusal that its token explains: one look-up of it, and everything is issued anew',

@@ -51,6 +51,17 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     await expect.poll(() => late.holds).toBe(0);
   });
 
+  it('prints no password', async () => {
+    const { client, first } = await open();
+    for (const printed of [
+      inspect(client, { depth: 9 }),
+      inspect(client.options),
+      JSON.stringify(client.options),
+    ])
+      expect(printed).not.toContain(first.password);
+    await client.quit();
+  });
+
   it('reports credentials that Redis refuses, and stays with the ones before', async () => {
     const { client, credentials$, first, events } = await open();
     const wrong = await issue({ create: false });

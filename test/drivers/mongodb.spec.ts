@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { inspect } from 'node:util';
-import type { MongoClient, MongoClientOptions } from 'mongodb';
+import { MongoClient, type MongoClientOptions } from 'mongodb';
 import type { DatabaseCredentials } from 'nestjs-vault';
 import { createRotatingMongo, type PoolEvent, type RotatingMongoOptions } from 'nestjs-vault/mongodb';
 import { ReplaySubject } from 'rxjs';
@@ -63,6 +63,38 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     expect(types(events)).toEqual(['rotated', 'rotated', 'rotated', 'rotated']);
     expect(wire.connected).toEqual(new Set([issued.at(-1)?.user]));
     for (const { user } of issued) expect(wire.commands.get(user)).toBeGreaterThan(5);
+  });
+
+  it('a client that logs in when all is closed is closed, too', async () => {
+    let begin = () => {};
+    const closed = new Promise<void>((resolve) => (begin = resolve));
+    const late: Promise<MongoClient>[] = [];
+    let made = 0;
+    const createClient = (url: string, options: MongoClientOptions) => {
+      const client = new MongoClient(url, options);
+      const connect = client.connect.bind(client);
+      // The second one proves the next credentials.
+      if (++made > 1)
+        client.connect = () => {
+          late.push(closed.then(connect));
+          return late[0] as Promise<MongoClient>;
+        };
+      return client;
+    };
+    const { mongo, credentials$ } = await open({ createClient });
+    const next = issue();
+    credentials$.next(next.credentials);
+    await expect.poll(() => late.length).toBe(1);
+    await mongo.close();
+    begin();
+    await late[0];
+    await expect.poll(() => [...wire.connected], { timeout: 2_000 }).toEqual([]);
+  });
+
+  it('prints no password', async () => {
+    const { mongo, first } = await open();
+    for (const value of [mongo, mongo.client, { client: mongo.client }])
+      expect(inspect(value, { depth: 9 })).not.toContain(first.password);
   });
 
   it('what takes longer than the drain window is cut off, and reported', async () => {

@@ -1,5 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import { inTime } from '../rotation/in-time.js';
 
 /** Logs in on a connection of its own, and closes it. */
 export async function prove(
@@ -20,10 +21,10 @@ export async function prove(
   let failure: unknown;
   probe.on('error', (error: unknown) => (failure = error));
   try {
-    await probe.connect().catch((error: unknown) => {
+    const connecting = probe.connect().catch((error: unknown) => {
       throw failure ?? error;
     });
-    await probe.auth(username.reveal(), password.reveal());
+    await inTime(connecting.then(() => probe.auth(username.reveal(), password.reveal())));
   } catch (error) {
     throw redacted(error);
   } finally {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { Redis, type Callback, type RedisOptions } from 'ioredis';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
@@ -116,6 +117,11 @@ export class RotatingRedis extends Redis {
     return new RotatingRedis(this.#family, { ...options, reconnectOnError, ...override });
   }
 
+  /** What ioredis keeps of a login would be printed with it. */
+  [inspect.custom](): string {
+    return `[RotatingRedis: ${this.status}]`;
+  }
+
   /** @internal ioredis would fail what waits to be sent. */
   override recoverFromFatalError(commandError: Error, error: Error, options?: object): void {
     const era = this.#era;
@@ -178,8 +184,13 @@ export class RotatingRedis extends Redis {
       this.#waiting = false;
     }
     this.#use(era);
-    this.options.username = era.credentials.username.reveal();
-    this.options.password = era.credentials.password.reveal();
+    const { username, password } = era.credentials;
+    // Where ioredis reads them, and nothing prints them.
+    const hidden = { enumerable: false, writable: true, configurable: true };
+    Object.defineProperties(this.options, {
+      username: { ...hidden, value: username.reveal() },
+      password: { ...hidden, value: password.reveal() },
+    });
     await super.connect();
     this.#failure = undefined;
   }

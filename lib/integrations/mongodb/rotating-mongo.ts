@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { inspect } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { MongoClient, type Db, type DbOptions, type MongoClientOptions } from 'mongodb';
@@ -65,7 +66,7 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
     this.#create = ({ username, password }) => {
       const auth = { username: username.reveal(), password: password.reveal() };
       // Denied operations are told by command events only.
-      return createClient(url, { monitorCommands: true, ...options, auth });
+      return unprinted(createClient(url, { monitorCommands: true, ...options, auth }));
     };
     this.#rotation = new Rotation(
       logins(credentials$),
@@ -139,7 +140,9 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
       await client.close().catch(() => undefined);
       throw error;
     }
-    if (!keep) return client.close();
+    // Somebody closed all meanwhile, or took these without waiting for their proof.
+    const late = this.#rotation.failure !== undefined || this.#rotation.current?.credentials === credentials;
+    if (!keep || late) return client.close();
     const before = this.#proved?.client;
     this.#proved = { credentials, client };
     await before?.close().catch(() => undefined);
@@ -217,6 +220,11 @@ export async function createRotatingMongo(
 
 function create(url: string, options: MongoClientOptions): MongoClient {
   return new MongoClient(url, options);
+}
+
+/** Its options hold the password, and are printed with it. */
+function unprinted(client: MongoClient): MongoClient {
+  return Object.defineProperty(client, inspect.custom, { value: () => '[MongoClient]' });
 }
 
 function refuseCredentials(url: string, options: MongoClientOptions): void {

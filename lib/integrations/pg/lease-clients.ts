@@ -3,6 +3,7 @@ import pg, { type ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { describe } from '../rotation/describe.js';
+import { LOGIN_TIMEOUT } from '../rotation/in-time.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import type { PoolEvent, RotationDriver, RotationOptions } from '../rotation/rotation-driver.js';
 import { Rotation } from '../rotation/rotation.js';
@@ -15,7 +16,7 @@ const LOGGER = new Logger('RotatingPool');
 
 /** What differs from pool to pool. */
 type Pooling = RotationOptions &
-  Pick<RotationDriver<LeasedClient>, 'published' | 'superseded'> & {
+  Pick<RotationDriver<LeasedClient>, 'published' | 'superseded' | 'inUse'> & {
     report: (event: PoolEvent) => void;
     onEnd: () => void;
   };
@@ -24,7 +25,7 @@ type Pooling = RotationOptions &
 export function leaseClients(
   credentials$: Observable<LoginCredentials>,
   config: ClientConfig,
-  { drain, published, superseded, report, onEnd }: Pooling,
+  { drain, published, superseded, inUse, report, onEnd }: Pooling,
 ): Rotation<LeasedClient> {
   const tell = (event: PoolEvent) => {
     const told = describe(event);
@@ -38,6 +39,7 @@ export function leaseClients(
       refuses,
       published,
       superseded,
+      ...(inUse && { inUse }),
       end: (client) => client.abort(),
     },
     { ...(drain !== undefined && { drain }), report: tell, onEnd },
@@ -69,14 +71,21 @@ async function prove(
   previous: DatabaseCredentials | undefined,
   tell: (event: PoolEvent) => void,
 ): Promise<void> {
-  const client = new pg.Client({ ...config, user: username.reveal(), password: password.reveal() });
+  const client = new pg.Client({
+    ...config,
+    connectionTimeoutMillis: config.connectionTimeoutMillis || LOGIN_TIMEOUT,
+    query_timeout: LOGIN_TIMEOUT,
+    user: username.reveal(),
+    password: password.reveal(),
+  });
   // It may break once its work is done, which is nobody's concern.
   client.on('error', () => undefined);
   try {
     await client.connect();
     if (!previous) return;
-    // A user who owns something cannot be dropped, so that the revocation of its lease would fail.
-    const message = await ownedObjects(client, previous.username.reveal());
+    // A user who owns something cannot be dropped, so that the revocation of its lease would fail. Where that cannot be
+    // found out, the login is proved all the same.
+    const message = await ownedObjects(client, previous.username.reveal()).catch(() => undefined);
     const { path, serial } = previous.lease;
     if (message) tell({ type: 'warning', path, serial, message });
   } finally {

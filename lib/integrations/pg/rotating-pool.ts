@@ -26,6 +26,8 @@ declare module 'pg' {
 const CREDENTIALS = { user: 'user', password: 'password', connectionString: 'connectionString' };
 /** Milliseconds that a connection may take where the config does not say: a pool that waits for ever tells nobody. */
 const CONNECTION_TIMEOUT = 10_000;
+/** Milliseconds in which a connection is made that nobody waits for, or not waited for either. */
+const SOON = 1_000;
 
 type ConnectCallback = (
   error: Error | undefined,
@@ -54,6 +56,7 @@ type ConnectCallback = (
 export class RotatingPool extends pg.Pool {
   readonly #rotation: Rotation<LeasedClient>;
   readonly #config: PoolConfig;
+  readonly #lent = new Set<LeasedClient>();
   #ended: Promise<void> | undefined;
 
   constructor(credentials$: Observable<LoginCredentials>, config: RotatingPoolConfig = {}) {
@@ -71,15 +74,18 @@ export class RotatingPool extends pg.Pool {
       ...(drain !== undefined && { drain }),
       published: (doubtful) => void this.#replaceIdle(doubtful),
       superseded: (client, until) => void client.emit('superseded', until),
+      inUse: (client) => this.#lent.has(client),
       report: (event) => void this.emit('rotation', event),
       onEnd: () => {
         if (!this.ending) void this.end();
       },
     });
     this.#rotation = rotation;
+    this.on('acquire', (client) => void this.#lent.add(client as unknown as LeasedClient));
     // A connection that ends itself in this event is not taken back by the pool.
     this.on('release', (_error, client) => {
       const leased = client as unknown as LeasedClient;
+      this.#lent.delete(leased);
       if (leased.superseded) void leased.end().catch(() => undefined);
     });
     // Idle connections that break are replaced by the pool; without a listener they would end the process.
@@ -155,8 +161,10 @@ export class RotatingPool extends pg.Pool {
    */
   async #replaceIdle(doubtful: boolean): Promise<void> {
     const fresh: PoolClient[] = [];
-    const room = doubtful ? 0 : Math.min(this.idleCount, this.options.max - this.totalCount);
-    while (fresh.length < room && !this.ending) {
+    const wanted = doubtful ? 0 : this.idleCount;
+    // Nobody waits for what is kept ready, and there is always room for what somebody waits for.
+    const quiet = () => !this.ending && this.waitingCount === 0 && this.totalCount < this.options.max;
+    while (fresh.length < wanted && quiet()) {
       const client = await this.#openAnother();
       if (!client) break;
       fresh.push(client);
@@ -172,12 +180,23 @@ export class RotatingPool extends pg.Pool {
     setImmediate(() => fresh.forEach((client) => client.release()));
   }
 
-  /** A new connection, though there are idle ones; undefined where it cannot be made, as whoever needs one will learn. */
+  /** A new connection, though there are idle ones; undefined where there is none at once, as whoever needs one will learn. */
   #openAnother(): Promise<PoolClient | undefined> {
     // What connect() does where nothing is idle.
     const pool = this as unknown as { newClient(item: { callback: ConnectCallback }): void };
     return new Promise((resolve) => {
-      pool.newClient({ callback: (_error, client) => resolve(client) });
+      let late = false;
+      const timer = setTimeout(() => {
+        late = true;
+        resolve(undefined);
+      }, SOON);
+      pool.newClient({
+        callback: (_error, client) => {
+          clearTimeout(timer);
+          if (late || this.ending) client?.release();
+          resolve(late || this.ending ? undefined : client);
+        },
+      });
     });
   }
 }

@@ -3,6 +3,7 @@ import amqp, { type Channel, type ChannelModel } from 'amqplib';
 import type { AmqpConnectionManagerOptions } from 'amqp-connection-manager';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import type { Era } from '../rotation/era.js';
+import { LOGIN_TIMEOUT } from '../rotation/in-time.js';
 import { TrackedChannel, type ChannelOwner } from './tracked-channel.js';
 
 /** Milliseconds between looks at messages that are being worked on. */
@@ -21,7 +22,8 @@ export async function dial(place: Place, { username, password }: DatabaseCredent
   const url = new URL(place.url);
   if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(place.heartbeat));
   const credentials = amqp.credentials.plain(username.reveal(), password.reveal());
-  const connection = await amqp.connect(url.href, { ...place.options, credentials });
+  // Until it is open.
+  const connection = await amqp.connect(url.href, { timeout: LOGIN_TIMEOUT, ...place.options, credentials });
   // Followed by 'close', which tells the same.
   connection.on('error', () => undefined);
   return connection;

@@ -87,7 +87,10 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
   async ready(): Promise<void> {
     try {
       const era = await this.#rotation.ready();
-      await this.#adopt(await this.#open(era));
+      const line = await this.#open(era);
+      // Newer credentials may have been faster.
+      if (this.#line) line.abort();
+      else await this.#adopt(line);
     } catch (error) {
       await this.close();
       throw refuses(error) ? rejected(this.#rotation.current?.path) : error;

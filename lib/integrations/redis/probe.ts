@@ -1,5 +1,6 @@
 import { createClient, type RedisClientOptions } from 'redis';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import { inTime } from '../rotation/in-time.js';
 
 /**
  * How clients connect, whatever they can do.
@@ -23,7 +24,7 @@ export async function probe(
   // What it has to tell, connect() tells.
   client.on('error', () => undefined);
   try {
-    await client.connect();
+    await inTime(client.connect());
   } finally {
     client.destroy();
   }

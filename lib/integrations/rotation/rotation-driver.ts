@@ -18,6 +18,8 @@ export interface RotationDriver<C> {
   published(doubtful: boolean): void;
   /** A connection of earlier credentials is in use; it will be ended at the given time. */
   superseded(connection: C, until: Date): void;
+  /** Whether somebody uses a connection at the moment; without it, all that are open are taken to be in use. */
+  inUse?(connection: C): boolean;
   /** Ends a connection, whatever it does at the moment. */
   end(connection: C): void;
 }

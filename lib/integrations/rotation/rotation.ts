@@ -2,6 +2,7 @@ import type { Observable, Subscription } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { Era } from './era.js';
+import { inTime } from './in-time.js';
 import { DRAIN, type PoolEvent, type RotationDriver, type RotationOptions } from './rotation-driver.js';
 
 /** Milliseconds between tries to log in with new credentials: doubling. */
@@ -29,7 +30,7 @@ export class Rotation<C> {
   #candidate: Era<C> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #waiting: { resolve: (era: Era<C>) => void; reject: (error: Error) => void }[] = [];
-  #replacing: (() => void)[] = [];
+  readonly #replacing = new Set<() => void>();
   #failure: Error | undefined;
   #checked = unchecked();
   #ended = false;
@@ -75,8 +76,11 @@ export class Rotation<C> {
   async replaced(era: Era<C>, timeout: number): Promise<boolean> {
     if (era === this.#current && !this.#ended) {
       await new Promise<void>((resolve) => {
-        this.#replacing.push(resolve);
-        setTimeout(resolve, timeout).unref();
+        this.#replacing.add(resolve);
+        setTimeout(() => {
+          this.#replacing.delete(resolve);
+          resolve();
+        }, timeout).unref();
       });
     }
     return era !== this.#current && !this.#ended;
@@ -111,8 +115,7 @@ export class Rotation<C> {
     checked.again = now + checked.delay;
     checked.delay = Math.min(checked.delay * 2, DOUBT.last[about]);
     const { lease } = era.credentials;
-    this.#driver
-      .prove(era.credentials)
+    inTime(this.#driver.prove(era.credentials))
       .then(
         () => lease.refused?.(false),
         (error: unknown) => {
@@ -131,7 +134,7 @@ export class Rotation<C> {
     this.#subscription.unsubscribe();
     this.#fail(noCredentials());
     this.#drop();
-    for (const resume of this.#replacing.splice(0)) resume();
+    this.#resume();
     if (this.#current) this.#settle(this.#current);
   }
 
@@ -150,7 +153,7 @@ export class Rotation<C> {
   async #prove(era: Era<C>, attempt: number, delay: number): Promise<void> {
     const { path, serial } = era;
     try {
-      await this.#driver.prove(era.credentials, this.#current?.credentials);
+      await inTime(this.#driver.prove(era.credentials, this.#current?.credentials));
     } catch (error) {
       if (this.#candidate !== era) return;
       if (this.#driver.refuses(error) && attempt >= REFUSALS) {
@@ -183,7 +186,7 @@ export class Rotation<C> {
       superseded: previous.connections.size,
     });
     this.#settle(previous);
-    for (const resume of this.#replacing.splice(0)) resume();
+    this.#resume();
   }
 
   /** A lease ends soon, and with it the user. */
@@ -195,7 +198,8 @@ export class Rotation<C> {
 
   #straggle(era: Era<C>): void {
     const { path, serial, connections } = era;
-    if (connections.size > 0) this.#report({ type: 'stragglers', path, serial, count: connections.size });
+    const count = [...connections].filter((one) => this.#driver.inUse?.(one) ?? true).length;
+    if (count > 0) this.#report({ type: 'stragglers', path, serial, count });
     for (const connection of connections) this.#driver.end(connection);
   }
 
@@ -203,6 +207,12 @@ export class Rotation<C> {
     if (era.connections.size > 0 || (era === this.#current && !this.#ended)) return;
     this.#superseded.delete(era);
     era.release();
+  }
+
+  /** Whoever waits for other credentials looks again. */
+  #resume(): void {
+    for (const resume of this.#replacing) resume();
+    this.#replacing.clear();
   }
 
   #drop(): void {
