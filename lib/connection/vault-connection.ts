@@ -23,6 +23,8 @@ import { Session } from '../session/session.js';
 const DRAIN_SHARE = 0.6;
 /** Telling of changes rests for so many times as long as it took: of ten thousand leases a status takes its time. */
 const REST = 19;
+/** Milliseconds that it rests at most: the process may have stood still meanwhile. */
+const LONGEST_REST = 5_000;
 
 /** Puts together what one connection is made of, and takes it apart in the right order. No timers of its own. */
 export class VaultConnection {
@@ -44,6 +46,7 @@ export class VaultConnection {
   readonly #aborted = new AbortController();
   #revoking = false;
   #told = false;
+  #ending = false;
   /** Monotonic time before which changes are not told of. */
   #restsUntil = -Infinity;
   #closing: Promise<void> | undefined;
@@ -132,6 +135,9 @@ export class VaultConnection {
 
   async #close(): Promise<void> {
     const { shutdown } = this.#options;
+    // From now on those who let go are waited for, also where what they did is to be told after a rest.
+    this.#ending = true;
+    this.#told = false;
     this.#emit({ type: 'closing' });
     this.freeze();
     this.#revoking = shutdown.revoke && this.#session.revocable;
@@ -182,8 +188,7 @@ export class VaultConnection {
   #changed(): void {
     if (this.#told) return;
     this.#told = true;
-    // At the end, those who let go are waited for.
-    if (this.#closing || this.#restsUntil <= this.#clock.monotonic()) queueMicrotask(() => this.#tell());
+    if (this.#ending || this.#restsUntil <= this.#clock.monotonic()) queueMicrotask(() => this.#tell());
     else this.#scheduler.at(this.#restsUntil, () => this.#tell());
   }
 
@@ -192,7 +197,7 @@ export class VaultConnection {
     const began = this.#clock.monotonic();
     this.#changes.next();
     const ended = this.#clock.monotonic();
-    this.#restsUntil = ended + REST * (ended - began);
+    this.#restsUntil = ended + Math.min(REST * (ended - began), LONGEST_REST);
   }
 
   #emit(event: EventInit): void {

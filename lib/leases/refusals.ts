@@ -11,7 +11,8 @@ const FORGOTTEN = 300_000;
 /** What becomes of a lease that a consumer was refused with: the server is asked, and the lease is marked. */
 export class Refusals {
   readonly #context: LeaseContext;
-  #pending: Promise<void> | undefined;
+  /** The look-up under way, and what of. */
+  #look: { lease: Lease<unknown>; gone: Promise<boolean> } | undefined;
   #delay = 0;
   #lastAt = -Infinity;
 
@@ -19,18 +20,15 @@ export class Refusals {
     this.#context = context;
   }
 
-  /** Once however many report it. */
-  examine(lease: Lease<unknown>, certain: boolean): Promise<void> {
-    this.#pending ??= this.#examine(lease, certain).finally(() => {
-      this.#pending = undefined;
-    });
-    return this.#pending;
-  }
-
-  async #examine(lease: Lease<unknown>, certain: boolean): Promise<void> {
+  /** The server is asked once, however many report it. */
+  async examine(lease: Lease<unknown>, certain: boolean): Promise<void> {
     if (lease.over || lease.rejectedAt !== undefined) return;
-    if (await this.#isGone(lease)) lease.over = true;
-    else if (certain) lease.rejectedAt = this.#nextAt();
+    if (this.#look?.lease !== lease) this.#look = { lease, gone: this.#isGone(lease) };
+    const look = this.#look;
+    const gone = await look.gone;
+    if (this.#look === look) this.#look = undefined;
+    if (gone) lease.over = true;
+    else if (certain) lease.rejectedAt ??= this.#nextAt();
   }
 
   /** Every token may look up the leases it made: the default policy allows it. No other answer proves anything. */

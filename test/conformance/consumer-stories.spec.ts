@@ -121,6 +121,17 @@ story('a consumer that was refused: the lease is looked up once, however many re
   expect(await world.isValid(life.published[1]!)).toBe(true);
 });
 
+story('one that is certain is heard while another one that is not has the lease looked up', async (world) => {
+  const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
+  const { lease } = life.published[0]!;
+  world.vault.delay(SECOND, { match: /leases\/lookup/ });
+  const told = [lease.refused!(false), lease.refused!(true)];
+  await world.settled(Promise.all(told));
+  await world.until(() => life.published.length > 1, SECOND);
+  expect(world.requests(LOOKUP)).toHaveLength(1);
+  expect(life.of('rotated')).toMatchObject([{ reason: 'rejected' }]);
+});
+
 story('one that is certain gets another, and one that is never content gets ever fewer', async (world) => {
   const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
   life.connection.leases.watch(world.path, false).subscribe(({ lease }) => void lease.refused!(true));

@@ -1,6 +1,7 @@
+import { createServer, type AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import type { DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingRedis, type PoolEvent, type RotatingRedis } from 'nestjs-vault/ioredis';
+import { createRotatingRedis, type PoolEvent, RotatingRedis } from 'nestjs-vault/ioredis';
 import { ReplaySubject } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { issueByHand, pause, type Issued } from '../support/driver-load.js';
@@ -60,6 +61,30 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     ])
       expect(printed).not.toContain(first.password);
     await client.quit();
+  });
+
+  it('an answer to the login that is no verdict shows no password, to whoever hears of it', async () => {
+    const full = createServer((connection) => connection.end('-ERR max number of clients reached\r\n'));
+    await new Promise<void>((resolve) => full.listen(0, '127.0.0.1', resolve));
+    const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
+    const { credentials, password } = await issue();
+    credentials$.next(credentials);
+    const heard: unknown[] = [];
+    const client = new RotatingRedis(credentials$, {
+      port: (full.address() as AddressInfo).port,
+      lazyConnect: true,
+      maxRetriesPerRequest: 0,
+      reconnectOnError: (error) => {
+        heard.push(error);
+        return false;
+      },
+    });
+    client.on('error', (error) => heard.push(error));
+    heard.push(await client.get('x').catch((error: unknown) => error));
+    client.disconnect();
+    full.close();
+    expect(heard.length).toBeGreaterThan(0);
+    expect(inspect(heard, { depth: 9 })).not.toContain(password);
   });
 
   it('reports credentials that Redis refuses, and stays with the ones before', async () => {

@@ -65,31 +65,40 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     for (const { user } of issued) expect(wire.commands.get(user)).toBeGreaterThan(5);
   });
 
-  it('a client that logs in when all is closed is closed, too', async () => {
-    let begin = () => {};
-    const closed = new Promise<void>((resolve) => (begin = resolve));
-    const late: Promise<MongoClient>[] = [];
-    let made = 0;
-    const createClient = (url: string, options: MongoClientOptions) => {
-      const client = new MongoClient(url, options);
-      const connect = client.connect.bind(client);
-      // The second one proves the next credentials.
-      if (++made > 1)
-        client.connect = () => {
-          late.push(closed.then(connect));
-          return late[0] as Promise<MongoClient>;
-        };
-      return client;
-    };
-    const { mongo, credentials$ } = await open({ createClient });
-    const next = issue();
-    credentials$.next(next.credentials);
-    await expect.poll(() => late.length).toBe(1);
-    await mongo.close();
-    begin();
-    await late[0];
-    await expect.poll(() => [...wire.connected], { timeout: 2_000 }).toEqual([]);
-  });
+  it.each(['all is closed', 'newer credentials are in use'])(
+    'a client that logs in when %s is closed, too',
+    async (when) => {
+      let begin = () => {};
+      const closed = new Promise<void>((resolve) => (begin = resolve));
+      const late: Promise<MongoClient>[] = [];
+      let made = 0;
+      const createClient = (url: string, options: MongoClientOptions) => {
+        const client = new MongoClient(url, options);
+        const connect = client.connect.bind(client);
+        // The second one proves the next credentials.
+        if (++made === 2)
+          client.connect = () => {
+            late.push(closed.then(connect));
+            return late[0] as Promise<MongoClient>;
+          };
+        return client;
+      };
+      const { mongo, credentials$ } = await open({ createClient, drain: 100 });
+      const next = issue();
+      credentials$.next(next.credentials);
+      await expect.poll(() => late.length).toBe(1);
+      const newer = issue();
+      if (when === 'all is closed') await mongo.close();
+      else {
+        credentials$.next(newer.credentials);
+        await expect.poll(() => run(mongo)).toBe(newer.user);
+      }
+      begin();
+      await late[0];
+      const left = when === 'all is closed' ? [] : [newer.user];
+      await expect.poll(() => [...wire.connected], { timeout: 2_000 }).toEqual(left);
+    },
+  );
 
   it('prints no password', async () => {
     const { mongo, first } = await open();

@@ -124,9 +124,10 @@ export class RotatingRedis extends Redis {
 
   /** @internal ioredis would fail what waits to be sent. */
   override recoverFromFatalError(commandError: Error, error: Error, options?: object): void {
+    for (const one of [commandError, error]) redacted(one);
     const era = this.#era;
     if (!era || !refuses(error)) return super.recoverFromFatalError(commandError, error, options as never);
-    this.#failure = redacted(error);
+    this.#failure = error;
     this.#family.rotation.doubt(era, 'login');
     if (this.#refused === era) return super.recoverFromFatalError(commandError, error, options as never);
     this.#refused = era;
@@ -166,6 +167,8 @@ export class RotatingRedis extends Redis {
   async #connect(): Promise<void> {
     const { rotation } = this.#family;
     const { status } = this;
+    // It will say so, and what is held for it is held on.
+    if (status === 'ready' || status === 'connect' || status === 'connecting') return super.connect();
     this.#waiting = true;
     // Commands are queued meanwhile, for which ioredis looks into it.
     this.condition ??= { select: this.options.db ?? 0, subscriber: false };
@@ -205,7 +208,9 @@ export class RotatingRedis extends Redis {
     if (before && before !== era) rotation.closed(before, this);
   }
 
+  /** Called for each, before it is told. */
   #onErrorReply(error: Error): boolean | 1 | 2 {
+    redacted(error);
     if (this.#era && denies(error)) this.#family.rotation.doubt(this.#era);
     return this.#reconnectOnError?.(error) ?? false;
   }

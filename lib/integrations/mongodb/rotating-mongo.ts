@@ -140,12 +140,12 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
       await client.close().catch(() => undefined);
       throw error;
     }
-    // Somebody closed all meanwhile, or took these without waiting for their proof.
-    const late = this.#rotation.failure !== undefined || this.#rotation.current?.credentials === credentials;
-    if (!keep || late) return client.close();
+    // Meanwhile newer ones may have come, or all may be closed, or these were taken without their proof.
+    const wanted = this.#rotation.candidate?.credentials === credentials;
+    if (!keep || !wanted) return client.close();
     const before = this.#proved?.client;
     this.#proved = { credentials, client };
-    await before?.close().catch(() => undefined);
+    void before?.close().catch(() => undefined);
   }
 
   #publish(): void {

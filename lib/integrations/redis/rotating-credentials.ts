@@ -97,7 +97,7 @@ export class RotatingCredentials
           this.#tell();
         },
         superseded: () => undefined,
-        end: (one) => this.#release(one, this.#rotation.current),
+        end: (one, era) => this.#close(one, era),
       },
       { drain: drain + MARGIN, report: (event) => this.#report(event), onEnd: () => this.#end() },
     );
@@ -194,11 +194,7 @@ export class RotatingCredentials
 
   #leave(subscription: Subscription): void {
     this.#subscriptions.delete(subscription);
-    this.#release(subscription);
-  }
-
-  #release(subscription: Subscription, except?: Era<Subscription>): void {
-    for (const era of subscription.eras) if (era !== except) this.#close(subscription, era);
+    for (const era of subscription.eras) this.#close(subscription, era);
   }
 
   #close(subscription: Subscription, era: Era<Subscription>): void {

@@ -1,3 +1,4 @@
+import type { HoldNeed } from '../../leases/lease.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 
 /** The connections that were opened with one snapshot, and the hold on its lease that they need. */
@@ -6,13 +7,20 @@ export class Era<C> {
   readonly connections = new Set<C>();
   /** The database said what a user who is gone would explain. */
   doubtful = false;
+  readonly #need: HoldNeed;
   #letGo: (() => void) | undefined;
   #drained: NodeJS.Timeout | undefined;
 
   /** @param onEnding called where the lease is about to end, whoever holds it */
   constructor(credentials: DatabaseCredentials, drain: number, onEnding: () => void) {
     this.credentials = credentials;
-    this.#letGo = credentials.lease.hold({ drain, onEnding });
+    this.#need = { drain, onEnding };
+    this.hold();
+  }
+
+  /** From the beginning on, and again where it was let go of for a while. */
+  hold(): void {
+    this.#letGo ??= this.credentials.lease.hold(this.#need);
   }
 
   get serial(): number {

@@ -1,4 +1,5 @@
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { Era } from './era.js';
 
 /** What a rotation asks of the driver of a database. `C` is one connection. */
 export interface RotationDriver<C> {
@@ -21,7 +22,7 @@ export interface RotationDriver<C> {
   /** Whether somebody uses a connection at the moment; without it, all that are open are taken to be in use. */
   inUse?(connection: C): boolean;
   /** Ends a connection, whatever it does at the moment. */
-  end(connection: C): void;
+  end(connection: C, era: Era<C>): void;
 }
 
 /**

@@ -67,6 +67,11 @@ export class Rotation<C> {
     return this.#current;
   }
 
+  /** What is being proved. */
+  get candidate(): Era<C> | undefined {
+    return this.#candidate;
+  }
+
   /** Why there will be no more credentials, once there will be none. */
   get failure(): Error | undefined {
     return this.#failure;
@@ -156,14 +161,19 @@ export class Rotation<C> {
       await inTime(this.#driver.prove(era.credentials, this.#current?.credentials));
     } catch (error) {
       if (this.#candidate !== era) return;
-      if (this.#driver.refuses(error) && attempt >= REFUSALS) {
-        this.#drop();
-        this.#report({ type: 'refused', path, serial });
-        return void era.credentials.lease.refused?.(true)?.catch(() => undefined);
+      const refused = this.#driver.refuses(error);
+      if (attempt === REFUSALS) {
+        this.#report(
+          refused ? { type: 'refused', path, serial } : { type: 'proof-failed', path, serial, error },
+        );
+        if (refused) era.credentials.lease.refused?.(true)?.catch(() => undefined);
       }
-      if (attempt === REFUSALS) this.#report({ type: 'proof-failed', path, serial, error });
+      // Others are on their way, unless it is the password of a static role: that a replica may learn of yet.
+      const given = refused && attempt >= REFUSALS;
+      if (given) era.release();
+      const pause = given ? PROOF_RETRY.last : delay;
       const next = () => void this.#prove(era, attempt + 1, Math.min(delay * 2, PROOF_RETRY.last));
-      this.#retry = setTimeout(next, delay).unref();
+      this.#retry = setTimeout(next, pause).unref();
       return;
     }
     if (this.#candidate === era) this.#publish(era);
@@ -173,6 +183,7 @@ export class Rotation<C> {
     const previous = this.#current as Era<C>;
     this.#candidate = undefined;
     this.#current = era;
+    era.hold();
     this.#checked = unchecked();
     this.#superseded.add(previous);
     this.#driver.published(previous.doubtful);
@@ -200,7 +211,7 @@ export class Rotation<C> {
     const { path, serial, connections } = era;
     const count = [...connections].filter((one) => this.#driver.inUse?.(one) ?? true).length;
     if (count > 0) this.#report({ type: 'stragglers', path, serial, count });
-    for (const connection of connections) this.#driver.end(connection);
+    for (const connection of connections) this.#driver.end(connection, era);
   }
 
   #settle(era: Era<C>): void {

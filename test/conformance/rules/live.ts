@@ -133,7 +133,8 @@ export const live: Rules = [
       await world.settled(Promise.all(Array.from({ length: 20 }, () => lease.refused!(false))));
       await world.until(() => life.of('rotated').length > 0, 2 * SECOND);
       expect(world.requests(LOOKUP)).toHaveLength(1);
-      expect(world.requests(ISSUE)).toHaveLength(1);
+      // A busy database may refuse to make two users at the same moment, which is tried again.
+      expect(world.requests(ISSUE).length - life.of('rotation-failed').length).toBe(1);
       expect(await world.isValid(life.published[1]!)).toBe(true);
     },
   ),

@@ -37,6 +37,24 @@ it('a login that is never answered is tried again, and told of', async () => {
   expect(events).toMatchObject([{ type: 'proof-failed', error: { code: 'ETIMEDOUT' } }, { type: 'rotated' }]);
 });
 
+it('credentials that are refused for long, as by a replica that learns late, are used once they are let in', async () => {
+  const start = Date.now();
+  const denied = Object.assign(new Error('no such user'), { code: 'denied' });
+  const { credentials$, events } = rotating({
+    prove: () => (Date.now() - start < 20_000 ? Promise.reject(denied) : Promise.resolve()),
+    refuses: (error) => error === denied,
+  });
+  const [first, next] = [issueByHand(), issueByHand()];
+  credentials$.next(first.credentials);
+  credentials$.next(next.credentials);
+  await vi.advanceTimersByTimeAsync(19_000);
+  expect(events.map(({ type }) => type)).toEqual(['refused']);
+  expect(next).toMatchObject({ holds: 0, refused: [true] });
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(events.map(({ type }) => type)).toEqual(['refused', 'rotated']);
+  expect({ first: first.holds, next: next.holds }).toEqual({ first: 0, next: 1 });
+});
+
 it('who waits for other credentials in vain leaves nothing behind', async () => {
   const { credentials$, rotation } = rotating({});
   credentials$.next(issueByHand().credentials);
