@@ -131,7 +131,7 @@ export const live: Rules = [
       expect(await isGone(world, life, 0)).toBe(true);
       world.clear();
       await world.settled(Promise.all(Array.from({ length: 20 }, () => lease.refused!(false))));
-      await world.until(() => life.of('rotated').length > 0, 2 * SECOND);
+      await world.until(() => life.of('rotated').length > 0, 10 * SECOND);
       expect(world.requests(LOOKUP)).toHaveLength(1);
       // A busy database may refuse to make two users at the same moment, which is tried again.
       expect(world.requests(ISSUE).length - life.of('rotation-failed').length).toBe(1);
