@@ -4,7 +4,7 @@ const FLOOR = 100;
 const UNHURRIED = 1 / 40;
 /** Longer delays than this are for who has much time left: up to this share of it. */
 const LONG = { delay: 30_000, share: 1 / 8 };
-/** What is over is asked for about as often as it would be renewed, where that is more often. */
+/** What lives for a short time is asked for about as often as it would be renewed anyway. */
 const PACE = 1 / 6;
 
 /** How long there is to wait for something that failed. Times in milliseconds. */
@@ -29,10 +29,8 @@ export function backoff(
   random: () => number = Math.random,
 ): number {
   const first = left < Infinity ? Math.max(retry.initialDelay, left * UNHURRIED) : retry.initialDelay;
-  const longest =
-    left <= 0
-      ? Math.max(retry.initialDelay, Math.min(LONG.delay, ttl * PACE))
-      : Math.max(LONG.delay, left < Infinity ? left * LONG.share : 0);
+  const unhurried = left < Infinity ? left * LONG.share : 0;
+  const longest = Math.max(retry.initialDelay, Math.min(LONG.delay, ttl * PACE), unhurried);
   const full = Math.min(retry.maxDelay, longest, first * 2 ** Math.min(attempt - 1, 30));
   const delay = full * (1 - retry.jitter * random());
   return left > 0 ? Math.max(Math.min(delay, left / 2), Math.min(FLOOR, full)) : delay;

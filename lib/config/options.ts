@@ -28,8 +28,7 @@ export interface RetryOptions {
   initialDelay?: number;
   /**
    * Milliseconds that the doubling delay never exceeds. It reaches this only where much time is left: delays longer than
-   * 30 s are at most an eighth of what is left of a lease or token; what is over is tried every sixth of its TTL, or
-   * every 30 s, whichever is more often. @default 300000
+   * a sixth of the TTL, or than 30 s, are at most an eighth of what is left of a lease or token. @default 300000
    */
   maxDelay?: number;
   /** Share of each delay that is random, 0 to 1, so that many processes do not come back at once. @default 0.5 */
