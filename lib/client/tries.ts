@@ -1,4 +1,4 @@
-import { isTransient, type VaultError } from '../errors/vault-error.js';
+import { isAway, isTransient, type VaultError } from '../errors/vault-error.js';
 import { backoff, NO_HASTE, type Haste } from '../clock/backoff.js';
 import type { Clock } from '../clock/clock.js';
 
@@ -28,6 +28,11 @@ export class Tries {
 
   get waiting(): boolean {
     return this.#clock.monotonic() < this.retryAt;
+  }
+
+  /** The last one found no server. */
+  get away(): boolean {
+    return this.error !== undefined && isAway(this.error);
   }
 
   /** For a status: what comes next, and when; after a failure that is the next try. */

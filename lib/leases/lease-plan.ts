@@ -4,7 +4,7 @@ import type { Lease } from './lease.js';
 import { nextHeldStep, nextLeaseStep, renewalMargin, type LeaseStep } from './lease-policy.js';
 
 /** The share of the margin that is left for other ways, where the server seems to be away. */
-export const LAST = 0.2;
+const LAST = 0.2;
 
 /** What matters besides the lease itself. */
 export interface Circumstances {

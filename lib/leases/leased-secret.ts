@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { remaining } from '../clock/deadline.js';
 import type { Task } from '../clock/scheduler.js';
 import { Tries } from '../client/tries.js';
-import { isAway, isTransient, mayBeDone, VaultError } from '../errors/vault-error.js';
+import { isTransient, mayBeDone, VaultError } from '../errors/vault-error.js';
 import { malformed } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
@@ -168,7 +168,7 @@ export class LeasedSecret<T> implements LeaseHooks {
       frozen: this.#frozen,
       failures: this.#tries.count,
       rotationFailed: this.#rotationFailed,
-      away: this.#tries.error !== undefined && isAway(this.#tries.error),
+      away: this.#tries.away,
     };
     return planLease(lease, circumstances, clock, options.renewal);
   }

@@ -178,7 +178,7 @@ export class CurrentToken {
     const wanted = this.#loginFailed && this.#tries.error !== undefined;
     if (step.action === 'login' && wanted) return { ...step, in: 0 };
     // While the server is away, a login would fail as well; once it is back, a renewal spares every lease.
-    const margin = grant.ttl * (this.#away ? LAST_MARGIN : LOGIN_MARGIN);
+    const margin = grant.ttl * (this.#tries.away ? LAST_MARGIN : LOGIN_MARGIN);
     const late = this.#tries.count > 0 && !this.#loginFailed && left < margin;
     return step.action === 'renew' && late ? { action: 'login', in: 0, reason: 'renewal-failing' } : step;
   }
@@ -188,10 +188,6 @@ export class CurrentToken {
     if (!isTransient(error)) return undefined;
     // A login that was lost on its way may have cost a use of the secret_id.
     return { left: current.left(this.#context.clock), ttl: isAway(error) ? current.firstTtl : Infinity };
-  }
-
-  get #away(): boolean {
-    return this.#tries.error !== undefined && isAway(this.#tries.error);
   }
 
   #schedule(): void {
