@@ -7,7 +7,7 @@ import createNodeVault from 'node-vault';
 import { appRole, CredentialsService, VaultModule } from 'nestjs-vault';
 
 /** As many requests at a time as this package makes. */
-const CONCURRENCY = 16;
+const CONCURRENCY = 8;
 const PATIENCE = 60_000;
 
 export const PEERS = {

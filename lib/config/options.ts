@@ -100,7 +100,10 @@ export interface VaultOptions {
   shutdown?: ShutdownOptions;
   /** Version of the KV mounts where a read does not say. @default 2 */
   kvVersion?: 1 | 2;
-  /** Requests that renew, issue or read at the same time, over all secrets of the connection. @default 16 */
+  /**
+   * Requests that issue or renew at the same time, over all leases of the connection. The engine of a database keeps
+   * four connections itself, unless told otherwise; more requests at a time take longer each. @default 8
+   */
   concurrency?: number;
 }
 

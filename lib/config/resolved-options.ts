@@ -35,7 +35,7 @@ const DEFAULTS = {
   startup: { login: 'required', timeout: 10_000 },
   shutdown: { timeout: 5_000, revoke: true },
   kvVersion: 2,
-  concurrency: 16,
+  concurrency: 8,
 } as const;
 
 const MAX_TIMEOUT = 2 ** 31 - 1;

@@ -143,6 +143,39 @@ describe('rotating pool', () => {
     expect(await connections(next.user)).toBe(2);
   });
 
+  it('where there is no room for that, replaces them one at a time', async () => {
+    const { pool, first, rotate } = await open({ max: 4 });
+    const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    const ready: number[] = [];
+    pool.on('remove', () => ready.push(pool.idleCount));
+    const next = await issue();
+    await rotate(next);
+    await expect.poll(() => connections(next.user)).toBe(4);
+    await expect.poll(() => connections(first.user)).toBe(0);
+    expect(ready).toEqual([3, 3, 3, 3]);
+  });
+
+  it('replaces what is in use when it is released, and nothing twice', async () => {
+    const { pool, first, rotate } = await open({ max: 10 });
+    const [one, ...others] = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
+    for (const client of others) client.release();
+    const borrowed: Promise<unknown>[] = [];
+    // All that are idle, while the first of them is being replaced, and what replaces it.
+    pool.once('connect', () => {
+      for (let left = others.length; left >= 0; left--) borrowed.push(pool.query('select pg_sleep(0.2)'));
+    });
+    const next = await issue();
+    await rotate(next);
+    await expect.poll(() => connections(next.user)).toBe(3);
+    one?.release();
+    await expect.poll(() => pool.idleCount).toBe(4);
+    await Promise.all(borrowed);
+    await expect.poll(() => connections(first.user)).toBe(0);
+    expect(pool).toMatchObject({ totalCount: 4, idleCount: 4 });
+    expect(await connections(next.user)).toBe(4);
+  });
+
   it('lets no query run on earlier ones any more, where the database has denied one of them something', async () => {
     const { pool, rotate } = await open({ max: 5 });
     const clients = await Promise.all([1, 2].map(() => pool.connect()));

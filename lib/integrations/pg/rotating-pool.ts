@@ -6,6 +6,7 @@ import type { Rotation } from '../rotation/rotation.js';
 import type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
 import { connectAgain, leaseClients } from './lease-clients.js';
 import { LeasedClient, refuses } from './leased-client.js';
+import { Replacements } from './replacements.js';
 import { withoutCredentials } from './without-credentials.js';
 
 /**
@@ -26,8 +27,6 @@ declare module 'pg' {
 const CREDENTIALS = { user: 'user', password: 'password', connectionString: 'connectionString' };
 /** Milliseconds that a connection may take where the config does not say: a pool that waits for ever tells nobody. */
 const CONNECTION_TIMEOUT = 10_000;
-/** Milliseconds in which a connection is made that nobody waits for, or not waited for either. */
-const SOON = 1_000;
 
 type ConnectCallback = (
   error: Error | undefined,
@@ -37,9 +36,9 @@ type ConnectCallback = (
 
 /**
  * A `pg.Pool` whose new connections log in with the current credentials. New credentials are proved with a
- * connection of their own before the pool uses them. Connections of earlier ones are closed: idle ones as soon as new
- * ones are there (at once, where `max` has no room for these), busy ones when they are released, at the latest after the
- * drain window; until then the earlier lease is held.
+ * connection of their own before the pool uses them. Connections of earlier ones are replaced, one at a time: idle ones
+ * are closed when others are there (before that, where `max` has no room), busy ones when they are released, at the
+ * latest after the drain window; until then the earlier lease is held.
  *
  * Emits `'rotation'` with a {@link PoolEvent}. A connection that is checked out when new credentials come emits
  * `'superseded'` with the `Date` at which it will be closed, so that one that is kept (LISTEN, a long cursor) can be
@@ -70,9 +69,10 @@ export class RotatingPool extends pg.Pool {
     }
     super({ ...poolConfig, Client } as unknown as PoolConfig);
     this.#config = poolConfig;
+    const replacements = new Replacements(this);
     const rotation = leaseClients(credentials$, poolConfig, {
       ...(drain !== undefined && { drain }),
-      published: (doubtful) => void this.#replaceIdle(doubtful),
+      published: (doubtful) => replacements.begin(doubtful),
       superseded: (client, until) => void client.emit('superseded', until),
       inUse: (client) => this.#lent.has(client),
       report: (event) => void this.emit('rotation', event),
@@ -86,7 +86,9 @@ export class RotatingPool extends pg.Pool {
     this.on('release', (_error, client) => {
       const leased = client as unknown as LeasedClient;
       this.#lent.delete(leased);
-      if (leased.superseded) void leased.end().catch(() => undefined);
+      if (!leased.superseded) return;
+      void leased.end().catch(() => undefined);
+      replacements.left(leased);
     });
     // Idle connections that break are replaced by the pool; without a listener they would end the process.
     this.on('error', () => undefined);
@@ -153,51 +155,6 @@ export class RotatingPool extends pg.Pool {
       if (!(client as unknown as LeasedClient).ended) return client;
       client.release(true);
     }
-  }
-
-  /**
-   * Replaces the connections that are idle now. As far as there is room, new ones are there first, so that no query has
-   * to wait for a login; unless the old ones may be of no use.
-   */
-  async #replaceIdle(doubtful: boolean): Promise<void> {
-    const fresh: PoolClient[] = [];
-    const wanted = doubtful ? 0 : this.idleCount;
-    // Nobody waits for what is kept ready, and there is always room for what somebody waits for.
-    const quiet = () => !this.ending && this.waitingCount === 0 && this.totalCount < this.options.max;
-    while (fresh.length < wanted && quiet()) {
-      const client = await this.#openAnother();
-      if (!client) break;
-      fresh.push(client);
-    }
-    for (let idle = this.idleCount; idle > 0; idle--) {
-      // Of an earlier era, so that giving it back closes it.
-      super.connect().then(
-        (client: PoolClient) => client.release(),
-        () => undefined,
-      );
-    }
-    // The pool hands out what is idle by the next tick, and what was given back last before anything else.
-    setImmediate(() => fresh.forEach((client) => client.release()));
-  }
-
-  /** A new connection, though there are idle ones; undefined where there is none at once, as whoever needs one will learn. */
-  #openAnother(): Promise<PoolClient | undefined> {
-    // What connect() does where nothing is idle.
-    const pool = this as unknown as { newClient(item: { callback: ConnectCallback }): void };
-    return new Promise((resolve) => {
-      let late = false;
-      const timer = setTimeout(() => {
-        late = true;
-        resolve(undefined);
-      }, SOON);
-      pool.newClient({
-        callback: (_error, client) => {
-          clearTimeout(timer);
-          if (late || this.ending) client?.release();
-          resolve(late || this.ending ? undefined : client);
-        },
-      });
-    });
   }
 }
 

@@ -33,7 +33,7 @@ it('fills in every default, and freezes what it gives', () => {
     startup: { login: 'required', timeout: 10_000 },
     shutdown: { timeout: 5_000, revoke: true },
     kvVersion: 2,
-    concurrency: 16,
+    concurrency: 8,
   });
   for (const part of [
     resolved,
