@@ -12,6 +12,9 @@ import { fromResponse, notVault } from './response-error.js';
 import { Transport, type Sender, type TransportResponse } from './transport.js';
 import { readWarnings } from './warnings.js';
 
+/** Milliseconds; at most half the time for a request, so that it is known in time that nothing was sent. */
+const CONNECT_TIMEOUT = 5_000;
+
 /** One API request, as the rest of the package makes them. */
 export interface ApiRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LIST';
@@ -91,7 +94,8 @@ export class ApiClient {
     this.#clock = clock;
     this.#observe = observe;
     this.#transport =
-      transport ?? new Transport(options.addresses, options.tls, Math.min(options.timeout, 5_000));
+      transport ??
+      new Transport(options.addresses, options.tls, Math.min(options.timeout / 2, CONNECT_TIMEOUT));
     const nodeVault = createNodeVault({
       debug: () => undefined,
       tv4: { validate: () => true },

@@ -46,6 +46,27 @@ function client(credentials: AwsCredentialIdentityProvider) {
   return { keys, tokens, send: () => sts.send(new GetCallerIdentityCommand({})) };
 }
 
+/** Keys by hand, and the numbers of those that are held. */
+function keys() {
+  const held = new Set<number>();
+  const credentials = (n: number, age: number, left = 60_000): Credentials => ({
+    data: new Secret({ access_key: `AKIA${n}`, secret_key: 'a', security_token: null }) as Secret<unknown>,
+    lease: {
+      path: 'aws/creds/app',
+      serial: n,
+      generation: 1,
+      issuedAt: new Date(Date.now() - age),
+      validUntil: new Date(Date.now() + left),
+      renewable: true,
+      hold: () => {
+        held.add(n);
+        return () => void held.delete(n);
+      },
+    },
+  });
+  return { credentials, held };
+}
+
 describe('AWS on a simulated server', () => {
   let vault: SimulatedVault;
   let issued: number;
@@ -127,31 +148,39 @@ describe('AWS on a simulated server', () => {
     expect(sts.keys).toEqual(['AKIA1', 'AKIA2']);
   });
 
-  it('new keys of an IAM user are used once AWS knows them; until then the ones before', async () => {
-    const keys = (n: number, age: number, left = 60_000): Credentials => ({
-      data: new Secret({ access_key: `AKIA${n}`, secret_key: 'a', security_token: null }) as Secret<unknown>,
-      lease: {
-        path: 'aws/creds/app',
-        serial: n,
-        generation: 1,
-        issuedAt: new Date(Date.now() - age),
-        validUntil: new Date(Date.now() + left),
-        renewable: true,
-        hold: () => () => undefined,
-      },
-    });
-    const credentials$ = new BehaviorSubject(keys(1, 100));
+  it('new keys of an IAM user are used once AWS knows them; until then the ones before, which are held', async () => {
+    const { credentials, held } = keys();
+    const credentials$ = new BehaviorSubject(credentials(1, 100));
     const provider = awsCredentials(credentials$, { settle: 500 });
     const before = Date.now();
     expect(await provider()).toMatchObject({ accessKeyId: 'AKIA1' });
     expect(Date.now() - before).toBeGreaterThanOrEqual(390);
-    credentials$.next(keys(2, 0));
+    credentials$.next(credentials(2, 0));
     expect(await provider()).toMatchObject({ accessKeyId: 'AKIA1' });
+    expect([...held]).toEqual([1, 2]);
     await pause(550);
     expect(await provider()).toMatchObject({ accessKeyId: 'AKIA2' });
-    credentials$.next(keys(3, 300, 1_000));
+    credentials$.next(credentials(3, 300, 1_000));
     const short = (await provider()).expiration;
     expect(+short - Date.now()).toBeLessThanOrEqual(60_000);
+    credentials$.complete();
+    expect([...held]).toEqual([]);
+  });
+
+  it('keys are held until the next ones have settled and what was signed before is done', async () => {
+    vi.useFakeTimers();
+    try {
+      const { credentials, held } = keys();
+      const credentials$ = new BehaviorSubject(credentials(1, 60_000));
+      await awsCredentials(credentials$)();
+      credentials$.next(credentials(2, 0));
+      await vi.advanceTimersByTimeAsync(29_000);
+      expect([...held]).toEqual([1, 2]);
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect([...held]).toEqual([2]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('expiration is that of the lease as it is now, and at most a minute away', async () => {

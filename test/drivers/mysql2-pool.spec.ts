@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from 'mysql2';
 import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { failure, Mysql2Pools, whoami } from '../support/mysql2-pools.js';
 import { describeMariaDb } from '../support/real-mariadb.js';
@@ -174,6 +175,22 @@ describeMariaDb('rotating pool of mysql2', () => {
       expect(await failed).toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST' });
     },
   );
+
+  it('so do those that wait for it, and one that comes later', async () => {
+    const { pool, rotate } = await pools.open({ drain: 300 });
+    const connection = await pool.getConnection();
+    const core = connection.connection as unknown as Connection;
+    const read = async (sql: string) => {
+      for await (const _row of core.query(sql).stream()) await sleep(20);
+    };
+    const failed = ['select seq, sleep(0.05) from seq_1_to_2000', 'select 1', 'select 2'].map((sql) =>
+      failure(read(sql)),
+    );
+    await rotate(await pools.issue());
+    for (const one of failed) expect(await one).toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST' });
+    expect(await failure(read('select 3'))).toMatchObject({ fatal: true });
+    connection.release();
+  });
 
   it('closes them before the lease ends, however long the window is', async () => {
     const { pool, first, rotate, events } = await pools.open();

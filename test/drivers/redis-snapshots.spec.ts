@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import type { DatabaseCredentials } from 'nestjs-vault';
 import { createRotatingClient, rotatingCredentials, type PoolEvent } from 'nestjs-vault/redis';
@@ -102,6 +104,26 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     await expect.poll(() => wrong.holds).toBe(0);
     expect(credentials$.observed).toBe(false);
   });
+
+  it('does not wait for ever for a server that accepts connections and never answers', async () => {
+    const sockets = new Set<Socket>();
+    const silent = createServer((socket) => void sockets.add(socket.on('error', () => undefined))).listen(0);
+    await once(silent, 'listening');
+    try {
+      const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
+      const first = await issue({ create: false });
+      credentials$.next(first.credentials);
+      const { port } = silent.address() as AddressInfo;
+      await expect(createRotatingClient(credentials$, { socket: { port } })).rejects.toMatchObject({
+        code: 'ETIMEDOUT',
+      });
+      await expect.poll(() => first.holds).toBe(0);
+      expect(credentials$.observed).toBe(false);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    }
+  }, 15_000);
 
   it('a command that blocks for longer than the drain window is cut by Redis, and the connection made again', async () => {
     const { client, credentials$, first } = await open(300);

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
+import { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { PoolClient } from 'pg';
 import { BehaviorSubject, ReplaySubject, Subject } from 'rxjs';
 import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
-import { createRotatingPool, RotatingPool, type PoolEvent } from 'nestjs-vault/pg';
+import { createRotatingPool, RotatingPool, type PoolEvent, type RotatingPoolConfig } from 'nestjs-vault/pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, startTcpProxy, type PostgresServer } from '../support/servers.mjs';
 
@@ -62,7 +64,7 @@ describe('rotating pool', () => {
     return issued;
   };
   const where = () => ({ host: postgres.host, port: postgres.port, database: postgres.database });
-  const open = async (options: { drain?: number; max?: number; port?: number } = {}) => {
+  const open = async (options: Pick<RotatingPoolConfig, 'drain' | 'max' | 'port' | 'stream'> = {}) => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();
     credentials$.next(first.credentials);
@@ -176,6 +178,59 @@ describe('rotating pool', () => {
     expect(await connections(next.user)).toBe(4);
   });
 
+  it('hands on idle ones for a while where no others can be made, and closes them then', async () => {
+    const { pool, first, rotate } = await open({ max: 4, drain: 4_000 });
+    const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    const next = await issue();
+    await postgres.query(`alter role ${next.user} connection limit 1`);
+    await rotate(next);
+    await expect.poll(() => connections(next.user)).toBe(1);
+    const users = await Promise.all([1, 2, 3].map(() => whoami(pool)));
+    expect(users.toSorted()).toEqual([first.user, first.user, next.user]);
+    await expect.poll(() => connections(first.user), { timeout: 2_000 }).toBe(0);
+    expect(await whoami(pool)).toBe(next.user);
+  });
+
+  it('whoever uses the pool all the time has hardly more connections at a rotation', async () => {
+    const { pool, first, rotate } = await open({ max: 20 });
+    let done = false;
+    let most = 0;
+    const workers = Array.from({ length: 6 }, async () => {
+      while (!done) {
+        await pool.query('select pg_sleep(0.01)');
+        most = Math.max(most, pool.totalCount);
+      }
+    });
+    await expect.poll(() => pool.totalCount).toBe(6);
+    await rotate(await issue());
+    await expect.poll(() => connections(first.user)).toBe(0);
+    await pause(100);
+    done = true;
+    await Promise.all(workers);
+    expect(most).toBeLessThan(10);
+  });
+
+  it('nothing that a driver throws at once ends the process, or the next rotations', async () => {
+    let allowed = Infinity;
+    const stream = () => {
+      if (allowed-- <= 0) throw new Error('no instance of it');
+      return new Socket();
+    };
+    const { pool, first, rotate } = await open({ drain: 400, stream });
+    // The proof.
+    allowed = 1;
+    const second = await issue();
+    await rotate(second);
+    await expect.poll(() => connections(first.user)).toBe(0);
+    allowed = Infinity;
+    expect(await whoami(pool)).toBe(second.user);
+    const third = await issue();
+    await rotate(third);
+    await expect.poll(() => connections(second.user)).toBe(0);
+    expect(await connections(third.user)).toBe(1);
+  });
+
   it('lets no query run on earlier ones any more, where the database has denied one of them something', async () => {
     const { pool, rotate } = await open({ max: 5 });
     const clients = await Promise.all([1, 2].map(() => pool.connect()));
@@ -226,8 +281,10 @@ describe('rotating pool', () => {
     expect(events.map(({ type }) => type)).toEqual(['rotated']);
   });
 
-  it('a LISTEN connection has time to be replaced', async () => {
+  it.each([0, 3])('a LISTEN connection has time to be replaced; others are idle: %i', async (others) => {
     const { pool, rotate } = await open();
+    const idle = await Promise.all(Array.from({ length: others + 1 }, () => pool.connect()));
+    for (const client of idle) client.release();
     const heard: string[] = [];
     let listener: PoolClient | undefined;
     const listen = async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { firstValueFrom, throwError, timeout, type Observable } from 'rxjs';
+import { firstValueFrom, throwError, timeout, type Observable, type Subscription } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
 import type { Credentials } from '../../leases/lease.js';
 
@@ -36,6 +36,9 @@ const SETTLE = 10_000;
  */
 const BELIEVED = 60_000;
 
+/** Milliseconds that a request may take with the keys that it was signed with. */
+const SIGNED = 20_000;
+
 /** Milliseconds that a request waits for keys where there are none. */
 const PATIENCE = 10_000;
 
@@ -53,13 +56,17 @@ export function awsCredentials(
   { settle = SETTLE }: AwsCredentialsOptions = {},
 ): () => Promise<AwsIdentity> {
   let used: Credentials | undefined;
+  const hold = holding(credentials$, settle, ({ data }) => {
+    if (used?.data === data) used = undefined;
+  });
   const first$ = credentials$.pipe(timeout({ first: PATIENCE, with: () => throwError(expired) }));
   return async () => {
     // Subscribed anew each time, as a renewal changes `validUntil` and nothing else.
     const current = await firstValueFrom(first$, { defaultValue: undefined });
     if (!current) throw none();
-    const { sessionToken } = toIdentity(current);
-    const young = sessionToken === undefined ? settle - (Date.now() - +current.lease.issuedAt) : 0;
+    toIdentity(current);
+    hold();
+    const young = settles(current) ? settle - (Date.now() - +current.lease.issuedAt) : 0;
     if (young > 0 && used?.data !== current.data) {
       if (used && +used.lease.validUntil > Date.now()) return toIdentity(used);
       await sleep(young);
@@ -67,6 +74,51 @@ export function awsCredentials(
     used = current;
     return toIdentity(current);
   };
+}
+
+/**
+ * Sees to it, from the first call on, that keys are not ended before those after them have settled, and what was signed
+ * with them is done.
+ *
+ * @param over told of those that may be used no longer
+ */
+function holding(
+  credentials$: Observable<Credentials>,
+  settle: number,
+  over: (keys: Credentials) => void,
+): () => void {
+  let following: Subscription | undefined;
+  return () => {
+    if (following && !following.closed) return;
+    const holds = new Set<() => void>();
+    let last: (() => void) | undefined;
+    following = credentials$.subscribe({
+      next: (keys) => {
+        const drain = settle + SIGNED;
+        if (last) setTimeout(last, drain).unref();
+        last = undefined;
+        // Temporary keys are AWS's to end.
+        if (!settles(keys)) return;
+        const letGo = keys.lease.hold({ drain, onEnding: () => over(keys) });
+        const release = () => {
+          holds.delete(release);
+          over(keys);
+          letGo();
+        };
+        holds.add(release);
+        last = release;
+      },
+      // Whoever asks for keys is told.
+      error: () => undefined,
+    });
+    following.add(() => holds.forEach((release) => release()));
+  };
+}
+
+/** Keys of an IAM user; temporary ones, which have a token, are known at once. */
+function settles({ data }: Credentials): boolean {
+  const { security_token, session_token } = (data.reveal() ?? {}) as Record<string, unknown>;
+  return !(session_token ?? security_token);
 }
 
 function toIdentity({ data, lease }: Credentials): AwsIdentity {

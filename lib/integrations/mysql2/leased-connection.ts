@@ -6,9 +6,11 @@ import type { DatabaseCredentials } from '../../services/credentials.service.js'
 import type { Era } from '../rotation/era.js';
 import { isDoubtful } from './refusal.js';
 
-/** What mysql2 does at the moment, and hands a packet to; its types leave it out. */
+type Command = EventEmitter & { onResult?: unknown };
+
+/** What mysql2's types leave out. */
 interface Protocol {
-  _command?: EventEmitter & { onResult?: unknown };
+  addCommand(command: Command): unknown;
   handlePacket(packet?: { buffer: Buffer; offset: number; isError(): boolean }): void;
 }
 
@@ -31,11 +33,16 @@ export class LeasedConnection {
   adopt(connection: PoolConnection, onDoubt: () => void): void {
     this.#connection = connection;
     const protocol = connection as unknown as Protocol;
+    const streams = streamsOf(protocol);
     // mysql2 listens once: a second error of a broken connection would end the process.
     connection.on('error', (error) => {
-      // It tells whoever gave it a callback. A stream of rows has none, and would wait for ever.
-      const { _command: running } = protocol;
-      if (running && !running.onResult && running.listenerCount('error') > 0) running.emit('error', error);
+      // It tells whoever gave it a callback. A stream of rows has none, and would wait for ever; one that was asked for
+      // just now has no listener yet.
+      setImmediate(() => {
+        const told = [...streams];
+        streams.clear();
+        for (const stream of told) if (stream.listenerCount('error') > 0) stream.emit('error', error);
+      });
     });
     const handlePacket = protocol.handlePacket.bind(protocol);
     protocol.handlePacket = (packet) => {
@@ -70,6 +77,24 @@ export class LeasedConnection {
     // Not by mysql2's destroy(), after which a query that runs would never be answered.
     this.#socket.destroy();
   }
+}
+
+/** What is asked without a callback, and has no end yet; also where mysql2 has changed how it takes commands. */
+function streamsOf(protocol: Protocol): Set<Command> {
+  const streams = new Set<Command>();
+  let add = protocol.addCommand;
+  const tracked = (command: Command) => {
+    if (!command.onResult) {
+      streams.add(command);
+      command.once('end', () => streams.delete(command));
+    }
+    return add.call(protocol, command);
+  };
+  Object.defineProperty(protocol, 'addCommand', {
+    get: () => tracked,
+    set: (value: Protocol['addCommand']) => void (add = value),
+  });
+  return streams;
 }
 
 /** As mysql2 does it where it is given no `stream`. */

@@ -57,6 +57,11 @@ export class LeasedClient extends pg.Client {
     return this.#era !== undefined && this.#era !== this.#rotation.current;
   }
 
+  /** When it will be closed, once it is superseded. */
+  get until(): Date | undefined {
+    return this.#era?.until;
+  }
+
   /** Of no use any more; a pool that has it among its idle ones may not know yet. */
   get ended(): boolean {
     return this.#ended;

@@ -1,8 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool, PoolClient } from 'pg';
 import type { LeasedClient } from './leased-client.js';
+import { inBoundedTime } from './connection-timeout.js';
 
-/** Milliseconds in which a connection is made that nobody waits for, or not waited for either. */
+/** Milliseconds after which a connection that nobody waits for is not waited for either. */
 const SOON = 1_000;
+/** Milliseconds between attempts. */
+const PAUSE = 200;
+/** Milliseconds in which idle connections are handed over, at most: what still borrows one has so much less to drain. */
+const HANDOVER = 5_000;
 
 /** What pg.Pool keeps to itself: what it does where nothing is idle, and with what was idle for too long. */
 interface Internals extends Pool {
@@ -12,20 +18,25 @@ interface Internals extends Pool {
 }
 
 /**
- * Keeps as many connections ready as there were, so that no query has to wait for a login: each that leaves, as it is of
- * an earlier era, is replaced, one at a time. Of the idle ones each leaves when the other is there, as far as there is
+ * Keeps as many connections ready as there were, so that no query has to wait for a login: those that leave, as they are
+ * of an earlier era, are replaced, one at a time. Of the idle ones each leaves when another is there, as far as there is
  * room.
  */
 export class Replacements {
   readonly #pool: Internals;
-  /** So many have left, and were not replaced yet. */
-  #missing = 0;
-  /** They were replaced already, and are still in use. */
-  readonly #replaced = new WeakSet<LeasedClient>();
+  readonly #handover: number;
+  /** So many there were when newer credentials came. */
+  #wanted = 0;
+  /** So many left since, for each of which one more is to be opened. */
+  #left = 0;
+  /** Idle ones of an earlier era are closed by then. */
+  #until = 0;
   #busy = false;
 
-  constructor(pool: Pool) {
+  /** @param drain milliseconds that connections may be in use once there are newer credentials */
+  constructor(pool: Pool, drain: number) {
     this.#pool = pool as Internals;
+    this.#handover = Math.min(HANDOVER, drain / 4);
   }
 
   /**
@@ -34,58 +45,91 @@ export class Replacements {
    * @param doubtful whether those before may be of no use any more, so that nobody gets a connection of theirs
    */
   begin(doubtful: boolean): void {
-    for (let old = this.#idle(); old && doubtful; old = this.#idle()) this.#remove(old);
-    void this.#replace();
+    this.#wanted = this.#pool.totalCount;
+    this.#until = performance.now() + (doubtful ? 0 : this.#handover);
+    if (doubtful) this.#left += this.#removeIdle();
+    this.#run();
   }
 
-  /** One that was in use was closed. */
-  left(client: LeasedClient): void {
-    if (this.#replaced.has(client)) return;
-    this.#missing++;
+  /** One that was in use is closed. */
+  left(): void {
+    this.#left++;
     // The pool makes room for it in a moment.
-    queueMicrotask(() => void this.#replace());
+    queueMicrotask(() => this.#run());
+  }
+
+  #run(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#replace()
+      // Listeners of the application may throw.
+      .catch(() => undefined)
+      .finally(() => (this.#busy = false));
   }
 
   async #replace(): Promise<void> {
-    if (this.#busy) return;
-    this.#busy = true;
-    for (let old = this.#idle(); (old || this.#missing > 0) && !this.#pool.ending; old = this.#idle()) {
-      if (old && this.#full) this.#remove(old);
-      const opened = await this.#openAnother();
-      // What cannot be replaced is opened by whoever needs it.
-      if (this.#missing > 0) this.#missing = opened ? this.#missing - 1 : 0;
-      else if (old && this.#idle(old)) this.#pool._remove(old);
-      else if (old) this.#replaced.add(old);
+    while (!this.#pool.ending) {
+      const old = this.#idle();
+      if (this.#left > 0) {
+        // Who waited meanwhile has opened what was needed. What fails is opened by whoever needs it.
+        if (this.#pool.totalCount < this.#wanted) await this.#openAnother();
+        this.#left--;
+      } else if (!old) {
+        return;
+      } else if (performance.now() >= this.#until) {
+        this.#removeIdle();
+      } else if (this.#full) {
+        this.#pool._remove(old);
+        this.#left++;
+      } else if (!(await this.#openAnother())) {
+        await sleep(PAUSE, undefined, { ref: false });
+      } else if (this.#pool._idle.some(({ client }) => client === old)) {
+        this.#pool._remove(old);
+      }
     }
-    this.#busy = false;
   }
 
-  /** One of an earlier era that is idle. */
-  #idle(one?: LeasedClient): LeasedClient | undefined {
-    return this.#pool._idle.find(({ client }) => (one ? client === one : client.superseded))?.client;
+  /** One of an earlier era. */
+  #idle(): LeasedClient | undefined {
+    return this.#pool._idle.find(({ client }) => client.superseded)?.client;
   }
 
-  #remove(client: LeasedClient): void {
-    this.#pool._remove(client);
-    this.#missing++;
+  /** How many there were. */
+  #removeIdle(): number {
+    let count = 0;
+    for (let old = this.#idle(); old; old = this.#idle()) {
+      this.#pool._remove(old);
+      count++;
+    }
+    return count;
   }
 
   get #full(): boolean {
     return this.#pool.totalCount >= this.#pool.options.max;
   }
 
-  /** False where there is none at once, or where somebody waits, for whom there is always room. */
-  #openAnother(): Promise<boolean> {
-    if (this.#full || this.#pool.waitingCount > 0) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), SOON);
-      this.#pool.newClient({
-        callback: (_error, client) => {
-          clearTimeout(timer);
-          client?.release();
-          resolve(client !== undefined);
-        },
-      });
+  /** Whether there is one soon; not where there is no room, nor where somebody waits, for whom there always is. */
+  async #openAnother(): Promise<boolean> {
+    const pool = this.#pool;
+    if (this.#full || pool.waitingCount > pool.idleCount) return false;
+    const opened = new Promise<PoolClient>((resolve, reject) => {
+      const callback = (error: unknown, client?: PoolClient) =>
+        client ? resolve(client) : reject(error as Error);
+      inBoundedTime(pool, () => pool.newClient({ callback }));
     });
+    // After what the application asks of it in the event 'connect'.
+    const ready = opened.then((client) =>
+      client.query('').then(
+        () => client.release(),
+        (error: Error) => client.release(error),
+      ),
+    );
+    return Promise.race([
+      ready.then(
+        () => true,
+        () => false,
+      ),
+      sleep(SOON, false, { ref: false }),
+    ]);
   }
 }

@@ -3,7 +3,8 @@ import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 import type { Rotation } from '../rotation/rotation.js';
-import type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+import { DRAIN, type PoolEvent, type RotationOptions } from '../rotation/rotation-driver.js';
+import { CONNECTION_TIMEOUT, inBoundedTime } from './connection-timeout.js';
 import { connectAgain, leaseClients } from './lease-clients.js';
 import { LeasedClient, refuses } from './leased-client.js';
 import { Replacements } from './replacements.js';
@@ -25,8 +26,6 @@ declare module 'pg' {
 
 /** What pg calls credentials. */
 const CREDENTIALS = { user: 'user', password: 'password', connectionString: 'connectionString' };
-/** Milliseconds that a connection may take where the config does not say: a pool that waits for ever tells nobody. */
-const CONNECTION_TIMEOUT = 10_000;
 
 type ConnectCallback = (
   error: Error | undefined,
@@ -69,7 +68,7 @@ export class RotatingPool extends pg.Pool {
     }
     super({ ...poolConfig, Client } as unknown as PoolConfig);
     this.#config = poolConfig;
-    const replacements = new Replacements(this);
+    const replacements = new Replacements(this, drain ?? DRAIN);
     const rotation = leaseClients(credentials$, poolConfig, {
       ...(drain !== undefined && { drain }),
       published: (doubtful) => replacements.begin(doubtful),
@@ -81,14 +80,20 @@ export class RotatingPool extends pg.Pool {
       },
     });
     this.#rotation = rotation;
-    this.on('acquire', (client) => void this.#lent.add(client as unknown as LeasedClient));
+    this.on('acquire', (client) => {
+      const leased = client as unknown as LeasedClient;
+      this.#lent.add(leased);
+      // It was idle, and is lent before it could be replaced: who keeps it is told, once they can listen.
+      const tell = () => this.#lent.has(leased) && leased.emit('superseded', leased.until);
+      if (leased.superseded) setImmediate(tell);
+    });
     // A connection that ends itself in this event is not taken back by the pool.
     this.on('release', (_error, client) => {
       const leased = client as unknown as LeasedClient;
       this.#lent.delete(leased);
       if (!leased.superseded) return;
       void leased.end().catch(() => undefined);
-      replacements.left(leased);
+      replacements.left();
     });
     // Idle connections that break are replaced by the pool; without a listener they would end the process.
     this.on('error', () => undefined);
@@ -106,16 +111,11 @@ export class RotatingPool extends pg.Pool {
    * completed before there were any, or before PostgreSQL answered in time, and whatever the stream errors with
    */
   async ready(): Promise<void> {
-    const { connectionTimeoutMillis: wanted } = this.#config;
-    // Without an end to it, who waits for the first one would never learn that there will be none.
-    const connectionTimeoutMillis = wanted || CONNECTION_TIMEOUT;
     let late = false;
-    const timer = setTimeout(() => (late = true), connectionTimeoutMillis);
+    const timer = setTimeout(() => (late = true), this.#config.connectionTimeoutMillis || CONNECTION_TIMEOUT);
     try {
-      Object.assign(this.options, { connectionTimeoutMillis });
-      const connecting = this.connect();
-      Object.assign(this.options, { connectionTimeoutMillis: wanted });
-      const client = await connecting;
+      // Without an end to it, who waits for the first one would never learn that there will be none.
+      const client = await inBoundedTime(this, () => this.connect());
       client.release();
     } catch (error) {
       const { current, failure } = this.#rotation;

@@ -199,7 +199,7 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
   }
 
   async #retire(before: Line, line: Line): Promise<void> {
-    await before.settled();
+    await this.#drained(before);
     await before.close();
     line.sheltered = false;
     // A queue that was exclusive to the connection before is free now; its channel could not set itself up before.
@@ -241,9 +241,15 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
     const line = this.#line;
     if (line && !this.#closing.signal.aborted) {
       await line.pause();
-      await Promise.race([line.settled(), sleep(this.#drain, undefined, { ref: false })]);
+      // Those before it may not be done either.
+      await Promise.all([...this.#lines].map((one) => this.#drained(one)));
     }
     await this.close();
+  }
+
+  /** All of it is done, or the drain window is over. */
+  async #drained(line: Line): Promise<void> {
+    await Promise.race([line.settled(), sleep(this.#drain, undefined, { ref: false })]);
   }
 
   #report(event: PoolEvent): void {

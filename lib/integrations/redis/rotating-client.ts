@@ -9,14 +9,16 @@ import {
 } from 'redis';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
+import { inTime } from '../rotation/in-time.js';
 import { type LoginCredentials } from '../rotation/login-credentials.js';
 import type { RotationOptions } from '../rotation/rotation-driver.js';
 import { refuses, rejected } from './refusal.js';
 import { rotatingCredentials, type RotatingCredentials } from './rotating-credentials.js';
 
 /**
- * A client of node-redis with {@link rotatingCredentials}, connected; where the first try fails, it rejects. The client
- * emits `'rotation'` with a `PoolEvent`. It and its duplicates close themselves when the stream completes.
+ * A client of node-redis with {@link rotatingCredentials}, connected; where the first try fails, or takes 10 s, it
+ * rejects. The client emits `'rotation'` with a `PoolEvent`. It and its duplicates close themselves when the stream
+ * completes.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for options that name credentials, `VAULT_CREDENTIALS_REJECTED` where Redis
  * refuses them, `VAULT_CLOSED` where there were none, and whatever the stream errors with
@@ -44,10 +46,12 @@ export async function createRotatingClient<
   credentialsProvider.on('rotation', (event) => client.emit('rotation', event));
   try {
     // By itself it would try on and on.
-    await new Promise((resolve, reject) => {
+    const connecting = new Promise<unknown>((resolve, reject) => {
       client.once('error', reject);
       client.connect().then(resolve, reject);
     });
+    // How long credentials take is for their stream to say; what accepts a connection need not ever answer.
+    await Promise.race([connecting, credentialsProvider.ready().then(() => inTime(connecting))]);
   } catch (error) {
     client.destroy();
     setImmediate(() => credentialsProvider.left());

@@ -136,6 +136,11 @@ export class RotatingCredentials
     this.#delay = Math.min(this.#delay * 2, AGAIN.last);
   }
 
+  /** @internal Resolves once there are credentials. */
+  async ready(): Promise<void> {
+    await this.#rotation.ready();
+  }
+
   /** @internal A client has ended: where it was the last one, the lease is let go of. */
   left(): void {
     if (this.#subscriptions.size === 0) this.#rotation.end();

@@ -7,6 +7,8 @@ export class Era<C> {
   readonly connections = new Set<C>();
   /** The database said what a user who is gone would explain. */
   doubtful = false;
+  /** When what is still in use is closed, once others are in use. */
+  until: Date | undefined;
   readonly #need: HoldNeed;
   #letGo: (() => void) | undefined;
   #drained: NodeJS.Timeout | undefined;
@@ -31,9 +33,10 @@ export class Era<C> {
     return this.credentials.lease.path;
   }
 
-  /** Calls back after the drain window, unless all is let go of before. */
-  drain(milliseconds: number, late: () => void): void {
+  /** Calls back after the drain window, unless all is let go of before; returns its end. */
+  drain(milliseconds: number, late: () => void): Date {
     this.#drained = setTimeout(late, milliseconds).unref();
+    return (this.until = new Date(Date.now() + milliseconds));
   }
 
   /** Nothing needs the lease any more. */

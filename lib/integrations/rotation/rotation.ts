@@ -187,8 +187,7 @@ export class Rotation<C> {
     this.#checked = unchecked();
     this.#superseded.add(previous);
     this.#driver.published(previous.doubtful);
-    const until = new Date(Date.now() + this.#drain);
-    previous.drain(this.#drain, () => this.#straggle(previous));
+    const until = previous.drain(this.#drain, () => this.#straggle(previous));
     for (const connection of previous.connections) this.#driver.superseded?.(connection, until);
     this.#report({
       type: 'rotated',
