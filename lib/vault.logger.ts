@@ -42,7 +42,9 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
         logger.warn(`[${connection}] ${event.path ? `${event.path}: ` : ''}${event.message}`);
         break;
       case 'token-ended':
-        logger.log(`[${connection}] token ${event.generation}: ${event.how}`);
+        logger[event.how === 'revoke-failed' ? 'warn' : 'log'](
+          `[${connection}] token ${event.generation}: ${event.how}`,
+        );
         break;
       default:
         logger.debug?.(`[${connection}] ${event.type}${'path' in event ? ` ${event.path}` : ''}`);

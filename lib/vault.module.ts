@@ -25,7 +25,7 @@ export type VaultModuleAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
  * Connects an application to Vault or OpenBao. Import it once for each connection, in the root module.
  *
  * The start fails with `VAULT_CONFIG_INVALID` (every problem listed), an error of the login, or where a secret
- * that a decorator asks for cannot be had; `startup.login: 'deferred'` puts all of it off to the first use.
+ * that a decorator asks for cannot be had; `startup.login: 'deferred'` puts the login, and leases, off to the first use.
  *
  * @publicApi
  */

@@ -24,6 +24,8 @@ export interface AppRoleOptions {
   namespace?: string;
 }
 
+/** As a login without a token is refused. */
+const DENIED = new Set<unknown>(['VAULT_TOKEN_INVALID', 'VAULT_PERMISSION_DENIED']);
 /** Milliseconds before the server is asked about a secret_id again that it refused. */
 const ASK_AGAIN = 60_000;
 
@@ -81,9 +83,7 @@ export function appRole(options: AppRoleOptions): AuthMethod {
         if (error instanceof VaultError && error.code === 'VAULT_SECRET_ID_INVALID') {
           refused = { secretId: secret.reveal(), error, at: context.clock.monotonic() };
         }
-        throw error instanceof VaultError && error.status === 403
-          ? await explainDenial(context, path, place)
-          : error;
+        throw DENIED.has((error as VaultError).code) ? await explainDenial(context, path, place) : error;
       }
     },
   };

@@ -62,6 +62,8 @@ function judge(failed: FailedResponse): Verdict {
     }
     return standby();
   }
+  // Vault always says why; a gateway may not.
+  if (status === 403 && failed.messages.length === 0) return notVault(status);
   if (status === 403) return forbidden(failed, said);
   // Of a lease it is a 400, of a token a 500.
   if (said(/past the max TTL/i)) {
@@ -229,7 +231,7 @@ function standby(): Verdict {
 export function notVault(status: number): Verdict {
   return [
     'VAULT_NOT_VAULT',
-    `Something that is not Vault answered (status ${status}, no JSON).`,
+    `Something that is not Vault answered (status ${status}, not in its form).`,
     'Check `address` (scheme, host, port, path): a web page, a proxy or a load balancer answers there.',
   ];
 }

@@ -1,6 +1,7 @@
 import { isTransient, VaultError } from '../errors/vault-error.js';
 import { backoff } from '../clock/backoff.js';
 import { sleep, type Clock } from '../clock/clock.js';
+import { within } from '../clock/within.js';
 
 /** A budget that is used up, or 0, still leaves one try so many milliseconds. */
 const ONE_TRY = 1_000;
@@ -22,7 +23,8 @@ export async function retryTransient<T>(
   const end = clock.monotonic() + budget;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await within(job(), Math.max(end - clock.monotonic(), ONE_TRY), clock);
+      const limit = Math.max(end - clock.monotonic(), ONE_TRY);
+      return await within(job(), limit, clock, () => late(limit));
     } catch (error) {
       if (!(error instanceof VaultError) || !isTransient(error)) throw error;
       const left = end - clock.monotonic();
@@ -37,20 +39,12 @@ export async function retryTransient<T>(
   }
 }
 
-async function within<T>(work: Promise<T>, limit: number, clock: Clock): Promise<T> {
-  let cancel = () => {};
-  const late = new Promise<never>((_resolve, reject) => {
-    const error = () =>
-      new VaultError({
-        code: 'VAULT_TIMEOUT',
-        message: `No answer within ${Math.round(limit)} ms.`,
-        hint: 'Check the network and the load of the server; `startup.timeout` is how long a start may take.',
-      });
-    cancel = clock.setTimer(limit, () => reject(error()), true);
+function late(limit: number): VaultError {
+  return new VaultError({
+    code: 'VAULT_TIMEOUT',
+    message: `No answer within ${Math.round(limit)} ms.`,
+    hint:
+      'Check the network and the load of the server; a start may take `startup.timeout`, whatever comes later the ' +
+      '`timeout` of the connection.',
   });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    cancel();
-  }
 }

@@ -53,6 +53,13 @@ export class Tries {
     this.#alive = true;
   }
 
+  /** It works again, and nobody knows for how long: what fails next waits as if there had been no success. */
+  calm(): void {
+    this.count = 0;
+    this.error = undefined;
+    this.retryAt = -Infinity;
+  }
+
   /** @returns when the next try is due */
   fail(error: VaultError, haste: Haste = NO_HASTE): Date {
     this.error = error;

@@ -1,3 +1,4 @@
+import { apart } from './apart.js';
 import type { Clock } from './clock.js';
 
 /** Something to do at a monotonic time. */
@@ -96,7 +97,7 @@ export class Scheduler {
       const { run } = entry;
       // From here on there is nothing to cancel.
       entry.run = undefined;
-      run?.();
+      if (run) apart(run);
     }
     this.#arm();
   }

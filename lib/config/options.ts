@@ -24,7 +24,10 @@ export interface TlsOptions {
  * @publicApi
  */
 export interface RetryOptions {
-  /** Milliseconds before the second try. @default 500 */
+  /**
+   * Milliseconds before the second try, less `jitter`; a fortieth of the time that is left, where that is more.
+   * @default 500
+   */
   initialDelay?: number;
   /**
    * Milliseconds that the doubling delay never exceeds. It reaches this only where much time is left: delays longer than
@@ -60,7 +63,8 @@ export interface RenewalOptions {
 export interface StartupOptions {
   /**
    * `required`: start-up fails where the login or a secret that a decorator asks for fails. `deferred`: nothing is
-   * asked of the server until the first request needs it. @default 'required'
+   * asked of the server until something needs it: a provider with `@InjectSecret`, which Nest builds at the start, or
+   * the first request. @default 'required'
    */
   login?: 'required' | 'deferred';
   /** Milliseconds for which failures that may pass (unreachable, sealed, no leader) are retried. @default 10000 */
@@ -75,7 +79,10 @@ export interface StartupOptions {
 export interface ShutdownOptions {
   /** Milliseconds for consumers to let go of their credentials and for the revocation, together. @default 5000 */
   timeout?: number;
-  /** Revoke the token that this process logged in for, and so every lease it made. @default true */
+  /**
+   * Revoke the token that this process logged in for, and so every lease it made. With `false` the token lives on, and
+   * leases are ended one by one, as far as they can be renewed. @default true
+   */
   revoke?: boolean;
 }
 
@@ -101,7 +108,7 @@ export interface VaultOptions {
   /** Version of the KV mounts where a read does not say. @default 2 */
   kvVersion?: 1 | 2;
   /**
-   * Requests that issue or renew at the same time, over all leases of the connection. The engine of a database keeps
+   * Requests that issue, renew or read again at the same time, over all secrets of the connection. The engine of a database keeps
    * four connections itself, unless told otherwise; more requests at a time take longer each. @default 8
    */
   concurrency?: number;

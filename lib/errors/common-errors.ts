@@ -31,10 +31,11 @@ export function malformed(path: string): VaultError {
 }
 
 /** Anything that is no {@link VaultError} may hold secrets, so only its class is told. */
-export function unexpected(cause: unknown): VaultError {
+export function unexpected(cause: unknown, what: string, path?: string): VaultError {
   return new VaultError({
     code: 'VAULT_SERVER_ERROR',
-    message: `The login failed with ${cause instanceof Error ? cause.name : typeof cause}.`,
-    hint: 'Look at the secret source or the auth method of the connection.',
+    message: `${what} failed with ${cause instanceof Error ? cause.name : typeof cause}.`,
+    hint: 'Look at what is given to the connection as functions: a secret source, an auth method, a transport.',
+    ...(path !== undefined && { path }),
   });
 }

@@ -48,10 +48,16 @@ export class HandedOut<T> {
     return this.#lease && !this.#endTold ? Math.max(0, this.#lease.left(this.#clock)) : Infinity;
   }
 
-  /** Another lease takes over; {@link publish} tells, where it holds something else. */
-  replace(lease: Lease<T>): void {
+  /**
+   * Another lease takes over; {@link publish} tells, where it holds something else.
+   *
+   * @returns whether the end of the one before was told
+   */
+  replace(lease: Lease<T>): boolean {
+    const told = this.#endTold;
     this.#lease = lease;
     this.#endTold = false;
+    return told;
   }
 
   publish(lease: Lease<T>): void {

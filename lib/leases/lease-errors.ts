@@ -21,3 +21,13 @@ export function expired(path: string, last: VaultError | undefined): VaultError 
     ...(last && { cause: last }),
   });
 }
+
+/** The first one is not there yet. */
+export function noneYet(path: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_TIMEOUT',
+    message: `Nothing was issued at ${path} in time.`,
+    hint: 'It is still being asked for: check the load of the server, or raise the `timeout` of the connection.',
+    path,
+  });
+}

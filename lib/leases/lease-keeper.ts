@@ -20,6 +20,8 @@ interface Entry {
   renewing?: Promise<void> | undefined;
   /** Monotonic time at which it is to be over; Infinity as long as somebody holds it. */
   leaving: number;
+  /** It seemed to be over before its time, and the server was asked. */
+  looked?: boolean;
   /** The server is being asked to end it, or was. */
   retiring?: Promise<void>;
 }
@@ -80,11 +82,15 @@ export class LeaseKeeper {
   }
 
   #tend(lease: Lease<unknown>): void {
-    const { session, clock, options, random } = this.#context;
+    const { session, clock, options } = this.#context;
     const entry = this.#entries.get(lease);
     if (!entry) return;
     const left = this.#needed(lease, entry);
-    if (left <= 0) return this.#drop(lease);
+    if (left <= 0) {
+      // The answer tells; either way this is looked at again.
+      if (entry.renewing) return;
+      return this.#isSurprise(lease, entry) ? this.#look(lease, entry) : this.#drop(lease);
+    }
     if (entry.leaving < Infinity && !entry.retiring && !session.closed) return void this.#retire(lease);
     if (lease.held && left <= ENDING) lease.ending();
     const step = nextHeldStep(lease.view(clock), options.renewal);
@@ -93,6 +99,25 @@ export class LeaseKeeper {
     if (step.action !== 'renew' || idle) return this.#sleep(lease, rest);
     if (step.in > 0) return this.#sleep(lease, Math.min(step.in, rest));
     this.#sleep(lease, rest);
+    this.#renew(lease, entry);
+  }
+
+  /** A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed. */
+  #isSurprise(lease: Lease<unknown>, entry: Entry): boolean {
+    const { clock, session } = this.#context;
+    const { generation, grant } = lease;
+    const asked = entry.looked || entry.retiring || entry.leaving < Infinity;
+    if (asked || !lease.held || !lease.renewable || lease.over || session.closed) return false;
+    return grant.maxTtl !== 'reached' && generation.left(clock) > 0;
+  }
+
+  #look(lease: Lease<unknown>, entry: Entry): void {
+    entry.looked = true;
+    this.#renew(lease, entry);
+  }
+
+  #renew(lease: Lease<unknown>, entry: Entry): void {
+    const { clock, options, random } = this.#context;
     entry.renewing = renewLease(lease, this.#context).then(
       () => {
         entry.attempt = 0;
@@ -111,6 +136,7 @@ export class LeaseKeeper {
 
   #renewed(lease: Lease<unknown>, entry: Entry): void {
     entry.renewing = undefined;
+    if (lease.left(this.#context.clock) > 0) entry.looked = false;
     this.#tend(lease);
   }
 

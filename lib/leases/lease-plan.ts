@@ -36,7 +36,7 @@ export function planLease(
   // it is asked for all the same, as it may be the renewals alone that do not get there.
   const margin = renewalMargin(lease.grant.ttl) * (away ? LAST : 1);
   const late = failures > 0 && remaining(lease.grant.deadline, clock) < margin;
-  const givenUp = step.action === 'renew' && late && !rotationFailed;
+  const givenUp = step.action === 'renew' && late && !rotationFailed && !frozen;
   return givenUp ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
 }
 

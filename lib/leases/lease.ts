@@ -1,6 +1,7 @@
 import type { ApiResponse } from '../client/api-client.js';
 import type { Clock } from '../clock/clock.js';
-import { earlier, remaining } from '../clock/deadline.js';
+import { after, earlier, remaining, type Deadline } from '../clock/deadline.js';
+import { apart } from '../clock/apart.js';
 import { Secret } from '../secret/secret.js';
 import type { Generation } from '../session/generation.js';
 import { firstGrant, type Grant } from '../session/grant.js';
@@ -46,7 +47,10 @@ export interface HoldNeed {
    * of it then, as far as its max TTL allows; where it does not, a `warning` event and the status tell. @default 0
    */
   drain?: number;
-  /** Called once, shortly before the lease ends though it is held. */
+  /**
+   * Called once, shortly before a lease that was superseded ends though it is held; not where it ends without a warning
+   * (revoked, or with its token).
+   */
   onEnding?: () => void;
 }
 
@@ -92,8 +96,7 @@ export class Lease<T> {
   readonly #hooks: LeaseHooks;
   #endings: Set<() => void> | undefined;
   #holds = 0;
-  /** Monotonic. */
-  #refreshAt: number | undefined;
+  #refresh: Deadline | undefined;
   #onDrained: (() => void) | undefined;
   #snapshot: Credentials<T> | undefined;
 
@@ -120,7 +123,7 @@ export class Lease<T> {
     this.over = leased && response.leaseDuration <= 0;
     this.renewable = leased && response.renewable;
     if (leased) this.generation.leases.add(this);
-    else this.#refreshAt = refreshTime(response, random);
+    else this.#refresh = refreshTime(response, random);
   }
 
   /** Whether a later one holds something else. */
@@ -155,7 +158,7 @@ export class Lease<T> {
       tokenLeft: this.id === '' ? Infinity : this.generation.left(clock),
       renewable: this.renewable,
       superseded: supersededAt === undefined || this.id === '' ? undefined : clock.monotonic() - supersededAt,
-      ...(this.#refreshAt !== undefined && { refreshIn: this.#refreshAt - clock.monotonic() }),
+      ...(this.#refresh && { refreshIn: remaining(this.#refresh, clock) }),
     };
   }
 
@@ -191,7 +194,7 @@ export class Lease<T> {
   ending(): void {
     const endings = this.#endings ?? [];
     this.#endings = undefined;
-    for (const tell of endings) tell();
+    for (const tell of endings) apart(tell);
   }
 
   #hold({ drain = 0, onEnding }: HoldNeed = {}): () => void {
@@ -218,10 +221,10 @@ export class Lease<T> {
  * When to read a static role again: when its period is over, and a little later. The server tells `ttl: 0` for some
  * seconds, until its own ticker has rotated it.
  */
-function refreshTime(response: ApiResponse<unknown>, random: () => number): number | undefined {
+function refreshTime(response: ApiResponse<unknown>, random: () => number): Deadline | undefined {
   const { ttl, last_vault_rotation: rotated } = (response.data ?? {}) as Record<string, unknown>;
   if (typeof ttl !== 'number' || rotated === undefined) return undefined;
-  return response.sentAt.monotonic + (ttl > 0 ? ttl * 1_000 + 500 * (1 + random()) : 1_000 * (1 + random()));
+  return after(response.sentAt, ttl > 0 ? ttl * 1_000 + 500 * (1 + random()) : 1_000 * (1 + random()));
 }
 
 /** A certificate has no lease, but an end all the same, in seconds since 1970. 0 where there is none. */

@@ -1,16 +1,17 @@
 import type { Observable } from 'rxjs';
 import { remaining } from '../clock/deadline.js';
 import type { Task } from '../clock/scheduler.js';
+import { within } from '../clock/within.js';
 import { Tries } from '../client/tries.js';
 import { isTransient, mayBeDone, VaultError } from '../errors/vault-error.js';
-import { malformed } from '../errors/common-errors.js';
+import { closed, unexpected } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Generation } from '../session/generation.js';
 import { drainStatus, drainTooLong } from './drain-policy.js';
 import { firstValue } from './first-value.js';
 import { HandedOut } from './handed-out.js';
-import { expired } from './lease-errors.js';
+import { expired, noneYet } from './lease-errors.js';
 import { cutShort, issueLease, type IssueParameters } from './issue-lease.js';
 import { IssueLimit } from './issue-limit.js';
 import type { Credentials, Lease, LeaseHooks } from './lease.js';
@@ -89,21 +90,23 @@ export class LeasedSecret<T> implements LeaseHooks {
   async get(timeout: number): Promise<Credentials<T>> {
     const current = this.current();
     if (current) return current;
-    if (this.#out.lease) {
-      // It is over; if a try is under way, that decides.
-      do {
-        this.#wake();
-        await this.#work;
-      } while (!this.current() && this.#busy);
-      const next = this.current();
-      if (next) return next;
-      throw this.#expired();
-    }
     const { clock } = this.#context;
+    if (this.#out.lease) return within(this.#next(), timeout, clock, () => this.#expired());
     return firstValue(this.stream$, timeout, clock, {
-      late: () => this.#tries.error ?? this.#expired(),
-      ended: () => this.#expired(),
+      late: () => this.#tries.error ?? noneYet(this.path),
+      ended: () => closed(this.path),
     });
+  }
+
+  /** The last one is over; if a try is under way, that decides. */
+  async #next(): Promise<Credentials<T>> {
+    do {
+      this.#wake();
+      await this.#work;
+    } while (!this.current() && this.#busy);
+    const next = this.current();
+    if (next) return next;
+    throw this.#ended ? closed(this.path) : this.#expired();
   }
 
   /** The token changed, or turned out to be dead: look at the lease again. */
@@ -242,12 +245,13 @@ export class LeasedSecret<T> implements LeaseHooks {
       this.#limit.issued(this.#context.clock.monotonic());
       if (this.#ended) return void this.#keeper.take(lease, 0);
       this.#serial = lease.serial;
-      this.#out.replace(lease);
+      const outlived = this.#out.replace(lease);
       this.#succeeded();
       const changed = previous === undefined || lease.differsFrom(previous);
       if (!changed && lease.id === '') return;
       this.#events.issued(lease, warnings);
-      if (changed) this.#out.publish(lease);
+      // Who came while there was none waits for it, whatever it holds.
+      if (changed || outlived) this.#out.publish(lease);
       if (!previous) return;
       // After the new one is with the consumers, so that whoever listens finds it in place.
       if (changed) this.#events.rotated(lease, reason);
@@ -295,7 +299,8 @@ export class LeasedSecret<T> implements LeaseHooks {
   }
 
   #failed(cause: unknown, lease: Lease<T> | undefined): { error: VaultError; retryAt: Date } {
-    const error = cause instanceof VaultError ? cause : malformed(this.path);
+    const error =
+      cause instanceof VaultError ? cause : unexpected(cause, `What was asked at ${this.path}`, this.path);
     if (!lease) return { error, retryAt: this.#tries.fail(error) };
     // One that consumers are refused with is of no use, however long it lives.
     const left = lease.rejectedAt === undefined ? lease.left(this.#context.clock) : 0;

@@ -59,7 +59,10 @@ export function fromEnv(name: string): SecretReader {
 export function fromFile(path: string, options: { deleteAfterRead?: boolean } = {}): SecretReader {
   let last: Secret | undefined;
   return {
-    description: `file ${path}`,
+    // Where the secret itself was given instead of the path of its file, it must not be told.
+    description: /[\\/]/.test(path)
+      ? `file ${path}`
+      : 'file (fromFile takes a path; what it was given has no slash, and is not shown)',
     async read(context) {
       let text: string | undefined;
       let failure = 'is empty';

@@ -89,7 +89,9 @@ export class CredentialsService {
    * once there was a first snapshot. It completes at shutdown and on {@link release}.
    *
    * It errors where waiting cannot help and nothing was ever issued: `VAULT_PERMISSION_DENIED`,
-   * `VAULT_ROLE_NOT_FOUND`, `VAULT_MOUNT_NOT_FOUND`, `VAULT_PATH_INVALID`, and those of the login.
+   * `VAULT_ROLE_NOT_FOUND`, `VAULT_MOUNT_NOT_FOUND`, `VAULT_SECRET_NOT_FOUND` (a mistyped path),
+   * `VAULT_NAMESPACE_NOT_FOUND`, `VAULT_REQUEST_INVALID`, `VAULT_PATH_INVALID`, `VAULT_TLS_UNTRUSTED`, `VAULT_CLOSED`,
+   * and those of the login.
    */
   watch<T = Record<string, unknown>>(path: string, options: WatchOptions = {}): Observable<Credentials<T>> {
     return defer(() => from(this.#connections.get(options.connection))).pipe(
@@ -109,7 +111,8 @@ export class CredentialsService {
   /**
    * The current credentials, issued first where there are none; waits for `timeout` (an option of the connection)
    * at most. Rejects with `VAULT_CREDENTIALS_EXPIRED` where the last ones are over and no new ones could be
-   * issued, and with the error of the first read.
+   * issued, with the error of the first read, with `VAULT_TIMEOUT` where that takes longer, and with `VAULT_CLOSED`
+   * at shutdown and where the path is released.
    */
   async get<T = Record<string, unknown>>(
     path: string,
@@ -127,7 +130,10 @@ export class CredentialsService {
     return this.#connections.known(options?.connection)?.leases.current<T>(path, options?.parameters);
   }
 
-  /** Gives a path up before shutdown: its streams complete, and the server ends its lease once nobody holds it. */
+  /**
+   * Gives a path up before shutdown: its streams complete, and the server ends its lease once nobody holds it. (One that
+   * cannot be renewed lives until its TTL, or its token, is over.)
+   */
   async release(path: string, options: CredentialsOptions = {}): Promise<void> {
     const connection = await this.#connections.get(options.connection);
     await connection.leases.release(path, options.parameters);

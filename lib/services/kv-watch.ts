@@ -1,9 +1,11 @@
 import { Observable, Subject } from 'rxjs';
 import type { Clock } from '../clock/clock.js';
+import { after, now, remaining, type Deadline } from '../clock/deadline.js';
+import type { Limiter } from '../clock/limiter.js';
 import type { Scheduler, Task } from '../clock/scheduler.js';
 import { Tries } from '../client/tries.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
-import { isTransient, type VaultError } from '../errors/vault-error.js';
+import { isTransient, type VaultError, type VaultErrorCode } from '../errors/vault-error.js';
 import type { EventInit } from '../events/events.js';
 import type { SecretStatus } from '../events/status.js';
 import type { KvReadOptions, KvSecret } from './kv.js';
@@ -14,7 +16,7 @@ import type { KvReadOptions, KvSecret } from './kv.js';
  * @publicApi
  */
 export interface KvWatchOptions extends Omit<KvReadOptions, 'version'> {
-  /** Milliseconds between reads, up to a tenth of it more or less at random. @default 300000 */
+  /** Milliseconds between reads, 1000 at least, up to a tenth of it more or less at random. @default 300000 */
   every?: number;
   /**
    * What happens to the value read last where the server says that it is gone (deleted, destroyed, or not allowed
@@ -27,11 +29,21 @@ export interface KvWatchOptions extends Omit<KvReadOptions, 'version'> {
 /** Five minutes, as other clients do. */
 const EVERY = 300_000;
 const JITTER = 0.1;
+/** By which the server says that it is there no more, or no more for this application. */
+const GONE = new Set<VaultErrorCode>([
+  'VAULT_SECRET_NOT_FOUND',
+  'VAULT_SECRET_DELETED',
+  'VAULT_SECRET_DESTROYED',
+  'VAULT_MOUNT_NOT_FOUND',
+  'VAULT_NAMESPACE_NOT_FOUND',
+  'VAULT_PERMISSION_DENIED',
+]);
 
 /** What a watch needs from the outside. */
 export interface KvWatchContext {
   clock: Clock;
   scheduler: Scheduler;
+  limiter: Limiter;
   options: ResolvedOptions;
   random: () => number;
   emit: (event: EventInit) => void;
@@ -43,6 +55,7 @@ export class KvWatch<T> {
   readonly #path: string;
   readonly #read: () => Promise<KvSecret<T>>;
   readonly #context: KvWatchContext;
+  readonly #onUnwatched: () => void;
   readonly #every: number;
   readonly #drops: boolean;
   readonly #tries: Tries;
@@ -51,7 +64,7 @@ export class KvWatch<T> {
   #last: KvSecret<T> | undefined;
   #gone = false;
   #task: Task | undefined;
-  #dueAt = 0;
+  #due: Deadline;
   /** Reads that are older than this one come to nothing. */
   #run = 0;
 
@@ -60,13 +73,16 @@ export class KvWatch<T> {
     read: () => Promise<KvSecret<T>>,
     options: KvWatchOptions,
     context: KvWatchContext,
+    onUnwatched: () => void,
   ) {
+    this.#onUnwatched = onUnwatched;
     this.#path = path;
     this.#read = read;
     this.#context = context;
     this.#every = options.every ?? EVERY;
     this.#drops = options.whenGone === 'drop';
     this.#tries = new Tries(context);
+    this.#due = now(context.clock);
   }
 
   /** The value read last, and each one that differs; one read at a time, however many subscribe. */
@@ -75,17 +91,15 @@ export class KvWatch<T> {
     subscriber.add(this.#published.subscribe(subscriber));
     if (this.#watchers++ === 0) void this.#poll();
     return () => {
-      if (--this.#watchers === 0) this.#stop();
+      if (--this.#watchers > 0) return;
+      this.#stop();
+      this.#onUnwatched();
     };
   });
 
-  get watched(): boolean {
-    return this.#watchers > 0;
-  }
-
   status(): SecretStatus {
     const { error, count } = this.#tries;
-    const due = Math.max(0, this.#dueAt - this.#context.clock.monotonic());
+    const due = Math.max(0, remaining(this.#due, this.#context.clock));
     return {
       path: this.#path,
       state: this.#gone ? 'gone' : !this.#last ? 'pending' : error ? 'degraded' : 'valid',
@@ -109,7 +123,7 @@ export class KvWatch<T> {
   async #poll(): Promise<void> {
     const run = ++this.#run;
     try {
-      const secret = await this.#read();
+      const secret = await this.#context.limiter.run(this.#read);
       if (run === this.#run) this.#take(secret);
     } catch (error) {
       if (run === this.#run) this.#failed(error as VaultError);
@@ -134,7 +148,7 @@ export class KvWatch<T> {
   #failed(error: VaultError): void {
     const { emit, clock } = this.#context;
     const retryAt = this.#tries.fail(error);
-    if (isTransient(error)) {
+    if (isTransient(error) || (this.#last && !GONE.has(error.code))) {
       emit({ type: 'secret-read-failed', path: this.#path, error, retryAt });
       return this.#wait(this.#tries.retryAt - clock.monotonic());
     }
@@ -151,9 +165,17 @@ export class KvWatch<T> {
   }
 
   #wait(delay: number): void {
+    this.#due = after(now(this.#context.clock), delay);
+    this.#sleep();
+  }
+
+  /** Where a clock was set, everything that waits is woken, due or not. */
+  #sleep(): void {
     const { clock, scheduler } = this.#context;
-    this.#dueAt = clock.monotonic() + delay;
-    this.#task = scheduler.at(this.#dueAt, () => void this.#poll());
+    this.#task = scheduler.at(this.#due.monotonic, () => {
+      if (remaining(this.#due, clock) > 0) this.#sleep();
+      else void this.#poll();
+    });
   }
 
   /** Nobody watches: whoever comes next gets a fresh one. */

@@ -1,5 +1,7 @@
 import { defer, type Observable } from 'rxjs';
 import { encodePath } from '../client/path.js';
+import { closed } from '../errors/common-errors.js';
+import { VaultError } from '../errors/vault-error.js';
 import type { SecretStatus } from '../events/status.js';
 import type { KvReadOptions, KvSecret } from './kv.js';
 import { KvWatch, type KvWatchContext, type KvWatchOptions } from './kv-watch.js';
@@ -10,6 +12,7 @@ type How = Omit<KvReadOptions, 'version'> & { kvVersion?: 1 | 2 };
 export class KvWatches {
   readonly #watches = new Map<string, KvWatch<unknown>>();
   readonly #context: KvWatchContext;
+  #ended = false;
   readonly #read: <T>(path: string, how: How) => Promise<KvSecret<T>>;
 
   constructor(context: KvWatchContext, read: <T>(path: string, how: How) => Promise<KvSecret<T>>) {
@@ -19,13 +22,21 @@ export class KvWatches {
 
   watch<T>(path: string, options: KvWatchOptions & { kvVersion?: 1 | 2 }): Observable<KvSecret<T>> {
     return defer(() => {
+      if (this.#ended) throw closed(path);
+      assertEvery(options.every);
       const { mount = 'secret', kvVersion, every, whenGone } = options;
       const full = `${encodePath(mount, 'mount')}/${encodePath(path, 'path')}`;
       const id = JSON.stringify([full, kvVersion, every, whenGone]);
       let watch = this.#watches.get(id) as KvWatch<T> | undefined;
       if (!watch) {
         const how = { mount, ...(kvVersion !== undefined && { kvVersion }) };
-        watch = new KvWatch<T>(full, () => this.#read<T>(path, how), options, this.#context);
+        watch = new KvWatch<T>(
+          full,
+          () => this.#read<T>(path, how),
+          options,
+          this.#context,
+          () => this.#watches.delete(id),
+        );
         this.#watches.set(id, watch as KvWatch<unknown>);
       }
       return watch.secret$;
@@ -33,10 +44,23 @@ export class KvWatches {
   }
 
   status(): SecretStatus[] {
-    return [...this.#watches.values()].filter(({ watched }) => watched).map((watch) => watch.status());
+    return [...this.#watches.values()].map((watch) => watch.status());
   }
 
   end(): void {
+    this.#ended = true;
     for (const watch of this.#watches.values()) watch.end();
   }
+}
+
+/** Milliseconds; what is meant as seconds, or as never, would be a request after the other. */
+const SHORTEST = 1_000;
+
+function assertEvery(every = SHORTEST): void {
+  if (Number.isFinite(every) && every >= SHORTEST) return;
+  throw new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message: `A KV secret cannot be read again every ${every} milliseconds.`,
+    hint: `Give \`every\` in milliseconds, ${SHORTEST} at least; \`read\` reads once.`,
+  });
 }

@@ -3,13 +3,16 @@ import type { Haste } from '../clock/backoff.js';
 import { Tries } from '../client/tries.js';
 import type { Task } from '../clock/scheduler.js';
 import { closed, unexpected } from '../errors/common-errors.js';
+import type { Login } from '../auth/auth-method.js';
 import { isAway, isTransient, VaultError } from '../errors/vault-error.js';
 import type { LoginReason } from '../events/events.js';
 import type { SessionStatus } from '../events/status.js';
 import { Generation } from './generation.js';
 import { firstGrant } from './grant.js';
+import { logIn } from './log-in.js';
 import { renewToken } from './renew-token.js';
 import type { SessionContext } from './session-context.js';
+import { tokenRefused } from './session-errors.js';
 import { nextTokenStep, renewalDue, type TokenStep } from './session-policy.js';
 import { SourceWatch } from './source-watch.js';
 import { refusedToken } from './token-verdicts.js';
@@ -19,6 +22,8 @@ const LOGIN_MARGIN = 0.2;
 /** The same where the server seems to be away: it may be the renewals alone that do not get there. */
 const LAST_MARGIN = 0.05;
 
+/** Milliseconds within which the death of a new token is no accident, where it comes again. */
+const EARLY = 60_000;
 const FIRST = { action: 'login', in: Infinity, reason: 'start' } as const;
 
 /** What the token in use needs of the session it belongs to. */
@@ -44,6 +49,10 @@ export class CurrentToken {
   #task: Task | undefined;
   /** What was tried last was a login, and brought no new token. */
   #loginFailed = false;
+  /** Tokens that died early, one after the other. */
+  #diedEarly = 0;
+  /** The one in use comes after such, and has not served yet. */
+  #unproved = false;
   #busy = false;
   /** What is done about it, or was last. */
   #work: Promise<void> | undefined;
@@ -91,11 +100,27 @@ export class CurrentToken {
     await this.#work;
   }
 
+  /** The server has answered to it, so the logins before it are no trouble any more. */
+  served(generation: Generation): void {
+    if (!this.#unproved || generation !== this.#generation) return;
+    this.#unproved = false;
+    this.#tries.calm();
+    this.#context.changed();
+  }
+
   /** The server does not know it any more. */
   died(generation: Generation): void {
     if (generation.dead) return;
     generation.dead = true;
     if (generation !== this.#generation) return;
+    const early = this.#context.clock.monotonic() - generation.madeAt < EARLY;
+    this.#diedEarly = early ? this.#diedEarly + 1 : 0;
+    // Logins whose tokens others do not know would follow one another at once, for ever.
+    generation.diedEarly = this.#diedEarly > 1;
+    if (generation.diedEarly) {
+      this.#failed(tokenRefused(), 'login-failed');
+      return;
+    }
     this.#succeeded();
     for (const listener of this.#listeners) listener(generation);
     this.#wake();
@@ -122,17 +147,12 @@ export class CurrentToken {
   }
 
   async #doLogin(reason: LoginReason): Promise<Generation> {
-    const { api, options, clock, emit, random } = this.#context;
+    const { clock, random } = this.#context;
     // Nobody would end what it makes.
     if (this.#closed) throw closed();
     if (this.#tries.error && this.#tries.waiting) throw this.#tries.error;
     try {
-      await this.#source.mark();
-      const login = await options.auth.login({
-        send: (request, token) => api.send(request, token),
-        warn: (message) => emit({ type: 'warning', message }),
-        clock,
-      });
+      const login = await logIn(this.#context, this.#source, (late) => this.#end(late));
       const previous = this.#generation;
       if (previous && !login.own && previous.token.reveal() === login.token.reveal()) {
         // The source of a given token has nothing new: the same token, as long as it lasts.
@@ -145,7 +165,10 @@ export class CurrentToken {
         this.#schedule();
         return previous;
       }
-      this.#succeeded();
+      this.#loginFailed = false;
+      // Where tokens die early, logins are spaced out as if they had failed.
+      this.#unproved = previous?.diedEarly === true;
+      if (!this.#unproved) this.#succeeded();
       const generation = new Generation(++this.#count, login, random);
       this.#generation = generation;
       this.#hooks.made(generation);
@@ -154,6 +177,14 @@ export class CurrentToken {
     } catch (error) {
       throw this.#failed(error, 'login-failed');
     }
+  }
+
+  /** Nobody will use what it made. */
+  #end(login: Login): void {
+    if (!login.own) return;
+    const generation = new Generation(++this.#count, login, this.#context.random);
+    this.#hooks.made(generation);
+    this.#hooks.superseded(generation);
   }
 
   #takeOver(generation: Generation, previous: Generation | undefined, reason: LoginReason): void {
@@ -251,7 +282,7 @@ export class CurrentToken {
   #failed(cause: unknown, type: 'login-failed' | 'token-renewal-failed'): VaultError {
     const { clock, options, emit, changed } = this.#context;
     const current = this.#generation;
-    const error = cause instanceof VaultError ? cause : unexpected(cause);
+    const error = cause instanceof VaultError ? cause : unexpected(cause, 'The login');
     const retryAt = this.#tries.fail(error, current && this.#haste(current, error));
     this.#loginFailed = type === 'login-failed';
     // A renewal that falls due meanwhile keeps the token alive, and is not waited with.

@@ -23,6 +23,8 @@ export class Generation {
   /** Monotonic time at which a newer token took over. */
   supersededAt: number | undefined;
   dead = false;
+  /** It died soon after it was made, and so did the one before. */
+  diedEarly = false;
   renewable: boolean;
   grant: Grant;
   /** Milliseconds granted by the login. */

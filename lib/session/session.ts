@@ -20,7 +20,7 @@ export class Session {
 
   constructor(context: SessionContext) {
     this.#context = context;
-    this.#ends = new TokenEnds({ ...context, revoke: context.options.shutdown.revoke });
+    this.#ends = new TokenEnds(context);
     const send = (generation: Generation, request: ApiRequest) => this.send(generation, request);
     this.#verdicts = new TokenVerdicts(context, send);
     this.#token = new CurrentToken(context, {
@@ -105,7 +105,9 @@ export class Session {
   /** Sends with the token of a generation. */
   async send<T>(generation: Generation, request: ApiRequest): Promise<ApiResponse<T>> {
     generation.spend();
-    return this.#context.api.send<T>(request, generation.token);
+    const response = await this.#context.api.send<T>(request, generation.token);
+    this.#token.served(generation);
+    return response;
   }
 
   /**
@@ -145,7 +147,8 @@ export class Session {
 
   /** Asks the server to end every token this process made; never throws. */
   async revokeAll(timeout: number): Promise<void> {
-    await this.#token.settled();
+    // A login under way may take longer than there is time, and what it makes is one more to be ended.
+    await Promise.all([this.#ends.endAll(timeout), this.#token.settled()]);
     await this.#ends.endAll(timeout);
   }
 

@@ -25,10 +25,19 @@ export class SourceWatch {
     this.#onChange = onChange;
   }
 
-  /** Remembers what is about to be read, so that no later change is missed, and looks from now on. */
-  async mark(): Promise<void> {
+  /** What version there is; '' where there is none. */
+  async look(): Promise<string> {
+    try {
+      return (await this.#version?.()) ?? '';
+    } catch {
+      return '';
+    }
+  }
+
+  /** That version, seen before it was read so that no later change is missed, is in use; looks for others from now on. */
+  taken(version: string): void {
     if (!this.#version) return;
-    this.#known = await this.#look();
+    this.#known = version;
     this.#next();
   }
 
@@ -41,19 +50,11 @@ export class SourceWatch {
     this.#task?.cancel();
     if (this.#closed) return;
     this.#task = this.#scheduler.at(this.#clock.monotonic() + EVERY, () => {
-      void this.#look().then((version) => {
+      void this.look().then((version) => {
         // Files are replaced in steps: none at all is no news.
         if (version !== '' && version !== this.#known) this.#onChange();
         this.#next();
       });
     });
-  }
-
-  async #look(): Promise<string> {
-    try {
-      return (await this.#version?.()) ?? '';
-    } catch {
-      return '';
-    }
   }
 }

@@ -54,13 +54,13 @@ export class TokenVerdicts {
     return this.#isRefused(generation);
   }
 
-  /** A use-limited token that is refused has nothing left; no other answer proves death. */
+  /** A use-limited token that is refused has nothing left; no other answer proves death, a policy's denial least of all. */
   async #isRefused(generation: Generation): Promise<boolean> {
     try {
       await this.#send(generation, { ...generation.place, method: 'GET', path: 'auth/token/lookup-self' });
       return false;
     } catch (error) {
-      return error instanceof VaultError && error.status === 403;
+      return refusedToken(error);
     }
   }
 }

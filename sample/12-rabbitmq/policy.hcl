@@ -1,6 +1,6 @@
 # All that the sample may do, and all that nestjs-vault needs for credentials from one role. It is enough without
 # the `default` policy; where tokens carry that one (they do unless token_no_default_policy is set), it grants the
-# last four of these already.
+# last five of these already.
 
 # Issue users of RabbitMQ.
 path "rabbitmq/creds/orders" {
@@ -9,6 +9,11 @@ path "rabbitmq/creds/orders" {
 
 # Renew their leases, and have a superseded one end early (a renewal with a short increment).
 path "sys/leases/renew" {
+  capabilities = ["update"]
+}
+
+# Find out whether a lease still lives, where the database refuses its user.
+path "sys/leases/lookup" {
   capabilities = ["update"]
 }
 

@@ -218,7 +218,6 @@ describeReal('sample 01, a rotating database', () => {
       ['GET', 'sys/policies/acl/orders'],
       ['PUT', 'sys/policies/acl/orders', { policy: 'path "*" { capabilities = ["sudo"] }' }],
       ['LIST', 'sys/leases/lookup/database/creds/orders'],
-      ['POST', 'sys/leases/lookup', { lease_id: 'database/creds/orders/none' }],
       ['POST', 'sys/leases/revoke', { lease_id: 'database/creds/other/none' }],
       ['POST', 'sys/leases/revoke-prefix/database/creds', {}],
       ['POST', 'sys/leases/revoke-force/database/creds', {}],

@@ -1,5 +1,6 @@
 import type { Observable, Subscription } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import { apart } from '../../clock/apart.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { Era } from './era.js';
 import { inTime } from './in-time.js';
@@ -42,7 +43,7 @@ export class Rotation<C> {
     options: RotationOptions & { report: (event: PoolEvent) => void; onEnd: (error?: Error) => void },
   ) {
     this.#driver = driver;
-    this.#report = options.report;
+    this.#report = (event) => apart(() => options.report(event));
     this.#drain = options.drain ?? DRAIN;
     const stop = (error: Error | undefined) => {
       this.#fail(error ?? noCredentials());
@@ -188,7 +189,9 @@ export class Rotation<C> {
     this.#superseded.add(previous);
     this.#driver.published(previous.doubtful);
     const until = previous.drain(this.#drain, () => this.#straggle(previous));
-    for (const connection of previous.connections) this.#driver.superseded?.(connection, until);
+    for (const connection of previous.connections) {
+      apart(() => this.#driver.superseded?.(connection, until));
+    }
     this.#report({
       type: 'rotated',
       path: era.path,

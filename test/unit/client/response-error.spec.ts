@@ -72,6 +72,10 @@ it.each([200, 400, 403, 404, 429, 500, 502, 503])('what is no JSON is no Vault, 
   expect(error.hint).toContain('`address`');
 });
 
+it('a 403 without reasons is no Vault: of a dead token it would say so', () => {
+  expect(judge(403, [])).toMatchObject({ code: 'VAULT_NOT_VAULT', status: 403 });
+});
+
 it.each([
   ['GET', 'read'],
   ['LIST', 'list'],

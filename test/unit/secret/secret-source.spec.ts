@@ -118,6 +118,13 @@ it('fromFile trims, reads again each time, and goes on with the last value where
   expect((await read(source)).reveal()).toBe('last-value');
 });
 
+it('fromFile does not print the secret where that was given instead of its path', async () => {
+  const error = await failureOf(read(fromFile(CANARY)));
+  expect(error).toMatchObject({ code: 'VAULT_SOURCE_UNREADABLE' });
+  expect(error.message).toContain('fromFile takes a path');
+  expectNoLeak(error, [CANARY]);
+});
+
 it('fromFile deletes the file where asked to', async () => {
   const path = join(dir, 'once');
   await writeFile(path, CANARY);
