@@ -86,8 +86,11 @@ export class LeaseRegistry {
 
   /** Completes every stream. */
   end(): void {
-    for (const [key, secret] of this.#secrets) {
-      this.#forget(key, secret);
+    const secrets = [...this.#secrets.values()];
+    // One after the other would look through all aliases for each.
+    this.#secrets.clear();
+    this.#aliases.clear();
+    for (const secret of secrets) {
       this.#leaving.add(secret);
       void secret.end();
     }
