@@ -82,17 +82,19 @@ export class LeasedConnection {
 /** What is asked without a callback, and has no end yet; also where mysql2 has changed how it takes commands. */
 function streamsOf(protocol: Protocol): Set<Command> {
   const streams = new Set<Command>();
-  let add = protocol.addCommand;
+  let add = protocol.addCommand.bind(protocol);
   const tracked = (command: Command) => {
     if (!command.onResult) {
       streams.add(command);
       command.once('end', () => streams.delete(command));
     }
-    return add.call(protocol, command);
+    return add(command);
   };
   Object.defineProperty(protocol, 'addCommand', {
     get: () => tracked,
-    set: (value: Protocol['addCommand']) => void (add = value),
+    set(value: Protocol['addCommand']) {
+      add = value.bind(protocol);
+    },
   });
   return streams;
 }

@@ -83,9 +83,9 @@ export class RotatingPool extends pg.Pool {
     this.on('acquire', (client) => {
       const leased = client as unknown as LeasedClient;
       this.#lent.add(leased);
-      // It was idle, and is lent before it could be replaced: who keeps it is told, once they can listen.
+      // It was idle, and is lent before it could be replaced: who keeps it is told, after what they do first.
       const tell = () => this.#lent.has(leased) && leased.emit('superseded', leased.until);
-      if (leased.superseded) setImmediate(tell);
+      if (leased.superseded) leased.once('drain', tell);
     });
     // A connection that ends itself in this event is not taken back by the pool.
     this.on('release', (_error, client) => {
