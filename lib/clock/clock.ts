@@ -14,12 +14,15 @@ export interface Clock {
   setTimer(delay: number, callback: () => void, keepAlive?: boolean): () => void;
 }
 
+/** Milliseconds; Node fires later timers at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** The real clock. */
 export const systemClock: Clock = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),
   setTimer(delay, callback, keepAlive = false) {
-    const timer = setTimeout(callback, delay);
+    const timer = setTimeout(callback, Math.min(delay, LONGEST_TIMER));
     if (!keepAlive) timer.unref();
     return () => clearTimeout(timer);
   },

@@ -7,8 +7,6 @@ import type { SourceWatch } from './source-watch.js';
 
 /** How often a login may take the time of a request: it reads a secret, and may look it up and unwrap it before. */
 const REQUESTS = 4;
-/** Milliseconds; Node fires later ones at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * Logs in once, in bounded time.
@@ -20,7 +18,7 @@ export async function logIn(
   source: SourceWatch,
   late: (login: Login) => void,
 ): Promise<Login> {
-  const limit = Math.min(REQUESTS * options.timeout, LONGEST_TIMER);
+  const limit = REQUESTS * options.timeout;
   let version = '';
   let over = false;
   const work = async () => {

@@ -148,8 +148,8 @@ export class Session {
   /** Asks the server to end every token this process made; never throws. */
   async revokeAll(timeout: number): Promise<void> {
     // A login under way may take longer than there is time, and what it makes is one more to be ended.
-    await Promise.all([this.#ends.endAll(timeout), this.#token.settled()]);
-    await this.#ends.endAll(timeout);
+    const afterLogin = this.#token.settled().then(() => this.#ends.endAll(timeout));
+    await Promise.all([this.#ends.endAll(timeout), afterLogin]);
   }
 
   #endIfIdle(generation: Generation): void {

@@ -64,9 +64,9 @@ export function awsCredentials(
     // Subscribed anew each time, as a renewal changes `validUntil` and nothing else.
     const current = await firstValueFrom(first$, { defaultValue: undefined });
     if (!current) throw none();
-    toIdentity(current);
+    const { sessionToken } = toIdentity(current);
     hold();
-    const young = settles(current) ? settle - (Date.now() - +current.lease.issuedAt) : 0;
+    const young = sessionToken === undefined ? settle - (Date.now() - +current.lease.issuedAt) : 0;
     if (young > 0 && used?.data !== current.data) {
       if (used && +used.lease.validUntil > Date.now()) return toIdentity(used);
       await sleep(young);

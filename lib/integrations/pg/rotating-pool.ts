@@ -58,7 +58,7 @@ export class RotatingPool extends pg.Pool {
   #ended: Promise<void> | undefined;
 
   constructor(credentials$: Observable<LoginCredentials>, config: RotatingPoolConfig = {}) {
-    const { drain, ...rest } = withoutCredentials(config, CREDENTIALS);
+    const { drain = DRAIN, ...rest } = withoutCredentials(config, CREDENTIALS);
     const { connectionTimeoutMillis = CONNECTION_TIMEOUT } = rest;
     const poolConfig = { ...rest, connectionTimeoutMillis };
     class Client extends LeasedClient {
@@ -68,9 +68,9 @@ export class RotatingPool extends pg.Pool {
     }
     super({ ...poolConfig, Client } as unknown as PoolConfig);
     this.#config = poolConfig;
-    const replacements = new Replacements(this, drain ?? DRAIN);
+    const replacements = new Replacements(this, drain);
     const rotation = leaseClients(credentials$, poolConfig, {
-      ...(drain !== undefined && { drain }),
+      drain,
       published: (doubtful) => replacements.begin(doubtful),
       superseded: (client, until) => void client.emit('superseded', until),
       inUse: (client) => this.#lent.has(client),
