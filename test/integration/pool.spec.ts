@@ -193,6 +193,17 @@ describe('rotating pool', () => {
     expect(await whoami(pool)).toBe(next.user);
   });
 
+  it('as many are ready afterwards where logins take longer than the time to hand over', async () => {
+    const { pool, first, rotate } = await open({ max: 10, drain: 4 });
+    const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    const next = await issue();
+    await rotate(next);
+    await expect.poll(() => pool.idleCount).toBe(4);
+    await expect.poll(() => connections(first.user)).toBe(0);
+    expect(await connections(next.user)).toBe(4);
+  });
+
   it('whoever uses the pool all the time has hardly more connections at a rotation', async () => {
     const { pool, first, rotate } = await open({ max: 20 });
     let done = false;

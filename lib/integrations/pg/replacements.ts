@@ -45,7 +45,8 @@ export class Replacements {
    * @param doubtful whether those before may be of no use any more, so that nobody gets a connection of theirs
    */
   begin(doubtful: boolean): void {
-    this.#wanted = this.#pool.totalCount;
+    // With those that an earlier rotation has not opened again yet.
+    this.#wanted = this.#pool.totalCount + this.#left;
     this.#until = performance.now() + (doubtful ? 0 : this.#handover);
     if (doubtful) this.#left += this.#removeIdle();
     this.#run();
@@ -77,7 +78,7 @@ export class Replacements {
       } else if (!old) {
         return;
       } else if (performance.now() >= this.#until) {
-        this.#removeIdle();
+        this.#left += this.#removeIdle();
       } else if (this.#full) {
         this.#pool._remove(old);
         this.#left++;
