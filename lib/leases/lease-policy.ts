@@ -1,23 +1,14 @@
 import type { RotationReason } from '../events/events.js';
 import type { Grant } from '../session/grant.js';
+import { MARGIN, needsRoom, overlapFor, replacedIn, type DrainView } from '../session/drain-policy.js';
 import { renewalDue } from '../session/session-policy.js';
-import { latestRenewal, needsRoom, overlapFor, replacedIn } from './drain-policy.js';
 
 /** What is known of a lease when the question is what to do with it next. Times in milliseconds. */
-export interface LeaseView extends Pick<Grant, 'ttl' | 'maxTtl' | 'jitter'> {
-  /** Granted at the issue. */
-  firstTtl: number;
-  /** Since the issue. */
-  age: number;
-  /** Left of the TTL. */
-  left: number;
+export interface LeaseView extends DrainView, Pick<Grant, 'jitter'> {
   /** Left of the token that made it, with which it dies. */
   tokenLeft: number;
-  renewable: boolean;
   /** For how long there has been a newer token than the one that made it; undefined where there is none. */
   superseded: number | undefined;
-  /** What its consumers need to let go of it, once a newer one has taken over. */
-  drain: number;
   /** Until the server will have rotated what it handed out without a lease (static roles); undefined for others. */
   refreshIn?: number;
 }
@@ -51,18 +42,16 @@ export function nextLeaseStep(
   if (refreshIn !== undefined) return { action: 'rotate', in: Math.max(0, refreshIn), reason: 'server' };
   if (ttl === Infinity) return { action: 'none', in: Infinity, reason: 'no-lease' };
   const elapsed = ttl - lease.left;
-  const tight = needsRoom(lease, renewal.at + renewal.jitter);
-  const due = renewalDue(lease, renewal);
-  const renewIn = tight ? Math.max(0, Math.min(due, latestRenewal(lease) - elapsed)) : due;
-  const renew = { action: 'renew', in: renewIn, reason: 'renewal' } as const;
+  const renew = { action: 'renew', in: renewalDue(lease, renewal), reason: 'renewal' } as const;
   if (rotationFailed && renewable && maxTtl !== 'reached' && renew.in <= 0) return renew;
   if (superseded !== undefined) {
     const total = left + superseded;
-    const spread = Math.min(total * STAGGER, MAX_STAGGER, Math.max(0, total - lease.drain));
+    const spread = Math.min(total * STAGGER, MAX_STAGGER, Math.max(0, total - lease.drain - MARGIN));
     const at = (spread * (lease.jitter + 1)) / 2;
     return { action: 'rotate', in: Math.max(0, at - superseded), reason: 'token' };
   }
-  if (maxTtl !== 'far') return { action: 'rotate', in: tight ? replacedIn(lease) : 0, reason: 'max-ttl' };
+  if (maxTtl !== 'far')
+    return { action: 'rotate', in: needsRoom(lease, renewal) ? replacedIn(lease) : 0, reason: 'max-ttl' };
   if (renewable) return renew;
   const overlap = Math.max(Math.min(1_000, ttl * MIN_OVERLAP), overlapFor(lease));
   const at = Math.min(ttl * (NOT_RENEWABLE_AT + renewal.jitter * lease.jitter), ttl - overlap);

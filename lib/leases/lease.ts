@@ -67,7 +67,7 @@ export interface Credentials<T = unknown> {
 /** What a lease tells the secret it belongs to. */
 export interface LeaseHooks {
   /** Its consumers need more time to let go of it than was known. */
-  needed(): void;
+  needed(lease: Lease<unknown>): void;
   /** A consumer was refused with it. */
   refused(lease: Lease<unknown>, certain: boolean): Promise<void>;
 }
@@ -203,7 +203,7 @@ export class Lease<T> {
     if (onEnding) (this.#endings ??= new Set()).add(onEnding);
     if (drain > this.drain) {
       this.drain = drain;
-      this.#hooks.needed();
+      this.#hooks.needed(this);
     }
     return () => {
       if (!held) return;

@@ -7,8 +7,8 @@ import { isTransient, mayBeDone, VaultError } from '../errors/vault-error.js';
 import { closed, unexpected } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
+import { drainTooLong } from '../session/drain-policy.js';
 import type { Generation } from '../session/generation.js';
-import { drainStatus, drainTooLong } from './drain-policy.js';
 import { firstValue } from './first-value.js';
 import { HandedOut } from './handed-out.js';
 import { expired, noneYet } from './lease-errors.js';
@@ -123,6 +123,7 @@ export class LeasedSecret<T> implements LeaseHooks {
     const step = lease ? this.#plan(lease) : FIRST;
     const action = this.#ended ? 'none' : step.action === 'rotate' ? 'issue' : step.action;
     const alive = lease && lease.left(this.#context.clock) > 0;
+    const drain = lease && this.#drainTooLong(lease);
     return {
       path: this.path,
       state: !lease ? 'pending' : !alive ? 'expired' : error ? 'degraded' : 'valid',
@@ -131,7 +132,7 @@ export class LeasedSecret<T> implements LeaseHooks {
       attempt: count,
       ...(error && { error }),
       superseded: this.#keeper.size,
-      ...(lease && drainStatus(lease.view(this.#context.clock), this.#context.options.renewal)),
+      ...(drain && { drain: { needed: drain.needed, allowed: drain.allowed } }),
     };
   }
 
@@ -176,15 +177,22 @@ export class LeasedSecret<T> implements LeaseHooks {
     return planLease(lease, circumstances, clock, options.renewal);
   }
 
+  #drainTooLong(lease: Lease<T>) {
+    const { clock, options } = this.#context;
+    if (lease.drain === 0) return undefined;
+    const token = lease.id === '' ? undefined : lease.generation.view(clock);
+    return drainTooLong(lease.view(clock), token, options.renewal);
+  }
+
   #wake(): void {
     if (this.#ended) return;
-    const { clock, options } = this.#context;
+    const { clock } = this.#context;
     const lease = this.#out.lease;
     if (this.#out.tellLife(this.#tries.error)) this.#context.changed();
     // A request may outlast the lease, whose end is told all the same.
     if (this.#busy) return this.#sleep(Infinity);
     const step = lease && this.#plan(lease);
-    if (lease) this.#events.warnOnce('drain', drainTooLong(lease.view(clock), options.renewal));
+    if (lease) this.#events.warnOnce('drain', this.#drainTooLong(lease)?.warning);
     const due = step ? step.in : 0;
     const wait = Math.max(due, this.#tries.retryAt - clock.monotonic());
     // What failed is due no more: the token was found alive meanwhile, and so was the lease.
@@ -276,7 +284,9 @@ export class LeasedSecret<T> implements LeaseHooks {
     this.#out.fail(error);
   }
 
-  needed(): void {
+  needed({ id, drain }: Lease<unknown>): void {
+    // What has no lease does not die with a token.
+    if (id !== '') this.#context.session.needs(drain);
     this.#wake();
   }
 

@@ -1,8 +1,8 @@
 import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
+import { secondsWithRoom } from '../session/drain-policy.js';
 import { firstGrant, renewedGrant } from '../session/grant.js';
 import { refusedToken } from '../session/token-verdicts.js';
-import { needsRoom, roomyTtl } from './drain-policy.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 
@@ -24,10 +24,10 @@ export async function renewLease(
     lease.renewable = false;
     return undefined;
   }
-  const { session, limiter, clock, random, emit } = context;
+  const { session, limiter, clock, random, emit, options } = context;
   const { path, serial } = lease;
   const timeout = Math.max(lease.left(clock) / 2, MIN_TIMEOUT);
-  const asked = increment ?? roomFor(lease, context);
+  const asked = increment ?? secondsWithRoom(lease.view(clock), options.renewal);
   const body = { lease_id: lease.id, ...(asked !== undefined && { increment: asked }) };
   try {
     const response = await limiter.run(() =>
@@ -52,13 +52,6 @@ export async function renewLease(
   } catch (error) {
     return refused(lease, context, error);
   }
-}
-
-/** Seconds to ask for where consumers need long to drain; else the server decides. */
-function roomFor(lease: Lease<unknown>, { clock, options }: LeaseContext): number | undefined {
-  const { at, jitter } = options.renewal;
-  const view = lease.view(clock);
-  return needsRoom(view, at + jitter) ? Math.ceil(roomyTtl(view) / 1_000) : undefined;
 }
 
 async function refused(

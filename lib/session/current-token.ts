@@ -45,6 +45,8 @@ export class CurrentToken {
   readonly #source: SourceWatch;
   #generation: Generation | undefined;
   #count = 0;
+  /** Milliseconds: the longest that any consumer needed to let go of a lease. */
+  #drain = 0;
   #login: Promise<Generation> | undefined;
   #task: Task | undefined;
   /** What was tried last was a login, and brought no new token. */
@@ -75,7 +77,7 @@ export class CurrentToken {
     return this.#closed;
   }
 
-  /** Calls back for each generation that takes over, and where the current one turns out to be dead. */
+  /** Calls back for each generation that takes over, and where the current one is dead or will not be extended. */
   onChange(listener: (generation: Generation) => void): void {
     this.#listeners.add(listener);
   }
@@ -100,6 +102,15 @@ export class CurrentToken {
     await this.#work;
   }
 
+  /** A consumer needs so many milliseconds to let go of a lease: a new login comes so much earlier. */
+  needs(drain: number): void {
+    if (drain <= this.#drain) return;
+    this.#drain = drain;
+    if (!this.#generation) return;
+    this.#generation.drain = drain;
+    this.#schedule();
+  }
+
   /** The server has answered to it, so the logins before it are no trouble any more. */
   served(generation: Generation): void {
     if (!this.#unproved || generation !== this.#generation) return;
@@ -122,7 +133,7 @@ export class CurrentToken {
       return;
     }
     this.#succeeded();
-    for (const listener of this.#listeners) listener(generation);
+    this.#tell(generation);
     this.#wake();
   }
 
@@ -170,6 +181,7 @@ export class CurrentToken {
       this.#unproved = previous?.diedEarly === true;
       if (!this.#unproved) this.#succeeded();
       const generation = new Generation(++this.#count, login, random);
+      generation.drain = this.#drain;
       this.#generation = generation;
       this.#hooks.made(generation);
       if (!this.#closed) this.#takeOver(generation, previous, reason);
@@ -192,9 +204,13 @@ export class CurrentToken {
     if (previous) previous.supersededAt = clock.monotonic();
     emit({ type: 'login', generation: generation.number, validUntil: generation.validUntil(), reason });
     this.#schedule();
-    for (const listener of this.#listeners) listener(generation);
+    this.#tell(generation);
     if (previous) this.#hooks.superseded(previous);
     changed();
+  }
+
+  #tell(generation: Generation): void {
+    for (const listener of this.#listeners) listener(generation);
   }
 
   #plan(current: Generation): TokenStep {
@@ -271,6 +287,8 @@ export class CurrentToken {
     if (generation === this.#generation && !(this.#loginFailed && capped)) this.#succeeded();
     const validUntil = generation.validUntil();
     this.#context.emit({ type: 'token-renewed', generation: generation.number, validUntil, capped });
+    // What is left may be too little for consumers, of which its leases tell.
+    if (capped && this.#drain > 0) this.#tell(generation);
   }
 
   #succeeded(): void {

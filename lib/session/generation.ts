@@ -29,6 +29,10 @@ export class Generation {
   grant: Grant;
   /** Milliseconds granted by the login. */
   readonly firstTtl: number;
+  /** Milliseconds that the consumers of its leases need to let go of them. */
+  drain = 0;
+  /** It gets its period at each renewal, whatever is asked for, and needs no successor. */
+  periodic = false;
   #uses: number;
   readonly #type: string;
 
@@ -75,8 +79,22 @@ export class Generation {
   }
 
   view(clock: Clock): TokenView {
-    const { dead, renewable, grant } = this;
+    const { dead, renewable, firstTtl, grant } = this;
     const { ttl, maxTtl, jitter } = grant;
-    return { ttl, maxTtl, jitter, left: this.left(clock), renewable, uses: this.#uses, dead };
+    const age = clock.monotonic() - this.madeAt;
+    // What succeeds a given token, and when, is for others to say.
+    const drain = this.own && !this.periodic ? this.drain : 0;
+    return {
+      ttl,
+      maxTtl,
+      jitter,
+      firstTtl,
+      age,
+      left: this.left(clock),
+      renewable,
+      drain,
+      uses: this.#uses,
+      dead,
+    };
   }
 }

@@ -1,9 +1,10 @@
 import type { ApiRequest, ApiResponse } from '../client/api-client.js';
-import type { Clock } from '../clock/clock.js';
 import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { Generation } from './generation.js';
+import { secondsWithRoom } from './drain-policy.js';
 import { renewedGrant } from './grant.js';
+import type { SessionContext } from './session-context.js';
 
 const MIN_TIMEOUT = 500;
 
@@ -15,19 +16,24 @@ const MIN_TIMEOUT = 500;
  */
 export async function renewToken(
   generation: Generation,
-  context: { clock: Clock; random: () => number },
+  { clock, random, options }: Pick<SessionContext, 'clock' | 'random' | 'options'>,
   session: { send(generation: Generation, request: ApiRequest): Promise<ApiResponse> },
 ): Promise<'renewed' | 'ended' | 'refused'> {
   const path = 'auth/token/renew-self';
-  const timeout = Math.max(generation.left(context.clock) / 2, MIN_TIMEOUT);
+  const timeout = Math.max(generation.left(clock) / 2, MIN_TIMEOUT);
+  const asked = secondsWithRoom(generation.view(clock), options.renewal);
   try {
-    const request = { ...generation.place, method: 'POST', path, body: {}, timeout } as const;
+    const body = { ...(asked !== undefined && { increment: asked }) };
+    const request = { ...generation.place, method: 'POST', path, body, timeout } as const;
     const response = await session.send(generation, request);
     const { auth, sentAt, warnings } = response;
     if (typeof auth?.lease_duration !== 'number') throw malformed(path);
     // The max TTL is less than a second away, which the server rounds to nothing: it has ended the token.
     if (auth.lease_duration <= 0) return 'ended';
-    generation.grant = renewedGrant(generation.grant, auth.lease_duration, sentAt, warnings, context.random);
+    const { lease_duration: seconds } = auth;
+    if (asked !== undefined && seconds * 1_000 === generation.firstTtl) generation.periodic = true;
+    const wanted = generation.periodic ? undefined : asked;
+    generation.grant = renewedGrant(generation.grant, seconds, sentAt, warnings, random, wanted);
     generation.renewable = auth.renewable;
     return 'renewed';
   } catch (error) {

@@ -1,11 +1,9 @@
 import type { LoginReason } from '../events/events.js';
+import { latestRenewal, needsRoom, tokenReplacedIn, type DrainView } from './drain-policy.js';
 import type { Grant } from './grant.js';
 
 /** What is known of a token when the question is what to do with it next. Times in milliseconds. */
-export interface TokenView extends Pick<Grant, 'ttl' | 'maxTtl' | 'jitter'> {
-  /** Left of the TTL. */
-  left: number;
-  renewable: boolean;
+export interface TokenView extends DrainView, Pick<Grant, 'jitter'> {
   /** Requests it may still make; Infinity for any number. */
   uses: number;
   /** The server said that it is dead. */
@@ -20,7 +18,7 @@ export type TokenStep =
 
 /**
  * A token is renewed while it can be, and replaced by a new login while there is still time for its leases to be
- * issued again under the new one.
+ * issued again under the new one, and their consumers to drain.
  *
  * @param loginFailed that was tried last: as long as renewals bring something, one that is due comes before the next
  */
@@ -35,17 +33,31 @@ export function nextTokenStep(
   // Renewing a use-limited token costs a use, and must leave one: the last would take every lease along.
   const canRenew = token.renewable && token.uses > 2;
   const keptAlive = loginFailed && canRenew && due <= 0 && token.maxTtl === 'near';
-  if (token.maxTtl !== 'far' && !keptAlive) return { action: 'login', in: 0, reason: 'max-ttl' };
+  if (token.maxTtl !== 'far' && !keptAlive) {
+    const wait = needsRoom(token, renewal) ? tokenReplacedIn(token) : 0;
+    return { action: 'login', in: wait, reason: 'max-ttl' };
+  }
   if (canRenew) return { action: 'renew', in: due, reason: 'renewal' };
-  return { action: 'login', in: due, reason: token.renewable ? 'uses' : 'not-renewable' };
+  const usual = Math.max(0, usualRenewal(token, renewal) - (token.ttl - token.left));
+  const wait = needsRoom(token, renewal) ? Math.min(usual, tokenReplacedIn(token)) : usual;
+  return { action: 'login', in: wait, reason: token.renewable ? 'uses' : 'not-renewable' };
 }
 
-/** Milliseconds until a renewal is due; NaN for what never ends. */
+/** Milliseconds until a renewal is due, for a lease or a token; NaN for what never ends. */
 export function renewalDue(
-  { ttl, jitter, left }: Pick<TokenView, 'ttl' | 'jitter' | 'left'>,
+  view: DrainView & Pick<Grant, 'jitter'>,
+  renewal: { at: number; jitter: number },
+): number {
+  const usual = usualRenewal(view, renewal);
+  const at = needsRoom(view, renewal) ? Math.min(usual, latestRenewal(view)) : usual;
+  return Math.max(0, at - (view.ttl - view.left));
+}
+
+/** Milliseconds after the grant. */
+function usualRenewal(
+  { ttl, jitter }: Pick<Grant, 'ttl' | 'jitter'>,
   renewal: { at: number; jitter: number },
 ): number {
   // With less than a second left the server may round what it grants to nothing, which ends what was to be renewed.
-  const latest = Math.max(ttl - 1_000, ttl / 2);
-  return Math.max(0, Math.min(ttl * (renewal.at + renewal.jitter * jitter), latest) - (ttl - left));
+  return Math.min(ttl * (renewal.at + renewal.jitter * jitter), Math.max(ttl - 1_000, ttl / 2));
 }

@@ -64,7 +64,7 @@ export class Session {
     // A lease lasts no longer than its token: in the second half of one that cannot be renewed, none is begun.
     const short =
       forLease && current.own && !current.renewable && current.left(clock) < current.grant.ttl / 2;
-    const serves = step.action !== 'login' || step.in > 0 || (ending && !forLease);
+    const serves = step.action !== 'login' || (ending ? !forLease : step.in > 0);
     if (!spent && !short && serves) return current;
     try {
       return await this.#token.login(spent ? 'uses' : step.action === 'login' ? step.reason : 'max-ttl');
@@ -117,6 +117,11 @@ export class Session {
   async isDead(generation: Generation): Promise<boolean> {
     if (!generation.dead && (await this.#verdicts.isDead(generation))) this.#token.died(generation);
     return generation.dead;
+  }
+
+  /** A consumer needs so many milliseconds to let go of a lease, once a newer one has taken over. */
+  needs(drain: number): void {
+    this.#token.needs(drain);
   }
 
   /** Where the current token seems to be over, though nobody said so, the server is asked: once, however many wait. */

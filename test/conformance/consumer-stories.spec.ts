@@ -1,14 +1,19 @@
 import { expect } from 'vitest';
 import type { Credentials } from '../../lib/leases/lease.js';
 import { errors, story, type SimulatedWorld } from './case.js';
-import { ISSUE, LOOKUP_SELF, RENEW, SECOND } from './rules/rule.js';
-import type { Life, RoleSettings } from './world.js';
+import { ISSUE, LOOKUP_SELF, RENEW, RENEW_SELF, SECOND } from './rules/rule.js';
+import type { Life, LoginSettings, RoleSettings } from './world.js';
 
 const LASTING = { ttl: 100 * 3_600, maxTtl: 200 * 3_600 };
 const LOOKUP = /^sys\/leases\/lookup$/;
 
 /** A pool: it takes a hold of each snapshot, and lets go of the one before so many milliseconds after the next. */
-async function pool(world: SimulatedWorld, role: RoleSettings, drain: number, login = LASTING) {
+async function pool(
+  world: SimulatedWorld,
+  role: RoleSettings,
+  drain: number,
+  login: LoginSettings = LASTING,
+) {
   const life = await world.start({ role, login });
   const cutOff: number[] = [];
   const ended: number[] = [];
@@ -82,6 +87,36 @@ for (const [what, role, allowed] of [
     expect(life.of('warning')).toHaveLength(1);
   });
 }
+
+for (const [what, login, drain, logins] of [
+  ['60 s / 100 s', { ttl: 60, maxTtl: 100 }, 30, 20],
+  ['20 s / 60 s', { ttl: 20, maxTtl: 60 }, 10, 30],
+  ['90 s, not to be renewed', { ttl: 90, type: 'batch' }, 30, 25],
+  ['60 s, periodic', { ttl: 60, period: 60 }, 50, 1],
+] as const) {
+  story(
+    `a token of ${what} is replaced while the consumers of its leases have ${drain} s to let go`,
+    async (world) => {
+      const { life, cutOff, ended } = await pool(world, LASTING, drain * SECOND, login);
+      await world.advance(1_000 * SECOND);
+      expect(life.of('rotated').length).toBeGreaterThanOrEqual(logins > 1 ? 10 : 0);
+      expect(life.of('login').length).toBeLessThanOrEqual(logins);
+      expect(world.requests(RENEW_SELF).length).toBeLessThan(100);
+      expect({ cutOff, ended, told: drainOf(life) }).toEqual({ cutOff: [], ended: [], told: undefined });
+      expect(life.of('warning').filter(({ message }) => /let go/.test(message))).toEqual([]);
+    },
+  );
+}
+
+story('a token that lives too short for its consumers: the status and the log say so', async (world) => {
+  const { life, cutOff } = await pool(world, LASTING, 30 * SECOND, { ttl: 20, maxTtl: 40 });
+  await world.advance(SECOND);
+  expect(drainOf(life)).toMatchObject({ needed: 30_000, allowed: 20_000 });
+  expect(life.of('warning')).toMatchObject([{ message: expect.stringContaining('token_max_ttl') }]);
+  await world.advance(400 * SECOND);
+  expect(life.of('login').length).toBeLessThanOrEqual(22);
+  expect(cutOff.length).toBeGreaterThan(10);
+});
 
 story('a lease of two seconds is not renewed at every turn for it', async (world) => {
   const { life, cutOff } = await pool(world, { ttl: 2, maxTtl: 60 }, 10 * SECOND);

@@ -4,14 +4,19 @@ import { nextTokenStep, type TokenView } from '../../../lib/session/session-poli
 const renewal = { at: 0.66, jitter: 0.05 };
 const fresh: TokenView = {
   ttl: 60_000,
+  firstTtl: 60_000,
+  age: 0,
   left: 60_000,
+  drain: 0,
   renewable: true,
   maxTtl: 'far',
   uses: Infinity,
   dead: false,
   jitter: 0,
 };
-const forever = { ttl: Infinity, left: Infinity };
+const forever = { ttl: Infinity, firstTtl: Infinity, left: Infinity };
+/** Its consumers need half of its TTL. */
+const slow = { drain: 30_000 };
 
 it.each<[string, Partial<TokenView>, string, number]>([
   ['a fresh token is renewed at two thirds', {}, 'renew renewal', 39_600],
@@ -21,6 +26,25 @@ it.each<[string, Partial<TokenView>, string, number]>([
   ['jitter puts it off', { jitter: 1 }, 'renew renewal', 42_600],
   ['32 days stay a number', { ttl: 2_764_800_000, left: 2_764_800_000 }, 'renew renewal', 1_824_768_000],
   ['near its max TTL it is replaced', { maxTtl: 'near', left: 20_000 }, 'login max-ttl', 0],
+  ['where its consumers need long, renewals leave as much', slow, 'renew renewal', 28_000],
+  [
+    'with enough left, one that is near its max TTL is replaced later',
+    { ...slow, maxTtl: 'near', age: 28_000, left: 72_000 },
+    'login max-ttl',
+    38_000,
+  ],
+  [
+    'but not in the first half of its life',
+    { ...slow, maxTtl: 'near', age: 10_000, left: 30_000 },
+    'login max-ttl',
+    10_000,
+  ],
+  [
+    'one that cannot be renewed is replaced sooner for them',
+    { ...slow, renewable: false },
+    'login not-renewable',
+    30_000,
+  ],
   ['at its max TTL too', { maxTtl: 'reached', left: 20_000 }, 'login max-ttl', 0],
   ['of a few seconds one is left', { ttl: 2_000, left: 2_000, jitter: 1 }, 'renew renewal', 1_000],
   ['what cannot be renewed is replaced in time', { renewable: false }, 'login not-renewable', 39_600],
