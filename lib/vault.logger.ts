@@ -35,6 +35,12 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
           `[${connection}] ${event.path}: no valid credential any more${event.error ? `: ${event.error.message}` : ''}`,
         );
         break;
+      case 'vault-unreachable':
+        logger.warn(`[${connection}] the server is away: ${event.error.message}`);
+        break;
+      case 'vault-recovered':
+        logger.log(`[${connection}] the server answers again, after ${(event.after / 1_000).toFixed(1)} s`);
+        break;
       case 'secret-gone':
         logger.error(`[${connection}] ${event.path}: gone from the server: ${event.error.message}`);
         break;

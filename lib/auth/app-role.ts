@@ -77,7 +77,8 @@ export function appRole(options: AppRoleOptions): AuthMethod {
         throw refused.error;
       try {
         const body = { role_id: roleId.trim(), secret_id: secret.reveal() };
-        const { auth, sentAt } = await context.send({ ...place, method: 'POST', path, body });
+        const { auth, sentAt, warnings } = await context.send({ ...place, method: 'POST', path, body });
+        for (const warning of warnings) context.warn(warning);
         return { ...fromAuth(assertAuth(auth, path), sentAt, (text) => new Secret(text)), ...place };
       } catch (error) {
         if (error instanceof VaultError && error.code === 'VAULT_SECRET_ID_INVALID') {

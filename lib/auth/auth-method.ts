@@ -6,6 +6,7 @@ import type { Secret } from '../secret/secret.js';
 /** What a login gets to work with. */
 export interface LoginContext {
   send<T>(request: ApiRequest, token?: Secret): Promise<ApiResponse<T>>;
+  /** Tells what is no error; the same text once. */
   warn(message: string): void;
   clock: Clock;
 }

@@ -32,3 +32,13 @@ function textsIn(value: unknown): string[] {
   if (typeof value === 'string') return value.length < SHORTEST_SECRET ? [] : [value];
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
 }
+
+/** Tells each text once. */
+export function tellOnce(tell: (text: string) => void): (text: string) => void {
+  const told = new Set<string>();
+  return (text) => {
+    if (told.has(text)) return;
+    told.add(text);
+    tell(text);
+  };
+}

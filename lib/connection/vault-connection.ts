@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { Subject, type Observable } from 'rxjs';
 import { ApiClient, type ApiRequest } from '../client/api-client.js';
+import { Reach } from '../client/reach.js';
 import { systemClock, type Clock } from '../clock/clock.js';
 import { Limiter } from '../clock/limiter.js';
 import type { Sender } from '../client/transport.js';
@@ -59,8 +60,14 @@ export class VaultConnection {
     this.#scheduler = new Scheduler(clock);
     // As many requests as wait at the same time; Node would warn of a leak.
     setMaxListeners(0, this.#aborted.signal);
-    const count = ({ method, path }: ApiRequest, milliseconds: number, error?: VaultError) =>
+    const reach = new Reach(clock, {
+      away: (error) => this.#emit({ type: 'vault-unreachable', error }),
+      back: (after) => this.#emit({ type: 'vault-recovered', after }),
+    });
+    const count = ({ method, path }: ApiRequest, milliseconds: number, error?: VaultError) => {
       this.#counters.request(operationOf(method, path), milliseconds, error?.code);
+      reach.answered(error);
+    };
     this.#api = new ApiClient(options, clock, transport, count);
     const shared = {
       api: this.#api,

@@ -39,6 +39,16 @@ interface LeaseEventBase extends EventBase {
   serial: number;
 }
 
+/** What a renewal brought. */
+interface RenewalDetails {
+  validUntil: Date;
+  /** Milliseconds granted, and those granted before. */
+  ttl: number;
+  previousTtl: number;
+  /** It is near its max TTL, and will be replaced. */
+  capped: boolean;
+}
+
 /**
  * What happens over time, without any secret in it; discriminated by `type`.
  *
@@ -53,7 +63,7 @@ export type VaultEvent =
       reason: LoginReason;
     })
   | (EventBase & { type: 'login-failed'; error: VaultError; retryAt: Date })
-  | (EventBase & { type: 'token-renewed'; generation: number; validUntil: Date; capped: boolean })
+  | (EventBase & RenewalDetails & { type: 'token-renewed'; generation: number })
   | (EventBase & { type: 'token-renewal-failed'; generation: number; error: VaultError; retryAt: Date })
   /** The server was asked to revoke a token, and so all its leases; `given` tokens are left alone. */
   | (EventBase & {
@@ -62,7 +72,7 @@ export type VaultEvent =
       how: 'revoke-requested' | 'revoke-failed' | 'given' | 'batch' | 'expired';
     })
   | (LeaseEventBase & { type: 'issued'; validUntil: Date; renewable: boolean })
-  | (LeaseEventBase & { type: 'renewed'; validUntil: Date; capped: boolean })
+  | (LeaseEventBase & RenewalDetails & { type: 'renewed' })
   | (LeaseEventBase & { type: 'renewal-failed'; error: VaultError; retryAt: Date; validUntil: Date })
   /** A new lease was issued and published in place of the one before; `serial` is the new one's. */
   | (LeaseEventBase & { type: 'rotated'; reason: RotationReason; validUntil: Date })
@@ -84,7 +94,12 @@ export type VaultEvent =
   | (EventBase & { type: 'secret-changed'; path: string; version?: number })
   | (EventBase & { type: 'secret-read-failed'; path: string; error: VaultError; retryAt: Date })
   | (EventBase & { type: 'secret-gone'; path: string; error: VaultError })
+  /** What the server warns of, and what will cause trouble: each kind is told once for each path. */
   | (EventBase & { type: 'warning'; path?: string; message: string })
+  /** No request gets an answer of a working server: refused, silent, sealed, or without a leader. */
+  | (EventBase & { type: 'vault-unreachable'; error: VaultError })
+  /** One does again, after so many milliseconds. */
+  | (EventBase & { type: 'vault-recovered'; after: number })
   | (EventBase & { type: 'closing' })
   | (EventBase & { type: 'closed' });
 

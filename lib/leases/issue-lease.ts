@@ -13,12 +13,17 @@ import { late } from './lease-errors.js';
  */
 export type IssueParameters = Readonly<Record<string, unknown>>;
 
-/** Issues what a path leases, with a token that lasts. */
+/**
+ * Issues what a path leases, with a token that lasts.
+ *
+ * @param timeout milliseconds, where it may not take the time of any request
+ */
 export function issueLease<T>(
   { path, parameters }: { path: string; parameters?: IssueParameters | undefined },
   serial: number,
   { session, limiter, signal, random, clock }: LeaseContext,
   hooks: LeaseHooks,
+  timeout?: number,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
   const take = (response: ApiResponse<T>, generation: Generation) => {
     if (typeof response.data !== 'object' || response.data === null) throw malformed(path);
@@ -30,7 +35,9 @@ export function issueLease<T>(
     return { lease, warnings: response.warnings };
   };
   const request = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
-  return limiter.run(() => session.run({ ...request, path, signal }, take, true));
+  return limiter.run(() =>
+    session.run({ ...request, path, signal, ...(timeout && { timeout }) }, take, true),
+  );
 }
 
 /** What to warn of where a lease was replaced for its token's end: the life it reports is not what it gets. */

@@ -16,6 +16,7 @@ import { cutShort, issueLease, type IssueParameters } from './issue-lease.js';
 import { IssueLimit } from './issue-limit.js';
 import type { Credentials, Lease, LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
+import { FIRST, leaseStatus } from './lease-status.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { planLease } from './lease-plan.js';
 import type { LeaseStep } from './lease-policy.js';
@@ -23,7 +24,11 @@ import { Refusals } from './refusals.js';
 import { renewLease } from './renew-lease.js';
 import { SecretEvents } from './secret-events.js';
 
-const FIRST = { action: 'rotate', in: 0, reason: 'first' } as const;
+/** Milliseconds; engines take their time to make a user, and one that is not waited for is made for nothing. */
+const MIN_TIMEOUT = 2_000;
+const TOO_MANY =
+  'As many as may be within a minute were issued, each of which was over at once: the next ones wait. Look for what ' +
+  'revokes them at the server, or refuses them.';
 
 /**
  * One path, for the life of the process: issued when first asked for, renewed, rotated with overlap, and issued
@@ -119,21 +124,16 @@ export class LeasedSecret<T> implements LeaseHooks {
 
   status(): LeaseStatus {
     const lease = this.#out.lease;
-    const { error, count } = this.#tries;
-    const step = lease ? this.#plan(lease) : FIRST;
-    const action = this.#ended ? 'none' : step.action === 'rotate' ? 'issue' : step.action;
-    const alive = lease && lease.left(this.#context.clock) > 0;
-    const drain = lease && this.#drainTooLong(lease);
-    return {
-      path: this.path,
-      state: !lease ? 'pending' : !alive ? 'expired' : error ? 'degraded' : 'valid',
-      ...(lease && lease.grant.ttl < Infinity && { validUntil: lease.validUntil() }),
-      next: this.#tries.next({ ...step, action }),
-      attempt: count,
-      ...(error && { error }),
+    return leaseStatus(this.path, {
+      lease,
+      step: lease ? this.#plan(lease) : FIRST,
+      ended: this.#ended,
+      tries: this.#tries,
+      limited: this.#limited,
+      drain: lease && this.#drainTooLong(lease),
       superseded: this.#keeper.size,
-      ...(drain && { drain: { needed: drain.needed, allowed: drain.allowed } }),
-    };
+      clock: this.#context.clock,
+    });
   }
 
   /** It was given up, and every lease of it is over. */
@@ -177,6 +177,11 @@ export class LeasedSecret<T> implements LeaseHooks {
     return planLease(lease, circumstances, clock, options.renewal);
   }
 
+  /** Milliseconds in which no more may be issued. */
+  get #limited(): number {
+    return this.#limit.wait(this.#context.clock.monotonic());
+  }
+
   #drainTooLong(lease: Lease<T>) {
     const { clock, options } = this.#context;
     if (lease.drain === 0) return undefined;
@@ -201,8 +206,12 @@ export class LeasedSecret<T> implements LeaseHooks {
     // A first one is still issued, as requests that are being drained may need it.
     if (this.#frozen && step && step.action !== 'renew') return this.#sleep(Infinity);
     if (step?.action !== 'renew') {
-      const held = this.#limit.wait(clock.monotonic());
-      if (held > 0) return this.#sleep(held);
+      const held = this.#limited;
+      if (held > 0) {
+        this.#events.warnOnce('limit', TOO_MANY);
+        this.#context.changed();
+        return this.#sleep(held);
+      }
     }
     this.#busy = true;
     this.#sleep(Infinity);
@@ -236,7 +245,7 @@ export class LeasedSecret<T> implements LeaseHooks {
         throw session.status().error ?? this.#expired();
       }
       if (outlived) return this.#succeeded();
-      this.#events.warnOnce('not renewable', await renewLease(lease, this.#context));
+      for (const text of await renewLease(lease, this.#context)) this.#events.warnOnce(text, text);
       // Where rotations fail, a renewal of what is to be replaced is no end of the trouble.
       if (!this.#rotationFailed || this.#plan(lease).action === 'renew') this.#succeeded();
     } catch (cause) {
@@ -246,10 +255,22 @@ export class LeasedSecret<T> implements LeaseHooks {
     }
   }
 
+  /** Milliseconds: as long as there is one, so that a request that hangs leaves time for another. */
+  get #timeToIssue(): number | undefined {
+    const left = this.current() && this.#out.lease?.left(this.#context.clock);
+    return left === undefined ? undefined : Math.max(left / 2, MIN_TIMEOUT);
+  }
+
   async #issue(reason: RotationReason | undefined): Promise<void> {
     const previous = this.#out.lease;
     try {
-      const { lease, warnings } = await issueLease<T>(this, this.#serial + 1, this.#context, this);
+      const { lease, warnings } = await issueLease<T>(
+        this,
+        this.#serial + 1,
+        this.#context,
+        this,
+        this.#timeToIssue,
+      );
       this.#limit.issued(this.#context.clock.monotonic());
       if (this.#ended) return void this.#keeper.take(lease, 0);
       this.#serial = lease.serial;

@@ -1,7 +1,7 @@
 import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import { secondsWithRoom } from '../session/drain-policy.js';
-import { firstGrant, renewedGrant } from '../session/grant.js';
+import { firstGrant, otherWarnings, renewedGrant } from '../session/grant.js';
 import { refusedToken } from '../session/token-verdicts.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
@@ -13,16 +13,16 @@ const MIN_TIMEOUT = 500;
  * Renews one lease once: adopts what was granted, and keeps on it what the server says of it. Throws what may pass.
  *
  * @param increment seconds after which the server is to end it; without, it is renewed for as long as can be
- * @returns what to warn of, where the policies do not allow renewals
+ * @returns what to warn of, once each: the server's own warnings, and where the policies do not allow renewals
  */
 export async function renewLease(
   lease: Lease<unknown>,
   context: LeaseContext,
   increment?: number,
-): Promise<string | undefined> {
+): Promise<readonly string[]> {
   if (lease.generation.spent) {
     lease.renewable = false;
-    return undefined;
+    return [];
   }
   const { session, limiter, clock, random, emit, options } = context;
   const { path, serial } = lease;
@@ -40,15 +40,17 @@ export async function renewLease(
       // The max TTL is less than a second away, which the server rounds to nothing: it has ended the lease.
       lease.over = true;
     } else if (increment === undefined) {
+      const { ttl: previousTtl } = lease.grant;
       lease.grant = renewedGrant(lease.grant, seconds, sentAt, warnings, random, asked);
-      const capped = lease.grant.maxTtl !== 'far';
-      emit({ type: 'renewed', path, serial, validUntil: lease.validUntil(), capped });
+      const { ttl, maxTtl } = lease.grant;
+      const capped = maxTtl !== 'far';
+      emit({ type: 'renewed', path, serial, validUntil: lease.validUntil(), ttl, previousTtl, capped });
     } else {
       lease.grant = { ...firstGrant(seconds, sentAt, random), maxTtl: lease.grant.maxTtl };
       lease.retired = true;
       emit({ type: 'retired', path, serial, how: 'asked' });
     }
-    return undefined;
+    return otherWarnings(warnings);
   } catch (error) {
     return refused(lease, context, error);
   }
@@ -58,7 +60,7 @@ async function refused(
   lease: Lease<unknown>,
   { session }: LeaseContext,
   error: unknown,
-): Promise<string | undefined> {
+): Promise<readonly string[]> {
   const { code, hint } = error as VaultError;
   if (code === 'VAULT_LEASE_NOT_FOUND') lease.over = true;
   else if (code === 'VAULT_LEASE_AT_MAX_TTL') lease.grant = { ...lease.grant, maxTtl: 'reached' };
@@ -66,7 +68,7 @@ async function refused(
   else if (refusedToken(error) && (await session.isDead(lease.generation))) lease.over = true;
   else if (code === 'VAULT_PERMISSION_DENIED' || code === 'VAULT_TOKEN_INVALID') {
     lease.renewable = false;
-    return `Leases may not be renewed, so they are issued anew in time. ${hint}`;
+    return [`Leases may not be renewed, so they are issued anew in time. ${hint}`];
   } else throw error;
-  return undefined;
+  return [];
 }

@@ -1,6 +1,7 @@
 import type { ApiRequest, ApiResponse } from '../client/api-client.js';
 import type { Haste } from '../clock/backoff.js';
 import { Tries } from '../client/tries.js';
+import { tellOnce } from '../client/warnings.js';
 import type { Task } from '../clock/scheduler.js';
 import { closed, unexpected } from '../errors/common-errors.js';
 import type { Login } from '../auth/auth-method.js';
@@ -13,14 +14,10 @@ import { logIn } from './log-in.js';
 import { renewToken } from './renew-token.js';
 import type { SessionContext } from './session-context.js';
 import { tokenRefused } from './session-errors.js';
-import { nextTokenStep, renewalDue, type TokenStep } from './session-policy.js';
+import { renewalDue, type TokenStep } from './session-policy.js';
 import { SourceWatch } from './source-watch.js';
+import { planToken } from './token-plan.js';
 import { refusedToken } from './token-verdicts.js';
-
-/** How long before its end a renewal that keeps failing gives way to a new login, as a share of the TTL. */
-const LOGIN_MARGIN = 0.2;
-/** The same where the server seems to be away: it may be the renewals alone that do not get there. */
-const LAST_MARGIN = 0.05;
 
 /** Milliseconds within which the death of a new token is no accident, where it comes again. */
 const EARLY = 60_000;
@@ -59,11 +56,13 @@ export class CurrentToken {
   /** What is done about it, or was last. */
   #work: Promise<void> | undefined;
   #closed = false;
+  readonly #warn: (message: string) => void;
 
   constructor(context: SessionContext, hooks: TokenHooks) {
     this.#context = context;
     this.#hooks = hooks;
     this.#tries = new Tries(context);
+    this.#warn = tellOnce((message) => context.emit({ type: 'warning', message }));
     const { auth } = context.options;
     const version = auth.version && (() => auth.version?.() ?? Promise.resolve(''));
     this.#source = new SourceWatch(version, context, () => void this.login('source').catch(() => undefined));
@@ -163,7 +162,7 @@ export class CurrentToken {
     if (this.#closed) throw closed();
     if (this.#tries.error && this.#tries.waiting) throw this.#tries.error;
     try {
-      const login = await logIn(this.#context, this.#source, (late) => this.#end(late));
+      const login = await logIn(this.#context, this.#source, (late) => this.#end(late), this.#warn);
       const previous = this.#generation;
       if (previous && !login.own && previous.token.reveal() === login.token.reveal()) {
         // The source of a given token has nothing new: the same token, as long as it lasts.
@@ -215,19 +214,7 @@ export class CurrentToken {
 
   #plan(current: Generation): TokenStep {
     const { clock, options } = this.#context;
-    const { dead, renewable, grant } = current;
-    const left = current.left(clock);
-    // A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed.
-    const surprised = left <= 0 && !dead && renewable && grant.maxTtl === 'far' && this.#tries.count === 0;
-    if (surprised) return { action: 'renew', in: 0, reason: 'renewal' };
-    const step = nextTokenStep(current.view(clock), options.renewal, this.#loginFailed);
-    // One that was wanted before its time, and failed, is tried again all the same.
-    const wanted = this.#loginFailed && this.#tries.error !== undefined;
-    if (step.action === 'login' && wanted) return { ...step, in: 0 };
-    // While the server is away, a login would fail as well; once it is back, a renewal spares every lease.
-    const margin = grant.ttl * (this.#tries.away ? LAST_MARGIN : LOGIN_MARGIN);
-    const late = this.#tries.count > 0 && !this.#loginFailed && left < margin;
-    return step.action === 'renew' && late ? { action: 'login', in: 0, reason: 'renewal-failing' } : step;
+    return planToken(current, { tries: this.#tries, loginFailed: this.#loginFailed }, clock, options.renewal);
   }
 
   /** What waiting cannot help is not tried in ever shorter steps as the end draws near. */
@@ -270,8 +257,9 @@ export class CurrentToken {
   }
 
   async #renew(generation: Generation): Promise<void> {
+    const { ttl: previousTtl } = generation.grant;
     try {
-      const outcome = await renewToken(generation, this.#context, this.#hooks);
+      const outcome = await renewToken(generation, this.#context, this.#hooks, this.#warn);
       if (outcome === 'ended') this.died(generation);
       if (outcome !== 'renewed') return;
     } catch (error) {
@@ -282,11 +270,13 @@ export class CurrentToken {
       if (!(await this.#hooks.isDead(generation))) generation.renewable = false;
       return;
     }
-    const capped = generation.grant.maxTtl !== 'far';
+    const { ttl, maxTtl } = generation.grant;
+    const capped = maxTtl !== 'far';
     // Where logins fail, a renewal of what is to be replaced is no end of the trouble.
     if (generation === this.#generation && !(this.#loginFailed && capped)) this.#succeeded();
     const validUntil = generation.validUntil();
-    this.#context.emit({ type: 'token-renewed', generation: generation.number, validUntil, capped });
+    const { number } = generation;
+    this.#context.emit({ type: 'token-renewed', generation: number, validUntil, ttl, previousTtl, capped });
     // What is left may be too little for consumers, of which its leases tell.
     if (capped && this.#drain > 0) this.#tell(generation);
   }

@@ -16,6 +16,14 @@ export interface Grant {
   readonly jitter: number;
 }
 
+/** As servers say that less was granted, which a grant tells by itself. */
+const CAPPED = /capped/;
+
+/** What servers warn of besides. */
+export function otherWarnings(warnings: readonly string[]): readonly string[] {
+  return warnings.filter((text) => !CAPPED.test(text));
+}
+
 /** At the issue. `seconds` of 0 never end. */
 export function firstGrant(seconds: number, sentAt: Deadline, random: () => number): Grant {
   const ttl = seconds > 0 ? seconds * 1_000 : Infinity;
@@ -41,7 +49,7 @@ export function renewedGrant(
   const shrunk = grant.ttl < before.ttl;
   const stays = Math.abs(grant.deadline.monotonic - before.deadline.monotonic) <= ROUNDING;
   const capped =
-    seconds < asked || (shrunk && (stays || before.shrunk || warnings.some((text) => /capped/.test(text))));
+    seconds < asked || (shrunk && (stays || before.shrunk || warnings.some((text) => CAPPED.test(text))));
   const maxTtl = stays && before.maxTtl === 'near' ? 'reached' : 'near';
   return { ...grant, shrunk, maxTtl: capped ? maxTtl : 'far' };
 }

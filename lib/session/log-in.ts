@@ -12,11 +12,13 @@ const REQUESTS = 4;
  * Logs in once, in bounded time.
  *
  * @param late called with what comes all the same when that is over
+ * @param warn told of what is no error
  */
 export async function logIn(
-  { api, options, clock, emit }: SessionContext,
+  { api, options, clock }: SessionContext,
   source: SourceWatch,
   late: (login: Login) => void,
+  warn: (message: string) => void,
 ): Promise<Login> {
   const limit = REQUESTS * options.timeout;
   let version = '';
@@ -25,7 +27,7 @@ export async function logIn(
     version = await source.look();
     return options.auth.login({
       send: (request, token) => api.send(request, token),
-      warn: (message) => emit({ type: 'warning', message }),
+      warn,
       clock,
     });
   };

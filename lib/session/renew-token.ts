@@ -3,7 +3,7 @@ import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { Generation } from './generation.js';
 import { secondsWithRoom } from './drain-policy.js';
-import { renewedGrant } from './grant.js';
+import { otherWarnings, renewedGrant } from './grant.js';
 import type { SessionContext } from './session-context.js';
 
 const MIN_TIMEOUT = 500;
@@ -12,12 +12,14 @@ const MIN_TIMEOUT = 500;
  * Renews a token once: adopts what was granted, and keeps on it what the server says of it. Throws what may pass, and
  * refusals that may mean that it is dead.
  *
+ * @param warn told of the server's own warnings
  * @returns `ended`: the server has done so; `refused`: it will never renew it, or not any further
  */
 export async function renewToken(
   generation: Generation,
   { clock, random, options }: Pick<SessionContext, 'clock' | 'random' | 'options'>,
   session: { send(generation: Generation, request: ApiRequest): Promise<ApiResponse> },
+  warn: (message: string) => void,
 ): Promise<'renewed' | 'ended' | 'refused'> {
   const path = 'auth/token/renew-self';
   const timeout = Math.max(generation.left(clock) / 2, MIN_TIMEOUT);
@@ -35,6 +37,7 @@ export async function renewToken(
     const wanted = generation.periodic ? undefined : asked;
     generation.grant = renewedGrant(generation.grant, seconds, sentAt, warnings, random, wanted);
     generation.renewable = auth.renewable;
+    otherWarnings(warnings).forEach(warn);
     return 'renewed';
   } catch (error) {
     const { code } = error as VaultError;

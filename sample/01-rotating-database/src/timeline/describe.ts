@@ -109,6 +109,15 @@ export function describe(event: VaultEvent, user: (path: string, serial: number)
       };
     case 'warning':
       return { tone: 'bad', event: 'warning', who: event.path ?? '', note: event.message };
+    case 'vault-unreachable':
+      return { tone: 'bad', event: 'server away', who: event.connection, note: event.error.code };
+    case 'vault-recovered':
+      return {
+        tone: 'good',
+        event: 'server back',
+        who: event.connection,
+        note: `after ${(event.after / 1_000).toFixed(1)} s`,
+      };
     case 'closing':
       return { tone: 'end', event: 'closing', who: 'the credentials are given back' };
     case 'closed':

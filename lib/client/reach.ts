@@ -1,0 +1,38 @@
+import type { Clock } from '../clock/clock.js';
+import { isAway, type VaultError } from '../errors/vault-error.js';
+
+/** Who wants to know whether the server is there. */
+export interface ReachListener {
+  /** No working server answers: refused, sealed, or without a leader. */
+  away(error: VaultError): void;
+  /** One answers again, so many milliseconds later. */
+  back(after: number): void;
+}
+
+/** Tells once when the server goes away, and once when it is back, however many requests find out. */
+export class Reach {
+  readonly #clock: Clock;
+  readonly #listener: ReachListener;
+  #since: number | undefined;
+
+  constructor(clock: Clock, listener: ReachListener) {
+    this.#clock = clock;
+    this.#listener = listener;
+  }
+
+  /** A request is over. */
+  answered(error: VaultError | undefined): void {
+    if (error && isAway(error)) {
+      if (this.#since !== undefined) return;
+      this.#since = this.#clock.monotonic();
+      return this.#listener.away(error);
+    }
+    // An answer that is late or lost, or that nobody waited for, says neither.
+    const untold =
+      error && (error.answerLost || error.code === 'VAULT_TIMEOUT' || error.code === 'VAULT_CLOSED');
+    if (this.#since === undefined || untold) return;
+    const after = Math.round(this.#clock.monotonic() - this.#since);
+    this.#since = undefined;
+    this.#listener.back(after);
+  }
+}

@@ -1,0 +1,46 @@
+import type { Tries } from '../client/tries.js';
+import type { Clock } from '../clock/clock.js';
+import type { LeaseStatus } from '../events/status.js';
+import type { Lease } from './lease.js';
+import type { LeaseStep } from './lease-policy.js';
+
+/** What comes next where there was none yet. */
+export const FIRST = { action: 'rotate', in: 0, reason: 'first' } as const;
+
+/** What is known of one path. Times in milliseconds. */
+interface Known {
+  lease: Lease<unknown> | undefined;
+  step: LeaseStep | typeof FIRST;
+  /** It was given up. */
+  ended: boolean;
+  tries: Tries;
+  /** So long none may be issued. */
+  limited: number;
+  /** Where consumers need longer than they get. */
+  drain: { needed: number; allowed: number } | undefined;
+  superseded: number;
+  clock: Clock;
+}
+
+/** The same for who looks. */
+export function leaseStatus(
+  path: string,
+  { lease, step, ended, tries, limited, drain, superseded, clock }: Known,
+): LeaseStatus {
+  const { error, count } = tries;
+  const action = ended ? 'none' : step.action === 'rotate' ? 'issue' : step.action;
+  const waits = action === 'issue' && limited > step.in;
+  const alive = lease && lease.left(clock) > 0;
+  return {
+    path,
+    state: !lease ? 'pending' : !alive ? 'expired' : error ? 'degraded' : 'valid',
+    ...(lease && lease.grant.ttl < Infinity && { validUntil: lease.validUntil() }),
+    next: waits
+      ? { action, at: new Date(clock.wall() + limited), reason: 'issue-limit' }
+      : tries.next({ ...step, action }),
+    attempt: count,
+    ...(error && { error }),
+    superseded,
+    ...(drain && { drain: { needed: drain.needed, allowed: drain.allowed } }),
+  };
+}
