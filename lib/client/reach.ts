@@ -1,5 +1,8 @@
 import type { Clock } from '../clock/clock.js';
-import { isAway, type VaultError } from '../errors/vault-error.js';
+import type { VaultError, VaultErrorCode } from '../errors/vault-error.js';
+
+/** No working server has answered. */
+const AWAY = new Set<VaultErrorCode>(['VAULT_UNREACHABLE', 'VAULT_SEALED', 'VAULT_STANDBY']);
 
 /** Who wants to know whether the server is there. */
 export interface ReachListener {
@@ -22,14 +25,13 @@ export class Reach {
 
   /** A request is over. */
   answered(error: VaultError | undefined): void {
-    if (error && isAway(error)) {
+    if (error && AWAY.has(error.code)) {
       if (this.#since !== undefined) return;
       this.#since = this.#clock.monotonic();
       return this.#listener.away(error);
     }
-    // An answer that is late or lost, or that nobody waited for, says neither.
-    const untold =
-      error && (error.answerLost || error.code === 'VAULT_TIMEOUT' || error.code === 'VAULT_CLOSED');
+    // An answer that is late, or that nobody waited for, says neither.
+    const untold = error?.code === 'VAULT_TIMEOUT' || error?.code === 'VAULT_CLOSED';
     if (this.#since === undefined || untold) return;
     const after = Math.round(this.#clock.monotonic() - this.#since);
     this.#since = undefined;

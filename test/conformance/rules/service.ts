@@ -15,9 +15,13 @@ export const service: Rules = [
   }),
   simulated('D4', 'a new login comes while there is time to issue again and to drain', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 100 } });
-    await world.until(() => life.of('login').length > 1, 110 * SECOND);
-    const [first, second] = life.of('login');
-    expect(first!.at.getTime() + 100 * SECOND - second!.at.getTime()).toBeGreaterThan(14 * SECOND);
+    // A pool, whose longest transaction takes half a minute.
+    life.published[0]!.lease.hold({ drain: 30 * SECOND });
+    await world.until(() => life.of('rotated').length > 0, 110 * SECOND);
+    const [first] = life.of('login');
+    const [rotated] = life.of('rotated');
+    expect(first!.at.getTime() + 100 * SECOND - rotated!.at.getTime()).toBeGreaterThan(30 * SECOND);
+    expect(life.of('login')).toMatchObject([{ reason: 'start' }, { reason: 'max-ttl' }]);
   }),
   simulated('E5', 'user name and password are published together', async (world) => {
     const life = await world.start({ role: { ttl: 10, maxTtl: 20 } });
@@ -73,6 +77,16 @@ export const service: Rules = [
     world.vault!.databaseRole('app', { defaultTtl: 1, maxTtl: 36_000 });
     world.vault!.revokeLease(world.path);
     await world.advance(3_600 * SECOND);
+    const next = () => life.connection.status.leases[0]!.next;
+    await world.until(() => next().reason === 'issue-limit', 60 * SECOND);
+    // The status says for how long, and the log why.
+    const { at: until } = next();
+    const issues = world.requests(ISSUE).length;
+    await world.advance(until!.getTime() - world.clock!.wall() - 1);
+    expect(world.requests(ISSUE)).toHaveLength(issues);
+    await world.advance(SECOND);
+    expect(world.requests(ISSUE).length).toBeGreaterThan(issues);
+    expect(life.of('warning').filter(({ message }) => /within a minute/.test(message))).toHaveLength(1);
     await world.advance(600 * SECOND);
     const times = world.vault!.requests(/creds/).map(({ at }) => at);
     for (const at of times)
@@ -100,6 +114,15 @@ export const service: Rules = [
     expect(life.of('renewal-failed')[0]).toMatchObject({ error: { code: 'VAULT_TIMEOUT' } });
     heal();
     await world.until(() => life.of('renewed').length + life.of('rotated').length > 0, 20 * SECOND);
+    expect(life.of('expired')).toEqual([]);
+  }),
+  simulated('G3', 'the same for an issue, as long as there is a lease to replace', async (world) => {
+    const life = await world.start({ role: { ttl: 10, maxTtl: 15 } });
+    const heal = world.vault!.delay(600 * SECOND, { match: /creds/ });
+    await world.until(() => life.of('rotation-failed').length > 0, 20 * SECOND);
+    expect(life.of('rotation-failed')[0]).toMatchObject({ error: { code: 'VAULT_TIMEOUT' } });
+    heal();
+    await world.until(() => life.of('rotated').length > 0, 20 * SECOND);
     expect(life.of('expired')).toEqual([]);
   }),
   everywhere('H1', 'a refused secret_id: no loop, neither at once nor later', async (world) => {
@@ -207,9 +230,41 @@ export const service: Rules = [
     const types = life.events.map(({ type }) => type);
     expect(types.slice(0, 2)).toEqual(['login', 'issued']);
     expect(types).toEqual(expect.arrayContaining(['renewed', 'rotated', 'closing', 'token-ended', 'closed']));
+    const [first, last] = [life.of('renewed')[0]!, life.of('renewed').at(-1)!];
+    expect(first).toMatchObject({ previousTtl: 3_000, ttl: 3_000, capped: false });
+    expect(last.capped).toBe(true);
+    expect(last.ttl).toBeLessThan(last.previousTtl);
+    expect(life.of('rotated')[0]).toMatchObject({ reason: 'max-ttl' });
     expect(life.events.every(({ at, connection }) => at instanceof Date && connection === 'default')).toBe(
       true,
     );
+  }),
+  everywhere('K1', 'a server that goes away is told once, and once when it is back', async (world) => {
+    const life = await world.start({ role: { ttl: 3, maxTtl: 600 } });
+    world.network.cut();
+    await world.until(() => life.of('expired').length > 0, 6 * SECOND);
+    expect(life.of('vault-unreachable')).toMatchObject([{ error: { code: 'VAULT_UNREACHABLE' } }]);
+    expect(life.of('vault-recovered')).toEqual([]);
+    world.network.restore();
+    await world.until(() => life.of('rotated').length > 0, 6 * SECOND);
+    const [away] = life.of('vault-unreachable');
+    const [back] = life.of('vault-recovered');
+    expect(life.of('vault-recovered')).toHaveLength(1);
+    expect(back!.after).toBeCloseTo(back!.at.getTime() - away!.at.getTime(), -2);
+  }),
+  simulated('K1', 'what failed, what ended, and how long is left', async (world) => {
+    const life = await world.start({ role: { ttl: 60, maxTtl: 90 } });
+    world.vault!.answer(500, {}, { match: /creds/ });
+    await world.until(() => life.of('expired').length > 0, 100 * SECOND);
+    const [failed] = life.of('rotation-failed');
+    expect(failed).toMatchObject({ reason: 'max-ttl', error: { code: 'VAULT_SERVER_ERROR' } });
+    expect(failed!.validUntil!.getTime()).toBeGreaterThan(failed!.retryAt.getTime());
+    world.vault!.heal();
+    await world.until(() => life.of('retired').length > 0, 60 * SECOND);
+    expect(life.of('rotated')).toMatchObject([{ reason: 'expired' }]);
+    world.vault!.answer(503, {}, { match: /revoke-self/ });
+    await world.settled(life.connection.close());
+    expect(life.of('token-ended')).toMatchObject([{ how: 'revoke-failed' }]);
   }),
   everywhere(
     'K3',

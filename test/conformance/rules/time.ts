@@ -131,6 +131,16 @@ export const time: Rules = [
     const [renewed] = life.of('renewed');
     expect(renewed!.validUntil.getTime() - renewed!.at.getTime()).toBeLessThan(55 * SECOND);
   }),
+  simulated('B5', 'what the server warns of is told, once', async (world) => {
+    const role = { ttl: 60, maxTtl: 6_000 };
+    const life = await world.start({ role });
+    const lease = world.vault!.liveLeases[0]!.id;
+    const answer = { lease_id: lease, lease_duration: 60, renewable: true, data: null };
+    world.vault!.answer(200, { ...answer, warnings: ['this engine will go'] }, { match: /leases\/renew/ });
+    await world.until(() => life.of('renewed').length > 2, 200 * SECOND);
+    const told = life.of('warning').filter(({ message }) => message === 'this engine will go');
+    expect(told).toMatchObject([{ path: world.path }]);
+  }),
   simulated('B8', 'a lease that is not renewable is replaced late, and never renewed', async (world) => {
     world.network.answer(
       ISSUE,
