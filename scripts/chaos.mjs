@@ -1,5 +1,5 @@
-// npm run chaos: what becomes of queries when something breaks, as a table (and JSON). About three minutes; with --short
-// some cases are left out, and it takes half of that. --json <file> keeps the table; the rest is vitest's.
+// npm run chaos: what becomes of queries when something breaks, as a table (and JSON). About three minutes. --json <file>
+// keeps the table; the rest is vitest's.
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,6 @@ import { ensureOpenBao } from './setup/openbao.mjs';
 
 const { values, positionals } = parseArgs({
   options: {
-    short: { type: 'boolean' },
     json: { type: 'string' },
     testNamePattern: { type: 'string', short: 't' },
   },
@@ -30,7 +29,6 @@ const { status } = spawnSync(process.execPath, [vitest, ...args], {
   env: {
     ...process.env,
     VAULT_TEST_CHAOS: '1',
-    ...(values.short && { CHAOS_SHORT: '1' }),
     ...(values.json && { CHAOS_JSON: resolve(values.json) }),
   },
 });

@@ -16,7 +16,8 @@ export interface NextStep {
 export interface LeaseStatus {
   path: string;
   /**
-   * `pending`: never issued yet; `valid`; `degraded`: valid, but the last try to renew or rotate failed;
+   * `pending`: never issued yet; `valid`; `degraded`: valid, but the last try to renew or rotate
+   * failed, or a consumer was refused with it;
    * `expired`: there was one, and there is none now.
    */
   state: 'pending' | 'valid' | 'degraded' | 'expired';
@@ -86,7 +87,7 @@ export interface ConnectionStatus {
   name: string;
   /**
    * `up`: the token works and every secret is valid; `degraded`: all of them still work, but the last try to renew,
-   * rotate or read one failed; `down`: the token or a secret is missing or over.
+   * rotate or read one failed, or a consumer was refused with one; `down`: the token or a secret is missing or over.
    */
   health: 'up' | 'degraded' | 'down';
   session: SessionStatus;

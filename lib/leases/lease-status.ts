@@ -30,10 +30,9 @@ export function leaseStatus(
   const { error, count } = tries;
   const action = ended ? 'none' : step.action === 'rotate' ? 'issue' : step.action;
   const waits = action === 'issue' && limited > step.in;
-  const alive = lease && lease.left(clock) > 0;
   return {
     path,
-    state: !lease ? 'pending' : !alive ? 'expired' : error ? 'degraded' : 'valid',
+    state: stateOf(lease, error, clock),
     ...(lease && lease.grant.ttl < Infinity && { validUntil: lease.validUntil() }),
     next: waits
       ? { action, at: new Date(clock.wall() + limited), reason: 'issue-limit' }
@@ -43,4 +42,10 @@ export function leaseStatus(
     superseded,
     ...(drain && { drain: { needed: drain.needed, allowed: drain.allowed } }),
   };
+}
+
+function stateOf(lease: Known['lease'], error: unknown, clock: Clock): LeaseStatus['state'] {
+  if (!lease) return 'pending';
+  if (lease.left(clock) <= 0) return 'expired';
+  return error || lease.rejectedAt !== undefined ? 'degraded' : 'valid';
 }

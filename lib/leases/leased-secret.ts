@@ -320,6 +320,7 @@ export class LeasedSecret<T> implements LeaseHooks {
     await this.#refusals.examine(lease, certain);
     if (lease !== this.#out.lease) return;
     if (useless()) this.#succeeded();
+    this.#context.changed();
     this.#wake();
   }
 

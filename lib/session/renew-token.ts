@@ -6,7 +6,10 @@ import { secondsWithRoom } from './drain-policy.js';
 import { otherWarnings, renewedGrant } from './grant.js';
 import type { SessionContext } from './session-context.js';
 
+/** Milliseconds. */
 const MIN_TIMEOUT = 500;
+/** Of what is left: one that hangs leaves time for another, before a login takes the leases along. */
+const SHARE = 0.25;
 
 /**
  * Renews a token once: adopts what was granted, and keeps on it what the server says of it. Throws what may pass, and
@@ -22,7 +25,7 @@ export async function renewToken(
   warn: (message: string) => void,
 ): Promise<'renewed' | 'ended' | 'refused'> {
   const path = 'auth/token/renew-self';
-  const timeout = Math.max(generation.left(clock) / 2, MIN_TIMEOUT);
+  const timeout = Math.max(generation.left(clock) * SHARE, MIN_TIMEOUT);
   const asked = secondsWithRoom(generation.view(clock), options.renewal);
   try {
     const body = { ...(asked !== undefined && { increment: asked }) };

@@ -6,7 +6,7 @@ import type { OpenBaoNode } from '../support/cluster.mjs';
 import { closeConnections, connect } from '../support/connect.js';
 import { describeReal } from '../support/real-servers.js';
 import type { Subject } from './subject.js';
-import { LONG, SHORT_FORM, World } from './world.js';
+import { LONG, World } from './world.js';
 
 /** Renewed with 12 s left, in which a leader is found. */
 const LIFE = { ...LONG, ttl: 30, token: 120 };
@@ -81,14 +81,10 @@ describeReal('chaos: a cluster of three', () => {
     await rejoin();
   }, 120_000);
 
-  it.skipIf(SHORT_FORM)(
-    'loses the next one',
-    async (context) => {
-      await disturbed(context, 'the next leader is killed', killLeader);
-      await rejoin();
-    },
-    120_000,
-  );
+  it('loses the next one', async (context) => {
+    await disturbed(context, 'the next leader is killed', killLeader);
+    await rejoin();
+  }, 120_000);
 
   it('has its leader step down', async (context) => {
     await disturbed(context, 'the leader steps down', () => world.bao.stepDown());

@@ -4,7 +4,7 @@ import { describeReal } from '../support/real-servers.js';
 import { startTcpProxy, type TcpProxy } from '../support/servers.mjs';
 import type { Row } from './rows.js';
 import type { Subject } from './subject.js';
-import { BACK_WITHIN, LONG, SHORT, SHORT_FORM, World, type Life } from './world.js';
+import { BACK_WITHIN, expectBack, expectSurvived, LONG, SHORT, World, type Life } from './world.js';
 
 describeReal('chaos: the network to the server', () => {
   let world: World;
@@ -55,12 +55,10 @@ describeReal('chaos: the network to the server', () => {
       },
       'the network is a black hole for 6 s',
     );
-    expect(survived).toMatchObject({ failed: 0, said: expect.arrayContaining(['VAULT_TIMEOUT']) });
+    expectSurvived(survived, 'VAULT_TIMEOUT');
     expect(long.events('expired')).toEqual([]);
-    expect(recovered.said).toContain('VAULT_TIMEOUT');
     expect(short.events('expired')).not.toEqual([]);
-    expect(recovered.recovered).toBeLessThan(BACK_WITHIN);
-    expect(recovered.statusUp).toBeLessThan(BACK_WITHIN);
+    expectBack(recovered, 'VAULT_TIMEOUT');
   }, 120_000);
 
   it('resets every connection', async (context) => {
@@ -74,15 +72,13 @@ describeReal('chaos: the network to the server', () => {
       },
       'connections are reset and refused for 6 s',
     );
-    expect(survived).toMatchObject({ failed: 0, said: expect.arrayContaining(['VAULT_UNREACHABLE']) });
+    expectSurvived(survived, 'VAULT_UNREACHABLE');
     expect(long.events('expired')).toEqual([]);
-    expect(recovered.said).toContain('VAULT_UNREACHABLE');
     expect(short.events('expired')).not.toEqual([]);
-    expect(recovered.recovered).toBeLessThan(BACK_WITHIN);
-    expect(recovered.statusUp).toBeLessThan(BACK_WITHIN);
+    expectBack(recovered, 'VAULT_UNREACHABLE');
   }, 120_000);
 
-  it.skipIf(SHORT_FORM)('is slow', { timeout: 120_000 }, async (context) => {
+  it('is slow', { timeout: 120_000 }, async (context) => {
     const { long, short, survived, recovered } = await disturbed(
       context,
       'slow',
@@ -95,11 +91,11 @@ describeReal('chaos: the network to the server', () => {
       },
       '500 ms are added in each direction',
     );
-    expect(survived).toMatchObject({ failed: 0, said: [] });
+    expectSurvived(survived);
     expect(long.events('expired')).toEqual([]);
     expect(recovered.said).toContain('VAULT_TIMEOUT');
     expect(short.events('expired')).not.toEqual([]);
-    expect(recovered.recovered).toBeLessThan(BACK_WITHIN);
+    // The server does what it is asked, only the answers come too late: queries need not fail.
     expect(recovered.statusUp).toBeLessThan(BACK_WITHIN);
   });
 });

@@ -14,6 +14,10 @@ export interface Row {
   statusUp: number;
   /** Why, in the words of the status: codes of errors, or what is to be done. */
   said: string[];
+  /** What was replaced, and why, in the words of events. */
+  replaced: string[];
+  /** From the fault to the end of the case. */
+  lasted: number;
   /** To Vault, from the fault to the end of the case. */
   requests: { total: number; failed: number };
   /** What else is worth telling. */

@@ -105,7 +105,9 @@ export class Subject {
       codes: tally(failures.flatMap(({ code }) => (code === undefined ? [] : [code]))),
       recovered: Math.max(0, ...failures.map(({ ended }) => Math.round(ended - since))),
       statusUp: this.#upAgain(since),
-      said: [...this.app.reasons(this.#faultAt), ...this.#replaced()],
+      said: this.app.reasons(this.#faultAt),
+      replaced: this.#replaced(),
+      lasted: Date.now() - this.#faultAt,
       requests: { total: total - this.#before.total, failed: failed - this.#before.failed },
       ...(note && { note }),
     };
@@ -120,7 +122,6 @@ export class Subject {
     await this.app.stop();
   }
 
-  /** What events tell of the reasons, where all was replaced before a status could be anything else. */
   #replaced(): string[] {
     const logins = this.events('login').map(({ reason }) => `login: ${reason}`);
     const rotated = this.events('rotated').map(({ reason }) => `rotated: ${reason}`);

@@ -11,6 +11,7 @@ const HEAD = [
   'recovered',
   'status up',
   'the status says',
+  'replaced',
   'requests to Vault (failed)',
   'errors',
 ];
@@ -28,7 +29,8 @@ export default class ChaosReporter implements Reporter {
 }
 
 function cells(row: Row): (string | number)[] {
-  const { fault, setting, sent, failed, codes, recovered, statusUp, said, requests, note } = row;
+  const { fault, setting, sent, failed, codes, recovered, statusUp, said, replaced, requests, lasted, note } =
+    row;
   return [
     note ? `${fault}: ${note}` : fault,
     setting,
@@ -37,7 +39,8 @@ function cells(row: Row): (string | number)[] {
     failed ? `${(recovered / 1_000).toFixed(1)} s` : '–',
     `${(statusUp / 1_000).toFixed(1)} s`,
     said.join(', ') || '–',
-    `${requests.total} (${requests.failed})`,
+    replaced.join(', ') || '–',
+    `${requests.total} (${requests.failed}) in ${(lasted / 1_000).toFixed(0)} s`,
     listed(codes),
   ];
 }

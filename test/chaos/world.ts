@@ -5,6 +5,7 @@ import { Application } from '../soak/application.js';
 import { atLast, POLICY } from '../soak/backends/backend.js';
 import { connections, CREATION, REVOCATION, SETUP } from '../soak/backends/postgres.js';
 import { Load, type Mix } from '../soak/load.js';
+import type { Row } from './rows.js';
 import { Subject } from './subject.js';
 
 /** What is issued to an application, and how long its work takes. Seconds. */
@@ -28,8 +29,20 @@ export const SHORT: Life = { ttl: 3, token: 120, drain: 1 };
 /** Milliseconds in which what cannot be survived is over, counted from when it could be. */
 export const BACK_WITHIN = 2_000;
 
-/** Some cases are left out, so that it takes less than a minute and a half. */
-export const SHORT_FORM = Boolean(process.env['CHAOS_SHORT']);
+/** Queries failed, and soon failed no more; the status said why, and no longer than that. No storm of requests. */
+export function expectBack({ failed, recovered, statusUp, said, requests, lasted }: Row, why?: string): void {
+  expect(failed).toBeGreaterThan(0);
+  expect(recovered).toBeLessThan(BACK_WITHIN);
+  expect(statusUp).toBeLessThan(BACK_WITHIN);
+  if (why) expect(said).toContain(why);
+  expect(requests.total).toBeLessThan(10 + (3 * lasted) / 1_000);
+}
+
+/** No query failed, and the status said what was wrong, if it is to tell. */
+export function expectSurvived({ failed, said, requests, lasted }: Row, why?: string): void {
+  expect({ failed, said }).toEqual({ failed: 0, said: why ? expect.arrayContaining([why]) : [] });
+  expect(requests.total).toBeLessThan(5 + lasted / 1_000);
+}
 
 const TEN_MINUTES = 600;
 /** What no answer told of ends with its TTL. */
@@ -106,7 +119,10 @@ export class World {
       await Promise.all(this.#subjects.map((subject) => subject.stop()));
       await atLast(GONE_WITHIN, async () => (await usersInDatabase(this.postgres)).length);
       expect(await usersInDatabase(this.postgres), 'users left').toEqual([]);
-      expect(await atLast(GONE_WITHIN, () => connections(this.postgres)), 'connections left').toBe(0);
+      expect(
+        await atLast(GONE_WITHIN, async () => (await connections(this.postgres)).length),
+        'connections left',
+      ).toBe(0);
     } finally {
       await Promise.all([this.bao.stop(), this.postgres.stop()]);
     }

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { BACKENDS } from './backends/index.js';
-import { soak, type SoakReport } from './run.js';
+import { CONNECTIONS, soak, type SoakReport } from './run.js';
 import { listed, table } from './summary.js';
 import { VARIANTS } from './variant.js';
 
@@ -60,6 +60,11 @@ function goalsMissed(report: SoakReport, rotations: number, short: boolean): str
     [report.failed === 0, `${report.failed} failed: ${listed(report.codes)}`],
     [report.usersLeft === 0, `${report.usersLeft} users left`],
     [report.connectionsLeft === 0, `${report.connectionsLeft} connections left`],
+    [report.connectionsLeaked === 0, `${report.connectionsLeaked} connections of earlier users`],
+    // One more proves the next credentials.
+    [report.mostConnections <= CONNECTIONS + 1, `${report.mostConnections} connections at a time`],
+    [report.mostUsers <= 2, `connections of ${report.mostUsers} users at a time`],
+    [short || report.shed === 0, `${report.shed} queries were not sent`],
     [
       short || report.ratio <= RATIO,
       `p99 after a publication is ${report.ratio.toFixed(2)} times that elsewhere`,
@@ -87,9 +92,12 @@ function render(reports: readonly SoakReport[]): string {
     ['**ratio of p99**', ({ ratio }) => `**${ratio.toFixed(2)}**`],
     ['long work, beyond its own time: p50, p99', ({ long }) => `${ms(long.p50)}, ${ms(long.p99)}`],
     ['users left', ({ usersLeft }) => String(usersLeft)],
-    ['connections left; most at a time', (one) => `${one.connectionsLeft}; ${one.mostConnections}`],
+    ['connections of earlier users after the load', ({ connectionsLeaked }) => String(connectionsLeaked)],
+    ['connections, users at a time', (one) => `${one.mostConnections}, ${one.mostUsers} at most`],
+    ['connections left', ({ connectionsLeft }) => String(connectionsLeft)],
     ['heap at the start, at the end', ({ heap }) => `${bytes(heap.start)}, ${bytes(heap.end)}`],
     ['… for each rotation', ({ heap }) => bytes(heap.perRotation)],
+    ['resident at the start, at the end', ({ rss }) => `${bytes(rss.start)}, ${bytes(rss.end)}`],
     ['requests to the server; failed', ({ requests }) => `${requests.total}; ${requests.failed}`],
     ['warnings', ({ warnings }) => String(warnings.length)],
   ];

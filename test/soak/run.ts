@@ -9,7 +9,7 @@ const LEASE = { name: 'soak', defaultTtl: '5s', maxTtl: '15s' };
 const TOKEN = { token_ttl: '30s', token_max_ttl: '60s' };
 /** Milliseconds; the longest transaction takes five seconds. */
 const DRAIN = 6_000;
-const CONNECTIONS = 12;
+export const CONNECTIONS = 12;
 /** No rotation takes longer than a lease can live. */
 const LONGEST_ROTATION = 20_000;
 /** For users and connections to be gone after the application is. */
@@ -37,9 +37,14 @@ export interface SoakReport {
   long: Latency;
   usersLeft: number;
   connectionsLeft: number;
+  /** Of earlier credentials, once the load and the drain window were over, in the application that still runs. */
+  connectionsLeaked: number;
   /** At the same time, those of earlier credentials among them. */
   mostConnections: number;
+  /** Users with connections at the same time. */
+  mostUsers: number;
   heap: { start: number; end: number; perRotation: number };
+  rss: { start: number; end: number };
   requests: { total: number; failed: number };
 }
 
@@ -82,18 +87,24 @@ async function underLoad(
   const began = Date.now();
   const load = new Load(app.url, (text) => app.expectNoSecrets(text)).start();
   const heap: { x: number; y: number }[] = [];
+  const rss: number[] = [];
   const pauses: Span[] = [];
   const measure = async () => {
     const at = Date.now();
-    heap.push({ x: app.publications.length, y: (await app.measure()).heapUsed });
+    const measured = await app.measure();
+    heap.push({ x: app.publications.length, y: measured.heapUsed });
+    rss.push(measured.rss);
     pauses.push({ at, ended: Date.now() });
   };
   let mostConnections = 0;
+  let mostUsers = 0;
   const every = Math.max(1, Math.floor(rotations / 10));
   // The first rotation belongs to the warm-up.
   for (let due = 1; app.publications.length <= rotations;) {
     if (Date.now() > began + (rotations + 3) * LONGEST_ROTATION) break;
-    mostConnections = Math.max(mostConnections, await backend.connections());
+    const connected = await backend.connections();
+    mostConnections = Math.max(mostConnections, connected.length);
+    mostUsers = Math.max(mostUsers, new Set(connected).size);
     const done = app.publications.length;
     const published = app.publications.at(-1) ?? 0;
     // Later than the second that latency is told of.
@@ -107,10 +118,14 @@ async function underLoad(
   await load.stop();
   await measure();
   const requests = await app.requests();
+  // A rotation may be under way just then.
+  const connectionsLeaked = await atLast(DRAIN + 2 * SECOND, async () =>
+    ofOthers(await backend.connections()),
+  );
   const seconds = Math.round((Date.now() - began) / 1_000);
   await app.stop();
   const usersLeft = await atLast(GONE_WITHIN, () => backend.users());
-  const connectionsLeft = await atLast(GONE_WITHIN, () => backend.connections());
+  const connectionsLeft = await atLast(GONE_WITHIN, async () => (await backend.connections()).length);
   return {
     ...told(app),
     ...counted(load.results, app.publications, pauses),
@@ -118,11 +133,20 @@ async function underLoad(
     seconds,
     shed: load.shed,
     usersLeft,
+    connectionsLeaked,
     connectionsLeft,
     mostConnections,
+    mostUsers,
     heap: { start: heap[0]?.y ?? NaN, end: heap.at(-1)?.y ?? NaN, perRotation: slope(heap) },
+    rss: { start: rss[0] ?? NaN, end: rss.at(-1) ?? NaN },
     requests,
   };
+}
+
+/** Connections that belong to any but one user. */
+function ofOthers(connected: readonly string[]): number {
+  const counts = Object.values(tally(connected));
+  return connected.length - Math.max(0, ...counts);
 }
 
 function told(app: Application) {

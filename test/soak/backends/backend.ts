@@ -22,8 +22,8 @@ export interface Backend {
   ): Promise<Provisioned>;
   /** How many users of OpenBao's are in it. */
   users(): Promise<number>;
-  /** How many connections the applications have. */
-  connections(): Promise<number>;
+  /** Who the connections of the applications are logged in as: one for each connection. */
+  connections(): Promise<string[]>;
   stop(): Promise<void>;
 }
 

@@ -40,7 +40,7 @@ export const MARIADB: BackendKind = {
           roles: [{ ...lease, creationStatements: CREATION, revocationStatements: REVOCATION }],
         }),
       users: async () => (await usersInMariaDb(mariadb)).length,
-      connections: async () => (await connectionsInMariaDb(mariadb)).length,
+      connections: () => connectionsInMariaDb(mariadb),
       stop: () => mariadb.stop(),
     };
   },

@@ -43,9 +43,10 @@ export const POSTGRES: BackendKind = {
   },
 };
 
-export async function connections(postgres: PostgresServer): Promise<number> {
-  const { rowCount } = await postgres.query(
-    `select 1 from pg_stat_activity where application_name like 'soak%'`,
+export async function connections(postgres: PostgresServer): Promise<string[]> {
+  // The name of a user that is gone is null.
+  const { rows } = await postgres.query<{ name: string | null }>(
+    `select usename as name from pg_stat_activity where application_name like 'soak%'`,
   );
-  return rowCount ?? 0;
+  return rows.map(({ name }) => name ?? '(gone)');
 }
