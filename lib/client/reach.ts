@@ -1,8 +1,5 @@
 import type { Clock } from '../clock/clock.js';
-import type { VaultError, VaultErrorCode } from '../errors/vault-error.js';
-
-/** No working server has answered. */
-const AWAY = new Set<VaultErrorCode>(['VAULT_UNREACHABLE', 'VAULT_SEALED', 'VAULT_STANDBY']);
+import { isUnreached, type VaultError } from '../errors/vault-error.js';
 
 /** Who wants to know whether the server is there. */
 export interface ReachListener {
@@ -25,7 +22,7 @@ export class Reach {
 
   /** A request is over. */
   answered(error: VaultError | undefined): void {
-    if (error && AWAY.has(error.code)) {
+    if (error && isUnreached(error)) {
       if (this.#since !== undefined) return;
       this.#since = this.#clock.monotonic();
       return this.#listener.away(error);

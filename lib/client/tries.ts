@@ -1,4 +1,4 @@
-import { isAway, isTransient, type VaultError } from '../errors/vault-error.js';
+import { isTransient, isUnanswered, type VaultError } from '../errors/vault-error.js';
 import { backoff, NO_HASTE, type Haste } from '../clock/backoff.js';
 import type { Clock } from '../clock/clock.js';
 
@@ -30,9 +30,9 @@ export class Tries {
     return this.#clock.monotonic() < this.retryAt;
   }
 
-  /** The last one found no server. */
+  /** The last one got no answer of a working server. */
   get away(): boolean {
-    return this.error !== undefined && isAway(this.error);
+    return this.error !== undefined && isUnanswered(this.error);
   }
 
   /** For a status: what comes next, and when; after a failure that is the next try. */

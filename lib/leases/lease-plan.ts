@@ -14,7 +14,7 @@ export interface Circumstances {
   failures: number;
   /** What was tried last was to issue a new one. */
   rotationFailed: boolean;
-  /** What was tried last found no server. */
+  /** What was tried last got no answer of a working server. */
   away: boolean;
 }
 
