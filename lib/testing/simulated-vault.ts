@@ -7,6 +7,7 @@ import { matcher, type HistoryEntry, type RequestMatcher } from './history.js';
 import { Listener } from './listener.js';
 import type { RateLimit } from './rate-limits.js';
 import { SimulatedNamespace } from './set-up.js';
+import { noAnswerTo } from './unexpected.js';
 
 /**
  * Options of a {@link SimulatedVault}.
@@ -243,21 +244,24 @@ export class SimulatedVault extends SimulatedNamespace {
   /** Forgets the history, and what was {@link unexpected}. */
   clearHistory(): void {
     this.#core.history.clear();
-    this.#core.history.unexpected.length = 0;
   }
 
   /**
-   * Requests that nothing here answers to, as `GET /v1/transit/keys/x`: a path that is not mounted, or that this
-   * simulation does not know. They get the server's own 404 or 405, and are listed here.
+   * Requests that nothing here answers to, as `GET /v1/transit/keys/x`: a path that is not mounted, whatever the
+   * policies say of it, or one that this simulation does not know. They get the server's own 403, 404 or 405, and are
+   * listed here; `VaultTestingModule` fails the closing of the application for them.
    */
   get unexpected(): readonly string[] {
     return this.#core.history.unexpected;
   }
 
-  /** Throws where requests were {@link unexpected}, naming method and path of each. For `afterEach`. */
+  /**
+   * For `afterEach` of tests without `VaultTestingModule`.
+   *
+   * @throws Error where requests were {@link unexpected} since the last {@link clearHistory}, naming method and path
+   */
   assertExpected(): void {
-    if (this.unexpected.length > 0)
-      throw new Error(`SimulatedVault has no answer to: ${[...new Set(this.unexpected)].join(', ')}`);
+    if (this.unexpected.length > 0) throw noAnswerTo(this.unexpected);
   }
 
   /** The leases that exist now, in the order they were made. */
