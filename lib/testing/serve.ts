@@ -81,6 +81,8 @@ function parse(core: Core, request: HttpRequest, entry: OpenEntry): Call {
   if (fullPath.includes('%')) fullPath = decodeURIComponent(fullPath);
   const found = locate(core, request.headers['x-vault-namespace'] ?? '', fullPath);
   if (core.sealed && !answersSealed(found.path)) throw new Refusal(503, 'Vault is sealed');
+  if (core.state === 'dr-secondary' && !answersSealed(found.path))
+    throw new Refusal(400, 'path disabled in replication DR secondary mode');
   if (core.standby && !answersSealed(found.path)) throw new Elsewhere(core.standby.leader, request.url);
   core.rateLimits.count(found.path);
   const authorization = request.headers['authorization'] ?? '';

@@ -3,7 +3,9 @@ import { systemClock, type Clock } from '../clock/clock.js';
 import { Core, type RunSql } from './core.js';
 import { InProcessSender } from './exchange.js';
 import type { Which } from './faults.js';
+import type { NodeState } from './health.js';
 import { matcher, type HistoryEntry, type RequestMatcher } from './history.js';
+import type { LiveLease } from './leases.js';
 import { Listener } from './listener.js';
 import type { RateLimit } from './rate-limits.js';
 import { SimulatedNamespace } from './set-up.js';
@@ -27,21 +29,6 @@ export interface SimulatedVaultOptions {
    * Where it rejects, the server answers as it does when its database fails.
    */
   sql?: RunSql;
-}
-
-/**
- * One lease as {@link SimulatedVault.liveLeases} tells it.
- *
- * @publicApi
- */
-export interface LiveLease {
-  readonly id: string;
-  /** Where it was made, as `database/creds/app`. */
-  readonly path: string;
-  /** Milliseconds that it has left by itself; the token may end before. */
-  readonly left: number;
-  /** Number of the token that made it, as in the history. */
-  readonly token: number;
 }
 
 /**
@@ -138,6 +125,21 @@ export class SimulatedVault extends SimulatedNamespace {
    */
   standby(on = true, options: { leader?: string } = {}): void {
     this.#core.standby = on ? { leader: options.leader } : undefined;
+  }
+
+  /**
+   * Says what `sys/health` tells the node to be: `dr-secondary` (472; it refuses all that needs a token with 400),
+   * `performance-standby` (473; it serves all the same) or `uninitialized` (501; it is sealed, too), or `active` again.
+   * {@link seal} (503) and {@link standby} (429) are told where it is `active`.
+   *
+   * @throws Error where the dialect is `openbao` and does not know the state: the first two are Vault Enterprise's
+   */
+  health(state: NodeState): void {
+    if (!this.#core.vault && (state === 'dr-secondary' || state === 'performance-standby'))
+      throw new Error(`OpenBao has no ${state}: new SimulatedVault({ dialect: 'vault' }) has.`);
+    this.#core.expire();
+    this.#core.state = state;
+    this.#core.expire();
   }
 
   /**
