@@ -42,7 +42,7 @@ it('npm start says that it uses a simulated server, runs as on a real one, and l
   expect(places).toHaveLength(3);
   const open = places.map(([, host = '', port]) => answers(host, Number(port)));
   expect(await Promise.all(open)).toEqual([false, false, false]);
-}, 120_000);
+}, 240_000);
 
 it('under CI it refuses, as a real server was promised there', async () => {
   const { code, output } = await start(['--for', '5'], { CI: 'true' });
