@@ -4,6 +4,7 @@ import { Refusal, type Backend, type Call, type Maybe, type Operation, type Resu
 import { Cubbyhole } from './cubbyhole.js';
 import { Database } from './database.js';
 import { Faults } from './faults.js';
+import type { NodeState } from './health.js';
 import { History } from './history.js';
 import { randomText } from './ids.js';
 import { KvV1 } from './kv-v1.js';
@@ -65,11 +66,13 @@ export class Core {
   readonly sql: RunSql | undefined;
   readonly vault: boolean;
   readonly version: string;
-  sealed = false;
+  /** What the node is, where it is neither sealed nor a standby. */
+  state: NodeState = 'active';
   /** The database that users are made in cannot be reached. */
   databaseDown = false;
   /** Where the leader is, while this node is a standby. */
   standby: { leader: string | undefined } | undefined;
+  #sealed = false;
   readonly #mortals = new TimeHeap<Mortal | Retry>();
   #sweepAt = SWEEP;
   readonly #acls = new Map<string, { version: number; acl: Acl }>();
@@ -100,6 +103,15 @@ export class Core {
       path: 'auth/token/create',
       namespace: this.root,
     });
+  }
+
+  /** A server that is not initialised is sealed, too. */
+  get sealed(): boolean {
+    return this.#sealed || this.state === 'uninitialized';
+  }
+
+  set sealed(sealed: boolean) {
+    this.#sealed = sealed;
   }
 
   /** The server's own wall time in milliseconds. */

@@ -52,7 +52,7 @@ export class History {
   readonly #core: Core;
   readonly #start: number;
   /** What nothing answered to, as `METHOD /v1/path`. */
-  readonly unexpected: string[] = [];
+  unexpected: string[] = [];
   #entries: Entry[] = [];
 
   constructor(core: Core) {
@@ -66,6 +66,8 @@ export class History {
 
   clear(): void {
     this.#entries = [];
+    // Another list, so that whoever remembers a place in the old one notices.
+    this.unexpected = [];
   }
 
   begin(method: string, path: string, query: string, namespace: string): Entry {

@@ -1,4 +1,4 @@
-export { SimulatedVault, type LiveLease, type SimulatedVaultOptions } from './simulated-vault.js';
+export { SimulatedVault, type SimulatedVaultOptions } from './simulated-vault.js';
 export { VirtualClock } from './virtual-clock.js';
 export { VaultTestingModule, type VaultTestingOptions } from './vault-testing.module.js';
 export type {
@@ -10,9 +10,11 @@ export type {
   SimulatedStaticRole,
   SimulatedToken,
 } from './set-up.js';
+export type { LiveLease } from './leases.js';
 export type { SimulatedLeasedSecret } from './leased-secrets.js';
 export type { Duration } from './duration.js';
 export type { Which } from './faults.js';
+export type { NodeState } from './health.js';
 export type { HistoryEntry, RequestMatcher } from './history.js';
 export type { RateLimit } from './rate-limits.js';
 export type { RunSql } from './core.js';

@@ -1,4 +1,4 @@
-import { notFound, type Backend, type Call, type Result } from './answers.js';
+import { Unknown, type Backend, type Call, type Result } from './answers.js';
 import type { Core } from './core.js';
 import { seconds, type Duration } from './duration.js';
 
@@ -35,7 +35,7 @@ export class LeasedSecrets implements Backend {
 
   handle({ operation, path, fullPath, namespace, token }: Call): Result {
     const secret = this.#secrets.get(path);
-    if (!secret || !token || operation !== 'read') throw notFound();
+    if (!secret || !token || operation !== 'read') throw new Unknown(404);
     const lease = this.#core.leases.create({
       path: fullPath,
       namespace,

@@ -5,6 +5,21 @@ import type { Namespace } from './namespaces.js';
 import type { Token } from './tokens.js';
 import { grantedTtl } from './ttl.js';
 
+/**
+ * One lease as `SimulatedVault.liveLeases` tells it.
+ *
+ * @publicApi
+ */
+export interface LiveLease {
+  readonly id: string;
+  /** Where it was made, as `database/creds/app`. */
+  readonly path: string;
+  /** Milliseconds that it has left by itself; the token may end before. */
+  readonly left: number;
+  /** Number of the token that made it, as in the history. */
+  readonly token: number;
+}
+
 /** What an engine says of a secret that it has made. Durations in seconds. */
 export interface LeaseInit {
   /** Where it was made, below the namespace. */

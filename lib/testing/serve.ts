@@ -59,7 +59,7 @@ export async function serve(core: Core, request: HttpRequest, entry: OpenEntry):
   try {
     const call = parse(core, request, entry);
     token = call.token;
-    const { result, backend } = await perform(core, call);
+    const { result, backend } = await perform(core, call, request);
     return answer(core, request, call, result, backend);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -81,6 +81,8 @@ function parse(core: Core, request: HttpRequest, entry: OpenEntry): Call {
   if (fullPath.includes('%')) fullPath = decodeURIComponent(fullPath);
   const found = locate(core, request.headers['x-vault-namespace'] ?? '', fullPath);
   if (core.sealed && !answersSealed(found.path)) throw new Refusal(503, 'Vault is sealed');
+  if (core.state === 'dr-secondary' && !answersSealed(found.path))
+    throw new Refusal(400, 'path disabled in replication DR secondary mode');
   if (core.standby && !answersSealed(found.path)) throw new Elsewhere(core.standby.leader, request.url);
   core.rateLimits.count(found.path);
   const authorization = request.headers['authorization'] ?? '';
@@ -162,9 +164,15 @@ function invalidCharacter(body: string, { message }: Error): string | undefined 
 }
 
 /** Asks who and whether, then has the engine do it. */
-async function perform(core: Core, call: Call): Promise<{ result: Result | void; backend: Backend }> {
+async function perform(
+  core: Core,
+  call: Call,
+  request: HttpRequest,
+): Promise<{ result: Result | void; backend: Backend }> {
   const { namespace, token, fullPath } = call;
   const found = namespace.find(fullPath);
+  // Listed here, as a narrow policy denies the path before it is looked for, and hides that nothing is there.
+  if (!found) noteUnexpected(core, request);
   const open = found?.backend.open?.(found.rest) === true;
   if (found) call.path = found.rest;
   if (!open) {
@@ -180,7 +188,7 @@ async function perform(core: Core, call: Call): Promise<{ result: Result | void;
         (!needsSudo(fullPath) || allowed.has('sudo')));
     if (!granted) throw new Refusal(403, collected('permission denied'));
   }
-  if (!found) throw new Unknown(404, `no handler for route "${fullPath}". route entry not found.`);
+  if (!found) throw new Refusal(404, `no handler for route "${fullPath}". route entry not found.`);
   const { backend } = found;
   return { result: await backend.handle(call), backend };
 }
@@ -245,9 +253,12 @@ function envelope(core: Core, result: Result, mountType: string): object {
   };
 }
 
+function noteUnexpected(core: Core, { method, url }: HttpRequest): void {
+  core.history.unexpected.push(`${method} ${url.split('?', 1)[0]}`);
+}
+
 function refuse(core: Core, request: HttpRequest, error: Refusal): HttpAnswer {
-  if (error instanceof Unknown)
-    core.history.unexpected.push(`${request.method} ${request.url.split('?', 1)[0]}`);
+  if (error instanceof Unknown) noteUnexpected(core, request);
   if (error instanceof EmptyNotFound) return respond(core, request, 404);
   if (error instanceof WrongKvPath)
     return respond(core, request, 404, envelope(core, { warnings: error.warnings }, 'kv'));

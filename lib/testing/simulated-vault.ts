@@ -3,10 +3,13 @@ import { systemClock, type Clock } from '../clock/clock.js';
 import { Core, type RunSql } from './core.js';
 import { InProcessSender } from './exchange.js';
 import type { Which } from './faults.js';
+import type { NodeState } from './health.js';
 import { matcher, type HistoryEntry, type RequestMatcher } from './history.js';
+import type { LiveLease } from './leases.js';
 import { Listener } from './listener.js';
 import type { RateLimit } from './rate-limits.js';
 import { SimulatedNamespace } from './set-up.js';
+import { noAnswerTo } from './unexpected.js';
 
 /**
  * Options of a {@link SimulatedVault}.
@@ -26,21 +29,6 @@ export interface SimulatedVaultOptions {
    * Where it rejects, the server answers as it does when its database fails.
    */
   sql?: RunSql;
-}
-
-/**
- * One lease as {@link SimulatedVault.liveLeases} tells it.
- *
- * @publicApi
- */
-export interface LiveLease {
-  readonly id: string;
-  /** Where it was made, as `database/creds/app`. */
-  readonly path: string;
-  /** Milliseconds that it has left by itself; the token may end before. */
-  readonly left: number;
-  /** Number of the token that made it, as in the history. */
-  readonly token: number;
 }
 
 /**
@@ -137,6 +125,21 @@ export class SimulatedVault extends SimulatedNamespace {
    */
   standby(on = true, options: { leader?: string } = {}): void {
     this.#core.standby = on ? { leader: options.leader } : undefined;
+  }
+
+  /**
+   * Says what `sys/health` tells the node to be: `dr-secondary` (472; it refuses all that needs a token with 400),
+   * `performance-standby` (473; it serves all the same) or `uninitialized` (501; it is sealed, too), or `active` again.
+   * {@link seal} (503) and {@link standby} (429) are told where it is `active`.
+   *
+   * @throws Error where the dialect is `openbao` and does not know the state: the first two are Vault Enterprise's
+   */
+  health(state: NodeState): void {
+    if (!this.#core.vault && (state === 'dr-secondary' || state === 'performance-standby'))
+      throw new Error(`OpenBao has no ${state}: new SimulatedVault({ dialect: 'vault' }) has.`);
+    this.#core.expire();
+    this.#core.state = state;
+    this.#core.expire();
   }
 
   /**
@@ -243,21 +246,24 @@ export class SimulatedVault extends SimulatedNamespace {
   /** Forgets the history, and what was {@link unexpected}. */
   clearHistory(): void {
     this.#core.history.clear();
-    this.#core.history.unexpected.length = 0;
   }
 
   /**
-   * Requests that nothing here answers to, as `GET /v1/transit/keys/x`: a path that is not mounted, or that this
-   * simulation does not know. They get the server's own 404 or 405, and are listed here.
+   * Requests that nothing here answers to, as `GET /v1/transit/keys/x`: a path that is not mounted, whatever the
+   * policies say of it, or one that this simulation does not know. They get the server's own 403, 404 or 405, and are
+   * listed here; `VaultTestingModule` fails the closing of the application for them.
    */
   get unexpected(): readonly string[] {
     return this.#core.history.unexpected;
   }
 
-  /** Throws where requests were {@link unexpected}, naming method and path of each. For `afterEach`. */
+  /**
+   * For `afterEach` of tests without `VaultTestingModule`.
+   *
+   * @throws Error where requests were {@link unexpected} since the last {@link clearHistory}, naming method and path
+   */
   assertExpected(): void {
-    if (this.unexpected.length > 0)
-      throw new Error(`SimulatedVault has no answer to: ${[...new Set(this.unexpected)].join(', ')}`);
+    if (this.unexpected.length > 0) throw noAnswerTo(this.unexpected);
   }
 
   /** The leases that exist now, in the order they were made. */

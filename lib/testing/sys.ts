@@ -10,6 +10,7 @@ import {
   type Route,
 } from './answers.js';
 import type { Core } from './core.js';
+import { health } from './health.js';
 import { adminRoutes } from './sys-admin.js';
 import { leaseRoutes } from './sys-leases.js';
 
@@ -38,10 +39,10 @@ export class Sys implements Backend {
     const { wrapping } = core;
     this.#routes = [
       ...leaseRoutes(core),
-      [['read'], /^health$/, (call) => this.#health(call)],
+      [['read'], /^health$/, ({ query }) => health(core, query)],
       [['read'], /^seal-status$/, () => ({ bare: this.#sealStatus() })],
       [['read'], /^leader$/, () => ({ bare: this.#leader() })],
-      [['read'], /^init$/, () => ({ bare: { initialized: true } })],
+      [['read'], /^init$/, () => ({ bare: { initialized: core.state !== 'uninitialized' } })],
       [['update'], /^seal$/, () => void (core.sealed = true)],
       [['update'], /^unseal$/, (call) => this.#unseal(call)],
       [['update', 'read'], /^wrapping\/lookup$/, (call) => wrapping.lookUp(call)],
@@ -61,40 +62,16 @@ export class Sys implements Backend {
     return route(this.#routes, call);
   }
 
-  /** Node's states as load balancers ask for them. */
-  #health({ query }: Call): Result {
-    const { vault, version, sealed, standby, now, clusterId } = this.#core;
-    const down = sealed || standby !== undefined;
-    const code = (name: string, usual: number) => Number(query.get(name) ?? usual);
-    const standbyCode = ['true', ''].includes(query.get('standbyok') ?? 'no')
-      ? 200
-      : code('standbycode', 429);
-    return {
-      status: sealed ? code('sealedcode', 503) : standby ? standbyCode : code('activecode', 200),
-      bare: {
-        initialized: true,
-        sealed,
-        standby: down,
-        ...(vault && { performance_standby: false }),
-        replication_performance_mode: sealed ? 'unknown' : 'disabled',
-        replication_dr_mode: sealed ? 'unknown' : 'disabled',
-        server_time_utc: Math.floor(now / 1000),
-        version,
-        ...(vault && { enterprise: false }),
-        ...(!sealed && { cluster_name: `vault-cluster-${clusterId}`, cluster_id: clusterId }),
-        ...(vault && { echo_duration_ms: 0, clock_skew_ms: 0, replication_primary_canary_age_ms: 0 }),
-      },
-    };
-  }
-
   #sealStatus(): object {
-    const { vault, version, sealed, clusterId } = this.#core;
+    const { vault, version, sealed, clusterId, state } = this.#core;
+    const initialized = state !== 'uninitialized';
+    const keys = initialized ? 1 : 0;
     return {
       type: 'shamir',
-      initialized: true,
+      initialized,
       sealed,
-      t: 1,
-      n: 1,
+      t: keys,
+      n: keys,
       progress: 0,
       nonce: '',
       ...(vault && { version, build_date: '2026-01-01T00:00:00Z', migration: false }),
@@ -121,6 +98,7 @@ export class Sys implements Backend {
 
   /** Any key of 16 bytes does. */
   #unseal({ body }: Call): Result {
+    if (this.#core.state === 'uninitialized') throw new Refusal(400, 'Vault is not initialized');
     const key = text(body['key']);
     if (!/^([0-9a-f]*|[0-9A-Za-z+/]*={0,2})$/i.test(key) || key === '')
       throw new Refusal(400, "'key' must be a valid hex or base64 string");

@@ -37,7 +37,7 @@ try {
   const tarball = join(scratch, filename);
   const stray = files
     .map(({ path }) => path)
-    .filter((path) => !/^(dist\/(esm|cjs)\/|README|CHANGELOG|LICENSE|package\.json)/.test(path));
+    .filter((path) => !/^(dist\/(esm|cjs)\/|docs\/|README|CHANGELOG|LICENSE|package\.json)/.test(path));
   check(`only what is meant to be published${stray.length ? `: ${stray}` : ''}`, process.execPath, [
     '-e',
     `process.exit(${stray.length})`,

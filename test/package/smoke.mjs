@@ -7,8 +7,8 @@ import assert from 'node:assert/strict';
 const require = createRequire(import.meta.url);
 const load = process.argv[2] === 'cjs' ? (name) => Promise.resolve(require(name)) : (name) => import(name);
 // Ours first, on purpose: the order of imports must not matter.
-const [vault, pg, common, core] = await Promise.all(
-  ['nestjs-vault', 'nestjs-vault/pg', '@nestjs/common', '@nestjs/core'].map(load),
+const [vault, pg, testing, common, core] = await Promise.all(
+  ['nestjs-vault', 'nestjs-vault/pg', 'nestjs-vault/testing', '@nestjs/common', '@nestjs/core'].map(load),
 );
 await load('reflect-metadata');
 
@@ -73,4 +73,18 @@ assert.deepEqual(
     'POST auth/token/revoke-self',
   ],
 );
+
+// Majors of Nest differ in what they make of errors at the end.
+const simulated = new testing.SimulatedVault();
+class TestedModule {}
+common.Module({
+  imports: [
+    testing.VaultTestingModule.forRoot({ vault: simulated }),
+    vault.VaultModule.forRoot({ address: 'http://vault.test', auth: vault.token('root') }),
+  ],
+})(TestedModule);
+const tested = await core.NestFactory.createApplicationContext(TestedModule, { logger: false });
+await assert.rejects(tested.get(vault.KvService).read('app', { mount: 'nowhere' }), { status: 404 });
+await assert.rejects(tested.close(), /no answer to: GET \/v1\/nowhere\/data\/app/);
+await tested.close();
 console.log(`ok ${process.argv[2]}`);

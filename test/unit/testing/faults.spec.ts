@@ -166,6 +166,17 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
     vault.assertExpected();
   });
 
+  it('names a path that is not mounted also where the policy or a missing token hides it', async () => {
+    vault.policy('narrow', 'path "secret/data/app" { capabilities = ["read"] }');
+    const narrow = { token: vault.token({ policies: ['narrow'] }) };
+    expect((await ask('GET', 'secret/data/app', undefined, narrow)).status).toBe(200);
+    expect((await ask('GET', 'secret/data/other', undefined, narrow)).status).toBe(403);
+    expect(vault.unexpected).toEqual([]);
+    expect((await ask('GET', 'transit/keys/x', undefined, narrow)).status).toBe(403);
+    expect((await ask('PUT', 'auth/ldap/login/me', {}, { token: '' })).status).toBe(403);
+    expect(vault.unexpected).toEqual(['GET /v1/transit/keys/x', 'PUT /v1/auth/ldap/login/me']);
+  });
+
   it('ends tokens and leases on demand', async () => {
     const { body } = await issue();
     expect(vault.isValid(body.data.username as string, body.data.password as string)).toBe(true);

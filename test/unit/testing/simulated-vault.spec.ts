@@ -416,6 +416,7 @@ describe('SimulatedVault through time', () => {
     for (let index = 0; index < 10_000; index++) ids.push((await issue(token, 'many')).id);
     const issued = performance.now();
     vault.clearHistory();
+    const before = process.cpuUsage();
     for (const id of ids) {
       const again = () => {
         clock.setTimer(200_000, again);
@@ -425,10 +426,12 @@ describe('SimulatedVault through time', () => {
     }
     await clock.advance(900_000);
     const took = performance.now() - issued;
+    // Of the processor: others may use the machine meanwhile.
+    const { user, system } = process.cpuUsage(before);
     expect(vault.count()).toBeGreaterThan(40_000);
     expect(vault.requests(() => true).every(({ status }) => status === 200)).toBe(true);
     expect(vault.leaseCount).toBe(10_000);
-    expect(took).toBeLessThan(15_000);
+    expect((user + system) / 1_000).toBeLessThan(15_000);
     process.stderr.write(
       `10,000 leases: issued in ${Math.round(issued - begin)} ms, ${vault.count()} renewals in ${Math.round(took)} ms\n`,
     );

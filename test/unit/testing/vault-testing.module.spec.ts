@@ -5,6 +5,7 @@ import {
   CredentialsService,
   InjectCredentials,
   InjectSecret,
+  KvService,
   VaultModule,
   type DatabaseCredentials,
   type Secret,
@@ -136,6 +137,43 @@ describe('VaultTestingModule', () => {
     app = undefined;
     expect([vault.leaseCount, vault.liveUsers, vault.tokenCount]).toEqual([0, [], 1]);
     expect(clock.pending).toBe(0);
+  });
+
+  describe('where the server was asked for what it has no answer to', () => {
+    // A typing mistake.
+    const mistake = () => (app as TestingModule).get(KvService).read('orders/api', { mount: 'secrets' });
+    const end = () => clock.until((app as TestingModule).close());
+
+    it('fails the closing once, when all else is closed, naming method and path', async () => {
+      vault.policy(
+        'orders',
+        'path "secret/*" { capabilities = ["read"] } path "database/*" { capabilities = ["read"] }',
+      );
+      const { roleId, secretId } = vault.appRole('orders', { policies: ['orders'] });
+      Object.assign(role, { roleId, secretId: secretId() });
+      await start();
+      await expect(mistake()).rejects.toMatchObject({ status: 403 });
+      await expect(end()).rejects.toThrow('no answer to: GET /v1/secrets/data/orders/api. Set up');
+      expect([vault.leaseCount, vault.tokenCount, clock.pending]).toEqual([0, 1, 0]);
+      await end();
+      // The next application on the same server has done nothing wrong.
+      await start();
+      await end();
+      vault.clearHistory();
+    });
+
+    it('takes it as meant where the history is cleared, and tells what comes after that', async () => {
+      await start();
+      await expect(mistake()).rejects.toMatchObject({ status: 404 });
+      vault.clearHistory();
+      await end();
+      await start();
+      await expect(mistake()).rejects.toMatchObject({ status: 404 });
+      vault.clearHistory();
+      await expect(mistake()).rejects.toMatchObject({ status: 404 });
+      await expect(end()).rejects.toThrow('GET /v1/secrets/data/orders/api');
+      vault.clearHistory();
+    });
   });
 
   it('takes another clock than that of the server where it is given one', async () => {
