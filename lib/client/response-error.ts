@@ -56,9 +56,15 @@ function judge(failed: FailedResponse): Verdict {
     ];
   }
   if (status === 472 || status === 473 || status === 412) return standby();
+  // What it answers to all but questions for its health.
+  if (status === 400 && said(/DR secondary/)) return standby();
   if (status === 503) {
     if (said(/sealed/i)) {
-      return ['VAULT_SEALED', 'The server is sealed.', 'Unseal it; tokens and leases live on meanwhile.'];
+      return [
+        'VAULT_SEALED',
+        'The server is sealed.',
+        'Unseal it (or initialise it, where that was never done); tokens and leases live on meanwhile.',
+      ];
     }
     return standby();
   }

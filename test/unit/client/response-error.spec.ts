@@ -52,6 +52,7 @@ it.each<[number, string | string[], string]>([
   [429, 'request path "kv1/zz": rate limit quota exceeded', 'VAULT_RATE_LIMITED'],
   [472, [], 'VAULT_STANDBY'],
   [473, [], 'VAULT_STANDBY'],
+  [400, ['path disabled in replication DR secondary mode'], 'VAULT_STANDBY'],
   [500, 'local node not active but active cluster node not found', 'VAULT_STANDBY'],
   [500, 'failed to find entry for connection with name: "pg"', 'VAULT_BACKEND_FAILED'],
   [500, '1 error occurred:\n\t* "app" is not an allowed role\n\n', 'VAULT_BACKEND_FAILED'],
