@@ -55,8 +55,10 @@ async function realWorld(
     return body;
   };
 
+  let canned = false;
   const network: World['network'] = {
     answer(pattern, status, body, headers) {
+      canned = true;
       proxy.fault = (request, response) =>
         pattern.test(path(request.url ?? '')) && answer(response, status, body, headers);
     },
@@ -76,6 +78,13 @@ async function realWorld(
     },
     hang(pattern) {
       proxy.fault = (request) => pattern.test(path(request.url ?? ''));
+    },
+    delay(pattern, milliseconds) {
+      proxy.fault = async (request) => {
+        if (!pattern.test(path(request.url ?? ''))) return false;
+        await sleep(milliseconds);
+        return request.socket.destroyed;
+      };
     },
     restore() {
       proxy.fault = undefined;
@@ -100,7 +109,12 @@ async function realWorld(
             { name, defaultTtl: `${role.ttl}s`, maxTtl: `${role.maxTtl}s`, creationStatements: CREATE },
           ],
           approleName: name,
-          policy: [credentials, `database/static-creds/${name}-fixed`, `secret/data/${name}`]
+          policy: [
+            credentials,
+            `${credentials}-*`,
+            `database/static-creds/${name}-fixed`,
+            `secret/data/${name}`,
+          ]
             .map((granted) => `path "${granted}" { capabilities = ["read"] }`)
             .join('\n'),
           approle: {
@@ -121,7 +135,13 @@ async function realWorld(
     },
     requests: (pattern = /./) =>
       proxy.seen
-        .map(({ method, url, body }) => ({ method, path: path(url), body }))
+        .map(({ method, url, body, at, status }) => ({
+          method,
+          path: path(url),
+          body,
+          at,
+          answered: status !== undefined,
+        }))
         .filter((request) => pattern.test(request.path)),
     clear: () => proxy.clear(),
     async isValid({ data }) {
@@ -159,6 +179,9 @@ async function realWorld(
       },
     },
     network,
+    get canned() {
+      return canned;
+    },
     async close() {
       network.restore();
       await Promise.all([...lives].map(({ connection }) => connection.close()));

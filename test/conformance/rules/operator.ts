@@ -1,0 +1,66 @@
+import type { Credentials } from '../../../lib/leases/lease.js';
+import type { Life, RoleSettings, World } from '../world.js';
+import { SECOND } from './rule.js';
+
+/** What operators do while an application runs, by the API of the server, and so alike on every one. */
+
+export type Snapshots = Credentials<{ username: string; password: string }>[];
+
+/** The policy of the AppRole that connections log in with. */
+export function policyOf(world: World): string {
+  return world.vault ? 'simulated-everything' : world.name;
+}
+
+/** Takes one permission away, which the policy `default` may have granted. */
+export async function deny(world: World, path: string): Promise<void> {
+  const at = `sys/policies/acl/${policyOf(world)}`;
+  const { data } = await world.operator.api('GET', at);
+  await world.operator.api('PUT', at, {
+    policy: `${data.policy}\npath "${path}" { capabilities = ["deny"] }`,
+  });
+}
+
+/** Changes the TTLs of the database role. */
+export async function setTtls(world: World, { ttl, maxTtl }: RoleSettings): Promise<void> {
+  await world.operator.api('POST', `database/roles/${world.name}`, { default_ttl: ttl, max_ttl: maxTtl });
+}
+
+/** From now on the server cannot reach the database of the role, until what this resolves with is called. */
+export async function databaseDown(world: World): Promise<() => Promise<void>> {
+  const { vault, operator, name } = world;
+  if (vault) {
+    vault.databaseDown();
+    return async () => vault.databaseDown(false);
+  }
+  const role = `database/roles/${name}`;
+  const { data } = await operator.api('GET', role);
+  await operator.api('POST', `database/config/${name}-away`, {
+    plugin_name: 'postgresql-database-plugin',
+    connection_url: 'postgresql://{{username}}:{{password}}@127.0.0.1:1/app?sslmode=disable',
+    username: 'nobody',
+    password: 'none',
+    verify_connection: false,
+    allowed_roles: ['*'],
+  });
+  await operator.api('POST', role, { db_name: `${name}-away` });
+  return () => operator.api('POST', role, { db_name: data.db_name });
+}
+
+/** Watches as many secrets more, of roles like that of the world; each has its first snapshot. */
+export async function watchMore(world: World, life: Life, count: number): Promise<Snapshots[]> {
+  const { data } = await world.operator.api('GET', `database/roles/${world.name}`);
+  const { db_name, creation_statements, default_ttl, max_ttl } = data;
+  const all: Snapshots[] = [];
+  for (let index = 1; index <= count; index++) {
+    const name = `${world.name}-${index}`;
+    const role = { db_name, creation_statements, default_ttl, max_ttl };
+    await world.operator.api('POST', `database/roles/${name}`, role);
+    const seen: Snapshots = [];
+    life.connection.leases
+      .watch<{ username: string; password: string }>(`database/creds/${name}`, false)
+      .subscribe((next) => seen.push(next));
+    all.push(seen);
+  }
+  await world.until(() => all.every(({ length }) => length > 0), 5 * SECOND);
+  return all;
+}
