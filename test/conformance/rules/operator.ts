@@ -1,6 +1,7 @@
+import { appRole } from '../../../lib/index.js';
 import type { Credentials } from '../../../lib/leases/lease.js';
-import type { Life, RoleSettings, World } from '../world.js';
-import { SECOND } from './rule.js';
+import type { Life, LoginSettings, RoleSettings, World } from '../world.js';
+import { LONG, SECOND } from './rule.js';
 
 /** What operators do while an application runs, by the API of the server, and so alike on every one. */
 
@@ -44,6 +45,28 @@ export async function databaseDown(world: World): Promise<() => Promise<void>> {
   });
   await operator.api('POST', role, { db_name: `${name}-away` });
   return () => operator.api('POST', role, { db_name: data.db_name });
+}
+
+/** A login whose role can be removed: its tokens live on and cannot be renewed, and logins go on by another role. */
+export async function removableLogin(world: World, { ttl, maxTtl }: LoginSettings) {
+  const { api } = world.operator;
+  const [first, next] = [`auth/approle/role/${world.name}-first`, `auth/approle/role/${world.name}-next`];
+  const ids = { role_id: `${world.name}-role`, secret_id: `${world.name}-secret` };
+  const make = async (role: string) => {
+    await api('POST', role, { token_policies: [policyOf(world)], token_ttl: ttl, token_max_ttl: maxTtl });
+    await api('POST', `${role}/role-id`, { role_id: ids.role_id });
+    await api('POST', `${role}/custom-secret-id`, { secret_id: ids.secret_id });
+  };
+  // The method and the policy are there once something was started.
+  await world.start({ role: LONG, watch: false });
+  await make(first);
+  return {
+    auth: appRole({ roleId: ids.role_id, secretId: ids.secret_id }),
+    remove: async () => {
+      await api('DELETE', first);
+      await make(next);
+    },
+  };
 }
 
 /** Watches as many secrets more, of roles like that of the world; each has its first snapshot. */
