@@ -1,5 +1,6 @@
 import { errorTaxonomy } from './errors.js';
 import { live } from './live.js';
+import { load } from './load.js';
 import { maxTtl } from './max-ttl.js';
 import { renewing } from './renewing.js';
 import type { Rules } from './rule.js';
@@ -12,6 +13,7 @@ export const RULES: Rules = [
   ...time,
   ...renewing,
   ...maxTtl,
+  ...load,
   ...errorTaxonomy,
   ...tokens,
   ...service,
