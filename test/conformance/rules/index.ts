@@ -1,6 +1,7 @@
 import { errorTaxonomy } from './errors.js';
 import { live } from './live.js';
 import { load } from './load.js';
+import { logins } from './logins.js';
 import { maxTtl } from './max-ttl.js';
 import { renewing } from './renewing.js';
 import type { Rules } from './rule.js';
@@ -16,6 +17,7 @@ export const RULES: Rules = [
   ...load,
   ...errorTaxonomy,
   ...tokens,
+  ...logins,
   ...service,
   ...secrets,
   ...live,
