@@ -10,10 +10,10 @@ export const logins: Rules = [
   everywhere('H1', 'a refused secret_id: no loop, neither at once nor later', async (world) => {
     await world.start({ role: LONG, watch: false });
     const role = `auth/approle/role/${world.name}`;
-    const { api } = world.operator;
-    const { role_id: roleId } = (await api('GET', `${role}/role-id`)).data;
-    const { secret_id: secretId } = (await api('POST', `${role}/secret-id`, {})).data;
-    await api('POST', `${role}/secret-id/destroy`, { secret_id: secretId });
+    const { operator } = world;
+    const { role_id: roleId } = (await operator.api('GET', `${role}/role-id`)).data;
+    const { secret_id: secretId } = (await operator.api('POST', `${role}/secret-id`, {})).data;
+    await operator.api('POST', `${role}/secret-id/destroy`, { secret_id: secretId });
     world.clear();
     const options = { auth: appRole({ roleId, secretId }) };
     await expect(world.start({ role: LONG, options })).rejects.toMatchObject({
@@ -88,11 +88,11 @@ export const logins: Rules = [
   simulated('H6', 'so are those of starts and requests that follow one another', async (world) => {
     world.network.answer(LOGIN, 500, '{"errors":["internal error"]}');
     const options = { startup: { login: 'deferred' as const, timeout: SECOND } };
-    const { connection, of } = await world.start({ role: LONG, watch: false, options });
+    const life = await world.start({ role: LONG, watch: false, options });
     expect(world.requests()).toEqual([]);
     for (let second = 0; second < 600; second++) {
       const asked: Promise<unknown> =
-        second % 2 ? connection.login() : connection.client.read('auth/token/lookup-self');
+        second % 2 ? life.connection.login() : life.connection.client.read('auth/token/lookup-self');
       await expect(world.settled(asked)).rejects.toMatchObject({ status: 500 });
       await world.advance(SECOND);
     }
@@ -100,8 +100,8 @@ export const logins: Rules = [
     expect(world.requests(LOGIN).length).toBeLessThan(100);
     world.network.restore();
     await world.advance(31 * SECOND);
-    await world.settled(connection.login());
-    expect(of('login')).toMatchObject([{ reason: 'start', generation: 1 }]);
+    await world.settled(life.connection.login());
+    expect(life.of('login')).toMatchObject([{ reason: 'start', generation: 1 }]);
   }),
   simulated(
     'I2',

@@ -49,13 +49,17 @@ export async function databaseDown(world: World): Promise<() => Promise<void>> {
 
 /** A login whose role can be removed: its tokens live on and cannot be renewed, and logins go on by another role. */
 export async function removableLogin(world: World, { ttl, maxTtl }: LoginSettings) {
-  const { api } = world.operator;
+  const { operator } = world;
   const [first, next] = [`auth/approle/role/${world.name}-first`, `auth/approle/role/${world.name}-next`];
   const ids = { role_id: `${world.name}-role`, secret_id: `${world.name}-secret` };
   const make = async (role: string) => {
-    await api('POST', role, { token_policies: [policyOf(world)], token_ttl: ttl, token_max_ttl: maxTtl });
-    await api('POST', `${role}/role-id`, { role_id: ids.role_id });
-    await api('POST', `${role}/custom-secret-id`, { secret_id: ids.secret_id });
+    await operator.api('POST', role, {
+      token_policies: [policyOf(world)],
+      token_ttl: ttl,
+      token_max_ttl: maxTtl,
+    });
+    await operator.api('POST', `${role}/role-id`, { role_id: ids.role_id });
+    await operator.api('POST', `${role}/custom-secret-id`, { secret_id: ids.secret_id });
   };
   // The method and the policy are there once something was started.
   await world.start({ role: LONG, watch: false });
@@ -63,7 +67,7 @@ export async function removableLogin(world: World, { ttl, maxTtl }: LoginSetting
   return {
     auth: appRole({ roleId: ids.role_id, secretId: ids.secret_id }),
     remove: async () => {
-      await api('DELETE', first);
+      await operator.api('DELETE', first);
       await make(next);
     },
   };

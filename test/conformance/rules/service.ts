@@ -1,11 +1,9 @@
 import { expect } from 'vitest';
 import { inspect } from 'node:util';
 import { appRole, Secret, token } from '../../../lib/index.js';
-import type { Life } from '../world.js';
-import { everywhere, ISSUE, LOGIN, LONG, LOOKUP_SELF, RENEW, SECOND, simulated, type Rules } from './rule.js';
+import { everywhere, ISSUE, LONG, RENEW, SECOND, simulated, type Rules } from './rule.js';
 
 const HOUR = 3_600 * SECOND;
-const HOURLY = { ttl: 3_600, maxTtl: 36_000 };
 
 /** What the client does around leases: static roles, given tokens, shutdown, what it tells. */
 export const service: Rules = [

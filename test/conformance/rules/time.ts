@@ -39,12 +39,12 @@ export const time: Rules = [
       expect(validUntil.getTime() - issuedAt.getTime()).toBeLessThanOrEqual(5 * SECOND);
       // What the server itself says of a lease whose role grants an hour.
       const role = `auth/approle/role/${world.name}`;
-      const { api } = world.operator;
-      const { auth } = await api('POST', 'auth/approle/login', {
-        role_id: (await api('GET', `${role}/role-id`)).data.role_id,
-        secret_id: (await api('POST', `${role}/secret-id`, {})).data.secret_id,
+      const { operator } = world;
+      const { auth } = await operator.api('POST', 'auth/approle/login', {
+        role_id: (await operator.api('GET', `${role}/role-id`)).data.role_id,
+        secret_id: (await operator.api('POST', `${role}/secret-id`, {})).data.secret_id,
       });
-      const raw = await api('GET', world.path, undefined, { token: auth.client_token });
+      const raw = await operator.api('GET', world.path, undefined, { token: auth.client_token });
       expect(raw.lease_duration).toBeGreaterThan(0);
       expect(raw.lease_duration).toBeLessThanOrEqual(5);
     },
