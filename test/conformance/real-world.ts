@@ -12,8 +12,9 @@ import { live } from './life.js';
 import type { Life, World, Worlds } from './world.js';
 
 const STEP = 50;
-/** No GRANT: many at a time would collide in PostgreSQL's catalogue, and no rule needs a table. */
+/** No GRANT, and no REVOKE: many at a time would collide in PostgreSQL's catalogue, and no rule needs a table. */
 const CREATE = [`CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'`];
+const REVOKE = ['DROP ROLE IF EXISTS "{{name}}"'];
 const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
 /** Real servers (OpenBao, or what VAULT_BIN names, and PostgreSQL); time is real. */
@@ -106,7 +107,13 @@ async function realWorld(
       const { roleId, secretId } = await inTurn(() =>
         provision(bao, postgres, {
           roles: [
-            { name, defaultTtl: `${role.ttl}s`, maxTtl: `${role.maxTtl}s`, creationStatements: CREATE },
+            {
+              name,
+              defaultTtl: `${role.ttl}s`,
+              maxTtl: `${role.maxTtl}s`,
+              creationStatements: CREATE,
+              revocationStatements: REVOKE,
+            },
           ],
           approleName: name,
           policy: [

@@ -132,9 +132,9 @@ describe('several addresses', () => {
   });
 
   it.each<[string, number, unknown]>([
+    ['a standby that does not forward', 473, { errors: [] }],
     ['sealed', 503, { errors: ['Vault is sealed'] }],
     ['without a leader', 503, { errors: [] }],
-    ['a standby that does not forward', 473, { errors: [] }],
     ['a redirect to a leader that is not configured', 307, ''],
   ])('C12: a node that does not serve is passed over: %s', async (_what, code, body) => {
     const idle = await Recorder.start(

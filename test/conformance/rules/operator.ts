@@ -76,11 +76,11 @@ export async function removableLogin(world: World, { ttl, maxTtl }: LoginSetting
 /** Watches as many secrets more, of roles like that of the world; each has its first snapshot. */
 export async function watchMore(world: World, life: Life, count: number): Promise<Snapshots[]> {
   const { data } = await world.operator.api('GET', `database/roles/${world.name}`);
-  const { db_name, creation_statements, default_ttl, max_ttl } = data;
+  const { db_name, creation_statements, revocation_statements, default_ttl, max_ttl } = data;
   const all: Snapshots[] = [];
   for (let index = 1; index <= count; index++) {
     const name = `${world.name}-${index}`;
-    const role = { db_name, creation_statements, default_ttl, max_ttl };
+    const role = { db_name, creation_statements, revocation_statements, default_ttl, max_ttl };
     await world.operator.api('POST', `database/roles/${name}`, role);
     const seen: Snapshots = [];
     life.connection.leases

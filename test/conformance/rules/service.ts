@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import { inspect } from 'node:util';
 import { appRole, Secret, token } from '../../../lib/index.js';
-import { everywhere, ISSUE, LONG, RENEW, SECOND, simulated, type Rules } from './rule.js';
+import { databaseDown } from './operator.js';
+import { everywhere, ISSUE, LONG, SECOND, simulated, type Rules } from './rule.js';
 
 const HOUR = 3_600 * SECOND;
 
@@ -179,7 +180,9 @@ export const service: Rules = [
   ),
   everywhere('K4', 'nothing that is told holds a secret', async (world) => {
     const life = await world.start({ role: { ttl: 3, maxTtl: 5 } });
-    world.network.answer(RENEW, 500, '{"errors":["internal error"]}');
+    const restore = await databaseDown(world);
+    await world.until(() => life.of('renewal-failed').length > 0, 4 * SECOND);
+    await restore();
     await world.until(() => life.of('rotated').length > 0, 8 * SECOND);
     const told =
       inspect([life.events, life.connection.status, life.published], { depth: 12, showHidden: true }) +
