@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { inspect } from 'node:util';
-import { appRole, Secret, token } from '../../../lib/index.js';
+import { Secret, token } from '../../../lib/index.js';
 import { databaseDown } from './operator.js';
 import { everywhere, ISSUE, LONG, SECOND, simulated, type Rules } from './rule.js';
 
