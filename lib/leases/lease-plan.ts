@@ -25,7 +25,8 @@ export function planLease(
   clock: Clock,
   renewal: { at: number; jitter: number },
 ): LeaseStep {
-  if (lease.over) return { action: 'rotate', in: 0, reason: 'lease-lost' };
+  const lost = lease.over || (lease.id !== '' && lease.generation.dead);
+  if (lost) return { action: 'rotate', in: 0, reason: 'lease-lost' };
   const view = lease.view(clock);
   const step = frozen ? nextHeldStep(view, renewal) : nextLeaseStep(view, renewal, rotationFailed);
   if (isSurprise(lease, step, clock) && failures === 0) return { action: 'renew', in: 0, reason: 'renewal' };

@@ -220,8 +220,10 @@ export class CurrentToken {
   /** What waiting cannot help is not tried in ever shorter steps as the end draws near. */
   #haste(current: Generation, error: VaultError): Haste | undefined {
     if (!isTransient(error)) return undefined;
+    // One without uses is of no more use than one that is over, however long it lives.
+    const left = current.spent ? 0 : current.left(this.#context.clock);
     // A login that was lost on its way may have cost a use of the secret_id.
-    return { left: current.left(this.#context.clock), ttl: isAway(error) ? current.firstTtl : Infinity };
+    return { left, ttl: isAway(error) ? current.firstTtl : Infinity };
   }
 
   #schedule(): void {

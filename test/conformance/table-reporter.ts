@@ -1,45 +1,46 @@
 import { writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
 import type { Reporter, TestModule } from 'vitest/node';
 import { ELSEWHERE, PENDING } from './rules/index.js';
 
 interface Row {
   id: string;
   title: string;
-  kind: 'tried' | 'elsewhere' | 'pending';
   results: Record<string, string>;
-  note?: string;
+}
+
+/** A test of another kind that has the id of a rule at the front of its name. */
+interface Shown {
+  id: string;
+  title: string;
+  file: string;
+  state: string;
 }
 
 /** Leaves what every rule did on every server where `npm run conformance` makes a table of it. */
 export default class TableReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
-    const file = process.env['CONFORMANCE_TABLE'];
-    if (!file) return;
+    const output = process.env['CONFORMANCE_TABLE'];
+    if (!output) return;
     const rows = new Map<string, Row>();
     const worlds: string[] = [];
+    const shown: Shown[] = [];
     for (const module of modules) {
+      const file = relative(process.cwd(), module.moduleId).replaceAll('\\', '/');
       for (const test of module.children.allTests()) {
-        if (test.parent.type !== 'suite') continue;
+        const { state } = test.result();
+        const [, id = '', colon, title = ''] = /^([A-K]\d+)(:?) (.*)$/.exec(test.name) ?? [];
+        if (id === '') continue;
+        if (colon) shown.push({ id, title, file, state });
+        if (colon || test.parent.type !== 'suite') continue;
         const world = test.parent.name;
         if (!worlds.includes(world)) worlds.push(world);
-        const [, id = '', title = ''] = /^(\w+) (.*)$/.exec(test.name) ?? [];
-        const row = rows.get(test.name) ?? { id, title, kind: 'tried' as const, results: {} };
-        row.results[world] = test.result().state;
+        const row = rows.get(test.name) ?? { id, title, results: {} };
+        row.results[world] = state === 'passed' && test.meta().canned ? 'canned' : state;
         rows.set(test.name, row);
       }
     }
-    for (const [kind, notes] of [
-      ['elsewhere', ELSEWHERE],
-      ['pending', PENDING],
-    ] as const) {
-      for (const [id, text] of Object.entries(notes)) {
-        if ([...rows.values()].some((row) => row.id === id)) continue;
-        const note = kind === 'elsewhere' ? `Shown by ${text}.` : `**Pending**: ${text}.`;
-        rows.set(`${kind} ${id}`, { id, title: '', kind, results: {}, note });
-      }
-    }
-    const order = ({ id }: Row) => id.charCodeAt(0) * 100 + Number(id.slice(1));
-    const rules = [...rows.values()].toSorted((a, b) => order(a) - order(b));
-    writeFileSync(file, JSON.stringify({ worlds, rules }));
+    const rules = [...rows.values()];
+    writeFileSync(output, JSON.stringify({ worlds, rules, shown, elsewhere: ELSEWHERE, pending: PENDING }));
   }
 }

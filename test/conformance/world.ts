@@ -25,6 +25,10 @@ export interface WorldRequest {
   /** Below `/v1/`, without the query. */
   path: string;
   body: string;
+  /** Milliseconds, by a clock of the server. */
+  at: number;
+  /** Whether the whole of an answer was sent. */
+  answered: boolean;
 }
 
 /** A connection under test, and all that happened to it. */
@@ -91,8 +95,13 @@ export interface World {
     cut(path?: RegExp): void;
     /** Requests are taken, and never get anywhere, until {@link restore}. */
     hang(path: RegExp): void;
+    /** Requests are so late at the server; those that are given up on their way never reach it. */
+    delay(path: RegExp, milliseconds: number): void;
     restore(): void;
   };
+
+  /** Whether answers of the server were made up: then the rule was not tried against its own. */
+  readonly canned: boolean;
 
   /** What only a simulated world has. */
   readonly clock?: VirtualClock;

@@ -160,7 +160,7 @@ describeReal('logging in', () => {
       expectNoLeak(bus.recent, canaries);
     });
 
-    it('a file that is deleted after reading serves later logins from memory', async () => {
+    it('H3: a file that is deleted after reading serves later logins from memory', async () => {
       const path = join(dir, 'deleted');
       await writeFile(path, role.secretId);
       const { connection, bus } = approle(fromFile(path, { deleteAfterRead: true }));
@@ -171,13 +171,16 @@ describeReal('logging in', () => {
       expect(bus.recent.filter(({ type }) => type === 'warning')).toEqual([]);
     });
 
-    it.runIf(process.platform === 'linux')('a file that cannot be deleted is a warning event', async () => {
-      const { connection, bus } = approle(fromFile('/proc/self/comm', { deleteAfterRead: true }));
-      await failureOf(connection.login());
-      expect(bus.recent.find(({ type }) => type === 'warning')).toMatchObject({
-        message: expect.stringContaining('/proc/self/comm') as string,
-      });
-    });
+    it.runIf(process.platform === 'linux')(
+      'H3: a file that cannot be deleted is a warning event',
+      async () => {
+        const { connection, bus } = approle(fromFile('/proc/self/comm', { deleteAfterRead: true }));
+        await failureOf(connection.login());
+        expect(bus.recent.find(({ type }) => type === 'warning')).toMatchObject({
+          message: expect.stringContaining('/proc/self/comm') as string,
+        });
+      },
+    );
   });
 
   /** Reads once, so that the token is seen at the proxy. */
@@ -430,7 +433,7 @@ describeReal('logging in', () => {
     });
   });
 
-  it('a login whose answer was lost is repeated', async () => {
+  it('G4: a login whose answer was lost is repeated', async () => {
     let drops = 1;
     proxy.dropAnswer = () => drops-- > 0;
     const { connection } = approle(role.secretId, { startup: { timeout: 2_000 } });

@@ -132,11 +132,11 @@ describe('several addresses', () => {
   });
 
   it.each<[string, number, unknown]>([
+    ['a standby that does not forward', 473, { errors: [] }],
     ['sealed', 503, { errors: ['Vault is sealed'] }],
     ['without a leader', 503, { errors: [] }],
-    ['a standby that does not forward', 473, { errors: [] }],
     ['a redirect to a leader that is not configured', 307, ''],
-  ])('a node that does not serve is passed over: %s', async (_what, code, body) => {
+  ])('C12: a node that does not serve is passed over: %s', async (_what, code, body) => {
     const idle = await Recorder.start(
       status(code, body, code === 307 ? { location: 'http://dead.invalid/v1/x' } : {}),
     );
@@ -169,7 +169,7 @@ describe('several addresses', () => {
     expect(hanging.lines).toHaveLength(1);
   });
 
-  it('what may have been done at one is not done again at another', async () => {
+  it('G4: what may have been done at one is not done again at another', async () => {
     const cut = await Recorder.start((_request, response) => response.destroy());
     const other = await Recorder.start(vault('other'));
     const { connection } = connect({
@@ -188,7 +188,7 @@ describe('several addresses', () => {
 });
 
 describe('redirects', () => {
-  it('to a configured address: followed once, with the token, and from then on asked first', async () => {
+  it('C19: to a configured address: followed once, with the token, and from then on asked first', async () => {
     const leader = await Recorder.start(vault('leader'));
     const standby = await Recorder.start((request, response) =>
       redirect(`${leader.address}${request.url}`)(request, response),
@@ -218,7 +218,7 @@ describe('redirects', () => {
     expect(bodies.at(-1)).toBe('POST {"a":1}');
   });
 
-  it('to any other origin: never followed, and no token goes there', async () => {
+  it('C19: to any other origin: never followed, and no token goes there', async () => {
     const stranger = await Recorder.start(vault('stranger'));
     for (const location of [
       `${stranger.address}/v1/kv1/x`,
@@ -246,7 +246,7 @@ describe('redirects', () => {
     expect(stranger.sockets.size).toBe(0);
   });
 
-  it.each([301, 302, 303, 307, 308])('status %i is no different', async (code) => {
+  it.each([301, 302, 303, 307, 308])('C19: status %i is no different', async (code) => {
     const stranger = await Recorder.start(vault('stranger'));
     const standby = await Recorder.start(status(code, '', { location: `${stranger.address}/v1/x` }));
     expect((await failureOf(who(client(standby.address)))).code).toBe('VAULT_STANDBY');
@@ -355,7 +355,7 @@ describe('connections, time, abort', () => {
 
 describe('what may not be in a header', () => {
   it.each(['line\nbreak', 'carriage\rreturn', 'nül', 'two words', '“quoted”'])(
-    'a token with %j is refused before any request, and not printed',
+    'K5: a token with %j is refused before any request, and not printed',
     async (bad) => {
       const server = await Recorder.start(vault('server'));
       const secret = `canary-front-${bad}-canary-back`;
@@ -368,7 +368,7 @@ describe('what may not be in a header', () => {
   );
 
   it.each(['team\nX-Vault-Token: x', 'équipe'])(
-    'so is the namespace of one request: %j',
+    'K5: so is the namespace of one request: %j',
     async (namespace) => {
       const server = await Recorder.start(vault('server'));
       const using = client(server.address);
@@ -380,7 +380,7 @@ describe('what may not be in a header', () => {
     },
   );
 
-  it('and any header that is given', async () => {
+  it('K5: and any header that is given', async () => {
     const server = await Recorder.start(vault('server'));
     const using = client(server.address);
     await who(using);
@@ -662,7 +662,7 @@ describeTls('TLS', () => {
     expectNoLeak(error, ['canary-not-a-pem-at-all', 'canary-not-a-key-at-all', server.key]);
   });
 
-  it('a redirect out of TLS is not followed, not even to a configured address', async () => {
+  it('C19: a redirect out of TLS is not followed, not even to a configured address', async () => {
     const clear = await Recorder.start(vault('clear'));
     const { cert, key } = server;
     const standby = await Recorder.start(redirect(`${clear.address}/v1/kv1/redirected`), {

@@ -1,6 +1,6 @@
 import { SimulatedVault } from 'nestjs-vault/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { describeReal } from '../support/real-servers.js';
+import { describeReal, realServer } from '../support/real-servers.js';
 import {
   provision,
   startOpenBao,
@@ -17,11 +17,11 @@ const ROLES = [
   { name: 'long', defaultTtl: '1h', maxTtl: '2h' },
 ];
 
-/** The simulated server answers as OpenBao does: the same requests, the same status and shape of body. */
-describeReal('parity with OpenBao', () => {
+/** The simulated server answers as the real one of its dialect does: the same requests, the same status and shape of body. */
+describeReal(`parity with ${realServer.name}`, () => {
   let bao: OpenBaoServer;
   let postgres: PostgresServer;
-  const simulated = new SimulatedVault();
+  const simulated = new SimulatedVault({ dialect: realServer.kind });
   const servers: { send: Send; known: Known }[] = [];
 
   beforeAll(async () => {

@@ -36,6 +36,28 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
+    'a token whose last uses went into an outage is replaced soon after it, however long it would live',
+    {
+      seed: 14,
+      roles: [
+        { ttl: 2, maxTtl: 2 },
+        { ttl: 2, maxTtl: 2 },
+      ],
+      login: { ttl: 5_960, maxTtl: 5_960, period: 0, uses: 11, type: 'service' },
+      revoke: false,
+      concurrency: 1,
+      steps: [
+        { do: 'trouble', trouble: { kind: 'cut' }, which: 'all', for: 9_480 },
+        { do: 'subscribe', path: 0, keepTrying: false },
+        { do: 'get', path: 1 },
+        { do: 'pass', for: 9_361 },
+        { do: 'pass', for: 38 },
+        { do: 'subscribe', path: 0, keepTrying: false },
+      ],
+      healsBeforeClose: true,
+    },
+  ],
+  [
     'a renewal that is granted nothing ends the lease',
     {
       seed: 7,

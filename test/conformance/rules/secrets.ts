@@ -109,9 +109,16 @@ export const secrets: Rules = [
     await world.until(() => life.of('rotated').length > 0, 10 * SECOND);
     const { counters } = life.connection.status;
     const failed = life.of('renewal-failed').length;
+    // A busy database may refuse to make a user, which is tried again.
+    const refused = life.of('rotation-failed').length;
     const { reason } = life.of('rotated')[0]!;
     expect(counters).toMatchObject({
-      requests: { login: { total: 1, failed: 0 }, read: { total: 2, failed: 0 }, 'renew-lease': { failed } },
+      requests: {
+        login: { total: 1, failed: 0 },
+        read: { total: 2 + refused, failed: refused },
+        // Past the max TTL for it, the next renewal may be refused besides.
+        ...(refused === 0 && { 'renew-lease': { failed } }),
+      },
       errors: { VAULT_UNREACHABLE: failed },
       logins: { start: 1 },
       rotations: { [reason]: 1 },

@@ -1,11 +1,12 @@
 import { expect } from 'vitest';
 import { inspect } from 'node:util';
-import { appRole, Secret, token } from '../../../lib/index.js';
-import { everywhere, ISSUE, LOGIN, LONG, LOOKUP_SELF, RENEW, SECOND, simulated, type Rules } from './rule.js';
+import { Secret, token } from '../../../lib/index.js';
+import { databaseDown } from './operator.js';
+import { everywhere, ISSUE, LONG, SECOND, simulated, type Rules } from './rule.js';
 
-const HOURLY = { ttl: 3_600, maxTtl: 36_000 };
+const HOUR = 3_600 * SECOND;
 
-/** What the client does around leases: logins, static roles, clusters, shutdown, what it tells. */
+/** What the client does around leases: static roles, given tokens, shutdown, what it tells. */
 export const service: Rules = [
   simulated('C11', '412 is a matter of waiting', async (world) => {
     world.vault!.answer(412, { errors: ['required index state not present'] }, { times: 1, match: /creds/ });
@@ -44,7 +45,11 @@ export const service: Rules = [
       { match: /static-creds/ },
     );
     await world.advance(120 * SECOND);
+    // The other password once, and its being read again and again not at all.
+    expect(world.requests(/static-creds/).length).toBeGreaterThan(10);
     expect(seen).toHaveLength(2);
+    expect(life.of('rotated')).toMatchObject([{ reason: 'server', serial: 2 }]);
+    expect(life.of('issued').length).toBeLessThanOrEqual(2);
   }),
   simulated('D13', 'a given token: its file is watched, and another one in it is taken up', async (world) => {
     const first = world.vault!.token({ ttl: 3_600 });
@@ -125,80 +130,6 @@ export const service: Rules = [
     await world.until(() => life.of('rotated').length > 0, 20 * SECOND);
     expect(life.of('expired')).toEqual([]);
   }),
-  everywhere('H1', 'a refused secret_id: no loop, neither at once nor later', async (world) => {
-    world.network.answer(LOGIN, 400, JSON.stringify({ errors: ['invalid role or secret ID'] }));
-    await expect(world.start({ role: LONG })).rejects.toMatchObject({ code: 'VAULT_SECRET_ID_INVALID' });
-    await world.advance(2 * SECOND);
-    expect(world.requests(LOGIN)).toHaveLength(1);
-  }),
-  simulated(
-    'H1',
-    'a secret_id that is refused in mid-life: asked about once a minute, and a new one is taken at once',
-    async (world) => {
-      const { roleId, secretId } = world.vault!.appRole('other', { tokenTtl: 60, tokenMaxTtl: 90 });
-      let current = secretId();
-      const life = await world.start({
-        role: LONG,
-        options: { auth: appRole({ roleId, secretId: () => current }) },
-      });
-      world.vault!.answer(
-        400,
-        { errors: ['invalid role or secret ID'] },
-        { match: ({ path }: { path: string }) => /login/.test(path) && current !== 'fresh' },
-      );
-      await world.until(() => life.of('login-failed').length > 0, 100 * SECOND);
-      const before = world.requests(LOGIN).length;
-      await world.advance(50 * SECOND);
-      expect(world.requests(LOGIN).length - before).toBeLessThanOrEqual(1);
-      world.vault!.heal();
-      current = secretId();
-      await world.until(() => life.of('login').length > 1, 35 * SECOND);
-      await world.until(() => life.published.length > 1, 35 * SECOND);
-      expect(await world.isValid(life.published.at(-1)!)).toBe(true);
-    },
-  ),
-  simulated('H2', 'sources are read again at each login', async (world) => {
-    const { roleId, secretId } = world.vault!.appRole('other', {
-      tokenTtl: 60,
-      tokenMaxTtl: 90,
-      secretIdNumUses: 1,
-    });
-    const auth = appRole({ roleId, secretId: () => secretId() });
-    const life = await world.start({ role: LONG, options: { auth } });
-    await world.until(() => life.of('login').length > 3, 600 * SECOND);
-    expect(life.of('login-failed')).toEqual([]);
-  }),
-  simulated('H6', 'failed logins are spaced out within one process', async (world) => {
-    const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 90 } });
-    world.vault!.answer(500, { errors: ['internal error'] }, { match: /login/ });
-    world.clear();
-    await world.advance(3_600 * SECOND);
-    expect(world.requests(LOGIN).length).toBeLessThan(250);
-    world.vault!.heal();
-    await world.until(() => life.of('login').length > 1, 40 * SECOND);
-  }),
-  simulated(
-    'I2',
-    'refused right after the login: tried again before the token is given up',
-    async (world) => {
-      const denied = { errors: ['permission denied'] };
-      world.vault!.answer(403, denied, { times: 1, match: /creds/ });
-      world.vault!.answer(403, denied, { times: 1, match: /lookup-self/ });
-      const life = await world.start({ role: LONG });
-      expect(life.published).toHaveLength(1);
-      expect(world.requests(LOGIN)).toHaveLength(1);
-      expect(world.requests(LOOKUP_SELF)).toHaveLength(2);
-    },
-  ),
-  simulated('I3', 'a cluster that lost its tokens: one login, everything issued anew', async (world) => {
-    const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: HOURLY });
-    await world.advance(10 * SECOND);
-    world.clear();
-    world.vault!.revokeAllTokens();
-    await world.until(() => life.published.length > 1, 60 * SECOND);
-    expect(world.requests(LOGIN)).toHaveLength(1);
-    expect(world.requests(ISSUE)).toHaveLength(1);
-  }),
   simulated(
     'J1',
     'the end: no rotation, streams complete, one revocation, bounded, without an error',
@@ -217,21 +148,42 @@ export const service: Rules = [
     await world.settled(life.connection.close());
     expect(life.of('token-ended')).toMatchObject([{ how: 'revoke-requested' }]);
   }),
-  simulated('J4', 'a process that dies leaves what its TTL ends', async (world) => {
-    const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: { ttl: 60, maxTtl: 600 } });
-    const elsewhere = world.clock!.stall(10 * 60 * SECOND);
-    expect(await world.isValid(life.published[0]!)).toBe(false);
-    await elsewhere;
+  simulated('J4', 'of a process that dies, everything ends by itself', async (world) => {
+    const role = { ttl: 60, maxTtl: 100 };
+    const options = { renewal: { grace: 24 * HOUR } };
+    const life = await world.start({ role, login: { ttl: 120, maxTtl: 600 }, options });
+    life.published[0]!.lease.hold();
+    await world.until(() => life.published.length > 1, 100 * SECOND);
+    expect(world.vault!.leaseCount).toBe(2);
+    world.clear();
+    // No timer fires any more, as of a process that was killed.
+    const resumed = world.clock!.stall(121 * SECOND);
+    expect(world.requests()).toEqual([]);
+    expect(world.vault).toMatchObject({ leaseCount: 0, tokenCount: 1, liveUsers: [] });
+    await resumed;
+  }),
+  everywhere('J4', 'a process that nothing is heard of any more leaves nothing behind', async (world) => {
+    const options = { renewal: { grace: HOUR } };
+    const life = await world.start({ role: { ttl: 3, maxTtl: 5 }, login: { ttl: 6, maxTtl: 600 }, options });
+    life.published[0]!.lease.hold();
+    await world.until(() => life.published.length > 1, 6 * SECOND);
+    for (const one of life.published) expect(await world.isValid(one)).toBe(true);
+    // Whatever it asks for; the operator below is heard.
+    world.network.cut(/^(?!sys\/leases\/lookup\/)/);
+    await world.advance(9 * SECOND);
+    for (const one of life.published) expect(await world.isValid(one)).toBe(false);
+    // Where there is none, the list is not found.
+    await expect(world.operator.api('LIST', `sys/leases/lookup/${world.path}`)).rejects.toThrow('404');
   }),
   everywhere('K1', 'what happened can be read off the events, in order', async (world) => {
-    const life = await world.start({ role: { ttl: 3, maxTtl: 5 } });
-    await world.until(() => life.of('rotated').length > 0, 8 * SECOND);
+    const life = await world.start({ role: { ttl: 4, maxTtl: 10 } });
+    await world.until(() => life.of('rotated').length > 0, 12 * SECOND);
     await world.settled(life.connection.close());
     const types = life.events.map(({ type }) => type);
     expect(types.slice(0, 2)).toEqual(['login', 'issued']);
     expect(types).toEqual(expect.arrayContaining(['renewed', 'rotated', 'closing', 'token-ended', 'closed']));
     const [first, last] = [life.of('renewed')[0]!, life.of('renewed').at(-1)!];
-    expect(first).toMatchObject({ previousTtl: 3_000, ttl: 3_000, capped: false });
+    expect(first).toMatchObject({ previousTtl: 4_000, ttl: 4_000, capped: false });
     expect(last.capped).toBe(true);
     expect(last.ttl).toBeLessThan(last.previousTtl);
     expect(life.of('rotated')[0]).toMatchObject({ reason: 'max-ttl' });
@@ -283,7 +235,9 @@ export const service: Rules = [
   ),
   everywhere('K4', 'nothing that is told holds a secret', async (world) => {
     const life = await world.start({ role: { ttl: 3, maxTtl: 5 } });
-    world.network.answer(RENEW, 500, '{"errors":["internal error"]}');
+    const restore = await databaseDown(world);
+    await world.until(() => life.of('renewal-failed').length > 0, 4 * SECOND);
+    await restore();
     await world.until(() => life.of('rotated').length > 0, 8 * SECOND);
     const told =
       inspect([life.events, life.connection.status, life.published], { depth: 12, showHidden: true }) +

@@ -50,8 +50,6 @@ it.each<[number, string | string[], string]>([
   [412, 'required index state not present', 'VAULT_STANDBY'],
   [413, 'http: request body too large', 'VAULT_REQUEST_INVALID'],
   [429, 'request path "kv1/zz": rate limit quota exceeded', 'VAULT_RATE_LIMITED'],
-  [472, [], 'VAULT_STANDBY'],
-  [473, [], 'VAULT_STANDBY'],
   [400, ['path disabled in replication DR secondary mode'], 'VAULT_STANDBY'],
   [500, 'local node not active but active cluster node not found', 'VAULT_STANDBY'],
   [500, 'failed to find entry for connection with name: "pg"', 'VAULT_BACKEND_FAILED'],
@@ -64,6 +62,12 @@ it.each<[number, string | string[], string]>([
 ])('%i %j is %s', (status, messages, code) => {
   const error = judge(status, messages);
   expect(error).toMatchObject({ code, status, path: at });
+  expect(error.hint.length).toBeGreaterThan(15);
+});
+
+it.each([472, 473])('C12: %i is the state of a standby, and told as such', (status) => {
+  const error = judge(status, []);
+  expect(error).toMatchObject({ code: 'VAULT_STANDBY', status, path: at });
   expect(error.hint.length).toBeGreaterThan(15);
 });
 
@@ -116,7 +120,7 @@ it('names the namespace where the token may belong to another', () => {
   expect(judge(404, 'namespace not found', { namespace: 'team/app' }).message).toContain('"team/app"');
 });
 
-it("shows nothing of the server's own words: they can hold host names, and inputs", () => {
+it("K6: shows nothing of the server's own words: they can hold host names, and inputs", () => {
   for (const status of [400, 403, 404, 405, 412, 413, 429, 472, 500, 502, 503]) {
     for (const json of [true, false]) expectNoLeak(judge(status, `x ${CANARY} y`, { json }), [CANARY]);
   }

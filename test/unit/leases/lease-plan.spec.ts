@@ -41,7 +41,7 @@ it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Part
   ],
   [
     'its token is known to be dead: not asked',
-    'rotate expired in 0',
+    'rotate lease-lost in 0',
     (lease) => (lease.generation.dead = true),
   ],
   [

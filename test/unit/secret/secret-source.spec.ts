@@ -125,7 +125,7 @@ it('fromFile does not print the secret where that was given instead of its path'
   expectNoLeak(error, [CANARY]);
 });
 
-it('fromFile deletes the file where asked to', async () => {
+it('H3: fromFile deletes the file where asked to', async () => {
   const path = join(dir, 'once');
   await writeFile(path, CANARY);
   const using = context();
@@ -136,7 +136,7 @@ it('fromFile deletes the file where asked to', async () => {
   expect(using.warnings).toEqual([]);
 });
 
-it.skipIf(process.platform === 'win32')('a file that cannot be deleted is a warning', async () => {
+it.skipIf(process.platform === 'win32')('H3: a file that cannot be deleted is a warning', async () => {
   // root may delete anything, but not what the kernel gives out
   if (process.platform === 'linux') return expectKept('/proc/self/comm');
   const path = join(dir, 'kept');
