@@ -1,6 +1,6 @@
 import type { RotationReason } from '../events/events.js';
 import type { Grant } from '../session/grant.js';
-import { MARGIN, needsRoom, overlapFor, replacedIn, type DrainView } from '../session/drain-policy.js';
+import { needsRoom, overlapFor, replacedIn, timeToDrain, type DrainView } from '../session/drain-policy.js';
 import { renewalDue } from '../session/session-policy.js';
 
 /** What is known of a lease when the question is what to do with it next. Times in milliseconds. */
@@ -46,7 +46,7 @@ export function nextLeaseStep(
   if (rotationFailed && renewable && maxTtl !== 'reached' && renew.in <= 0) return renew;
   if (superseded !== undefined) {
     const total = left + superseded;
-    const spread = Math.min(total * STAGGER, MAX_STAGGER, Math.max(0, total - lease.drain - MARGIN));
+    const spread = Math.min(total * STAGGER, MAX_STAGGER, Math.max(0, total - timeToDrain(lease)));
     const at = (spread * (lease.jitter + 1)) / 2;
     return { action: 'rotate', in: Math.max(0, at - superseded), reason: 'token' };
   }

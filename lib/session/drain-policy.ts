@@ -1,7 +1,7 @@
 import type { Grant } from './grant.js';
 
 /** Milliseconds for the new one to be put in place, for what the server rounds away, and before the very end. */
-export const MARGIN = 2_000;
+const MARGIN = 2_000;
 /** Nothing is replaced before this share of its life, however long consumers need. */
 const SHARE = 0.5;
 /** However short the TTL of the role, what was extended is not renewed before. */
@@ -45,9 +45,14 @@ export function latestRenewal({ ttl, firstTtl, drain }: DrainView): number {
   return ttl > firstTtl ? Math.max(latest, MIN_RENEWAL) : Math.max(latest, 0);
 }
 
-/** Milliseconds before its end at which one that cannot be extended is replaced. */
+/** Milliseconds before its end at which the next one has to be in place. */
+export function timeToDrain({ drain }: Pick<DrainView, 'drain'>): number {
+  return drain > 0 ? drain + MARGIN : 0;
+}
+
+/** The same for one that cannot be extended. */
 export function overlapFor({ ttl, drain }: Pick<DrainView, 'ttl' | 'drain'>): number {
-  return drain > 0 ? Math.min(drain + MARGIN, ttl * SHARE) : 0;
+  return Math.min(timeToDrain({ drain }), ttl * SHARE);
 }
 
 /** Milliseconds until a lease that will be extended no further is replaced. */
