@@ -3,6 +3,7 @@ import pg, { type ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { describe } from '../rotation/describe.js';
+import { sameUser } from '../rotation/era.js';
 import { LOGIN_TIMEOUT } from '../rotation/in-time.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import type { PoolEvent, RotationDriver, RotationOptions } from '../rotation/rotation-driver.js';
@@ -67,10 +68,11 @@ export async function connectAgain<T>(
 
 async function prove(
   config: ClientConfig,
-  { username, password }: DatabaseCredentials,
+  credentials: DatabaseCredentials,
   previous: DatabaseCredentials | undefined,
   tell: (event: PoolEvent) => void,
 ): Promise<void> {
+  const { username, password } = credentials;
   const client = new pg.Client({
     ...config,
     connectionTimeoutMillis: config.connectionTimeoutMillis || LOGIN_TIMEOUT,
@@ -82,7 +84,8 @@ async function prove(
   client.on('error', () => undefined);
   try {
     await client.connect();
-    if (!previous) return;
+    // A static role has one user for ever.
+    if (!previous || sameUser(previous, credentials)) return;
     // A user who owns something cannot be dropped, so that the revocation of its lease would fail. Where that cannot be
     // found out, the login is proved all the same.
     const message = await ownedObjects(client, previous.username.reveal()).catch(() => undefined);

@@ -57,7 +57,7 @@ export class LeasedClient extends pg.Client {
     return this.#era !== undefined && this.#era !== this.#rotation.current;
   }
 
-  /** When it will be closed, once it is superseded. */
+  /** When it will be closed, once there is another user. */
   get until(): Date | undefined {
     return this.#era?.until;
   }

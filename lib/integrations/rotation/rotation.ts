@@ -2,7 +2,7 @@ import type { Observable, Subscription } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { apart } from '../../clock/apart.js';
 import { VaultError } from '../../errors/vault-error.js';
-import { Era } from './era.js';
+import { Era, sameUser } from './era.js';
 import { inTime } from './in-time.js';
 import { DRAIN, type PoolEvent, type RotationDriver, type RotationOptions } from './rotation-driver.js';
 
@@ -14,7 +14,7 @@ const REFUSALS = 4;
  * Milliseconds between checks of credentials that are in use: doubling, until they are new. A statement may never have
  * been allowed, so it is not checked for long; who is not let in any more has to know soon.
  */
-const DOUBT = { first: 1_000, last: { statement: 300_000, login: 5_000 } };
+const DOUBT = { first: 1_000, last: { statement: 30_000, login: 5_000 } };
 
 /**
  * Leads the connections of one pool from each credentials to the next: new ones are proved before they are used,
@@ -188,10 +188,7 @@ export class Rotation<C> {
     this.#checked = unchecked();
     this.#superseded.add(previous);
     this.#driver.published(previous.doubtful);
-    const until = previous.drain(this.#drain, () => this.#straggle(previous));
-    for (const connection of previous.connections) {
-      apart(() => this.#driver.superseded?.(connection, until));
-    }
+    for (const earlier of this.#superseded) this.#supersede(earlier, previous);
     this.#report({
       type: 'rotated',
       path: era.path,
@@ -200,6 +197,16 @@ export class Rotation<C> {
     });
     this.#settle(previous);
     this.#resume();
+  }
+
+  /** No window for sessions of the same user: whatever its password is now, they go on until they are given back. */
+  #supersede(earlier: Era<C>, previous: Era<C>): void {
+    const { credentials } = this.#current as Era<C>;
+    const same = sameUser(earlier.credentials, credentials);
+    // Those before it were told, unless it is now that their user goes.
+    if (earlier !== previous && (same || earlier.until)) return;
+    const until = same ? undefined : earlier.drain(this.#drain, () => this.#straggle(earlier));
+    for (const connection of earlier.connections) apart(() => this.#driver.superseded(connection, until));
   }
 
   /** A lease ends soon, and with it the user. */
