@@ -27,11 +27,32 @@ describe('the users of a rotating pool', () => {
     );
   });
 
+  it('warns when it ends, too, as a job that migrates never rotates; the lease is held until then', async () => {
+    const { pool, first, events } = await pools.open();
+    await own(first);
+    const held: number[] = [];
+    pool.on('rotation', () => held.push(first.holds));
+    await pool.end();
+    await expect.poll(() => first.holds).toBe(0);
+    expect(events).toMatchObject([{ type: 'warning', message: expect.stringMatching(/owns 1 database/) }]);
+    expect(held).toEqual([1]);
+    expect(await pools.connections(first.user)).toBe(0);
+  });
+
+  it('an end is no failure where the user is gone before it', async () => {
+    const { pool, first, events } = await pools.open();
+    await pools.postgres.query(`drop role ${first.user}`);
+    await pool.end();
+    await expect.poll(() => first.holds).toBe(0);
+    expect(events).toEqual([]);
+  });
+
   it('a static user, whose password changes, may own what it likes', async () => {
     const { pool, first, rotate, events } = await pools.open();
     await own(first);
     await rotate(await issue({ of: first }));
     expect(await whoami(pool)).toBe(first.user);
+    await pool.end();
     expect(events.map(({ type }) => type)).toEqual(['rotated']);
   });
 

@@ -78,7 +78,7 @@ export class PgPools {
           generation: 1,
           issuedAt: new Date(),
           validUntil: new Date(Date.now() + 60_000),
-          renewable: true,
+          renewable: !before,
           hold: (need) => {
             issued.holds++;
             issued.need = need;

@@ -114,6 +114,7 @@ export class LeasedClient extends pg.Client {
     super.connect((error: Error | null) => {
       this.#connecting = false;
       if (error) this.#close();
+      else era.used = true;
       callback(error as Error);
     });
   }

@@ -10,6 +10,8 @@ export function sameUser(one: DatabaseCredentials, other: DatabaseCredentials): 
 export class Era<C> {
   readonly credentials: DatabaseCredentials;
   readonly connections = new Set<C>();
+  /** One of its connections has logged in. */
+  used = false;
   /** The database said what a user who is gone would explain. */
   doubtful = false;
   /** When what is still in use is closed, once credentials of another user are in use. */

@@ -1,6 +1,9 @@
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import type { Era } from './era.js';
 
+/** Milliseconds that a pool may take for what it does last. */
+export const FAREWELL = 2_000;
+
 /** What a rotation asks of the driver of a database. `C` is one connection. */
 export interface RotationDriver<C> {
   /**
@@ -23,6 +26,8 @@ export interface RotationDriver<C> {
    * @param until undefined where they are of the same user (a static role): it may be used as long as it is needed
    */
   superseded(connection: C, until: Date | undefined): void;
+  /** The pool ends, and soon the user of its credentials does: their lease is held until this is done, for {@link FAREWELL}. */
+  leaving?(credentials: DatabaseCredentials): Promise<void>;
   /** Whether somebody uses a connection at the moment; without it, all that are open are taken to be in use. */
   inUse?(connection: C): boolean;
   /** Ends a connection, whatever it does at the moment. */

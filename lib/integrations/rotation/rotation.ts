@@ -4,7 +4,13 @@ import { apart } from '../../clock/apart.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { Era, sameUser } from './era.js';
 import { inTime } from './in-time.js';
-import { DRAIN, type PoolEvent, type RotationDriver, type RotationOptions } from './rotation-driver.js';
+import {
+  DRAIN,
+  FAREWELL,
+  type PoolEvent,
+  type RotationDriver,
+  type RotationOptions,
+} from './rotation-driver.js';
 
 /** Milliseconds between tries to log in with new credentials: doubling. */
 const PROOF_RETRY = { first: 100, last: 2_000 };
@@ -35,6 +41,8 @@ export class Rotation<C> {
   #failure: Error | undefined;
   #checked = unchecked();
   #ended = false;
+  /** What is to be done before the lease of the current credentials is let go of. */
+  #leaving: Promise<void> | undefined;
 
   /** @param options.onEnd called once where the stream ends, with its error if it has one */
   constructor(
@@ -141,7 +149,15 @@ export class Rotation<C> {
     this.#fail(noCredentials());
     this.#drop();
     this.#resume();
-    if (this.#current) this.#settle(this.#current);
+    const { current } = this;
+    if (!current) return;
+    const done = () => {
+      this.#leaving = undefined;
+      this.#settle(current);
+    };
+    const leaving = current.used && this.#driver.leaving?.(current.credentials);
+    if (leaving) this.#leaving = inTime(leaving, FAREWELL).then(done, done);
+    else this.#settle(current);
   }
 
   #next(credentials: DatabaseCredentials): void {
@@ -224,7 +240,8 @@ export class Rotation<C> {
   }
 
   #settle(era: Era<C>): void {
-    if (era.connections.size > 0 || (era === this.#current && !this.#ended)) return;
+    const current = era === this.#current && (!this.#ended || this.#leaving);
+    if (era.connections.size > 0 || current) return;
     this.#superseded.delete(era);
     era.release();
   }
