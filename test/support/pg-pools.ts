@@ -125,3 +125,11 @@ export class PgPools {
 export async function whoami(on: { query(sql: string): Promise<{ rows: unknown[] }> }): Promise<string> {
   return ((await on.query('select current_user as name')).rows[0] as { name: string }).name;
 }
+
+/** What a promise rejects with. */
+export function failure(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import pg, { type ClientConfig } from 'pg';
 import type { Era } from '../rotation/era.js';
 import type { Rotation } from '../rotation/rotation.js';
+import { settleCursor } from './settle-cursor.js';
 
 declare module 'pg' {
   interface ClientBase {
@@ -91,6 +92,11 @@ export class LeasedClient extends pg.Client {
         callback(error);
       },
     );
+  }
+
+  override query(...args: never[]): never {
+    settleCursor(args[0], this);
+    return (super.query as (...all: never[]) => never)(...args);
   }
 
   /** Ends it whatever it does: a query that runs fails, and the server rolls its transaction back. */
