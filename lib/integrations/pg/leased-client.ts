@@ -94,6 +94,7 @@ export class LeasedClient extends pg.Client {
     );
   }
 
+  /** In any of the forms that pg has for it. */
   override query(...args: never[]): never {
     settleCursor(args[0], this);
     return (super.query as (...all: never[]) => never)(...args);

@@ -122,6 +122,18 @@ it.each([
   expect(first.holds).toBe(0);
 });
 
+it('what is to be done before the lease is let go of has 2 s', async () => {
+  const { credentials$, rotation } = rotating({ leaving: () => new Promise(() => undefined) });
+  const first = issueByHand();
+  credentials$.next(first.credentials);
+  (await rotation.ready()).used = true;
+  rotation.end();
+  await vi.advanceTimersByTimeAsync(1_900);
+  expect(first.holds).toBe(1);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(first.holds).toBe(0);
+});
+
 /** As of a static role: another password. */
 function sameUserAgain({ credentials: { username } }: Issued): Issued {
   const next = issueByHand();
