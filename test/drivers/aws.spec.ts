@@ -128,13 +128,22 @@ describe('AWS on a simulated server', () => {
     expect(vault.liveLeases).toEqual([]);
   }, 30_000);
 
-  it('session tokens are sent along', async () => {
-    const { sts } = await start('aws/sts/app');
-    await sts.send();
-    await pause(3_200);
-    await sts.send();
-    expect(sts.keys).toEqual(['AKIA1', 'AKIA2']);
-    expect(sts.tokens).toEqual(['canary-of-the-token-1', 'canary-of-the-token-2']);
+  it('session tokens are sent along, each with its key, and none past its end', async () => {
+    const { app, sts } = await start('aws/sts/app');
+    let late = 0;
+    const load = new Load(async () => {
+      await sts.send();
+      // AWS ends them, whoever holds the lease.
+      if (Date.now() - (issuedAt.get(sts.keys.at(-1) ?? '') ?? 0) > 3_000) late++;
+    });
+    // The first two were used until they were replaced, before AWS would have ended them.
+    await expect.poll(() => new Set(sts.keys).size, { timeout: 15_000 }).toBeGreaterThanOrEqual(3);
+    await load.stop();
+    expect(load.failures).toEqual([]);
+    expect(late).toBe(0);
+    // With each key its own.
+    expect(sts.tokens).toEqual(sts.keys.map((key) => `canary-of-the-token-${key.slice('AKIA'.length)}`));
+    await app.close();
   });
 
   it('keys that are replaced long before they expire are not used on', async () => {

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import knex, { type Knex } from 'knex';
+import type { Client } from 'pg';
 import { NEVER, type Observable } from 'rxjs';
 import { getCredentialsToken } from 'nestjs-vault';
 import { rotatingClient, type LoginCredentials, type PoolEvent } from 'nestjs-vault/knex';
@@ -16,6 +18,7 @@ describeReal('Knex on leased users', () => {
     world = await LeasedPostgres.start([
       { name: 'soak' },
       { name: 'all' },
+      { name: 'told' },
       { name: 'cancel', long: true },
       { name: 'revoked', long: true },
       { name: 'late' },
@@ -155,6 +158,22 @@ describeReal('Knex on leased users', () => {
   it.concurrent('a transaction that is under way when the application closes is finished', async () => {
     const { app, work } = await start('closing');
     await closing(world, { app, role: 'closing', work });
+  });
+
+  it.concurrent('a connection that is kept is told in time that there is another user', async () => {
+    const { app, db, whoami } = await start('told');
+    const before = await whoami();
+    const connection = (await db.client.acquireConnection()) as Client;
+    const [until] = (await once(connection, 'superseded')) as [Date];
+    const left = until.getTime() - Date.now();
+    expect(left).toBeGreaterThan(DRAIN - 1_000);
+    expect(left).toBeLessThanOrEqual(DRAIN);
+    const { rows } = await connection.query<{ name: string }>('select current_user as name');
+    expect(rows).toEqual([{ name: before }]);
+    await db.client.releaseConnection(connection);
+    await eventually(async () => expect(await world.connections('told')).not.toContain(before));
+    await app.close();
+    await world.expectGone('told');
   });
 
   it.concurrent('what outlasts the drain window is cut off, and the pool goes on', async () => {

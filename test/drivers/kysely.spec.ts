@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CompiledQuery, Kysely, PostgresDialect, sql, type Generated } from 'kysely';
 import { filter, firstValueFrom, type Observable } from 'rxjs';
-import { CredentialsService, getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingPool } from 'nestjs-vault/pg';
+import { CredentialsService, getCredentialsToken } from 'nestjs-vault';
+import { createRotatingPool, type LoginCredentials } from 'nestjs-vault/pg';
 import Cursor from 'pg-cursor';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
-import { closing, DRAIN, revoked, soak } from '../support/leased-work.js';
+import { closing, DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 interface Database {
@@ -20,6 +20,7 @@ describeReal('Kysely on leased users', () => {
     world = await LeasedPostgres.start([
       { name: 'soak' },
       { name: 'stream' },
+      { name: 'late' },
       { name: 'revoked', long: true },
       { name: 'closing', long: true },
       { name: 'broken', long: true },
@@ -27,17 +28,19 @@ describeReal('Kysely on leased users', () => {
   });
   afterAll(() => world?.stop());
 
-  const start = async (role: string) => {
+  const start = async (target: Parameters<typeof getCredentialsToken>[0]) => {
     const app = await world.app({
       providers: [
         {
           provide: Kysely,
-          inject: [getCredentialsToken(role)],
-          useFactory: async (credentials$: Observable<DatabaseCredentials>) => {
+          inject: [getCredentialsToken(target)],
+          useFactory: async (credentials$: Observable<LoginCredentials>) => {
             const pool = await createRotatingPool(world.guarded(credentials$), {
               ...world.where,
               max: 6,
-              drain: DRAIN,
+              drain: target === 'late' ? 300 : DRAIN,
+              // New connections all the time, as it is only these that a password concerns.
+              ...(typeof target !== 'string' && { maxUses: 3 }),
             });
             return new Kysely<Database>({ dialect: new PostgresDialect({ pool, cursor: Cursor }) });
           },
@@ -94,6 +97,17 @@ describeReal('Kysely on leased users', () => {
     await world.expectGone('stream');
   });
 
+  it.concurrent('a stream that outlasts the drain window fails, rather than hang', async () => {
+    const { app, db } = await start('late');
+    const read = async () => {
+      const rows = sql<{ n: number }>`generate_series(1, 10000)`.as('n');
+      for await (const _row of db.selectFrom(rows).selectAll().stream(10)) await sleep(20);
+    };
+    await expect(read()).rejects.toThrow('Connection terminated');
+    await app.close();
+    await world.expectGone('late');
+  });
+
   it.concurrent(
     'an operator revokes the lease: what runs as that user fails, until the next one is there',
     async () => {
@@ -101,6 +115,11 @@ describeReal('Kysely on leased users', () => {
       await revoked(world, { app, role: 'revoked', work, whoami });
     },
   );
+
+  it.concurrent('a static role, whose password the server rotates every 5 s', async () => {
+    const { app, work, whoami } = await start({ path: 'database/static-creds/rotated' });
+    await staticRole(world, { app, work, whoami });
+  });
 
   it.concurrent('a transaction that is under way when the application closes is finished', async () => {
     const { app, work } = await start('closing');

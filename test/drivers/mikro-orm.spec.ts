@@ -1,11 +1,10 @@
-import { EntitySchema, MikroORM, PostgreSqlKnexDialect } from '@mikro-orm/postgresql';
-import type { PoolConfig } from 'pg';
-import type { Observable } from 'rxjs';
-import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
-import { RotatingPool } from 'nestjs-vault/pg';
+import { EntitySchema, MikroORM, type Options } from '@mikro-orm/postgresql';
+import { NEVER, type Observable } from 'rxjs';
+import { getCredentialsToken } from 'nestjs-vault';
+import { rotatingDialect, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mikro-orm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
-import { closing, DRAIN, revoked, soak } from '../support/leased-work.js';
+import { closing, DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 class Order {
@@ -21,24 +20,6 @@ const OrderSchema = new EntitySchema<Order>({
   },
 });
 
-/** MikroORM's client for PostgreSQL, with a rotating pool in the place of Knex's. */
-const rotatingDialect = (credentials$: Observable<DatabaseCredentials>) =>
-  class extends PostgreSqlKnexDialect {
-    initializePool({ connection, pool }: { connection: PoolConfig; pool?: PoolConfig }) {
-      // MikroORM always has a user here; its own parsers of dates are in here, too.
-      const { user: _user, password: _password, ...where } = connection;
-      const rotating = new RotatingPool(credentials$, { ...where, ...pool, drain: DRAIN });
-      this.pool = {
-        acquire: () => ({ promise: rotating.connect() }),
-        release: (client: { release(): void }) => {
-          client.release();
-          return true;
-        },
-        destroy: () => rotating.end(),
-      };
-    }
-  };
-
 describeReal('MikroORM on leased users', () => {
   let world: LeasedPostgres;
 
@@ -52,22 +33,27 @@ describeReal('MikroORM on leased users', () => {
   });
   afterAll(() => world?.stop());
 
-  const start = async (role: string) => {
+  const start = async (target: Parameters<typeof getCredentialsToken>[0]) => {
+    const events: PoolEvent[] = [];
     const { host, port, database } = world.where;
     const app = await world.app({
       providers: [
         {
           provide: MikroORM,
-          inject: [getCredentialsToken(role)],
-          useFactory: (credentials$: Observable<DatabaseCredentials>) =>
+          inject: [getCredentialsToken(target)],
+          useFactory: (credentials$: Observable<LoginCredentials>) =>
             MikroORM.init({
               host,
               port,
               dbName: database,
               entities: [OrderSchema],
-              pool: { max: 6 },
+              // New connections all the time, as it is only these that a password concerns.
+              pool: { max: 6, ...(typeof target !== 'string' && { maxUses: 3 }) },
               driverOptions: {
-                client: rotatingDialect(world.guarded(credentials$)),
+                client: rotatingDialect(world.guarded(credentials$), {
+                  drain: DRAIN,
+                  onRotation: (event) => events.push(event),
+                }),
               },
             }),
         },
@@ -88,12 +74,13 @@ describeReal('MikroORM on leased users', () => {
       const rows = await orm.em.getConnection().execute<{ name: string }[]>('select current_user as name');
       return rows[0]?.name;
     };
-    return { app, orm, work, whoami };
+    return { app, orm, events, work, whoami };
   };
 
   it.concurrent('12 s of queries and transactions over leases of 4 s / 8 s: nothing fails', async () => {
-    const { app, orm, work, whoami } = await start('soak');
+    const { app, orm, events, work, whoami } = await start('soak');
     await soak(world, { app, role: 'soak', work, whoami, printed: orm.em.getConnection() });
+    expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
   });
 
   it.concurrent('dates are parsed as MikroORM does, and close() ends the pool', async () => {
@@ -113,6 +100,24 @@ describeReal('MikroORM on leased users', () => {
       await revoked(world, { app, role: 'revoked', work, whoami });
     },
   );
+
+  it.concurrent('a static role, whose password the server rotates every 5 s', async () => {
+    const { app, work, whoami } = await start({ path: 'database/static-creds/rotated' });
+    await staticRole(world, { app, work, whoami });
+  });
+
+  it.concurrent.each<Partial<Options>>([
+    { password: 'canary-value' },
+    { clientUrl: 'postgresql://someone:canary-value@127.0.0.1:1/orders' },
+  ])('refuses options with a password', async (options) => {
+    const starting = MikroORM.init({
+      dbName: 'orders',
+      entities: [OrderSchema],
+      driverOptions: { client: rotatingDialect(NEVER) },
+      ...options,
+    });
+    await expect(starting).rejects.toMatchObject({ code: 'VAULT_CONFIG_INVALID' });
+  });
 
   it.concurrent('a transaction that is under way when the application closes is finished', async () => {
     const { app, work } = await start('closing');

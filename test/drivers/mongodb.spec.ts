@@ -1,11 +1,16 @@
 import { EventEmitter } from 'node:events';
 import { inspect } from 'node:util';
 import { MongoClient, type MongoClientOptions } from 'mongodb';
-import type { DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingMongo, type PoolEvent, type RotatingMongoOptions } from 'nestjs-vault/mongodb';
-import { ReplaySubject } from 'rxjs';
+import { Secret, type Credentials, type DatabaseCredentials } from 'nestjs-vault';
+import {
+  createRotatingMongo,
+  type LoginCredentials,
+  type PoolEvent,
+  type RotatingMongoOptions,
+} from 'nestjs-vault/mongodb';
+import { BehaviorSubject, ReplaySubject } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { figure, issueByHand, Load, pause, type Issued } from '../support/driver-load.js';
+import { figure, issueByHand, Load, pause, until, type Issued } from '../support/driver-load.js';
 import { MongoWire } from '../support/mongo-wire.js';
 
 describe('MongoDB, with the real driver on as much of a server as it needs', () => {
@@ -131,6 +136,29 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     await expect.poll(() => types(events), { timeout: 5_000 }).toEqual(['rotated', 'refused']);
     expect(wrong).toMatchObject({ holds: 0, refused: [true] });
     expect(await run(mongo)).toBe(late.user);
+  });
+
+  it('a static role: the password changes, and nothing fails', async () => {
+    const login = (issued: Issued, password: string): Credentials => ({
+      data: new Secret({ username: issued.user, password }) as Secret<unknown>,
+      lease: { ...issued.credentials.lease, path: 'database/static-creds/app', renewable: false },
+    });
+    const user = issue();
+    const credentials$ = new BehaviorSubject<LoginCredentials>(login(user, user.password));
+    const mongo = await createRotatingMongo(credentials$, wire.url, { drain: 200 });
+    close.push(() => mongo.close());
+    const { client } = mongo;
+    const load = new Load(() => run(mongo));
+    await until(() => load.succeeded > 0);
+    wire.users.set(user.user, 'canary-of-the-next-password');
+    credentials$.next(login(user, 'canary-of-the-next-password'));
+    await until(() => mongo.client !== client);
+    await load.recovery();
+    // That of before, which could open no connection any more.
+    await until(() => mongo.supersededCount === 0);
+    await load.stop();
+    expect(load.failures).toEqual([]);
+    expect(await run(mongo)).toBe(user.user);
   });
 
   it('a user that is dropped is noticed by what it is denied, and replaced', async () => {

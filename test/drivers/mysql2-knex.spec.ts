@@ -4,7 +4,7 @@ import { getCredentialsToken } from 'nestjs-vault';
 import { knexPool, RotatingPool, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mysql2';
 import type { Observable } from 'rxjs';
 import { afterAll, beforeAll, it } from 'vitest';
-import { LeasedMariaDb, load, refresh, show, type Work } from '../support/leased-mariadb.js';
+import { LeasedMariaDb, load, refresh, show, underStaticRole, type Work } from '../support/leased-mariadb.js';
 import { describeMariaDb } from '../support/real-mariadb.js';
 
 describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
@@ -26,7 +26,9 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
       providers: [
         {
           provide: 'KNEX',
-          inject: [getCredentialsToken(role)],
+          inject: [
+            getCredentialsToken(role === 'rotated' ? { path: 'database/static-creds/rotated' } : role),
+          ],
           useFactory: (credentials$: Observable<LoginCredentials>) => {
             const config = { ...leased.where, connectionLimit, drain: 2_600 };
             pool = new RotatingPool(leased.guarded(credentials$), config);
@@ -110,6 +112,19 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
         stragglers: count('stragglers'),
       });
       expect(failures).toEqual([]);
+    },
+  );
+
+  it.concurrent(
+    'a static role, whose password the server rotates every 5 s',
+    async ({ expect, onTestFinished }) => {
+      const { knex, pool, count } = await start('rotated');
+      const { stop } = load(work(knex), note, onTestFinished);
+      await underStaticRole(pool, onTestFinished, () => count('rotated'));
+      const { failures } = await stop();
+      expect(await whoami(knex)).toBe('rotated');
+      expect(failures).toEqual([]);
+      expect(count('stragglers')).toBe(0);
     },
   );
 

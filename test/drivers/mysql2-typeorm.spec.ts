@@ -7,7 +7,7 @@ import { Subject, type Observable } from 'rxjs';
 import { DataSource, EntitySchema } from 'typeorm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { expectNoLeak } from '../support/leaks.js';
-import { LeasedMariaDb, load, refresh, show, type Work } from '../support/leased-mariadb.js';
+import { LeasedMariaDb, load, refresh, show, underStaticRole, type Work } from '../support/leased-mariadb.js';
 import { describeMariaDb } from '../support/real-mariadb.js';
 
 interface Item {
@@ -41,7 +41,9 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
     const app: TestingModule = await leased.app({
       imports: [
         TypeOrmModule.forRootAsync({
-          inject: [getCredentialsToken(role)],
+          inject: [
+            getCredentialsToken(role === 'rotated' ? { path: 'database/static-creds/rotated' } : role),
+          ],
           useFactory: (credentials$: Observable<LoginCredentials>) => ({
             type: 'mariadb',
             driver: rotatingMysql(leased.guarded(credentials$), {
@@ -122,6 +124,20 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
       const { failures, queries } = await stop();
       show('typeorm revoked', { recovered, queries, failures: failures.length });
       expect(failures).toEqual([]);
+    },
+  );
+
+  it.concurrent(
+    'a static role, whose password the server rotates every 5 s',
+    async ({ expect, onTestFinished }) => {
+      const { dataSource, count } = await start('rotated');
+      const { stop } = load(work(dataSource), note, onTestFinished);
+      const { pool } = dataSource.driver as unknown as { pool: RotatingPool };
+      await underStaticRole(pool, onTestFinished, () => count('rotated'));
+      const { failures } = await stop();
+      expect(await whoami(dataSource)).toBe('rotated');
+      expect(failures).toEqual([]);
+      expect(count('stragglers')).toBe(0);
     },
   );
 

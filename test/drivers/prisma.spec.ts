@@ -1,11 +1,11 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { Observable } from 'rxjs';
-import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingPool } from 'nestjs-vault/pg';
+import { getCredentialsToken } from 'nestjs-vault';
+import { createRotatingPool, type LoginCredentials } from 'nestjs-vault/pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PrismaClient } from '../../sample/03-prisma/src/generated/prisma/client.js';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
-import { closing, DRAIN, revoked, soak } from '../support/leased-work.js';
+import { closing, DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 describeReal('Prisma on leased users', () => {
@@ -25,17 +25,19 @@ describeReal('Prisma on leased users', () => {
   });
   afterAll(() => world?.stop());
 
-  const start = async (role: string) => {
+  const start = async (target: Parameters<typeof getCredentialsToken>[0]) => {
     const app = await world.app({
       providers: [
         {
           provide: PrismaClient,
-          inject: [getCredentialsToken(role)],
-          useFactory: async (credentials$: Observable<DatabaseCredentials>) => {
+          inject: [getCredentialsToken(target)],
+          useFactory: async (credentials$: Observable<LoginCredentials>) => {
             const pool = await createRotatingPool(world.guarded(credentials$), {
               ...world.where,
               max: 6,
               drain: DRAIN,
+              // New connections all the time, as it is only these that a password concerns.
+              ...(typeof target !== 'string' && { maxUses: 3 }),
             });
             return new PrismaClient({
               adapter: new PrismaPg(pool),
@@ -74,6 +76,11 @@ describeReal('Prisma on leased users', () => {
       await revoked(world, { app, role: 'revoked', work, whoami });
     },
   );
+
+  it.concurrent('a static role, whose password the server rotates every 5 s', async () => {
+    const { app, work, whoami } = await start({ path: 'database/static-creds/rotated' });
+    await staticRole(world, { app, work, whoami });
+  });
 
   it.concurrent('a transaction that is under way when the application closes is finished', async () => {
     const { app, work } = await start('closing');

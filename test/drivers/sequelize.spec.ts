@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import type { Client } from 'pg';
 import { NEVER, type Observable } from 'rxjs';
 import { DataTypes, QueryTypes, Sequelize, type CreationOptional, type Model } from 'sequelize';
 import { getCredentialsToken } from 'nestjs-vault';
@@ -24,6 +26,7 @@ describeReal('Sequelize on leased users', () => {
     world = await LeasedPostgres.start([
       { name: 'soak' },
       { name: 'all' },
+      { name: 'told' },
       { name: 'replicas' },
       { name: 'revoked', long: true },
       { name: 'late' },
@@ -177,6 +180,22 @@ describeReal('Sequelize on leased users', () => {
   it.concurrent('a transaction that is under way when the application closes is finished', async () => {
     const { app, work } = await start('closing');
     await closing(world, { app, role: 'closing', work });
+  });
+
+  it.concurrent('a connection that is kept is told in time that there is another user', async () => {
+    const { app, sequelize, whoami } = await start('told');
+    const before = await whoami();
+    const connection = (await sequelize.connectionManager.getConnection({ type: 'write' })) as Client;
+    const [until] = (await once(connection, 'superseded')) as [Date];
+    const left = until.getTime() - Date.now();
+    expect(left).toBeGreaterThan(DRAIN - 1_000);
+    expect(left).toBeLessThanOrEqual(DRAIN);
+    const { rows } = await connection.query<{ name: string }>('select current_user as name');
+    expect(rows).toEqual([{ name: before }]);
+    sequelize.connectionManager.releaseConnection(connection);
+    await eventually(async () => expect(await world.connections('told')).not.toContain(before));
+    await app.close();
+    await world.expectGone('told');
   });
 
   it.concurrent('what outlasts the drain window is cut off, and the pool goes on', async () => {

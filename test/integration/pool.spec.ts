@@ -1,91 +1,26 @@
 import { once } from 'node:events';
-import { Socket } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { PoolClient } from 'pg';
-import { BehaviorSubject, ReplaySubject, Subject } from 'rxjs';
-import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
-import { createRotatingPool, RotatingPool, type PoolEvent, type RotatingPoolConfig } from 'nestjs-vault/pg';
+import { BehaviorSubject, Subject } from 'rxjs';
+import { Secret, type DatabaseCredentials } from 'nestjs-vault';
+import { RotatingPool, type RotatingPoolConfig } from 'nestjs-vault/pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startPostgres, startTcpProxy, type PostgresServer } from '../support/servers.mjs';
-
-/** A snapshot made by hand, and what the pool did with its lease. */
-interface Issued {
-  credentials: DatabaseCredentials;
-  user: string;
-  holds: number;
-  need: HoldNeed | undefined;
-  refused: boolean[];
-}
+import { PgPools, whoami } from '../support/pg-pools.js';
+import { startTcpProxy, type PostgresServer } from '../support/servers.mjs';
 
 describe('rotating pool', () => {
+  let pools: PgPools;
   let postgres: PostgresServer;
-  let serial = 0;
-  const pools: RotatingPool[] = [];
 
   beforeAll(async () => {
-    postgres = await startPostgres();
-    await postgres.query('create table things (id int); grant select on things to public');
+    pools = await PgPools.start();
+    ({ postgres } = pools);
   });
+  afterAll(() => pools?.stop());
+  afterEach(() => pools?.end());
 
-  afterAll(() => postgres?.stop());
-
-  afterEach(async () => {
-    const open = pools.splice(0).filter(({ ending }) => !ending);
-    await Promise.all(open.map((pool) => pool.end()));
-  });
-
-  const issue = async ({ create = true } = {}): Promise<Issued> => {
-    const user = `leased_${++serial}`;
-    if (create) await postgres.query(`create role ${user} login password 'canary-${user}'`);
-    const issued: Issued = {
-      user,
-      holds: 0,
-      need: undefined,
-      refused: [],
-      credentials: {
-        username: new Secret(user),
-        password: new Secret(`canary-${user}`),
-        lease: {
-          path: 'database/creds/app',
-          serial,
-          generation: 1,
-          issuedAt: new Date(),
-          validUntil: new Date(Date.now() + 60_000),
-          renewable: true,
-          hold: (need) => {
-            issued.holds++;
-            issued.need = need;
-            return () => void issued.holds--;
-          },
-          refused: async (certain) => void issued.refused.push(certain),
-        },
-      },
-    };
-    return issued;
-  };
-  const where = () => ({ host: postgres.host, port: postgres.port, database: postgres.database });
-  const open = async (options: Pick<RotatingPoolConfig, 'drain' | 'max' | 'port' | 'stream'> = {}) => {
-    const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
-    const first = await issue();
-    credentials$.next(first.credentials);
-    const pool = await createRotatingPool(credentials$, { ...where(), ...options });
-    pools.push(pool);
-    const events: PoolEvent[] = [];
-    pool.on('rotation', (event) => events.push(event));
-    const rotate = async (next: Issued) => {
-      credentials$.next(next.credentials);
-      await expect
-        .poll(() =>
-          events.some(({ type, serial: of }) => type === 'rotated' && of === next.credentials.lease.serial),
-        )
-        .toBe(true);
-    };
-    return { pool, credentials$, first, events, rotate };
-  };
-  const whoami = async (on: { query(sql: string): Promise<{ rows: unknown[] }> }) =>
-    ((await on.query('select current_user as name')).rows[0] as { name: string }).name;
-  const connections = async (user: string) =>
-    (await postgres.query('select 1 from pg_stat_activity where usename = $1', [user])).rowCount;
+  const issue = (options?: { create: boolean }) => pools.issue(options);
+  const open = (options?: RotatingPoolConfig) => pools.open(options);
+  const connections = (user: string) => pools.connections(user);
 
   it('uses new credentials only once they have logged in; until then the ones before', async () => {
     const { pool, first, events, credentials$ } = await open();
@@ -93,7 +28,7 @@ describe('rotating pool', () => {
     credentials$.next(late.credentials);
     expect(await whoami(pool)).toBe(first.user);
     // A replica learns of a user a moment later than the primary.
-    await postgres.query(`create role ${late.user} login password 'canary-${late.user}'`);
+    await pools.create(late.user, late.credentials.password.reveal());
     await expect.poll(() => whoami(pool)).toBe(late.user);
     expect(events.map(({ type }) => type)).toEqual(['rotated']);
     // The idle one of before goes when the next one is there.
@@ -123,7 +58,7 @@ describe('rotating pool', () => {
     expect(next.refused).toEqual([]);
   });
 
-  it('closes idle connections of earlier credentials at once, all of them', async () => {
+  it('closes all idle connections of earlier credentials, and lets go of their lease then', async () => {
     const { pool, first, rotate } = await open({ max: 4 });
     const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
     for (const client of clients) client.release();
@@ -131,148 +66,6 @@ describe('rotating pool', () => {
     await rotate(await issue());
     await expect.poll(() => connections(first.user)).toBe(0);
     await expect.poll(() => first.holds).toBe(0);
-  });
-
-  it('has new connections ready before the idle ones of earlier credentials go', async () => {
-    const { pool, first, rotate } = await open({ max: 5 });
-    const clients = await Promise.all([1, 2].map(() => pool.connect()));
-    for (const client of clients) client.release();
-    const ready: number[] = [];
-    pool.on('remove', () => ready.push(pool.idleCount));
-    const next = await issue();
-    await rotate(next);
-    await expect.poll(() => connections(first.user)).toBe(0);
-    expect(ready).toEqual([2, 2]);
-    expect(await connections(next.user)).toBe(2);
-  });
-
-  it('where there is no room for that, replaces them one at a time', async () => {
-    const { pool, first, rotate } = await open({ max: 4 });
-    const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
-    for (const client of clients) client.release();
-    const ready: number[] = [];
-    pool.on('remove', () => ready.push(pool.idleCount));
-    const next = await issue();
-    await rotate(next);
-    await expect.poll(() => connections(next.user)).toBe(4);
-    await expect.poll(() => connections(first.user)).toBe(0);
-    expect(ready).toEqual([3, 3, 3, 3]);
-  });
-
-  it('replaces what is in use when it is released, and nothing twice', async () => {
-    const { pool, first, rotate } = await open({ max: 10 });
-    const [one, ...others] = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
-    for (const client of others) client.release();
-    const borrowed: Promise<unknown>[] = [];
-    // All that are idle, while the first of them is being replaced, and what replaces it.
-    pool.once('connect', () => {
-      for (let left = others.length; left >= 0; left--) borrowed.push(pool.query('select pg_sleep(0.2)'));
-    });
-    const next = await issue();
-    await rotate(next);
-    await expect.poll(() => connections(next.user)).toBe(3);
-    one?.release();
-    await expect.poll(() => pool.idleCount).toBe(4);
-    await Promise.all(borrowed);
-    await expect.poll(() => connections(first.user)).toBe(0);
-    expect(pool).toMatchObject({ totalCount: 4, idleCount: 4 });
-    expect(await connections(next.user)).toBe(4);
-  });
-
-  it('hands on idle ones for a while where no others can be made, and closes them then', async () => {
-    const { pool, first, rotate } = await open({ max: 4, drain: 4_000 });
-    const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
-    for (const client of clients) client.release();
-    const next = await issue();
-    await postgres.query(`alter role ${next.user} connection limit 1`);
-    await rotate(next);
-    await expect.poll(() => connections(next.user)).toBe(1);
-    const users = await Promise.all([1, 2, 3].map(() => whoami(pool)));
-    expect(users.toSorted()).toEqual([first.user, first.user, next.user]);
-    await expect.poll(() => connections(first.user), { timeout: 2_000 }).toBe(0);
-    expect(await whoami(pool)).toBe(next.user);
-  });
-
-  it('as many are ready afterwards where logins take longer than the time to hand over', async () => {
-    const { pool, first, rotate } = await open({ max: 10, drain: 4 });
-    const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
-    for (const client of clients) client.release();
-    const next = await issue();
-    await rotate(next);
-    await expect.poll(() => pool.idleCount).toBe(4);
-    await expect.poll(() => connections(first.user)).toBe(0);
-    expect(await connections(next.user)).toBe(4);
-  });
-
-  it('whoever uses the pool all the time has hardly more connections at a rotation', async () => {
-    const { pool, first, rotate } = await open({ max: 20 });
-    let done = false;
-    let most = 0;
-    const workers = Array.from({ length: 6 }, async () => {
-      while (!done) {
-        await pool.query('select pg_sleep(0.01)');
-        most = Math.max(most, pool.totalCount);
-      }
-    });
-    await expect.poll(() => pool.totalCount).toBe(6);
-    await rotate(await issue());
-    await expect.poll(() => connections(first.user)).toBe(0);
-    await pause(100);
-    done = true;
-    await Promise.all(workers);
-    expect(most).toBeLessThan(10);
-  });
-
-  it('nothing that a driver throws at once ends the process, or the next rotations', async () => {
-    let allowed = Infinity;
-    const stream = () => {
-      if (allowed-- <= 0) throw new Error('no instance of it');
-      return new Socket();
-    };
-    const { pool, first, rotate } = await open({ drain: 400, stream });
-    // The proof.
-    allowed = 1;
-    const second = await issue();
-    await rotate(second);
-    await expect.poll(() => connections(first.user)).toBe(0);
-    allowed = Infinity;
-    expect(await whoami(pool)).toBe(second.user);
-    const third = await issue();
-    await rotate(third);
-    await expect.poll(() => connections(second.user)).toBe(0);
-    expect(await connections(third.user)).toBe(1);
-  });
-
-  it('lets no query run on earlier ones any more, where the database has denied one of them something', async () => {
-    const { pool, rotate } = await open({ max: 5 });
-    const clients = await Promise.all([1, 2].map(() => pool.connect()));
-    for (const client of clients) client.release();
-    await expect(pool.query('select * from pg_authid')).rejects.toMatchObject({ code: '42501' });
-    const next = await issue();
-    const users: Promise<string>[] = [];
-    pool.on('rotation', ({ type }) => {
-      if (type === 'rotated') users.push(whoami(pool), whoami(pool));
-    });
-    await rotate(next);
-    expect(await Promise.all(users)).toEqual([next.user, next.user]);
-  });
-
-  it.each([2, 6])('opens no more connections than it may, also for a moment: %i', async (max) => {
-    const { pool, first, rotate } = await open({ max });
-    const clients = await Promise.all([1, 2].map(() => pool.connect()));
-    for (const client of clients) client.release();
-    let most = 0;
-    const burst: Promise<unknown>[] = [];
-    pool.on('connect', () => {
-      most = Math.max(most, pool.totalCount);
-      // While the idle ones are being replaced.
-      if (burst.length === 0)
-        burst.push(...Array.from({ length: 10 }, () => pool.query('select pg_sleep(0.05)')));
-    });
-    await rotate(await issue());
-    await expect.poll(() => connections(first.user)).toBe(0);
-    await Promise.all([...burst, pool.query('select 1')]);
-    expect(most).toBeLessThanOrEqual(max);
   });
 
   it('lets a transaction finish, tells its connection, and holds the lease until then', async () => {
@@ -346,7 +139,7 @@ describe('rotating pool', () => {
     const late = await issue({ create: false });
     credentials$.next(late.credentials);
     first.need?.onEnding?.();
-    await postgres.query(`create role ${late.user} login password 'canary-${late.user}'`);
+    await pools.create(late.user, late.credentials.password.reveal());
     expect(await whoami(pool)).toBe(late.user);
   });
 
@@ -367,49 +160,10 @@ describe('rotating pool', () => {
     await proxy.close();
   });
 
-  it('a user who is gone: whoever connects waits for the next one, and nobody sees an error', async () => {
-    const { pool, first, rotate } = await open();
-    await postgres.query(`drop role ${first.user}`);
-    for (const client of [await pool.connect()]) client.release(true);
-    const waiting = [whoami(pool), whoami(pool)];
-    await expect.poll(() => first.refused).toEqual([true]);
-    const next = await issue();
-    await rotate(next);
-    expect(await Promise.all(waiting)).toEqual([next.user, next.user]);
-    expect(first.refused).toEqual([true]);
-  });
-
-  it('lost privileges: the credentials are checked once in a while, not at each error', async () => {
-    const { pool, first } = await open();
-    await postgres.query('create table private (id int)');
-    const denied = () => pool.query('select * from private').catch(({ code }: { code: string }) => code);
-    expect(await Promise.all(Array.from({ length: 50 }, denied))).toEqual(Array(50).fill('42501'));
-    // They still log in, so whether the lease lives is the question; a grant may be missing for good.
-    await expect.poll(() => first.refused.length).toBeGreaterThan(0);
-    await Promise.all(Array.from({ length: 50 }, denied));
-    // The first check again after a second at the earliest, the next one after two.
-    expect(first.refused.length).toBeLessThan(4);
-    expect(new Set(first.refused)).toEqual(new Set([false]));
-  });
-
-  it('warns where a user of an earlier lease owns something, as it cannot be dropped', async () => {
-    const { first, rotate, events } = await open();
-    await postgres.query(
-      `create table owned_${first.user} (id int); alter table owned_${first.user} owner to ${first.user}`,
-    );
-    await rotate(await issue());
-    expect(events).toContainEqual(
-      expect.objectContaining({
-        type: 'warning',
-        message: expect.stringMatching(/owns 1 database object.*SET ROLE/),
-      }),
-    );
-  });
-
   it('made before there are credentials, it connects when they come', async () => {
     const credentials$ = new Subject<DatabaseCredentials>();
-    const pool = new RotatingPool(credentials$, where());
-    pools.push(pool);
+    const pool = new RotatingPool(credentials$, pools.where);
+    pools.add(pool);
     const waiting = whoami(pool);
     const first = await issue();
     credentials$.next(first.credentials);
@@ -418,10 +172,10 @@ describe('rotating pool', () => {
 
   it('does not wait for credentials longer than for a connection', async () => {
     const pool = new RotatingPool(new Subject<DatabaseCredentials>(), {
-      ...where(),
+      ...pools.where,
       connectionTimeoutMillis: 50,
     });
-    pools.push(pool);
+    pools.add(pool);
     await expect(pool.connect()).rejects.toThrow(/timeout|credentials/);
   });
 
@@ -464,8 +218,8 @@ describe('rotating pool', () => {
       username: credentials.username.reveal(),
       password: credentials.password.reveal(),
     });
-    const pool = new RotatingPool(new BehaviorSubject({ data, lease: credentials.lease }), where());
-    pools.push(pool);
+    const pool = new RotatingPool(new BehaviorSubject({ data, lease: credentials.lease }), pools.where);
+    pools.add(pool);
     expect(await whoami(pool)).toBe(credentials.username.reveal());
   });
 

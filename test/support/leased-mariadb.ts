@@ -5,6 +5,7 @@ import type { TestingModule } from '@nestjs/testing';
 import { appRole, CredentialsService, VaultModule } from 'nestjs-vault';
 import type { LoginCredentials, RotatingPool } from 'nestjs-vault/mysql2';
 import { tap, type Observable } from 'rxjs';
+import { expect, vi } from 'vitest';
 import { Applications } from './applications.js';
 import {
   connectionsInMariaDb,
@@ -126,6 +127,27 @@ export function rotations(app: TestingModule): number {
 export async function refresh(pool: RotatingPool, connections = 4): Promise<void> {
   const one = async () => (await pool.promise().getConnection()).destroy();
   await Promise.all(Array.from({ length: connections }, one));
+}
+
+/**
+ * Two passwords of a static role; new connections all the time, as it is only these that a password concerns. One that is
+ * in use all the time is neither told of the next one, nor cut off after the drain window.
+ */
+export async function underStaticRole(
+  pool: RotatingPool,
+  onTestFinished: (end: () => void) => void,
+  rotated: () => number,
+): Promise<void> {
+  const kept = await pool.promise().getConnection();
+  const superseded: unknown[] = [];
+  kept.on('superseded', (until: unknown) => superseded.push(until));
+  const churn = setInterval(() => void refresh(pool, 1).catch(() => undefined), 100);
+  onTestFinished(() => clearInterval(churn));
+  await vi.waitFor(() => expect(rotated()).toBeGreaterThanOrEqual(2), { timeout: 20_000, interval: 50 });
+  clearInterval(churn);
+  await kept.query('select 1');
+  expect(superseded).toEqual([]);
+  kept.release();
 }
 
 /** What a load does; `work` is what a transaction has to wait for, 0.2 to 1.5 s. */

@@ -74,7 +74,8 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
         prove: (credentials, previous) => this.#prove(credentials, previous !== undefined),
         refuses,
         published: () => this.#publish(),
-        superseded: (client, until) => {
+        // Also where the user stays: with the password of before, a client can open no connection any more.
+        superseded: (client, until = new Date(Date.now() + this.#drain)) => {
           setTimeout(() => this.#retire(client), this.#drain).unref();
           this.emit('superseded', client, until);
         },

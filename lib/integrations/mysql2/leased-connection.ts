@@ -53,8 +53,8 @@ export class LeasedConnection {
   }
 
   /** Tells whoever uses it that it will be ended. */
-  tell(until: Date): void {
-    this.#connection?.emit('superseded', until);
+  tell(until: Date | undefined): void {
+    if (until) this.#connection?.emit('superseded', until);
   }
 
   /** Takes it out of the pool and lets the server know; what it does at the moment is finished first. */

@@ -3,9 +3,15 @@ import pg, { type ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { describe } from '../rotation/describe.js';
+import { sameUser } from '../rotation/era.js';
 import { LOGIN_TIMEOUT } from '../rotation/in-time.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
-import type { PoolEvent, RotationDriver, RotationOptions } from '../rotation/rotation-driver.js';
+import {
+  FAREWELL,
+  type PoolEvent,
+  type RotationDriver,
+  type RotationOptions,
+} from '../rotation/rotation-driver.js';
 import { Rotation } from '../rotation/rotation.js';
 import { refuses, type LeasedClient } from './leased-client.js';
 import { ownedObjects } from './owned-objects.js';
@@ -35,7 +41,14 @@ export function leaseClients(
   return new Rotation(
     logins(credentials$),
     {
-      prove: (credentials, previous) => prove(config, credentials, previous, tell),
+      prove: (credentials, previous) => {
+        // A static role has one user for ever.
+        const gone = previous && !sameUser(previous, credentials) ? previous : undefined;
+        return logIn(config, credentials, gone, tell);
+      },
+      leaving: async (credentials) => {
+        if (credentials.lease.renewable) await logIn(config, credentials, credentials, tell, FAREWELL);
+      },
       refuses,
       published,
       superseded,
@@ -65,16 +78,23 @@ export async function connectAgain<T>(
   }
 }
 
-async function prove(
+/**
+ * Opens a connection, and closes it.
+ *
+ * @param leaving whose user will be dropped: what it owns is told
+ * @param timeout milliseconds
+ */
+async function logIn(
   config: ClientConfig,
   { username, password }: DatabaseCredentials,
-  previous: DatabaseCredentials | undefined,
+  leaving: DatabaseCredentials | undefined,
   tell: (event: PoolEvent) => void,
+  timeout = LOGIN_TIMEOUT,
 ): Promise<void> {
   const client = new pg.Client({
     ...config,
-    connectionTimeoutMillis: config.connectionTimeoutMillis || LOGIN_TIMEOUT,
-    query_timeout: LOGIN_TIMEOUT,
+    connectionTimeoutMillis: Math.min(config.connectionTimeoutMillis || timeout, timeout),
+    query_timeout: timeout,
     user: username.reveal(),
     password: password.reveal(),
   });
@@ -82,11 +102,11 @@ async function prove(
   client.on('error', () => undefined);
   try {
     await client.connect();
-    if (!previous) return;
+    if (!leaving) return;
     // A user who owns something cannot be dropped, so that the revocation of its lease would fail. Where that cannot be
     // found out, the login is proved all the same.
-    const message = await ownedObjects(client, previous.username.reveal()).catch(() => undefined);
-    const { path, serial } = previous.lease;
+    const message = await ownedObjects(client, leaving.username.reveal()).catch(() => undefined);
+    const { path, serial } = leaving.lease;
     if (message) tell({ type: 'warning', path, serial, message });
   } finally {
     await client.end().catch(() => undefined);

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import pg, { type ClientConfig } from 'pg';
 import type { Era } from '../rotation/era.js';
 import type { Rotation } from '../rotation/rotation.js';
+import { settleCursor } from './settle-cursor.js';
 
 declare module 'pg' {
   interface ClientBase {
@@ -57,7 +58,7 @@ export class LeasedClient extends pg.Client {
     return this.#era !== undefined && this.#era !== this.#rotation.current;
   }
 
-  /** When it will be closed, once it is superseded. */
+  /** When it will be closed, once there is another user. */
   get until(): Date | undefined {
     return this.#era?.until;
   }
@@ -93,6 +94,12 @@ export class LeasedClient extends pg.Client {
     );
   }
 
+  /** In any of the forms that pg has for it. */
+  override query(...args: never[]): never {
+    settleCursor(args[0], this);
+    return (super.query as (...all: never[]) => never)(...args);
+  }
+
   /** Ends it whatever it does: a query that runs fails, and the server rolls its transaction back. */
   abort(): void {
     this.#ended = true;
@@ -114,6 +121,7 @@ export class LeasedClient extends pg.Client {
     super.connect((error: Error | null) => {
       this.#connecting = false;
       if (error) this.#close();
+      else era.used = true;
       callback(error as Error);
     });
   }

@@ -11,7 +11,7 @@ export async function ownedObjects(client: Client, username: string): Promise<st
   const owned = rows[0]?.owned ?? 0;
   if (owned === 0) return undefined;
   return (
-    `The user of an earlier lease owns ${owned} database object${owned === 1 ? '' : 's'}, so the server cannot drop ` +
+    `The user of this lease owns ${owned} database object${owned === 1 ? '' : 's'}, so the server cannot drop ` +
     'it. Have a role without login own them: GRANT it in creation_statements, and SET ROLE before DDL.'
   );
 }

@@ -25,9 +25,9 @@ export class PooledClient extends LeasedClient {
   }
 
   /** Newer credentials are in use. */
-  supersede(until: Date): void {
+  supersede(until: Date | undefined): void {
     if (this.#idle) this.#leave();
-    else this.emit('superseded', until);
+    else if (until) this.emit('superseded', until);
   }
 
   /** The pool finds out when it wants to hand it out again. */

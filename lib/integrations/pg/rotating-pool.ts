@@ -72,7 +72,7 @@ export class RotatingPool extends pg.Pool {
     const rotation = leaseClients(credentials$, poolConfig, {
       drain,
       published: (doubtful) => replacements.begin(doubtful),
-      superseded: (client, until) => void client.emit('superseded', until),
+      superseded: (client, until) => void (until && client.emit('superseded', until)),
       inUse: (client) => this.#lent.has(client),
       report: (event) => void this.emit('rotation', event),
       onEnd: () => {
@@ -85,7 +85,7 @@ export class RotatingPool extends pg.Pool {
       this.#lent.add(leased);
       // It was idle, and is lent before it could be replaced: who keeps it is told, after what they do first.
       const tell = () => this.#lent.has(leased) && leased.emit('superseded', leased.until);
-      if (leased.superseded) leased.once('drain', tell);
+      if (leased.until) leased.once('drain', tell);
     });
     // A connection that ends itself in this event is not taken back by the pool.
     this.on('release', (_error, client) => {

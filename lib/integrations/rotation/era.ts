@@ -1,13 +1,20 @@
 import type { HoldNeed } from '../../leases/lease.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 
+/** Whether only the password differs: a static role, whose sessions go on when the server changes it. */
+export function sameUser(one: DatabaseCredentials, other: DatabaseCredentials): boolean {
+  return one.username.reveal() === other.username.reveal();
+}
+
 /** The connections that were opened with one snapshot, and the hold on its lease that they need. */
 export class Era<C> {
   readonly credentials: DatabaseCredentials;
   readonly connections = new Set<C>();
+  /** One of its connections has logged in. */
+  used = false;
   /** The database said what a user who is gone would explain. */
   doubtful = false;
-  /** When what is still in use is closed, once others are in use. */
+  /** When what is still in use is closed, once credentials of another user are in use. */
   until: Date | undefined;
   readonly #need: HoldNeed;
   #letGo: (() => void) | undefined;

@@ -1,6 +1,9 @@
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import type { Era } from './era.js';
 
+/** Milliseconds that a pool may take for what it does last. */
+export const FAREWELL = 2_000;
+
 /** What a rotation asks of the driver of a database. `C` is one connection. */
 export interface RotationDriver<C> {
   /**
@@ -17,8 +20,14 @@ export interface RotationDriver<C> {
    * @param doubtful the database has said what it would say if the earlier ones worked no more
    */
   published(doubtful: boolean): void;
-  /** A connection of earlier credentials is in use; it will be ended at the given time. */
-  superseded(connection: C, until: Date): void;
+  /**
+   * A connection of earlier credentials may be in use; it will be ended at the given time.
+   *
+   * @param until undefined where they are of the same user (a static role): it may be used as long as it is needed
+   */
+  superseded(connection: C, until: Date | undefined): void;
+  /** The pool ends, and soon the user of its credentials does: their lease is held until this is done, for {@link FAREWELL}. */
+  leaving?(credentials: DatabaseCredentials): Promise<void>;
   /** Whether somebody uses a connection at the moment; without it, all that are open are taken to be in use. */
   inUse?(connection: C): boolean;
   /** Ends a connection, whatever it does at the moment. */
@@ -32,8 +41,9 @@ export interface RotationDriver<C> {
  */
 export interface RotationOptions {
   /**
-   * Milliseconds that a connection of earlier credentials may stay in use before it is closed: at least as long as
-   * the longest transaction. Their lease is held for so long, as far as its max TTL allows. @default 30000
+   * Milliseconds that a connection of an earlier user may stay in use before it is closed: at least as long as
+   * the longest transaction. Its lease is held for so long, as far as its max TTL allows. Connections of a static role,
+   * whose user stays, have no such end. @default 30000
    */
   drain?: number;
 }

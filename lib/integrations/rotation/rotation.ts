@@ -2,9 +2,15 @@ import type { Observable, Subscription } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { apart } from '../../clock/apart.js';
 import { VaultError } from '../../errors/vault-error.js';
-import { Era } from './era.js';
+import { Era, sameUser } from './era.js';
 import { inTime } from './in-time.js';
-import { DRAIN, type PoolEvent, type RotationDriver, type RotationOptions } from './rotation-driver.js';
+import {
+  DRAIN,
+  FAREWELL,
+  type PoolEvent,
+  type RotationDriver,
+  type RotationOptions,
+} from './rotation-driver.js';
 
 /** Milliseconds between tries to log in with new credentials: doubling. */
 const PROOF_RETRY = { first: 100, last: 2_000 };
@@ -14,7 +20,7 @@ const REFUSALS = 4;
  * Milliseconds between checks of credentials that are in use: doubling, until they are new. A statement may never have
  * been allowed, so it is not checked for long; who is not let in any more has to know soon.
  */
-const DOUBT = { first: 1_000, last: { statement: 300_000, login: 5_000 } };
+const DOUBT = { first: 1_000, last: { statement: 30_000, login: 5_000 } };
 
 /**
  * Leads the connections of one pool from each credentials to the next: new ones are proved before they are used,
@@ -35,6 +41,8 @@ export class Rotation<C> {
   #failure: Error | undefined;
   #checked = unchecked();
   #ended = false;
+  /** What is to be done before the lease of the current credentials is let go of. */
+  #leaving: Promise<void> | undefined;
 
   /** @param options.onEnd called once where the stream ends, with its error if it has one */
   constructor(
@@ -141,7 +149,15 @@ export class Rotation<C> {
     this.#fail(noCredentials());
     this.#drop();
     this.#resume();
-    if (this.#current) this.#settle(this.#current);
+    const { current } = this;
+    if (!current) return;
+    const done = () => {
+      this.#leaving = undefined;
+      this.#settle(current);
+    };
+    const leaving = current.used && this.#driver.leaving?.(current.credentials);
+    if (leaving) this.#leaving = inTime(leaving, FAREWELL).then(done, done);
+    else this.#settle(current);
   }
 
   #next(credentials: DatabaseCredentials): void {
@@ -188,10 +204,7 @@ export class Rotation<C> {
     this.#checked = unchecked();
     this.#superseded.add(previous);
     this.#driver.published(previous.doubtful);
-    const until = previous.drain(this.#drain, () => this.#straggle(previous));
-    for (const connection of previous.connections) {
-      apart(() => this.#driver.superseded?.(connection, until));
-    }
+    for (const earlier of this.#superseded) this.#supersede(earlier, previous);
     this.#report({
       type: 'rotated',
       path: era.path,
@@ -200,6 +213,16 @@ export class Rotation<C> {
     });
     this.#settle(previous);
     this.#resume();
+  }
+
+  /** No window for sessions of the same user: whatever its password is now, they go on until they are given back. */
+  #supersede(earlier: Era<C>, previous: Era<C>): void {
+    const { credentials } = this.#current as Era<C>;
+    const same = sameUser(earlier.credentials, credentials);
+    // Those before it were told, unless it is now that their user goes.
+    if (earlier !== previous && (same || earlier.until)) return;
+    const until = same ? undefined : earlier.drain(this.#drain, () => this.#straggle(earlier));
+    for (const connection of earlier.connections) apart(() => this.#driver.superseded(connection, until));
   }
 
   /** A lease ends soon, and with it the user. */
@@ -217,7 +240,8 @@ export class Rotation<C> {
   }
 
   #settle(era: Era<C>): void {
-    if (era.connections.size > 0 || (era === this.#current && !this.#ended)) return;
+    const current = era === this.#current && (!this.#ended || this.#leaving);
+    if (era.connections.size > 0 || current) return;
     this.#superseded.delete(era);
     era.release();
   }

@@ -2,11 +2,11 @@ import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
+import { rotatingDialect } from 'nestjs-vault/mikro-orm';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { OrderSchema } from './order.entity.js';
 import { OrdersRepository } from './orders.repository.js';
-import { rotatingDialect } from './rotating-dialect.js';
 
 @Module({
   imports: [
@@ -34,7 +34,8 @@ import { rotatingDialect } from './rotating-dialect.js';
           dbName: config.getOrThrow<string>('PGDATABASE'),
           entities: [OrderSchema],
           pool: { max: 5 },
-          driverOptions: { client: rotatingDialect(credentials$) },
+          // No transaction here takes longer than `drain`.
+          driverOptions: { client: rotatingDialect(credentials$, { drain: 2_000 }) },
         }),
     },
     // The work that you see it do.

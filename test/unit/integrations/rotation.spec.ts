@@ -3,7 +3,7 @@ import { ReplaySubject } from 'rxjs';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
 import type { PoolEvent, RotationDriver } from '../../../lib/integrations/rotation/rotation-driver.js';
 import type { DatabaseCredentials } from '../../../lib/services/credentials.service.js';
-import { issueByHand } from '../../support/driver-load.js';
+import { issueByHand, type Issued } from '../../support/driver-load.js';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -82,3 +82,60 @@ it('only connections that somebody uses are stragglers', async () => {
   expect(events).toMatchObject([{ type: 'rotated' }, { type: 'stragglers', count: 1 }]);
   expect(ended).toEqual(['busy', 'idle']);
 });
+
+it('statements that are denied for good are a reason to check about twice a minute, not ever less often', async () => {
+  const checks: number[] = [];
+  const { credentials$, rotation } = rotating({ prove: async () => void checks.push(Date.now()) });
+  credentials$.next(issueByHand().credentials);
+  const era = await rotation.ready();
+  for (let second = 0; second < 600; second++) {
+    rotation.doubt(era);
+    await vi.advanceTimersByTimeAsync(1_000);
+  }
+  const pauses = checks.slice(1).map((at, index) => at - (checks[index] as number));
+  expect(Math.max(...pauses)).toBe(30_000);
+  expect(checks.length).toBeLessThan(30);
+});
+
+it.each([
+  ['another user', () => issueByHand(), { until: true, ended: ['in use'] }],
+  ['the same user', sameUserAgain, { until: false, ended: [] }],
+])('%s comes: whether connections in use are ended', async (_who, next, expected) => {
+  const ended: string[] = [];
+  const told: unknown[] = [];
+  const { credentials$, rotation } = rotating({
+    superseded: (_connection, until) => told.push(until !== undefined),
+    end: (connection) => void ended.push(connection),
+  });
+  const first = issueByHand();
+  credentials$.next(first.credentials);
+  const era = await rotation.ready();
+  rotation.opened(era, 'in use');
+  credentials$.next(next(first).credentials);
+  await vi.advanceTimersByTimeAsync(150);
+  expect({ until: told, ended, holds: first.holds }).toEqual({
+    until: [expected.until],
+    ended: expected.ended,
+    holds: 1,
+  });
+  rotation.closed(era, 'in use');
+  expect(first.holds).toBe(0);
+});
+
+it('what is to be done before the lease is let go of has 2 s', async () => {
+  const { credentials$, rotation } = rotating({ leaving: () => new Promise(() => undefined) });
+  const first = issueByHand();
+  credentials$.next(first.credentials);
+  (await rotation.ready()).used = true;
+  rotation.end();
+  await vi.advanceTimersByTimeAsync(1_900);
+  expect(first.holds).toBe(1);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(first.holds).toBe(0);
+});
+
+/** As of a static role: another password. */
+function sameUserAgain({ credentials: { username } }: Issued): Issued {
+  const next = issueByHand();
+  return { ...next, credentials: { ...next.credentials, username } };
+}

@@ -1,0 +1,70 @@
+import type { TestingModule } from '@nestjs/testing';
+import type { Observable } from 'rxjs';
+import { getCredentialsToken } from 'nestjs-vault';
+import {
+  createRotatingPool,
+  type LoginCredentials,
+  type PoolEvent,
+  type RotatingPool,
+} from 'nestjs-vault/pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { LeasedPostgres } from '../support/leased-postgres.js';
+import { staticRole, type Work } from '../support/leased-work.js';
+import { describeReal } from '../support/real-servers.js';
+
+const POOL = 'POOL';
+
+describeReal('pg by itself on a static role', () => {
+  let world: LeasedPostgres;
+
+  beforeAll(async () => {
+    world = await LeasedPostgres.start([]);
+    await world.postgres.query('create table mine (id int); alter table mine owner to rotated');
+  });
+  afterAll(() => world?.stop());
+
+  it('whose password the server rotates every 5 s: nothing fails, and nobody is warned of what its user owns', async () => {
+    const events: PoolEvent[] = [];
+    const app: TestingModule = await world.app({
+      providers: [
+        {
+          provide: POOL,
+          inject: [getCredentialsToken({ path: 'database/static-creds/rotated' })],
+          useFactory: async (credentials$: Observable<LoginCredentials>) => {
+            // New connections all the time, as it is only these that a password concerns.
+            const config = { ...world.where, max: 6, maxUses: 3, drain: 100 };
+            const pool = await createRotatingPool(world.guarded(credentials$), config);
+            return pool.on('rotation', (event) => events.push(event));
+          },
+        },
+      ],
+    });
+    const pool = app.get<RotatingPool>(POOL);
+    // In use from the first password on.
+    const kept = await pool.connect();
+    const work: Work = {
+      query: () => pool.query(`insert into orders (item) values ('tea')`),
+      transaction: async (wait) => {
+        const client = await pool.connect();
+        try {
+          await client.query('begin');
+          await client.query(`insert into orders (item) values ('milk')`);
+          await wait();
+          await client.query('commit');
+        } finally {
+          client.release();
+        }
+      },
+    };
+    const whoami = async () => {
+      const { rows } = await kept.query<{ name: string }>('select current_user as name');
+      // At the end.
+      kept.release();
+      return rows[0]?.name;
+    };
+    await staticRole(world, { app, work, whoami });
+    // Who connects before the new password is read is refused, and waits for it.
+    const types = new Set(events.map(({ type }) => type));
+    expect([...types].filter((type) => type !== 'refused')).toEqual(['rotated']);
+  });
+});

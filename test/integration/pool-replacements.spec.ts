@@ -1,0 +1,150 @@
+import { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { RotatingPoolConfig } from 'nestjs-vault/pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { PgPools, whoami } from '../support/pg-pools.js';
+import type { PostgresServer } from '../support/servers.mjs';
+
+describe('how a rotating pool replaces its connections', () => {
+  let pools: PgPools;
+  let postgres: PostgresServer;
+
+  beforeAll(async () => {
+    pools = await PgPools.start();
+    ({ postgres } = pools);
+  });
+  afterAll(() => pools?.stop());
+  afterEach(() => pools?.end());
+
+  const issue = () => pools.issue();
+  const open = (options?: RotatingPoolConfig) => pools.open(options);
+  const connections = (user: string) => pools.connections(user);
+
+  it('has new connections ready before the idle ones of earlier credentials go', async () => {
+    const { pool, first, rotate } = await open({ max: 5 });
+    const clients = await Promise.all([1, 2].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    const ready: number[] = [];
+    pool.on('remove', () => ready.push(pool.idleCount));
+    const next = await issue();
+    await rotate(next);
+    await expect.poll(() => connections(first.user)).toBe(0);
+    expect(ready).toEqual([2, 2]);
+    expect(await connections(next.user)).toBe(2);
+  });
+
+  it('where there is no room for that, replaces them one at a time', async () => {
+    const { pool, first, rotate } = await open({ max: 4 });
+    const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    const ready: number[] = [];
+    pool.on('remove', () => ready.push(pool.idleCount));
+    const next = await issue();
+    await rotate(next);
+    await expect.poll(() => connections(next.user)).toBe(4);
+    await expect.poll(() => connections(first.user)).toBe(0);
+    expect(ready).toEqual([3, 3, 3, 3]);
+  });
+
+  it('replaces what is in use when it is released, and nothing twice', async () => {
+    const { pool, first, rotate } = await open({ max: 10 });
+    const [one, ...others] = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
+    for (const client of others) client.release();
+    const borrowed: Promise<unknown>[] = [];
+    // All that are idle, while the first of them is being replaced, and what replaces it.
+    pool.once('connect', () => {
+      for (let left = others.length; left >= 0; left--) borrowed.push(pool.query('select pg_sleep(0.2)'));
+    });
+    const next = await issue();
+    await rotate(next);
+    await expect.poll(() => connections(next.user)).toBe(3);
+    one?.release();
+    await expect.poll(() => pool.idleCount).toBe(4);
+    await Promise.all(borrowed);
+    await expect.poll(() => connections(first.user)).toBe(0);
+    expect(pool).toMatchObject({ totalCount: 4, idleCount: 4 });
+    expect(await connections(next.user)).toBe(4);
+  });
+
+  it('hands on idle ones for a while where no others can be made, and closes them then', async () => {
+    const { pool, first, rotate } = await open({ max: 4, drain: 4_000 });
+    const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    const next = await issue();
+    await postgres.query(`alter role ${next.user} connection limit 1`);
+    await rotate(next);
+    await expect.poll(() => connections(next.user)).toBe(1);
+    const users = await Promise.all([1, 2, 3].map(() => whoami(pool)));
+    expect(users.toSorted()).toEqual([first.user, first.user, next.user]);
+    await expect.poll(() => connections(first.user), { timeout: 2_000 }).toBe(0);
+    expect(await whoami(pool)).toBe(next.user);
+  });
+
+  it('as many are ready afterwards where logins take longer than the time to hand over', async () => {
+    const { pool, first, rotate } = await open({ max: 10, drain: 4 });
+    const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    const next = await issue();
+    await rotate(next);
+    await expect.poll(() => pool.idleCount).toBe(4);
+    await expect.poll(() => connections(first.user)).toBe(0);
+    expect(await connections(next.user)).toBe(4);
+  });
+
+  it('whoever uses the pool all the time has hardly more connections at a rotation', async () => {
+    const { pool, first, rotate } = await open({ max: 20 });
+    let done = false;
+    let most = 0;
+    const workers = Array.from({ length: 6 }, async () => {
+      while (!done) {
+        await pool.query('select pg_sleep(0.01)');
+        most = Math.max(most, pool.totalCount);
+      }
+    });
+    await expect.poll(() => pool.totalCount).toBe(6);
+    await rotate(await issue());
+    await expect.poll(() => connections(first.user)).toBe(0);
+    await pause(100);
+    done = true;
+    await Promise.all(workers);
+    expect(most).toBeLessThan(10);
+  });
+
+  it('nothing that a driver throws at once ends the process, or the next rotations', async () => {
+    let allowed = Infinity;
+    const stream = () => {
+      if (allowed-- <= 0) throw new Error('no instance of it');
+      return new Socket();
+    };
+    const { pool, first, rotate } = await open({ drain: 400, stream });
+    // The proof.
+    allowed = 1;
+    const second = await issue();
+    await rotate(second);
+    await expect.poll(() => connections(first.user)).toBe(0);
+    allowed = Infinity;
+    expect(await whoami(pool)).toBe(second.user);
+    const third = await issue();
+    await rotate(third);
+    await expect.poll(() => connections(second.user)).toBe(0);
+    expect(await connections(third.user)).toBe(1);
+  });
+
+  it.each([2, 6])('opens no more connections than it may, also for a moment: %i', async (max) => {
+    const { pool, first, rotate } = await open({ max });
+    const clients = await Promise.all([1, 2].map(() => pool.connect()));
+    for (const client of clients) client.release();
+    let most = 0;
+    const burst: Promise<unknown>[] = [];
+    pool.on('connect', () => {
+      most = Math.max(most, pool.totalCount);
+      // While the idle ones are being replaced.
+      if (burst.length === 0)
+        burst.push(...Array.from({ length: 10 }, () => pool.query('select pg_sleep(0.05)')));
+    });
+    await rotate(await issue());
+    await expect.poll(() => connections(first.user)).toBe(0);
+    await Promise.all([...burst, pool.query('select 1')]);
+    expect(most).toBeLessThanOrEqual(max);
+  });
+});

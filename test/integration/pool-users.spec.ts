@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { PgPools, whoami, type Issued } from '../support/pg-pools.js';
+
+describe('the users of a rotating pool', () => {
+  let pools: PgPools;
+
+  beforeAll(async () => {
+    pools = await PgPools.start();
+  });
+  afterAll(() => pools?.stop());
+  afterEach(() => pools?.end());
+
+  const issue = (options?: { of: Issued }) => pools.issue(options);
+  const own = ({ user }: Issued) =>
+    pools.postgres.query(`create table owned_${user} (id int); alter table owned_${user} owner to ${user}`);
+
+  it('warns where a user of an earlier lease owns something, as it cannot be dropped', async () => {
+    const { first, rotate, events } = await pools.open();
+    await own(first);
+    await rotate(await issue());
+    expect(events).toContainEqual(
+      expect.objectContaining({
+        type: 'warning',
+        message: expect.stringMatching(/owns 1 database object.*SET ROLE/),
+      }),
+    );
+  });
+
+  it('warns when it ends, too, as a job that migrates never rotates; the lease is held until then', async () => {
+    const { pool, first, events } = await pools.open();
+    await own(first);
+    const held: number[] = [];
+    pool.on('rotation', () => held.push(first.holds));
+    await pool.end();
+    await expect.poll(() => first.holds).toBe(0);
+    expect(events).toMatchObject([{ type: 'warning', message: expect.stringMatching(/owns 1 database/) }]);
+    expect(held).toEqual([1]);
+    expect(await pools.connections(first.user)).toBe(0);
+  });
+
+  it('an end is no failure where the user is gone before it', async () => {
+    const { pool, first, events } = await pools.open();
+    await pools.postgres.query(`drop role ${first.user}`);
+    await pool.end();
+    await expect.poll(() => first.holds).toBe(0);
+    expect(events).toEqual([]);
+  });
+
+  it('a static user, whose password changes, may own what it likes', async () => {
+    const { pool, first, rotate, events } = await pools.open();
+    await own(first);
+    await rotate(await issue({ of: first }));
+    expect(await whoami(pool)).toBe(first.user);
+    await pool.end();
+    expect(events.map(({ type }) => type)).toEqual(['rotated']);
+  });
+
+  it('a static user: idle connections are replaced, those in use are not cut off', async () => {
+    const { pool, first, rotate, events } = await pools.open({ drain: 100 });
+    const [kept, idle] = await Promise.all([pool.connect(), pool.connect()]);
+    const superseded: unknown[] = [];
+    kept.on('superseded', (until) => superseded.push(until));
+    idle.release();
+    const pidOf = async (on: typeof pool | typeof kept) =>
+      (await on.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid;
+    const before = await pidOf(pool);
+    await rotate(await issue({ of: first }));
+    await expect.poll(() => pidOf(pool)).not.toBe(before);
+    // Longer than the drain window, as of another one that ends.
+    const other = await pools.open({ drain: 200 });
+    const lent = await other.pool.connect();
+    await other.rotate(await issue());
+    await once(lent, 'end');
+    lent.release(true);
+    expect(await whoami(kept)).toBe(first.user);
+    expect(superseded).toEqual([]);
+    expect(first.holds).toBe(1);
+    kept.release();
+    await expect.poll(() => first.holds).toBe(0);
+    expect(events.map(({ type }) => type)).toEqual(['rotated']);
+  });
+
+  it('nor are they spared where another user comes later', async () => {
+    const { pool, first, rotate, events } = await pools.open({ drain: 100 });
+    const kept = await pool.connect();
+    await rotate(await issue({ of: first }));
+    const told = once(kept, 'superseded');
+    await rotate(await issue());
+    expect(await told).toEqual([expect.any(Date)]);
+    await once(kept, 'end');
+    kept.release(true);
+    await expect.poll(() => first.holds).toBe(0);
+    expect(events.map(({ type }) => type)).toEqual(['rotated', 'rotated', 'stragglers']);
+  });
+});

@@ -1,0 +1,135 @@
+import { ReplaySubject } from 'rxjs';
+import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
+import {
+  createRotatingPool,
+  type PoolEvent,
+  type RotatingPool,
+  type RotatingPoolConfig,
+} from 'nestjs-vault/pg';
+import { expect } from 'vitest';
+import { startPostgres, type PostgresServer } from './servers.mjs';
+
+/** A snapshot made by hand, and what the pool did with its lease. */
+export interface Issued {
+  credentials: DatabaseCredentials;
+  user: string;
+  holds: number;
+  need: HoldNeed | undefined;
+  refused: boolean[];
+}
+
+/** Pools of pg on a PostgreSQL, with credentials that a test issues by hand. */
+export class PgPools {
+  readonly postgres: PostgresServer;
+  readonly #pools: RotatingPool[] = [];
+  #serial = 0;
+
+  private constructor(postgres: PostgresServer) {
+    this.postgres = postgres;
+  }
+
+  static async start(): Promise<PgPools> {
+    return new PgPools(await startPostgres());
+  }
+
+  stop(): Promise<void> {
+    return this.postgres.stop();
+  }
+
+  /** Ends the pools of one test. */
+  async end(): Promise<void> {
+    const open = this.#pools.splice(0).filter(({ ending }) => !ending);
+    await Promise.all(open.map((pool) => pool.end()));
+  }
+
+  /** To be ended with the others. */
+  add(pool: RotatingPool): RotatingPool {
+    this.#pools.push(pool);
+    return pool;
+  }
+
+  get where(): { host: string; port: number; database: string } {
+    const { host, port, database } = this.postgres;
+    return { host, port, database };
+  }
+
+  /**
+   * A user of its own, or another password of the user before, as of a static role.
+   *
+   * @param create whether the user is made now
+   */
+  async issue({ create = true, of: before }: { create?: boolean; of?: Issued } = {}): Promise<Issued> {
+    const serial = ++this.#serial;
+    const user = before?.user ?? `leased_${serial}`;
+    const password = `canary-${user}-${serial}`;
+    if (before) await this.postgres.query(`alter role ${user} password '${password}'`);
+    else if (create) await this.create(user, password);
+    const issued: Issued = {
+      user,
+      holds: 0,
+      need: undefined,
+      refused: [],
+      credentials: {
+        username: new Secret(user),
+        password: new Secret(password),
+        lease: {
+          path: 'database/creds/app',
+          serial,
+          generation: 1,
+          issuedAt: new Date(),
+          validUntil: new Date(Date.now() + 60_000),
+          renewable: !before,
+          hold: (need) => {
+            issued.holds++;
+            issued.need = need;
+            return () => void issued.holds--;
+          },
+          refused: async (certain) => void issued.refused.push(certain),
+        },
+      },
+    };
+    return issued;
+  }
+
+  /** Makes a user in the database. */
+  async create(user: string, password: string): Promise<void> {
+    await this.postgres.query(`create role ${user} login password '${password}'`);
+  }
+
+  /** A pool with its first credentials, and what it reports. */
+  async open(options: RotatingPoolConfig = {}) {
+    const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
+    const first = await this.issue();
+    credentials$.next(first.credentials);
+    const pool = await createRotatingPool(credentials$, { ...this.where, ...options });
+    this.add(pool);
+    const events: PoolEvent[] = [];
+    pool.on('rotation', (event) => events.push(event));
+    const rotate = async (next: Issued) => {
+      const { serial } = next.credentials.lease;
+      credentials$.next(next.credentials);
+      await expect
+        .poll(() => events.some((event) => event.type === 'rotated' && event.serial === serial))
+        .toBe(true);
+    };
+    return { pool, credentials$, first, events, rotate };
+  }
+
+  /** How many connections a user has. */
+  async connections(user: string): Promise<number | null> {
+    return (await this.postgres.query('select 1 from pg_stat_activity where usename = $1', [user])).rowCount;
+  }
+}
+
+/** The user that a pool or a connection is logged in as. */
+export async function whoami(on: { query(sql: string): Promise<{ rows: unknown[] }> }): Promise<string> {
+  return ((await on.query('select current_user as name')).rows[0] as { name: string }).name;
+}
+
+/** What a promise rejects with. */
+export function failure(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
