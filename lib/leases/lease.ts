@@ -218,13 +218,15 @@ export class Lease<T> {
 }
 
 /**
- * When to read a static role again: when its period is over, and a little later. The server tells `ttl: 0` for some
- * seconds, until its own ticker has rotated it.
+ * When to read a static role again: when its period is over, and a little later. The server tells `ttl: 0` (for keys of
+ * AWS, a moment that is past) for some seconds, until its own ticker has rotated it.
  */
-function refreshTime(response: ApiResponse<unknown>, random: () => number): Deadline | undefined {
-  const { ttl, last_vault_rotation: rotated } = (response.data ?? {}) as Record<string, unknown>;
-  if (typeof ttl !== 'number' || rotated === undefined) return undefined;
-  return after(response.sentAt, ttl > 0 ? ttl * 1_000 + 500 * (1 + random()) : 1_000 * (1 + random()));
+function refreshTime({ data, sentAt }: ApiResponse<unknown>, random: () => number): Deadline | undefined {
+  const { ttl, last_vault_rotation: rotated, expiration } = (data ?? {}) as Record<string, unknown>;
+  const ofDatabase = typeof ttl === 'number' && rotated !== undefined ? ttl * 1_000 : NaN;
+  const left = typeof expiration === 'string' ? Date.parse(expiration) - sentAt.wall : ofDatabase;
+  if (Number.isNaN(left)) return undefined;
+  return after(sentAt, left > 0 ? left + 500 * (1 + random()) : 1_000 * (1 + random()));
 }
 
 /** A certificate has no lease, but an end all the same, in seconds since 1970. 0 where there is none. */

@@ -10,6 +10,7 @@ import {
   RENEW_SELF,
   REVOKE_SELF,
   SECOND,
+  simulated,
   type Rules,
 } from './rule.js';
 import { policyOf } from './operator.js';
@@ -139,6 +140,29 @@ export const live: Rules = [
       expect(await world.isValid(life.published[1]!)).toBe(true);
     },
   ),
+  simulated('F1', 'the same for keys of AWS, whose answers say when in another way', async (world) => {
+    const life = await world.start({ role: LONG, watch: false });
+    const keys = (access_key: string, seconds: number) => ({
+      data: { access_key, expiration: new Date(world.clock!.wall() + seconds * SECOND).toISOString() },
+    });
+    const seen: unknown[] = [];
+    let heal = world.vault!.answer(200, keys('AKIA1', 60), { match: /static-creds/ });
+    life.connection.leases
+      .watch<{ access_key: string }>('aws/static-creds/app', false)
+      .subscribe(({ data }) => seen.push(data.reveal().access_key));
+    await world.advance(59 * SECOND);
+    expect(world.requests(/static-creds/)).toHaveLength(1);
+    // Its turn has come, and the server has not got round to it yet.
+    await world.advance(5 * SECOND);
+    const asked = world.requests(/static-creds/).length;
+    expect(asked).toBeGreaterThan(2);
+    expect(asked).toBeLessThan(7);
+    heal();
+    heal = world.vault!.answer(200, keys('AKIA2', 60), { match: /static-creds/ });
+    await world.advance(3 * SECOND);
+    expect(seen).toEqual(['AKIA1', 'AKIA2']);
+    heal();
+  }),
   everywhere('F1', 'a static role is read again when the server has rotated it', async (world) => {
     const life = await world.start({ role: LONG, watch: false });
     const path = await world.operator.staticRole(5);

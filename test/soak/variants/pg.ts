@@ -44,15 +44,9 @@ class PgStore implements Store {
     const client = await this.#pool.connect();
     // One that breaks while no statement runs would end the process; the next statement tells.
     client.on('error', ignore);
-    let ended = ignore;
-    // Of a connection that ends just then, the last batch of a cursor never comes.
-    const gone = new Promise<never>((_resolve, reject) => {
-      ended = () => reject(new Error('Connection terminated'));
-      client.once('end', ended);
-    });
     try {
-      await Promise.race([work(client), gone]);
-      client.off('error', ignore).off('end', ended);
+      await work(client);
+      client.off('error', ignore);
       client.release();
     } catch (error) {
       // Closed rather than given back: whatever was begun on it is rolled back with it.
@@ -64,7 +58,6 @@ class PgStore implements Store {
 
 const ignore = (): void => undefined;
 
-/** Reads to the end: a cursor that is closed before waits for ever where the connection has ended. */
 async function* batches(cursor: Cursor<{ id: string }>): AsyncGenerator<{ id: string }> {
   for (;;) {
     const rows = await cursor.read(BATCH);
