@@ -43,6 +43,8 @@ export interface SoakReport {
   mostConnections: number;
   /** Users with connections at the same time. */
   mostUsers: number;
+  /** Most of them that were neither current, nor being proved, nor superseded within the drain window. */
+  lateUsers: number;
   heap: { start: number; end: number; perRotation: number };
   rss: { start: number; end: number };
   requests: { total: number; failed: number };
@@ -98,13 +100,17 @@ async function underLoad(
   };
   let mostConnections = 0;
   let mostUsers = 0;
+  let lateUsers = 0;
   const every = Math.max(1, Math.floor(rotations / 10));
   // The first rotation belongs to the warm-up.
   for (let due = 1; app.publications.length <= rotations;) {
     if (Date.now() > began + (rotations + 3) * LONGEST_ROTATION) break;
     const connected = await backend.connections();
     mostConnections = Math.max(mostConnections, connected.length);
-    mostUsers = Math.max(mostUsers, new Set(connected).size);
+    const users = new Set(connected).size;
+    mostUsers = Math.max(mostUsers, users);
+    const draining = app.publications.filter((at) => at > Date.now() - DRAIN - SECOND).length;
+    lateUsers = Math.max(lateUsers, users - draining - 2);
     const done = app.publications.length;
     const published = app.publications.at(-1) ?? 0;
     // Later than the second that latency is told of.
@@ -137,6 +143,7 @@ async function underLoad(
     connectionsLeft,
     mostConnections,
     mostUsers,
+    lateUsers,
     heap: { start: heap[0]?.y ?? NaN, end: heap.at(-1)?.y ?? NaN, perRotation: slope(heap) },
     rss: { start: rss[0] ?? NaN, end: rss.at(-1) ?? NaN },
     requests,

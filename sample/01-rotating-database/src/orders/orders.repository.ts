@@ -24,6 +24,8 @@ export class OrdersRepository implements OnModuleInit {
     this.pool = await createRotatingPool(this.credentials$, {
       ...this.config.get('database', { infer: true }),
       max: 5,
+      // Longer than the slowest query here; the TTLs of the role leave as much.
+      drain: 4_000,
       connectionTimeoutMillis: 5_000,
       query_timeout: 10_000,
       application_name: 'orders',
