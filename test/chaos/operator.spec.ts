@@ -82,6 +82,6 @@ describeReal('chaos: an operator', () => {
       short.outcome(context, 'the TTL of the role is 1 s for a while', since),
     ]);
     expectSurvived(survived);
-    expectBack(recovered);
+    expectBack(recovered, 'drain');
   }, 120_000);
 });

@@ -34,24 +34,27 @@ describeReal('Knex on leased users', () => {
     drain = target === 'late' ? 300 : DRAIN,
   ) => {
     const events: PoolEvent[] = [];
-    const app = await world.app({
-      providers: [
-        {
-          provide: KNEX,
-          inject: [getCredentialsToken(target)],
-          useFactory: (credentials$: Observable<LoginCredentials>) =>
-            knex({
-              client: rotatingClient(world.guarded(credentials$), {
-                drain,
-                onRotation: (event) => events.push(event),
+    const app = await world.app(
+      {
+        providers: [
+          {
+            provide: KNEX,
+            inject: [getCredentialsToken(target)],
+            useFactory: (credentials$: Observable<LoginCredentials>) =>
+              knex({
+                client: rotatingClient(world.guarded(credentials$), {
+                  drain,
+                  onRotation: (event) => events.push(event),
+                }),
+                connection: world.where,
+                pool: { min: 0, max: 6 },
+                ...config,
               }),
-              connection: world.where,
-              pool: { min: 0, max: 6 },
-              ...config,
-            }),
-        },
-      ],
-    });
+          },
+        ],
+      },
+      target === 'all' ? target : undefined,
+    );
     const db = app.get<Knex>(KNEX);
     const work = {
       query: async () => db('orders').insert({ item: 'tea' }),

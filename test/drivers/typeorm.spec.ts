@@ -89,27 +89,30 @@ describeReal('TypeORM on leased users', () => {
   /** An application with TypeORM on a role. */
   const start = async (role: string, options: Partial<TypeOrmModuleOptions> & object = {}) => {
     const events: PoolEvent[] = [];
-    const app = await world.app({
-      imports: [
-        TypeOrmModule.forRootAsync({
-          inject: [getCredentialsToken(role)],
-          useFactory: (credentials$: Observable<DatabaseCredentials>) => ({
-            type: 'postgres',
-            driver: rotatingDriver(world.guarded(credentials$), {
-              drain: DRAIN,
-              onRotation: (event) => events.push(event),
+    const app = await world.app(
+      {
+        imports: [
+          TypeOrmModule.forRootAsync({
+            inject: [getCredentialsToken(role)],
+            useFactory: (credentials$: Observable<DatabaseCredentials>) => ({
+              type: 'postgres',
+              driver: rotatingDriver(world.guarded(credentials$), {
+                drain: DRAIN,
+                onRotation: (event) => events.push(event),
+              }),
+              ...world.where,
+              entities: [Order],
+              retryAttempts: 1,
+              poolSize: 6,
+              ...(options as object),
             }),
-            ...world.where,
-            entities: [Order],
-            retryAttempts: 1,
-            poolSize: 6,
-            ...(options as object),
           }),
-        }),
-        TypeOrmModule.forFeature([Order]),
-      ],
-      providers: [Orders],
-    });
+          TypeOrmModule.forFeature([Order]),
+        ],
+        providers: [Orders],
+      },
+      role === 'replicas' ? role : undefined,
+    );
     const count = (type: PoolEvent['type']) => events.filter((one) => one.type === type).length;
     return { app, orders: app.get(Orders), dataSource: app.get(DataSource), events, count };
   };

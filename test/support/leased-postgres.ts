@@ -58,6 +58,7 @@ export class LeasedPostgres {
   readonly postgres: PostgresServer;
   readonly #approle: Provisioned;
   readonly #users: string[] = [];
+  readonly #byRole = new Map<string, TestingModule>();
 
   private constructor(bao: OpenBaoServer, postgres: PostgresServer, approle: Provisioned) {
     this.bao = bao;
@@ -108,11 +109,19 @@ export class LeasedPostgres {
     return VaultModule.forRoot({ address: this.bao.address, auth: appRole({ roleId, secretId }) });
   }
 
-  /** An application with these providers and imports beside its VaultModule. */
-  async app(metadata: ModuleMetadata): Promise<TestingModule> {
+  /**
+   * An application with these providers and imports beside its VaultModule.
+   *
+   * @param only of a role whose connections are counted: one that an earlier try of the test has left is closed first
+   */
+  async app(metadata: ModuleMetadata, only?: string): Promise<TestingModule> {
     @Module({ ...metadata, imports: [this.vault, ...(metadata.imports ?? [])] })
     class AppModule {}
-    return this.apps.start({ imports: [AppModule] });
+    if (only === undefined) return this.apps.start({ imports: [AppModule] });
+    await this.#byRole.get(only)?.close();
+    const app = await this.apps.start({ imports: [AppModule] });
+    this.#byRole.set(only, app);
+    return app;
   }
 
   /** Has the passwords of these looked for in all that is logged, and remembers the users. */

@@ -79,6 +79,8 @@ function toldStatus({ connections }: VaultStatus): ToldStatus {
   const reasons = [session, ...leases].flatMap(({ state, error, next }) =>
     error ? [error.code] : state === 'valid' ? [] : [next.reason],
   );
+  // Valid, but too short for what the pool does with it.
+  if (leases.some(({ drain }) => drain)) reasons.push('drain');
   return { health, reasons };
 }
 
