@@ -81,14 +81,16 @@ describe('how a rotating pool replaces its connections', () => {
   });
 
   it('as many are ready afterwards where logins take longer than the time to hand over', async () => {
-    const { pool, first, rotate } = await open({ max: 10, drain: 4 });
+    const { pool, first, rotate } = await open({ max: 10, drain: 2_000 });
     const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
     for (const client of clients) client.release();
+    // Ready after 0.3 s each, and idle ones are handed over for 0.5 s.
+    pool.on('connect', (client) => void client.query('select pg_sleep(0.3)'));
     const next = await issue();
     await rotate(next);
-    await expect.poll(() => pool.idleCount).toBe(4);
-    await expect.poll(() => connections(first.user)).toBe(0);
-    expect(await connections(next.user)).toBe(4);
+    await expect.poll(() => pool.idleCount, { timeout: 5_000 }).toBe(4);
+    await expect.poll(() => connections(first.user), { timeout: 5_000 }).toBe(0);
+    await expect.poll(() => connections(next.user), { timeout: 5_000 }).toBe(4);
   });
 
   it('whoever uses the pool all the time has hardly more connections at a rotation', async () => {
