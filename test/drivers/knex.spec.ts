@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import knex, { type Knex } from 'knex';
 import type { Client } from 'pg';
 import { NEVER, type Observable } from 'rxjs';
@@ -6,7 +5,7 @@ import { getCredentialsToken } from 'nestjs-vault';
 import { rotatingClient, type LoginCredentials, type PoolEvent } from 'nestjs-vault/knex';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
-import { closing, DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
+import { closing, DRAIN, revoked, soak, staticRole, toldInTime } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 const KNEX = 'KNEX';
@@ -165,18 +164,9 @@ describeReal('Knex on leased users', () => {
 
   it.concurrent('a connection that is kept is told in time that there is another user', async () => {
     const { app, db, whoami } = await start('told');
-    const before = await whoami();
-    const connection = (await db.client.acquireConnection()) as Client;
-    const [until] = (await once(connection, 'superseded')) as [Date];
-    const left = until.getTime() - Date.now();
-    expect(left).toBeGreaterThan(DRAIN - 1_000);
-    expect(left).toBeLessThanOrEqual(DRAIN);
-    const { rows } = await connection.query<{ name: string }>('select current_user as name');
-    expect(rows).toEqual([{ name: before }]);
-    await db.client.releaseConnection(connection);
-    await eventually(async () => expect(await world.connections('told')).not.toContain(before));
-    await app.close();
-    await world.expectGone('told');
+    const acquire = () => db.client.acquireConnection() as Promise<Client>;
+    const release = (connection: Client) => db.client.releaseConnection(connection) as Promise<void>;
+    await toldInTime(world, { app, role: 'told', whoami }, acquire, release);
   });
 
   it.concurrent('what outlasts the drain window is cut off, and the pool goes on', async () => {

@@ -9,7 +9,8 @@ import { ReplaySubject, Subject } from 'rxjs';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { opensslAvailable } from '../support/certificates.js';
 import { expectNoLeak } from '../support/leaks.js';
-import { failure, Mysql2Pools, whoami } from '../support/mysql2-pools.js';
+import { failure } from '../support/issued.js';
+import { Mysql2Pools, whoami } from '../support/mysql2-pools.js';
 import { describeMariaDb } from '../support/real-mariadb.js';
 
 describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {

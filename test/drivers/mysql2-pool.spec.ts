@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2';
 import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from 'vitest';
-import { failure, Mysql2Pools, whoami } from '../support/mysql2-pools.js';
+import { failure } from '../support/issued.js';
+import { Mysql2Pools, whoami } from '../support/mysql2-pools.js';
 import { describeMariaDb } from '../support/real-mariadb.js';
 import { startTcpProxy } from '../support/servers.mjs';
 

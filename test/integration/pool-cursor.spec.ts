@@ -4,7 +4,8 @@ import type { PoolClient } from 'pg';
 import Cursor from 'pg-cursor';
 import QueryStream from 'pg-query-stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { failure, PgPools } from '../support/pg-pools.js';
+import { failure } from '../support/issued.js';
+import { PgPools } from '../support/pg-pools.js';
 import { startTcpProxy } from '../support/servers.mjs';
 
 const ROWS = 'select * from generate_series(1, 100) as n';

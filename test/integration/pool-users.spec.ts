@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { PgPools, whoami, type Issued } from '../support/pg-pools.js';
+import type { Issued } from '../support/issued.js';
+import { PgPools, whoami } from '../support/pg-pools.js';
 
 describe('the users of a rotating pool', () => {
   let pools: PgPools;

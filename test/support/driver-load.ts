@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
+import { issued, type Issued } from './issued.js';
+
+export type { Issued };
 
 /** What was done again and again, and what became of it. */
 export class Load {
@@ -65,46 +67,10 @@ export function figure(text: string): void {
   if (process.env['VAULT_TEST_FIGURES']) process.stderr.write(`  ${text}\n`);
 }
 
-/** A snapshot made by hand, and what became of its lease. */
-export interface Issued {
-  credentials: DatabaseCredentials;
-  user: string;
-  password: string;
-  holds: number;
-  need: HoldNeed | undefined;
-  refused: boolean[];
-}
-
 let serial = 0;
 
 /** Credentials of a user that a test makes by itself. */
-export function issueByHand(path = 'database/creds/app'): Issued {
+export function issueByHand(path?: string): Issued {
   const user = `leased-${++serial}`;
-  const password = `canary-of-${user}`;
-  const issued: Issued = {
-    user,
-    password,
-    holds: 0,
-    need: undefined,
-    refused: [],
-    credentials: {
-      username: new Secret(user),
-      password: new Secret(password),
-      lease: {
-        path,
-        serial,
-        generation: 1,
-        issuedAt: new Date(),
-        validUntil: new Date(Date.now() + 60_000),
-        renewable: true,
-        hold: (need) => {
-          issued.holds++;
-          issued.need = need ?? issued.need;
-          return () => void issued.holds--;
-        },
-        refused: async (certain) => void issued.refused.push(certain),
-      },
-    },
-  };
-  return issued;
+  return issued({ serial, user, password: `canary-of-${user}`, ...(path && { path }) });
 }

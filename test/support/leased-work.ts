@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import type { TestingModule } from '@nestjs/testing';
+import type { Client } from 'pg';
 import { filter } from 'rxjs';
 import { CredentialsService } from 'nestjs-vault';
 import { expect } from 'vitest';
@@ -166,6 +168,27 @@ export async function closing(
     });
   });
   await Promise.all([app.close(), done]);
+  await world.expectGone(role);
+}
+
+/** A connection that is kept is told when it will be closed; until it is given back, it stays the user that it was. */
+export async function toldInTime(
+  world: LeasedPostgres,
+  { app, role, whoami }: Omit<Soaked, 'work'>,
+  acquire: () => Promise<Client>,
+  release: (connection: Client) => unknown,
+): Promise<void> {
+  const before = await whoami();
+  const connection = await acquire();
+  const [until] = (await once(connection, 'superseded')) as [Date];
+  const left = until.getTime() - Date.now();
+  expect(left).toBeGreaterThan(DRAIN - 1_000);
+  expect(left).toBeLessThanOrEqual(DRAIN);
+  const { rows } = await connection.query<{ name: string }>('select current_user as name');
+  expect(rows).toEqual([{ name: before }]);
+  await release(connection);
+  await eventually(async () => expect(await world.connections(role)).not.toContain(before));
+  await app.close();
   await world.expectGone(role);
 }
 

@@ -1,4 +1,4 @@
-import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
+import type { DatabaseCredentials } from 'nestjs-vault';
 import {
   createRotatingPool,
   type PoolEvent,
@@ -6,18 +6,9 @@ import {
   type RotatingPoolConfig,
 } from 'nestjs-vault/mysql2';
 import { ReplaySubject } from 'rxjs';
-import { expect } from 'vitest';
 import { Authority, opensslAvailable } from './certificates.js';
+import { issued, rotateTo, type Issued } from './issued.js';
 import { startMariaDb, type MariaDbServer } from './mariadb.mjs';
-
-/** A snapshot made by hand, and what the pool did with its lease. */
-export interface Issued {
-  credentials: DatabaseCredentials;
-  user: string;
-  holds: number;
-  need: HoldNeed | undefined;
-  refused: boolean[];
-}
 
 /** Pools of mysql2 on a MariaDB, with credentials that a test issues by hand. */
 export class Mysql2Pools {
@@ -74,31 +65,7 @@ export class Mysql2Pools {
     const user = `leased_${serial}`;
     if (made !== 'never')
       await this.create(user, made === 'table' ? 'grant select on orders.things' : undefined);
-    const issued: Issued = {
-      user,
-      holds: 0,
-      need: undefined,
-      refused: [],
-      credentials: {
-        username: new Secret(user),
-        password: new Secret(`canary-${user}`),
-        lease: {
-          path: 'database/creds/app',
-          serial,
-          generation: 1,
-          issuedAt: new Date(),
-          validUntil: new Date(Date.now() + 60_000),
-          renewable: true,
-          hold: (need) => {
-            issued.holds++;
-            issued.need = need;
-            return () => void issued.holds--;
-          },
-          refused: async (certain) => void issued.refused.push(certain),
-        },
-      },
-    };
-    return issued;
+    return issued({ serial, user, password: `canary-${user}` });
   }
 
   /** A pool with its first credentials, and what it reports. */
@@ -111,13 +78,7 @@ export class Mysql2Pools {
     const events: PoolEvent[] = [];
     pool.on('rotation', (event) => events.push(event));
     const types = () => events.map(({ type }) => type);
-    const rotate = async (next: Issued) => {
-      const { serial } = next.credentials.lease;
-      credentials$.next(next.credentials);
-      await expect
-        .poll(() => events.some((event) => event.type === 'rotated' && event.serial === serial))
-        .toBe(true);
-    };
+    const rotate = (next: Issued) => rotateTo(next, credentials$, events);
     return { pool, credentials$, first, events, types, rotate };
   }
 
@@ -132,12 +93,4 @@ export class Mysql2Pools {
 export async function whoami(on: { query(sql: string): Promise<unknown> }): Promise<string | undefined> {
   const [rows] = (await on.query(`select substring_index(user(), '@', 1) as name`)) as [{ name: string }[]];
   return rows[0]?.name;
-}
-
-/** What a promise rejects with. */
-export function failure(work: Promise<unknown>): Promise<NodeJS.ErrnoException | undefined> {
-  return work.then(
-    () => undefined,
-    (error: NodeJS.ErrnoException) => error,
-  );
 }

@@ -1,22 +1,13 @@
 import { ReplaySubject } from 'rxjs';
-import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
+import type { DatabaseCredentials } from 'nestjs-vault';
 import {
   createRotatingPool,
   type PoolEvent,
   type RotatingPool,
   type RotatingPoolConfig,
 } from 'nestjs-vault/pg';
-import { expect } from 'vitest';
+import { issued, rotateTo, type Issued } from './issued.js';
 import { startPostgres, type PostgresServer } from './servers.mjs';
-
-/** A snapshot made by hand, and what the pool did with its lease. */
-export interface Issued {
-  credentials: DatabaseCredentials;
-  user: string;
-  holds: number;
-  need: HoldNeed | undefined;
-  refused: boolean[];
-}
 
 /** Pools of pg on a PostgreSQL, with credentials that a test issues by hand. */
 export class PgPools {
@@ -64,31 +55,7 @@ export class PgPools {
     const password = `canary-${user}-${serial}`;
     if (before) await this.postgres.query(`alter role ${user} password '${password}'`);
     else if (create) await this.create(user, password);
-    const issued: Issued = {
-      user,
-      holds: 0,
-      need: undefined,
-      refused: [],
-      credentials: {
-        username: new Secret(user),
-        password: new Secret(password),
-        lease: {
-          path: 'database/creds/app',
-          serial,
-          generation: 1,
-          issuedAt: new Date(),
-          validUntil: new Date(Date.now() + 60_000),
-          renewable: !before,
-          hold: (need) => {
-            issued.holds++;
-            issued.need = need;
-            return () => void issued.holds--;
-          },
-          refused: async (certain) => void issued.refused.push(certain),
-        },
-      },
-    };
-    return issued;
+    return issued({ serial, user, password, renewable: !before });
   }
 
   /** Makes a user in the database. */
@@ -105,13 +72,7 @@ export class PgPools {
     this.add(pool);
     const events: PoolEvent[] = [];
     pool.on('rotation', (event) => events.push(event));
-    const rotate = async (next: Issued) => {
-      const { serial } = next.credentials.lease;
-      credentials$.next(next.credentials);
-      await expect
-        .poll(() => events.some((event) => event.type === 'rotated' && event.serial === serial))
-        .toBe(true);
-    };
+    const rotate = (next: Issued) => rotateTo(next, credentials$, events);
     return { pool, credentials$, first, events, rotate };
   }
 
@@ -124,12 +85,4 @@ export class PgPools {
 /** The user that a pool or a connection is logged in as. */
 export async function whoami(on: { query(sql: string): Promise<{ rows: unknown[] }> }): Promise<string> {
   return ((await on.query('select current_user as name')).rows[0] as { name: string }).name;
-}
-
-/** What a promise rejects with. */
-export function failure(work: Promise<unknown>): Promise<unknown> {
-  return work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
 }
