@@ -118,19 +118,19 @@ export function isTransient(error: VaultError): boolean {
   return TRANSIENT.has(error.code);
 }
 
+/** Whether no working server was reached. */
+export function isUnreached({ code }: VaultError): boolean {
+  return code === 'VAULT_UNREACHABLE' || code === 'VAULT_SEALED' || code === 'VAULT_STANDBY';
+}
+
 /** Whether nobody did anything there, whatever was asked for: something else would have failed just the same. */
-export function isAway({ code, answerLost }: VaultError): boolean {
-  return !answerLost && UNREACHED.has(code);
+export function isAway(error: VaultError): boolean {
+  return isUnreached(error) && !error.answerLost;
 }
 
 /** Whether no working server answered: whatever is asked for next would not get there, or its answer not back. */
-export function isUnanswered({ code }: VaultError): boolean {
-  return code === 'VAULT_TIMEOUT' || UNREACHED.has(code);
-}
-
-/** Whether no working server was reached. */
-export function isUnreached({ code }: VaultError): boolean {
-  return UNREACHED.has(code);
+export function isUnanswered(error: VaultError): boolean {
+  return isUnreached(error) || error.code === 'VAULT_TIMEOUT';
 }
 
 /** Whether the server may have done what it was asked to do at a path, in spite of the error. */
@@ -139,12 +139,6 @@ export function mayBeDone(error: VaultError, path: string): boolean {
   if (error.path !== path) return false;
   return error.answerLost ?? (error.code === 'VAULT_SERVER_ERROR' || error.code === 'VAULT_RESPONSE_INVALID');
 }
-
-const UNREACHED: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
-  'VAULT_UNREACHABLE',
-  'VAULT_SEALED',
-  'VAULT_STANDBY',
-]);
 
 const TRANSIENT: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
   'VAULT_SEALED',

@@ -6,6 +6,9 @@ import { Lease, type LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { late } from './lease-errors.js';
 
+/** Milliseconds; engines take their time to make a user, and one that is not waited for is made for nothing. */
+const MIN_TIMEOUT = 2_000;
+
 /**
  * What engines want to know at each issue, as the `common_name` of a certificate.
  *
@@ -16,14 +19,14 @@ export type IssueParameters = Readonly<Record<string, unknown>>;
 /**
  * Issues what a path leases, with a token that lasts.
  *
- * @param timeout milliseconds, where it may not take the time of any request
+ * @param previous what it is to replace: while that lives, a request that hangs leaves time for another
  */
 export function issueLease<T>(
   { path, parameters }: { path: string; parameters?: IssueParameters | undefined },
   serial: number,
   { session, limiter, signal, random, clock }: LeaseContext,
   hooks: LeaseHooks,
-  timeout?: number,
+  previous: Lease<unknown> | undefined,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
   const take = (response: ApiResponse<T>, generation: Generation) => {
     if (typeof response.data !== 'object' || response.data === null) throw malformed(path);
@@ -34,10 +37,10 @@ export function issueLease<T>(
     }
     return { lease, warnings: response.warnings };
   };
+  const left = previous?.left(clock) ?? 0;
+  const timeout = left > 0 && { timeout: Math.max(left / 2, MIN_TIMEOUT) };
   const request = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
-  return limiter.run(() =>
-    session.run({ ...request, path, signal, ...(timeout && { timeout }) }, take, true),
-  );
+  return limiter.run(() => session.run({ ...request, path, signal, ...timeout }, take, true));
 }
 
 /** What to warn of where a lease was replaced for its token's end: the life it reports is not what it gets. */

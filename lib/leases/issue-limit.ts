@@ -2,6 +2,11 @@ const WINDOW = 60_000;
 /** More than that many in a minute is no rotation any more, but a fault: each one is a user in somebody's database. */
 const MOST = 60;
 
+/** What to warn of where it holds something back. */
+export const TOO_MANY =
+  'As many as may be within a minute were issued, each of which was over at once: the next ones wait. Look for what ' +
+  'revokes them at the server, or refuses them.';
+
 /** Keeps a path from issuing without end, whatever goes wrong. */
 export class IssueLimit {
   #times: readonly number[] = [];

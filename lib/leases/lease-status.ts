@@ -1,7 +1,9 @@
 import type { Tries } from '../client/tries.js';
 import type { Clock } from '../clock/clock.js';
 import type { LeaseStatus } from '../events/status.js';
+import { drainTooLong } from '../session/drain-policy.js';
 import type { Lease } from './lease.js';
+import type { LeaseContext } from './lease-context.js';
 import type { LeaseStep } from './lease-policy.js';
 
 /** What comes next where there was none yet. */
@@ -42,6 +44,14 @@ export function leaseStatus(
     superseded,
     ...(drain && { drain: { needed: drain.needed, allowed: drain.allowed } }),
   };
+}
+
+/** What to tell where the consumers of a lease need longer to let go of it than it, and its token, allow. */
+export function drainShortfall(lease: Lease<unknown>, { clock, options }: LeaseContext) {
+  if (lease.drain === 0) return undefined;
+  // What has no lease does not die with a token.
+  const token = lease.id === '' ? undefined : lease.generation.view(clock);
+  return drainTooLong(lease.view(clock), token, options.renewal);
 }
 
 function stateOf(lease: Known['lease'], error: unknown, clock: Clock): LeaseStatus['state'] {

@@ -7,28 +7,21 @@ import { isTransient, mayBeDone, VaultError } from '../errors/vault-error.js';
 import { closed, unexpected } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
-import { drainTooLong } from '../session/drain-policy.js';
 import type { Generation } from '../session/generation.js';
 import { firstValue } from './first-value.js';
 import { HandedOut } from './handed-out.js';
 import { expired, noneYet } from './lease-errors.js';
 import { cutShort, issueLease, type IssueParameters } from './issue-lease.js';
-import { IssueLimit } from './issue-limit.js';
+import { IssueLimit, TOO_MANY } from './issue-limit.js';
 import type { Credentials, Lease, LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
-import { FIRST, leaseStatus } from './lease-status.js';
+import { drainShortfall, FIRST, leaseStatus } from './lease-status.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { planLease } from './lease-plan.js';
 import type { LeaseStep } from './lease-policy.js';
 import { Refusals } from './refusals.js';
 import { renewLease } from './renew-lease.js';
 import { SecretEvents } from './secret-events.js';
-
-/** Milliseconds; engines take their time to make a user, and one that is not waited for is made for nothing. */
-const MIN_TIMEOUT = 2_000;
-const TOO_MANY =
-  'As many as may be within a minute were issued, each of which was over at once: the next ones wait. Look for what ' +
-  'revokes them at the server, or refuses them.';
 
 /**
  * One path, for the life of the process: issued when first asked for, renewed, rotated with overlap, and issued
@@ -130,7 +123,7 @@ export class LeasedSecret<T> implements LeaseHooks {
       ended: this.#ended,
       tries: this.#tries,
       limited: this.#limited,
-      drain: lease && this.#drainTooLong(lease),
+      drain: lease && drainShortfall(lease, this.#context),
       superseded: this.#keeper.size,
       clock: this.#context.clock,
     });
@@ -182,13 +175,6 @@ export class LeasedSecret<T> implements LeaseHooks {
     return this.#limit.wait(this.#context.clock.monotonic());
   }
 
-  #drainTooLong(lease: Lease<T>) {
-    const { clock, options } = this.#context;
-    if (lease.drain === 0) return undefined;
-    const token = lease.id === '' ? undefined : lease.generation.view(clock);
-    return drainTooLong(lease.view(clock), token, options.renewal);
-  }
-
   #wake(): void {
     if (this.#ended) return;
     const { clock } = this.#context;
@@ -197,7 +183,7 @@ export class LeasedSecret<T> implements LeaseHooks {
     // A request may outlast the lease, whose end is told all the same.
     if (this.#busy) return this.#sleep(Infinity);
     const step = lease && this.#plan(lease);
-    if (lease) this.#events.warnOnce('drain', this.#drainTooLong(lease)?.warning);
+    if (lease) this.#events.warnOnce('drain', drainShortfall(lease, this.#context)?.warning);
     const due = step ? step.in : 0;
     const wait = Math.max(due, this.#tries.retryAt - clock.monotonic());
     // What failed is due no more: the token was found alive meanwhile, and so was the lease.
@@ -255,22 +241,10 @@ export class LeasedSecret<T> implements LeaseHooks {
     }
   }
 
-  /** Milliseconds: as long as there is one, so that a request that hangs leaves time for another. */
-  get #timeToIssue(): number | undefined {
-    const left = this.current() && this.#out.lease?.left(this.#context.clock);
-    return left === undefined ? undefined : Math.max(left / 2, MIN_TIMEOUT);
-  }
-
   async #issue(reason: RotationReason | undefined): Promise<void> {
     const previous = this.#out.lease;
     try {
-      const { lease, warnings } = await issueLease<T>(
-        this,
-        this.#serial + 1,
-        this.#context,
-        this,
-        this.#timeToIssue,
-      );
+      const { lease, warnings } = await issueLease<T>(this, this.#serial + 1, this.#context, this, previous);
       this.#limit.issued(this.#context.clock.monotonic());
       if (this.#ended) return void this.#keeper.take(lease, 0);
       this.#serial = lease.serial;

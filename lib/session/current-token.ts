@@ -42,8 +42,6 @@ export class CurrentToken {
   readonly #source: SourceWatch;
   #generation: Generation | undefined;
   #count = 0;
-  /** Milliseconds: the longest that any consumer needed to let go of a lease. */
-  #drain = 0;
   #login: Promise<Generation> | undefined;
   #task: Task | undefined;
   /** What was tried last was a login, and brought no new token. */
@@ -103,10 +101,9 @@ export class CurrentToken {
 
   /** A consumer needs so many milliseconds to let go of a lease: a new login comes so much earlier. */
   needs(drain: number): void {
-    if (drain <= this.#drain) return;
-    this.#drain = drain;
-    if (!this.#generation) return;
-    this.#generation.drain = drain;
+    const current = this.#generation;
+    if (!current || drain <= current.drain) return;
+    current.drain = drain;
     this.#schedule();
   }
 
@@ -180,7 +177,7 @@ export class CurrentToken {
       this.#unproved = previous?.diedEarly === true;
       if (!this.#unproved) this.#succeeded();
       const generation = new Generation(++this.#count, login, random);
-      generation.drain = this.#drain;
+      generation.drain = previous?.drain ?? 0;
       this.#generation = generation;
       this.#hooks.made(generation);
       if (!this.#closed) this.#takeOver(generation, previous, reason);
@@ -280,7 +277,7 @@ export class CurrentToken {
     const { number } = generation;
     this.#context.emit({ type: 'token-renewed', generation: number, validUntil, ttl, previousTtl, capped });
     // What is left may be too little for consumers, of which its leases tell.
-    if (capped && this.#drain > 0) this.#tell(generation);
+    if (capped && generation.drain > 0) this.#tell(generation);
   }
 
   #succeeded(): void {

@@ -29,7 +29,7 @@ export class Generation {
   grant: Grant;
   /** Milliseconds granted by the login. */
   readonly firstTtl: number;
-  /** Milliseconds that the consumers of its leases need to let go of them. */
+  /** Milliseconds: the longest that consumers needed to let go of a lease, of this token or one before it. */
   drain = 0;
   /** It gets its period at each renewal, whatever is asked for, and needs no successor. */
   periodic = false;

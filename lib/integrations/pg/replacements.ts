@@ -48,7 +48,7 @@ export class Replacements {
     // With those that an earlier rotation has not opened again yet.
     this.#wanted = this.#pool.totalCount + this.#left;
     this.#until = performance.now() + (doubtful ? 0 : this.#handover);
-    if (doubtful) this.#left += this.#removeIdle();
+    if (doubtful) this.#removeIdle();
     this.#run();
   }
 
@@ -78,10 +78,9 @@ export class Replacements {
       } else if (!old) {
         return;
       } else if (performance.now() >= this.#until) {
-        this.#left += this.#removeIdle();
+        this.#removeIdle();
       } else if (this.#full) {
-        this.#pool._remove(old);
-        this.#left++;
+        this.#removeFirst(old);
       } else if (!(await this.#openAnother())) {
         await sleep(PAUSE, undefined, { ref: false });
       } else if (this.#pool._idle.some(({ client }) => client === old)) {
@@ -95,14 +94,14 @@ export class Replacements {
     return this.#pool._idle.find(({ client }) => client.superseded)?.client;
   }
 
-  /** How many there were. */
-  #removeIdle(): number {
-    let count = 0;
-    for (let old = this.#idle(); old; old = this.#idle()) {
-      this.#pool._remove(old);
-      count++;
-    }
-    return count;
+  #removeIdle(): void {
+    for (let old = this.#idle(); old; old = this.#idle()) this.#removeFirst(old);
+  }
+
+  /** Before there is another. */
+  #removeFirst(old: LeasedClient): void {
+    this.#pool._remove(old);
+    this.#left++;
   }
 
   get #full(): boolean {
