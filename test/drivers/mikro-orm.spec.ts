@@ -1,7 +1,7 @@
 import { EntitySchema, MikroORM, type Options } from '@mikro-orm/postgresql';
 import { NEVER, type Observable } from 'rxjs';
 import { getCredentialsToken } from 'nestjs-vault';
-import { rotatingDialect, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mikro-orm';
+import { rotatingDriverOptions, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mikro-orm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
 import { closing, DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
@@ -49,12 +49,10 @@ describeReal('MikroORM on leased users', () => {
               entities: [OrderSchema],
               // New connections all the time, as it is only these that a password concerns.
               pool: { max: 6, ...(typeof target !== 'string' && { maxUses: 3 }) },
-              driverOptions: {
-                client: rotatingDialect(world.guarded(credentials$), {
-                  drain: DRAIN,
-                  onRotation: (event) => events.push(event),
-                }),
-              },
+              driverOptions: rotatingDriverOptions(world.guarded(credentials$), {
+                drain: DRAIN,
+                onRotation: (event) => events.push(event),
+              }),
             }),
         },
       ],
@@ -113,7 +111,7 @@ describeReal('MikroORM on leased users', () => {
     const starting = MikroORM.init({
       dbName: 'orders',
       entities: [OrderSchema],
-      driverOptions: { client: rotatingDialect(NEVER) },
+      driverOptions: rotatingDriverOptions(NEVER),
       ...options,
     });
     await expect(starting).rejects.toMatchObject({ code: 'VAULT_CONFIG_INVALID' });

@@ -120,6 +120,7 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     expect(await slow).toMatchObject({ name: 'MongoClientClosedError' });
     wire.delay = 0;
     expect(types(events)).toEqual(['rotated', 'stragglers']);
+    expect(mongo.counters).toMatchObject({ rotated: 1, stragglers: 1 });
     await expect.poll(() => first.holds).toBe(0);
   });
 
@@ -145,7 +146,9 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     });
     const user = issue();
     const credentials$ = new BehaviorSubject<LoginCredentials>(login(user, user.password));
-    const mongo = await createRotatingMongo(credentials$, wire.url, { drain: 200 });
+    // One more connection of the client before could not log in once the password is another.
+    const options = { drain: 200, maxPoolSize: 1 };
+    const mongo = await createRotatingMongo(credentials$, wire.url, options);
     close.push(() => mongo.close());
     const { client } = mongo;
     const load = new Load(() => run(mongo));

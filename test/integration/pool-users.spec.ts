@@ -36,6 +36,7 @@ describe('the users of a rotating pool', () => {
     await pool.end();
     await expect.poll(() => first.holds).toBe(0);
     expect(events).toMatchObject([{ type: 'warning', message: expect.stringMatching(/owns 1 database/) }]);
+    expect(pool.counters).toMatchObject({ warning: 1, rotated: 0 });
     expect(held).toEqual([1]);
     expect(await pools.connections(first.user)).toBe(0);
   });
@@ -93,5 +94,6 @@ describe('the users of a rotating pool', () => {
     kept.release(true);
     await expect.poll(() => first.holds).toBe(0);
     expect(events.map(({ type }) => type)).toEqual(['rotated', 'rotated', 'stragglers']);
+    expect(pool.counters).toEqual({ rotated: 2, 'proof-failed': 0, refused: 0, stragglers: 1, warning: 0 });
   });
 });

@@ -12,6 +12,7 @@ export async function prove(
     lazyConnect: true,
     retryStrategy: () => null,
     // Nothing is to be sent before AUTH, so that its answer is the verdict.
+    protocol: 2,
     enableReadyCheck: false,
     disableClientInfo: true,
     db: 0,
@@ -32,9 +33,9 @@ export async function prove(
   }
 }
 
-/** ioredis puts the arguments of a command that failed on its error: for AUTH, the password. */
+/** ioredis puts the arguments of a command that failed on its error: of AUTH, and of HELLO in RESP3, the password. */
 export function redacted(error: unknown): unknown {
   const { command } = (error ?? {}) as { command?: { name?: unknown; args?: unknown } };
-  if (command?.name === 'auth') command.args = [];
+  if (command?.name === 'auth' || command?.name === 'hello') command.args = [];
   return error;
 }

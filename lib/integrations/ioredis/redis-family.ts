@@ -1,17 +1,17 @@
-import { Logger } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { refuses } from '../redis/refusal.js';
-import { describe } from '../rotation/describe.js';
-import type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+import { Reports } from '../rotation/reports.js';
+import type { RotationOptions } from '../rotation/rotation-driver.js';
 import { Rotation } from '../rotation/rotation.js';
 import type { RotatingRedis } from './rotating-redis.js';
-
-const LOGGER = new Logger('RotatingRedis');
 
 /** A client and its duplicates, which share one rotation. */
 export class RedisFamily {
   readonly rotation: Rotation<RotatingRedis>;
+  readonly reports = new Reports('RotatingRedis', (event) =>
+    this.#each((member) => member.emit('rotation', event)),
+  );
   readonly #members = new Set<RotatingRedis>();
 
   /** @param prove logs in with these credentials on a connection of its own */
@@ -32,7 +32,7 @@ export class RedisFamily {
       },
       {
         ...options,
-        report: (event) => this.#report(event),
+        reports: this.reports,
         onEnd: () => this.#each((member) => member.finish()),
       },
     );
@@ -49,11 +49,5 @@ export class RedisFamily {
 
   #each(act: (member: RotatingRedis) => void): void {
     for (const member of this.#members) act(member);
-  }
-
-  #report(event: PoolEvent): void {
-    const told = describe(event);
-    if (told) LOGGER.warn(told);
-    this.#each((member) => member.emit('rotation', event));
   }
 }

@@ -5,16 +5,17 @@ import { VaultError } from '../../errors/vault-error.js';
 import { denies, refuses, rejected } from '../redis/refusal.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
-import type { RotationOptions } from '../rotation/rotation-driver.js';
+import type { PoolCounters, RotationOptions } from '../rotation/rotation-driver.js';
 import { prove, redacted } from './probe.js';
 import { RedisFamily } from './redis-family.js';
 
 /**
- * What `new Redis()` takes, but for the credentials.
+ * What `new Redis()` takes, but for the credentials, and for `replyMapping`, which would change the types of answers.
  *
  * @publicApi
  */
-export type RotatingRedisOptions = Omit<RedisOptions, 'username' | 'password'> & RotationOptions;
+export type RotatingRedisOptions = Omit<RedisOptions, 'username' | 'password' | 'replyMapping'> &
+  RotationOptions;
 
 /** Milliseconds for new credentials to arrive where Redis refuses the current ones. */
 const REPLACEMENT = 5_000;
@@ -26,9 +27,9 @@ const AGAIN = 1_000;
  * of their own; then the client logs in anew (AUTH) on the connection that it has, between two commands. The earlier
  * lease is held until that is done, as Redis cuts the connections of a user that it deletes.
  *
- * ioredis speaks RESP2, where a connection that subscribes cannot log in anew: it is made again, and what is published
- * meanwhile (some 60 ms) is missed. A command that blocks is not interrupted: it has the drain window, then the
- * connection is made again and ioredis repeats it.
+ * A command that blocks is not interrupted: it has the drain window, then the connection is made again and ioredis
+ * repeats it. Where RESP2 is spoken (by ioredis 5, or for `protocol: 2`), a connection that subscribes cannot log in
+ * anew: it is made again, and what is published meanwhile (some 60 ms) is missed.
  *
  * `duplicate()` and `monitor()` give clients that rotate along. Emits `'rotation'` with a `PoolEvent`. Where
  * Redis refuses a user (WRONGPASS) or denies it something (NOPERM, NOAUTH), the credentials are checked, and replaced
@@ -70,6 +71,11 @@ export class RotatingRedis extends Redis {
       this.#family.leave(this);
     });
     if (!lazyConnect) this.connect().catch(() => undefined);
+  }
+
+  /** How often each event came, also of its duplicates. */
+  get counters(): PoolCounters {
+    return this.#family.reports.counters;
   }
 
   /**
@@ -171,7 +177,9 @@ export class RotatingRedis extends Redis {
     if (status === 'ready' || status === 'connect' || status === 'connecting') return super.connect();
     this.#waiting = true;
     // Commands are queued meanwhile, for which ioredis looks into it.
-    this.condition ??= { select: this.options.db ?? 0, subscriber: false };
+    const { db = 0, protocol = 2 } = this.options;
+    const rest = { subscriber: false, replyMapping: 'legacy', handshake: false } as const;
+    this.condition ??= { select: db, protocol, ...rest };
     let era: Era<RotatingRedis>;
     try {
       // Commands wait meanwhile.

@@ -1,15 +1,19 @@
 import { EventEmitter } from 'node:events';
 import { inspect } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Logger } from '@nestjs/common';
 import { MongoClient, type Db, type DbOptions, type MongoClientOptions } from 'mongodb';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
-import { describe } from '../rotation/describe.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
-import { DRAIN, type PoolEvent, type RotationOptions } from '../rotation/rotation-driver.js';
+import {
+  DRAIN,
+  type PoolCounters,
+  type PoolEvent,
+  type RotationOptions,
+} from '../rotation/rotation-driver.js';
+import { Reports } from '../rotation/reports.js';
 import { Rotation } from '../rotation/rotation.js';
 import { doubtful, refuses, rejected } from './refusal.js';
 
@@ -29,8 +33,6 @@ const MARGIN = 1_000;
 /** Milliseconds between looks at operations that are under way. */
 const LOOK = 20;
 
-const LOGGER = new Logger('RotatingMongo');
-
 /**
  * Holds the `MongoClient` of the current credentials, which a client cannot change. When new ones come, a new client is
  * connected with them and takes the place of the one before; that one is closed after the drain window, so that
@@ -47,6 +49,7 @@ const LOGGER = new Logger('RotatingMongo');
  */
 export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superseded: [MongoClient, Date] }> {
   readonly #rotation: Rotation<MongoClient>;
+  readonly #reports = new Reports('RotatingMongo', (event) => this.emit('rotation', event));
   readonly #create: (credentials: DatabaseCredentials) => MongoClient;
   readonly #drain: number;
   readonly #clients = new Map<MongoClient, Era<MongoClient>>();
@@ -81,7 +84,7 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
         },
         end: (client) => void this.#close(client),
       },
-      { drain: drain + MARGIN, report: (event) => this.#report(event), onEnd: () => void this.#finish() },
+      { drain: drain + MARGIN, reports: this.#reports, onEnd: () => void this.#finish() },
     );
   }
 
@@ -98,6 +101,11 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
   /** A database of {@link client}. */
   db(name?: string, options?: DbOptions): Db {
     return this.client.db(name, options);
+  }
+
+  /** How often each event came. */
+  get counters(): PoolCounters {
+    return this.#reports.counters;
   }
 
   /** Clients of earlier credentials that are still open. */
@@ -174,7 +182,7 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
     const era = this.#clients.get(client);
     const count = this.#busy.get(client) ?? 0;
     if (era && count > 0) {
-      this.#report({ type: 'stragglers', path: era.path, serial: era.serial, count });
+      this.#reports.tell({ type: 'stragglers', path: era.path, serial: era.serial, count });
     }
     void this.#close(client);
   }
@@ -193,12 +201,6 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
     const late = Date.now() + this.#drain;
     while ([...this.#busy.values()].some((count) => count > 0) && Date.now() < late) await sleep(LOOK);
     await this.close();
-  }
-
-  #report(event: PoolEvent): void {
-    const told = describe(event);
-    if (told) LOGGER.warn(told);
-    this.emit('rotation', event);
   }
 }
 

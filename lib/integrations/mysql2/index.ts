@@ -5,4 +5,4 @@ export { rotatingMysql } from './rotating-mysql.js';
 export { knexPool, type KnexPool } from './knex-pool.js';
 export type { LibraryRotationOptions } from '../pg/library-options.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';
-export type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+export type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';

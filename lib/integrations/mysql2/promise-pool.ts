@@ -1,5 +1,5 @@
 import type { Pool, PoolConnection } from 'mysql2/promise';
-import type { PoolEvent } from '../rotation/rotation-driver.js';
+import type { PoolCounters, PoolEvent } from '../rotation/rotation-driver.js';
 import type { RotatingPool } from './rotating-pool.js';
 
 /**
@@ -12,6 +12,8 @@ export type RotatingPromisePool = Pool & {
   readonly pool: RotatingPool;
   /** Connections of earlier credentials that are still open. */
   readonly supersededCount: number;
+  /** How often each event came. */
+  readonly counters: PoolCounters;
   on(event: 'rotation', listener: (event: PoolEvent) => void): RotatingPromisePool;
 };
 
@@ -37,5 +39,6 @@ export function promisePoolOf(pool: RotatingPool, plain: Pool): RotatingPromiseP
   return Object.defineProperties(plain, {
     getConnection: { value: getConnection, writable: true, configurable: true },
     supersededCount: { get: () => pool.supersededCount, configurable: true },
+    counters: { get: () => pool.counters, configurable: true },
   }) as RotatingPromisePool;
 }

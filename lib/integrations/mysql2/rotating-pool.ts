@@ -1,12 +1,11 @@
 import type { Duplex } from 'node:stream';
-import { Logger } from '@nestjs/common';
 import mysql, { type ConnectionOptions, type Pool, type PoolConnection } from 'mysql2';
 import type { Observable } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
-import { describe } from '../rotation/describe.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
-import { DRAIN, type PoolEvent, type RotationOptions } from '../rotation/rotation-driver.js';
+import { DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
+import { Reports } from '../rotation/reports.js';
 import { Rotation } from '../rotation/rotation.js';
 import { dial, forget, identify, LeasedConnection } from './leased-connection.js';
 import { poolConfigOf, withoutCredentials, type PoolConfig, type RotatingPoolConfig } from './pool-config.js';
@@ -43,6 +42,7 @@ const CorePool = (mysql as unknown as { Pool: new (options: { config: PoolConfig
  */
 export class RotatingPool extends CorePool {
   readonly #rotation: Rotation<LeasedConnection>;
+  readonly #reports = new Reports('RotatingPool', (event) => this.emit('rotation', event));
   readonly #config: Omit<RotatingPoolConfig, keyof RotationOptions>;
   readonly #leased = new WeakMap<PoolConnection, LeasedConnection>();
   readonly #busy = new Set<LeasedConnection>();
@@ -68,8 +68,13 @@ export class RotatingPool extends CorePool {
         superseded: (leased, until) => (leased.busy ? leased.tell(until) : leased.leave()),
         end: (leased) => leased.abort(),
       },
-      { drain, report: (event) => this.#report(event), onEnd: () => this.#finish(drain) },
+      { drain, reports: this.#reports, onEnd: () => this.#finish(drain) },
     );
+  }
+
+  /** How often each event came. */
+  get counters(): PoolCounters {
+    return this.#reports.counters;
   }
 
   /** Connections of earlier credentials that are still open. */
@@ -247,20 +252,12 @@ export class RotatingPool extends CorePool {
     if (this.#busy.size === 0) return this.end();
     setTimeout(() => this.end(), drain).unref();
   }
-
-  #report(event: PoolEvent): void {
-    const told = describe(event);
-    if (told) LOGGER.warn(told);
-    this.emit('rotation', event);
-  }
 }
 
 /** mysql2 has not taken it out of the pool yet. */
 function isPooled(connection: PoolConnection): boolean {
   return Boolean((connection as unknown as { _pool?: unknown })._pool);
 }
-
-const LOGGER = new Logger('RotatingPool');
 
 /**
  * The pool of `mysql2/promise` around a {@link RotatingPool} that is {@link RotatingPool.ready}.

@@ -1,29 +1,22 @@
-import { Logger } from '@nestjs/common';
 import pg, { type ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
-import { describe } from '../rotation/describe.js';
 import { sameUser } from '../rotation/era.js';
 import { LOGIN_TIMEOUT } from '../rotation/in-time.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
-import {
-  FAREWELL,
-  type PoolEvent,
-  type RotationDriver,
-  type RotationOptions,
-} from '../rotation/rotation-driver.js';
+import { FAREWELL, type RotationDriver, type RotationOptions } from '../rotation/rotation-driver.js';
+import type { Reports } from '../rotation/reports.js';
 import { Rotation } from '../rotation/rotation.js';
 import { refuses, type LeasedClient } from './leased-client.js';
 import { ownedObjects } from './owned-objects.js';
 
 /** Milliseconds for new credentials to arrive where the database refuses the current ones. */
 const REPLACEMENT = 5_000;
-const LOGGER = new Logger('RotatingPool');
 
 /** What differs from pool to pool. */
 type Pooling = RotationOptions &
   Pick<RotationDriver<LeasedClient>, 'published' | 'superseded' | 'inUse'> & {
-    report: (event: PoolEvent) => void;
+    reports: Reports;
     onEnd: () => void;
   };
 
@@ -31,23 +24,18 @@ type Pooling = RotationOptions &
 export function leaseClients(
   credentials$: Observable<LoginCredentials>,
   config: ClientConfig,
-  { drain, published, superseded, inUse, report, onEnd }: Pooling,
+  { drain, published, superseded, inUse, reports, onEnd }: Pooling,
 ): Rotation<LeasedClient> {
-  const tell = (event: PoolEvent) => {
-    const told = describe(event);
-    if (told) LOGGER.warn(told);
-    report(event);
-  };
   return new Rotation(
     logins(credentials$),
     {
       prove: (credentials, previous) => {
         // A static role has one user for ever.
         const gone = previous && !sameUser(previous, credentials) ? previous : undefined;
-        return logIn(config, credentials, gone, tell);
+        return logIn(config, credentials, gone, reports);
       },
       leaving: async (credentials) => {
-        if (credentials.lease.renewable) await logIn(config, credentials, credentials, tell, FAREWELL);
+        if (credentials.lease.renewable) await logIn(config, credentials, credentials, reports, FAREWELL);
       },
       refuses,
       published,
@@ -55,7 +43,7 @@ export function leaseClients(
       ...(inUse && { inUse }),
       end: (client) => client.abort(),
     },
-    { ...(drain !== undefined && { drain }), report: tell, onEnd },
+    { ...(drain !== undefined && { drain }), reports, onEnd },
   );
 }
 
@@ -88,7 +76,7 @@ async function logIn(
   config: ClientConfig,
   { username, password }: DatabaseCredentials,
   leaving: DatabaseCredentials | undefined,
-  tell: (event: PoolEvent) => void,
+  reports: Reports,
   timeout = LOGIN_TIMEOUT,
 ): Promise<void> {
   const client = new pg.Client({
@@ -107,7 +95,7 @@ async function logIn(
     // found out, the login is proved all the same.
     const message = await ownedObjects(client, leaving.username.reveal()).catch(() => undefined);
     const { path, serial } = leaving.lease;
-    if (message) tell({ type: 'warning', path, serial, message });
+    if (message) reports.tell({ type: 'warning', path, serial, message });
   } finally {
     await client.end().catch(() => undefined);
   }

@@ -1,6 +1,7 @@
 import type { ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
+import { Reports } from '../rotation/reports.js';
 import type { Rotation } from '../rotation/rotation.js';
 import { connectAgain, leaseClients } from './lease-clients.js';
 import { LeasedClient } from './leased-client.js';
@@ -53,7 +54,7 @@ export class PooledClients {
       ...options,
       published: () => undefined,
       superseded: (client, until) => (client as PooledClient).supersede(until),
-      report: (event) => onRotation?.(event),
+      reports: new Reports('RotatingPool', (event) => onRotation?.(event)),
       onEnd,
     });
   }

@@ -2,8 +2,14 @@ import pg, { type ClientConfig, type PoolClient, type PoolConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
+import { Reports } from '../rotation/reports.js';
 import type { Rotation } from '../rotation/rotation.js';
-import { DRAIN, type PoolEvent, type RotationOptions } from '../rotation/rotation-driver.js';
+import {
+  DRAIN,
+  type PoolCounters,
+  type PoolEvent,
+  type RotationOptions,
+} from '../rotation/rotation-driver.js';
 import { CONNECTION_TIMEOUT, inBoundedTime } from './connection-timeout.js';
 import { connectAgain, leaseClients } from './lease-clients.js';
 import { LeasedClient, refuses } from './leased-client.js';
@@ -53,6 +59,7 @@ type ConnectCallback = (
  */
 export class RotatingPool extends pg.Pool {
   readonly #rotation: Rotation<LeasedClient>;
+  readonly #reports = new Reports('RotatingPool', (event) => this.emit('rotation', event));
   readonly #config: PoolConfig;
   readonly #lent = new Set<LeasedClient>();
   #ended: Promise<void> | undefined;
@@ -74,7 +81,7 @@ export class RotatingPool extends pg.Pool {
       published: (doubtful) => replacements.begin(doubtful),
       superseded: (client, until) => void (until && client.emit('superseded', until)),
       inUse: (client) => this.#lent.has(client),
-      report: (event) => void this.emit('rotation', event),
+      reports: this.#reports,
       onEnd: () => {
         if (!this.ending) void this.end();
       },
@@ -97,6 +104,11 @@ export class RotatingPool extends pg.Pool {
     });
     // Idle connections that break are replaced by the pool; without a listener they would end the process.
     this.on('error', () => undefined);
+  }
+
+  /** How often each event came. */
+  get counters(): PoolCounters {
+    return this.#reports.counters;
   }
 
   /** Connections of earlier credentials that are still open. */

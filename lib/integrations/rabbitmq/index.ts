@@ -3,5 +3,5 @@ export {
   RotatingConnection,
   type RotatingConnectionOptions,
 } from './rotating-connection.js';
-export type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+export type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';

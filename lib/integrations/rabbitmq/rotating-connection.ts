@@ -1,14 +1,13 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Logger } from '@nestjs/common';
 import { AmqpConnectionManagerClass, type AmqpConnectionManagerOptions } from 'amqp-connection-manager';
 import type { ChannelModel } from 'amqplib';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
-import { describe } from '../rotation/describe.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import type { Era } from '../rotation/era.js';
-import { DRAIN, type PoolEvent, type RotationOptions } from '../rotation/rotation-driver.js';
+import { DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
+import { Reports } from '../rotation/reports.js';
 import { Rotation } from '../rotation/rotation.js';
 import { dial, Line } from './line.js';
 import { denies, refuses, rejected } from './refusal.js';
@@ -22,8 +21,6 @@ export type RotatingConnectionOptions = Omit<AmqpConnectionManagerOptions, 'find
 
 /** Milliseconds between attempts to connect, at least. */
 const SHORTEST = 100;
-
-const LOGGER = new Logger('RotatingConnection');
 
 /**
  * An `AmqpConnectionManager` of amqp-connection-manager whose connections log in with the current credentials. When new
@@ -40,6 +37,7 @@ const LOGGER = new Logger('RotatingConnection');
  */
 export class RotatingConnection extends AmqpConnectionManagerClass {
   readonly #rotation: Rotation<Line>;
+  readonly #reports = new Reports('RotatingConnection', (event) => this.emit('rotation', event));
   readonly #urls: readonly string[];
   readonly #drain: number;
   readonly #closing = new AbortController();
@@ -69,8 +67,13 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
         superseded: () => undefined,
         end: (line) => line.abort(),
       },
-      { drain, report: (event) => this.#report(event), onEnd: () => void this.#finish() },
+      { drain, reports: this.#reports, onEnd: () => void this.#finish() },
     );
+  }
+
+  /** How often each event came. */
+  get counters(): PoolCounters {
+    return this.#reports.counters;
   }
 
   /** Connections of earlier credentials that are still open. */
@@ -250,12 +253,6 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
   /** All of it is done, or the drain window is over. */
   async #drained(line: Line): Promise<void> {
     await Promise.race([line.settled(), sleep(this.#drain, undefined, { ref: false })]);
-  }
-
-  #report(event: PoolEvent): void {
-    const told = describe(event);
-    if (told) LOGGER.warn(told);
-    this.emit('rotation', event);
   }
 }
 

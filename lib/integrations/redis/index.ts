@@ -5,5 +5,5 @@ export {
 } from './rotating-credentials.js';
 export type { ConnectOptions } from './probe.js';
 export { createRotatingClient } from './rotating-client.js';
-export type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+export type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';

@@ -1,11 +1,15 @@
 import { EventEmitter } from 'node:events';
-import { Logger } from '@nestjs/common';
 import type { RedisClientOptions } from 'redis';
 import type { Observable } from 'rxjs';
-import { describe } from '../rotation/describe.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
-import { DRAIN, type PoolEvent, type RotationOptions } from '../rotation/rotation-driver.js';
+import {
+  DRAIN,
+  type PoolCounters,
+  type PoolEvent,
+  type RotationOptions,
+} from '../rotation/rotation-driver.js';
+import { Reports } from '../rotation/reports.js';
 import { Rotation } from '../rotation/rotation.js';
 import { probe, type ConnectOptions } from './probe.js';
 import { refuses } from './refusal.js';
@@ -49,8 +53,6 @@ const MARGIN = 1_000;
 /** Milliseconds for clients to close when the stream has completed. */
 const LAST = 1_000;
 
-const LOGGER = new Logger('RotatingCredentials');
-
 /**
  * The streaming credentials provider of node-redis: its clients log in with the current credentials, and anew (AUTH,
  * between two commands of the open connection) when others come.
@@ -70,6 +72,7 @@ export class RotatingCredentials
 {
   readonly type = 'streaming-credentials-provider';
   readonly #rotation: Rotation<Subscription>;
+  readonly #reports = new Reports('RotatingCredentials', (event) => this.emit('rotation', event));
   readonly #subscriptions = new Set<Subscription>();
   /** node-redis forgets the subscription of a connection that broke, without a word. */
   readonly #forgotten = new FinalizationRegistry<Subscription>((one) => this.#leave(one));
@@ -98,9 +101,16 @@ export class RotatingCredentials
         },
         superseded: () => undefined,
         end: (one, era) => this.#close(one, era),
+        // Which connections have logged in anew is not known here.
+        inUse: () => false,
       },
-      { drain: drain + MARGIN, report: (event) => this.#report(event), onEnd: () => this.#end() },
+      { drain: drain + MARGIN, reports: this.#reports, onEnd: () => this.#end() },
     );
+  }
+
+  /** How often each event came. */
+  get counters(): PoolCounters {
+    return this.#reports.counters;
   }
 
   /** Called by node-redis for each connection that it makes. */
@@ -211,14 +221,6 @@ export class RotatingCredentials
     this.emit('end');
     // Also those that node-redis has forgotten.
     setTimeout(() => this.#subscriptions.forEach((one) => this.#leave(one)), LAST).unref();
-  }
-
-  #report(event: PoolEvent): void {
-    // Which connections have logged in anew is not known here.
-    if (event.type === 'stragglers') return;
-    const told = describe(event);
-    if (told) LOGGER.warn(told);
-    this.emit('rotation', event);
   }
 }
 

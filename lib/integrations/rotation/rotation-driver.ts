@@ -87,3 +87,11 @@ export type PoolEvent = {
       message: string;
     }
 );
+
+/**
+ * How often a pool has told of each {@link PoolEvent} since it was made, for metrics: every number only grows. Of
+ * `stragglers`, how many connections there were.
+ *
+ * @publicApi
+ */
+export type PoolCounters = Readonly<Record<PoolEvent['type'], number>>;

@@ -4,13 +4,8 @@ import { apart } from '../../clock/apart.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { Era, sameUser } from './era.js';
 import { inTime } from './in-time.js';
-import {
-  DRAIN,
-  FAREWELL,
-  type PoolEvent,
-  type RotationDriver,
-  type RotationOptions,
-} from './rotation-driver.js';
+import type { Reports } from './reports.js';
+import { DRAIN, FAREWELL, type RotationDriver, type RotationOptions } from './rotation-driver.js';
 
 /** Milliseconds between tries to log in with new credentials: doubling. */
 const PROOF_RETRY = { first: 100, last: 2_000 };
@@ -28,7 +23,7 @@ const DOUBT = { first: 1_000, last: { statement: 30_000, login: 5_000 } };
  */
 export class Rotation<C> {
   readonly #driver: RotationDriver<C>;
-  readonly #report: (event: PoolEvent) => void;
+  readonly #reports: Reports;
   readonly #drain: number;
   readonly #subscription: Subscription;
   readonly #superseded = new Set<Era<C>>();
@@ -48,10 +43,10 @@ export class Rotation<C> {
   constructor(
     credentials$: Observable<DatabaseCredentials>,
     driver: RotationDriver<C>,
-    options: RotationOptions & { report: (event: PoolEvent) => void; onEnd: (error?: Error) => void },
+    options: RotationOptions & { reports: Reports; onEnd: (error?: Error) => void },
   ) {
     this.#driver = driver;
-    this.#report = (event) => apart(() => options.report(event));
+    this.#reports = options.reports;
     this.#drain = options.drain ?? DRAIN;
     const stop = (error: Error | undefined) => {
       this.#fail(error ?? noCredentials());
@@ -134,7 +129,7 @@ export class Rotation<C> {
         () => lease.refused?.(false),
         (error: unknown) => {
           if (!this.#driver.refuses(error) || era !== this.#current) return;
-          this.#report({ type: 'refused', path: era.path, serial: era.serial });
+          this.#reports.tell({ type: 'refused', path: era.path, serial: era.serial });
           return lease.refused?.(true);
         },
       )
@@ -180,7 +175,7 @@ export class Rotation<C> {
       if (this.#candidate !== era) return;
       const refused = this.#driver.refuses(error);
       if (attempt === REFUSALS) {
-        this.#report(
+        this.#reports.tell(
           refused ? { type: 'refused', path, serial } : { type: 'proof-failed', path, serial, error },
         );
         if (refused) era.credentials.lease.refused?.(true)?.catch(() => undefined);
@@ -205,7 +200,7 @@ export class Rotation<C> {
     this.#superseded.add(previous);
     this.#driver.published(previous.doubtful);
     for (const earlier of this.#superseded) this.#supersede(earlier, previous);
-    this.#report({
+    this.#reports.tell({
       type: 'rotated',
       path: era.path,
       serial: era.serial,
@@ -235,7 +230,7 @@ export class Rotation<C> {
   #straggle(era: Era<C>): void {
     const { path, serial, connections } = era;
     const count = [...connections].filter((one) => this.#driver.inUse?.(one) ?? true).length;
-    if (count > 0) this.#report({ type: 'stragglers', path, serial, count });
+    if (count > 0) this.#reports.tell({ type: 'stragglers', path, serial, count });
     for (const connection of connections) this.#driver.end(connection, era);
   }
 

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
-import { rotatingDialect } from 'nestjs-vault/mikro-orm';
+import { rotatingDriverOptions } from 'nestjs-vault/mikro-orm';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { OrderSchema } from './order.entity.js';
@@ -35,7 +35,7 @@ import { OrdersRepository } from './orders.repository.js';
           entities: [OrderSchema],
           pool: { max: 5 },
           // No transaction here takes longer than `drain`.
-          driverOptions: { client: rotatingDialect(credentials$, { drain: 2_000 }) },
+          driverOptions: rotatingDriverOptions(credentials$, { drain: 2_000 }),
         }),
     },
     // The work that you see it do.

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ReplaySubject } from 'rxjs';
+import { Reports } from '../../../lib/integrations/rotation/reports.js';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
 import type { PoolEvent, RotationDriver } from '../../../lib/integrations/rotation/rotation-driver.js';
 import type { DatabaseCredentials } from '../../../lib/services/credentials.service.js';
@@ -12,6 +13,7 @@ afterEach(() => void vi.useRealTimers());
 function rotating(driver: Partial<RotationDriver<string>>) {
   const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
   const events: PoolEvent[] = [];
+  const reports = new Reports('test', (event) => events.push(event));
   const rotation = new Rotation<string>(
     credentials$,
     {
@@ -22,7 +24,7 @@ function rotating(driver: Partial<RotationDriver<string>>) {
       end: () => undefined,
       ...driver,
     },
-    { drain: 100, report: (event) => events.push(event), onEnd: () => undefined },
+    { drain: 100, reports, onEnd: () => undefined },
   );
   return { credentials$, events, rotation };
 }

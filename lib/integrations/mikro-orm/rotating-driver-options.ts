@@ -1,0 +1,63 @@
+import * as mikroOrm from '@mikro-orm/postgresql';
+import type { Pool, PoolClient, PoolConfig } from 'pg';
+import type { Observable } from 'rxjs';
+import type { LibraryRotationOptions } from '../pg/library-options.js';
+import { RotatingPool } from '../pg/rotating-pool.js';
+import { withoutCredentials } from '../pg/without-credentials.js';
+import type { LoginCredentials } from '../rotation/login-credentials.js';
+
+type MakePool = (config: PoolConfig, pool?: PoolConfig) => RotatingPool;
+
+/** Only MikroORM 6 has it, which works on Knex. */
+const { PostgreSqlKnexDialect } = mikroOrm as Partial<typeof mikroOrm>;
+
+/**
+ * For `driverOptions` of MikroORM 7 and 6 on PostgreSQL: its connections come from a {@link RotatingPool}; under
+ * `replicas`, from one for each server. `user` is ignored, as MikroORM always has one; `pool` is what `RotatingPool`
+ * takes. The pool ends with `orm.close()`, or with the stream.
+ *
+ * @throws VaultError when MikroORM connects: `VAULT_CONFIG_INVALID` for options with a `password`, also in `clientUrl`
+ * @publicApi
+ */
+export function rotatingDriverOptions(
+  credentials$: Observable<LoginCredentials>,
+  { onRotation, ...options }: LibraryRotationOptions = {},
+): Record<string, unknown> {
+  const make: MakePool = ({ user: _user, password, ...config }, own) => {
+    // MikroORM always has a user and a password here, which is empty; its own parsers of dates are in the config, too.
+    withoutCredentials({ password: password || undefined }, { password: 'password' });
+    const pool = new RotatingPool(credentials$, { ...options, ...config, ...own });
+    return onRotation ? pool.on('rotation', onRotation) : pool;
+  };
+  return PostgreSqlKnexDialect
+    ? { client: onKnex(PostgreSqlKnexDialect, make) }
+    : { onPoolCreated: (pool: Pool) => replace(pool, make(pool.options)) };
+}
+
+/** MikroORM 7 makes its pool by itself, and tells of it before it connects: whoever uses it then uses ours. */
+function replace(pool: Pool, rotating: RotatingPool): void {
+  const { Client } = rotating as unknown as { Client: unknown };
+  // Kysely makes connections of its own, to cancel queries.
+  const parts = { Client, options: rotating.options };
+  Object.assign(pool, parts, { connect: rotating.connect.bind(rotating), end: rotating.end.bind(rotating) });
+}
+
+function onKnex(
+  Dialect: typeof mikroOrm.PostgreSqlKnexDialect,
+  make: MakePool,
+): typeof mikroOrm.PostgreSqlKnexDialect {
+  return class extends Dialect {
+    /** @internal */
+    initializePool({ connection, pool }: { connection: PoolConfig; pool?: PoolConfig }): void {
+      const rotating = make(connection, pool);
+      this.pool = {
+        acquire: () => ({ promise: rotating.connect() }),
+        release: (client: PoolClient) => {
+          client.release();
+          return true;
+        },
+        destroy: () => rotating.end(),
+      };
+    }
+  };
+}

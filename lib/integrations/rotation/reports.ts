@@ -1,0 +1,51 @@
+import { Logger } from '@nestjs/common';
+import { apart } from '../../clock/apart.js';
+import type { PoolCounters, PoolEvent } from './rotation-driver.js';
+
+/** What happens to one pool over time: for the log, for metrics, and for whoever listens. */
+export class Reports {
+  readonly #logger: Logger;
+  readonly #listener: (event: PoolEvent) => void;
+  readonly #counters = { rotated: 0, 'proof-failed': 0, refused: 0, stragglers: 0, warning: 0 };
+
+  /** @param name of the class, for the log */
+  constructor(name: string, listener: (event: PoolEvent) => void) {
+    this.#logger = new Logger(name);
+    this.#listener = listener;
+  }
+
+  /** A copy. */
+  get counters(): PoolCounters {
+    return { ...this.#counters };
+  }
+
+  tell(event: PoolEvent): void {
+    this.#counters[event.type] += event.type === 'stragglers' ? event.count : 1;
+    const line = describe(event);
+    if (line) this.#logger.warn(line);
+    apart(() => this.#listener(event));
+  }
+}
+
+/** A line for the log, where an operator should know. */
+function describe(event: PoolEvent): string | undefined {
+  const about = `${event.path} #${event.serial}`;
+  switch (event.type) {
+    case 'rotated':
+      return undefined;
+    case 'proof-failed':
+      return `${about} cannot log in yet, so the connections before it stay in use: ${codeOf(event.error)}`;
+    case 'refused':
+      return `The server refuses ${about}; new credentials are asked for.`;
+    case 'stragglers':
+      return `${event.count} connection(s) of ${about} were in use past the drain window, and were closed.`;
+    case 'warning':
+      return `${about}: ${event.message}`;
+  }
+}
+
+/** Drivers put what they like into their messages, so only the code is told. */
+function codeOf(error: unknown): string {
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  return [code, name].find((one) => typeof one === 'string') ?? 'unknown error';
+}

@@ -1,0 +1,95 @@
+// npm run matrix [-- row …]: the suites of databases and drivers with other versions than package.json has for
+// development: with the oldest that the peer ranges allow, and with those that need a newer Node. Each row is a copy of
+// this folder in .cache/matrix, with the same lock file otherwise.
+import { spawnSync } from 'node:child_process';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureInstalled } from './ensure-installed.mjs';
+import { ensureOpenBao } from './setup/openbao.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+/** What a copy consists of, but for what is made. */
+const FOLDERS = ['lib', 'test', 'scripts', 'sample'];
+const FILES = [
+  'package-lock.json',
+  'vitest.config.ts',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'tsconfig.cjs.json',
+];
+const MADE = new Set(['node_modules', 'dist', 'generated']);
+
+/** `^0.3.20 || ^1.0.0` begins at 0.3.20. */
+const first = (range) => /\d+\.\d+\.\d+/.exec(range)[0];
+const oldest = Object.fromEntries(
+  Object.entries(manifest.peerDependencies).map(([name, range]) => [name, first(range)]),
+);
+const nest = oldest['@nestjs/core'];
+const ROWS = {
+  oldest: {
+    packages: {
+      ...oldest,
+      '@nestjs/testing': nest,
+      '@nestjs/platform-express': nest,
+      '@nestjs/typeorm': nest,
+      '@mikro-orm/core': oldest['@mikro-orm/postgresql'],
+      '@mikro-orm/knex': oldest['@mikro-orm/postgresql'],
+    },
+  },
+  newer: {
+    node: '24.22.3',
+    packages: {
+      kysely: '0.29.9',
+      '@mikro-orm/core': '7.2.5',
+      '@mikro-orm/postgresql': '7.2.5',
+      // Of MikroORM 6 only.
+      '@mikro-orm/knex': undefined,
+    },
+  },
+};
+
+/** Of pg itself, next to the suites of the drivers. */
+const TESTS = ['test/integration/pool', 'test/integration/rotation'];
+
+const names = process.argv.slice(2);
+const unknown = names.find((name) => !ROWS[name]);
+if (unknown !== undefined)
+  throw new Error(`There is no row ${unknown}; there are ${Object.keys(ROWS).join(', ')}.`);
+await ensureInstalled();
+const bin = await ensureOpenBao({ log: (line) => console.log(line) });
+for (const name of names.length > 0 ? names : Object.keys(ROWS)) {
+  const { node, packages } = ROWS[name];
+  console.log(
+    `── ${name}: ${[...(node ? [`Node ${node}`] : []), ...Object.entries(packages).map((pair) => pair.join(' '))].join(', ')}`,
+  );
+  const failed = row(name, ROWS[name]);
+  console.log(`── ${name}: ${failed ? 'FAILED' : 'ok'}`);
+  if (failed) process.exitCode = 1;
+}
+
+/** Whether it failed. */
+function row(name, { node, packages }) {
+  const folder = join(root, '.cache', 'matrix', name);
+  rmSync(folder, { recursive: true, force: true });
+  const filter = (path) => !MADE.has(basename(path));
+  for (const file of [...FOLDERS, ...FILES])
+    cpSync(join(root, file), join(folder, file), { recursive: true, filter });
+  const devDependencies = { ...manifest.devDependencies, ...packages };
+  // Its binary as a package of its own: the package `node` runs a script when it is installed.
+  const runtime = `node-${process.platform}-${process.arch}`;
+  if (node) devDependencies[runtime] = node;
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...manifest, devDependencies }, undefined, 2));
+  const flags = ['--legacy-peer-deps', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  if (run('npm', ['install', ...flags], { cwd: folder, shell: process.platform === 'win32' })) return true;
+  const command = node ? join(folder, 'node_modules', runtime, 'bin', 'node') : process.execPath;
+  const env = { ...process.env, BAO_BIN: bin };
+  return [['scripts/test-drivers.mjs'], ['node_modules/vitest/vitest.mjs', 'run', ...TESTS]].some((args) =>
+    run(command, args, { cwd: folder, env }),
+  );
+}
+
+function run(command, args, options) {
+  return spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], ...options }).status !== 0;
+}
