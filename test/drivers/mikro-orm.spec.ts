@@ -1,10 +1,11 @@
+import * as mikroOrm from '@mikro-orm/postgresql';
 import { EntitySchema, MikroORM, type Options } from '@mikro-orm/postgresql';
 import { NEVER, type Observable } from 'rxjs';
 import { getCredentialsToken } from 'nestjs-vault';
 import { rotatingDriverOptions, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mikro-orm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
-import { closing, DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
+import { aborted, closing, DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 class Order {
@@ -27,6 +28,7 @@ describeReal('MikroORM on leased users', () => {
     world = await LeasedPostgres.start([
       { name: 'soak' },
       { name: 'types', long: true },
+      { name: 'aborted', long: true },
       { name: 'revoked', long: true },
       { name: 'closing', long: true },
     ]);
@@ -91,6 +93,18 @@ describeReal('MikroORM on leased users', () => {
     await world.expectGone('types');
   });
 
+  // MikroORM 7 has it; npm run matrix.
+  ('PostgreSqlKnexDialect' in mikroOrm ? it.skip : it.concurrent)(
+    'a query that is aborted ends on the server',
+    async () => {
+      const { app, orm, whoami } = await start('aborted');
+      const connection = orm.em.getConnection() as { execute(...all: unknown[]): Promise<unknown> };
+      await aborted(world, { app, role: 'aborted', whoami }, (options) =>
+        connection.execute('select pg_sleep(30)', [], 'all', undefined, options),
+      );
+    },
+  );
+
   it.concurrent(
     'an operator revokes the lease: what runs as that user fails, until the next one is there',
     async () => {
@@ -113,7 +127,7 @@ describeReal('MikroORM on leased users', () => {
       entities: [OrderSchema],
       driverOptions: rotatingDriverOptions(NEVER),
       ...options,
-    });
+    }).then((orm) => orm.connect());
     await expect(starting).rejects.toMatchObject({ code: 'VAULT_CONFIG_INVALID' });
   });
 

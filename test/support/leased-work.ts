@@ -192,6 +192,26 @@ export async function toldInTime(
   await world.expectGone(role);
 }
 
+/** A query that sleeps for half a minute is cancelled where it runs, on a connection made for that, when its signal is aborted. */
+export async function aborted(
+  world: LeasedPostgres,
+  { app, role, whoami }: Omit<Soaked, 'work'>,
+  sleepy: (options: object) => Promise<unknown>,
+): Promise<void> {
+  const user = await whoami();
+  const active = `select 1 from pg_stat_activity where usename = $1 and state = 'active'`;
+  const running = async () => (await world.postgres.query(active, [user])).rowCount;
+  const abort = new AbortController();
+  const options = { signal: abort.signal, inflightQueryAbortStrategy: 'cancel query' };
+  const failed = expect(sleepy(options)).rejects.toThrow();
+  await eventually(async () => expect(await running()).toBe(1));
+  abort.abort();
+  await failed;
+  await eventually(async () => expect(await running()).toBe(0));
+  await app.close();
+  await world.expectGone(role);
+}
+
 /** The figures of a test, for people: SHOW=1. */
 function show(name: string, figures: object): void {
   if (process.env['SHOW']) process.stderr.write(`${name}: ${JSON.stringify(figures)}\n`);

@@ -8,8 +8,11 @@ import type { LoginCredentials } from '../rotation/login-credentials.js';
 
 type MakePool = (config: PoolConfig, pool?: PoolConfig) => RotatingPool;
 
-/** Only MikroORM 6 has it, which works on Knex. */
-const { PostgreSqlKnexDialect } = mikroOrm as Partial<typeof mikroOrm>;
+/** A client of Knex, which takes its connections from `pool`. */
+type KnexDialect = new (...options: never[]) => { pool: unknown };
+
+/** MikroORM 6 has it, which works on Knex. */
+const { PostgreSqlKnexDialect } = mikroOrm as object as { PostgreSqlKnexDialect?: KnexDialect };
 
 /**
  * For `driverOptions` of MikroORM 7 and 6 on PostgreSQL: its connections come from a {@link RotatingPool}; under
@@ -42,10 +45,7 @@ function replace(pool: Pool, rotating: RotatingPool): void {
   Object.assign(pool, parts, { connect: rotating.connect.bind(rotating), end: rotating.end.bind(rotating) });
 }
 
-function onKnex(
-  Dialect: typeof mikroOrm.PostgreSqlKnexDialect,
-  make: MakePool,
-): typeof mikroOrm.PostgreSqlKnexDialect {
+function onKnex(Dialect: KnexDialect, make: MakePool): KnexDialect {
   return class extends Dialect {
     /** @internal */
     initializePool({ connection, pool }: { connection: PoolConfig; pool?: PoolConfig }): void {
