@@ -53,11 +53,8 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
     await Promise.all([bao?.stop(), redis?.stop()]);
   });
 
-  async function start(
-    target: Parameters<typeof getCredentialsToken>[0],
-    protocol: RotatingRedisOptions['protocol'] = PROTOCOLS[0],
-  ) {
-    const where = { host: redis.host, port: redis.port, protocol, drain: 2_000 };
+  async function start(target: Parameters<typeof getCredentialsToken>[0], protocol: 2 | 3 = PROTOCOLS[0]) {
+    const where: RotatingRedisOptions = { host: redis.host, port: redis.port, drain: 2_000 };
     const app = await applications.start({
       imports: [VaultModule.forRoot({ address: bao.address, auth: appRole(role) })],
       providers: [
@@ -65,7 +62,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
           provide: 'REDIS',
           inject: [getCredentialsToken(target)],
           useFactory: (credentials$: Observable<LoginCredentials>) =>
-            createRotatingRedis(credentials$.pipe(tap(note)), where),
+            createRotatingRedis(credentials$.pipe(tap(note)), { ...where, protocol } as RotatingRedisOptions),
         },
       ],
     });

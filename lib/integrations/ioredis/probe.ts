@@ -7,18 +7,21 @@ export async function prove(
   options: RedisOptions,
   { username, password }: DatabaseCredentials,
 ): Promise<void> {
-  const probe = new Redis({
-    ...options,
-    lazyConnect: true,
-    retryStrategy: () => null,
-    // Nothing is to be sent before AUTH, so that its answer is the verdict.
+  // Nothing is to be sent before AUTH, so that its answer is the verdict.
+  const silent = {
     protocol: 2,
     enableReadyCheck: false,
     disableClientInfo: true,
     db: 0,
     readOnly: false,
     monitor: false,
-  });
+  };
+  const probe = new Redis({
+    ...options,
+    ...silent,
+    lazyConnect: true,
+    retryStrategy: () => null,
+  } as RedisOptions);
   let failure: unknown;
   probe.on('error', (error: unknown) => (failure = error));
   try {

@@ -177,9 +177,15 @@ export class RotatingRedis extends Redis {
     if (status === 'ready' || status === 'connect' || status === 'connecting') return super.connect();
     this.#waiting = true;
     // Commands are queued meanwhile, for which ioredis looks into it.
-    const { db = 0, protocol = 2 } = this.options;
-    const rest = { subscriber: false, replyMapping: 'legacy', handshake: false } as const;
-    this.condition ??= { select: db, protocol, ...rest };
+    const { db: select = 0, protocol = 2 } = this.options as { db?: number; protocol?: 2 | 3 };
+    const condition = {
+      select,
+      protocol,
+      subscriber: false,
+      replyMapping: 'legacy',
+      handshake: false,
+    } as const;
+    this.condition ??= condition;
     let era: Era<RotatingRedis>;
     try {
       // Commands wait meanwhile.

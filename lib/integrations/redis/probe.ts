@@ -26,6 +26,6 @@ export async function probe(
   try {
     await inTime(client.connect());
   } finally {
-    client.destroy();
+    if (client.isOpen) client.destroy();
   }
 }

@@ -53,7 +53,7 @@ export async function createRotatingClient<
     // How long credentials take is for their stream to say; what accepts a connection need not ever answer.
     await Promise.race([connecting, credentialsProvider.ready().then(() => inTime(connecting))]);
   } catch (error) {
-    client.destroy();
+    if (client.isOpen) client.destroy();
     setImmediate(() => credentialsProvider.left());
     throw refuses(error) ? rejected(credentialsProvider.path) : error;
   }
