@@ -143,7 +143,7 @@ export async function underStaticRole(
   kept.on('superseded', (until: unknown) => superseded.push(until));
   const churn = setInterval(() => void refresh(pool, 1).catch(() => undefined), 100);
   onTestFinished(() => clearInterval(churn));
-  await vi.waitFor(() => expect(rotated()).toBeGreaterThanOrEqual(2), { timeout: 20_000, interval: 50 });
+  await vi.waitFor(() => expect(rotated()).toBeGreaterThanOrEqual(2), { timeout: 30_000, interval: 50 });
   clearInterval(churn);
   await kept.query('select 1');
   expect(superseded).toEqual([]);

@@ -147,7 +147,7 @@ export async function staticRole(
   { app, work, whoami }: Omit<Soaked, 'role'>,
 ): Promise<void> {
   const { stop } = load(work, (text) => world.apps.note(text));
-  await eventually(() => expect(rotations(app)).toBeGreaterThanOrEqual(2), 20_000);
+  await eventually(() => expect(rotations(app)).toBeGreaterThanOrEqual(2), 30_000);
   const { failures, ...done } = await stop();
   show('static', { rotations: rotations(app), ...done, failures: failures.length });
   expect(await whoami()).toBe('rotated');
