@@ -29,6 +29,7 @@ const oldest = Object.fromEntries(
 const nest = oldest['@nestjs/core'];
 const ROWS = {
   oldest: {
+    node: first(manifest.engines.node),
     packages: {
       ...oldest,
       '@nestjs/testing': nest,
@@ -42,7 +43,7 @@ const ROWS = {
     node: '24.22.3',
     packages: {
       kysely: '0.29.9',
-      // TypeORM does not want to be installed beside it.
+      // npm does not install it beside TypeORM, which wants ioredis 5.
       ioredis: '6.0.0',
       '@mikro-orm/core': '7.2.5',
       '@mikro-orm/postgresql': '7.2.5',
@@ -63,7 +64,7 @@ await ensureInstalled();
 await ensureBuilt();
 const bin = await ensureOpenBao({ log: (line) => console.log(line) });
 for (const name of names.length > 0 ? names : Object.keys(ROWS)) {
-  const { node = process.versions.node, packages } = ROWS[name];
+  const { node, packages } = ROWS[name];
   const versions = Object.entries(packages).filter(([, version]) => version);
   console.log(`── ${name}: Node ${node}, ${versions.map((pair) => pair.join(' ')).join(', ')}`);
   const folder = join(root, '.cache', 'matrix', name);
@@ -81,14 +82,14 @@ function row(folder, { node, packages }) {
     cpSync(join(root, file), join(folder, file), { recursive: true, filter });
   const devDependencies = { ...manifest.devDependencies, ...packages };
   // Its binary as a package of its own: the package `node` runs a script when it is installed.
-  const runtime = `node-${process.platform}-${process.arch}`;
-  if (node) devDependencies[runtime] = node;
+  const runtime = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
+  devDependencies[runtime] = node;
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...manifest, devDependencies }, undefined, 2));
   const flags = ['--legacy-peer-deps', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   if (run('npm', ['install', ...flags], { cwd: folder, shell: process.platform === 'win32' })) return true;
   // As it is published: built against the versions of development. Last, as what is older than its sources is built anew.
   cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
-  const command = node ? join(folder, 'node_modules', runtime, 'bin', 'node') : process.execPath;
+  const command = join(folder, 'node_modules', runtime, 'bin', 'node');
   const env = { ...process.env, BAO_BIN: bin };
   return [['scripts/test-drivers.mjs'], ['node_modules/vitest/vitest.mjs', 'run', ...TESTS]].some((args) =>
     run(command, args, { cwd: folder, env }),

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createServer, type AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import type { DatabaseCredentials } from 'nestjs-vault';
@@ -70,6 +71,8 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     const { credentials, password } = await issue();
     credentials$.next(credentials);
     const heard: unknown[] = [];
+    const trace = (message: unknown) => heard.push(message);
+    subscribe('tracing:ioredis:command:error', trace);
     const client = new RotatingRedis(credentials$, {
       port: (full.address() as AddressInfo).port,
       lazyConnect: true,
@@ -83,6 +86,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     heard.push(await client.get('x').catch((error: unknown) => error));
     client.disconnect();
     full.close();
+    unsubscribe('tracing:ioredis:command:error', trace);
     expect(heard.length).toBeGreaterThan(0);
     expect(inspect(heard, { depth: 9 })).not.toContain(password);
   });
@@ -151,6 +155,22 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     await expect.poll(() => [client.status, other.status]).toEqual(['end', 'end']);
     await expect.poll(() => next.holds).toBe(0);
     await expect(other.connect()).rejects.toMatchObject({ code: 'VAULT_CLOSED' });
+  });
+
+  it('a monitor is made again, and goes on', async () => {
+    const { client, credentials$, first } = await open();
+    const monitor = (await client.monitor()) as RotatingRedis;
+    const heard: string[] = [];
+    monitor.on('monitor', (_at, [name = '']: string[]) => heard.push(name.toLowerCase()));
+    await client.get('before');
+    await expect.poll(() => heard).toContain('get');
+    credentials$.next((await issue()).credentials);
+    await expect.poll(() => first.holds).toBe(0);
+    await expect.poll(() => monitor.status).toBe('monitoring');
+    await client.incr('after');
+    await expect.poll(() => heard).toContain('incr');
+    monitor.disconnect();
+    client.disconnect();
   });
 
   it('a command that is denied is a reason to check, and none for other credentials', async () => {

@@ -93,6 +93,11 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     );
     expect(error).toMatchObject({ code: 'VAULT_CREDENTIALS_REJECTED', path: 'database/creds/app' });
     expect(inspect(error, { depth: 9 })).not.toContain(wrong.password);
+    await expect.poll(() => wrong.holds).toBe(0);
+    // It closes by itself then.
+    const once = createRotatingClient(credentials$, { socket: { ...socket(), reconnectStrategy: false } });
+    await expect(once).rejects.toMatchObject({ code: 'VAULT_CREDENTIALS_REJECTED' });
+    await expect.poll(() => wrong.holds).toBe(0);
 
     const none$ = new ReplaySubject<DatabaseCredentials>(1);
     const none = createRotatingClient(none$, { socket: socket() });

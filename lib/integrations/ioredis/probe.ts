@@ -10,6 +10,8 @@ export async function prove(
   // Nothing is to be sent before AUTH, so that its answer is the verdict.
   const silent = {
     protocol: 2,
+    replyMapping: 'legacy',
+    himportFieldsets: undefined,
     enableReadyCheck: false,
     disableClientInfo: true,
     db: 0,

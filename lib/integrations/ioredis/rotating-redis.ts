@@ -128,6 +128,11 @@ export class RotatingRedis extends Redis {
     return `[RotatingRedis: ${this.status}]`;
   }
 
+  /** @internal Called for each error that Redis answers, before anybody hears of it. */
+  override handleReconnection(error: Error, item: Parameters<Redis['handleReconnection']>[1]): void {
+    super.handleReconnection(redacted(error) as Error, item);
+  }
+
   /** @internal ioredis would fail what waits to be sent. */
   override recoverFromFatalError(commandError: Error, error: Error, options?: object): void {
     for (const one of [commandError, error]) redacted(one);
@@ -144,7 +149,8 @@ export class RotatingRedis extends Redis {
   follow(): void {
     const { rotation } = this.#family;
     const era = rotation.current;
-    if (this.status !== 'ready' || !era || era === this.#era || era === this.#asked) return;
+    const open = ['ready', 'monitoring'].includes(this.status);
+    if (!open || !era || era === this.#era || era === this.#asked) return;
     if (this.mode !== 'normal') return this.disconnect(true);
     this.#asked = era;
     this.auth(era.credentials.username.reveal(), era.credentials.password.reveal()).then(
@@ -222,9 +228,7 @@ export class RotatingRedis extends Redis {
     if (before && before !== era) rotation.closed(before, this);
   }
 
-  /** Called for each, before it is told. */
   #onErrorReply(error: Error): boolean | 1 | 2 {
-    redacted(error);
     if (this.#era && denies(error)) this.#family.rotation.doubt(this.#era);
     return this.#reconnectOnError?.(error) ?? false;
   }

@@ -6,7 +6,8 @@ import { RotatingPool } from '../pg/rotating-pool.js';
 import { withoutCredentials } from '../pg/without-credentials.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
-type MakePool = (config: PoolConfig, pool?: PoolConfig) => RotatingPool;
+/** What makes the pool; throws where the config has a password. */
+type Prepare = (config: PoolConfig, pool?: PoolConfig) => () => RotatingPool;
 
 /** A client of Knex, which takes its connections from `pool`. */
 type KnexDialect = new (...options: never[]) => { pool: unknown };
@@ -26,30 +27,42 @@ export function rotatingDriverOptions(
   credentials$: Observable<LoginCredentials>,
   { onRotation, ...options }: LibraryRotationOptions = {},
 ): Record<string, unknown> {
-  const make: MakePool = ({ user: _user, password, ...config }, own) => {
+  const prepare: Prepare = ({ user: _user, password, ...config }, own) => {
     // MikroORM always has a user and a password here, which is empty; its own parsers of dates are in the config, too.
     withoutCredentials({ password: password || undefined }, { password: 'password' });
-    const pool = new RotatingPool(credentials$, { ...options, ...config, ...own });
-    return onRotation ? pool.on('rotation', onRotation) : pool;
+    return () => {
+      const pool = new RotatingPool(credentials$, { ...options, ...config, ...own });
+      return onRotation ? pool.on('rotation', onRotation) : pool;
+    };
   };
   return PostgreSqlKnexDialect
-    ? { client: onKnex(PostgreSqlKnexDialect, make) }
-    : { onPoolCreated: (pool: Pool) => replace(pool, make(pool.options)) };
+    ? { client: onKnex(PostgreSqlKnexDialect, prepare) }
+    : { onPoolCreated: (pool: Pool) => replace(pool, prepare(pool.options)) };
 }
 
 /** MikroORM 7 makes its pool by itself, and tells of it before it connects: whoever uses it then uses ours. */
-function replace(pool: Pool, rotating: RotatingPool): void {
-  const { Client } = rotating as unknown as { Client: unknown };
-  // Kysely makes connections of its own, to cancel queries.
-  const parts = { Client, options: rotating.options };
-  Object.assign(pool, parts, { connect: rotating.connect.bind(rotating), end: rotating.end.bind(rotating) });
+function replace(pool: Pool, make: () => RotatingPool): void {
+  let rotating: RotatingPool | undefined;
+  // Not before it is needed: Kysely does not end what was never connected.
+  const connect = () => {
+    if (rotating) return rotating;
+    rotating = make();
+    const { Client } = rotating as unknown as { Client: unknown };
+    // Kysely makes connections of its own, to cancel queries.
+    Object.assign(pool, { Client, options: rotating.options });
+    return rotating;
+  };
+  Object.assign(pool, {
+    connect: (callback?: never) => connect().connect(callback as never),
+    end: () => Promise.resolve(rotating?.end()),
+  });
 }
 
-function onKnex(Dialect: KnexDialect, make: MakePool): KnexDialect {
+function onKnex(Dialect: KnexDialect, prepare: Prepare): KnexDialect {
   return class extends Dialect {
     /** @internal */
     initializePool({ connection, pool }: { connection: PoolConfig; pool?: PoolConfig }): void {
-      const rotating = make(connection, pool);
+      const rotating = prepare(connection, pool)();
       this.pool = {
         acquire: () => ({ promise: rotating.connect() }),
         release: (client: PoolClient) => {

@@ -26,6 +26,15 @@ export async function probe(
   try {
     await inTime(client.connect());
   } finally {
-    if (client.isOpen) client.destroy();
+    destroy(client);
+  }
+}
+
+/** Before node-redis 6.3 it throws where the client is closed already; from then on that is when it lets go of all. */
+export function destroy(client: { destroy(): void }): void {
+  try {
+    client.destroy();
+  } catch {
+    // It is gone.
   }
 }

@@ -12,6 +12,7 @@ import { VaultError } from '../../errors/vault-error.js';
 import { inTime } from '../rotation/in-time.js';
 import { type LoginCredentials } from '../rotation/login-credentials.js';
 import type { RotationOptions } from '../rotation/rotation-driver.js';
+import { destroy } from './probe.js';
 import { refuses, rejected } from './refusal.js';
 import { rotatingCredentials, type RotatingCredentials } from './rotating-credentials.js';
 
@@ -53,8 +54,8 @@ export async function createRotatingClient<
     // How long credentials take is for their stream to say; what accepts a connection need not ever answer.
     await Promise.race([connecting, credentialsProvider.ready().then(() => inTime(connecting))]);
   } catch (error) {
-    if (client.isOpen) client.destroy();
-    setImmediate(() => credentialsProvider.left());
+    destroy(client);
+    credentialsProvider.abandon();
     throw refuses(error) ? rejected(credentialsProvider.path) : error;
   }
   return client;

@@ -156,6 +156,12 @@ export class RotatingCredentials
     if (this.#subscriptions.size === 0) this.#rotation.end();
   }
 
+  /** @internal The only client has failed to start, whether it has unsubscribed or not. */
+  abandon(): void {
+    this.#rotation.end();
+    for (const one of this.#subscriptions) this.#leave(one);
+  }
+
   /** @internal A hold on the current lease. */
   hold(): (() => void) | undefined {
     return this.#rotation.current?.credentials.lease.hold();

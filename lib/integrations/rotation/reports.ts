@@ -22,7 +22,7 @@ export class Reports {
   tell(event: PoolEvent): void {
     this.#counters[event.type] += event.type === 'stragglers' ? event.count : 1;
     const line = describe(event);
-    if (line) this.#logger.warn(line);
+    if (line) apart(() => this.#logger.warn(line));
     apart(() => this.#listener(event));
   }
 }
