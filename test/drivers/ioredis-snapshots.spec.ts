@@ -71,7 +71,8 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     const { credentials, password } = await issue();
     credentials$.next(credentials);
     const heard: unknown[] = [];
-    const trace = (message: unknown) => heard.push(message);
+    // As it is at that moment.
+    const trace = (message: unknown) => heard.push(inspect(message, { depth: 9 }));
     subscribe('tracing:ioredis:command:error', trace);
     const client = new RotatingRedis(credentials$, {
       port: (full.address() as AddressInfo).port,
