@@ -37,12 +37,7 @@ export async function ensureInstalled() {
   if (isInstalled()) return;
   const command = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install';
   console.error(`Installing packages (npm ${command}; once, about half a minute) ...`);
-  const flags = ['--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
-  // npm says where it is when it runs us. Elsewhere it is on the PATH; on Windows a .cmd, which needs a shell.
-  const npm = process.env.npm_execpath;
-  const code = basename(npm ?? '').startsWith('npm')
-    ? await run(process.execPath, [npm, command, ...flags])
-    : await run('npm', [command, ...flags], { shell: process.platform === 'win32' });
+  const code = await runNpm([command, '--include=dev']);
   if (code !== 0) {
     throw new SetupError(
       `npm ${command} failed (${code}). Check the network and npm's registry, and start again.`,
@@ -128,7 +123,18 @@ function newest(path) {
   return Math.max(mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-function run(command, args, { stdout = 'inherit', ...options } = {}) {
+/** Installs with npm; gives its exit code. */
+export function runNpm(args, options = {}) {
+  const all = [...args, '--no-audit', '--no-fund', '--loglevel=error'];
+  // npm says where it is when it runs us. Elsewhere it is on the PATH; on Windows a .cmd, which needs a shell.
+  const npm = process.env.npm_execpath;
+  return basename(npm ?? '').startsWith('npm')
+    ? run(process.execPath, [npm, ...all], options)
+    : run('npm', all, { shell: process.platform === 'win32', ...options });
+}
+
+/** Runs a command here, unless told where; gives its exit code, or the signal that ended it. */
+export function run(command, args, { stdout = 'inherit', ...options } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: ['ignore', stdout, 'inherit'], ...options });
     child.once('error', (error) =>

@@ -1,11 +1,10 @@
 // npm run matrix [-- row …]: the suites of databases and drivers with other versions than package.json has for
 // development: with the oldest that the peer ranges allow, and with those that need a newer Node. Each row is a copy of
 // this folder in .cache/matrix, with the same lock file otherwise.
-import { spawnSync } from 'node:child_process';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureBuilt, ensureInstalled } from './ensure-installed.mjs';
+import { ensureBuilt, ensureInstalled, run, runNpm } from './ensure-installed.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -68,14 +67,14 @@ for (const name of names.length > 0 ? names : Object.keys(ROWS)) {
   const versions = Object.entries(packages).filter(([, version]) => version);
   console.log(`── ${name}: Node ${node}, ${versions.map((pair) => pair.join(' ')).join(', ')}`);
   const folder = join(root, '.cache', 'matrix', name);
-  const failed = row(folder, ROWS[name]);
+  const failed = await row(folder, ROWS[name]);
   console.log(`── ${name}: ${failed ? `FAILED, in ${folder}` : 'ok'}`);
   if (failed) process.exitCode = 1;
   else rmSync(folder, { recursive: true, force: true });
 }
 
 /** Whether it failed. */
-function row(folder, { node, packages }) {
+async function row(folder, { node, packages }) {
   rmSync(folder, { recursive: true, force: true });
   const filter = (path) => !MADE.has(basename(path));
   for (const file of [...FOLDERS, ...FILES])
@@ -85,17 +84,13 @@ function row(folder, { node, packages }) {
   const runtime = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
   devDependencies[runtime] = node;
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...manifest, devDependencies }, undefined, 2));
-  const flags = ['--legacy-peer-deps', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
-  if (run('npm', ['install', ...flags], { cwd: folder, shell: process.platform === 'win32' })) return true;
+  if (await runNpm(['install', '--legacy-peer-deps', '--ignore-scripts'], { cwd: folder })) return true;
   // As it is published: built against the versions of development. Last, as what is older than its sources is built anew.
   cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
   const command = join(folder, 'node_modules', runtime, 'bin', 'node');
-  const env = { ...process.env, BAO_BIN: bin };
-  return [['scripts/test-drivers.mjs'], ['node_modules/vitest/vitest.mjs', 'run', ...TESTS]].some((args) =>
-    run(command, args, { cwd: folder, env }),
+  const options = { cwd: folder, env: { ...process.env, BAO_BIN: bin } };
+  return (
+    (await run(command, ['scripts/test-drivers.mjs'], options)) !== 0 ||
+    (await run(command, ['node_modules/vitest/vitest.mjs', 'run', ...TESTS], options)) !== 0
   );
-}
-
-function run(command, args, options) {
-  return spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], ...options }).status !== 0;
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CompiledQuery, Kysely, PostgresDialect, sql, type Generated } from 'kysely';
 import { filter, firstValueFrom, type Observable } from 'rxjs';
@@ -9,13 +8,11 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
 import { aborted, closing, DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
+import { versionOf } from '../support/version-of.js';
 
 interface Database {
   orders: { id: Generated<string>; item: string };
 }
-
-const manifest = readFileSync(new URL('../../node_modules/kysely/package.json', import.meta.url), 'utf8');
-const { version } = JSON.parse(manifest) as { version: string };
 
 describeReal('Kysely on leased users', () => {
   let world: LeasedPostgres;
@@ -114,7 +111,7 @@ describeReal('Kysely on leased users', () => {
   });
 
   // Kysely 0.29 has it; npm run matrix.
-  (version.startsWith('0.28.') ? it.skip : it.concurrent)(
+  (versionOf('kysely').startsWith('0.28.') ? it.skip : it.concurrent)(
     'a query that is aborted ends on the server',
     async () => {
       const { app, db, whoami } = await start('aborted');

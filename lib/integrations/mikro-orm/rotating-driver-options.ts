@@ -44,7 +44,7 @@ export function rotatingDriverOptions(
 function replace(pool: Pool, make: () => RotatingPool): void {
   let rotating: RotatingPool | undefined;
   // Not before it is needed: Kysely does not end what was never connected.
-  const connect = () => {
+  const ours = () => {
     if (rotating) return rotating;
     rotating = make();
     const { Client } = rotating as unknown as { Client: unknown };
@@ -53,7 +53,7 @@ function replace(pool: Pool, make: () => RotatingPool): void {
     return rotating;
   };
   Object.assign(pool, {
-    connect: (callback?: never) => connect().connect(callback as never),
+    connect: (callback?: never) => ours().connect(callback as never),
     end: () => Promise.resolve(rotating?.end()),
   });
 }

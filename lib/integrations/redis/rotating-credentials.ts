@@ -156,7 +156,7 @@ export class RotatingCredentials
     if (this.#subscriptions.size === 0) this.#rotation.end();
   }
 
-  /** @internal The only client has failed to start, whether it has unsubscribed or not. */
+  /** @internal Nobody uses it any more, whether they have unsubscribed or not. */
   abandon(): void {
     this.#rotation.end();
     for (const one of this.#subscriptions) this.#leave(one);
@@ -226,7 +226,7 @@ export class RotatingCredentials
     this.#rotation.end();
     this.emit('end');
     // Also those that node-redis has forgotten.
-    setTimeout(() => this.#subscriptions.forEach((one) => this.#leave(one)), LAST).unref();
+    setTimeout(() => this.abandon(), LAST).unref();
   }
 }
 
