@@ -43,6 +43,8 @@ export interface ApiResponse<T = unknown> {
   leaseDuration: number;
   renewable: boolean;
   warnings: readonly string[];
+  /** Type of the secrets engine or auth method that answered; HashiCorp Vault only. */
+  mountType: string | undefined;
   /** When the request left: durations in the answer count from here. */
   sentAt: Deadline;
 }
@@ -193,7 +195,15 @@ export class ApiClient {
         const [code, message, hint] = notVault(status);
         throw new VaultError({ code, message, hint, status, path: request.path });
       }
-      const { data = null, auth = null, lease_id, lease_duration, renewable, warnings } = envelope;
+      const {
+        data = null,
+        auth = null,
+        lease_id,
+        lease_duration,
+        renewable,
+        warnings,
+        mount_type,
+      } = envelope;
       return {
         status,
         data: data as T,
@@ -202,6 +212,7 @@ export class ApiClient {
         leaseDuration: typeof lease_duration === 'number' ? lease_duration : 0,
         renewable: renewable === true,
         warnings: readWarnings(warnings, data, (auth as ApiAuth | null)?.client_token),
+        mountType: typeof mount_type === 'string' ? mount_type : undefined,
         sentAt,
       };
     }

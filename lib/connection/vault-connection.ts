@@ -13,6 +13,7 @@ import type { VaultError } from '../errors/vault-error.js';
 import { Counters, operationOf } from '../events/counters.js';
 import type { EventBus, EventInit } from '../events/events.js';
 import { healthOf, type ConnectionStatus } from '../events/status.js';
+import { engineOf } from '../engines/engine-of.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
 import type { Secret } from '../secret/secret.js';
 import { KvWatches } from '../services/kv-watches.js';
@@ -82,7 +83,7 @@ export class VaultConnection {
       random: Math.random,
     };
     this.#session = new Session(shared);
-    this.leases = new LeaseRegistry({ ...shared, session: this.#session });
+    this.leases = new LeaseRegistry({ ...shared, session: this.#session, engineOf });
     this.client = new VaultClient(this.#session);
     this.watches = new KvWatches(shared, (path, how) => this.#readKvOnce(path, how));
   }

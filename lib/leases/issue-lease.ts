@@ -2,6 +2,7 @@ import type { ApiResponse } from '../client/api-client.js';
 import { remaining } from '../clock/deadline.js';
 import { malformed } from '../errors/common-errors.js';
 import type { Generation } from '../session/generation.js';
+import type { Answer } from './engine.js';
 import { Lease, type LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { late } from './lease-errors.js';
@@ -24,13 +25,16 @@ export type IssueParameters = Readonly<Record<string, unknown>>;
 export function issueLease<T>(
   { path, parameters }: { path: string; parameters?: IssueParameters | undefined },
   serial: number,
-  { session, limiter, signal, random, clock }: LeaseContext,
+  { session, limiter, signal, random, clock, engineOf }: LeaseContext,
   hooks: LeaseHooks,
   previous: Lease<unknown> | undefined,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
   const take = (response: ApiResponse<T>, generation: Generation) => {
     if (typeof response.data !== 'object' || response.data === null) throw malformed(path);
-    const lease = new Lease<T>({ path, serial, generation, response }, random, hooks);
+    const answer = { ...response, path, parameters } as Answer;
+    // A path stays with its engine, whatever an answer looks like.
+    const engine = previous?.engine ?? engineOf(answer);
+    const lease = new Lease<T>({ serial, generation, engine, answer }, random, hooks);
     if (lease.left(clock) <= 0) {
       session.released(generation, lease);
       throw late(path);

@@ -4,10 +4,13 @@ import type { Scheduler } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import type { EventInit } from '../events/events.js';
 import type { Session } from '../session/session.js';
+import type { EngineOf } from './engine.js';
 
 /** What leases need from the outside. */
 export interface LeaseContext {
   session: Session;
+  /** Leases know no engine; the connection brings the knowledge of them all. */
+  engineOf: EngineOf;
   options: ResolvedOptions;
   clock: Clock;
   scheduler: Scheduler;

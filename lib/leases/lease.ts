@@ -1,10 +1,10 @@
-import type { ApiResponse } from '../client/api-client.js';
 import type { Clock } from '../clock/clock.js';
 import { after, earlier, remaining, type Deadline } from '../clock/deadline.js';
 import { apart } from '../clock/apart.js';
 import { Secret } from '../secret/secret.js';
 import type { Generation } from '../session/generation.js';
 import { firstGrant, type Grant } from '../session/grant.js';
+import type { Answer, Engine } from './engine.js';
 import type { LeaseView } from './lease-policy.js';
 
 /**
@@ -72,11 +72,15 @@ export interface LeaseHooks {
   refused(lease: Lease<unknown>, certain: boolean): Promise<void>;
 }
 
+/** Seconds, as a grant takes it. */
+const NO_END = 0;
+
 /** One issued secret with its deadline. It belongs to the token that made it, and dies with it. */
 export class Lease<T> {
   readonly id: string;
   readonly path: string;
   readonly serial: number;
+  readonly engine: Engine;
   readonly generation: Generation;
   readonly data: Secret<T>;
   readonly issuedAt: Date;
@@ -101,34 +105,37 @@ export class Lease<T> {
   #snapshot: Credentials<T> | undefined;
 
   constructor(
-    init: { path: string; serial: number; generation: Generation; response: ApiResponse<T> },
+    init: { serial: number; generation: Generation; engine: Engine; answer: Answer },
     random: () => number,
     hooks: LeaseHooks,
   ) {
-    const { response } = init;
+    const { answer, engine } = init;
+    const { leaseId, leaseDuration, sentAt } = answer;
     this.#hooks = hooks;
-    this.id = response.leaseId;
-    this.path = init.path;
+    this.engine = engine;
+    this.id = leaseId;
+    this.path = answer.path;
     this.serial = init.serial;
     this.generation = init.generation;
-    this.data = new Secret(deepFreeze(response.data));
-    this.issuedAt = new Date(response.sentAt.wall);
-    // Without a lease (static roles, KV) the server says 0, which means no deadline rather than a past one.
-    const leased = response.leaseId !== '';
-    const seconds = leased ? response.leaseDuration : secondsToExpiration(response);
-    this.grant = firstGrant(seconds, response.sentAt, random);
+    this.data = new Secret(deepFreeze(answer.data as T));
+    this.issuedAt = new Date(sentAt.wall);
+    const leased = leaseId !== '';
+    const { expiresIn, rotatesIn } = leased ? {} : engine.life(answer);
+    const unleased = expiresIn === undefined ? NO_END : Math.max(expiresIn, 1) / 1_000;
+    this.grant = firstGrant(leased ? leaseDuration : unleased, sentAt, random);
     this.firstTtl = this.grant.ttl;
-    this.#bornAt = response.sentAt.monotonic;
+    this.#bornAt = sentAt.monotonic;
     // A lease that is to last less than half a second is granted 0.
-    this.over = leased && response.leaseDuration <= 0;
-    this.renewable = leased && response.renewable;
+    this.over = leased && leaseDuration <= 0;
+    this.renewable = leased && answer.renewable;
     if (leased) this.generation.leases.add(this);
-    else this.#refresh = refreshTime(response, random);
+    if (rotatesIn !== undefined) this.#refresh = refreshTime(rotatesIn, sentAt, random);
   }
 
   /** Whether a later one holds something else. */
   differsFrom(other: Lease<T>): boolean {
-    return comparable(this.data) !== comparable(other.data);
+    const [own, others] = [this, other].map(({ data }) => this.engine.comparable(data.reveal() as object));
+    return JSON.stringify(own) !== JSON.stringify(others);
   }
 
   /** Milliseconds until it, or the token it dies with, is over. */
@@ -218,26 +225,11 @@ export class Lease<T> {
 }
 
 /**
- * When to read a static role again: when its period is over, and a little later. The server tells `ttl: 0` (for keys of
- * AWS, a moment that is past) for some seconds, until its own ticker has rotated it.
+ * When to read again what the server rotates: when that is due, and a little later. It is due for some seconds, until the
+ * server's own ticker has rotated it.
  */
-function refreshTime({ data, sentAt }: ApiResponse<unknown>, random: () => number): Deadline | undefined {
-  const { ttl, last_vault_rotation: rotated, expiration } = (data ?? {}) as Record<string, unknown>;
-  const ofDatabase = typeof ttl === 'number' && rotated !== undefined ? ttl * 1_000 : NaN;
-  const left = typeof expiration === 'string' ? Date.parse(expiration) - sentAt.wall : ofDatabase;
-  if (Number.isNaN(left)) return undefined;
-  return after(sentAt, left > 0 ? left + 500 * (1 + random()) : 1_000 * (1 + random()));
-}
-
-/** A certificate has no lease, but an end all the same, in seconds since 1970. 0 where there is none. */
-function secondsToExpiration({ data, sentAt }: ApiResponse<unknown>): number {
-  const { expiration } = (data ?? {}) as Record<string, unknown>;
-  return typeof expiration === 'number' ? Math.max(expiration - sentAt.wall / 1_000, 0.001) : 0;
-}
-
-/** What is left of a static role's period differs at each read. */
-function comparable(data: Secret<unknown>): string {
-  return JSON.stringify({ ...(data.reveal() as object), ttl: undefined });
+function refreshTime(due: number, sentAt: Deadline, random: () => number): Deadline {
+  return after(sentAt, due > 0 ? due + 500 * (1 + random()) : 1_000 * (1 + random()));
 }
 
 function deepFreeze<V>(value: V): V {

@@ -70,6 +70,8 @@ const MAY_USE: Record<string, readonly string[]> = {
   auth: ['client', 'errors', 'secret', 'clock', 'type:config'],
   session: ['auth', 'client', 'errors', 'secret', 'clock', 'type:config', 'type:events'],
   leases: ['session', 'auth', 'client', 'errors', 'secret', 'clock', 'type:config', 'type:events'],
+  // Knowledge of answers, without time or requests of its own.
+  engines: ['type:leases', 'type:clock'],
 };
 const NEST = ['module', 'decorators', 'discovery', 'services', 'health', 'integrations', 'testing'];
 

@@ -1,5 +1,6 @@
 import { errorTaxonomy } from './errors.js';
 import { live } from './live.js';
+import { lives } from './lives.js';
 import { load } from './load.js';
 import { logins } from './logins.js';
 import { maxTtl } from './max-ttl.js';
@@ -21,6 +22,7 @@ export const RULES: Rules = [
   ...service,
   ...secrets,
   ...live,
+  ...lives,
 ];
 
 /** Rules that are shown by tests of another kind, which have the id at the front of their names. */

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { now } from '../../../lib/clock/deadline.js';
+import { leased } from '../../../lib/engines/leased.js';
 import { planLease, type Circumstances } from '../../../lib/leases/lease-plan.js';
 import { Lease } from '../../../lib/leases/lease.js';
 import { Secret } from '../../../lib/secret/secret.js';
@@ -20,8 +21,16 @@ function planned(
   const sentAt = now(clock);
   const token = { token: new Secret('t'), accessor: '', ttl: 3_600, renewable: true, uses: 0, sentAt };
   const generation = new Generation(1, { ...token, type: 'service', own: true }, random);
-  const response = { status: 200, data: {}, auth: null, leaseId: 'x', renewable: true, warnings: [], sentAt };
-  const init = { path: 'x', serial: 1, generation, response: { ...response, leaseDuration: 60 } };
+  const envelope = {
+    leaseId: 'x',
+    leaseDuration: 60,
+    renewable: true,
+    warnings: [],
+    mountType: undefined,
+    sentAt,
+  };
+  const answer = { status: 200, data: {}, auth: null, ...envelope, path: 'x', parameters: undefined };
+  const init = { serial: 1, generation, engine: leased, answer };
   const lease = new Lease<unknown>(init, random, hooks);
   happens(lease, clock);
   const usual = { frozen: false, failures: 0, rotationFailed: false, away: false };

@@ -1,0 +1,10 @@
+import type { Engine, EngineOf } from '../leases/engine.js';
+import { kv } from './kv.js';
+import { leased } from './leased.js';
+import { pki } from './pki.js';
+import { awsStaticKeys, staticRole } from './static-role.js';
+
+/** The first that owns an answer has it: KV before all, as an operator may write any path and any keys there. */
+const ENGINES: readonly Engine[] = [kv, awsStaticKeys, staticRole, pki, leased];
+
+export const engineOf: EngineOf = (answer) => ENGINES.find((engine) => engine.owns(answer)) ?? leased;

@@ -1,0 +1,14 @@
+import type { Engine } from '../leases/engine.js';
+import { expiresAt } from './expires-at.js';
+
+/** Certificates of the PKI engine. */
+export const pki: Engine = {
+  name: 'pki',
+  owns: ({ mountType, path, data }) =>
+    mountType === undefined ? ISSUED.test(path) && 'certificate' in data : mountType === 'pki',
+  life: ({ data: { expiration }, sentAt }) => expiresAt(expiration, sentAt),
+  comparable: (data) => data,
+};
+
+/** Those of the SSH engine have the same form. */
+const ISSUED = /\/(?:issue|sign|sign-verbatim)(?:\/|$)/;

@@ -1,0 +1,32 @@
+import type { ApiResponse } from '../client/api-client.js';
+import type { IssueParameters } from './issue-lease.js';
+
+/** A success of the server, with the request that it answers. */
+export interface Answer extends ApiResponse<Readonly<Record<string, unknown>>> {
+  /** Below `/v1/`, encoded. */
+  readonly path: string;
+  readonly parameters: IssueParameters | undefined;
+}
+
+/** How long an answer without a lease is good. Milliseconds from when the request left. */
+export interface Life {
+  /** Until it expires; absent where it does not. */
+  readonly expiresIn?: number;
+  /** Until the server rotates it at the same path, 0 where that is due; absent where no server does. */
+  readonly rotatesIn?: number;
+}
+
+/** Knowledge of one secrets engine. It holds no state, and makes no requests. */
+export interface Engine {
+  /** As in logs and events. */
+  readonly name: string;
+  /** Whether the answer is one of this engine: by the type of the mount where the server says it, else by the path. */
+  owns(answer: Answer): boolean;
+  /** Asked for answers without a lease only: the life of a lease stands in the envelope. */
+  life(answer: Answer): Life;
+  /** The part of the data that differs only where the secret does. */
+  comparable(data: object): object;
+}
+
+/** The engine that an answer is of. */
+export type EngineOf = (answer: Answer) => Engine;
