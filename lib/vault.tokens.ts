@@ -1,4 +1,4 @@
-import { encodeApiPath, encodePath, encodeSegment } from './client/path.js';
+import { barePath, encodeApiPath, encodeMount, encodePath, encodeSegment } from './client/path.js';
 import { DEFAULT_CONNECTION } from './config/resolved-options.js';
 
 /**
@@ -112,7 +112,7 @@ export function getCredentialsToken(
  */
 export function getSecretToken(path: string, options: InjectSecretOptions = {}): string {
   const { connection = DEFAULT_CONNECTION, mount, key, version } = options;
-  const name = `${encodePath(mount ?? 'secret', 'mount')}/${encodePath(path, 'path')}`;
+  const name = `${encodeMount(mount ?? 'secret')}/${encodePath(path, 'path')}`;
   const rest = [version !== undefined && `@${version}`, key !== undefined && `#${key}`]
     .filter(Boolean)
     .join('');
@@ -129,9 +129,9 @@ export function getSecretToken(path: string, options: InjectSecretOptions = {}):
 
 /** The path at which credentials of a database role are issued: checked, and not encoded yet. */
 export function databasePath(role: string, mount = 'database'): string {
-  encodePath(mount, 'mount');
+  encodeMount(mount);
   encodeSegment(role, 'role');
-  return `${mount.replace(/^\/+|\/+$/g, '')}/creds/${role}`;
+  return `${barePath(mount)}/creds/${role}`;
 }
 
 function define(definition: InjectionDefinition): string {

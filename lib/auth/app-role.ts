@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { encodePath } from '../client/path.js';
+import { barePath, encodeMount } from '../client/path.js';
 import type { ApiAuth } from '../client/api-client.js';
 import { malformed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -18,7 +18,7 @@ export interface AppRoleOptions {
   roleId: string;
   /** A secret: it arrives at run time. Read again at each login. */
   secretId: SecretSource;
-  /** Where the method is enabled. @default 'approle' */
+  /** Where the method is enabled, with or without the slash that servers list it with. @default 'approle' */
   mountPath?: string;
   /** The namespace it is enabled in, where that is not the connection's own. */
   namespace?: string;
@@ -49,7 +49,7 @@ export function appRole(options: AppRoleOptions): AuthMethod {
   }
   let mount = '';
   try {
-    mount = encodePath(mountPath, 'mountPath');
+    mount = encodeMount(mountPath, 'mountPath');
   } catch {
     problems.push('`auth: appRole` has a `mountPath` that is no path');
   }
@@ -66,9 +66,7 @@ export function appRole(options: AppRoleOptions): AuthMethod {
         {
           send: (request, token) => context.send({ ...place, ...request }, token),
           warn: (message) => context.warn(message),
-          expectedPath: new RegExp(
-            `^auth/${escapeRegExp(mountPath.replace(/^\/+|\/+$/g, ''))}/role/[^/]+/secret-id$`,
-          ),
+          expectedPath: new RegExp(`^auth/${escapeRegExp(barePath(mountPath))}/role/[^/]+/secret-id$`),
         },
         'secret_id',
       );

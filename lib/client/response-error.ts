@@ -132,7 +132,7 @@ function notFound(failed: FailedResponse, said: (pattern: RegExp) => boolean): V
     return [
       'VAULT_NAMESPACE_NOT_FOUND',
       `The server has no namespace "${namespace ?? ''}".`,
-      'Correct `namespace`; it is written without a leading slash, as "team/app".',
+      'Correct `namespace`; it is written as "team/app".',
     ];
   }
   if (said(/no handler for route/i)) {

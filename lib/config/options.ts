@@ -96,7 +96,7 @@ export interface VaultOptions {
   address: string | readonly string[];
   /** {@link appRole} or {@link token}. */
   auth: AuthMethod;
-  /** Namespace of every request, without a leading slash. */
+  /** Namespace of every request, as `team/app`; one slash at its start or end is dropped. */
   namespace?: string;
   tls?: TlsOptions;
   /** Milliseconds one request may take. @default 10000 */

@@ -162,8 +162,9 @@ function resolveNamespace(namespace: unknown, problems: string[]): string | unde
     problems.push('`namespace` must be a string');
     return undefined;
   }
-  const trimmed = namespace.replace(/^\/+|\/+$/g, '');
-  if (!/^[\x21-\x7e]+$/.test(trimmed) || trimmed.split('/').some((part) => ['', '.', '..'].includes(part))) {
+  // One slash at each end, as `vault namespace list` shows them; a pattern like /+$ would look again from each of many.
+  const trimmed = namespace.replace(/^\//, '').replace(/\/$/, '');
+  if (!/^[\x21-\x7e]{1,1024}$/.test(trimmed) || trimmed.split('/').some((part) => ['', '.', '..'].includes(part))) {
     problems.push('`namespace` must be names separated by "/", without spaces, ".." or control characters');
   }
   return trimmed;

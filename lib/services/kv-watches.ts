@@ -1,5 +1,5 @@
 import { defer, type Observable } from 'rxjs';
-import { encodePath } from '../client/path.js';
+import { encodeMount, encodePath } from '../client/path.js';
 import { closed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { SecretStatus } from '../events/status.js';
@@ -25,7 +25,7 @@ export class KvWatches {
       if (this.#ended) throw closed(path);
       assertEvery(options.every);
       const { mount = 'secret', kvVersion, every, whenGone } = options;
-      const full = `${encodePath(mount, 'mount')}/${encodePath(path, 'path')}`;
+      const full = `${encodeMount(mount)}/${encodePath(path, 'path')}`;
       const id = JSON.stringify([full, kvVersion, every, whenGone]);
       let watch = this.#watches.get(id) as KvWatch<T> | undefined;
       if (!watch) {

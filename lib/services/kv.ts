@@ -1,4 +1,4 @@
-import { encodePath } from '../client/path.js';
+import { barePath, encodeMount, encodePath } from '../client/path.js';
 import { malformed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
@@ -10,7 +10,7 @@ import type { VaultClient, VaultResponse } from './vault-client.js';
  * @publicApi
  */
 export interface KvReadOptions {
-  /** @default 'secret' */
+  /** With or without the slash that servers list it with. @default 'secret' */
   mount?: string;
   /** Pins a version (KV v2 only); the latest one where absent. */
   version?: number;
@@ -43,16 +43,17 @@ export async function readKv<T>(
   options: KvReadOptions & { kvVersion: 1 | 2 },
 ): Promise<KvSecret<T>> {
   const { mount = 'secret', version, kvVersion } = options;
-  const key = encodePath(path, 'path');
-  const base = encodePath(mount, 'mount');
-  if (key.startsWith(`${base}/data/`)) {
+  const base = encodeMount(mount);
+  const ofMount = `${barePath(mount)}/data/`;
+  if (typeof path === 'string' && barePath(path).startsWith(ofMount)) {
     throw new VaultError({
       code: 'VAULT_PATH_INVALID',
       message: `The path of a KV secret is relative to its mount, and "${path}" is not.`,
-      hint: `Ask for "${trim(path).slice(`${trim(mount)}/data/`.length)}" with mount "${trim(mount)}"; "data/" is added for KV v2.`,
+      hint: `Ask for "${barePath(path).slice(ofMount.length)}" with mount "${barePath(mount)}"; "data/" is added for KV v2.`,
       path,
     });
   }
+  const key = encodePath(path, 'path');
   if (version !== undefined && (kvVersion === 1 || !Number.isInteger(version) || version < 1)) {
     throw new VaultError({
       code: 'VAULT_PATH_INVALID',
@@ -97,8 +98,4 @@ export async function readKv<T>(
     createdAt: new Date(metadata.created_time),
     ...(metadata.custom_metadata && { metadata: metadata.custom_metadata }),
   };
-}
-
-function trim(path: string): string {
-  return path.replace(/^\/+|\/+$/g, '');
 }

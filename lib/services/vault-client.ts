@@ -1,5 +1,5 @@
 import type { ApiResponse } from '../client/api-client.js';
-import { encodeApiPath } from '../client/path.js';
+import { encodeApiPath, encodeFolder } from '../client/path.js';
 import { writeBody } from '../client/request-body.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
@@ -12,7 +12,10 @@ import type { Session } from '../session/session.js';
  */
 export interface VaultRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LIST';
-  /** Below `/v1/`, taken literally: special characters are encoded, `..`, `?` and `#` are refused. */
+  /**
+   * Below `/v1/`, taken literally: special characters are encoded; `..`, `?`, `#` and empty parts (as a slash at the start
+   * or the end) are refused, and more than 4096 characters. Only the path of a LIST may end in a slash, as folders do.
+   */
   path: string;
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** Sent as JSON. */
@@ -63,7 +66,8 @@ export class VaultClient {
   }
 
   async request<T = unknown>(request: VaultRequest): Promise<VaultResponse<T>> {
-    return this.requestEncoded({ ...request, path: encodeApiPath(request.path) });
+    const encode = request.method === 'LIST' ? encodeFolder : encodeApiPath;
+    return this.requestEncoded({ ...request, path: encode(request.path) });
   }
 
   /** For paths whose parts were encoded one by one. @internal */

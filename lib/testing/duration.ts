@@ -5,6 +5,8 @@
  */
 export type Duration = number | string;
 
+/** Characters. */
+const LONGEST = 100;
 const UNITS: Record<string, number> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
 
 /** Seconds of a {@link Duration}; throws the server's own words where it is none. */
@@ -13,7 +15,9 @@ export function seconds(value: unknown): number {
   if (typeof value === 'number') return value;
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   if (/^-?\d+$/.test(text)) return Number(text);
-  const parts = [...text.replace(/^-/, '').matchAll(/(\d+(?:\.\d+)?)(ms|[smhd])/g)];
+  // No duration is so long, and the pattern below would begin again at each digit.
+  const parts =
+    text.length > LONGEST ? [] : [...text.replace(/^-/, '').matchAll(/(\d+(?:\.\d+)?)(ms|[smhd])/g)];
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text.replace(/^-/, ''))
     throw new Error(`time: invalid duration ${JSON.stringify(text)}`);
   const total = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (UNITS[String(unit)] ?? 0), 0);

@@ -40,7 +40,10 @@ export function parsePolicy(source: string): Rules {
       rules.set(clean(pattern), capabilities);
     return rules;
   }
-  const plain = source.replace(/^\s*(#|\/\/).*$/gm, '').replace(/\/\*[\s\S]*?\*\//g, '');
+  const lines = source.replace(/^[^\S\n]*(#|\/\/).*$/gm, '');
+  // Behind the last end of a comment none is looked for: paths end in "/*", and each would be looked from to the end.
+  const commented = lines.lastIndexOf('*/') + 2;
+  const plain = lines.slice(0, commented).replace(/\/\*[\s\S]*?\*\//g, '') + lines.slice(commented);
   for (const [, pattern = '', block = ''] of plain.matchAll(/path\s+"([^"]+)"\s*\{([^}]*)\}/g)) {
     const [, listed = ''] = /capabilities\s*=\s*\[([^\]]*)\]/.exec(block) ?? [];
     rules.set(

@@ -61,7 +61,7 @@ describeReal('key-value secrets', () => {
 
   it('version 2: a pinned one', async () => {
     expect(await read('app', { version: 3 })).toMatchObject({ version: 3 });
-    expect((await read('/app/', { version: 3, mount: '/secret/' })).data.reveal()).toEqual({
+    expect((await read('app', { version: 3, mount: '/secret/' })).data.reveal()).toEqual({
       value: 'three',
     });
     expect(proxy.requests.at(-1)).toBe('GET /v1/secret/data/app?version=3');
@@ -166,6 +166,20 @@ describeReal('key-value secrets', () => {
     const error = await failureOf(read(path, options));
     expect(error.code).toBe('VAULT_PATH_INVALID');
     expect(error.hint).toContain(hint);
+    expect(proxy.requests).toEqual([]);
+  });
+
+  it.each([
+    '',
+    '/',
+    '/app',
+    'app/',
+    `users/${''}`,
+    `${''}/app`,
+    `a${'/'.repeat(100_000)}b`,
+    'a'.repeat(5_000),
+  ])('the path %j is refused, and not taken for another', async (path) => {
+    expect((await failureOf(read(path))).code).toBe('VAULT_PATH_INVALID');
     expect(proxy.requests).toEqual([]);
   });
 

@@ -1,12 +1,23 @@
 import { expect, it } from 'vitest';
-import { assertHeaderValue, encodeApiPath, encodePath, encodeSegment } from '../../../lib/client/path.js';
+import {
+  assertHeaderValue,
+  barePath,
+  encodeApiPath,
+  encodeFolder,
+  encodeMount,
+  encodePath,
+  encodeSegment,
+} from '../../../lib/client/path.js';
+import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { VaultError } from '../../../lib/errors/vault-error.js';
+import { appRole, getCredentialsToken, getSecretToken, token } from '../../../lib/index.js';
 import { expectNoLeak } from '../../support/leaks.js';
+
+const OPTIONS = { address: 'http://vault.test', auth: token('t') };
 
 it.each([
   ['orders', 'orders'],
   ['team/app', 'team/app'],
-  ['/team/app/', 'team/app'],
   ['a b', 'a%20b'],
   ['a#b', 'a%23b'],
   ['a?b=c', 'a%3Fb=c'],
@@ -26,17 +37,23 @@ it.each([
   expect(encodePath(path, 'path')).toBe(encoded);
   const url = new URL(`http://vault/v1/${encoded}`);
   expect([url.pathname, url.search, url.hash]).toEqual([`/v1/${encoded}`, '', '']);
-  expect(decodeURIComponent(url.pathname)).toBe(`/v1/${path.replace(/^\/|\/$/g, '')}`);
+  expect(decodeURIComponent(url.pathname)).toBe(`/v1/${path}`);
 });
 
 it.each([
   ['..', '".." part'],
   ['a/../b', '".." part'],
   ['a/./b', '"." part'],
-  ['/..', '".." part'],
+  ['/..', 'empty part'],
   ['', 'empty'],
   ['/', 'empty'],
   ['a//b', 'empty part'],
+  ['/a', 'empty part'],
+  ['a/', 'empty part'],
+  [`database/creds/${''}`, 'empty part'],
+  [`${''}/creds/app`, 'empty part'],
+  ['a'.repeat(4_097), 'longer than 4096'],
+  ['é/'.repeat(700) + 'x', 'longer than 4096'],
   ['a\nb', 'control character'],
   ['a\u0000b', 'control character'],
   ['a\u007fb', 'control character'],
@@ -51,6 +68,69 @@ it.each([
     expect(attempt).toThrow(expect.objectContaining({ code: 'VAULT_PATH_INVALID' }) as Error);
     expect(attempt).toThrow(problem);
   }
+});
+
+it('takes paths of a few KB', () => {
+  const path = `${'a'.repeat(2_047)}/${'b'.repeat(2_048)}`;
+  expect(encodePath(path, 'path')).toBe(path);
+});
+
+it.each(['team/kv', '/team/kv', 'team/kv/', '/team/kv/'])(
+  'takes the mount %j as servers list it, with one slash',
+  (mount) => {
+    expect(encodeMount(mount)).toBe('team/kv');
+    expect(barePath(mount)).toBe('team/kv');
+  },
+);
+
+it.each(['', '/', '//', '//kv', 'kv//', 'team//kv', undefined, 7, null])('refuses the mount %j', (mount) => {
+  expect(() => encodeMount(mount as string)).toThrow(
+    expect.objectContaining({ code: 'VAULT_PATH_INVALID' }) as Error,
+  );
+});
+
+it('a folder to be listed may end in a slash, as servers name folders, and in one only', () => {
+  expect(encodeFolder('secret/metadata/team/')).toBe('secret/metadata/team');
+  expect(encodeFolder('secret/metadata/team')).toBe('secret/metadata/team');
+  for (const path of ['', '/', '/secret', 'secret//', `secret/metadata/${''}/`])
+    expect(() => encodeFolder(path)).toThrow(/empty part/);
+});
+
+/** Processor time, the least of a few tries, as others use the machine as well. */
+function cost(work: () => unknown): number {
+  return Math.min(
+    ...Array.from({ length: 5 }, () => {
+      const before = process.cpuUsage();
+      work();
+      const { user, system } = process.cpuUsage(before);
+      return user + system;
+    }),
+  );
+}
+
+it.each<[string, (slashes: string) => unknown]>([
+  ['path', (slashes) => encodePath(`users/a${slashes}b`, 'path')],
+  ['path of letters', (slashes) => encodePath(`${slashes.replaceAll('/', 'a')}!`, 'path')],
+  ['API path', (slashes) => encodeApiPath(`a${slashes}b`)],
+  ['folder', (slashes) => encodeFolder(`a${slashes}b`)],
+  ['mount', (slashes) => encodeMount(`a${slashes}b`)],
+  ['role', (slashes) => encodeSegment(slashes.replaceAll('/', 'ä'), 'role')],
+  ['KV secret', (slashes) => getSecretToken(`a${slashes}b`, { mount: `x${slashes}y` })],
+  ['database role', (slashes) => getCredentialsToken('app', { mount: `x${slashes}y` })],
+  ['mount of AppRole', (slashes) => appRole({ roleId: 'r', secretId: 's', mountPath: `x${slashes}y` })],
+  ['namespace', (slashes) => resolveOptions({ ...OPTIONS, namespace: `x${slashes}y` })],
+  ['address', (slashes) => resolveOptions({ ...OPTIONS, address: `http://vault.test/x${slashes}y` })],
+])('%s: four times as long costs no more than about four times as much', (_what, work) => {
+  const attempt = (length: number) => () => {
+    try {
+      work('/'.repeat(length));
+    } catch (error) {
+      expect(error).toBeInstanceOf(VaultError);
+    }
+  };
+  attempt(1_000)();
+  // A millisecond of either is noise; quadratic work would take sixteen times as long, of seconds.
+  expect(cost(attempt(200_000))).toBeLessThan(8 * cost(attempt(50_000)) + 20_000);
 });
 
 it.each(['a?b', 'a#b', 'v1/secret/data/x', '/v1/sys/mounts'])('refuses %j as an API path', (path) => {
