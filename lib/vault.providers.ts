@@ -2,7 +2,6 @@ import {
   Global,
   Logger,
   Module,
-  Scope,
   type DynamicModule,
   type FactoryProvider,
   type Provider,
@@ -14,8 +13,10 @@ import { DEFAULT_CONNECTION, resolveOptions } from './config/resolved-options.js
 import type { VaultOptions } from './config/options.js';
 import { VaultConnection } from './connection/vault-connection.js';
 import { VaultConnections } from './connection/vault-connections.js';
+import { lateList, resolveAgain } from './discovery/nest-container.js';
 import { prefetch, resolveInjection } from './discovery/resolve-injection.js';
-import { wantedSecrets, willRead } from './discovery/wanted-secrets.js';
+import { UndeclaredSecret } from './discovery/undeclared-secret.js';
+import { isInjected, wantedSecrets, willRead } from './discovery/wanted-secrets.js';
 import { CredentialsService } from './services/credentials.service.js';
 import { KvService } from './services/kv.service.js';
 import { VaultClient } from './services/vault-client.js';
@@ -77,7 +78,8 @@ export function defineConnection(base: DynamicModule, extras: VaultModuleExtras)
   const { name, isGlobal = true, extraProviders = [] } = extras;
   const connectionToken = getConnectionToken(name);
   const clientToken = getVaultToken(name);
-  const injections = () => definitionsOf(name ?? 'default');
+  const declaration = {};
+  const injections = () => definitionsOf(name ?? DEFAULT_CONNECTION);
   const own: Provider[] = [
     {
       provide: connectionToken,
@@ -92,7 +94,10 @@ export function defineConnection(base: DynamicModule, extras: VaultModuleExtras)
         connections: VaultConnections,
         modules: ModulesContainer,
         environment?: Environment,
-      ) => connect(options, name, connections, modules, environment),
+      ) =>
+        connections.once(name ?? DEFAULT_CONNECTION, declaration, () =>
+          connect(options, name, connections, modules, environment),
+        ),
     },
     {
       provide: clientToken,
@@ -102,18 +107,18 @@ export function defineConnection(base: DynamicModule, extras: VaultModuleExtras)
     // The class itself stands for the connection without a name only.
     ...(name === undefined ? [{ provide: VaultClient, useExisting: clientToken }] : []),
   ];
+  const exported = [connectionToken, clientToken, ...(name === undefined ? [VaultClient] : [])];
   return {
     ...base,
     global: isGlobal,
     imports: [...(base.imports ?? []), VaultCoreModule],
-    // Getters, because Nest reads them when it scans: by then every file with a decorator in it has run.
-    get providers() {
-      return [...(base.providers ?? []), ...extraProviders, ...own, ...injections().map(injectionProvider)];
-    },
-    get exports() {
-      const exported = [connectionToken, clientToken, ...injections().map(({ token }) => token)];
-      return name === undefined ? [...exported, VaultClient] : exported;
-    },
+    // By the time that Nest walks these lists, every file with a decorator in it has run.
+    providers: lateList([...(base.providers ?? []), ...extraProviders, ...own], () =>
+      injections().map((definition) => injectionProvider(definition)),
+    ),
+    exports: lateList<NonNullable<DynamicModule['exports']>[number]>(exported, () =>
+      injections().map(({ token }) => token),
+    ),
   };
 }
 
@@ -136,7 +141,7 @@ export function defineFeature(base: DynamicModule, feature: VaultFeature): Dynam
   const definitions = tokens.map((token) => definitionOf(token) as InjectionDefinition);
   const names = [...new Set(definitions.map((definition) => definition.connection))];
   const providers = [
-    ...definitions.map(injectionProvider),
+    ...definitions.map((definition) => injectionProvider(definition, featureToken(definition.connection))),
     ...names.map((name) =>
       featureProvider(
         name,
@@ -160,11 +165,13 @@ function featureProvider(name: string, tokens: readonly string[]): FactoryProvid
   };
   willRead(useFactory, tokens);
   return {
-    provide: `VAULT:FEATURE(${name})`,
+    provide: featureToken(name),
     inject: [getConnectionToken(name), ModulesContainer],
     useFactory,
   };
 }
+
+const featureToken = (connection: string) => `VAULT:FEATURE(${connection})`;
 
 function isPair<A, B>(entry: A | readonly [A, B]): entry is readonly [A, B] {
   return Array.isArray(entry);
@@ -173,14 +180,27 @@ function isPair<A, B>(entry: A | readonly [A, B]): entry is readonly [A, B] {
 const OURS = new WeakSet<object>();
 const isOurs = (provider: unknown) => OURS.has(provider as object);
 
-/** Transient, because a factory of that scope runs only where something injects it. */
-function injectionProvider(definition: InjectionDefinition): FactoryProvider {
-  const useFactory = (connection: VaultConnection) => resolveInjection(connection, definition);
+/**
+ * Observables ask for nothing before they are subscribed to. A secret is read where something in the application injects
+ * it; otherwise Nest calls the factory again when something does.
+ *
+ * @param after tokens of providers that have to be there before
+ */
+function injectionProvider(definition: InjectionDefinition, ...after: string[]): FactoryProvider {
+  let resolvedBefore = false;
+  const useFactory = (connection: VaultConnection, modules: ModulesContainer) => {
+    const { token } = definition;
+    const declared = connection.startup.login === 'required';
+    if (definition.kind !== 'secret' || resolvedBefore || isInjected(modules, token, declared))
+      return resolveInjection(connection, definition);
+    resolvedBefore = true;
+    resolveAgain(modules, token, useFactory);
+    return new UndeclaredSecret(definition);
+  };
   OURS.add(useFactory);
   return {
     provide: definition.token,
-    scope: Scope.TRANSIENT,
-    inject: [getConnectionToken(definition.connection)],
+    inject: [getConnectionToken(definition.connection), ModulesContainer, ...after],
     useFactory,
   };
 }
@@ -209,11 +229,17 @@ async function connect(
   }
 }
 
+const CONNECTIONS = new WeakMap<ModulesContainer, VaultConnections>();
+
+/** One for each application: see {@link VaultConnections.once}. */
 function declareConnections(modules: ModulesContainer): VaultConnections {
+  const known = CONNECTIONS.get(modules);
+  if (known) return known;
   const declared = [...modules.values()].flatMap((module) =>
     [...module.providers.keys()].flatMap((token) => connectionOf(token) ?? []),
   );
   const connections = new VaultConnections(declared);
+  CONNECTIONS.set(modules, connections);
   logEvents(connections.bus.events$, new Logger('VaultModule'));
   return connections;
 }

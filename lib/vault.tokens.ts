@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { barePath, encodeApiPath, encodeMount, encodePath, encodeSegment } from './client/path.js';
 import { DEFAULT_CONNECTION } from './config/resolved-options.js';
+import { VaultError } from './errors/vault-error.js';
 
 /**
  * What `@InjectCredentials` takes: the name of a database role, or the full path of any lease-backed secret.
@@ -93,12 +95,13 @@ export function getCredentialsToken(
   const connection = options.connection ?? DEFAULT_CONNECTION;
   if (typeof target === 'string') {
     const path = databasePath(target, options.mount);
-    return define({ kind: 'database', token: `VAULT:DATABASE(${connection}/${path})`, connection, path });
+    const token = `VAULT:DATABASE(${part(connection)}:${encodePath(path, 'path')})`;
+    return define({ kind: 'database', token, connection, path });
   }
   const path = encodeApiPath(target.path);
   return define({
     kind: 'credentials',
-    token: `VAULT:CREDENTIALS(${connection}/${path})`,
+    token: `VAULT:CREDENTIALS(${part(connection)}:${path})`,
     connection,
     path: target.path,
   });
@@ -107,18 +110,17 @@ export function getCredentialsToken(
 /**
  * Token of what `@InjectSecret` injects with the same arguments.
  *
- * @throws VaultError `VAULT_PATH_INVALID`
+ * @throws VaultError `VAULT_PATH_INVALID`, and `VAULT_CONFIG_INVALID` where `version` or `key` has another type elsewhere
  * @publicApi
  */
 export function getSecretToken(path: string, options: InjectSecretOptions = {}): string {
   const { connection = DEFAULT_CONNECTION, mount, key, version } = options;
-  const name = `${encodeMount(mount ?? 'secret')}/${encodePath(path, 'path')}`;
-  const rest = [version !== undefined && `@${version}`, key !== undefined && `#${key}`]
-    .filter(Boolean)
-    .join('');
+  // Each part is encoded, so that no part can hold the ":", "@" or "#" in front of the next one.
+  const where = [connection, encodeMount(mount ?? 'secret'), encodePath(path, 'path')].map(part);
+  const which = [version !== undefined && `@${version}`, key !== undefined && `#${part(key)}`];
   return define({
     kind: 'secret',
-    token: `VAULT:SECRET(${connection}/${name}${rest})`,
+    token: `VAULT:SECRET(${[where.join(':'), ...which].filter(Boolean).join('')})`,
     connection,
     path,
     ...(mount !== undefined && { mount }),
@@ -134,7 +136,28 @@ export function databasePath(role: string, mount = 'database'): string {
   return `${barePath(mount)}/creds/${role}`;
 }
 
+/** One part of a token, without the characters that stand between the parts. */
+function part(text: string): string {
+  return String(text).replace(/[%:@#]/g, (character) => `%${character.charCodeAt(0).toString(16)}`);
+}
+
 function define(definition: InjectionDefinition): string {
-  DEFINITIONS.set(definition.token, definition);
-  return definition.token;
+  const { token } = definition;
+  const known = DEFINITIONS.get(token);
+  if (known && !isDeepStrictEqual(choiceOf(known), choiceOf(definition))) {
+    throw new VaultError({
+      code: 'VAULT_CONFIG_INVALID',
+      message: `Two different secrets have the injection token ${token}.`,
+      hint: 'Give `version` as a number and `key` as a string wherever this secret is named.',
+      path: definition.path,
+    });
+  }
+  DEFINITIONS.set(token, definition);
+  return token;
+}
+
+/** All that tells one definition from another, besides its path: that may be written in several ways. */
+function choiceOf(definition: InjectionDefinition): unknown[] {
+  const { key, version } = definition as { key?: unknown; version?: unknown };
+  return [definition.kind, definition.connection, key, version];
 }

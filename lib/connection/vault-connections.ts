@@ -8,6 +8,7 @@ import type { VaultConnection } from './vault-connection.js';
 export class VaultConnections {
   readonly bus = new EventBus();
   readonly #begun = new Set<VaultConnection>();
+  readonly #made = new Map<string, { declaration: object; connection: Promise<VaultConnection> }>();
   readonly #up = new Map<string, VaultConnection>();
   readonly #waiting = new Map<string, Waiting>();
   readonly #declared: ReadonlySet<string>;
@@ -17,15 +18,23 @@ export class VaultConnections {
   constructor(declared: readonly string[]) {
     this.#declared = new Set(declared);
     const twice = declared.find((name, index) => declared.indexOf(name) !== index);
-    if (twice !== undefined) {
-      throw invalidOptions(twice, [
-        `two modules declare ${twice === DEFAULT_CONNECTION ? 'the connection without a name' : 'this connection'}; ` +
-          'give one of them another `name`, or call forRoot once and import its result where it is needed',
-      ]);
-    }
+    if (twice !== undefined) throw declaredTwice(twice);
     for (const name of declared) {
       this.#waiting.set(name, waiting());
     }
+  }
+
+  /**
+   * Makes the connection of one declaration once. Nest 11.0 and 11.1 build the providers of a module again for each lazy
+   * module that reaches it.
+   *
+   * @throws VaultError `VAULT_CONFIG_INVALID` where another declaration has the same name
+   */
+  once(name: string, declaration: object, make: () => Promise<VaultConnection>): Promise<VaultConnection> {
+    let made = this.#made.get(name);
+    if (!made) this.#made.set(name, (made = { declaration, connection: make() }));
+    if (made.declaration !== declaration) throw declaredTwice(name);
+    return made.connection;
   }
 
   /** Remembers what has to be closed, whether it comes up or not. */
@@ -87,6 +96,13 @@ export class VaultConnections {
   get up(): readonly VaultConnection[] {
     return [...this.#up.values()];
   }
+}
+
+function declaredTwice(name: string): VaultError {
+  return invalidOptions(name, [
+    `two modules declare ${name === DEFAULT_CONNECTION ? 'the connection without a name' : 'this connection'}; ` +
+      'give one of them another `name`, or call forRoot once and import its result where it is needed',
+  ]);
 }
 
 interface Waiting {

@@ -1,11 +1,7 @@
 import type { ModulesContainer } from '@nestjs/core';
 import 'reflect-metadata';
 import { definitionOf, type InjectionDefinition } from '../vault.tokens.js';
-
-interface Wrapper {
-  metatype: unknown;
-  inject?: unknown[] | null;
-}
+import type { Wrapper } from './nest-container.js';
 
 /** Where Nest's `@Inject` notes what the parameters and the properties of a class ask for. */
 const PARAMETERS = 'self:paramtypes';
@@ -37,20 +33,47 @@ export function wantedSecrets(
       if (definitionOf(token) && !isOurs((wrapper as Wrapper).metatype)) overridden.add(token);
     }
   }
-  for (const module of modules.values()) {
-    for (const wrapper of [
-      ...module.providers.values(),
-      ...module.controllers.values(),
-      ...module.injectables.values(),
-    ] as Wrapper[]) {
-      for (const token of injectedTokens(wrapper)) {
-        const definition = definitionOf(token);
-        if (definition?.connection === connection && !overridden.has(token))
-          wanted.set(definition.token, definition);
-      }
-    }
+  for (const token of injectedBy(modules).keys()) {
+    const definition = definitionOf(token);
+    if (definition?.connection === connection && !overridden.has(token))
+      wanted.set(definition.token, definition);
   }
   return [...wanted.values()];
+}
+
+/**
+ * Whether a class or a factory of this application injects a token.
+ *
+ * @param orDeclared or a feature declares it
+ */
+export function isInjected(modules: ModulesContainer, token: string, orDeclared: boolean): boolean {
+  const how = injectedBy(modules).get(token);
+  return how === 'injected' || (orDeclared && how === 'declared');
+}
+
+type Injected = ReadonlyMap<unknown, 'injected' | 'declared'>;
+
+/** Lazy modules add to a container, so the number of its members tells whether the answer is still complete. */
+const INJECTED = new WeakMap<ModulesContainer, { members: number; tokens: Injected }>();
+
+/** Everything that the classes and factories of an application inject, or its features declare. */
+function injectedBy(modules: ModulesContainer): Injected {
+  const wrappers = [...modules.values()].flatMap(({ providers, controllers, injectables }) => [
+    ...providers.values(),
+    ...controllers.values(),
+    ...injectables.values(),
+  ]) as Wrapper[];
+  const known = INJECTED.get(modules);
+  if (known?.members === wrappers.length) return known.tokens;
+  const tokens = new Map<unknown, 'injected' | 'declared'>();
+  for (const { metatype } of wrappers) {
+    for (const token of READERS.get(metatype as object) ?? []) tokens.set(token, 'declared');
+  }
+  for (const wrapper of wrappers) {
+    for (const token of injectedTokens(wrapper)) tokens.set(token, 'injected');
+  }
+  INJECTED.set(modules, { members: wrappers.length, tokens });
+  return tokens;
 }
 
 /** What a class, with its base classes, or a factory asks for. */
@@ -63,5 +86,5 @@ function injectedTokens({ metatype, inject }: Wrapper): unknown[] {
     noted<{ index: number; param: unknown }>(PARAMETERS).map(({ index, param }) => [index, param]),
   );
   const properties = noted<{ type: unknown }>(PROPERTIES).map(({ type }) => type);
-  return [...ofFactory, ...parameters.values(), ...properties, ...(READERS.get(metatype) ?? [])];
+  return [...ofFactory, ...parameters.values(), ...properties];
 }
