@@ -49,17 +49,18 @@ export type InjectionDefinition = { token: string; connection: string } & (
  * Definitions by token, for both copies (ESM, CommonJS) of this package: which names exist, never what they
  * hold. An application makes providers of them, and only those that something injects are ever asked for.
  */
-const DEFINITIONS: Map<string, InjectionDefinition> = ((globalThis as Record<symbol, unknown>)[
-  Symbol.for('nestjs-vault.definitions')
-] ??= new Map()) as Map<string, InjectionDefinition>;
+const DEFINITIONS = Symbol.for('nestjs-vault.definitions');
+const shared = globalThis as { [DEFINITIONS]?: Map<string, InjectionDefinition> };
 
 /** All that decorators and token functions have named so far for one connection. */
 export function definitionsOf(connection: string): InjectionDefinition[] {
-  return [...DEFINITIONS.values()].filter((definition) => definition.connection === connection);
+  return [...(shared[DEFINITIONS]?.values() ?? [])].filter(
+    (definition) => definition.connection === connection,
+  );
 }
 
 export function definitionOf(token: unknown): InjectionDefinition | undefined {
-  return typeof token === 'string' ? DEFINITIONS.get(token) : undefined;
+  return typeof token === 'string' ? shared[DEFINITIONS]?.get(token) : undefined;
 }
 
 /** Token of the internals of a connection. */
@@ -143,7 +144,7 @@ function part(text: string): string {
 
 function define(definition: InjectionDefinition): string {
   const { token } = definition;
-  const known = DEFINITIONS.get(token);
+  const known = definitionOf(token);
   if (known && !isDeepStrictEqual(choiceOf(known), choiceOf(definition))) {
     throw new VaultError({
       code: 'VAULT_CONFIG_INVALID',
@@ -152,7 +153,8 @@ function define(definition: InjectionDefinition): string {
       path: definition.path,
     });
   }
-  DEFINITIONS.set(token, definition);
+  // Made when something is named, as an import alone changes nothing in the process.
+  (shared[DEFINITIONS] ??= new Map()).set(token, definition);
   return token;
 }
 

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
-import { Agent, errors } from 'undici';
+import type { Agent, buildConnector } from 'undici';
 import type { TlsOptions } from '../config/options.js';
+import { createAgent, request } from './undici.js';
 
 /** One HTTP request, to be sent to whichever address answers. */
 export interface TransportRequest {
@@ -84,24 +85,16 @@ export class Transport implements Sender {
       const { origin, pathname } = new URL(address);
       return { origin, prefix: pathname.replace(/\/$/, '') };
     });
-    this.#agent = new Agent({
-      connections: 64,
-      keepAliveTimeout: 30_000,
-      // One exchange has one deadline, below; undici's own per-phase timers would only duplicate it.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      maxResponseSize: MAX_RESPONSE_BYTES,
-      connect: {
-        timeout: connectTimeout,
-        ...(tls && {
-          ca: tls.ca,
-          cert: tls.cert,
-          key: tls.key,
-          passphrase: tls.passphrase,
-          servername: tls.serverName,
-        }),
-      } as Agent.Options['connect'],
-    });
+    this.#agent = createAgent({ connections: 64, maxResponseSize: MAX_RESPONSE_BYTES }, {
+      timeout: connectTimeout,
+      ...(tls && {
+        ca: tls.ca,
+        cert: tls.cert,
+        key: tls.key,
+        passphrase: tls.passphrase,
+        servername: tls.serverName,
+      }),
+    } as buildConnector.BuildOptions);
   }
 
   async send(options: TransportRequest): Promise<TransportResponse> {
@@ -157,7 +150,7 @@ export class Transport implements Sender {
 
   async #exchange(address: Address, path: string, options: TransportRequest, signal: Signal) {
     // Not undici's request(url): it would parse the URL again for each request.
-    const response = await this.#agent.request({
+    const response = await request(this.#agent, {
       origin: address.origin,
       path,
       method: options.method as 'GET',
@@ -187,5 +180,5 @@ export function errorCode(error: unknown): string {
 
 /** True where the answer was larger than this package accepts. */
 export function isTooLarge(error: unknown): boolean {
-  return error instanceof errors.ResponseExceededMaxSizeError;
+  return errorCode(error) === 'UND_ERR_RES_EXCEEDED_MAX_SIZE';
 }

@@ -45,6 +45,12 @@ try {
   check('publint --strict', bin('publint'), ['run', '--strict', '--pack', 'false']);
   check('are the types wrong', bin('attw'), [tarball, '--ignore-rules', 'cjs-resolves-to-esm']);
 
+  for (const format of ['esm', 'cjs'])
+    check(`an import changes nothing in the process, ${format}`, process.execPath, [
+      join(here, 'untouched.mjs'),
+      format,
+    ]);
+
   const { rxjs, 'reflect-metadata': reflect, pg, '@types/pg': pgTypes, typescript } = devDependencies;
   for (const nest of ['11', '12']) {
     const app = join(scratch, `nest${nest}`);

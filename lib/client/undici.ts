@@ -1,0 +1,36 @@
+import type { Agent as AgentType, buildConnector as buildConnectorType, Dispatcher } from 'undici';
+import requestWith from 'undici/lib/api/api-request.js';
+import buildConnector from 'undici/lib/core/connect.js';
+import Agent from 'undici/lib/dispatcher/agent.js';
+import { background } from '../clock/background.js';
+
+// By its files, because undici's index replaces the dispatcher of the process, on which the application's own `fetch`
+// runs. undici 7 lists no `exports`, so that these files can be imported in both formats, and by bundlers.
+
+/**
+ * Keep-alive connections. Each socket belongs to no request: Node keeps the `AsyncLocalStorage` stores that it was
+ * opened with for as long as it is open.
+ */
+export function createAgent(
+  { connections, maxResponseSize }: { connections: number; maxResponseSize: number },
+  connect: buildConnectorType.BuildOptions,
+): AgentType {
+  const open = buildConnector(connect);
+  return new Agent({
+    connections,
+    maxResponseSize,
+    keepAliveTimeout: 30_000,
+    // One exchange has one deadline, in the transport; undici's own per-phase timers would only duplicate it.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: (options, callback) => background(() => open(options, callback)),
+  });
+}
+
+/** In the place of `agent.request`, a method that undici's index adds. */
+export function request(
+  agent: AgentType,
+  options: Dispatcher.RequestOptions,
+): Promise<Dispatcher.ResponseData> {
+  return requestWith.call(agent, options);
+}
