@@ -7,8 +7,6 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import type { Sender } from './client/transport.js';
-import type { Clock } from './clock/clock.js';
 import { DEFAULT_CONNECTION, resolveOptions } from './config/resolved-options.js';
 import type { VaultOptions } from './config/options.js';
 import { VaultConnection } from './connection/vault-connection.js';
@@ -20,6 +18,7 @@ import { isInjected, wantedSecrets, willRead } from './discovery/wanted-secrets.
 import { CredentialsService } from './services/credentials.service.js';
 import { KvService } from './services/kv.service.js';
 import { VaultClient } from './services/vault-client.js';
+import { ENVIRONMENT_TOKEN, type Environment } from './vault.environment.js';
 import { logEvents } from './vault.logger.js';
 import { MODULE_OPTIONS_TOKEN, type VaultModuleExtras } from './vault.module-definition.js';
 import { VaultShutdown } from './vault.shutdown.js';
@@ -50,15 +49,6 @@ export interface VaultFeature {
   /** Name of the connection, for all of them. */
   connection?: string;
 }
-
-/** Time and network, where a test puts others in their place. */
-export interface Environment {
-  clock?: Clock;
-  transport?: () => Sender;
-}
-
-/** Token of an {@link Environment}, which a testing module provides. */
-export const ENVIRONMENT_TOKEN = 'VAULT:ENVIRONMENT';
 
 /** What is one in an application, however many connections it has. */
 @Global()

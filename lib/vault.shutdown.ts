@@ -1,19 +1,49 @@
-import { Injectable, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  Optional,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { VaultConnections } from './connection/vault-connections.js';
+import { ENVIRONMENT_TOKEN } from './vault.environment.js';
+
+/** Milliseconds after the start: `main.ts` may call `enableShutdownHooks()` after `listen()`. */
+const LOOK_FOR_HOOKS_AFTER = 1_000;
 
 /**
  * Shutdown in two steps: while requests in flight drain, renewals go on; then what this process logged in for ends.
  * Not in `onModuleDestroy`, which in some versions of Nest comes before the application's own.
  */
 @Injectable()
-export class VaultShutdown implements BeforeApplicationShutdown, OnApplicationShutdown {
+export class VaultShutdown
+  implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+{
   readonly #connections: VaultConnections;
+  readonly #underTest: boolean;
+  #lookForHooks: NodeJS.Timeout | undefined;
 
-  constructor(connections: VaultConnections) {
+  constructor(connections: VaultConnections, @Optional() @Inject(ENVIRONMENT_TOKEN) environment?: object) {
     this.#connections = connections;
+    this.#underTest = environment !== undefined;
+  }
+
+  /** Warns, once, where SIGTERM would end the process without any hook. */
+  onApplicationBootstrap(): void {
+    if (this.#underTest) return;
+    this.#lookForHooks = setTimeout(() => {
+      if (process.listenerCount('SIGTERM') > 0) return;
+      new Logger('VaultModule').warn(
+        'Nothing listens to SIGTERM, so credentials outlive this process until their TTL ends. Call ' +
+          '`app.enableShutdownHooks()` in main.ts.',
+      );
+    }, LOOK_FOR_HOOKS_AFTER).unref();
   }
 
   beforeApplicationShutdown(): void {
+    clearTimeout(this.#lookForHooks);
     for (const connection of this.#connections.up) connection.freeze();
   }
 

@@ -1,6 +1,6 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import type { Clock } from '../clock/clock.js';
-import { ENVIRONMENT_TOKEN, type Environment } from '../vault.providers.js';
+import { ENVIRONMENT_TOKEN, type Environment } from '../vault.environment.js';
 import type { SimulatedVault } from './simulated-vault.js';
 import { FailingClose } from './unexpected.js';
 

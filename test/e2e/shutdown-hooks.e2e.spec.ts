@@ -1,0 +1,60 @@
+import { appRole, VaultModule } from 'nestjs-vault';
+import { SimulatedVault, VaultTestingModule } from 'nestjs-vault/testing';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Applications } from '../support/applications.js';
+
+describe('an application that does not listen to SIGTERM', () => {
+  let apps: Applications;
+  let vault: SimulatedVault;
+  let listeners: NodeJS.SignalsListener[];
+
+  beforeEach(() => {
+    apps = new Applications();
+    vault = new SimulatedVault();
+    // Those of the test runner, which would hide that the application has none.
+    listeners = process.listeners('SIGTERM') as NodeJS.SignalsListener[];
+    process.removeAllListeners('SIGTERM');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  });
+
+  afterEach(async () => {
+    vi.useRealTimers();
+    process.removeAllListeners('SIGTERM');
+    for (const listener of listeners) process.on('SIGTERM', listener);
+    await apps.finish();
+    await vault.close();
+  });
+
+  const vaultModule = async () => {
+    const { roleId, secretId } = vault.appRole('app');
+    return VaultModule.forRoot({
+      address: await vault.listen(),
+      auth: appRole({ roleId, secretId: secretId() }),
+    });
+  };
+  const warnings = () => apps.log.split('\n').filter((line) => line.includes('enableShutdownHooks'));
+
+  it('is warned once, a second after the start', async () => {
+    await apps.start({ imports: [await vaultModule()] });
+    expect(warnings()).toEqual([]);
+    vi.advanceTimersByTime(1_000);
+    expect(warnings()).toHaveLength(1);
+    vi.advanceTimersByTime(60_000);
+    expect(warnings()).toHaveLength(1);
+  });
+
+  it('is not warned where it calls enableShutdownHooks, also after the start', async () => {
+    const app = await apps.start({ imports: [await vaultModule()] });
+    app.enableShutdownHooks();
+    vi.advanceTimersByTime(60_000);
+    expect(warnings()).toEqual([]);
+  });
+
+  it('is not warned under VaultTestingModule, nor where it is closed before', async () => {
+    await apps.start({ imports: [VaultTestingModule.forRoot({ vault }), await vaultModule()] });
+    const app = await apps.start({ imports: [await vaultModule()] });
+    await app.close();
+    vi.advanceTimersByTime(60_000);
+    expect(warnings()).toEqual([]);
+  });
+});
