@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { isToken } from '../client/life-members.js';
 import { barePath, encodeMount } from '../client/path.js';
-import type { ApiAuth } from '../client/api-client.js';
+import type { ApiAuth, ApiResponse } from '../client/api-client.js';
 import { malformed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
@@ -75,9 +76,10 @@ export function appRole(options: AppRoleOptions): AuthMethod {
         throw refused.error;
       try {
         const body = { role_id: roleId.trim(), secret_id: secret.reveal() };
-        const { auth, sentAt, warnings } = await context.send({ ...place, method: 'POST', path, body });
-        for (const warning of warnings) context.warn(warning);
-        return { ...fromAuth(assertAuth(auth, path), sentAt, (text) => new Secret(text)), ...place };
+        const request = { ...place, method: 'POST', path, body, uncached: true } as const;
+        const answer = await context.send(request);
+        for (const warning of answer.warnings) context.warn(warning);
+        return { ...fromAuth(authOf(answer, path), answer.sentAt, (text) => new Secret(text)), ...place };
       } catch (error) {
         if (error instanceof VaultError && error.code === 'VAULT_SECRET_ID_INVALID') {
           refused = { secretId: secret.reveal(), error, at: context.clock.monotonic() };
@@ -88,10 +90,9 @@ export function appRole(options: AppRoleOptions): AuthMethod {
   };
 }
 
-/** An answer to a login without a token and its TTL in it is a failed login. */
-function assertAuth(auth: ApiAuth | null, path: string): ApiAuth {
-  const complete = typeof auth?.client_token === 'string' && typeof auth.lease_duration === 'number';
-  if (complete && auth.client_token !== '') return auth;
+/** An answer to a login without a token that lives is a failed login. Only root tokens have no end. */
+function authOf({ auth, wellFormed }: ApiResponse, path: string): ApiAuth {
+  if (wellFormed && isToken(auth?.client_token) && auth.lease_duration > 0) return auth;
   throw malformed(path);
 }
 

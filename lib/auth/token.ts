@@ -1,7 +1,7 @@
 import { readSecret, type SecretSource } from '../secret/secret-source.js';
-import { malformed } from '../errors/common-errors.js';
 import type { AuthMethod } from './auth-method.js';
 import { isSource } from './is-source.js';
+import { LOOK_UP_SELF, readLookUp } from './token-look-up.js';
 
 /**
  * Uses a token that something else made: for local development with a short-lived token. It is looked up once at
@@ -30,28 +30,8 @@ export function token(source: SecretSource): AuthMethod {
         },
         'token',
       );
-      const path = 'auth/token/lookup-self';
-      const { data, sentAt } = await context.send<Record<string, unknown> | null>(
-        { method: 'GET', path },
-        secret,
-      );
-      if (typeof data?.['ttl'] !== 'number') throw malformed(path);
-      const uses = Number(data['num_uses'] ?? 0);
-      return {
-        token: secret,
-        accessor: text(data['accessor']),
-        // Only a token without an end has none; one in its last second rounds to 0, too.
-        ttl: data['expire_time'] ? Math.max(data['ttl'], 1) : data['ttl'],
-        renewable: data['renewable'] === true,
-        uses,
-        type: text(data['type']) || 'service',
-        sentAt,
-        own: false,
-      };
+      const lookUp = readLookUp(await context.send(LOOK_UP_SELF, secret));
+      return { ...lookUp, token: secret, own: false };
     },
   };
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

@@ -5,6 +5,8 @@ import type { ResolvedOptions } from '../config/resolved-options.js';
 import { aborted, closed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
+import { madeAt, pastCaches } from './cached-answer.js';
+import { hasLifeMembers, isDuration } from './life-members.js';
 import { fromNetworkError } from './network-error.js';
 import { assertHeaderValue } from './path.js';
 import { writeBody } from './request-body.js';
@@ -31,6 +33,8 @@ export interface ApiRequest {
   /** Milliseconds; never more than the connection's own timeout. */
   timeout?: number;
   signal?: AbortSignal;
+  /** The server itself has to answer: a cache in front of it would hand out what somebody has, or had, already. */
+  uncached?: boolean;
 }
 
 /** A Vault answer with status 2xx. */
@@ -45,8 +49,12 @@ export interface ApiResponse<T = unknown> {
   warnings: readonly string[];
   /** Type of the secrets engine or auth method that answered; HashiCorp Vault only. */
   mountType: string | undefined;
-  /** When the request left: durations in the answer count from here. */
+  /** When the request left, or a cache got its answer: durations in the answer count from here. */
   sentAt: Deadline;
+  /** What tells of a lease or a token is as servers write it; where it is not, that is left out here. */
+  wellFormed: boolean;
+  /** A cache answered: nothing was done for this request. */
+  cached: boolean;
 }
 
 /** What a login or a token renewal answers. */
@@ -174,7 +182,10 @@ export class ApiClient {
   }
 
   #headers(request: ApiRequest, token: Secret | undefined): Record<string, string> {
-    const headers: Record<string, string> = { 'X-Vault-Request': 'true' };
+    const headers: Record<string, string> = {
+      'X-Vault-Request': 'true',
+      ...(request.uncached && pastCaches()),
+    };
     const namespace = request.namespace ?? this.#options.namespace;
     if (token) headers['X-Vault-Token'] = assertHeaderValue(token.reveal(), 'token');
     if (namespace) headers['X-Vault-Namespace'] = assertHeaderValue(namespace, 'namespace');
@@ -209,11 +220,12 @@ export class ApiClient {
         data: data as T,
         auth: auth as ApiAuth | null,
         leaseId: typeof lease_id === 'string' ? lease_id : '',
-        leaseDuration: typeof lease_duration === 'number' ? lease_duration : 0,
+        leaseDuration: isDuration(lease_duration) ? lease_duration : 0,
         renewable: renewable === true,
         warnings: readWarnings(warnings, data, (auth as ApiAuth | null)?.client_token),
         mountType: typeof mount_type === 'string' ? mount_type : undefined,
-        sentAt,
+        wellFormed: hasLifeMembers(envelope),
+        ...madeAt(headers, sentAt),
       };
     }
     const kv = status === 404 && deletedVersion(envelope, request.path);

@@ -30,6 +30,16 @@ export function malformed(path: string): VaultError {
   });
 }
 
+/** A cache gave what the server has to give: nothing was done for this request. */
+export function fromCache(path?: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_RESPONSE_INVALID',
+    message: `A cache between here and the server answered ${path === undefined ? 'the login' : `the request at ${path}`}.`,
+    hint: 'Let the cache pass requests on that are not for KV secrets, or use the address of the server itself; it is tried again.',
+    ...(path !== undefined && { path }),
+  });
+}
+
 /** Anything that is no {@link VaultError} may hold secrets, so only its class is told. */
 export function unexpected(cause: unknown, what: string, path?: string): VaultError {
   return new VaultError({

@@ -30,7 +30,8 @@ export function issueLease<T>(
   previous: Lease<unknown> | undefined,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
   const take = (response: ApiResponse<T>, generation: Generation) => {
-    if (typeof response.data !== 'object' || response.data === null) throw malformed(path);
+    if (!response.wellFormed || typeof response.data !== 'object' || response.data === null)
+      throw malformed(path);
     const answer = { ...response, path, parameters } as Answer;
     // A path stays with its engine, whatever an answer looks like.
     const engine = previous?.engine ?? engineOf(answer);
@@ -44,7 +45,7 @@ export function issueLease<T>(
   const left = previous?.left(clock) ?? 0;
   const timeout = left > 0 && { timeout: Math.max(left / 2, MIN_TIMEOUT) };
   const request = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
-  return limiter.run(() => session.run({ ...request, path, signal, ...timeout }, take, true));
+  return limiter.run(() => session.run({ ...request, path, signal, uncached: true, ...timeout }, take, true));
 }
 
 /** What to warn of where a lease was replaced for its token's end: the life it reports is not what it gets. */

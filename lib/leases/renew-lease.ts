@@ -1,12 +1,16 @@
+import type { ApiResponse } from '../client/api-client.js';
+import { isDuration } from '../client/life-members.js';
 import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import { secondsWithRoom } from '../session/drain-policy.js';
 import { firstGrant, otherWarnings, renewedGrant } from '../session/grant.js';
+import { ENOUGH, renewPastCaches, type Renewed } from '../session/renew-past-caches.js';
 import { refusedToken } from '../session/token-verdicts.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 
 const PATH = 'sys/leases/renew';
+const LOOK_UP = 'sys/leases/lookup';
 const MIN_TIMEOUT = 500;
 
 /**
@@ -30,12 +34,22 @@ export async function renewLease(
   const asked = increment ?? secondsWithRoom(lease.view(clock), options.renewal);
   const body = { lease_id: lease.id, ...(asked !== undefined && { increment: asked }) };
   try {
-    const response = await limiter.run(() =>
-      session.send(lease.generation, { method: 'POST', path: PATH, body, timeout }),
+    const send = (to: string, uncached: boolean, of: object) =>
+      session.send(lease.generation, { method: 'POST', path: to, body: of, timeout, uncached });
+    const { seconds, renewable, sentAt, warnings } = await limiter.run(() =>
+      renewPastCaches({
+        path: PATH,
+        async renew(uncached) {
+          const response = await send(PATH, uncached, body);
+          if (response.leaseId !== lease.id || !response.wellFormed) throw malformed(PATH);
+          return response;
+        },
+        read: ({ leaseDuration, ...response }) => ({ ...response, seconds: leaseDuration }),
+        lookUp: async () => readLookUp(lease, await send(LOOK_UP, false, { lease_id: lease.id })),
+        enough: asked === undefined ? lease.firstTtl * ENOUGH : Infinity,
+      }),
     );
-    if (response.leaseId !== lease.id) throw malformed(PATH);
-    const { leaseDuration: seconds, sentAt, warnings } = response;
-    lease.renewable = response.renewable;
+    lease.renewable = renewable;
     if (seconds <= 0) {
       // The max TTL is less than a second away, which the server rounds to nothing: it has ended the lease.
       lease.over = true;
@@ -54,6 +68,12 @@ export async function renewLease(
   } catch (error) {
     return refused(lease, context, error);
   }
+}
+
+function readLookUp(lease: Lease<unknown>, { data, sentAt }: ApiResponse): Renewed {
+  const { id, ttl, renewable } = (data ?? {}) as Record<string, unknown>;
+  if (id !== lease.id || !isDuration(ttl)) throw malformed(LOOK_UP);
+  return { seconds: ttl, renewable: renewable === true, sentAt, warnings: [] };
 }
 
 async function refused(

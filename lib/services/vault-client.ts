@@ -1,6 +1,7 @@
 import type { ApiResponse } from '../client/api-client.js';
 import { encodeApiPath, encodeFolder } from '../client/path.js';
 import { writeBody } from '../client/request-body.js';
+import { malformed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
 import type { Session } from '../session/session.js';
@@ -74,7 +75,10 @@ export class VaultClient {
   async requestEncoded<T>({ body, ...request }: VaultRequest): Promise<VaultResponse<T>> {
     // First of all, so that what cannot be sent costs neither a login nor a use of the token.
     const json = body === undefined ? {} : { json: writeBody(body, request.path) };
-    const response = await this.#session.run<T, ApiResponse<T>>({ ...request, ...json }, (answer) => answer);
+    const response = await this.#session.run<T, ApiResponse<T>>({ ...request, ...json }, (answer) => {
+      if (!answer.wellFormed) throw malformed(request.path);
+      return answer;
+    });
     return {
       status: response.status,
       data: new Secret(response.data),

@@ -3,7 +3,7 @@ import type { Haste } from '../clock/backoff.js';
 import { Tries } from '../client/tries.js';
 import { tellOnce } from '../client/warnings.js';
 import type { Task } from '../clock/scheduler.js';
-import { closed, unexpected } from '../errors/common-errors.js';
+import { closed, fromCache, unexpected } from '../errors/common-errors.js';
 import type { Login } from '../auth/auth-method.js';
 import { isAway, isTransient, VaultError } from '../errors/vault-error.js';
 import type { LoginReason } from '../events/events.js';
@@ -161,7 +161,10 @@ export class CurrentToken {
     try {
       const login = await logIn(this.#context, this.#source, (late) => this.#end(late), this.#warn);
       const previous = this.#generation;
-      if (previous && !login.own && previous.token.reveal() === login.token.reveal()) {
+      const same = previous?.token.reveal() === login.token.reveal();
+      // Each login makes another token; as two, the same one would be revoked when the second takes over.
+      if (same && login.own) throw fromCache();
+      if (previous && same) {
         // The source of a given token has nothing new: the same token, as long as it lasts.
         const { maxTtl } = previous.grant;
         previous.grant = { ...firstGrant(login.ttl, login.sentAt, random), maxTtl };

@@ -24,10 +24,10 @@ export function otherWarnings(warnings: readonly string[]): readonly string[] {
   return warnings.filter((text) => !CAPPED.test(text));
 }
 
-/** At the issue. `seconds` of 0 never end. */
+/** At the issue. `seconds` of exactly 0 never end; what is no duration at all has ended. */
 export function firstGrant(seconds: number, sentAt: Deadline, random: () => number): Grant {
-  const ttl = seconds > 0 ? seconds * 1_000 : Infinity;
-  const deadline = seconds > 0 ? after(sentAt, ttl) : NEVER;
+  const ttl = seconds === 0 ? Infinity : seconds > 0 ? seconds * 1_000 : 0;
+  const deadline = ttl === Infinity ? NEVER : after(sentAt, ttl);
   return { ttl, deadline, maxTtl: 'far', shrunk: false, jitter: random() * 2 - 1 };
 }
 

@@ -1,9 +1,11 @@
+import { LOOK_UP_SELF, readLookUp } from '../auth/token-look-up.js';
 import type { ApiRequest, ApiResponse } from '../client/api-client.js';
 import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { Generation } from './generation.js';
 import { secondsWithRoom } from './drain-policy.js';
 import { otherWarnings, renewedGrant } from './grant.js';
+import { ENOUGH, renewPastCaches } from './renew-past-caches.js';
 import type { SessionContext } from './session-context.js';
 
 /** Milliseconds. */
@@ -29,17 +31,33 @@ export async function renewToken(
   const asked = secondsWithRoom(generation.view(clock), options.renewal);
   try {
     const body = { ...(asked !== undefined && { increment: asked }) };
-    const request = { ...generation.place, method: 'POST', path, body, timeout } as const;
-    const response = await session.send(generation, request);
-    const { auth, sentAt, warnings } = response;
-    if (typeof auth?.lease_duration !== 'number') throw malformed(path);
+    const about = { ...generation.place, timeout };
+    const { seconds, renewable, sentAt, warnings } = await renewPastCaches({
+      path,
+      async renew(uncached) {
+        const request = { ...about, method: 'POST', path, body, uncached } as const;
+        const response = await session.send(generation, request);
+        if (!isOf(generation, response)) throw malformed(path);
+        return response;
+      },
+      read: ({ auth, ...response }) => ({
+        seconds: auth?.lease_duration ?? 0,
+        renewable: auth?.renewable === true,
+        sentAt: response.sentAt,
+        warnings: response.warnings,
+      }),
+      async lookUp() {
+        const known = readLookUp(await session.send(generation, { ...about, ...LOOK_UP_SELF }));
+        return { ...known, seconds: known.ttl, warnings: [] };
+      },
+      enough: asked === undefined ? generation.firstTtl * ENOUGH : Infinity,
+    });
     // The max TTL is less than a second away, which the server rounds to nothing: it has ended the token.
-    if (auth.lease_duration <= 0) return 'ended';
-    const { lease_duration: seconds } = auth;
+    if (seconds <= 0) return 'ended';
     if (asked !== undefined && seconds * 1_000 === generation.firstTtl) generation.periodic = true;
     const wanted = generation.periodic ? undefined : asked;
     generation.grant = renewedGrant(generation.grant, seconds, sentAt, warnings, random, wanted);
-    generation.renewable = auth.renewable;
+    generation.renewable = renewable;
     otherWarnings(warnings).forEach(warn);
     return 'renewed';
   } catch (error) {
@@ -50,4 +68,9 @@ export async function renewToken(
     else throw error;
     return 'refused';
   }
+}
+
+/** Agents leave token and accessor empty where the token is their own. */
+function isOf({ accessor }: Generation, { auth, wellFormed }: ApiResponse): boolean {
+  return wellFormed && auth !== null && (!accessor || !auth.accessor || auth.accessor === accessor);
 }

@@ -1,3 +1,4 @@
+import { LOOK_UP_SELF } from '../auth/token-look-up.js';
 import type { ApiRequest } from '../client/api-client.js';
 import { sleep, type Clock } from '../clock/clock.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -57,7 +58,7 @@ export class TokenVerdicts {
   /** A use-limited token that is refused has nothing left; no other answer proves death, a policy's denial least of all. */
   async #isRefused(generation: Generation): Promise<boolean> {
     try {
-      await this.#send(generation, { ...generation.place, method: 'GET', path: 'auth/token/lookup-self' });
+      await this.#send(generation, { ...generation.place, ...LOOK_UP_SELF });
       return false;
     } catch (error) {
       return refusedToken(error);

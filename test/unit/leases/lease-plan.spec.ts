@@ -28,6 +28,8 @@ function planned(
     warnings: [],
     mountType: undefined,
     sentAt,
+    cached: false,
+    wellFormed: true,
   };
   const answer = { status: 200, data: {}, auth: null, ...envelope, path: 'x', parameters: undefined };
   const init = { serial: 1, generation, engine: leased, answer };

@@ -1,0 +1,31 @@
+import type { ApiResponse } from '../client/api-client.js';
+import { isDuration } from '../client/life-members.js';
+import { malformed } from '../errors/common-errors.js';
+import type { Login } from './auth-method.js';
+
+/** The request by which a token asks about itself. */
+export const LOOK_UP_SELF = { method: 'GET', path: 'auth/token/lookup-self' } as const;
+
+/**
+ * Reads what the server knows of a token.
+ *
+ * @throws VaultError `VAULT_RESPONSE_INVALID`
+ */
+export function readLookUp({ data, sentAt }: ApiResponse): Omit<Login, 'token' | 'own'> {
+  const known = (data ?? {}) as Record<string, unknown>;
+  const { ttl, num_uses: uses = 0 } = known;
+  if (!isDuration(ttl) || !isDuration(uses)) throw malformed(LOOK_UP_SELF.path);
+  return {
+    accessor: text(known['accessor']),
+    // Only a token without an end has none; one in its last second rounds to 0, too.
+    ttl: known['expire_time'] ? Math.max(ttl, 1) : ttl,
+    renewable: known['renewable'] === true,
+    uses,
+    type: text(known['type']) || 'service',
+    sentAt,
+  };
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

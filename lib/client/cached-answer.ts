@@ -1,0 +1,29 @@
+import { randomUUID } from 'node:crypto';
+import { after, type Deadline } from '../clock/deadline.js';
+
+/** Milliseconds; an older answer holds nothing that is still of use. */
+const OLDEST = 366 * 86_400_000;
+/** Caches round the age of their answers to seconds. */
+const ROUNDING = 1_000;
+
+/** Whether a cache answered in the server's place, and when the answer was made. */
+export function madeAt(
+  headers: Readonly<Record<string, unknown>>,
+  sentAt: Deadline,
+): { cached: boolean; sentAt: Deadline } {
+  const age = headers['age'];
+  const seconds = typeof age === 'string' && /^\s*\d+\s*$/.test(age) ? Number(age) : 0;
+  // Vault's and OpenBao's agents and proxies write HIT or MISS, others "Hit from …".
+  const cached = seconds > 0 || /\bhit\b/i.test(String(headers['x-cache'] ?? ''));
+  return cached
+    ? { cached, sentAt: after(sentAt, -Math.min(seconds * 1_000 + ROUNDING, OLDEST)) }
+    : { cached, sentAt };
+}
+
+/**
+ * Headers of a request that no cache may answer. HTTP's own word for it means nothing to the caches of Vault's and
+ * OpenBao's agents: those take two requests for the same where every header and the body are.
+ */
+export function pastCaches(): Record<string, string> {
+  return { 'Cache-Control': 'no-cache', 'X-Request-Id': randomUUID() };
+}

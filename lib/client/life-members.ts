@@ -1,0 +1,32 @@
+/** Seconds; servers count durations in 63 bits of nanoseconds, so that none is longer. */
+const LONGEST = 9_223_372_036;
+
+/** Whether a value is a duration as servers write them: whole seconds, 0 among them. */
+export function isDuration(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LONGEST;
+}
+
+/** Whether a text can be a token: it has to fit into a header. */
+export function isToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]{1,8192}$/.test(value);
+}
+
+/**
+ * Whether the members of an answer that tell of a lease or a token are as servers write them: in the same way, whatever
+ * was asked for.
+ */
+export function hasLifeMembers(envelope: Readonly<Record<string, unknown>>): boolean {
+  const { lease_id: leaseId = '', lease_duration: duration = 0, renewable = false, auth = null } = envelope;
+  const lasts = leaseId === '' || envelope['lease_duration'] !== undefined;
+  const lease = typeof leaseId === 'string' && isDuration(duration) && typeof renewable === 'boolean';
+  return lease && lasts && (auth === null || isAuth(auth));
+}
+
+function isAuth(auth: unknown): boolean {
+  const {
+    client_token: token,
+    lease_duration: duration,
+    num_uses: uses = 0,
+  } = auth as Record<string, unknown>;
+  return typeof token === 'string' && isDuration(duration) && isDuration(uses);
+}

@@ -1,0 +1,136 @@
+import { expect, it } from 'vitest';
+import { token } from '../../../lib/auth/token.js';
+import { VaultError } from '../../../lib/errors/vault-error.js';
+import { AlteredVault } from '../../support/altered-vault.js';
+
+const ISSUE = /GET \/v1\/database\/creds\//;
+const LOGIN = /\/login$/;
+const RENEWAL = /sys\/leases\/renew$/;
+const TOKEN_RENEWAL = /renew-self$/;
+const LOOK_UP = /lookup-self$/;
+const PATH = 'database/creds/app';
+const MINUTE = 60_000;
+/** Requests a minute that no useless answer may lead to. */
+const BOUND = 30;
+
+/** As no server writes a duration. In JSON, NaN is null. */
+const NONE: [unknown][] = [
+  [0.01],
+  [59.5],
+  [-1],
+  [-3_600],
+  [1e300],
+  [NaN],
+  ['3600'],
+  ['1h'],
+  [[60]],
+  [{}],
+  [true],
+];
+const INVALID = { code: 'VAULT_RESPONSE_INVALID' };
+
+it.each(NONE)('an issue that is answered with a duration of %j is a failed try', async (duration) => {
+  const world = new AlteredVault();
+  const { connection, of } = await world.live();
+  world.alterAll(ISSUE, ({ body }) => (body.lease_duration = duration));
+  const first = failureOf(connection.leases.get(PATH, MINUTE));
+  await world.clock.advance(MINUTE);
+  expect(await first).toMatchObject({ ...INVALID, path: PATH });
+  expect(of('rotation-failed')[0]).toMatchObject({ error: INVALID, reason: 'first' });
+  expect(world.vault.count(ISSUE)).toBeLessThanOrEqual(BOUND);
+
+  world.alter = undefined;
+  await world.clock.advance(MINUTE);
+  expect(connection.status.leases).toMatchObject([{ state: 'valid' }]);
+  await world.clock.until(connection.close());
+});
+
+it.each(NONE)('a renewal that is answered with a duration of %j is a failed try', async (duration) => {
+  const world = new AlteredVault();
+  const { connection, of } = await world.live();
+  await world.clock.until(connection.leases.get(PATH));
+  world.alterAll(RENEWAL, ({ body }) => (body.lease_duration = duration));
+  await world.clock.advance(45_000);
+  expect(of('renewal-failed')[0]).toMatchObject({ error: INVALID });
+  expect(connection.status).toMatchObject({ health: 'degraded', leases: [{ state: 'degraded' }] });
+  expect(world.vault.count(RENEWAL)).toBeLessThanOrEqual(BOUND);
+
+  world.alter = undefined;
+  await world.clock.advance(15_000);
+  expect(connection.status.health).toBe('up');
+  expect(of('expired')).toEqual([]);
+  await world.clock.until(connection.close());
+});
+
+// A token without an end is what 0 would mean.
+it.each([...NONE, [0]])(
+  'a login that is answered with a duration of %j is a failed one',
+  async (duration) => {
+    const world = new AlteredVault();
+    world.alterAll(LOGIN, ({ body }) => (body.auth.lease_duration = duration));
+    expect(await failureOf(world.live({}, { startup: { timeout: MINUTE } }))).toMatchObject(INVALID);
+    expect(world.vault.count(LOGIN)).toBeLessThanOrEqual(BOUND);
+  },
+);
+
+it.each(NONE)(
+  'a renewal of the token that is answered with a duration of %j is a failed try',
+  async (duration) => {
+    const world = new AlteredVault();
+    const { connection, of } = await world.live();
+    world.alterAll(TOKEN_RENEWAL, ({ body }) => (body.auth.lease_duration = duration));
+    await world.clock.advance(5_200_000);
+    expect(of('token-renewal-failed')[0]).toMatchObject({ error: INVALID });
+    expect(connection.status.session).toMatchObject({ state: 'degraded', validUntil: expect.any(Date) });
+    expect(world.vault.count(TOKEN_RENEWAL)).toBeLessThanOrEqual(BOUND);
+
+    world.alter = undefined;
+    await world.clock.advance(400_000);
+    expect(connection.status.session).toMatchObject({ state: 'valid', generation: 1 });
+    await world.clock.until(connection.close());
+  },
+);
+
+it.each(NONE)('a given token whose look-up answers a TTL of %j is not believed', async (duration) => {
+  const world = new AlteredVault();
+  world.alterAll(LOOK_UP, ({ body }) => (body.data.ttl = duration));
+  const failure = await failureOf(world.live({}, { auth: token('root'), startup: { timeout: MINUTE } }));
+  expect(failure).toMatchObject(INVALID);
+  expect(world.vault.count(LOOK_UP)).toBeLessThanOrEqual(BOUND);
+});
+
+it.each(['0.001', '0', '-5', '1e-9', 'Infinity', 'now', ''])(
+  'whatever the server says in Retry-After (%j), it is not asked more often',
+  async (retryAfter) => {
+    const world = new AlteredVault();
+    const { connection } = await world.live();
+    world.vault.answer(503, { errors: ['Vault is sealed'] }, ISSUE, { 'retry-after': retryAfter });
+    const first = failureOf(connection.leases.get(PATH, MINUTE));
+    await world.clock.advance(MINUTE);
+    expect(await first).toMatchObject({ code: 'VAULT_SEALED' });
+    expect(world.vault.count(ISSUE)).toBeLessThanOrEqual(BOUND);
+    await world.clock.until(connection.close());
+  },
+);
+
+it('a lease of a second, which renewals do not extend: two requests a second at most', async () => {
+  const world = new AlteredVault();
+  const { connection } = await world.live();
+  world.alterAll(/leases\/renew|creds/, ({ body }) => (body.lease_duration = 1));
+  const first = connection.leases.get(PATH);
+  await world.clock.advance(MINUTE);
+  await first;
+  expect(world.vault.count(/creds|leases/)).toBeLessThanOrEqual(125);
+  await world.clock.until(connection.close());
+});
+
+/** As it would be if the work had succeeded: nothing. */
+async function failureOf(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => undefined,
+    (error: unknown) => {
+      expect(error).toBeInstanceOf(VaultError);
+      return error;
+    },
+  );
+}
