@@ -11,10 +11,10 @@ export function madeAt(
   headers: Readonly<Record<string, unknown>>,
   sentAt: Deadline,
 ): { cached: boolean; sentAt: Deadline } {
-  const age = headers['age'];
+  const { age, 'x-cache': how } = headers;
   const seconds = typeof age === 'string' && /^\s*\d+\s*$/.test(age) ? Number(age) : 0;
   // Vault's and OpenBao's agents and proxies write HIT or MISS, others "Hit from …".
-  const cached = seconds > 0 || /\bhit\b/i.test(String(headers['x-cache'] ?? ''));
+  const cached = seconds > 0 || (typeof how === 'string' && /\bhit\b/i.test(how));
   return cached
     ? { cached, sentAt: after(sentAt, -Math.min(seconds * 1_000 + ROUNDING, OLDEST)) }
     : { cached, sentAt };

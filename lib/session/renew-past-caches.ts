@@ -15,11 +15,11 @@ interface Requests {
   /** Below which the answers are. */
   path: string;
   /** Throws what is no answer to it. */
-  renew(uncached: boolean): Promise<ApiResponse>;
+  renew: (uncached: boolean) => Promise<ApiResponse>;
   /** Reads what a renewal answered. */
-  read(response: ApiResponse): Renewed;
+  read: (response: ApiResponse) => Renewed;
   /** Asks how long it lives. */
-  lookUp(): Promise<Renewed>;
+  lookUp: () => Promise<Renewed>;
   /** Milliseconds; one that still lives longer than this need not be renewed. Infinity where no look-up will do. */
   enough: number;
 }
