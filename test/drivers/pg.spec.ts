@@ -9,7 +9,7 @@ import {
 } from 'nestjs-vault/pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { LeasedPostgres } from '../support/leased-postgres.js';
-import { staticRole, type Work } from '../support/leased-work.js';
+import { poolWork, staticRole } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 const POOL = 'POOL';
@@ -42,27 +42,13 @@ describeReal('pg by itself on a static role', () => {
     const pool = app.get<RotatingPool>(POOL);
     // In use from the first password on.
     const kept = await pool.connect();
-    const work: Work = {
-      query: () => pool.query(`insert into orders (item) values ('tea')`),
-      transaction: async (wait) => {
-        const client = await pool.connect();
-        try {
-          await client.query('begin');
-          await client.query(`insert into orders (item) values ('milk')`);
-          await wait();
-          await client.query('commit');
-        } finally {
-          client.release();
-        }
-      },
-    };
     const whoami = async () => {
       const { rows } = await kept.query<{ name: string }>('select current_user as name');
       // At the end.
       kept.release();
       return rows[0]?.name;
     };
-    await staticRole(world, { app, work, whoami });
+    await staticRole(world, { app, work: poolWork(pool), whoami });
     // Who connects before the new password is read is refused, and waits for it.
     const types = new Set(events.map(({ type }) => type));
     expect([...types].filter((type) => type !== 'refused')).toEqual(['rotated']);

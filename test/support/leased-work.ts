@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import type { TestingModule } from '@nestjs/testing';
-import type { Client } from 'pg';
+import type { Client, Pool } from 'pg';
 import { filter } from 'rxjs';
 import { CredentialsService } from 'nestjs-vault';
 import { expect } from 'vitest';
@@ -19,6 +19,24 @@ function rotations(app: TestingModule): number {
 export interface Work {
   query: () => Promise<unknown>;
   transaction: (work: () => Promise<void>) => Promise<unknown>;
+}
+
+/** Of a pool of pg. */
+export function poolWork(pool: Pool): Work {
+  return {
+    query: () => pool.query(`insert into orders (item) values ('tea')`),
+    transaction: async (wait) => {
+      const client = await pool.connect();
+      try {
+        await client.query('begin');
+        await client.query(`insert into orders (item) values ('milk')`);
+        await wait();
+        await client.query('commit');
+      } finally {
+        client.release();
+      }
+    },
+  };
 }
 
 /** A query each 40 ms and two transactions at a time, until told to stop. */

@@ -12,6 +12,7 @@ import {
   makeTempDir,
   mount,
   provision,
+  running,
   tempBaseFor,
   unprivilegedUser,
   untilReady,
@@ -116,28 +117,17 @@ async function launch({ port, dir, tls }) {
     };
     await start();
 
-    return {
-      host: HOST,
+    return running(keeper, start, {
       port,
       database,
       superuser,
       password,
-      get pid() {
-        return keeper.process.pid;
-      },
-      get output() {
-        return keeper.output;
-      },
       query,
-      pause: () => keeper.signal('SIGSTOP'),
-      resume: () => keeper.signal('SIGCONT'),
-      kill: () => keeper.kill(),
       async restart({ graceful = false } = {}) {
         await keeper.kill(graceful ? 'SIGTERM' : 'SIGKILL');
         await start();
       },
-      stop: () => keeper.end(),
-    };
+    });
   } catch (error) {
     await keeper.end();
     throw error;

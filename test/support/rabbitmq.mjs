@@ -13,6 +13,7 @@ import {
   mount,
   provision,
   request,
+  running,
   untilReady,
   withPort,
 } from './servers.mjs';
@@ -101,28 +102,7 @@ async function launch(port) {
     };
     await start();
 
-    return {
-      host: HOST,
-      port,
-      superuser,
-      password,
-      management,
-      get pid() {
-        return keeper.process.pid;
-      },
-      get output() {
-        return keeper.output;
-      },
-      api,
-      pause: () => keeper.signal('SIGSTOP'),
-      resume: () => keeper.signal('SIGCONT'),
-      kill: () => keeper.kill(),
-      async restart() {
-        await keeper.kill();
-        await start();
-      },
-      stop: end,
-    };
+    return running(keeper, start, { port, superuser, password, management, api, stop: end });
   } catch (error) {
     await end();
     throw error;

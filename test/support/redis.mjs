@@ -10,6 +10,7 @@ import {
   makeTempDir,
   mount,
   provision,
+  running,
   untilReady,
   withPort,
 } from './servers.mjs';
@@ -70,27 +71,7 @@ async function launch(port) {
     throw error;
   }
 
-  return {
-    host: HOST,
-    port,
-    superuser,
-    password,
-    get pid() {
-      return keeper.process.pid;
-    },
-    get output() {
-      return keeper.output;
-    },
-    command,
-    pause: () => keeper.signal('SIGSTOP'),
-    resume: () => keeper.signal('SIGCONT'),
-    kill: () => keeper.kill(),
-    async restart() {
-      await keeper.kill();
-      await start();
-    },
-    stop: () => keeper.end(),
-  };
+  return running(keeper, start, { port, superuser, password, command });
 }
 
 // ---------------------------------------------------------------- what OpenBao is to know of it

@@ -788,6 +788,33 @@ export async function usersInDatabase(pg) {
   return rows.map((row) => row.rolname);
 }
 
+/**
+ * What can be done to a running server, whatever it is.
+ *
+ * @param start starts it again; resolves when it is ready
+ * @param own what this one has besides
+ */
+function running(keeper, start, own) {
+  const common = {
+    host: HOST,
+    get pid() {
+      return keeper.process.pid;
+    },
+    get output() {
+      return keeper.output;
+    },
+    pause: () => keeper.signal('SIGSTOP'),
+    resume: () => keeper.signal('SIGCONT'),
+    kill: () => keeper.kill(),
+    async restart() {
+      await keeper.kill();
+      await start();
+    },
+    stop: () => keeper.end(),
+  };
+  return Object.assign(common, own);
+}
+
 // ---------------------------------------------------------------- for the servers of other databases, each in its file
 
 export {
@@ -800,6 +827,7 @@ export {
   makeTempDir,
   mount,
   request,
+  running,
   tempBaseFor,
   unprivilegedUser,
   untilReady,
