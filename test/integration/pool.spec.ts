@@ -55,7 +55,8 @@ describe('rotating pool', () => {
     await postgres.restart();
     await expect.poll(() => events.map(({ type }) => type), { timeout: 5_000 }).toContain('rotated');
     expect(await whoami(pool)).toBe(next.user);
-    expect(next.refused).toEqual([]);
+    // The server was asked whether the lease lives, as a proxy may say anything of a user who is gone.
+    expect(new Set(next.refused)).toEqual(new Set([false]));
   });
 
   it('closes all idle connections of earlier credentials, and lets go of their lease then', async () => {

@@ -45,6 +45,8 @@ export class RotatingRedis extends Redis {
   #era: Era<RotatingRedis> | undefined;
   /** What AUTH was sent for on this connection. */
   #asked: Era<RotatingRedis> | undefined;
+  /** Whether the connection has logged in. */
+  #loggedIn = false;
   /** What was refused once. */
   #refused: Era<RotatingRedis> | undefined;
   #connecting: Promise<void> | undefined;
@@ -64,8 +66,15 @@ export class RotatingRedis extends Redis {
         ? source
         : new RedisFamily(logins(source), (one) => prove(rest, one), inner);
     this.#family.join(this);
-    this.on('ready', () => this.follow());
-    this.on('close', () => this.#use(undefined));
+    this.on('ready', () => {
+      this.#loggedIn = true;
+      this.follow();
+    });
+    this.on('close', () => {
+      // Also where there was no answer at all: a proxy may just close.
+      if (this.#era && !this.#loggedIn) this.#family.rotation.loginFailed(this.#era, this.#failure);
+      this.#use(undefined);
+    });
     this.on('end', () => {
       this.#use(undefined);
       this.#family.leave(this);
@@ -137,9 +146,9 @@ export class RotatingRedis extends Redis {
   override recoverFromFatalError(commandError: Error, error: Error, options?: object): void {
     for (const one of [commandError, error]) redacted(one);
     const era = this.#era;
+    if (era) this.#family.rotation.loginFailed(era, error);
     if (!era || !refuses(error)) return super.recoverFromFatalError(commandError, error, options as never);
     this.#failure = error;
-    this.#family.rotation.doubt(era, 'login');
     if (this.#refused === era) return super.recoverFromFatalError(commandError, error, options as never);
     this.#refused = era;
     this.disconnect(true);
@@ -160,7 +169,7 @@ export class RotatingRedis extends Redis {
         this.follow();
       },
       (error: unknown) => {
-        if (refuses(error)) rotation.doubt(era, 'login');
+        rotation.loginFailed(era, error);
         const again = () => {
           if (this.#asked === era) this.#asked = undefined;
           this.follow();
@@ -224,6 +233,7 @@ export class RotatingRedis extends Redis {
     const before = this.#era;
     this.#era = era;
     this.#asked = undefined;
+    if (!era) this.#loggedIn = false;
     if (era) rotation.opened(era, this);
     if (before && before !== era) rotation.closed(before, this);
   }

@@ -10,8 +10,8 @@ export function refuses(error: unknown): boolean {
   return codeOf(error) === REFUSED;
 }
 
-/** Whether an error is a reason to check the credentials. */
-export function doubtful(error: unknown): boolean {
+/** Whether the error of an operation is a reason to check the credentials. */
+export function isDoubtful(error: unknown): boolean {
   const code = codeOf(error);
   return code === REFUSED || code === DENIED;
 }

@@ -15,7 +15,7 @@ import {
 } from '../rotation/rotation-driver.js';
 import { Reports } from '../rotation/reports.js';
 import { Rotation } from '../rotation/rotation.js';
-import { doubtful, refuses, rejected } from './refusal.js';
+import { isDoubtful, refuses, rejected } from './refusal.js';
 
 /**
  * What `new MongoClient()` takes, but for the credentials.
@@ -171,11 +171,14 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
     const count = (by: number) => this.#busy.set(client, (this.#busy.get(client) ?? 0) + by);
     client.on('connectionCheckedOut', () => count(1));
     client.on('connectionCheckedIn', () => count(-1));
-    const check = (error: unknown) => {
-      if (doubtful(error)) this.#rotation.doubt(era, refuses(error) ? 'login' : 'statement');
-    };
-    client.on('commandFailed', ({ failure }) => check(failure));
-    client.on('connectionCheckOutFailed', (event) => check((event as { error?: unknown }).error));
+    client.on('commandFailed', ({ failure }) => {
+      if (isDoubtful(failure)) this.#rotation.doubt(era);
+    });
+    client.on('connectionCheckOutFailed', (event) => {
+      const { error, reason } = event as { error?: unknown; reason: string };
+      // Not where the pool is full, or closed.
+      if (reason === 'connectionError') this.#rotation.loginFailed(era, error);
+    });
   }
 
   #retire(client: MongoClient): void {

@@ -36,6 +36,8 @@ export class LeasedConnection {
     const streams = streamsOf(protocol);
     // mysql2 listens once: a second error of a broken connection would end the process.
     connection.on('error', (error) => {
+      // As the server, or a proxy, ends the session of a user who is gone.
+      if (!this.leaving) onDoubt();
       // It tells whoever gave it a callback. A stream of rows has none, and would wait for ever; one that was asked for
       // just now has no listener yet.
       setImmediate(() => {

@@ -25,9 +25,13 @@ export function deniesDatabase(error: unknown): boolean {
   return numberOf(error) === NO_DATABASE;
 }
 
-/** Whether a user who is gone would explain an error with this number. */
+/**
+ * Whether a user who is gone would explain an error with this number. A proxy that keeps our connection tells of its own
+ * one to the server with numbers of a client library (2000 to 2999), or of ProxySQL (9000 to 9999); no server sends those.
+ */
 export function isDoubtful(number: number): boolean {
-  return DOUBTFUL.has(number);
+  const ofProxy = (number >= 2_000 && number < 3_000) || (number >= 9_000 && number < 10_000);
+  return ofProxy || DOUBTFUL.has(number);
 }
 
 /** What to tell where the first credentials cannot log in. */

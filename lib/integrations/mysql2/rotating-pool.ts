@@ -207,9 +207,9 @@ export class RotatingPool extends CorePool {
     if (!era || this.#finishing) return fail(this.#finishing ? this.#gone : error);
     // New credentials came meanwhile.
     if (era !== this.#rotation.current) return this.getConnection(callback);
+    this.#rotation.loginFailed(era, error);
     const refused = refuses(error);
     if (!refused && !deniesDatabase(error)) return fail(error);
-    this.#rotation.doubt(era, 'login');
     const others = refused ? this.#rotation.replaced(era, REPLACEMENT) : Promise.resolve(false);
     void others.then((there) => {
       if (there) return this.getConnection(callback);

@@ -7,8 +7,9 @@ import { logins, type LoginCredentials } from '../rotation/login-credentials.js'
 import { FAREWELL, type RotationDriver, type RotationOptions } from '../rotation/rotation-driver.js';
 import type { Reports } from '../rotation/reports.js';
 import { Rotation } from '../rotation/rotation.js';
-import { refuses, type LeasedClient } from './leased-client.js';
+import type { LeasedClient } from './leased-client.js';
 import { ownedObjects } from './owned-objects.js';
+import { refuses, watchLogin } from './refusal.js';
 
 /** Milliseconds for new credentials to arrive where the database refuses the current ones. */
 const REPLACEMENT = 5_000;
@@ -86,6 +87,7 @@ async function logIn(
     user: username.reveal(),
     password: password.reveal(),
   });
+  watchLogin(client);
   // It may break once its work is done, which is nobody's concern.
   client.on('error', () => undefined);
   try {

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import pg, { type ClientConfig } from 'pg';
 import type { Era } from '../rotation/era.js';
 import type { Rotation } from '../rotation/rotation.js';
+import { isDoubtful, watchLogin } from './refusal.js';
 import { settleCursor } from './settle-cursor.js';
 
 declare module 'pg' {
@@ -11,45 +12,37 @@ declare module 'pg' {
   }
 }
 
-/** What PostgreSQL answers to a user that is gone, or to a wrong password. */
-const REFUSED = new Set(['28P01', '28000']);
-/**
- * What else a user who is gone would explain: its privileges went with it (42501), or its name has no meaning any
- * more (42704). A statement that was never allowed is answered the same.
- */
-const DOUBTFUL = new Set([...REFUSED, '42501', '42704']);
-
 /** pg's own connection, which its types leave out. */
 type Protocol = NodeJS.EventEmitter & { stream: Socket };
 
 /** As pg types it, though there is no error where it went well. */
 type ConnectCallback = (error: Error) => void;
 
-/** Whether an error says that PostgreSQL does not let this user in. */
-export function refuses(error: unknown): boolean {
-  return REFUSED.has(String((error as { code?: unknown } | null)?.code));
-}
-
 /** A connection that logs in with the credentials that are current when it is made, and knows them ever after. */
 export class LeasedClient extends pg.Client {
   readonly #rotation: Rotation<LeasedClient>;
   #era: Era<LeasedClient> | undefined;
   #connecting = false;
+  #loggedIn = false;
+  /** We end it, or whoever uses it. */
+  #leaving = false;
   #ended = false;
 
   constructor(config: ClientConfig | undefined, rotation: Rotation<LeasedClient>) {
     super(config);
     this.#rotation = rotation;
+    watchLogin(this);
     this.once('end', () => {
       this.#ended = true;
+      // As the database, or a pooler, ends the session of a user who is gone.
+      if (this.#era && this.#loggedIn && !this.#leaving) rotation.doubt(this.#era);
       this.#close();
     });
     // Whoever uses it learns by the next query that it broke. Most libraries do not listen while they use it, and an
     // error that nobody listens for would end the process.
     this.on('error', () => undefined);
-    this.#protocol.on('errorMessage', ({ code }: { code?: string }) => {
-      if (!this.#era || !DOUBTFUL.has(code ?? '')) return;
-      rotation.doubt(this.#era, REFUSED.has(code ?? '') ? 'login' : 'statement');
+    this.#protocol.on('errorMessage', (error: unknown) => {
+      if (this.#era && this.#loggedIn && isDoubtful(error)) rotation.doubt(this.#era);
     });
   }
 
@@ -100,6 +93,13 @@ export class LeasedClient extends pg.Client {
     return (super.query as (...all: never[]) => never)(...args);
   }
 
+  override end(): Promise<void>;
+  override end(callback: (error: Error) => void): void;
+  override end(callback?: (error: Error) => void): Promise<void> | void {
+    this.#leaving = true;
+    return callback ? super.end(callback) : super.end();
+  }
+
   /** Ends it whatever it does: a query that runs fails, and the server rolls its transaction back. */
   abort(): void {
     this.#ended = true;
@@ -120,8 +120,12 @@ export class LeasedClient extends pg.Client {
     this.#connecting = true;
     super.connect((error: Error | null) => {
       this.#connecting = false;
-      if (error) this.#close();
-      else era.used = true;
+      if (error) {
+        this.#rotation.loginFailed(era, error);
+        this.#close();
+      } else {
+        this.#loggedIn = era.used = true;
+      }
       callback(error as Error);
     });
   }

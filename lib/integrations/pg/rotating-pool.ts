@@ -12,7 +12,8 @@ import {
 } from '../rotation/rotation-driver.js';
 import { CONNECTION_TIMEOUT, inBoundedTime } from './connection-timeout.js';
 import { connectAgain, leaseClients } from './lease-clients.js';
-import { LeasedClient, refuses } from './leased-client.js';
+import { LeasedClient } from './leased-client.js';
+import { refuses } from './refusal.js';
 import { Replacements } from './replacements.js';
 import { withoutCredentials } from './without-credentials.js';
 

@@ -159,7 +159,7 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
         const { url } = this.#place;
         this.#next++;
         this.emit('connectFailed', { err: error, url });
-        if (refuses(error)) this.#rotation.doubt(era, 'login');
+        this.#rotation.loginFailed(era, error);
         await this.#wait(era, this.#pause);
       }
     }
@@ -234,7 +234,7 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
       void connection.close().catch(() => undefined);
       return false;
     } catch (error) {
-      if (refuses(error)) this.#rotation.doubt(era, 'login');
+      this.#rotation.loginFailed(era, error);
       return refuses(error);
     }
   }

@@ -133,9 +133,8 @@ export class RotatingCredentials
   /** Called by node-redis where a connection could not log in anew; it stays as it was, and is told again. */
   onReAuthenticationError(error: Error): void {
     const { current } = this.#rotation;
-    // A connection that broke asks for credentials when it is made again.
-    if (!current || !refuses(error)) return;
-    this.#rotation.doubt(current, 'login');
+    if (!current) return;
+    this.#rotation.loginFailed(current, error);
     if (this.#again) return;
     this.#again = true;
     const tell = () => {
@@ -182,14 +181,13 @@ export class RotatingCredentials
   }
 
   async #verify(era: Era<Subscription>): Promise<void> {
-    if (!this.#connect) return this.#rotation.doubt(era, 'login');
+    if (!this.#connect) return this.#rotation.loginFailed(era, undefined);
     try {
       await probe(this.#connect, era.credentials);
     } catch (error) {
+      this.#rotation.loginFailed(era, error);
       // Whatever else it is, the client will tell.
-      if (!refuses(error)) return;
-      this.#rotation.doubt(era, 'login');
-      await this.#rotation.replaced(era, REPLACEMENT);
+      if (refuses(error)) await this.#rotation.replaced(era, REPLACEMENT);
     }
   }
 

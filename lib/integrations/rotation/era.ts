@@ -1,5 +1,6 @@
 import type { HoldNeed } from '../../leases/lease.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import { Checks } from './checks.js';
 
 /** Whether only the password differs: a static role, whose sessions go on when the server changes it. */
 export function sameUser(one: DatabaseCredentials, other: DatabaseCredentials): boolean {
@@ -14,6 +15,9 @@ export class Era<C> {
   used = false;
   /** The database said what a user who is gone would explain. */
   doubtful = false;
+  /** The database is sure that these credentials do not log in. */
+  refused = false;
+  readonly checks = new Checks();
   /** When what is still in use is closed, once credentials of another user are in use. */
   until: Date | undefined;
   readonly #need: HoldNeed;

@@ -34,7 +34,7 @@ function describe(event: PoolEvent): string | undefined {
     case 'rotated':
       return undefined;
     case 'proof-failed':
-      return `${about} cannot log in yet, so the connections before it stay in use: ${codeOf(event.error)}`;
+      return `${about} cannot log in: ${codeOf(event.error)}. Open connections stay in use; the server is asked whether the lease lives.`;
     case 'refused':
       return `The server refuses ${about}; new credentials are asked for.`;
     case 'stragglers':

@@ -12,7 +12,10 @@ export interface RotationDriver<C> {
    * @param previous whom they replace; undefined where those in use are checked again
    */
   prove(credentials: DatabaseCredentials, previous?: DatabaseCredentials): Promise<void>;
-  /** Whether an error says that the database knows no such user, or another password. */
+  /**
+   * Whether an error says for certain that the database knows no such user, or another password: other credentials are
+   * asked for then. After any other error of a login the server is asked whether the lease lives.
+   */
   refuses(error: unknown): boolean;
   /**
    * New credentials are in use: connections of earlier ones that are idle now can go.
@@ -68,7 +71,11 @@ export type PoolEvent = {
       superseded: number;
     }
   | {
-      /** New credentials cannot log in, as the database cannot be reached; it is tried on. */
+      /**
+       * Credentials cannot log in, new ones or those in use, and the error does not say that it is because of them: the
+       * database may be away, or a proxy in between knows the user no more. The server is asked whether the lease lives.
+       * New ones are tried on. An outage is reported once.
+       */
       type: 'proof-failed';
       error: unknown;
     }

@@ -11,11 +11,6 @@ import { DRAIN, FAREWELL, type RotationDriver, type RotationOptions } from './ro
 const PROOF_RETRY = { first: 100, last: 2_000 };
 /** A replica may learn of a new user a moment after the primary, so a refusal is believed after so many. */
 const REFUSALS = 4;
-/**
- * Milliseconds between checks of credentials that are in use: doubling, until they are new. A statement may never have
- * been allowed, so it is not checked for long; who is not let in any more has to know soon.
- */
-const DOUBT = { first: 1_000, last: { statement: 30_000, login: 5_000 } };
 
 /**
  * Leads the connections of one pool from each credentials to the next: new ones are proved before they are used,
@@ -34,7 +29,6 @@ export class Rotation<C> {
   #waiting: { resolve: (era: Era<C>) => void; reject: (error: Error) => void }[] = [];
   readonly #replacing = new Set<() => void>();
   #failure: Error | undefined;
-  #checked = unchecked();
   #ended = false;
   /** What is to be done before the lease of the current credentials is let go of. */
   #leaving: Promise<void> | undefined;
@@ -111,29 +105,19 @@ export class Rotation<C> {
     this.#settle(era);
   }
 
-  /**
-   * The database said what a user who is gone would explain: that is checked, once in a while.
-   *
-   * @param about a statement that was denied, or a login that was refused
-   */
-  doubt(era: Era<C>, about: 'statement' | 'login' = 'statement'): void {
+  /** The database denied a statement, or ended a session, as it would do to a user who is gone: checked once in a while. */
+  doubt(era: Era<C>): void {
     era.doubtful = true;
-    const now = performance.now();
-    const checked = this.#checked[about];
-    if (era !== this.#current || this.#candidate || this.#ended || now < checked.again) return;
-    checked.again = now + checked.delay;
-    checked.delay = Math.min(checked.delay * 2, DOUBT.last[about]);
-    const { lease } = era.credentials;
-    inTime(this.#driver.prove(era.credentials))
-      .then(
-        () => lease.refused?.(false),
-        (error: unknown) => {
-          if (!this.#driver.refuses(error) || era !== this.#current) return;
-          this.#reports.tell({ type: 'refused', path: era.path, serial: era.serial });
-          return lease.refused?.(true);
-        },
-      )
-      .catch(() => undefined);
+    this.#check(era, 'statement');
+  }
+
+  /**
+   * A connection of these credentials could not log in. Whatever the error is, they are checked: a proxy in between has
+   * its own words for a user who is gone.
+   */
+  loginFailed(era: Era<C>, error: unknown): void {
+    if (this.#driver.refuses(error)) era.doubtful = true;
+    this.#check(era, 'login');
   }
 
   /** Nothing new is opened any more; leases are let go of as the last connections close. */
@@ -155,6 +139,39 @@ export class Rotation<C> {
     else this.#settle(current);
   }
 
+  #check(era: Era<C>, about: 'statement' | 'login'): void {
+    const { checks } = era;
+    if (era !== this.#current || this.#candidate || this.#ended) return;
+    if (checks.running || !checks.due(about)) return;
+    checks.running = true;
+    // Not at once: a pool whose first login failed may end itself for that.
+    setImmediate(() => {
+      const verified = this.#ended ? Promise.resolve() : this.#verify(era);
+      verified.catch(() => undefined).finally(() => (checks.running = false));
+    });
+  }
+
+  /** Whether credentials in use still log in, and if so, whether their lease lives. */
+  async #verify(era: Era<C>): Promise<void> {
+    const { credentials } = era;
+    try {
+      await inTime(this.#driver.prove(credentials));
+    } catch (error) {
+      if (era === this.#current) await this.#suspect(era, error);
+      return;
+    }
+    await credentials.lease.refused?.(false);
+  }
+
+  /** Its credentials do not log in. Where that may have other causes, the server is asked whether the lease lives. */
+  async #suspect(era: Era<C>, error: unknown): Promise<void> {
+    const { path, serial, checks } = era;
+    era.refused = this.#driver.refuses(error);
+    if (era.refused) this.#reports.tell({ type: 'refused', path, serial });
+    else if (checks.failed()) this.#reports.tell({ type: 'proof-failed', path, serial, error });
+    await era.credentials.lease.refused?.(era.refused);
+  }
+
   #next(credentials: DatabaseCredentials): void {
     if (this.#ended) return;
     const era: Era<C> = new Era(credentials, this.#drain, () => this.#ending(era));
@@ -168,22 +185,16 @@ export class Rotation<C> {
   }
 
   async #prove(era: Era<C>, attempt: number, delay: number): Promise<void> {
-    const { path, serial } = era;
     try {
       await inTime(this.#driver.prove(era.credentials, this.#current?.credentials));
     } catch (error) {
       if (this.#candidate !== era) return;
-      const refused = this.#driver.refuses(error);
-      if (attempt === REFUSALS) {
-        this.#reports.tell(
-          refused ? { type: 'refused', path, serial } : { type: 'proof-failed', path, serial, error },
-        );
-        if (refused) era.credentials.lease.refused?.(true)?.catch(() => undefined);
+      if (attempt >= REFUSALS && !era.refused && era.checks.due('login')) {
+        this.#suspect(era, error).catch(() => undefined);
       }
       // Others are on their way, unless it is the password of a static role: that a replica may learn of yet.
-      const given = refused && attempt >= REFUSALS;
-      if (given) era.release();
-      const pause = given ? PROOF_RETRY.last : delay;
+      if (era.refused) era.release();
+      const pause = era.refused ? PROOF_RETRY.last : delay;
       const next = () => void this.#prove(era, attempt + 1, Math.min(delay * 2, PROOF_RETRY.last));
       this.#retry = setTimeout(next, pause).unref();
       return;
@@ -196,7 +207,6 @@ export class Rotation<C> {
     this.#candidate = undefined;
     this.#current = era;
     era.hold();
-    this.#checked = unchecked();
     this.#superseded.add(previous);
     this.#driver.published(previous.doubtful);
     for (const earlier of this.#superseded) this.#supersede(earlier, previous);
@@ -257,11 +267,6 @@ export class Rotation<C> {
     this.#failure ??= error;
     for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
   }
-}
-
-function unchecked() {
-  const never = { again: 0, delay: DOUBT.first };
-  return { statement: { ...never }, login: { ...never } };
 }
 
 function noCredentials(): VaultError {

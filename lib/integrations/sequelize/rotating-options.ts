@@ -1,10 +1,10 @@
 import type { ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import type { ConnectionOptions, Options, Sequelize } from 'sequelize';
-import { refuses } from '../pg/leased-client.js';
 import type { LibraryRotationOptions } from '../pg/library-options.js';
 import { types } from '../pg/parts.js';
 import { PooledClients, type PooledClient } from '../pg/pooled-clients.js';
+import { refuses } from '../pg/refusal.js';
 import { withoutCredentials } from '../pg/without-credentials.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 

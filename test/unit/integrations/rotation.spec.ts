@@ -57,6 +57,111 @@ it('credentials that are refused for long, as by a replica that learns late, are
   expect({ first: first.holds, next: next.holds }).toEqual({ first: 0, next: 1 });
 });
 
+/** As a proxy says it of a user who is gone, and of much else. */
+const unclear = Object.assign(new Error('no such user'), { code: '08P01' });
+const away = () => Promise.reject(unclear);
+
+it('a login that fails, for whatever reason: the server is asked whether the lease lives, and it is reported', async () => {
+  const { credentials$, events, rotation } = rotating({ prove: away });
+  const first = issueByHand();
+  credentials$.next(first.credentials);
+  rotation.loginFailed(await rotation.ready(), unclear);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(first.refused).toEqual([false]);
+  expect(events).toMatchObject([{ type: 'proof-failed', error: unclear }]);
+});
+
+it('a login that is refused for certain, and again when it is checked: other credentials are asked for', async () => {
+  const { credentials$, events, rotation } = rotating({
+    prove: away,
+    refuses: (error) => error === unclear,
+  });
+  const first = issueByHand();
+  credentials$.next(first.credentials);
+  rotation.loginFailed(await rotation.ready(), unclear);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(first.refused).toEqual([true]);
+  expect(events).toMatchObject([{ type: 'refused' }]);
+});
+
+it.each<[string, () => Promise<void>, number]>([
+  ['refuses connections', away, 125],
+  ['never answers', () => new Promise(() => undefined), 62],
+])(
+  'a database that %s for ten minutes makes no storm of checks, and no other credentials',
+  async (_what, answer, most) => {
+    let [checks, atOnce, busiest] = [0, 0, 0];
+    const { credentials$, events, rotation } = rotating({
+      prove: async () => {
+        checks++;
+        busiest = Math.max(busiest, ++atOnce);
+        // As long as a rotation waits for it.
+        await Promise.race([answer(), new Promise((resolve) => setTimeout(resolve, 9_999))]).finally(
+          () => atOnce--,
+        );
+        throw unclear;
+      },
+    });
+    const first = issueByHand();
+    credentials$.next(first.credentials);
+    const era = await rotation.ready();
+    for (let at = 0; at < 600_000; at += 250) {
+      rotation.loginFailed(era, unclear);
+      if (at % 500 === 0) rotation.doubt(era);
+      await vi.advanceTimersByTimeAsync(250);
+    }
+    expect({ busiest, refused: new Set(first.refused) }).toEqual({ busiest: 1, refused: new Set([false]) });
+    // A login is checked each 5 s at most, a statement each 30 s.
+    expect(checks).toBeLessThan(most + 25);
+    expect(first.refused.length).toBeLessThanOrEqual(checks);
+    expect(events.map(({ type }) => type)).toEqual(['proof-failed']);
+  },
+);
+
+it('new credentials that cannot log in for a reason unknown: the server is asked about their lease, each 5 s at most', async () => {
+  const { credentials$, events } = rotating({ prove: away });
+  const [first, next] = [issueByHand(), issueByHand()];
+  credentials$.next(first.credentials);
+  credentials$.next(next.credentials);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(next.refused).toEqual([false]);
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(new Set(next.refused)).toEqual(new Set([false]));
+  expect(next.refused.length).toBeGreaterThan(90);
+  expect(next.refused.length).toBeLessThan(125);
+  expect(events.map(({ type }) => type)).toEqual(['proof-failed']);
+  expect({ first: first.holds, next: next.holds }).toEqual({ first: 1, next: 1 });
+});
+
+it.each([
+  ['might have other reasons', unclear, false],
+  ['is certain', new Error('refused'), true],
+])(
+  'a login failed, which %s: whether idle connections go at once with the next credentials',
+  async (_what, error, expected) => {
+    const doubtful: boolean[] = [];
+    const { credentials$, rotation } = rotating({
+      refuses: (one) => one !== unclear,
+      published: (doubt) => void doubtful.push(doubt),
+    });
+    credentials$.next(issueByHand().credentials);
+    rotation.loginFailed(await rotation.ready(), error);
+    credentials$.next(issueByHand().credentials);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(doubtful).toEqual([expected]);
+  },
+);
+
+it('a pool that ends because its login failed checks nothing', async () => {
+  const prove = vi.fn(away);
+  const { credentials$, rotation } = rotating({ prove });
+  credentials$.next(issueByHand().credentials);
+  rotation.loginFailed(await rotation.ready(), unclear);
+  rotation.end();
+  await vi.advanceTimersByTimeAsync(10);
+  expect(prove).not.toHaveBeenCalled();
+});
+
 it('who waits for other credentials in vain leaves nothing behind', async () => {
   const { credentials$, rotation } = rotating({});
   credentials$.next(issueByHand().credentials);

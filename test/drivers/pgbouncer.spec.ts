@@ -1,0 +1,131 @@
+import type { TestingModule } from '@nestjs/testing';
+import type { Observable } from 'rxjs';
+import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
+import {
+  createRotatingPool,
+  type LoginCredentials,
+  type PoolEvent,
+  type RotatingPool,
+  type RotatingPoolConfig,
+} from 'nestjs-vault/pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { figure, Load, pause } from '../support/driver-load.js';
+import { ENDING_REVOCATION, LeasedPostgres } from '../support/leased-postgres.js';
+import { DRAIN, poolWork, soak, staticRole } from '../support/leased-work.js';
+import { whoami } from '../support/pg-pools.js';
+import { startPgBouncer, type PgBouncerServer } from '../support/pgbouncer.mjs';
+import { describePgBouncer } from '../support/real-pgbouncer.js';
+
+const POOL = 'POOL';
+const MODES = ['transaction', 'session'] as const;
+type Mode = (typeof MODES)[number];
+
+describePgBouncer('pg through PgBouncer', () => {
+  let world: LeasedPostgres;
+  /** As the guide has it. */
+  let bouncer: PgBouncerServer;
+  /** Breaks a login off before the password where there is no such user, as PgBouncer's own example has it. */
+  let curt: PgBouncerServer;
+
+  beforeAll(async () => {
+    const roles = ['transaction', 'session'].flatMap((mode) => [
+      { name: short(mode, 'soak') },
+      { name: short(mode, 'gone'), long: true },
+      { name: short(mode, 'curt'), long: true },
+      { name: short(mode, 'kill'), long: true, revocation: ENDING_REVOCATION },
+    ]);
+    world = await LeasedPostgres.start(roles);
+    // What an idle server connection of a user who is gone may hold on to.
+    const settings = { server_idle_timeout: 1, server_login_retry: 1 };
+    bouncer = await startPgBouncer(world.postgres, { settings });
+    curt = await startPgBouncer(world.postgres, { settings, unknownUsers: false });
+  });
+  afterAll(async () => {
+    try {
+      await world?.apps.finish();
+    } finally {
+      await Promise.all([bouncer?.stop(), curt?.stop()]);
+      await world?.stop();
+    }
+  });
+
+  const start = async (
+    path: string,
+    mode: Mode,
+    { through = bouncer, ...config }: RotatingPoolConfig & { through?: PgBouncerServer } = {},
+  ) => {
+    const events: PoolEvent[] = [];
+    const { host, port } = through;
+    const app: TestingModule = await world.app({
+      providers: [
+        {
+          provide: POOL,
+          inject: [getCredentialsToken({ path })],
+          useFactory: async (credentials$: Observable<DatabaseCredentials | LoginCredentials>) => {
+            const where = { host, port, database: mode, drain: DRAIN, ...config };
+            const pool = await createRotatingPool(world.guarded(credentials$), where);
+            return pool.on('rotation', (event) => events.push(event));
+          },
+        },
+      ],
+    });
+    return { app, events, pool: app.get<RotatingPool>(POOL) };
+  };
+
+  it.concurrent.each(MODES)('%s mode: rotations under load, and nothing fails', async (mode) => {
+    const role = short(mode, 'soak');
+    const { app, pool, events } = await start(`database/creds/${role}`, mode, { maxUses: 20 });
+    await soak(world, { app, role, work: poolWork(pool), whoami: () => whoami(pool), printed: pool });
+    expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
+  });
+
+  it.concurrent.each(MODES)(
+    '%s mode: a static role whose password the server changes, and nothing fails',
+    async (mode) => {
+      const path = 'database/static-creds/rotated';
+      // New connections all the time, as it is only these that a password concerns.
+      const { app, pool } = await start(path, mode, { maxUses: 3 });
+      await staticRole(world, { app, work: poolWork(pool), whoami: () => whoami(pool) });
+    },
+  );
+
+  const revoke = (role: string) => world.revoke(role);
+  const drop = async (role: string) =>
+    void (await world.postgres.query(`drop role "${world.usersOf(role)[0]}"`));
+  const gone = MODES.flatMap((mode) => [
+    { mode, what: 'the user is dropped, and the lease lives on', role: short(mode, 'gone'), act: drop },
+    { mode, what: 'the lease is revoked, and its sessions ended', role: short(mode, 'kill'), act: revoke },
+    {
+      mode,
+      what: 'the lease is revoked, where a login is broken off',
+      role: short(mode, 'curt'),
+      act: revoke,
+    },
+  ]);
+  // One after the other, as it is about time.
+  it.each(gone)('$mode mode: $what: recovered within about a second', async ({ mode, role, act }) => {
+    const through = role === short(mode, 'curt') ? curt : bouncer;
+    const { app, pool, events } = await start(`database/creds/${role}`, mode, { maxUses: 5, through });
+    const load = new Load(() => pool.query(`insert into orders (item) values ('tea')`), 80);
+    await pause(500);
+    expect(load.failures).toEqual([]);
+    const before = await whoami(pool);
+    await act(role);
+    const recovery = await load.recovery();
+    await pause(500);
+    await load.stop();
+    const codes = [...new Set(load.failures.map(({ error }) => (error as { code?: string }).code))];
+    figure(
+      `${mode} ${role}: ${load.failures.length} of ${load.count} failed (${codes.join()}), ${recovery} ms`,
+    );
+    expect(recovery).toBeLessThan(1_500);
+    expect(load.failures.length).toBeLessThan(10);
+    expect(await whoami(pool)).not.toBe(before);
+    expect(events.map(({ type }) => type)).toContain('rotated');
+    await app.close();
+    await world.expectGone(role);
+  });
+});
+
+/** The name of a role: at most 8 characters, as more do not get into the names of users. */
+const short = (mode: string, name: string) => `${mode.slice(0, 4)}${name}`;

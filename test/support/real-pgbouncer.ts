@@ -1,0 +1,12 @@
+import { describe } from 'vitest';
+import { pgBouncerAvailable } from './pgbouncer.mjs';
+import { openBaoAvailable } from './servers.mjs';
+
+const missing = [await openBaoAvailable(), pgBouncerAvailable()].flatMap((one) =>
+  one.ok ? [] : [one.reason],
+);
+// Not by console: vitest would put lines of its own around it.
+if (missing.length > 0) process.stderr.write(`Skipped: ${missing.join('; ').replaceAll('\n', ' ')}\n`);
+
+/** `describe` for tests that need OpenBao and PgBouncer; skips them where one of them cannot be had. */
+export const describePgBouncer = missing.length === 0 ? describe : describe.skip;
