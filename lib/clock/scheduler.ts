@@ -1,4 +1,5 @@
 import { apart } from './apart.js';
+import { background } from './background.js';
 import type { Clock } from './clock.js';
 
 /** Something to do at a monotonic time. */
@@ -80,7 +81,9 @@ export class Scheduler {
     if (this.#cancelTimer && this.#timerAt <= at) return;
     this.#cancelTimer?.();
     this.#timerAt = at;
-    this.#cancelTimer = this.#clock.setTimer(Math.ceil(at - current), () => this.#wake());
+    // Whatever asks first for something later: a timer keeps the context that it is set in, and runs in it.
+    const wake = () => background(() => this.#wake());
+    this.#cancelTimer = background(() => this.#clock.setTimer(Math.ceil(at - current), wake));
   }
 
   #wake(): void {

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { Subject, type Observable } from 'rxjs';
 import { ApiClient, type ApiRequest } from '../client/api-client.js';
 import { Reach } from '../client/reach.js';
+import { background } from '../clock/background.js';
 import { systemClock, type Clock } from '../clock/clock.js';
 import { Limiter } from '../clock/limiter.js';
 import type { Sender } from '../client/transport.js';
@@ -137,7 +138,7 @@ export class VaultConnection {
 
   /** Ends what this process began, within `shutdown.timeout`; never throws. */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= background(() => this.#close());
     return this.#closing;
   }
 
@@ -203,16 +204,16 @@ export class VaultConnection {
   #tell(): void {
     this.#told = false;
     const began = this.#clock.monotonic();
-    this.#changes.next();
+    background(() => this.#changes.next());
     const ended = this.#clock.monotonic();
     this.#restsUntil = ended + Math.min(REST * (ended - began), LONGEST_REST);
   }
 
   #emit(event: EventInit): void {
     this.#counters.event(event);
-    this.#bus.emit({ ...event, connection: this.name, at: new Date(this.#clock.wall()) } as Parameters<
-      EventBus['emit']
-    >[0]);
+    const stamped = { ...event, connection: this.name, at: new Date(this.#clock.wall()) };
+    // Whoever made it happen: log lines and metrics are of the connection.
+    background(() => this.#bus.emit(stamped as Parameters<EventBus['emit']>[0]));
     this.#changed();
   }
 }

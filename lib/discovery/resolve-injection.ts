@@ -1,4 +1,5 @@
 import { map, type Observable } from 'rxjs';
+import { background } from '../clock/background.js';
 import type { VaultConnection } from '../connection/vault-connection.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
@@ -82,7 +83,8 @@ function readOnce(
   const id = JSON.stringify([mount, path, version]);
   let pending = statics.get(id);
   if (!pending) {
-    pending = connection.readKv(path, definition, budget).then(({ data }) => data);
+    // Kept for the life of the connection, and so is the context that a promise was made in.
+    pending = background(() => connection.readKv(path, definition, budget).then(({ data }) => data));
     statics.set(id, pending);
     // A failure is not kept: who asks next may be luckier.
     pending.catch(() => statics.delete(id));

@@ -1,4 +1,5 @@
 import { defer, Observable } from 'rxjs';
+import { background } from '../clock/background.js';
 import { encodeApiPath } from '../client/path.js';
 import { closed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
@@ -62,7 +63,7 @@ export class LeaseRegistry {
     this.#forget(key, secret);
     for (const left of this.#leaving) if (left.gone) this.#leaving.delete(left);
     this.#leaving.add(secret);
-    await secret.end();
+    await background(() => secret.end());
     this.#context.changed();
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import { after, earlier, remaining, type Deadline } from '../clock/deadline.js';
 import { apart } from '../clock/apart.js';
+import { background } from '../clock/background.js';
 import { Secret } from '../secret/secret.js';
 import type { Generation } from '../session/generation.js';
 import { firstGrant, type Grant } from '../session/grant.js';
@@ -219,7 +220,7 @@ export class Lease<T> {
       if (--this.#holds > 0) return;
       const drained = this.#onDrained;
       this.#onDrained = undefined;
-      drained?.();
+      if (drained) background(drained);
     };
   }
 }

@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import { background } from '../clock/background.js';
 import { remaining } from '../clock/deadline.js';
 import type { Task } from '../clock/scheduler.js';
 import { within } from '../clock/within.js';
@@ -175,7 +176,12 @@ export class LeasedSecret<T> implements LeaseHooks {
     return this.#limit.wait(this.#context.clock.monotonic());
   }
 
+  /** Belongs to no caller, though a caller may be the first to ask. */
   #wake(): void {
+    background(() => this.#proceed());
+  }
+
+  #proceed(): void {
     if (this.#ended) return;
     const { clock } = this.#context;
     const lease = this.#out.lease;

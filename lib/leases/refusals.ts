@@ -1,3 +1,4 @@
+import { background } from '../clock/background.js';
 import { VaultError } from '../errors/vault-error.js';
 import { refusedToken } from '../session/token-verdicts.js';
 import type { Lease } from './lease.js';
@@ -23,7 +24,7 @@ export class Refusals {
   /** The server is asked once, however many report it. */
   async examine(lease: Lease<unknown>, certain: boolean): Promise<void> {
     if (lease.over || lease.rejectedAt !== undefined) return;
-    if (this.#look?.lease !== lease) this.#look = { lease, gone: this.#isGone(lease) };
+    if (this.#look?.lease !== lease) this.#look = { lease, gone: background(() => this.#isGone(lease)) };
     const look = this.#look;
     const gone = await look.gone;
     if (this.#look === look) this.#look = undefined;

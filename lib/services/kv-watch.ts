@@ -1,4 +1,5 @@
 import { Observable, Subject } from 'rxjs';
+import { background } from '../clock/background.js';
 import type { Clock } from '../clock/clock.js';
 import { after, now, remaining, type Deadline } from '../clock/deadline.js';
 import type { Limiter } from '../clock/limiter.js';
@@ -89,7 +90,7 @@ export class KvWatch<T> {
   readonly secret$ = new Observable<KvSecret<T>>((subscriber) => {
     if (this.#last && !(this.#gone && this.#drops)) subscriber.next(this.#last);
     subscriber.add(this.#published.subscribe(subscriber));
-    if (this.#watchers++ === 0) void this.#poll();
+    if (this.#watchers++ === 0) this.#poll();
     return () => {
       if (--this.#watchers > 0) return;
       this.#stop();
@@ -120,7 +121,12 @@ export class KvWatch<T> {
     this.#published.complete();
   }
 
-  async #poll(): Promise<void> {
+  /** Belongs to no caller, though the first read comes when somebody subscribes. */
+  #poll(): void {
+    void background(() => this.#readAgain());
+  }
+
+  async #readAgain(): Promise<void> {
     const run = ++this.#run;
     try {
       const secret = await this.#context.limiter.run(this.#read);
@@ -174,7 +180,7 @@ export class KvWatch<T> {
     const { clock, scheduler } = this.#context;
     this.#task = scheduler.at(this.#due.monotonic, () => {
       if (remaining(this.#due, clock) > 0) this.#sleep();
-      else void this.#poll();
+      else this.#poll();
     });
   }
 

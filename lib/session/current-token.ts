@@ -1,5 +1,6 @@
 import type { ApiRequest, ApiResponse } from '../client/api-client.js';
 import type { Haste } from '../clock/backoff.js';
+import { background } from '../clock/background.js';
 import { Tries } from '../client/tries.js';
 import { tellOnce } from '../client/warnings.js';
 import type { Task } from '../clock/scheduler.js';
@@ -81,9 +82,11 @@ export class CurrentToken {
 
   /** Logs in, once however many ask. After a failure the next try waits its turn and repeats the error until then. */
   login(reason: LoginReason): Promise<Generation> {
-    this.#login ??= this.#doLogin(reason).finally(() => {
-      this.#login = undefined;
-    });
+    this.#login ??= background(() =>
+      this.#doLogin(reason).finally(() => {
+        this.#login = undefined;
+      }),
+    );
     return this.#login;
   }
 
@@ -129,7 +132,7 @@ export class CurrentToken {
       return;
     }
     this.#succeeded();
-    this.#tell(generation);
+    background(() => this.#tell(generation));
     this.#wake();
   }
 
@@ -235,7 +238,12 @@ export class CurrentToken {
     this.#task = scheduler.at(at, () => this.#wake());
   }
 
+  /** Belongs to no caller, though a caller may be the first to notice that something is due. */
   #wake(): void {
+    background(() => this.#proceed());
+  }
+
+  #proceed(): void {
     const current = this.#generation;
     if (!current || this.#closed || this.#busy) return;
     const step = this.#plan(current);

@@ -1,3 +1,4 @@
+import { background } from '../clock/background.js';
 import { isTransient, type VaultError } from '../errors/vault-error.js';
 import type { EventInit } from '../events/events.js';
 import type { Generation } from './generation.js';
@@ -25,7 +26,12 @@ export class TokenEnds {
   }
 
   /** Asks the server to revoke a token that this process made, and with it whatever it leased. */
-  async end(generation: Generation, timeout = TIMEOUT): Promise<void> {
+  end(generation: Generation, timeout = TIMEOUT): Promise<void> {
+    // Mostly it is the last request of some caller that lets it go.
+    return background(() => this.#end(generation, timeout));
+  }
+
+  async #end(generation: Generation, timeout: number): Promise<void> {
     if (!this.#alive.delete(generation)) return;
     const { api, emit, options } = this.#context;
     const { revoke } = options.shutdown;

@@ -1,5 +1,6 @@
 import { LOOK_UP_SELF } from '../auth/token-look-up.js';
 import type { ApiRequest } from '../client/api-client.js';
+import { background } from '../clock/background.js';
 import { sleep, type Clock } from '../clock/clock.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { Generation } from './generation.js';
@@ -37,7 +38,7 @@ export class TokenVerdicts {
   isDead(generation: Generation): Promise<boolean> {
     let verdict = this.#pending.get(generation);
     if (!verdict) {
-      verdict = this.#lookUp(generation).finally(() => this.#pending.delete(generation));
+      verdict = background(() => this.#lookUp(generation).finally(() => this.#pending.delete(generation)));
       this.#pending.set(generation, verdict);
     }
     return verdict;
