@@ -99,7 +99,12 @@ export interface SimulatedStaticRole {
   /** Default `database`. */
   mount?: string;
   username: string;
-  rotationPeriod: Duration;
+  /** This or `rotationSchedule`. */
+  rotationPeriod?: Duration;
+  /** As cron writes it, in UTC: `'0 3 * * *'`. HashiCorp Vault only: OpenBao has no schedules. */
+  rotationSchedule?: string;
+  /** At least an hour: for so long after a scheduled time a rotation that failed is tried again. @default until the next one */
+  rotationWindow?: Duration;
   rotationStatements?: readonly string[];
 }
 

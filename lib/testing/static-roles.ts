@@ -1,6 +1,7 @@
 import { collected, list, notFound, Refusal, text, type Maybe, type Result, type Route } from './answers.js';
 import type { Core } from './core.js';
 import { keysBelow } from './keys.js';
+import { RotationSchedule } from './rotation-schedule.js';
 import { newPassword, ROTATION, runSql } from './sql.js';
 import { secondsField } from './ttl.js';
 
@@ -8,19 +9,33 @@ interface StaticRole {
   body: Record<string, unknown>;
   username: string;
   password: string;
-  /** Seconds. */
-  period: number;
+  rhythm: Rhythm;
   /** Milliseconds of the server. */
   rotatedAt: number;
-  /** The next rotation; what ends here is the password. */
+  /** When the next rotation is due. */
+  due: number;
+  /** When it is tried next; what ends here is the password. */
   expires: number;
   ended: boolean;
   queued: number;
   retry: () => void;
 }
 
-/** How often the server looks which roles are due. */
+/** When a role is rotated: each so many seconds, or by a schedule. */
+type Rhythm =
+  | { period: number }
+  | {
+      text: string;
+      schedule: RotationSchedule;
+      /** Seconds after a scheduled time in which a rotation that failed is tried again; 0: until the next one. */
+      window: number;
+    };
+
+/** How often the server looks which roles are due, from when the engine was mounted. */
 const TICK = 5_000;
+/** After a rotation that failed the server looks at the next but one time. */
+const AFTER_FAILURE = 2 * TICK;
+const MIN_WINDOW = 3_600;
 
 /** The database users whose passwords the server rotates. */
 export class StaticRoles {
@@ -33,10 +48,12 @@ export class StaticRoles {
     [['delete'], /^static-roles\/([^/]+)$/, (_, name = '') => this.#delete(name)],
   ];
   readonly #core: Core;
+  readonly #mountedAt: number;
   readonly #roles = new Map<string, StaticRole>();
 
   constructor(core: Core) {
     this.#core = core;
+    this.#mountedAt = core.now;
   }
 
   has(name: string): boolean {
@@ -46,13 +63,15 @@ export class StaticRoles {
   #credentials(name: string): Result {
     const role = this.#roles.get(name);
     if (!role) throw new Refusal(400, `unknown role: ${name}`);
-    const left = Math.floor((role.rotatedAt + role.period * 1000 - this.#core.now) / 1000);
+    const { now } = this.#core;
+    // A schedule counts to its next time, whether the last rotation was made or not.
+    const next = 'period' in role.rhythm ? nextTime(role.rhythm, role.rotatedAt) : nextTime(role.rhythm, now);
     return {
       data: {
         last_vault_rotation: this.#core.date(role.rotatedAt),
         password: role.password,
-        rotation_period: role.period,
-        ttl: Math.max(0, left),
+        ...rhythmFields(role.rhythm),
+        ttl: Math.max(0, Math.round((next - now) / 1000)),
         username: role.username,
       },
     };
@@ -66,7 +85,7 @@ export class StaticRoles {
         credential_type: 'password',
         db_name: text(role.body['db_name']),
         last_vault_rotation: this.#core.date(role.rotatedAt),
-        rotation_period: role.period,
+        ...rhythmFields(role.rhythm),
         rotation_statements: list(role.body['rotation_statements']),
         ...(this.#core.vault && { skip_import_rotation: false }),
         username: role.username,
@@ -75,19 +94,20 @@ export class StaticRoles {
   }
 
   #write(name: string, body: Record<string, unknown>): Maybe<void> {
-    const period = secondsField(body, 'rotation_period');
     const known = this.#roles.get(name);
+    const rhythm = rhythmOf(body, known?.rhythm, this.#core.vault);
     if (known) {
       known.body = { ...known.body, ...body };
-      known.period = period || known.period;
+      known.rhythm = rhythm;
       return this.#schedule(known);
     }
     const role: StaticRole = {
       body,
       username: text(body['username']),
       password: '',
-      period,
+      rhythm,
       rotatedAt: 0,
+      due: Infinity,
       expires: Infinity,
       ended: false,
       queued: Infinity,
@@ -112,10 +132,13 @@ export class StaticRoles {
     });
   }
 
-  /** Where the database fails, the server tries again when it looks next. */
+  /** Where the database fails, the server tries again, until the window for it is over. */
   #rotateDue(role: StaticRole): void {
-    this.#rotate(role, role.expires)?.catch(() => {
-      role.expires += TICK;
+    const { rhythm, due, expires } = role;
+    const window = 'period' in rhythm ? 0 : rhythm.window;
+    if (window > 0 && expires >= due + window * 1000) return this.#tryAt(role, nextTime(rhythm, expires));
+    this.#rotate(role, expires)?.catch(() => {
+      role.expires = Math.max(expires, this.#core.now) + AFTER_FAILURE;
       this.#core.expireAt(role.expires, role);
     });
   }
@@ -137,7 +160,62 @@ export class StaticRoles {
 
   /** A role that is due is rotated when the server looks next, so its TTL is 0 for a while. */
   #schedule(role: StaticRole): void {
-    role.expires = Math.ceil((role.rotatedAt + role.period * 1000) / TICK) * TICK;
+    this.#tryAt(role, nextTime(role.rhythm, role.rotatedAt));
+  }
+
+  #tryAt(role: StaticRole, due: number): void {
+    role.due = due;
+    role.expires = this.#mountedAt + Math.ceil((due - this.#mountedAt) / TICK) * TICK;
     this.#core.expireAt(role.expires, role);
   }
+}
+
+function nextTime(rhythm: Rhythm, after: number): number {
+  return 'period' in rhythm ? after + rhythm.period * 1000 : rhythm.schedule.next(after);
+}
+
+function rhythmFields(rhythm: Rhythm): Record<string, unknown> {
+  if ('period' in rhythm) return { rotation_period: rhythm.period };
+  const { text: rotation_schedule, window } = rhythm;
+  return { rotation_schedule, ...(window > 0 && { rotation_window: window }) };
+}
+
+/** HashiCorp Vault knows schedules; OpenBao does not, and leaves their fields alone. */
+function rhythmOf(body: Record<string, unknown>, known: Rhythm | undefined, vault: boolean): Rhythm {
+  const period = secondsField(body, 'rotation_period');
+  const written = vault ? text(body['rotation_schedule']) : '';
+  const window = vault ? secondsField(body, 'rotation_window') : 0;
+  if (written && period)
+    throw new Refusal(
+      400,
+      'mutually exclusive fields rotation_period and rotation_schedule were both specified; only one of them can be provided',
+    );
+  if (window && period) throw new Refusal(400, 'rotation_window is invalid with use of rotation_period');
+  if (period > 0 && period < TICK / 1000)
+    throw new Refusal(400, `rotation_period must be ${TICK / 1000} seconds or more`);
+  if (period) return { period };
+  if (written) return { text: written, schedule: parsed(written), window: checkedWindow(window) };
+  if (known) return known;
+  throw new Refusal(
+    400,
+    vault
+      ? 'one of rotation_schedule or rotation_period must be provided to create a static account'
+      : 'rotation_period is required to create static accounts',
+  );
+}
+
+// The server formats both errors with arguments that its texts have no place for.
+function parsed(schedule: string): RotationSchedule {
+  try {
+    return new RotationSchedule(schedule);
+  } catch (error) {
+    const told = `%!(EXTRA string=error, *errors.errorString=${(error as Error).message})`;
+    throw new Refusal(400, `could not parse rotation_schedule${told}`);
+  }
+}
+
+function checkedWindow(window: number): number {
+  if (window === 0 || window >= MIN_WINDOW) return window;
+  const told = `%!(EXTRA string=error, *errors.errorString=rotation_window must be ${MIN_WINDOW} seconds or more)`;
+  throw new Refusal(400, `rotation_window is invalid${told}`);
 }

@@ -438,6 +438,16 @@ step('static role', () => [
 ]);
 step('static creds', () => ['GET', 'database/static-creds/fixed']);
 step('static creds unknown', () => ['GET', 'database/static-creds/ghost']);
+step('static role by a schedule', () => [
+  'POST',
+  'database/static-roles/scheduled',
+  { db_name: 'postgres', username: 'static_user', rotation_schedule: '0 0 * * *', rotation_window: '1h' },
+]);
+step('static role, rotated too often', () => [
+  'POST',
+  'database/static-roles/hasty',
+  { db_name: 'postgres', username: 'static_user', rotation_period: '4s' },
+]);
 step('static role read', () => ['GET', 'database/static-roles/fixed']);
 step('static role rotate', () => ['POST', 'database/rotate-role/fixed', {}]);
 step(

@@ -1,4 +1,4 @@
-import { SimulatedVault } from 'nestjs-vault/testing';
+import { SimulatedVault, VirtualClock } from 'nestjs-vault/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { asker, type Ask } from './support.js';
 
@@ -38,6 +38,30 @@ describe('the dialect of Vault', () => {
         'strconv.ParseInt: parsing "abc": invalid syntax',
     ],
     ['POST', 'sys/namespaces/x', {}, {}, 404, 'enterprise-only feature'],
+    [
+      'POST',
+      'database/static-roles/s',
+      { username: 'u', rotation_period: 60, rotation_schedule: '* * * * *' },
+      {},
+      400,
+      'mutually exclusive fields rotation_period and rotation_schedule were both specified; only one of them can be provided',
+    ],
+    [
+      'POST',
+      'database/static-roles/s',
+      { username: 'u' },
+      {},
+      400,
+      'one of rotation_schedule or rotation_period must be provided to create a static account',
+    ],
+    [
+      'POST',
+      'database/static-roles/s',
+      { username: 'u', rotation_period: 60, rotation_window: 3600 },
+      {},
+      400,
+      'rotation_window is invalid with use of rotation_period',
+    ],
     ['LIST', 'sys/namespaces', undefined, {}, 404, 'enterprise-only feature'],
     [
       'POST',
@@ -53,6 +77,37 @@ describe('the dialect of Vault', () => {
   it.each(refusals)('%s %s', async (method, path, body, options, status, error) => {
     expect(await ask(method, path, body, options)).toMatchObject({ status, body: { errors: [error] } });
   });
+
+  it('rotates static roles by a schedule, to whose next time the TTL counts before it has', async () => {
+    const clock = new VirtualClock();
+    const server = new SimulatedVault({ clock, dialect: 'vault' });
+    await clock.advance(2_000);
+    const role = { username: 'app', rotationSchedule: '*/5 * * * *', rotationWindow: '1h' };
+    await server.staticRole('fixed', { ...role, mount: 'late' });
+    const query = asker(server);
+    const read = async () => (await query('GET', 'late/static-creds/fixed')).body.data;
+    const first = await read();
+    expect(first).toMatchObject({ rotation_schedule: '*/5 * * * *', rotation_window: 3_600, ttl: 298 });
+    expect('rotation_period' in first).toBe(false);
+    await clock.advance(299_000);
+    expect(await read()).toMatchObject({ ...first, ttl: 299 });
+    await clock.advance(1_000);
+    const second = await read();
+    expect([second.ttl, second.password === first.password]).toEqual([298, false]);
+    expect((await query('GET', 'late/static-roles/fixed')).body.data.rotation_schedule).toBe('*/5 * * * *');
+  });
+
+  it.each(['* * * *', '60 * * * *', 'MON * * * *', '5-1 * * * *', '*/0 * * * *'])(
+    'refuses the schedule %s',
+    async (rotation_schedule) => {
+      const body = { username: 'u', db_name: 'simulated', rotation_schedule };
+      const answer = await ask('POST', 'database/static-roles/s', body);
+      expect([answer.status, answer.body.errors]).toEqual([
+        400,
+        [expect.stringMatching(/^could not parse rotation_sch/)],
+      ]);
+    },
+  );
 
   it('has the old paths of leases', async () => {
     const renewed = await ask('PUT', 'sys/renew', { lease_id: lease, increment: 20 });
