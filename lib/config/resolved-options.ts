@@ -164,7 +164,10 @@ function resolveNamespace(namespace: unknown, problems: string[]): string | unde
   }
   // One slash at each end, as `vault namespace list` shows them; a pattern like /+$ would look again from each of many.
   const trimmed = namespace.replace(/^\//, '').replace(/\/$/, '');
-  if (!/^[\x21-\x7e]{1,1024}$/.test(trimmed) || trimmed.split('/').some((part) => ['', '.', '..'].includes(part))) {
+  if (
+    !/^[\x21-\x7e]{1,1024}$/.test(trimmed) ||
+    trimmed.split('/').some((part) => ['', '.', '..'].includes(part))
+  ) {
     problems.push('`namespace` must be names separated by "/", without spaces, ".." or control characters');
   }
   return trimmed;

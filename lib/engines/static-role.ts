@@ -1,16 +1,31 @@
+import type { Deadline } from '../clock/deadline.js';
 import type { Answer, Engine } from '../leases/engine.js';
+
+/** Milliseconds after a scheduled time by which the server has rotated: it looks each 5 s, and then asks the database. */
+const ROTATED_BY = 15_000;
 
 /** Static roles of the database and LDAP engines: one user, whose password the server rotates. */
 export const staticRole: Engine = {
   name: 'static-role',
   owns: ({ path, leaseId }) => leaseId === '' && STATIC_CREDENTIALS.test(path),
-  life: ({ data: { ttl } }) => (typeof ttl === 'number' ? { rotatesIn: ttl * 1_000 } : {}),
+  life: ({ data, sentAt }) => {
+    const { ttl, rotation_schedule: schedule } = data;
+    if (typeof ttl !== 'number') return {};
+    const rotatesIn = ttl * 1_000;
+    return schedule && !isFresh(data, sentAt) ? { rotatesIn, confirmIn: ROTATED_BY } : { rotatesIn };
+  },
   // The time left of the period differs at each read.
   comparable: (data) => ({ ...data, ttl: undefined }),
 };
 
 /** Databases and AWS write it in the plural, LDAP in the singular. */
 const STATIC_CREDENTIALS = /\/static-creds?\/[^/]/;
+
+/** By a schedule, `ttl` counts to the next time although the last rotation may be yet to come; not where one was just made. */
+function isFresh({ last_vault_rotation: rotated }: Answer['data'], sentAt: Deadline): boolean {
+  const age = typeof rotated === 'string' ? sentAt.wall - Date.parse(rotated) : NaN;
+  return age >= 0 && age < 2 * ROTATED_BY;
+}
 
 /** Static roles of the AWS engine: the access key of an IAM user, which the server rotates. */
 export const awsStaticKeys: Engine = {

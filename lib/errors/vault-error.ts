@@ -32,6 +32,7 @@ export type VaultErrorCode =
   | 'VAULT_LEASE_NOT_RENEWABLE'
   | 'VAULT_CREDENTIALS_EXPIRED'
   | 'VAULT_CREDENTIALS_REJECTED'
+  | 'VAULT_ROTATION_OVERDUE'
   // the server and the way to it
   | 'VAULT_SEALED'
   | 'VAULT_STANDBY'
@@ -150,4 +151,5 @@ const TRANSIENT: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
   'VAULT_RESPONSE_INVALID',
   'VAULT_BACKEND_FAILED',
   'VAULT_SERVER_ERROR',
+  'VAULT_ROTATION_OVERDUE',
 ]);

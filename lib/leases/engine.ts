@@ -14,6 +14,8 @@ export interface Life {
   readonly expiresIn?: number;
   /** Until the server rotates it at the same path, 0 where that is due; absent where no server does. */
   readonly rotatesIn?: number;
+  /** Until a rotation shows that may have been due before, where the answer does not tell of it. */
+  readonly confirmIn?: number;
 }
 
 /** Knowledge of one secrets engine. It holds no state, and makes no requests. */

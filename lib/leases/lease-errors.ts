@@ -31,3 +31,15 @@ export function noneYet(path: string): VaultError {
     path,
   });
 }
+
+/** The server goes on with the secret that it was to put another one in the place of. */
+export function notRotated(path: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_ROTATION_OVERDUE',
+    message: `The server has not rotated ${path}, although that is due.`,
+    hint:
+      "Look into the server's log: its database may be out of reach, or refuse the change. The credential from before " +
+      'stays in use, and is read again until it has changed.',
+    path,
+  });
+}

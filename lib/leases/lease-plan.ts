@@ -30,7 +30,7 @@ export function planLease(
   const view = lease.view(clock);
   const step = frozen ? nextHeldStep(view, renewal) : nextLeaseStep(view, renewal, rotationFailed);
   if (isSurprise(lease, step, clock) && failures === 0) return { action: 'renew', in: 0, reason: 'renewal' };
-  const rejectedIn = (lease.rejectedAt ?? Infinity) - clock.monotonic();
+  const rejectedIn = (lease.rejected?.at ?? Infinity) - clock.monotonic();
   if (rejectedIn < step.in) return { action: 'rotate', in: Math.max(0, rejectedIn), reason: 'rejected' };
   // Of its own TTL: that its token has less left is a matter of the token.
   // While the server is away nothing could be issued either; once it is back, a renewal spares the consumers. At last

@@ -57,5 +57,5 @@ export function drainShortfall(lease: Lease<unknown>, { clock, options }: LeaseC
 function stateOf(lease: Known['lease'], error: unknown, clock: Clock): LeaseStatus['state'] {
   if (!lease) return 'pending';
   if (lease.left(clock) <= 0) return 'expired';
-  return error || lease.rejectedAt !== undefined ? 'degraded' : 'valid';
+  return error || lease.rejected?.certain ? 'degraded' : 'valid';
 }

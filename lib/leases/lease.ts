@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.js';
-import { after, earlier, remaining, type Deadline } from '../clock/deadline.js';
+import { earlier, remaining } from '../clock/deadline.js';
 import { apart } from '../clock/apart.js';
 import { background } from '../clock/background.js';
 import { Secret } from '../secret/secret.js';
@@ -7,6 +7,7 @@ import type { Generation } from '../session/generation.js';
 import { firstGrant, type Grant } from '../session/grant.js';
 import type { Answer, Engine } from './engine.js';
 import type { LeaseView } from './lease-policy.js';
+import { ServerRotation } from './server-rotation.js';
 
 /**
  * What is known of the lease behind a credential, when the snapshot was taken.
@@ -93,15 +94,15 @@ export class Lease<T> {
   over = false;
   /** The server was asked to end it. */
   retired = false;
-  /** Monotonic time from which on it is replaced, as a consumer was refused with it. */
-  rejectedAt: number | undefined;
+  /** From which monotonic time on it is replaced, as a consumer was refused with it, or seems to have been. */
+  rejected: { at: number; certain: boolean } | undefined;
   /** Milliseconds its consumers need to let go of it. */
   drain = 0;
   readonly #bornAt: number;
   readonly #hooks: LeaseHooks;
   #endings: Set<() => void> | undefined;
   #holds = 0;
-  #refresh: Deadline | undefined;
+  readonly #rotation: ServerRotation | undefined;
   #onDrained: (() => void) | undefined;
   #snapshot: Credentials<T> | undefined;
 
@@ -121,8 +122,8 @@ export class Lease<T> {
     this.data = new Secret(deepFreeze(answer.data as T));
     this.issuedAt = new Date(sentAt.wall);
     const leased = leaseId !== '';
-    const { expiresIn, rotatesIn } = leased ? {} : engine.life(answer);
-    const unleased = expiresIn === undefined ? NO_END : Math.max(expiresIn, 1) / 1_000;
+    const life = leased ? {} : engine.life(answer);
+    const unleased = life.expiresIn === undefined ? NO_END : Math.max(life.expiresIn, 1) / 1_000;
     this.grant = firstGrant(leased ? leaseDuration : unleased, sentAt, random);
     this.firstTtl = this.grant.ttl;
     this.#bornAt = sentAt.monotonic;
@@ -130,13 +131,24 @@ export class Lease<T> {
     this.over = leased && leaseDuration <= 0;
     this.renewable = leased && answer.renewable;
     if (leased) this.generation.leases.add(this);
-    if (rotatesIn !== undefined) this.#refresh = refreshTime(rotatesIn, sentAt, random);
+    if (life.rotatesIn !== undefined) this.#rotation = new ServerRotation(life, sentAt, random);
   }
 
   /** Whether a later one holds something else. */
   differsFrom(other: Lease<T>): boolean {
     const [own, others] = [this, other].map(({ data }) => this.engine.comparable(data.reveal() as object));
     return JSON.stringify(own) !== JSON.stringify(others);
+  }
+
+  /**
+   * The same was read again, without a lease: consumers keep this one, which lives as long as the other.
+   *
+   * @returns milliseconds for which a rotation by the server is overdue, where it has failed; 0 otherwise
+   */
+  prolong(other: Lease<T>, clock: Clock, random: () => number): number {
+    this.grant = other.grant;
+    if (this.rejected && this.rejected.at <= other.#bornAt) this.rejected = undefined;
+    return (other.#rotation && this.#rotation?.unmoved(other.#rotation, clock, random)) ?? 0;
   }
 
   /** Milliseconds until it, or the token it dies with, is over. */
@@ -166,7 +178,7 @@ export class Lease<T> {
       tokenLeft: this.id === '' ? Infinity : this.generation.left(clock),
       renewable: this.renewable,
       superseded: supersededAt === undefined || this.id === '' ? undefined : clock.monotonic() - supersededAt,
-      ...(this.#refresh && { refreshIn: remaining(this.#refresh, clock) }),
+      ...(this.#rotation && { refreshIn: this.#rotation.readIn(clock) }),
     };
   }
 
@@ -223,14 +235,6 @@ export class Lease<T> {
       if (drained) background(drained);
     };
   }
-}
-
-/**
- * When to read again what the server rotates: when that is due, and a little later. It is due for some seconds, until the
- * server's own ticker has rotated it.
- */
-function refreshTime(due: number, sentAt: Deadline, random: () => number): Deadline {
-  return after(sentAt, due > 0 ? due + 500 * (1 + random()) : 1_000 * (1 + random()));
 }
 
 function deepFreeze<V>(value: V): V {

@@ -11,7 +11,7 @@ import type { LeaseStatus } from '../events/status.js';
 import type { Generation } from '../session/generation.js';
 import { firstValue } from './first-value.js';
 import { HandedOut } from './handed-out.js';
-import { expired, noneYet } from './lease-errors.js';
+import { expired, noneYet, notRotated } from './lease-errors.js';
 import { cutShort, issueLease, type IssueParameters } from './issue-lease.js';
 import { IssueLimit, TOO_MANY } from './issue-limit.js';
 import type { Credentials, Lease, LeaseHooks } from './lease.js';
@@ -253,11 +253,11 @@ export class LeasedSecret<T> implements LeaseHooks {
       const { lease, warnings } = await issueLease<T>(this, this.#serial + 1, this.#context, this, previous);
       this.#limit.issued(this.#context.clock.monotonic());
       if (this.#ended) return void this.#keeper.take(lease, 0);
+      if (previous && lease.id === '' && !lease.differsFrom(previous)) return this.#same(previous, lease);
       this.#serial = lease.serial;
       const outlived = this.#out.replace(lease);
       this.#succeeded();
       const changed = previous === undefined || lease.differsFrom(previous);
-      if (!changed && lease.id === '') return;
       this.#events.issued(lease, warnings);
       // Who came while there was none waits for it, whatever it holds.
       if (changed || outlived) this.#out.publish(lease);
@@ -269,6 +269,17 @@ export class LeasedSecret<T> implements LeaseHooks {
     } catch (cause) {
       this.#issueFailed(cause, reason);
     }
+  }
+
+  /** What has no lease was read again, and is what it was. */
+  #same(current: Lease<T>, again: Lease<T>): void {
+    const { clock, random } = this.#context;
+    const late = current.prolong(again, clock, random);
+    if (late === 0) return this.#succeeded();
+    // The longer it takes already, the longer it may take.
+    const error = notRotated(this.path);
+    const retryAt = this.#tries.fail(error, { left: late, ttl: late });
+    this.#events.rotationOverdue(current, error, retryAt);
   }
 
   #issueFailed(cause: unknown, reason: RotationReason | undefined): void {
@@ -294,7 +305,7 @@ export class LeasedSecret<T> implements LeaseHooks {
   /** Where it is of no use any more, a new one does not wait for the next try to renew it. */
   async refused(lease: Lease<unknown>, certain: boolean): Promise<void> {
     if (lease !== this.#out.lease || this.#ended) return;
-    const useless = () => lease.over || lease.rejectedAt !== undefined;
+    const useless = () => lease.over || lease.rejected !== undefined;
     // Told again of what is known, the next try to replace it comes no sooner.
     if (useless()) return this.#wake();
     await this.#refusals.examine(lease, certain);
@@ -315,7 +326,7 @@ export class LeasedSecret<T> implements LeaseHooks {
       cause instanceof VaultError ? cause : unexpected(cause, `What was asked at ${this.path}`, this.path);
     if (!lease) return { error, retryAt: this.#tries.fail(error) };
     // One that consumers are refused with is of no use, however long it lives.
-    const left = lease.rejectedAt === undefined ? lease.left(this.#context.clock) : 0;
+    const left = !lease.rejected?.certain ? lease.left(this.#context.clock) : 0;
     return { error, retryAt: this.#tries.fail(error, { left, ttl: lease.firstTtl }) };
   }
 

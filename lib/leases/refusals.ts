@@ -23,13 +23,14 @@ export class Refusals {
 
   /** The server is asked once, however many report it. */
   async examine(lease: Lease<unknown>, certain: boolean): Promise<void> {
-    if (lease.over || lease.rejectedAt !== undefined) return;
+    if (lease.over || lease.rejected) return;
     if (this.#look?.lease !== lease) this.#look = { lease, gone: background(() => this.#isGone(lease)) };
     const look = this.#look;
     const gone = await look.gone;
     if (this.#look === look) this.#look = undefined;
     if (gone) lease.over = true;
-    else if (certain) lease.rejectedAt ??= this.#nextAt();
+    // The server knows nothing of what has no lease: another read tells.
+    else if (certain || lease.id === '') lease.rejected ??= { at: this.#nextAt(), certain };
   }
 
   /** Every token may look up the leases it made: the default policy allows it. No other answer proves anything. */

@@ -8,6 +8,8 @@ export class SecretEvents {
   readonly #path: string;
   readonly #emit: LeaseContext['emit'];
   #warned: Set<string> | undefined;
+  /** The serial number of what the server is known to have not rotated in time. */
+  #overdue: number | undefined;
 
   constructor(path: string, emit: LeaseContext['emit']) {
     this.#path = path;
@@ -43,6 +45,13 @@ export class SecretEvents {
   ): void {
     const validUntil = lease && { validUntil: lease.validUntil() };
     this.#emit({ type: 'rotation-failed', path: this.#path, reason, error, retryAt, ...validUntil });
+  }
+
+  /** The server has not rotated it: told once of each. */
+  rotationOverdue(lease: Lease<unknown>, error: VaultError, retryAt: Date): void {
+    if (this.#overdue === lease.serial) return;
+    this.#overdue = lease.serial;
+    this.rotationFailed(lease, error, retryAt, 'server');
   }
 
   /** Of each kind, the first one only. */

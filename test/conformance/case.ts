@@ -10,9 +10,13 @@ export type SimulatedWorld = World & { readonly clock: VirtualClock; readonly va
 const ENOUGH = 2_000;
 
 /** One story that went wrong once: on a simulated server of its own, which ends with it. */
-export function story(title: string, test: (world: SimulatedWorld) => Promise<void>): void {
+export function story(
+  title: string,
+  test: (world: SimulatedWorld) => Promise<void>,
+  dialect: 'openbao' | 'vault' = 'openbao',
+): void {
   it(title, async () => {
-    const worlds = await simulatedWorlds('openbao')();
+    const worlds = await simulatedWorlds(dialect)();
     const world = (await worlds.open()) as SimulatedWorld;
     let asked = 0;
     world.vault.cut({ match: () => ++asked > ENOUGH });

@@ -1,8 +1,15 @@
 import { expect } from 'vitest';
+import { SEALED } from '../case.js';
 import { simulated, LONG, SECOND, type Rules } from './rule.js';
 
 const MINUTE = 60 * SECOND;
+const STATIC = /static-creds/;
 const PAST = '2001-01-01T00:00:00Z';
+
+interface Login {
+  username: string;
+  password: string;
+}
 
 /** How long answers without a lease live: knowledge of each engine. */
 export const lives: Rules = [
@@ -29,4 +36,72 @@ export const lives: Rules = [
     expect(world.requests(/^kv/)).toHaveLength(4 * names.length);
     expect(life.connection.status.health).toBe('up');
   }),
+  simulated(
+    'F1',
+    'a rotation fails at the server: told once, degraded, and read ever less often',
+    async (world) => {
+      const life = await world.start({ role: LONG, watch: false });
+      const path = await world.operator.staticRole(60);
+      await world.settled(life.connection.leases.get(path));
+      world.vault!.databaseDown();
+      await world.advance(2 * MINUTE);
+      const state = () => life.connection.status.leases.map((one) => [one.state, one.error?.code]);
+      const overdue = () =>
+        life.of('rotation-failed').filter(({ error }) => error.code === 'VAULT_ROTATION_OVERDUE');
+      expect(state()).toEqual([['degraded', 'VAULT_ROTATION_OVERDUE']]);
+      world.clear();
+      await world.advance(30 * MINUTE);
+      expect(world.requests(STATIC).length).toBeLessThan(30 * 5);
+      expect(life.of('rotation-failed')).toMatchObject([{ path, reason: 'server' }]);
+      expect(life.of('expired')).toEqual([]);
+      // Another cause in between, and the same one after it.
+      world.network.answer(STATIC, 503, SEALED);
+      await world.advance(MINUTE);
+      world.network.restore();
+      await world.advance(5 * MINUTE);
+      expect(state()).toEqual([['degraded', 'VAULT_ROTATION_OVERDUE']]);
+      expect(overdue()).toHaveLength(1);
+
+      world.vault!.databaseDown(false);
+      await world.until(() => life.of('rotated').length > 0, 6 * MINUTE);
+      expect(life.of('rotated')).toMatchObject([{ reason: 'server' }]);
+      expect(state()).toEqual([['valid', undefined]]);
+      // The next time it fails, that is told again.
+      world.vault!.databaseDown();
+      await world.advance(3 * MINUTE);
+      expect(overdue()).toHaveLength(2);
+    },
+  ),
+  ...[true, false].map((certain) =>
+    simulated(
+      'E9',
+      `refused without a lease (certain: ${certain}): read at once, however many tell`,
+      async (world) => {
+        const life = await world.start({ role: LONG, watch: false });
+        const path = await world.operator.staticRole(24 * 3_600);
+        const first = await world.settled(life.connection.leases.get<Login>(path));
+        await world.advance(MINUTE);
+        await world.settled(world.operator.api('POST', 'database/rotate-role/fixed', {}));
+        world.clear();
+        await world.settled(Promise.all(Array.from({ length: 50 }, () => first.lease.refused!(certain))));
+        await world.advance(0.2 * SECOND);
+        expect(world.requests(STATIC)).toHaveLength(1);
+        expect(await world.isValid(life.connection.leases.current<Login>(path)!)).toBe(true);
+        expect(life.of('rotated')).toMatchObject([{ reason: 'rejected', serial: 2 }]);
+
+        // Refused with what is current, whatever the server says: asked ever less often, and nothing is published.
+        const { lease } = life.connection.leases.current(path)!;
+        world.clear();
+        for (let second = 0; second < 600; second++) {
+          void lease.refused!(certain);
+          await world.advance(SECOND);
+        }
+        expect(world.requests(STATIC).length).toBeGreaterThan(5);
+        expect(world.requests(STATIC).length).toBeLessThan(25);
+        expect(life.of('rotated')).toHaveLength(1);
+        await world.advance(5 * MINUTE);
+        expect(life.connection.status.health).toBe('up');
+      },
+    ),
+  ),
 ];

@@ -91,11 +91,15 @@ it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Part
     },
     { failures: 1 },
   ],
-  ['a consumer was refused with it', 'rotate rejected in 0', (lease) => (lease.rejectedAt = 0)],
+  [
+    'a consumer was refused with it',
+    'rotate rejected in 0',
+    (lease) => (lease.rejected = { at: 0, certain: true }),
+  ],
   [
     'it is to be replaced later than renewed',
     'renew renewal in 39600',
-    (lease) => (lease.rejectedAt = MINUTE),
+    (lease) => (lease.rejected = { at: MINUTE, certain: true }),
   ],
   ['at its max TTL', 'rotate max-ttl in 0', (lease) => (lease.grant = { ...lease.grant, maxTtl: 'near' })],
   [
