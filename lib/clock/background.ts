@@ -1,7 +1,7 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 
 /** The context in which this file was loaded: in nearly all applications, that of no request. */
-const process = AsyncLocalStorage.snapshot();
+const outside = AsyncLocalStorage.snapshot();
 
 /**
  * Runs work that belongs to no caller, such as a renewal or a login that several callers share. Whatever it starts
@@ -10,5 +10,5 @@ const process = AsyncLocalStorage.snapshot();
  */
 export function background<T>(work: () => T): T {
   // Below Node 24, `enterWith` in a listener changes the resource that runs: a new one each time, so that it ends there.
-  return process(() => new AsyncResource('VAULT').runInAsyncScope(work));
+  return outside(() => new AsyncResource('VAULT').runInAsyncScope(work));
 }

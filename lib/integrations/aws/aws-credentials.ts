@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { firstValueFrom, throwError, timeout, type Observable, type Subscription } from 'rxjs';
+import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import type { Credentials } from '../../leases/lease.js';
 
@@ -92,8 +93,8 @@ function holding(
     if (following && !following.closed) return;
     const holds = new Set<() => void>();
     let last: (() => void) | undefined;
-    following = credentials$.subscribe({
-      next: (keys) => {
+    const observer = {
+      next: (keys: Credentials) => {
         const drain = settle + SIGNED;
         if (last) setTimeout(last, drain).unref();
         last = undefined;
@@ -110,7 +111,9 @@ function holding(
       },
       // Whoever asks for keys is told.
       error: () => undefined,
-    });
+    };
+    // For as long as there are keys, whichever request was the first to sign.
+    following = background(() => credentials$.subscribe(observer));
     following.add(() => holds.forEach((release) => release()));
   };
 }

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { Redis, type Callback, type RedisOptions } from 'ioredis';
 import type { Observable } from 'rxjs';
+import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { denies, refuses, rejected } from '../redis/refusal.js';
 import type { Era } from '../rotation/era.js';
@@ -109,7 +110,8 @@ export class RotatingRedis extends Redis {
   }
 
   override connect(callback?: Callback<void>): Promise<void> {
-    this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined));
+    // The socket, and those that take its place, outlive the request that may be the first to need one.
+    this.#connecting ??= background(() => this.#connect().finally(() => (this.#connecting = undefined)));
     if (!callback) return this.#connecting;
     const done = this.#connecting.then(
       () => callback(null),

@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MongoClient, type Db, type DbOptions, type MongoClientOptions } from 'mongodb';
 import type { Observable } from 'rxjs';
+import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import type { Era } from '../rotation/era.js';
@@ -124,7 +125,7 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
       const era = await this.#rotation.ready();
       const client = this.#create(era.credentials);
       this.#use(client, era);
-      await client.connect();
+      await background(() => client.connect());
     } catch (error) {
       await this.close();
       throw refuses(error) ? rejected(this.#rotation.current?.path) : error;

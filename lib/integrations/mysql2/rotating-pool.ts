@@ -1,6 +1,8 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Duplex } from 'node:stream';
 import mysql, { type ConnectionOptions, type Pool, type PoolConnection } from 'mysql2';
 import type { Observable } from 'rxjs';
+import { background } from '../../clock/background.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
@@ -163,7 +165,8 @@ export class RotatingPool extends CorePool {
   #open(callback: ConnectionCallback): void {
     this.#dialled = undefined;
     let dialled: LeasedConnection | undefined;
-    super.getConnection((error, connection) => {
+    // A new connection calls back from its socket, which is of no request.
+    const opened: ConnectionCallback = (error, connection) => {
       if (error) return this.#failed(error, dialled?.era, callback);
       if (dialled) this.#adopt(connection, dialled);
       const leased = this.#leased.get(connection);
@@ -174,7 +177,8 @@ export class RotatingPool extends CorePool {
       }
       if (leased) this.#use(leased);
       callback(null, connection);
-    });
+    };
+    super.getConnection(AsyncResource.bind(opened));
     dialled = this.#dialled;
   }
 
@@ -182,7 +186,10 @@ export class RotatingPool extends CorePool {
     const era = this.#rotation.current as Era<LeasedConnection>;
     identify(config, era.credentials);
     const { stream } = this.#config as { stream?: unknown };
-    const socket = (typeof stream === 'function' ? stream({ config }) : (stream ?? dial(config))) as Duplex;
+    // It outlives the request that may be the first to need it.
+    const socket = background(() =>
+      typeof stream === 'function' ? stream({ config }) : (stream ?? dial(config)),
+    ) as Duplex;
     const leased = new LeasedConnection(era, socket);
     // From now on, so that a connection being made is under the hold, too.
     this.#rotation.opened(era, leased);

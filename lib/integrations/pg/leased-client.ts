@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import pg, { type ClientConfig } from 'pg';
+import { background } from '../../clock/background.js';
 import type { Era } from '../rotation/era.js';
 import type { Rotation } from '../rotation/rotation.js';
 import { isDoubtful, watchLogin } from './refusal.js';
@@ -118,7 +119,7 @@ export class LeasedClient extends pg.Client {
     Object.assign(connectionParameters, { user });
     Object.assign(this, { user, password });
     this.#connecting = true;
-    super.connect((error: Error | null) => {
+    const connected = (error: Error | null) => {
       this.#connecting = false;
       if (error) {
         this.#rotation.loginFailed(era, error);
@@ -127,7 +128,9 @@ export class LeasedClient extends pg.Client {
         this.#loggedIn = era.used = true;
       }
       callback(error as Error);
-    });
+    };
+    // The socket outlives the request that may be the first to need it.
+    background(() => super.connect(connected));
   }
 
   #close(): void {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool, PoolClient } from 'pg';
+import { background } from '../../clock/background.js';
 import type { LeasedClient } from './leased-client.js';
 import { inBoundedTime } from './connection-timeout.js';
 
@@ -62,10 +63,12 @@ export class Replacements {
   #run(): void {
     if (this.#busy) return;
     this.#busy = true;
-    this.#replace()
-      // Listeners of the application may throw.
-      .catch(() => undefined)
-      .finally(() => (this.#busy = false));
+    background(() =>
+      this.#replace()
+        // Listeners of the application may throw.
+        .catch(() => undefined)
+        .finally(() => (this.#busy = false)),
+    );
   }
 
   async #replace(): Promise<void> {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AmqpConnectionManagerClass, type AmqpConnectionManagerOptions } from 'amqp-connection-manager';
 import type { ChannelModel } from 'amqplib';
 import type { Observable } from 'rxjs';
+import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import type { Era } from '../rotation/era.js';
@@ -90,7 +91,7 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
   async ready(): Promise<void> {
     try {
       const era = await this.#rotation.ready();
-      const line = await this.#open(era);
+      const line = await background(() => this.#open(era));
       // Newer credentials may have been faster.
       if (this.#line) line.abort();
       else await this.#adopt(line);
@@ -142,7 +143,9 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
 
   /** Sees to it that there is a connection of the current credentials, one attempt after the other. */
   #follow(force = false, delay = 0): void {
-    this.#work = this.#work.then(() => this.#connectAgain(force, delay)).catch(() => undefined);
+    this.#work = background(() =>
+      this.#work.then(() => this.#connectAgain(force, delay)).catch(() => undefined),
+    );
   }
 
   async #connectAgain(force: boolean, delay: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { RedisClientOptions } from 'redis';
 import type { Observable } from 'rxjs';
+import { background } from '../../clock/background.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import {
@@ -141,7 +142,7 @@ export class RotatingCredentials
       this.#again = false;
       this.#tell();
     };
-    setTimeout(tell, this.#delay).unref();
+    background(() => setTimeout(tell, this.#delay).unref());
     this.#delay = Math.min(this.#delay * 2, AGAIN.last);
   }
 
@@ -175,7 +176,7 @@ export class RotatingCredentials
   #lookAt(era: Era<Subscription>): Promise<void> {
     const now = performance.now();
     if (this.#look?.era !== era || now > this.#look.until) {
-      this.#look = { era, done: this.#verify(era), until: now + GOOD };
+      this.#look = { era, done: background(() => this.#verify(era)), until: now + GOOD };
     }
     return this.#look.done;
   }

@@ -1,6 +1,7 @@
 import type { Observable, Subscription } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { apart } from '../../clock/apart.js';
+import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { Era, sameUser } from './era.js';
 import { inTime } from './in-time.js';
@@ -48,7 +49,7 @@ export class Rotation<C> {
       queueMicrotask(() => options.onEnd(error));
     };
     this.#subscription = credentials$.subscribe({
-      next: (credentials) => this.#next(credentials),
+      next: (credentials) => background(() => this.#next(credentials)),
       error: (error: unknown) => stop(error as Error),
       complete: () => stop(undefined),
     });
@@ -134,7 +135,7 @@ export class Rotation<C> {
       this.#leaving = undefined;
       this.#settle(current);
     };
-    const leaving = current.used && this.#driver.leaving?.(current.credentials);
+    const leaving = current.used && background(() => this.#driver.leaving?.(current.credentials));
     if (leaving) this.#leaving = inTime(leaving, FAREWELL).then(done, done);
     else this.#settle(current);
   }
@@ -145,10 +146,12 @@ export class Rotation<C> {
     if (checks.running || !checks.due(about)) return;
     checks.running = true;
     // Not at once: a pool whose first login failed may end itself for that.
-    setImmediate(() => {
+    const verify = () => {
       const verified = this.#ended ? Promise.resolve() : this.#verify(era);
       verified.catch(() => undefined).finally(() => (checks.running = false));
-    });
+    };
+    // Whoever met the error: the check belongs to the pool.
+    background(() => setImmediate(verify));
   }
 
   /** Whether credentials in use still log in, and if so, whether their lease lives. */
