@@ -58,8 +58,13 @@ export class VaultConnections {
     this.bus.close();
   }
 
-  /** Makes a connection known, once it is logged in. */
+  /**
+   * Makes a connection known, once it is logged in.
+   *
+   * @throws VaultError `VAULT_CLOSED` where the application was closed meanwhile
+   */
   add(connection: VaultConnection): void {
+    if (this.#closed) throw closed();
     this.#up.set(connection.name, connection);
     this.#waiting.get(connection.name)?.resolve(connection);
   }
