@@ -63,7 +63,7 @@ export class Replacements {
   #run(): void {
     if (this.#busy) return;
     this.#busy = true;
-    background(() =>
+    void background(() =>
       this.#replace()
         // Listeners of the application may throw.
         .catch(() => undefined)
