@@ -25,8 +25,7 @@ export function planLease(
   clock: Clock,
   renewal: { at: number; jitter: number },
 ): LeaseStep {
-  const lost = lease.over || (lease.id !== '' && lease.generation.dead);
-  if (lost) return { action: 'rotate', in: 0, reason: 'lease-lost' };
+  if (isLost(lease)) return { action: 'rotate', in: 0, reason: 'lease-lost' };
   const view = lease.view(clock);
   const step = frozen ? nextHeldStep(view, renewal) : nextLeaseStep(view, renewal, rotationFailed);
   if (isSurprise(lease, step, clock) && failures === 0) return { action: 'renew', in: 0, reason: 'renewal' };
@@ -39,6 +38,11 @@ export function planLease(
   const late = failures > 0 && remaining(lease.grant.deadline, clock) < margin;
   const givenUp = step.action === 'renew' && late && !rotationFailed && !frozen;
   return givenUp ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
+}
+
+/** The server said that it has ended, or that its token has. */
+export function isLost({ id, over, generation }: Lease<unknown>): boolean {
+  return over || (id !== '' && generation.dead);
 }
 
 /** A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed. */

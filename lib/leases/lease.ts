@@ -36,6 +36,14 @@ export interface LeaseInfo {
    * limit on issues allows. Snapshots that a test makes by hand need not have it.
    */
   refused?(certain: boolean): Promise<void>;
+  /**
+   * Asked before a connection is lent; costs no I/O while the lease lives, and returns `undefined` then. Where its end
+   * has passed, as after the process stood still, the server is asked, once however many ask: the promise resolves where
+   * the lease lives after all, or where no server answers (then the database decides; the next one to ask does not wait).
+   * It rejects with `VAULT_CREDENTIALS_EXPIRED` where the lease has ended. Snapshots that a test makes by hand need not
+   * have it.
+   */
+  ensureValid?(): Promise<void> | undefined;
 }
 
 /**
@@ -72,6 +80,8 @@ export interface LeaseHooks {
   needed(lease: Lease<unknown>): void;
   /** A consumer was refused with it. */
   refused(lease: Lease<unknown>, certain: boolean): Promise<void>;
+  /** A consumer is about to lend a connection of it. */
+  ensureValid(lease: Lease<unknown>): Promise<void> | undefined;
 }
 
 /** Seconds, as a grant takes it. */
@@ -195,6 +205,7 @@ export class Lease<T> {
         renewable,
         hold: (need?: HoldNeed) => this.#hold(need),
         refused: (certain: boolean) => this.#hooks.refused(this, certain),
+        ensureValid: () => this.#hooks.ensureValid(this),
       });
       this.#snapshot = Object.freeze({ data: this.data, lease });
     }

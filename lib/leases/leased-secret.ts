@@ -9,6 +9,7 @@ import { closed, unexpected } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Generation } from '../session/generation.js';
+import type { Grant } from '../session/grant.js';
 import { firstValue } from './first-value.js';
 import { HandedOut } from './handed-out.js';
 import { expired, noneYet, notRotated } from './lease-errors.js';
@@ -18,7 +19,7 @@ import type { Credentials, Lease, LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { drainShortfall, FIRST, leaseStatus } from './lease-status.js';
 import { LeaseKeeper } from './lease-keeper.js';
-import { planLease } from './lease-plan.js';
+import { isLost, planLease } from './lease-plan.js';
 import type { LeaseStep } from './lease-policy.js';
 import { Refusals } from './refusals.js';
 import { renewLease } from './renew-lease.js';
@@ -45,6 +46,8 @@ export class LeasedSecret<T> implements LeaseHooks {
   readonly #tries: Tries;
   readonly #limit = new IssueLimit();
   readonly #refusals: Refusals;
+  /** Past its end, and no server could say whether it lives. */
+  #unanswered: Grant | undefined;
   #frozen = false;
   #ended = false;
   #keepTrying = false;
@@ -313,6 +316,27 @@ export class LeasedSecret<T> implements LeaseHooks {
     if (useless()) this.#succeeded();
     this.#context.changed();
     this.#wake();
+  }
+
+  ensureValid(lease: Lease<unknown>): Promise<void> | undefined {
+    const alive = lease.left(this.#context.clock) > 0;
+    // The application is closing: what is under way is finished with what there is.
+    if (alive || this.#ended || this.#frozen) return undefined;
+    return !isLost(lease) && this.#unanswered === lease.grant ? undefined : this.#look(lease);
+  }
+
+  /** Past its end: one try to renew it, or to issue another one, shows whether the server knows it. */
+  async #look(lease: Lease<unknown>): Promise<void> {
+    const alive = () => lease.left(this.#context.clock) > 0;
+    const inUse = () => lease === this.#out.lease;
+    do {
+      this.#wake();
+      await this.#work;
+    } while (inUse() && !alive() && this.#busy);
+    if (alive() || this.#ended) return;
+    const { error } = this.#tries;
+    if (!inUse() || isLost(lease) || !error || !isTransient(error)) throw this.#expired();
+    this.#unanswered = lease.grant;
   }
 
   #succeeded(): void {

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { Credentials } from '../../lib/leases/lease.js';
-import { errors, story, type SimulatedWorld } from './case.js';
+import { DENIED, errors, story, type SimulatedWorld } from './case.js';
 import { ISSUE, LOOKUP_SELF, RENEW, RENEW_SELF, SECOND } from './rules/rule.js';
 import type { Life, LoginSettings, RoleSettings } from './world.js';
 
@@ -219,3 +219,55 @@ story('of a lease that was replaced already nobody is asked', async (world) => {
   expect(world.requests(LOOKUP)).toEqual([]);
   expect(life.published).toHaveLength(2);
 });
+
+story(
+  'who is about to lend after a sleep past the end waits for one look, however many ask',
+  async (world) => {
+    const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
+    const { lease } = life.published[0]!;
+    expect(lease.ensureValid?.()).toBeUndefined();
+    world.clear();
+    await world.clock.suspend(3_600 * SECOND);
+    const asked = Array.from({ length: 50 }, () => lease.ensureValid!()!.catch((error: unknown) => error));
+    const answers = await world.settled(Promise.all(asked));
+    expect(answers).toEqual(Array(50).fill(expect.objectContaining({ code: 'VAULT_CREDENTIALS_EXPIRED' })));
+    expect([world.requests(RENEW).length, world.requests(ISSUE).length]).toEqual([1, 1]);
+    const next = life.published.at(-1)!;
+    expect({ left: next.lease.ensureValid!(), valid: await world.isValid(next) }).toEqual({ valid: true });
+  },
+);
+
+story('where no server answers, who is about to lend waits once, and the database decides', async (world) => {
+  const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
+  const { lease } = life.published[0]!;
+  world.network.cut();
+  await world.clock.suspend(3_600 * SECOND);
+  world.clear();
+  await world.settled(Promise.all([lease.ensureValid!(), lease.ensureValid!()]));
+  const tries = world.requests().length;
+  expect(tries).toBeGreaterThan(0);
+  for (let ask = 0; ask < 1_000; ask++) expect(lease.ensureValid!()).toBeUndefined();
+  expect(world.requests()).toHaveLength(tries);
+  expect(life.connection.status.leases[0]).toMatchObject({ state: 'expired' });
+  world.network.restore();
+  await world.until(() => life.published.length > 1, 60 * SECOND);
+  await expect(lease.ensureValid!()).rejects.toMatchObject({ code: 'VAULT_CREDENTIALS_EXPIRED' });
+});
+
+story(
+  'where the server knows the lease no more and issues no other, nothing is lent, with the reason',
+  async (world) => {
+    const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
+    const { lease } = life.published[0]!;
+    const match = ({ path }: { path: string }) => path.endsWith(world.path);
+    world.vault.answer(403, DENIED, { times: 100, match });
+    await world.clock.suspend(3_600 * SECOND);
+    for (let ask = 0; ask < 3; ask++) {
+      const error = await world.settled(lease.ensureValid!()!.catch((reason: unknown) => reason));
+      expect(error).toMatchObject({
+        code: 'VAULT_CREDENTIALS_EXPIRED',
+        cause: { status: 403 },
+      });
+    }
+  },
+);

@@ -10,7 +10,7 @@ import { HandClock } from '../../support/virtual-clock.js';
 const MINUTE = 60_000;
 const renewal = { at: 0.66, jitter: 0.05 };
 const random = () => 0.5;
-const hooks = { needed: () => {}, refused: () => Promise.resolve() };
+const hooks = { needed: () => {}, refused: () => Promise.resolve(), ensureValid: () => undefined };
 
 /** A lease of a minute, and what happened to it. */
 function planned(
