@@ -6,6 +6,7 @@ import { VaultError } from '../../errors/vault-error.js';
 import { denies, refuses, rejected } from '../redis/refusal.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
+import { REPLACEMENT } from '../rotation/rotation.js';
 import type { PoolCounters, RotationOptions } from '../rotation/rotation-driver.js';
 import { prove, redacted } from './probe.js';
 import { RedisFamily } from './redis-family.js';
@@ -18,8 +19,6 @@ import { RedisFamily } from './redis-family.js';
 export type RotatingRedisOptions = Omit<RedisOptions, 'username' | 'password' | 'replyMapping'> &
   RotationOptions;
 
-/** Milliseconds for new credentials to arrive where Redis refuses the current ones. */
-const REPLACEMENT = 5_000;
 /** Milliseconds between tries to log in anew on an open connection. */
 const AGAIN = 1_000;
 

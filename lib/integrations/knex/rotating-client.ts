@@ -34,22 +34,34 @@ export function rotatingClient(
   const Postgres = knex({ client: 'pg' }).client.constructor as typeof Knex.Client;
 
   return class RotatingClient extends Postgres {
-    // A plain property: transactions and copies are made by way of the prototype, without the constructor.
-    readonly pooled: PooledClients;
+    // A plain property: transactions and copies are made by way of the prototype, without the constructor. That of Knex
+    // makes the pool.
+    declare pooled: PooledClients | undefined;
 
     constructor(config: Knex.Config) {
       super({ ...config, connection: connectionOf(config) });
+    }
+
+    /** Also called by `initialize()` after `destroy()`: then it begins with the credentials that are current. */
+    override initializePool(config?: Knex.Config): void {
+      super.initializePool(config);
+      if (this.pooled && !this.pooled.ended) return;
       this.pooled = new PooledClients(credentials$, this.connectionSettings, {
         ...options,
+        takeBack: (connection) => void this.releaseConnection(connection),
         onEnd: () => void this.destroy(),
       });
     }
 
     /** @internal What Knex's own client does to connect, before it asks for the version and sets the search path. */
     _acquireOnlyConnection(): Promise<PooledClient> {
-      return this.pooled.connecting(async () => {
-        const connection: KnexConnection = this.pooled.create(this.connectionSettings as ClientConfig);
-        connection.on('error', (error) => (connection.__knex__disposed = error));
+      return (this.pooled as PooledClients).connecting(async () => {
+        const connection: KnexConnection = (this.pooled as PooledClients).create(
+          this.connectionSettings as ClientConfig,
+        );
+        connection.on('error', (error) => {
+          if (!connection.superseded) connection.__knex__disposed = error;
+        });
         connection.once('end', () => {
           if (!connection.superseded) connection.__knex__disposed = 'Connection ended unexpectedly';
         });
@@ -58,18 +70,28 @@ export function rotatingClient(
       });
     }
 
+    override async acquireConnection(): Promise<unknown> {
+      // Knex says no more than that it cannot, or was aborted.
+      if (this.pooled?.failure) throw this.pooled.failure;
+      return super.acquireConnection();
+    }
+
     override async validateConnection(connection: PooledClient): Promise<boolean> {
-      return connection.take();
+      const { lendable } = connection;
+      // Where there is none, the login of the next one says why.
+      return (!lendable || (await lendable.catch(() => false))) && connection.take();
     }
 
     override async releaseConnection(connection: PooledClient): Promise<void> {
       connection.giveBack();
-      await super.releaseConnection(connection);
+      // It may have been taken back, and Knex destroyed, before its user gives it back.
+      if (this.pool) await super.releaseConnection(connection);
     }
 
     override async destroy(callback?: (error?: unknown) => void): Promise<void> {
-      this.pooled.end();
-      await super.destroy(callback);
+      const { pooled } = this;
+      // First, as connections that are waited for are still made.
+      await super.destroy(callback).finally(() => pooled?.end());
     }
   };
 }

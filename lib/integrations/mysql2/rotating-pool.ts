@@ -8,14 +8,12 @@ import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import { DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
 import { Reports } from '../rotation/reports.js';
-import { Rotation } from '../rotation/rotation.js';
+import { REPLACEMENT, Rotation } from '../rotation/rotation.js';
 import { dial, forget, identify, LeasedConnection } from './leased-connection.js';
 import { poolConfigOf, withoutCredentials, type PoolConfig, type RotatingPoolConfig } from './pool-config.js';
 import { promisePoolOf, type RotatingPromisePool } from './promise-pool.js';
 import { deniesDatabase, refuses, rejected } from './refusal.js';
 
-/** Milliseconds for new credentials to arrive where the database refuses the current ones. */
-const REPLACEMENT = 5_000;
 /** Milliseconds; mysql2's own default of `connectTimeout`. */
 const CONNECT_TIMEOUT = 10_000;
 

@@ -6,17 +6,17 @@ import { LOGIN_TIMEOUT } from '../rotation/in-time.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import { FAREWELL, type RotationDriver, type RotationOptions } from '../rotation/rotation-driver.js';
 import type { Reports } from '../rotation/reports.js';
-import { Rotation } from '../rotation/rotation.js';
+import { REPLACEMENT, Rotation } from '../rotation/rotation.js';
 import type { LeasedClient } from './leased-client.js';
 import { ownedObjects } from './owned-objects.js';
 import { refuses, watchLogin } from './refusal.js';
 
-/** Milliseconds for new credentials to arrive where the database refuses the current ones. */
-const REPLACEMENT = 5_000;
-
 /** What differs from pool to pool. */
 type Pooling = RotationOptions &
-  Pick<RotationDriver<LeasedClient>, 'published' | 'superseded' | 'inUse'> & {
+  Pick<RotationDriver<LeasedClient>, 'published' | 'superseded'> & {
+    inUse: (client: LeasedClient) => boolean;
+    /** It was in use, and is closed: the library gets its place back, whether its user gives it back or not. */
+    takeBack: (client: LeasedClient) => void;
     reports: Reports;
     onEnd: () => void;
   };
@@ -25,7 +25,7 @@ type Pooling = RotationOptions &
 export function leaseClients(
   credentials$: Observable<LoginCredentials>,
   config: ClientConfig,
-  { drain, published, superseded, inUse, reports, onEnd }: Pooling,
+  { drain, published, superseded, inUse, takeBack, reports, onEnd }: Pooling,
 ): Rotation<LeasedClient> {
   return new Rotation(
     logins(credentials$),
@@ -41,8 +41,12 @@ export function leaseClients(
       refuses,
       published,
       superseded,
-      ...(inUse && { inUse }),
-      end: (client) => client.abort(),
+      inUse,
+      end: (client) => {
+        if (!inUse(client)) return client.abort();
+        client.cut();
+        takeBack(client);
+      },
     },
     { ...(drain !== undefined && { drain }), reports, onEnd },
   );

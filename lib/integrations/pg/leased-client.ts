@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import pg, { type ClientConfig } from 'pg';
+import { apart } from '../../clock/apart.js';
 import { background } from '../../clock/background.js';
+import { replaced } from '../rotation/replaced.js';
 import type { Era } from '../rotation/era.js';
 import type { Rotation } from '../rotation/rotation.js';
 import { isDoubtful, watchLogin } from './refusal.js';
@@ -52,6 +54,11 @@ export class LeasedClient extends pg.Client {
     return this.#era !== undefined && this.#era !== this.#rotation.current;
   }
 
+  /** Whether it may be lent, as {@link Rotation.lendable} has it. */
+  get lendable(): Promise<boolean> | undefined {
+    return this.#era && this.#rotation.lendable(this.#era);
+  }
+
   /** When it will be closed, once there is another user. */
   get until(): Date | undefined {
     return this.#era?.until;
@@ -70,8 +77,8 @@ export class LeasedClient extends pg.Client {
         this.connect((error: Error | null) => (error ? reject(error) : resolve(this)));
       });
     }
-    const { current } = this.#rotation;
-    if (current) return this.#begin(current, callback);
+    const { usable } = this.#rotation;
+    if (usable) return this.#begin(usable, callback);
     const { stream } = this.#protocol;
     // The pool's timeout destroys a stream that is not even connected.
     const late = () => callback(new Error('There were no credentials to connect with in time.'));
@@ -107,6 +114,13 @@ export class LeasedClient extends pg.Client {
     // In end(), pg forgets who waits for a connection that is being made; afterwards, it would otherwise emit an error.
     if (this.#connecting) this.#protocol.stream.destroy();
     else void this.end().catch(() => undefined);
+  }
+
+  /** The same, of one that is in use: as where a server ends a session, `'error'` comes before `'end'`. */
+  cut(): void {
+    const connecting = this.#connecting;
+    this.abort();
+    if (!connecting) apart(() => this.emit('error', replaced()));
   }
 
   #begin(era: Era<LeasedClient>, callback: ConnectCallback): void {

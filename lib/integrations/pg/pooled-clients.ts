@@ -12,9 +12,13 @@ export class PooledClient extends LeasedClient {
   /** Until it was in the pool for the first time, somebody waits for it. */
   #idle = false;
 
+  get idle(): boolean {
+    return this.#idle;
+  }
+
   /** Handed out; false where it is of no use any more. */
   take(): boolean {
-    if (this.superseded) return false;
+    if (this.superseded || this.ended) return false;
     this.#idle = false;
     return true;
   }
@@ -37,23 +41,30 @@ export class PooledClient extends LeasedClient {
   }
 }
 
+/** What is asked of the library. */
+interface LibraryPool {
+  /** A connection that was in use is closed, and is not to be waited for; not where the library sees to it by itself. */
+  takeBack?: (connection: PooledClient) => void;
+  /** Called once, where the stream ends. */
+  onEnd: () => void;
+}
+
 /** Connections with the current credentials, for a library that has a pool of its own. */
 export class PooledClients {
   readonly #rotation: Rotation<LeasedClient>;
 
-  /**
-   * @param config of one connection: where it goes to
-   * @param options.onEnd called once, where the stream ends
-   */
+  /** @param config of one connection: where it goes to */
   constructor(
     credentials$: Observable<LoginCredentials>,
     config: ClientConfig,
-    { onRotation, onEnd, ...options }: LibraryRotationOptions & { onEnd: () => void },
+    { onRotation, takeBack, onEnd, ...options }: LibraryRotationOptions & LibraryPool,
   ) {
     this.#rotation = leaseClients(credentials$, config, {
       ...options,
       published: () => undefined,
       superseded: (client, until) => (client as PooledClient).supersede(until),
+      inUse: (client) => !(client as PooledClient).idle,
+      takeBack: (client) => takeBack?.(client as PooledClient),
       reports: new Reports('RotatingPool', (event) => onRotation?.(event)),
       onEnd,
     });
@@ -71,6 +82,15 @@ export class PooledClients {
    */
   connecting<T>(connect: () => Promise<T>, isRefusal?: (error: unknown) => boolean): Promise<T> {
     return connectAgain(this.#rotation, connect, isRefusal);
+  }
+
+  get ended(): boolean {
+    return this.#rotation.ended;
+  }
+
+  /** Why there are no connections any more. */
+  get failure(): Error | undefined {
+    return this.#rotation.failure;
   }
 
   /** No more rotations; leases are let go of as the last connections close. */

@@ -82,6 +82,7 @@ export class RotatingPool extends pg.Pool {
       published: (doubtful) => replacements.begin(doubtful),
       superseded: (client, until) => void (until && client.emit('superseded', until)),
       inUse: (client) => this.#lent.has(client),
+      takeBack: (client) => this.#takeBack(client),
       reports: this.#reports,
       onEnd: () => {
         if (!this.ending) void this.end();
@@ -161,13 +162,31 @@ export class RotatingPool extends pg.Pool {
     void this.#ended.then(callback);
   }
 
-  /** The pool learns last of an idle connection that was ended. */
+  /** The pool learns last of an idle connection that was ended, and never that the lease of one has. */
   async #take(): Promise<PoolClient> {
     for (;;) {
+      const { failure } = this.#rotation;
+      if (this.ending && failure) throw failure;
       const client = await super.connect();
-      if (!(client as unknown as LeasedClient).ended) return client;
+      const leased = client as unknown as LeasedClient;
+      try {
+        const { lendable } = leased;
+        if (!leased.ended && (!lendable || (await lendable))) return client;
+      } catch (error) {
+        client.release(true);
+        throw error;
+      }
       client.release(true);
     }
+  }
+
+  /** Its user may never give it back, and pg's pool would count it for ever. */
+  #takeBack(client: LeasedClient): void {
+    if (!this.#lent.has(client)) return;
+    const pooled = client as unknown as PoolClient;
+    pooled.release(true);
+    // The user's own comes to nothing.
+    pooled.release = () => undefined;
   }
 }
 

@@ -11,7 +11,7 @@ import {
   type RotationOptions,
 } from '../rotation/rotation-driver.js';
 import { Reports } from '../rotation/reports.js';
-import { Rotation } from '../rotation/rotation.js';
+import { REPLACEMENT, Rotation } from '../rotation/rotation.js';
 import { probe, type ConnectOptions } from './probe.js';
 import { refuses } from './refusal.js';
 
@@ -43,8 +43,6 @@ interface Subscription {
   readonly eras: Set<Era<Subscription>>;
 }
 
-/** Milliseconds for new credentials to arrive where Redis refuses the current ones. */
-const REPLACEMENT = 5_000;
 /** Milliseconds for which credentials that were let in are believed to be good. */
 const GOOD = 200;
 /** Milliseconds between tries to log in anew on open connections: doubling. */

@@ -13,6 +13,9 @@ const PROOF_RETRY = { first: 100, last: 2_000 };
 /** A replica may learn of a new user a moment after the primary, so a refusal is believed after so many. */
 const REFUSALS = 4;
 
+/** Milliseconds for new credentials to arrive where the current ones are of no use. */
+export const REPLACEMENT = 5_000;
+
 /**
  * Leads the connections of one pool from each credentials to the next: new ones are proved before they are used,
  * earlier ones are held until the last of their connections is closed.
@@ -55,11 +58,39 @@ export class Rotation<C> {
     });
   }
 
-  /** What new connections are to use; waits for the first. */
+  /** What new connections are to use; waits for the first. Once the rotation has ended, there is none. */
   async ready(): Promise<Era<C>> {
-    if (this.#current) return this.#current;
+    if (this.usable) return this.usable;
     if (this.#failure) throw this.#failure;
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  /** The same, where it is known at once. */
+  get usable(): Era<C> | undefined {
+    return this.#ended ? undefined : this.#current;
+  }
+
+  /**
+   * Whether a connection may be lent: undefined where its lease has not reached its end. Otherwise the server is asked, once
+   * however many wait; false where there are other credentials by then.
+   *
+   * @throws VaultError `VAULT_CREDENTIALS_EXPIRED`, where there are none in time
+   */
+  lendable(era: Era<C>): Promise<boolean> | undefined {
+    const look = era.credentials.lease.ensureValid?.();
+    return look && this.#lendAfter(era, look);
+  }
+
+  async #lendAfter(era: Era<C>, look: Promise<void>): Promise<boolean> {
+    const expired = await inTime(look, REPLACEMENT).then(
+      () => undefined,
+      // What is late is as good as no answer.
+      (error: unknown) => (error instanceof VaultError ? error : undefined),
+    );
+    if (expired && era === this.#current) await this.replaced(era, REPLACEMENT);
+    if (era !== this.#current) return false;
+    if (expired) throw expired;
+    return true;
   }
 
   get current(): Era<C> | undefined {
@@ -69,6 +100,10 @@ export class Rotation<C> {
   /** What is being proved. */
   get candidate(): Era<C> | undefined {
     return this.#candidate;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** Why there will be no more credentials, once there will be none. */
@@ -126,7 +161,7 @@ export class Rotation<C> {
     if (this.#ended) return;
     this.#ended = true;
     this.#subscription.unsubscribe();
-    this.#fail(noCredentials());
+    this.#fail(poolEnded());
     this.#drop();
     this.#resume();
     const { current } = this;
@@ -277,5 +312,13 @@ function noCredentials(): VaultError {
     code: 'VAULT_CLOSED',
     message: 'The stream of credentials has completed: there are none to connect with.',
     hint: 'Create the pool while the application runs, and use it no longer than that.',
+  });
+}
+
+function poolEnded(): VaultError {
+  return new VaultError({
+    code: 'VAULT_CLOSED',
+    message: 'The pool has been ended: it opens no connections any more.',
+    hint: 'Make a new pool, or open the library anew where it can be opened again.',
   });
 }

@@ -32,7 +32,16 @@ export type RotatingSequelizeOptions = Omit<Options, keyof NoCredentials | 'dial
   };
 
 /** Of Sequelize's connection manager, what its types leave out. */
-type ConnectionManager = Sequelize['connectionManager'] & { connect(config: object): Promise<PooledClient> };
+type ConnectionManager = Sequelize['connectionManager'] & {
+  pool: ConnectionPool;
+  connect(config: object): Promise<PooledClient>;
+};
+
+/** Sequelize's own, also with `replication`. */
+interface ConnectionPool {
+  acquire(...kind: unknown[]): Promise<PooledClient>;
+  destroy(connection: PooledClient): unknown;
+}
 
 /** What Sequelize notes of a connection, and reads in its own `validate`. */
 type SequelizeConnection = PooledClient & { _invalid?: boolean; _ending?: boolean };
@@ -41,7 +50,8 @@ type SequelizeConnection = PooledClient & { _invalid?: boolean; _ending?: boolea
  * Options for a Sequelize whose connections log in with these credentials; each server under `replication` has its
  * own proof. All pooled connections rotate: idle ones of earlier credentials are closed at once, busy ones when they
  * are released, at the latest after the drain window. Make them for one instance of Sequelize, which is closed when
- * the stream completes, unless it was before.
+ * the stream completes, unless it was before. `connectionManager.close()` lets go of the credentials, and `initPools()`
+ * begins with those that are current then.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`, or another driver
  * @publicApi
@@ -52,7 +62,9 @@ export function rotatingOptions<T extends RotatingSequelizeOptions>(
   rotation: LibraryRotationOptions = {},
 ): T & Options {
   refuse(options);
-  const servers = new Map<string, PooledClients>();
+  /** From one opening of the pools to their close. */
+  let servers = new Map<string, PooledClients>();
+  let closed = false;
   const managers = new Set<ConnectionManager>();
   const onEnd = () => {
     for (const manager of managers) void manager.close();
@@ -76,6 +88,8 @@ export function rotatingOptions<T extends RotatingSequelizeOptions>(
     const connect = manager.connect.bind(manager);
     const releaseConnection = manager.releaseConnection.bind(manager);
     const close = manager.close.bind(manager);
+    const initPools = manager.initPools.bind(manager);
+    guard(manager.pool);
     manager.connect = (config) => {
       // Makes the client in this very moment, and the first one its server.
       let begun: Promise<PooledClient> | undefined = connect(config);
@@ -92,8 +106,16 @@ export function rotatingOptions<T extends RotatingSequelizeOptions>(
       releaseConnection(connection);
     };
     manager.close = async () => {
-      for (const server of servers.values()) server.end();
-      await close();
+      const leaving = servers;
+      closed = true;
+      // First, as connections that are waited for are still made.
+      await close().finally(() => leaving.forEach((server) => server.end()));
+    };
+    manager.initPools = () => {
+      if (closed) servers = new Map();
+      closed = false;
+      initPools();
+      guard(manager.pool);
     };
   };
 
@@ -117,6 +139,24 @@ export function rotatingOptions<T extends RotatingSequelizeOptions>(
         return connection.take();
       },
     },
+  };
+}
+
+/** Has the pool lend nothing whose lease may have ended; its own `validate` cannot wait. */
+function guard(pool: ConnectionPool): void {
+  const acquire = pool.acquire.bind(pool);
+  pool.acquire = async (...kind) => {
+    for (;;) {
+      const connection = await acquire(...kind);
+      const { lendable } = connection;
+      try {
+        if (!lendable || (await lendable)) return connection;
+      } catch (error) {
+        void pool.destroy(connection);
+        throw error;
+      }
+      void pool.destroy(connection);
+    }
   };
 }
 
