@@ -1,11 +1,10 @@
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PoolClient } from 'pg';
 import Cursor from 'pg-cursor';
 import QueryStream from 'pg-query-stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { failure } from '../support/issued.js';
-import { PgPools } from '../support/pg-pools.js';
+import { ended, PgPools } from '../support/pg-pools.js';
 import { startTcpProxy } from '../support/servers.mjs';
 
 const ROWS = 'select * from generate_series(1, 100) as n';
@@ -28,9 +27,9 @@ describe('a cursor whose connection is closed, as it outlasts the drain window',
     const { pool, rotate } = await pools.open({ drain: 100, ...(port && { port }) });
     const client = await pool.connect();
     const cut = async () => {
-      const ended = once(client, 'end');
+      const gone = ended(client);
       await rotate(await pools.issue());
-      await ended;
+      await gone;
     };
     clients.push(client);
     return { client, rotate, cut };

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { PoolClient } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { failure } from '../support/issued.js';
-import { PgPools, whoami } from '../support/pg-pools.js';
+import { ended, PgPools, whoami } from '../support/pg-pools.js';
 
 const DRAIN = 200;
 
@@ -65,12 +65,12 @@ describe('a connection that is kept past the drain window', () => {
   it('one whose user listens to nothing ends no process, and one that runs a query fails with it once', async () => {
     const { pool, rotate } = await pools.open({ drain: DRAIN });
     const silent = await pool.connect();
-    const ended = new Promise<void>((resolve) => silent.on('end', resolve));
+    const gone = ended(silent);
     const running = failure(pool.query('select pg_sleep(20)'));
     await expect.poll(() => pool.totalCount).toBe(2);
     await rotate(await pools.issue());
     expect(await running).toMatchObject({ message: expect.stringMatching(/closed|terminated/) as string });
-    await ended;
+    await gone;
     expect(await failure(silent.query('select 1'))).toBeInstanceOf(Error);
   });
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Issued } from '../support/issued.js';
-import { PgPools, whoami } from '../support/pg-pools.js';
+import { ended, PgPools, whoami } from '../support/pg-pools.js';
 
 describe('the users of a rotating pool', () => {
   let pools: PgPools;
@@ -73,7 +73,7 @@ describe('the users of a rotating pool', () => {
     const other = await pools.open({ drain: 200 });
     const lent = await other.pool.connect();
     await other.rotate(await issue());
-    await once(lent, 'end');
+    await ended(lent);
     lent.release(true);
     expect(await whoami(kept)).toBe(first.user);
     expect(superseded).toEqual([]);
@@ -90,7 +90,7 @@ describe('the users of a rotating pool', () => {
     const told = once(kept, 'superseded');
     await rotate(await issue());
     expect(await told).toEqual([expect.any(Date)]);
-    await once(kept, 'end');
+    await ended(kept);
     kept.release(true);
     await expect.poll(() => first.holds).toBe(0);
     expect(events.map(({ type }) => type)).toEqual(['rotated', 'rotated', 'stragglers']);

@@ -1,3 +1,4 @@
+import type { ClientBase } from 'pg';
 import { ReplaySubject } from 'rxjs';
 import type { DatabaseCredentials } from 'nestjs-vault';
 import {
@@ -85,4 +86,9 @@ export class PgPools {
 /** The user that a pool or a connection is logged in as. */
 export async function whoami(on: { query(sql: string): Promise<{ rows: unknown[] }> }): Promise<string> {
   return ((await on.query('select current_user as name')).rows[0] as { name: string }).name;
+}
+
+/** Resolves with the 'end' of a connection, also where 'error' comes before it. */
+export function ended(client: ClientBase): Promise<void> {
+  return new Promise((resolve) => client.once('end', resolve));
 }
