@@ -48,7 +48,8 @@ describeMariaDb('rotating pool of mysql2', () => {
     await pools.mariadb.restart();
     await expect.poll(types, { timeout: 5_000 }).toContain('rotated');
     expect(await whoami(pool)).toBe(next.user);
-    expect(next.refused).toEqual([]);
+    // The server was asked whether the lease lives, as a proxy may say anything of a user who is gone.
+    expect(new Set(next.refused)).toEqual(new Set([false]));
   });
 
   it('closes idle connections of earlier credentials at once, all of them, and in good order', async () => {

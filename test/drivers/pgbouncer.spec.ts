@@ -8,7 +8,8 @@ import {
   type RotatingPool,
   type RotatingPoolConfig,
 } from 'nestjs-vault/pg';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import pg, { type Client } from 'pg';
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { figure, Load, pause } from '../support/driver-load.js';
 import { ENDING_REVOCATION, LeasedPostgres } from '../support/leased-postgres.js';
 import { DRAIN, poolWork, soak, staticRole } from '../support/leased-work.js';
@@ -37,8 +38,8 @@ describePgBouncer('pg through PgBouncer', () => {
     world = await LeasedPostgres.start(roles);
     // What an idle server connection of a user who is gone may hold on to.
     const settings = { server_idle_timeout: 1, server_login_retry: 1 };
-    bouncer = await startPgBouncer(world.postgres, { settings });
-    curt = await startPgBouncer(world.postgres, { settings, unknownUsers: false });
+    bouncer = await startPgBouncer(world.postgres, { group: 'orders_app', settings });
+    curt = await startPgBouncer(world.postgres, { group: 'orders_app', settings, unknownUsers: false });
   });
   afterAll(async () => {
     try {
@@ -88,6 +89,30 @@ describePgBouncer('pg through PgBouncer', () => {
       await staticRole(world, { app, work: poolWork(pool), whoami: () => whoami(pool) });
     },
   );
+
+  it('nobody but PgBouncer may ask for a password, and it gets none but those of leased users', async () => {
+    const { name, password } = bouncer;
+    const secretOf = async (who: Client, user: string) => {
+      const sql = `select secret from ${name}.user_lookup($1)`;
+      return (await who.query<{ secret: string | null }>(sql, [user])).rows[0]?.secret;
+    };
+    const connect = async (user: string, with_: string) => {
+      const client = new pg.Client({ ...world.where, user, password: with_ });
+      onTestFinished(() => client.end());
+      await client.connect();
+      return client;
+    };
+    await world.postgres.query(`
+      create role leased login password 'canary-of-leased' in role orders_app;
+      create role late login password 'canary-of-late' valid until '2020-01-01' in role orders_app;
+      create role stranger login password 'canary-of-stranger'`);
+    const leased = await connect('leased', 'canary-of-leased');
+    await expect(secretOf(leased, 'leased')).rejects.toMatchObject({ code: '42501' });
+    const own = await connect(name, password);
+    expect(await secretOf(own, 'leased')).toMatch(/^SCRAM-SHA-256/);
+    for (const user of ['late', 'stranger', world.postgres.superuser])
+      expect((await secretOf(own, user)) ?? 'none').toBe('none');
+  });
 
   const revoke = (role: string) => world.revoke(role);
   const drop = async (role: string) =>

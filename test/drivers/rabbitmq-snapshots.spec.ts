@@ -7,8 +7,10 @@ import { createRotatingConnection, type PoolEvent } from 'nestjs-vault/rabbitmq'
 import { ReplaySubject } from 'rxjs';
 import { afterAll, beforeAll, it } from 'vitest';
 import { issueByHand, Load, pause, until, type Issued } from '../support/driver-load.js';
+import { goneBehindProxy } from '../support/gone-behind-proxy.js';
 import { startRabbitMq, type RabbitMqServer } from '../support/rabbitmq.mjs';
 import { describeRabbitMq } from '../support/real-rabbitmq.js';
+import { startRewordingProxy } from '../support/rewording-proxy.js';
 
 describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
   let rabbit: RabbitMqServer;
@@ -223,6 +225,46 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
       credentials$.complete();
       await until(() => !connection.isConnected());
       expect({ worked, holds: first.holds }).toEqual({ worked: true, holds: 0 });
+    },
+  );
+
+  it.concurrent(
+    'a proxy closes the socket in place of an answer to the login',
+    async ({ onTestFinished }) => {
+      const proxy = await startRewordingProxy(rabbit.port, (answer) =>
+        answer.includes('ACCESS_REFUSED') ? undefined : answer,
+      );
+      onTestFinished(() => proxy.close());
+      const users: string[] = [];
+      await goneBehindProxy(
+        {
+          open: (credentials$) =>
+            createRotatingConnection(credentials$, `amqp://127.0.0.1:${proxy.port}`, {
+              reconnectTimeInSeconds: 1,
+            }),
+          close: (connection) => connection.close(),
+          allow: async (issued) => {
+            users.unshift(issued.user);
+            await allow(issued);
+          },
+          drop: ({ user }) => rabbit.api('DELETE', `users/${user}`),
+          // RabbitMQ looks at the `userId` of a message.
+          whoami: async (connection) => {
+            for (const userId of users) {
+              const channel = await connection.connection?.createConfirmChannel();
+              channel?.on('error', () => undefined);
+              channel?.publish('', 'nowhere', Buffer.from(''), { userId });
+              const own = await channel?.waitForConfirms().then(
+                () => true,
+                () => false,
+              );
+              if (own) return userId;
+            }
+            throw new Error('not connected');
+          },
+        },
+        onTestFinished,
+      );
     },
   );
 

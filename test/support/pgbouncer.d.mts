@@ -2,7 +2,8 @@ import type { PostgresServer, RunningServer } from './servers.mjs';
 
 export interface PgBouncerServer extends RunningServer {
   readonly host: string;
-  /** Of its own user in the database. */
+  /** Its own user in the database, and the schema of its function. */
+  readonly name: string;
   readonly password: string;
   /** A command of its admin console. */
   console: (command: string) => Promise<Record<string, unknown>[]>;
@@ -10,6 +11,8 @@ export interface PgBouncerServer extends RunningServer {
 
 export interface PgBouncerOptions {
   port?: number;
+  /** The role whose members may log in. */
+  group: string;
   /** More of the section `[pgbouncer]`, or other values. */
   settings?: Record<string, string | number>;
   /**
@@ -22,7 +25,4 @@ export interface PgBouncerOptions {
 export function pgBouncerAvailable(): { ok: true } | { ok: false; reason: string };
 
 /** In front of a PostgreSQL, as two databases: `transaction` and `session`, each in the pool mode of its name. */
-export function startPgBouncer(
-  postgres: PostgresServer,
-  options?: PgBouncerOptions,
-): Promise<PgBouncerServer>;
+export function startPgBouncer(postgres: PostgresServer, options: PgBouncerOptions): Promise<PgBouncerServer>;

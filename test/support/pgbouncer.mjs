@@ -1,7 +1,7 @@
 // PgBouncer as it is installed on this machine, in front of a PostgreSQL of servers.mjs, in a folder of its own and
 // under a keeper. Users are found by `auth_query`, as dynamic ones have to be.
 import { randomBytes } from 'node:crypto';
-import { chownSync, existsSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import {
   cleanEnv,
@@ -33,32 +33,28 @@ export function pgBouncerAvailable() {
   };
 }
 
-/**
- * In the words of the guide (docs/guides/databases/pg.md), but for the password.
- *
- * @param unknown SQL: the secret of a user who is not there; without it there is no row, as in PgBouncer's own example
- */
-const lookUp = (user, password, unknown) => `
-  CREATE ROLE ${user} LOGIN PASSWORD '${password}';
-  CREATE SCHEMA ${user};
-  GRANT USAGE ON SCHEMA ${user} TO ${user};
-  CREATE FUNCTION ${user}.user_lookup(wanted text) RETURNS TABLE (name text, secret text)
-    LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-      SELECT rolname::text, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END
-      FROM pg_authid WHERE rolname = wanted AND rolcanlogin AND NOT rolsuper AND NOT rolreplication
-      ${unknown ? `UNION ALL SELECT wanted, ${unknown} WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)` : ''}
-    $$;
-  REVOKE ALL ON FUNCTION ${user}.user_lookup(text) FROM PUBLIC;
-  GRANT EXECUTE ON FUNCTION ${user}.user_lookup(text) TO ${user};`;
-/** A SCRAM secret that no password has. */
-const NONE = `'SCRAM-SHA-256$4096:' || repeat('A', 22) || '==$' || repeat('A', 43) || '=:' || repeat('A', 43) || '='`;
+const GUIDE = new URL('../../docs/guides/databases/pg.md', import.meta.url);
 
-export async function startPgBouncer(postgres, options = {}) {
-  const { port, settings = {}, unknownUsers = true } = options;
+/**
+ * What the guide has PostgreSQL do, with other names.
+ *
+ * @param group the role that all leased users are members of
+ * @param unknownUsers whether a user who is not there has a secret; otherwise there is no row, as in PgBouncer's example
+ */
+function lookUp({ name, password, group, unknownUsers }) {
+  const [, sql] = /```sql\n(CREATE ROLE pgbouncer [^`]*)```/.exec(readFileSync(GUIDE, 'utf8'));
+  return (unknownUsers ? sql : sql.replace(/UNION ALL[^;]*(?=\$\$;)/, ''))
+    .replaceAll('pgbouncer', name)
+    .replace('…', password)
+    .replace('orders_app', group);
+}
+
+export async function startPgBouncer(postgres, options) {
+  const { port, group, settings = {}, unknownUsers = true } = options;
   // One for each PgBouncer that a PostgreSQL has.
   const name = `pgbouncer_${randomBytes(4).toString('hex')}`;
   const password = randomBytes(12).toString('hex');
-  await postgres.query(lookUp(name, password, unknownUsers && NONE));
+  await postgres.query(lookUp({ name, password, group, unknownUsers }));
   return withPort(port, (chosen) => launch({ postgres, name, password, port: chosen, settings }));
 }
 
@@ -111,7 +107,7 @@ async function launch({ postgres, name, password, port, settings }) {
       await untilReady('pgbouncer', keeper, () => console('SHOW VERSION'));
     };
     await start();
-    return running(keeper, start, { port, password, console });
+    return running(keeper, start, { port, name, password, console });
   } catch (error) {
     await keeper.end();
     throw error;

@@ -30,8 +30,8 @@ const CorePool = (mysql as unknown as { Pool: new (options: { config: PoolConfig
  *
  * Emits `'rotation'` with a {@link PoolEvent}. A connection that is checked out when new credentials come emits
  * `'superseded'` with the `Date` at which it will be closed, so that one that is kept (a long result, a lock) can be
- * replaced in time. Where the database refuses a user (1045) or denies it something (1044, 1142, 1143, 1227), the
- * credentials are checked, and replaced if they are over. When the stream completes, connections in use are waited
+ * replaced in time. Where a login fails, or the database denies a user something (1044, 1142, 1143, 1227), the
+ * credentials are checked, and replaced if they are refused or their lease is over. When the stream completes, connections in use are waited
  * for, then the pool ends itself.
  *
  * This is the pool with callbacks, for libraries that take or make one; {@link createRotatingPool} gives that with

@@ -48,8 +48,8 @@ type ConnectCallback = (
  *
  * Emits `'rotation'` with a {@link PoolEvent}. A connection that is checked out when new credentials come emits
  * `'superseded'` with the `Date` at which it will be closed, so that one that is kept (LISTEN, a long cursor) can be
- * replaced in time. Where PostgreSQL refuses a user (28P01, 28000) or forgets its privileges (42501, 42704), the
- * credentials are checked, and replaced if they are over. Ends itself when the stream completes.
+ * replaced in time. Where a login fails, a session ends by itself, or PostgreSQL forgets the privileges of a user (42501,
+ * 42704), the credentials are checked, and replaced if they are refused or their lease is over. Ends itself when the stream completes.
  *
  * {@link createRotatingPool} is the same and waits for the first login; this one is for libraries that make their
  * pool by themselves.
