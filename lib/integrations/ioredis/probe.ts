@@ -1,5 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import { hiddenBytes } from '../../secret/hidden.js';
 import { inTime } from '../rotation/in-time.js';
 
 /** Logs in on a connection of its own, and closes it. */
@@ -30,7 +31,7 @@ export async function prove(
     const connecting = probe.connect().catch((error: unknown) => {
       throw failure ?? error;
     });
-    await inTime(connecting.then(() => probe.auth(username.reveal(), password.reveal())));
+    await inTime(connecting.then(() => probe.auth(username.reveal(), hiddenBytes(password.reveal()))));
   } catch (error) {
     throw redacted(error);
   } finally {

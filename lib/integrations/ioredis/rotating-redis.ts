@@ -3,6 +3,7 @@ import { Redis, type Callback, type RedisOptions } from 'ioredis';
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
+import { hiddenBytes, hide } from '../../secret/hidden.js';
 import { denies, refuses, rejected } from '../redis/refusal.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
@@ -133,9 +134,14 @@ export class RotatingRedis extends Redis {
     return new RotatingRedis(this.#family, { ...options, reconnectOnError, ...override });
   }
 
-  /** What ioredis keeps of a login would be printed with it. */
-  [inspect.custom](): string {
+  /** @internal Loggers print clients, and pipelines with their client. */
+  toJSON(): string {
     return `[RotatingRedis: ${this.status}]`;
+  }
+
+  /** @internal */
+  [inspect.custom](): string {
+    return this.toJSON();
   }
 
   /** @internal Called for each error that Redis answers, before anybody hears of it. */
@@ -163,7 +169,8 @@ export class RotatingRedis extends Redis {
     if (!open || !era || era === this.#era || era === this.#asked) return;
     if (this.mode !== 'normal') return this.disconnect(true);
     this.#asked = era;
-    this.auth(era.credentials.username.reveal(), era.credentials.password.reveal()).then(
+    const { username, password } = era.credentials;
+    this.auth(username.reveal(), hiddenBytes(password.reveal())).then(
       () => {
         // ioredis repeats it on the next connection where this one broke meanwhile.
         this.#use(era);
@@ -217,15 +224,21 @@ export class RotatingRedis extends Redis {
       this.#waiting = false;
     }
     this.#use(era);
-    const { username, password } = era.credentials;
-    // Where ioredis reads them, and nothing prints them.
-    const hidden = { enumerable: false, writable: true, configurable: true };
-    Object.defineProperties(this.options, {
-      username: { ...hidden, value: username.reveal() },
-      password: { ...hidden, value: password.reveal() },
-    });
-    await super.connect();
+    await this.#logIn(era);
     this.#failure = undefined;
+  }
+
+  /** ioredis reads the options at once, and keeps what it has made of them until the next connection. */
+  async #logIn({ credentials: { username, password } }: Era<RotatingRedis>): Promise<void> {
+    Object.assign(this.options, { username: username.reveal(), password: hiddenBytes(password.reveal()) });
+    const connecting = super.connect();
+    Object.assign(this.options, { username: undefined, password: undefined });
+    const { condition } = this;
+    if (condition) hide(condition, { auth: condition.auth });
+    await connecting.finally(() => {
+      // It has logged in, or never will on this connection.
+      if (condition) condition.auth = undefined;
+    });
   }
 
   /** From the moment on at which a connection is being made, so that it is under the hold, too. */

@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
-import { inspect } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MongoClient, type Db, type DbOptions, type MongoClientOptions } from 'mongodb';
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
+import { printedAs, withHidden } from '../../secret/hidden.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
@@ -68,9 +68,14 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
     refuseCredentials(url, options);
     this.#drain = drain;
     this.#create = ({ username, password }) => {
-      const auth = { username: username.reveal(), password: password.reveal() };
+      const auth: { username: string; password?: string } = printedAs('[redacted]', {
+        username: username.reveal(),
+        password: password.reveal(),
+      });
       // Denied operations are told by command events only.
-      return unprinted(createClient(url, { monitorCommands: true, ...options, auth }));
+      const client = createClient(url, { monitorCommands: true, ...options, auth });
+      delete auth.password;
+      return unprinted(client);
     };
     this.#rotation = new Rotation(
       logins(credentials$),
@@ -229,9 +234,16 @@ function create(url: string, options: MongoClientOptions): MongoClient {
   return new MongoClient(url, options);
 }
 
-/** Its options hold the password, and are printed with it. */
+/** Each of its connections needs the password; its options, its topology and its pools share the object that has it. */
 function unprinted(client: MongoClient): MongoClient {
-  return Object.defineProperty(client, inspect.custom, { value: () => '[MongoClient]' });
+  const options = client.options as { credentials?: { password: string } };
+  if (options.credentials) {
+    const { password, ...others } = options.credentials;
+    const prototype = Object.getPrototypeOf(options.credentials) as object;
+    const shown = Object.assign(Object.create(prototype) as { password: string }, others);
+    options.credentials = withHidden(shown, 'password', () => password);
+  }
+  return printedAs('[MongoClient]', client);
 }
 
 function refuseCredentials(url: string, options: MongoClientOptions): void {

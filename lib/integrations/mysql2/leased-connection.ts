@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions, PoolConnection } from 'mysql2';
+import { hide } from '../../secret/hidden.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import type { Era } from '../rotation/era.js';
 import { isDoubtful } from './refusal.js';
@@ -113,9 +114,13 @@ export function dial(config: ConnectionOptions): Duplex {
 
 /** Puts user and password where mysql2 reads them when it logs in, and where no log finds them. */
 export function identify(config: ConnectionOptions, { username, password }: DatabaseCredentials): void {
-  const hidden = { enumerable: false, writable: true, configurable: true };
-  Object.defineProperty(config, 'user', { ...hidden, value: username.reveal() });
-  Object.defineProperty(config, 'password', { ...hidden, value: password.reveal() });
+  hide(config, { user: username.reveal(), password: password.reveal() });
+}
+
+/** mysql2 copies the password into the command that logs in, which is there until the server has let it in. */
+export function hideLogin(connection: PoolConnection | undefined): void {
+  const { _command } = (connection ?? {}) as { _command?: object };
+  if (_command) hide(_command, { password: undefined, password1: undefined });
 }
 
 /**

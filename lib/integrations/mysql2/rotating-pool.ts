@@ -9,13 +9,19 @@ import { logins, type LoginCredentials } from '../rotation/login-credentials.js'
 import { DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
 import { Reports } from '../rotation/reports.js';
 import { REPLACEMENT, Rotation } from '../rotation/rotation.js';
-import { dial, forget, identify, LeasedConnection } from './leased-connection.js';
+import { dial, forget, hideLogin, identify, LeasedConnection } from './leased-connection.js';
 import { poolConfigOf, withoutCredentials, type PoolConfig, type RotatingPoolConfig } from './pool-config.js';
 import { promisePoolOf, type RotatingPromisePool } from './promise-pool.js';
 import { deniesDatabase, refuses, rejected } from './refusal.js';
 
 /** Milliseconds; mysql2's own default of `connectTimeout`. */
 const CONNECT_TIMEOUT = 10_000;
+
+/** As mysql2 has its connections, which its types leave out. */
+interface Queue {
+  readonly length: number;
+  get(index: number): PoolConnection | undefined;
+}
 
 type ConnectionCallback = (error: NodeJS.ErrnoException | null, connection: PoolConnection) => unknown;
 /** As mysql2 has it, and as Knex wants it of an external pool. */
@@ -178,6 +184,13 @@ export class RotatingPool extends CorePool {
     };
     super.getConnection(AsyncResource.bind(opened));
     dialled = this.#dialled;
+    if (dialled) hideLogin(this.#newest);
+  }
+
+  /** The connection that mysql2 has begun to make last. */
+  get #newest(): PoolConnection | undefined {
+    const { _allConnections: all } = this as unknown as { _allConnections: Queue };
+    return all.get(all.length - 1);
   }
 
   #dial(config: ConnectionOptions): Duplex {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import pg, { type ClientConfig } from 'pg';
 import { apart } from '../../clock/apart.js';
+import { hide } from '../../secret/hidden.js';
 import { background } from '../../clock/background.js';
 import { replaced } from '../rotation/replaced.js';
 import type { Era } from '../rotation/era.js';
@@ -128,13 +129,15 @@ export class LeasedClient extends pg.Client {
     // From now on, so that a connection being made is under the hold, too.
     this.#rotation.opened(era, this);
     const user = era.credentials.username.reveal();
-    const password = era.credentials.password.reveal();
     const { connectionParameters } = this as unknown as { connectionParameters: object };
     Object.assign(connectionParameters, { user });
-    Object.assign(this, { user, password });
+    Object.assign(this, { user });
+    hide(this, { password: era.credentials.password.reveal() });
     this.#connecting = true;
     const connected = (error: Error | null) => {
       this.#connecting = false;
+      // A connection logs in once.
+      hide(this, { password: undefined });
       if (error) {
         this.#rotation.loginFailed(era, error);
         this.#close();

@@ -21,7 +21,9 @@ export interface Place {
 export async function dial(place: Place, { username, password }: DatabaseCredentials): Promise<ChannelModel> {
   const url = new URL(place.url);
   if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(place.heartbeat));
-  const credentials = amqp.credentials.plain(username.reveal(), password.reveal());
+  // amqplib's own object shows the password, and is an option of the socket, which keeps it and logs it.
+  const plain = amqp.credentials.plain(username.reveal(), password.reveal());
+  const credentials = { mechanism: plain.mechanism, response: () => plain.response() };
   // Until it is open.
   const connection = await amqp.connect(url.href, { timeout: LOGIN_TIMEOUT, ...place.options, credentials });
   // Followed by 'close', which tells the same.
