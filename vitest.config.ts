@@ -3,12 +3,10 @@ import { defineConfig } from 'vitest/config';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-// Other databases than PostgreSQL need servers of their own (npm run test:drivers), and chaos takes minutes (npm run chaos).
-const special = process.env['VAULT_TEST_DRIVERS']
-  ? 'drivers'
-  : process.env['VAULT_TEST_CHAOS']
-    ? 'chaos'
-    : '';
+// Other databases than PostgreSQL need servers of their own (npm run test:drivers, npm run leaks), and chaos takes minutes
+// (npm run chaos).
+const SPECIAL = { VAULT_TEST_DRIVERS: 'drivers', VAULT_TEST_LEAKS: 'leaks', VAULT_TEST_CHAOS: 'chaos' };
+const special = Object.entries(SPECIAL).find(([variable]) => process.env[variable])?.[1] ?? '';
 
 export default defineConfig({
   resolve: {
@@ -20,7 +18,7 @@ export default defineConfig({
   },
   test: {
     include: special ? [`test/${special}/**/*.spec.ts`] : ['test/**/*.spec.ts'],
-    exclude: special ? [] : ['test/drivers/**', 'test/chaos/**'],
+    exclude: special ? [] : Object.values(SPECIAL).map((folder) => `test/${folder}/**`),
     setupFiles: ['./test/support/setup.ts'],
     // A server looks for passwords to rotate each 5 s only, so that a period of 5 s can take 10.
     testTimeout: special ? 60_000 : 20_000,

@@ -1,0 +1,36 @@
+// npm run leaks: each object that an application can reach × each printer, with every driver whose server is here. It
+// prints how much it printed. The rest of the arguments are vitest's.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureInstalled } from './ensure-installed.mjs';
+
+await ensureInstalled();
+const root = fileURLToPath(new URL('..', import.meta.url));
+const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-leaks-'));
+const file = join(folder, 'counts');
+try {
+  const { status } = spawnSync(process.execPath, [vitest, 'run', ...process.argv.slice(2)], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, VAULT_TEST_LEAKS: '1', LEAKS_COUNTS: file },
+  });
+  process.exitCode = status ?? 1;
+  const counts = readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  for (const { subject, objects, printers, prints, walked } of counts)
+    console.log(
+      `${subject}: ${objects} objects × ${printers} printers: ${prints} prints; ${walked} objects looked into`,
+    );
+  const sum = (key) => counts.reduce((total, one) => total + one[key], 0);
+  console.log(
+    `leaks: ${sum('objects')} objects, ${sum('prints')} prints, ${sum('walked')} objects looked into`,
+  );
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}

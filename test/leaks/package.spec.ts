@@ -1,0 +1,242 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Logger, Module } from '@nestjs/common';
+import type { TestingModule } from '@nestjs/testing';
+import { firstValueFrom } from 'rxjs';
+import {
+  appRole,
+  CredentialsService,
+  fromEnv,
+  fromFile,
+  fromWrappedToken,
+  getVaultToken,
+  InjectCredentials,
+  InjectSecret,
+  KvService,
+  Secret,
+  token,
+  VaultClient,
+  VaultError,
+  VaultModule,
+  type VaultEvent,
+  type VaultOptions,
+} from 'nestjs-vault';
+import { awsCredentials } from 'nestjs-vault/aws';
+import { SimulatedVault, VaultTestingModule, VirtualClock, type Sender } from 'nestjs-vault/testing';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
+import { VaultConnections } from '../../lib/connection/vault-connections.js';
+import { getConnectionToken } from '../../lib/vault.tokens.js';
+import { Applications } from '../support/applications.js';
+import { failure } from '../support/issued.js';
+import { Audit } from './audit.js';
+
+const lib = fileURLToPath(new URL('../../lib', import.meta.url));
+const ENTRY_POINTS = readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter((file) =>
+  /^((testing|integrations.[\w-]+).)?index\.ts$/.test(file),
+);
+
+const [KEY, PASSPHRASE] = ['canary-PRIVATE-KEY-of-the-client', 'canary-passphrase-of-the-key'];
+const [KV, STATIC] = ['canary-in-a-kv-secret', 'canary-in-an-injected-secret'];
+const [AWS_SECRET, AWS_TOKEN] = ['canary-secret-access-key', 'canary-session-token'];
+
+class Consumer {
+  @InjectCredentials('app') readonly credentials$!: unknown;
+  @InjectSecret('injected') readonly secret!: Secret<unknown>;
+}
+
+describe('no printer shows a secret of the package itself', () => {
+  const audit = new Audit('nestjs-vault');
+  const apps = new Applications();
+  let seen = 0;
+
+  afterEach(() => apps.finish());
+  afterAll(() => audit.count());
+
+  /** Every token and every secret_id that this server is sent is looked for. */
+  const guarded = (vault: SimulatedVault): SimulatedVault => {
+    const sender = vault.transport();
+    const send: Sender['send'] = (request) => {
+      const sent = request.headers['x-vault-token'] ?? request.headers['X-Vault-Token'];
+      if (sent) audit.guard('a token', sent);
+      const { secret_id } = JSON.parse(request.body ?? '{}') as { secret_id?: string };
+      if (secret_id) audit.guard('a secret_id', secret_id);
+      seen++;
+      return sender.send(request);
+    };
+    vi.spyOn(vault, 'transport').mockReturnValue({ send, close: () => sender.close() });
+    return vault;
+  };
+  /** An application on a simulated server that has a secret of each kind. */
+  const start = async (more: Partial<VaultOptions> = {}) => {
+    const vault = guarded(new SimulatedVault());
+    vault.databaseRole('app', { ttl: 60, maxTtl: 600 } as never);
+    vault.kv('secret').put('app', { value: KV });
+    vault.kv('secret').put('injected', { value: STATIC });
+    vault.leasedSecret('aws/creds/app', {
+      ttl: 60,
+      maxTtl: 60,
+      data: () => ({ access_key: 'AKIA', secret_key: AWS_SECRET, security_token: AWS_TOKEN }),
+    });
+    const { roleId, wrappedSecretId, secretId } = vault.appRole('app');
+    const wrapping = wrappedSecretId();
+    audit.guard('a wrapping token', wrapping);
+    const options: VaultOptions = {
+      address: 'https://vault.test',
+      auth: appRole({ roleId, secretId: fromWrappedToken(wrapping) }),
+      startup: { timeout: 0 },
+      ...more,
+    };
+    @Module({
+      imports: [VaultTestingModule.forRoot({ vault }), VaultModule.forRoot(options)],
+      providers: [Consumer],
+    })
+    class AppModule {}
+    const app = await apps.start({ imports: [AppModule] });
+    return { app, vault, secretId };
+  };
+  const providersOf = (app: TestingModule) => ({
+    client: app.get(VaultClient),
+    'client by token': app.get<unknown>(getVaultToken()),
+    'credentials service': app.get(CredentialsService),
+    'KV service': app.get(KvService),
+    connections: app.get(VaultConnections),
+    connection: app.get<unknown>(getConnectionToken()),
+    'injected stream': app.get(Consumer).credentials$,
+    'injected secret': app.get(Consumer).secret,
+    consumer: app.get(Consumer),
+  });
+  for (const [name, value] of Object.entries({ KEY, PASSPHRASE, KV, STATIC, AWS_SECRET, AWS_TOKEN }))
+    audit.guard(name, value);
+
+  it('of whatever an entry point exports', async () => {
+    expect(ENTRY_POINTS.length).toBe(13);
+    for (const file of ENTRY_POINTS) {
+      const exported = (await import(join(lib, file))) as Record<string, unknown>;
+      // Not by themselves: pino calls a cause that is a function.
+      const objects = Object.entries(exported).map(([name, value]) => [`${file}: ${name}`, { value }]);
+      audit.printAll(Object.fromEntries(objects) as Record<string, unknown>);
+    }
+    audit.expectClean();
+  });
+
+  it('of methods of authentication, sources and secrets', () => {
+    const value = 'canary-given-where-it-is-made';
+    audit.guard('a given secret', value);
+    audit.printAll({
+      'token method': token(value),
+      'approle method': appRole({ roleId: 'role', secretId: value }),
+      'approle method with a function': appRole({ roleId: 'role', secretId: () => value }),
+      'wrapped source': fromWrappedToken(value),
+      'misused env source': fromEnv(value),
+      'misused file source': fromFile(value),
+      secret: new Secret(value),
+      'secret of an object': new Secret({ value, nested: [value] }),
+      'secrets in containers': {
+        map: new Map([['one', new Secret(value)]]),
+        set: new Set([new Secret(value)]),
+      },
+      'dynamic module': VaultModule.forRoot({
+        address: 'https://vault.test',
+        auth: token(value),
+      }),
+    });
+    audit.expectClean();
+  });
+
+  it('of an application: services, connections, snapshots, leases, events, status', async () => {
+    const events: VaultEvent[] = [];
+    const { app, vault } = await start();
+    const credentials = app.get(CredentialsService);
+    credentials.events$.subscribe((event) => events.push(event));
+    const database = await firstValueFrom(credentials.database('app'));
+    audit.guard('a password', database.password.reveal());
+    const raw = await firstValueFrom(credentials.watch<Record<string, string>>('database/creds/app'));
+    audit.guard('a password', raw.data.reveal()['password'] as string);
+    const kv = await app.get(KvService).read('app');
+    const answer = await app.get(VaultClient).read('secret/data/app');
+    const aws = awsCredentials(credentials.watch('aws/creds/app'), { settle: 0 });
+    await aws();
+    audit.printAll({
+      ...providersOf(app),
+      'snapshot of a database': database,
+      snapshot: raw,
+      lease: raw.lease,
+      'AWS provider': aws,
+      'KV secret': kv,
+      answer,
+      'events until now': credentials.recentEvents,
+      status: await firstValueFrom(credentials.status$),
+      'status of a lease': credentials.status('database/creds/app'),
+    });
+    vault.revokeLease('database/creds/app');
+    await raw.lease.refused?.(true);
+    expect(seen).toBeGreaterThan(5);
+    audit.printAll({ events, 'events after a refusal': credentials.recentEvents });
+    audit.expectClean();
+  });
+
+  it('of errors, whatever was refused', async () => {
+    const { app, vault, secretId } = await start();
+    const client = app.get(VaultClient);
+    const value = 'canary-in-a-refused-request';
+    audit.guard('a value that was refused', value);
+    const send = (path: string) => failure(client.write(path, { value }));
+    vault.answer(400, { errors: [`echo of ${value}`] } as never, { path: 'secret/data/echo' } as never);
+    const errors: Record<string, unknown> = {
+      'denied error': await send('sys/mounts'),
+      'error of an echo': await send('secret/data/echo'),
+      'error of a bad path': await failure(client.read(`secret/../${value}`)),
+      'error of nothing there': await failure(app.get(KvService).read('nowhere')),
+      'error of a body': await failure(client.write('secret/data/x', { value, big: 1n })),
+      'error made by hand': new VaultError({ code: 'VAULT_CLOSED', message: 'm', hint: 'h' }),
+    };
+    const bad = secretId();
+    audit.guard('a secret_id', bad);
+    const starting = apps.startError({
+      imports: [
+        VaultTestingModule.forRoot({ vault: guarded(new SimulatedVault()) }),
+        VaultModule.forRoot({
+          address: 'https://vault.test',
+          auth: appRole({ roleId: 'none', secretId: bad }),
+          startup: { timeout: 0 },
+        }),
+      ],
+    });
+    errors['error of a start'] = await starting;
+    audit.printAll(errors);
+    audit.expectClean();
+  });
+
+  it('of a client certificate', async () => {
+    const tls = { cert: 'certificate', key: KEY, passphrase: PASSPHRASE };
+    const { app } = await start({ tls });
+    audit.printAll(providersOf(app));
+    audit.expectClean();
+  });
+
+  it('of the log that Nest keeps', async () => {
+    let text = '';
+    const spies = [process.stdout, process.stderr].map((stream) =>
+      vi.spyOn(stream, 'write').mockImplementation((chunk) => Boolean((text += String(chunk)))),
+    );
+    try {
+      Logger.overrideLogger(['verbose', 'debug', 'log', 'warn', 'error', 'fatal']);
+      await start();
+      await apps.finish();
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
+    audit.read('log of Nest', text + apps.log);
+    audit.expectClean();
+  });
+
+  it('of what tests are made of', () => {
+    const vault = new SimulatedVault({ clock: new VirtualClock() });
+    const { secretId, ...role } = vault.appRole('app');
+    audit.guard('a secret_id', secretId());
+    vault.kv('secret').put('app', { value: KV });
+    audit.printAll({ 'simulated server': vault, 'role of it': role, 'clock of it': vault.clock });
+    audit.expectClean();
+  });
+});
