@@ -1,5 +1,6 @@
 import type { ApiResponse } from '../client/api-client.js';
 import { encodeApiPath, encodeFolder } from '../client/path.js';
+import { checkRequest } from '../client/request-check.js';
 import { writeBody } from '../client/request-body.js';
 import { malformed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -74,11 +75,15 @@ export class VaultClient {
   /** For paths whose parts were encoded one by one. @internal */
   async requestEncoded<T>({ body, ...request }: VaultRequest): Promise<VaultResponse<T>> {
     // First of all, so that what cannot be sent costs neither a login nor a use of the token.
+    const headers = checkRequest(request);
     const json = body === undefined ? {} : { json: writeBody(body, request.path) };
-    const response = await this.#session.run<T, ApiResponse<T>>({ ...request, ...json }, (answer) => {
-      if (!answer.wellFormed) throw malformed(request.path);
-      return answer;
-    });
+    const response = await this.#session.run<T, ApiResponse<T>>(
+      { ...request, ...json, headers },
+      (answer) => {
+        if (!answer.wellFormed) throw malformed(request.path);
+        return answer;
+      },
+    );
     return {
       status: response.status,
       data: new Secret(response.data),
