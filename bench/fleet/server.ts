@@ -79,7 +79,7 @@ export class BusyServer implements Sender {
       this.#queue.push(waiting);
       // A timer only for those who may have to wait so long: the others would only cost memory and time.
       if ((this.#queue.length - this.#first) * this.#work >= request.timeout)
-        cancel = this.#clock.setTimer(request.timeout, () => waiting.fail(new TransportTimeout('timed out')));
+        cancel = this.#clock.setTimer(request.timeout, () => waiting.fail(new TransportTimeout('sent')));
       this.#next();
     });
   }

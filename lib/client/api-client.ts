@@ -11,7 +11,8 @@ import { fromNetworkError } from './network-error.js';
 import { assertHeaderValue } from './path.js';
 import { writeBody } from './request-body.js';
 import { fromResponse, notVault } from './response-error.js';
-import { Transport, type Sender, type TransportResponse } from './transport.js';
+import { Transport, type Lane, type Sender, type TransportResponse } from './transport.js';
+import { isUndone } from './transport-errors.js';
 import { readWarnings } from './warnings.js';
 
 /** Milliseconds; at most half the time for a request, so that it is known in time that nothing was sent. */
@@ -29,12 +30,15 @@ export interface ApiRequest {
   json?: string;
   /** Instead of the connection's own. */
   namespace?: string;
+  /** As {@link checkRequest} made them. */
   headers?: Readonly<Record<string, string>>;
   /** Milliseconds; never more than the connection's own timeout. */
   timeout?: number;
   signal?: AbortSignal;
   /** The server itself has to answer: a cache in front of it would hand out what somebody has, or had, already. */
   uncached?: boolean;
+  /** `vital` where a credential in use depends on it. @default 'ordinary' */
+  lane?: Lane;
 }
 
 /** A Vault answer with status 2xx. */
@@ -76,6 +80,7 @@ type HookOptions = {
   json?: string;
   timeout: number;
   signal?: AbortSignal;
+  lane?: Lane;
 };
 
 /**
@@ -158,17 +163,19 @@ export class ApiClient {
         ...(json !== undefined && { json }),
         timeout: Math.min(request.timeout ?? Infinity, this.#options.timeout),
         ...(request.signal && { signal: request.signal }),
+        ...(request.lane && { lane: request.lane }),
       })) as TransportResponse;
     } catch (error) {
-      if (this.#closed) throw closed(request.path);
-      if (request.signal?.aborted) throw aborted(request.path);
+      const answerLost = !isUndone(error);
+      if (this.#closed) throw closed(request.path, answerLost);
+      if (request.signal?.aborted) throw aborted(request.path, answerLost);
       throw fromNetworkError(error, request.path, this.#options.addresses);
     }
     return this.#read<T>(response, request, sentAt);
   }
 
   #exchange(hook: HookOptions): Promise<TransportResponse> {
-    const { method, uri, headers, timeout, signal } = hook;
+    const { method, uri, headers, timeout, signal, lane } = hook;
     const body = hook.json;
     if (body !== undefined) headers['content-type'] ??= 'application/json';
     return this.#transport.send({
@@ -178,6 +185,7 @@ export class ApiClient {
       timeout,
       ...(body !== undefined && { body }),
       ...(signal && { signal }),
+      ...(lane && { lane }),
     });
   }
 
@@ -190,10 +198,7 @@ export class ApiClient {
     if (token) headers['X-Vault-Token'] = assertHeaderValue(token.reveal(), 'token');
     if (namespace) headers['X-Vault-Namespace'] = assertHeaderValue(namespace, 'namespace');
     if (this.#index && request.method === 'GET') headers['X-Vault-Index'] = this.#index;
-    for (const name in request.headers) {
-      headers[name] = assertHeaderValue(request.headers[name] as string, `header ${name}`, /^[\x20-\x7e]*$/);
-    }
-    return headers;
+    return Object.assign(headers, request.headers);
   }
 
   #read<T>(response: TransportResponse, request: ApiRequest, sentAt: Deadline): ApiResponse<T> {
@@ -204,7 +209,7 @@ export class ApiClient {
       if (typeof index === 'string' && /^[\x21-\x7e]+$/.test(index)) this.#index = index;
       if (envelope === undefined) {
         const [code, message, hint] = notVault(status);
-        throw new VaultError({ code, message, hint, status, path: request.path });
+        throw new VaultError({ code, message, hint, status, path: request.path, answerLost: true });
       }
       const {
         data = null,

@@ -27,9 +27,9 @@ export class Reach {
       this.#since = this.#clock.monotonic();
       return this.#listener.away(error);
     }
-    // An answer that is late, or that nobody waited for, says neither.
-    const untold = error?.code === 'VAULT_TIMEOUT' || error?.code === 'VAULT_CLOSED';
-    if (this.#since === undefined || untold) return;
+    // Without an answer of the server itself, whatever the error is says neither.
+    const answered = !error || (error.status !== undefined && error.code !== 'VAULT_NOT_VAULT');
+    if (this.#since === undefined || !answered) return;
     const after = Math.round(this.#clock.monotonic() - this.#since);
     this.#since = undefined;
     this.#listener.back(after);

@@ -40,6 +40,8 @@ export function fromResponse(failed: FailedResponse): VaultError {
     status,
     path,
     ...(retryAfter !== undefined && { retryAfter }),
+    // Whatever answered may have passed the request on.
+    answerLost: code === 'VAULT_NOT_VAULT',
   });
 }
 

@@ -42,6 +42,7 @@ export async function retryTransient<T>(
 function late(limit: number): VaultError {
   return new VaultError({
     code: 'VAULT_TIMEOUT',
+    answerLost: true,
     message: `No answer within ${Math.round(limit)} ms.`,
     hint:
       'Check the network and the load of the server; a start may take `startup.timeout`, whatever comes later the ' +

@@ -1,7 +1,29 @@
-import { EventEmitter } from 'node:events';
 import type { Agent, buildConnector } from 'undici';
 import type { TlsOptions } from '../config/options.js';
-import { createAgent, request } from './undici.js';
+import { Exchange } from './exchange.js';
+import { isRedirect, redirectTarget } from './redirect.js';
+import {
+  errorCode,
+  ExchangeFailed,
+  isArgument,
+  isTls,
+  isUndone,
+  RedirectRefused,
+  TIMED_OUT,
+  TransportTimeout,
+} from './transport-errors.js';
+import { createAgent } from './undici.js';
+
+export { RedirectRefused, TransportTimeout };
+
+/**
+ * Which sockets a request takes: `vital` is what keeps a credential in use alive (logins, renewals, look-ups,
+ * replacements, revocations), and never waits behind anything else.
+ */
+export type Lane = 'ordinary' | 'vital';
+
+/** Sockets to one address; as many requests of a lane are under way at a time. */
+export const SOCKETS: Readonly<Record<Lane, number>> = { ordinary: 64, vital: 256 };
 
 /** One HTTP request, to be sent to whichever address answers. */
 export interface TransportRequest {
@@ -10,9 +32,11 @@ export interface TransportRequest {
   path: string;
   headers: Record<string, string>;
   body?: string;
-  /** Milliseconds for the whole exchange. */
+  /** Milliseconds for the whole exchange, wherever it waits. */
   timeout: number;
   signal?: AbortSignal;
+  /** @default 'ordinary' */
+  lane?: Lane;
 }
 
 /** One HTTP answer; the body is text, as what should be JSON may be a proxy's HTML. */
@@ -24,44 +48,24 @@ export interface TransportResponse {
   address: string;
 }
 
-/** A redirect that must not be followed; the target's origin is told, never the token. */
-export class RedirectRefused extends Error {
-  constructor(readonly origin: string) {
-    super('redirect to an address that is not configured');
-  }
-}
-
-/** The time allowed for the exchange is over. */
-export class TransportTimeout extends Error {}
-
 interface Address {
   origin: string;
   /** The path below which a proxy serves the API, or nothing. */
   prefix: string;
+  /** Monotonic time of its last answer. */
+  answeredAt: number;
 }
 
-class Signal extends EventEmitter {
-  aborted = false;
-  reason: unknown;
-
-  abort(reason: unknown): void {
-    this.aborted = true;
-    this.reason = reason;
-    this.emit('abort');
-  }
+/** One request on its way, and the exchange that it is in. */
+interface Call {
+  readonly request: TransportRequest;
+  readonly endsAt: number;
+  exchange: Exchange | undefined;
+  /** Why it is over. */
+  over: string | undefined;
 }
 
 const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
-/** Failures before anything was sent: another address may be tried, whatever the request would do. */
-const NOT_SENT = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
-]);
-const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** Sealed, without a leader, or a standby that does not forward: nothing was done, and another node may do it. */
 const NOT_SERVING = new Set([472, 473, 503]);
 
@@ -72,20 +76,28 @@ export interface Sender {
 }
 
 /**
- * Pooled keep-alive connections to the addresses of one connection. It sends a request to the address that answered
- * last, and to the next ones only where nothing was done: never twice to servers that may both do it.
+ * Pooled keep-alive connections to the addresses of one connection, apart for each lane. It sends a request to the
+ * address that answered last, and to the next ones only where nothing was done: never twice to servers that may both
+ * do it.
  */
 export class Transport implements Sender {
-  readonly #agent: Agent;
+  /** Those in use, and those that are about to end. */
+  readonly #agents = new Set<Agent>();
+  readonly #lanes: Partial<Record<Lane, Agent>> = {};
   readonly #addresses: readonly Address[];
+  readonly #origins: readonly string[];
+  readonly #connect: buildConnector.BuildOptions;
+  /** Index of the address that is asked first. */
   #preferred = 0;
+  #closed = false;
 
   constructor(addresses: readonly string[], tls: TlsOptions | undefined, connectTimeout: number) {
     this.#addresses = addresses.map((address) => {
       const { origin, pathname } = new URL(address);
-      return { origin, prefix: pathname.replace(/\/$/, '') };
+      return { origin, prefix: pathname.replace(/\/$/, ''), answeredAt: -Infinity };
     });
-    this.#agent = createAgent({ connections: 64, maxResponseSize: MAX_RESPONSE_BYTES }, {
+    this.#origins = this.#addresses.map(({ origin }) => origin);
+    this.#connect = {
       timeout: connectTimeout,
       ...(tls && {
         ca: tls.ca,
@@ -94,91 +106,114 @@ export class Transport implements Sender {
         passphrase: tls.passphrase,
         servername: tls.serverName,
       }),
-    } as buildConnector.BuildOptions);
+    } as buildConnector.BuildOptions;
   }
 
-  async send(options: TransportRequest): Promise<TransportResponse> {
-    // undici takes an emitter for a signal, at a fraction of what an AbortController costs for each request.
-    const signal = new Signal();
-    const timer = setTimeout(() => signal.abort(new TransportTimeout('timed out')), options.timeout);
-    const abort = () => signal.abort(options.signal?.reason);
-    options.signal?.addEventListener('abort', abort, { once: true });
+  async send(request: TransportRequest): Promise<TransportResponse> {
+    const { timeout, signal } = request;
+    const call: Call = { request, endsAt: performance.now() + timeout, exchange: undefined, over: undefined };
+    const end = (code: string) => {
+      call.over = code;
+      call.exchange?.end(code);
+    };
+    const timer = setTimeout(end, timeout, TIMED_OUT);
+    const abort = () => end('ABORTED');
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted) abort();
     try {
-      options.signal?.throwIfAborted();
-      return await this.#tryInTurn(options, signal);
+      return await this.#tryInTurn(call);
     } finally {
       clearTimeout(timer);
-      options.signal?.removeEventListener('abort', abort);
+      signal?.removeEventListener('abort', abort);
     }
   }
 
-  async #tryInTurn(options: TransportRequest, signal: Signal): Promise<TransportResponse> {
+  async #tryInTurn(call: Call): Promise<TransportResponse> {
     const first = this.#preferred;
     const count = this.#addresses.length;
     for (let tried = 1; ; tried++) {
       const index = (first + tried - 1) % count;
       const address = this.#addresses[index] as Address;
+      const beganAt = performance.now();
       try {
-        const response = await this.#exchange(address, address.prefix + options.path, options, signal);
-        if (REDIRECTS.has(response.statusCode)) return await this.#follow(response, options, signal);
+        const response = await this.#exchange(
+          address,
+          address.prefix + call.request.path,
+          call,
+          tried < count,
+        );
+        if (isRedirect(response.statusCode)) return await this.#follow(response, call);
         if (NOT_SERVING.has(response.statusCode) && tried < count) continue;
         this.#preferred = index;
         return response;
       } catch (error) {
-        // It may hang, and the next request would only hang with it.
-        this.#preferred = (index + 1) % count;
-        const undone = NOT_SENT.has(errorCode(error)) || error instanceof RedirectRefused;
-        if (tried === count || !undone) throw error;
+        // It may hang, and the next request would only hang with it; unless it has answered another one meanwhile.
+        if (address.answeredAt < beganAt) this.#preferred = (index + 1) % count;
+        if (tried === count || call.over !== undefined || !maySendElsewhere(error)) throw error;
       }
     }
   }
 
-  /** A standby names the leader. It is believed only where the leader is an address of ours; once. */
-  async #follow(response: TransportResponse, options: TransportRequest, signal: Signal) {
-    const location = String(response.headers['location']);
-    const target = URL.canParse(location, response.address) ? new URL(location, response.address) : undefined;
-    const index = this.#addresses.findIndex((address) => address.origin === target?.origin);
-    const downgrade = response.address.startsWith('https:') && target?.protocol === 'http:';
-    if (!target || index < 0 || downgrade)
-      throw new RedirectRefused(target?.origin ?? 'an unreadable address');
+  /** A standby names the leader; once. */
+  async #follow(response: TransportResponse, call: Call): Promise<TransportResponse> {
+    const { statusCode: status, headers, address: from } = response;
+    const answer = { status, location: headers['location'], from };
+    const target = redirectTarget(answer, call.request.method, this.#origins);
+    const index = this.#origins.indexOf(target.origin);
     const address = this.#addresses[index] as Address;
-    const result = await this.#exchange(address, target.pathname + target.search, options, signal);
-    if (REDIRECTS.has(result.statusCode)) throw new RedirectRefused('one more address');
+    const result = await this.#exchange(address, target.pathname + target.search, call, false);
+    if (isRedirect(result.statusCode)) throw new RedirectRefused('one more address', 'which is not followed');
     this.#preferred = index;
     return result;
   }
 
-  async #exchange(address: Address, path: string, options: TransportRequest, signal: Signal) {
-    // Not undici's request(url): it would parse the URL again for each request.
-    const response = await request(this.#agent, {
-      origin: address.origin,
-      path,
-      method: options.method as 'GET',
-      headers: options.headers,
-      body: options.body ?? null,
-      signal,
-    });
-    const body = await response.body.text();
-    return { statusCode: response.statusCode, headers: response.headers, body, address: address.origin };
+  /** @param others where it waits for a connection, half the time is kept for other addresses */
+  async #exchange(address: Address, path: string, call: Call, others: boolean): Promise<TransportResponse> {
+    const { lane = 'ordinary', method, headers, body = null } = call.request;
+    const exchange = new Exchange(address.origin);
+    call.exchange = exchange;
+    if (call.over === undefined) {
+      const agent = this.#agent(lane);
+      agent.dispatch({ origin: address.origin, path, method: method as 'GET', headers, body }, exchange);
+      if (exchange.refused) this.#replace(lane, agent);
+    } else exchange.end(call.over);
+    const skip = () => exchange.unsent && exchange.end('UND_ERR_CONNECT_TIMEOUT');
+    const timer = others ? setTimeout(skip, (call.endsAt - performance.now()) / 2) : undefined;
+    try {
+      const response = await exchange.response;
+      address.answeredAt = performance.now();
+      return response;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #agent(lane: Lane): Agent {
+    const known = this.#lanes[lane];
+    if (known) return known;
+    if (this.#closed) throw new ExchangeFailed('UND_ERR_CLOSED', 'unsent');
+    const limits = { connections: SOCKETS[lane], maxResponseSize: MAX_RESPONSE_BYTES };
+    const agent = createAgent(limits, this.#connect);
+    this.#agents.add(agent);
+    this.#lanes[lane] = agent;
+    return agent;
+  }
+
+  /** One that refused a request keeps a connection as busy for ever: it ends what it has begun, and no more. */
+  #replace(lane: Lane, agent: Agent): void {
+    delete this.#lanes[lane];
+    void agent.close().finally(() => this.#agents.delete(agent));
   }
 
   /** Ends idle connections at once and cuts the busy ones. */
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    this.#closed = true;
+    await Promise.all([...this.#agents].map((agent) => agent.destroy()));
   }
 }
 
-/** The code of a network failure, looked for where Node and undici put it (happy eyeballs wrap theirs). */
-export function errorCode(error: unknown): string {
-  for (let current = error, depth = 0; current && depth < 5; depth++) {
-    const { code, cause, errors: list } = current as { code?: unknown; cause?: unknown; errors?: unknown[] };
-    if (typeof code === 'string') return code;
-    current = cause ?? list?.[0];
-  }
-  return '';
-}
-
-/** True where the answer was larger than this package accepts. */
-export function isTooLarge(error: unknown): boolean {
-  return errorCode(error) === 'UND_ERR_RES_EXCEEDED_MAX_SIZE';
+/** Nothing was done, and another address may have more luck: not where it is we who are wrong. */
+function maySendElsewhere(error: unknown): boolean {
+  const code = errorCode(error);
+  return isUndone(error) && !isTls(code) && !isArgument(code);
 }

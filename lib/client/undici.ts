@@ -1,5 +1,4 @@
-import type { Agent as AgentType, buildConnector as buildConnectorType, Dispatcher } from 'undici';
-import requestWith from 'undici/lib/api/api-request.js';
+import type { Agent as AgentType, buildConnector as buildConnectorType } from 'undici';
 import buildConnector from 'undici/lib/core/connect.js';
 import Agent from 'undici/lib/dispatcher/agent.js';
 import { background } from '../clock/background.js';
@@ -25,12 +24,4 @@ export function createAgent(
     bodyTimeout: 0,
     connect: (options, callback) => background(() => open(options, callback)),
   });
-}
-
-/** In the place of `agent.request`, a method that undici's index adds. */
-export function request(
-  agent: AgentType,
-  options: Dispatcher.RequestOptions,
-): Promise<Dispatcher.ResponseData> {
-  return requestWith.call(agent, options);
 }

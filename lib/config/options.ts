@@ -108,8 +108,9 @@ export interface VaultOptions {
   /** Version of the KV mounts where a read does not say. @default 2 */
   kvVersion?: 1 | 2;
   /**
-   * Requests that issue, renew or read again at the same time, over all secrets of the connection. The engine of a
-   * database keeps four connections itself, unless told otherwise; more requests at a time take longer each. @default 8
+   * Requests at the same time that issue at one engine, or read one KV mount again; and, apart from these, as many that
+   * renew or replace leases. One without which a lease would be lost is sent beyond that. The engine of a database keeps
+   * four connections itself, unless told otherwise; more requests at a time take longer each. @default 8
    */
   concurrency?: number;
 }

@@ -4,7 +4,7 @@ import { ApiClient, type ApiRequest } from '../client/api-client.js';
 import { Reach } from '../client/reach.js';
 import { background } from '../clock/background.js';
 import { systemClock, type Clock } from '../clock/clock.js';
-import { Limiter } from '../clock/limiter.js';
+import { KeyedLimiter, Limiter } from '../clock/limiter.js';
 import type { Sender } from '../client/transport.js';
 import { retryTransient } from '../client/retry-transient.js';
 import { Scheduler } from '../clock/scheduler.js';
@@ -76,7 +76,8 @@ export class VaultConnection {
       options,
       clock,
       scheduler: this.#scheduler,
-      limiter: new Limiter(options.concurrency),
+      upkeep: new Limiter(options.concurrency, this.#scheduler),
+      fetches: new KeyedLimiter(options.concurrency),
       signal: this.#aborted.signal,
       emit: (event: EventInit) => this.#emit(event),
       changed: () => this.#changed(),

@@ -1,18 +1,28 @@
 import { VaultError } from './vault-error.js';
 
-/** Asked for after shutdown began. */
-export function closed(path?: string): VaultError {
+/**
+ * Asked for after shutdown began.
+ *
+ * @param answerLost it was under way by then
+ */
+export function closed(path?: string, answerLost = false): VaultError {
   return new VaultError({
     code: 'VAULT_CLOSED',
     message: 'The connection is closed: the application is shutting down.',
     hint: 'Ask for secrets before shutdown begins; after it the application holds none.',
     ...(path !== undefined && { path }),
+    answerLost,
   });
 }
 
-/** Its signal was aborted: by the caller, or because shutdown has begun. */
-export function aborted(path: string): VaultError {
+/**
+ * Its signal was aborted: by the caller, or because shutdown has begun.
+ *
+ * @param answerLost it may have reached the server
+ */
+export function aborted(path: string, answerLost: boolean): VaultError {
   return new VaultError({
+    answerLost,
     code: 'VAULT_CLOSED',
     message: 'The request was aborted.',
     hint: 'Its caller no longer waits for it, or the application is shutting down; nothing need be done.',
@@ -24,6 +34,7 @@ export function aborted(path: string): VaultError {
 export function malformed(path: string): VaultError {
   return new VaultError({
     code: 'VAULT_RESPONSE_INVALID',
+    answerLost: true,
     message: `The server's answer at ${path} lacks what it must hold.`,
     hint: 'Check what stands between here and the server; it is tried again.',
     path,

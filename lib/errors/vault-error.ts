@@ -61,7 +61,7 @@ export interface VaultErrorInit {
   path?: string;
   /** Milliseconds the server asked to wait (`Retry-After`). */
   retryAfter?: number;
-  /** The request may have reached the server, and its answer was lost. */
+  /** The request may have been done, and there is no usable answer. */
   answerLost?: boolean;
   /** The errors behind an error that sums several up. */
   errors?: readonly VaultError[];
@@ -89,7 +89,10 @@ export class VaultError extends Error {
   declare readonly path?: string;
   /** Milliseconds that the server asked to wait before the next try, where it said so. */
   declare readonly retryAfter?: number;
-  /** The request may have reached the server, and its answer was lost: what it asked for may have been done. */
+  /**
+   * There is no usable answer, and the request may have been done: all that is not known to have been left undone
+   * (never sent, or refused by the server itself).
+   */
   declare readonly answerLost?: boolean;
   /** Where one error stands for several (a failed start): each of them. */
   declare readonly errors?: readonly VaultError[];
@@ -138,8 +141,14 @@ export function isUnanswered(error: VaultError): boolean {
 export function mayBeDone(error: VaultError, path: string): boolean {
   // Others are of a login that came before, or of a look-up.
   if (error.path !== path) return false;
-  return error.answerLost ?? (error.code === 'VAULT_SERVER_ERROR' || error.code === 'VAULT_RESPONSE_INVALID');
+  return error.answerLost === true || FAILED_MIDWAY.has(error.code);
 }
+
+/** The server failed while it did it. */
+const FAILED_MIDWAY: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
+  'VAULT_SERVER_ERROR',
+  'VAULT_RESPONSE_INVALID',
+]);
 
 const TRANSIENT: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
   'VAULT_SEALED',

@@ -5,6 +5,7 @@ import type { Generation } from '../session/generation.js';
 import type { Answer } from './engine.js';
 import { Lease, type LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
+import { latestStart } from './latest-start.js';
 import { late } from './lease-errors.js';
 
 /** Milliseconds; engines take their time to make a user, and one that is not waited for is made for nothing. */
@@ -25,7 +26,7 @@ export type IssueParameters = Readonly<Record<string, unknown>>;
 export function issueLease<T>(
   { path, parameters }: { path: string; parameters?: IssueParameters | undefined },
   serial: number,
-  { session, limiter, signal, random, clock, engineOf }: LeaseContext,
+  { session, upkeep, fetches, signal, random, clock, engineOf }: LeaseContext,
   hooks: LeaseHooks,
   previous: Lease<unknown> | undefined,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
@@ -42,10 +43,22 @@ export function issueLease<T>(
     }
     return { lease, warnings: response.warnings };
   };
-  const left = previous?.left(clock) ?? 0;
-  const timeout = left > 0 && { timeout: Math.max(left / 2, MIN_TIMEOUT) };
-  const request = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
-  return limiter.run(() => session.run({ ...request, path, signal, uncached: true, ...timeout }, take, true));
+  const how = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
+  const request = { ...how, path, signal, uncached: true };
+  if (!previous || previous.left(clock) <= 0)
+    return fetches.run(above(path), () => session.run(request, take, true));
+  // What is in use is replaced.
+  const replace = () => {
+    const left = previous.left(clock);
+    const timeout = left > 0 && { timeout: Math.max(left / 2, MIN_TIMEOUT) };
+    return session.run({ ...request, ...timeout, lane: 'vital' }, take, true);
+  };
+  return upkeep.run(replace, latestStart(previous, clock));
+}
+
+/** Engines that hang hold up their own issues alone. The mount is not known; what is above the role will do. */
+function above(path: string): string {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
 }
 
 /** What to warn of where a lease was replaced for its token's end: the life it reports is not what it gets. */

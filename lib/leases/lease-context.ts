@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.js';
-import type { Limiter } from '../clock/limiter.js';
+import type { KeyedLimiter, Limiter } from '../clock/limiter.js';
 import type { Scheduler } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import type { EventInit } from '../events/events.js';
@@ -14,7 +14,10 @@ export interface LeaseContext {
   options: ResolvedOptions;
   clock: Clock;
   scheduler: Scheduler;
-  limiter: Limiter;
+  /** For what keeps credentials in use alive. */
+  upkeep: Limiter;
+  /** For new issues and reads, by engine. */
+  fetches: KeyedLimiter;
   /** Aborted when shutdown begins to take things down: nothing new is issued then. */
   signal: AbortSignal;
   /** The tokens are about to be revoked, leases and all: no lease need be ended by itself. */

@@ -3,6 +3,7 @@ import { VaultError } from '../errors/vault-error.js';
 import { refusedToken } from '../session/token-verdicts.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
+import { latestStart } from './latest-start.js';
 
 /** Milliseconds between leases that consumers refuse one after the other: doubling, so that a fault makes no storm. */
 const DELAY = { first: 1_000, last: 60_000 };
@@ -36,10 +37,14 @@ export class Refusals {
   /** Every token may look up the leases it made: the default policy allows it. No other answer proves anything. */
   async #isGone(lease: Lease<unknown>): Promise<boolean> {
     if (lease.id === '') return false;
-    const { session } = this.#context;
+    const { session, upkeep } = this.#context;
     const body = { lease_id: lease.id };
+    const request = { method: 'POST', path: 'sys/leases/lookup', body, lane: 'vital' } as const;
     try {
-      await session.send(lease.generation, { method: 'POST', path: 'sys/leases/lookup', body });
+      await upkeep.run(
+        () => session.send(lease.generation, request),
+        latestStart(lease, this.#context.clock),
+      );
       return false;
     } catch (error) {
       if (refusedToken(error)) return session.isDead(lease.generation);

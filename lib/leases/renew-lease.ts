@@ -8,6 +8,7 @@ import { ENOUGH, renewPastCaches, type Renewed } from '../session/renew-past-cac
 import { refusedToken } from '../session/token-verdicts.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
+import { latestStart } from './latest-start.js';
 
 const PATH = 'sys/leases/renew';
 const LOOK_UP = 'sys/leases/lookup';
@@ -28,15 +29,21 @@ export async function renewLease(
     lease.renewable = false;
     return [];
   }
-  const { session, limiter, clock, random, emit, options } = context;
+  const { session, upkeep, clock, random, emit, options } = context;
   const { path, serial } = lease;
-  const timeout = Math.max(lease.left(clock) / 2, MIN_TIMEOUT);
   const asked = increment ?? secondsWithRoom(lease.view(clock), options.renewal);
   const body = { lease_id: lease.id, ...(asked !== undefined && { increment: asked }) };
   try {
     const send = (to: string, uncached: boolean, of: object) =>
-      session.send(lease.generation, { method: 'POST', path: to, body: of, timeout, uncached });
-    const { seconds, renewable, sentAt, warnings } = await limiter.run(() =>
+      session.send(lease.generation, {
+        method: 'POST',
+        path: to,
+        body: of,
+        timeout: Math.max(lease.left(clock) / 2, MIN_TIMEOUT),
+        uncached,
+        lane: 'vital',
+      });
+    const renew = () =>
       renewPastCaches({
         path: PATH,
         async renew(uncached) {
@@ -47,8 +54,8 @@ export async function renewLease(
         read: ({ leaseDuration, ...response }) => ({ ...response, seconds: leaseDuration }),
         lookUp: async () => readLookUp(lease, await send(LOOK_UP, false, { lease_id: lease.id })),
         enough: asked === undefined ? lease.firstTtl * ENOUGH : Infinity,
-      }),
-    );
+      });
+    const { seconds, renewable, sentAt, warnings } = await upkeep.run(renew, latestStart(lease, clock));
     lease.renewable = renewable;
     if (seconds <= 0) {
       // The max TTL is less than a second away, which the server rounds to nothing: it has ended the lease.

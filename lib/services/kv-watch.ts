@@ -2,7 +2,7 @@ import { Observable, Subject } from 'rxjs';
 import { background } from '../clock/background.js';
 import type { Clock } from '../clock/clock.js';
 import { after, now, remaining, type Deadline } from '../clock/deadline.js';
-import type { Limiter } from '../clock/limiter.js';
+import type { KeyedLimiter } from '../clock/limiter.js';
 import type { Scheduler, Task } from '../clock/scheduler.js';
 import { Tries } from '../client/tries.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
@@ -44,7 +44,7 @@ const GONE = new Set<VaultErrorCode>([
 export interface KvWatchContext {
   clock: Clock;
   scheduler: Scheduler;
-  limiter: Limiter;
+  fetches: KeyedLimiter;
   options: ResolvedOptions;
   random: () => number;
   emit: (event: EventInit) => void;
@@ -54,6 +54,7 @@ export interface KvWatchContext {
 /** One KV secret, read again from time to time as long as somebody watches. */
 export class KvWatch<T> {
   readonly #path: string;
+  readonly #mount: string;
   readonly #read: () => Promise<KvSecret<T>>;
   readonly #context: KvWatchContext;
   readonly #onUnwatched: () => void;
@@ -70,7 +71,7 @@ export class KvWatch<T> {
   #run = 0;
 
   constructor(
-    path: string,
+    { path, mount }: { path: string; mount: string },
     read: () => Promise<KvSecret<T>>,
     options: KvWatchOptions,
     context: KvWatchContext,
@@ -78,6 +79,7 @@ export class KvWatch<T> {
   ) {
     this.#onUnwatched = onUnwatched;
     this.#path = path;
+    this.#mount = mount;
     this.#read = read;
     this.#context = context;
     this.#every = options.every ?? EVERY;
@@ -129,7 +131,7 @@ export class KvWatch<T> {
   async #readAgain(): Promise<void> {
     const run = ++this.#run;
     try {
-      const secret = await this.#context.limiter.run(this.#read);
+      const secret = await this.#context.fetches.run(this.#mount, this.#read);
       if (run === this.#run) this.#take(secret);
     } catch (error) {
       if (run === this.#run) this.#failed(error as VaultError);

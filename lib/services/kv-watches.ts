@@ -31,7 +31,7 @@ export class KvWatches {
       if (!watch) {
         const how = { mount, ...(kvVersion !== undefined && { kvVersion }) };
         watch = new KvWatch<T>(
-          full,
+          { path: full, mount },
           () => this.#read<T>(path, how),
           options,
           this.#context,

@@ -26,7 +26,7 @@ export async function logIn(
   const work = async () => {
     version = await source.look();
     return options.auth.login({
-      send: (request, token) => api.send(request, token),
+      send: (request, token) => api.send({ ...request, lane: 'vital' }, token),
       warn,
       clock,
     });

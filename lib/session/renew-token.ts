@@ -31,7 +31,7 @@ export async function renewToken(
   const asked = secondsWithRoom(generation.view(clock), options.renewal);
   try {
     const body = { ...(asked !== undefined && { increment: asked }) };
-    const about = { ...generation.place, timeout };
+    const about = { ...generation.place, timeout, lane: 'vital' } as const;
     const { seconds, renewable, sentAt, warnings } = await renewPastCaches({
       path,
       async renew(uncached) {

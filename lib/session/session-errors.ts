@@ -4,6 +4,7 @@ import { VaultError } from '../errors/vault-error.js';
 export function loginTooLong(limit: number): VaultError {
   return new VaultError({
     code: 'VAULT_TIMEOUT',
+    answerLost: true,
     message: `The login took longer than ${Math.round(limit / 1_000)} s.`,
     hint: 'Look at the source of the secret: a function or a file that does not come back. It is tried again.',
   });

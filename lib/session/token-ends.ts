@@ -43,7 +43,15 @@ export class TokenEnds {
     if (generation.dead && !generation.diedEarly) return ended('expired');
     try {
       const path = 'auth/token/revoke-self';
-      await api.send({ ...generation.place, method: 'POST', path, body: {}, timeout }, generation.token);
+      const request = {
+        ...generation.place,
+        method: 'POST',
+        path,
+        body: {},
+        timeout,
+        lane: 'vital',
+      } as const;
+      await api.send(request, generation.token);
       ended('revoke-requested');
     } catch (error) {
       // One that the server does not know is over already.

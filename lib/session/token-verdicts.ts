@@ -59,7 +59,7 @@ export class TokenVerdicts {
   /** A use-limited token that is refused has nothing left; no other answer proves death, a policy's denial least of all. */
   async #isRefused(generation: Generation): Promise<boolean> {
     try {
-      await this.#send(generation, { ...generation.place, ...LOOK_UP_SELF });
+      await this.#send(generation, { ...generation.place, ...LOOK_UP_SELF, lane: 'vital' });
       return false;
     } catch (error) {
       return refusedToken(error);

@@ -14,7 +14,7 @@ import { Namespace } from './namespaces.js';
 import { Acl, WRAPPING_RULES, type Rules } from './policies.js';
 import { RateLimits } from './rate-limits.js';
 import { Sys } from './sys.js';
-import { TimeHeap } from './time-heap.js';
+import { TimeHeap } from '../clock/time-heap.js';
 import { TokenAuth } from './token-auth.js';
 import { TokenStore, type Token } from './tokens.js';
 import { VirtualClock } from './virtual-clock.js';

@@ -1,5 +1,7 @@
-import type { Sender, TransportRequest, TransportResponse } from '../client/transport.js';
-import { RedirectRefused, TransportTimeout } from '../client/transport.js';
+import { isRedirect, redirectTarget } from '../client/redirect.js';
+import { SOCKETS, type Sender, type TransportRequest, type TransportResponse } from '../client/transport.js';
+import { ExchangeFailed, TransportTimeout } from '../client/transport-errors.js';
+import { Limiter } from '../clock/limiter.js';
 import type { Core } from './core.js';
 import { ConnectionFailure } from './faults.js';
 import { serve, type HttpAnswer, type HttpRequest } from './serve.js';
@@ -33,11 +35,18 @@ export async function exchange(core: Core, request: HttpRequest, wait: Wait): Pr
   return answer;
 }
 
-/** Sends requests to a simulated server in the same process: no socket, and no time but what is asked for. */
+/** What a request comes from, as far as redirects matter: there is but one address, and a token goes to no other. */
+const ADDRESS = 'http://simulated';
+
+/**
+ * Sends requests to a simulated server in the same process: no network, and no time but what is asked for. As over the
+ * network, so many requests of a lane are under way at a time, and the others wait.
+ */
 export class InProcessSender implements Sender {
   readonly #core: Core;
   readonly #source: string;
   readonly #waiting = new Set<(reason: Error) => void>();
+  readonly #sockets = { ordinary: new Limiter(SOCKETS.ordinary), vital: new Limiter(SOCKETS.vital) };
   #closed = false;
 
   /** @param source the address that requests seem to come from */
@@ -49,20 +58,16 @@ export class InProcessSender implements Sender {
   async send(request: TransportRequest): Promise<TransportResponse> {
     request.signal?.throwIfAborted();
     if (this.#closed) throw new ConnectionFailure('UND_ERR_SOCKET');
-    const headers: Record<string, string> = {};
-    for (const name in request.headers) headers[name.toLowerCase()] = request.headers[name] as string;
-    let patience = request.timeout;
-    const wait = async (milliseconds: number) => {
-      await this.#wait(Math.min(milliseconds, patience), request.signal);
-      patience -= milliseconds;
-      if (patience <= 0) throw new TransportTimeout('timed out');
-    };
-    const { method, path: url, body = '' } = request;
-    const answer = await exchange(this.#core, { method, url, headers, body, source: this.#source }, wait);
-    // As over the network: there is but one address, and a token goes to no other.
-    const { location } = answer.headers;
-    if (answer.status === 307 && location) throw new RedirectRefused(new URL(location).origin);
-    return { statusCode: answer.status, headers: answer.headers, body: answer.body, address: 'simulated:' };
+    const { clock } = this.#core;
+    const sockets = this.#sockets[request.lane ?? 'ordinary'];
+    const end = clock.monotonic() + request.timeout;
+    const turn = sockets.enter();
+    if (turn) await this.#turn(turn, sockets, request);
+    try {
+      return await this.#exchange(request, end - clock.monotonic());
+    } finally {
+      sockets.leave();
+    }
   }
 
   async close(): Promise<void> {
@@ -70,7 +75,36 @@ export class InProcessSender implements Sender {
     for (const reject of this.#waiting) reject(new ConnectionFailure('UND_ERR_SOCKET'));
   }
 
-  #wait(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  async #exchange(request: TransportRequest, timeout: number): Promise<TransportResponse> {
+    const headers: Record<string, string> = {};
+    for (const name in request.headers) headers[name.toLowerCase()] = request.headers[name] as string;
+    let patience = timeout;
+    const wait = async (milliseconds: number) => {
+      await this.#wait(Math.min(milliseconds, patience), request.signal);
+      patience -= milliseconds;
+      if (patience <= 0) throw new TransportTimeout('sent');
+    };
+    const { method, path: url, body = '' } = request;
+    const answer = await exchange(this.#core, { method, url, headers, body, source: this.#source }, wait);
+    const { location } = answer.headers;
+    if (isRedirect(answer.status)) redirectTarget({ ...answer, location, from: ADDRESS }, method, []);
+    return { statusCode: answer.status, headers: answer.headers, body: answer.body, address: 'simulated:' };
+  }
+
+  /** Waits for a socket, as long as the request may. */
+  async #turn(turn: Promise<void>, sockets: Limiter, { timeout, signal }: TransportRequest): Promise<void> {
+    try {
+      if (await this.#wait(timeout, signal, turn)) return;
+    } catch {
+      void turn.then(() => sockets.leave());
+      throw new ExchangeFailed('ABORTED', 'unsent');
+    }
+    void turn.then(() => sockets.leave());
+    throw new TransportTimeout('unsent');
+  }
+
+  /** @returns whether something came before the time was over */
+  #wait(milliseconds: number, signal: AbortSignal | undefined, early?: Promise<void>): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const end = (settle: () => void) => {
         cancel();
@@ -80,9 +114,10 @@ export class InProcessSender implements Sender {
       };
       const fail = (reason: Error) => end(() => reject(reason));
       const abort = () => fail(signal?.reason as Error);
-      const cancel = this.#core.clock.setTimer(milliseconds, () => end(resolve), true);
+      const cancel = this.#core.clock.setTimer(milliseconds, () => end(() => resolve(false)), true);
       this.#waiting.add(fail);
       signal?.addEventListener('abort', abort, { once: true });
+      void early?.then(() => end(() => resolve(true)));
     });
   }
 }

@@ -1,3 +1,4 @@
+import { ExchangeFailed } from '../client/transport-errors.js';
 import { matcher, type RequestMatcher } from './history.js';
 
 /**
@@ -21,9 +22,9 @@ interface Active {
 }
 
 /** The connection failed, before or after the server did the work. */
-export class ConnectionFailure extends Error {
-  constructor(readonly code: 'ECONNREFUSED' | 'UND_ERR_SOCKET') {
-    super(code === 'ECONNREFUSED' ? 'connect ECONNREFUSED (simulated)' : 'other side closed (simulated)');
+export class ConnectionFailure extends ExchangeFailed {
+  constructor(code: 'ECONNREFUSED' | 'UND_ERR_SOCKET') {
+    super(code, code === 'ECONNREFUSED' ? 'unsent' : 'sent');
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.js';
-import { TimeHeap } from './time-heap.js';
+import { TimeHeap } from '../clock/time-heap.js';
 
 interface Timer {
   at: number;

@@ -274,25 +274,28 @@ describe('redirects', () => {
 });
 
 describe('connections, time, abort', () => {
-  it('fifty requests in a row use the connections of the first two', async () => {
+  it('fifty requests in a row use the connections of the first two, and the login one of its own', async () => {
     const server = await Recorder.start(vault('server'));
     const using = client(server.address);
     for (let read = 0; read < 50; read++) await who(using);
     expect(server.lines).toHaveLength(51);
     // One in use, one that undici opened while the first was not yet idle again.
-    expect(server.sockets.size).toBeLessThanOrEqual(2);
+    expect(server.sockets.size).toBeLessThanOrEqual(1 + 2);
   });
 
   it('many at once are bounded', async () => {
     const server = await Recorder.start(vault('server'));
     const using = client(server.address);
     await Promise.all(Array.from({ length: 200 }, () => who(using)));
-    expect(server.sockets.size).toBeLessThanOrEqual(64);
+    // The login has one of its own.
+    expect(server.sockets.size).toBeLessThanOrEqual(1 + 64);
   });
 
   it('a time-out covers headers and body, and frees the connection', async () => {
+    let hanging: Socket | undefined;
     const server = await Recorder.start((request, response) => {
       if (request.url?.endsWith('lookup-self')) return vault('server')(request, response);
+      hanging = request.socket;
       response.writeHead(200, { 'content-type': 'application/json' });
       response.write('{"data":');
     });
@@ -301,9 +304,7 @@ describe('connections, time, abort', () => {
     const begin = performance.now();
     expect((await failureOf(who(using))).code).toBe('VAULT_TIMEOUT');
     expect(performance.now() - begin).toBeLessThan(700);
-    await expect
-      .poll(() => [...server.sockets].filter((socket) => !socket.destroyed).length)
-      .toBeLessThanOrEqual(1);
+    await expect.poll(() => hanging?.destroyed).toBe(true);
   });
 
   it('one request may be given less time, never more', async () => {

@@ -19,7 +19,7 @@ it.each<[unknown, string, RegExp]>([
   [new Error(CANARY), 'VAULT_UNREACHABLE', /connection failed/],
   [CANARY, 'VAULT_UNREACHABLE', /connection failed/],
   [undefined, 'VAULT_UNREACHABLE', /connection failed/],
-  [new TransportTimeout(CANARY), 'VAULT_TIMEOUT', /`timeout` \(milliseconds\)/],
+  [new TransportTimeout('sent'), 'VAULT_TIMEOUT', /`timeout` \(milliseconds\)/],
   [new RedirectRefused('https://leader:8200'), 'VAULT_STANDBY', /https:\/\/leader:8200.*add it to `address`/],
   [new errors.ResponseExceededMaxSizeError(CANARY), 'VAULT_RESPONSE_TOO_LARGE', /32 MiB/],
   [coded('UNABLE_TO_VERIFY_LEAF_SIGNATURE'), 'VAULT_TLS_UNTRUSTED', /`tls\.ca` \(PEM\)/],

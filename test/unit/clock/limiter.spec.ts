@@ -1,5 +1,7 @@
-import { expect, it } from 'vitest';
-import { Limiter } from '../../../lib/clock/limiter.js';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { KeyedLimiter, Limiter } from '../../../lib/clock/limiter.js';
+import { Scheduler } from '../../../lib/clock/scheduler.js';
+import { HandClock } from '../../support/virtual-clock.js';
 
 function gate() {
   let open!: () => void;
@@ -53,4 +55,77 @@ it('a newcomer does not slip in before those who wait', async () => {
   jobs.push(limiter.run(async () => void order.push('newcomer')));
   await Promise.all(jobs);
   expect(order).toEqual(['waiting', 'newcomer']);
+});
+
+describe('what cannot wait', () => {
+  let clock: HandClock;
+  let limiter: Limiter;
+  let order: string[];
+  beforeEach(() => {
+    clock = new HandClock();
+    limiter = new Limiter(1, new Scheduler(clock));
+    order = [];
+  });
+  const job = (name: string, until: Promise<void>, latest?: number) =>
+    limiter.run(async () => {
+      order.push(name);
+      await until;
+    }, latest);
+
+  it('the one that has to begin first is next, and the others keep their order', async () => {
+    const first = gate();
+    const open = Promise.resolve();
+    const now = clock.monotonic();
+    const jobs = [
+      job('running', first.opened),
+      job('whenever 1', open),
+      job('later', open, now + 2_000),
+      job('whenever 2', open),
+      job('sooner', open, now + 1_000),
+    ];
+    first.open();
+    await Promise.all(jobs);
+    expect(order).toEqual(['running', 'sooner', 'later', 'whenever 1', 'whenever 2']);
+  });
+
+  it('begins at its latest time without a place, and takes none of another later', async () => {
+    const [hanging, urgent, after] = [gate(), gate(), gate()];
+    const now = clock.monotonic();
+    void job('hanging', hanging.opened);
+    void job('whenever', after.opened);
+    void job('urgent', urgent.opened, now + 500);
+    clock.advance(499);
+    await settle();
+    expect(order).toEqual(['hanging']);
+    clock.advance(1);
+    await settle();
+    expect(order).toEqual(['hanging', 'urgent']);
+    // The place that was too many is not handed on.
+    urgent.open();
+    await settle();
+    expect(order).toEqual(['hanging', 'urgent']);
+    hanging.open();
+    await settle();
+    expect(order).toEqual(['hanging', 'urgent', 'whenever']);
+    after.open();
+    await settle();
+    expect(limiter.idle).toBe(true);
+  });
+});
+
+it('jobs of one key take no place from those of another', async () => {
+  const limiter = new KeyedLimiter(2);
+  const hanging = gate();
+  const started: string[] = [];
+  const job = (key: string, until: Promise<void>) =>
+    limiter.run(key, async () => {
+      started.push(key);
+      await until;
+    });
+  const jobs = Array.from({ length: 5 }, () => job('black hole', hanging.opened));
+  await job('healthy', Promise.resolve());
+  expect(started).toEqual(['black hole', 'black hole', 'healthy']);
+  hanging.open();
+  await Promise.all(jobs);
+  expect(started).toHaveLength(6);
 });

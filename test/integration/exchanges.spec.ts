@@ -1,0 +1,350 @@
+import { createServer as createHttp, type RequestListener } from 'node:http';
+import { createServer as createTcp, type AddressInfo, type Server, type Socket } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { appRole } from '../../lib/auth/app-role.js';
+import { token } from '../../lib/auth/token.js';
+import { fromNetworkError } from '../../lib/client/network-error.js';
+import { Transport, type TransportRequest } from '../../lib/client/transport.js';
+import type { VaultOptions } from '../../lib/config/options.js';
+import { mayBeDone } from '../../lib/errors/vault-error.js';
+import { closeConnections, connect } from '../support/connect.js';
+import { answer } from '../support/http-proxy.js';
+import { expectNoLeak, failureOf } from '../support/leaks.js';
+
+const TOKEN = 'hvs.canary-token-6e5d4c3b';
+const servers = new Set<Server>();
+const sockets = new Set<Socket>();
+const transports = new Set<Transport>();
+
+afterEach(async () => {
+  await closeConnections();
+  await Promise.all([...transports].map((transport) => transport.close()));
+  for (const socket of sockets) socket.destroy();
+  await Promise.all([...servers].map((server) => new Promise((resolve) => server.close(resolve))));
+  for (const set of [servers, sockets, transports]) set.clear();
+});
+
+async function listen(server: Server): Promise<string> {
+  servers.add(server);
+  server.on('connection', (socket: Socket) => sockets.add(socket.on('error', () => undefined)));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+const http = async (listener: RequestListener) => `http://${await listen(createHttp(listener))}`;
+/** Answers each connection with the same bytes, whatever it is asked, and then ends it or not. */
+const bytes = async (text: string, end: 'end' | 'reset' | 'open' = 'end') =>
+  `http://${await listen(
+    createTcp((socket) => {
+      socket.once('data', () => {
+        if (end === 'reset') socket.write(text, () => setTimeout(() => socket.resetAndDestroy(), 20));
+        else if (end === 'end') socket.end(text);
+        else socket.write(text);
+      });
+    }),
+  )}`;
+/** Takes connections and says nothing: a TLS handshake never ends there. */
+const silent = async (scheme = 'https') => `${scheme}://${await listen(createTcp(() => undefined))}`;
+
+/** Answers as Vault would; what `hangs` matches gets no answer. */
+const vault =
+  (hangs = /slow/, seen: string[] = []): RequestListener =>
+  (request, response) => {
+    seen.push(`${request.method} ${request.url}`);
+    if (hangs.test(request.url ?? '')) return;
+    const lookup = request.url?.endsWith('lookup-self');
+    answer(response, 200, { data: lookup ? { ttl: 0, renewable: false, num_uses: 0 } : { who: 'vault' } });
+  };
+
+function transport(address: string | string[], connectTimeout = 5_000): Transport {
+  const made = new Transport([address].flat(), undefined, connectTimeout);
+  transports.add(made);
+  return made;
+}
+const client = (address: string | string[], options: Partial<VaultOptions> = {}) =>
+  connect({ address, auth: token(TOKEN), timeout: 2_000, ...options }).connection.client;
+const GET: TransportRequest = { method: 'GET', path: '/v1/kv1/x', headers: {}, timeout: 2_000 };
+/** As the package tells the failure of a request. */
+const failure = (work: Promise<unknown>, path = 'kv1/x') =>
+  work.then(
+    () => undefined,
+    (error: unknown) => fromNetworkError(error, path, ['http://vault']),
+  );
+/** Milliseconds, and what it was. */
+async function timed<T>(work: Promise<T>): Promise<{ took: number; error: T }> {
+  const began = performance.now();
+  const error = await work;
+  return { took: performance.now() - began, error };
+}
+
+describe('a request that cannot be sent', () => {
+  const headers = [
+    { 'transfer-encoding': 'chunked' },
+    { connection: 'upgrade' },
+    { 'keep-alive': 'timeout=5' },
+    { expect: '100-continue' },
+    { upgrade: 'websocket' },
+    { 'not a name': 'x' },
+    { 'x-vault-token': 'another' },
+  ];
+
+  it('hurts no other: 128 of each kind, and the next read is answered', async () => {
+    const seen: string[] = [];
+    const using = client(await http(vault(/slow/, seen)));
+    for (const bad of [...headers.map((one) => ({ headers: one })), { method: 'GE T' as 'GET' }]) {
+      const request = { method: 'GET' as const, path: 'kv1/x', ...bad } as Parameters<
+        typeof using.request
+      >[0];
+      const errors = await Promise.all(Array.from({ length: 128 }, () => failureOf(using.request(request))));
+      for (const error of errors)
+        expect(error).toMatchObject({ code: 'VAULT_REQUEST_INVALID', path: 'kv1/x' });
+      expect(errors[0]).not.toHaveProperty('answerLost');
+    }
+    expect(seen).toEqual([]);
+    expect((await using.read<{ who: string }>('kv1/x')).data.reveal()).toEqual({ who: 'vault' });
+  });
+
+  it('nor where the HTTP client is the one that refuses it', async () => {
+    const seen: string[] = [];
+    const sender = transport(await http(vault(/slow/, seen)));
+    const slow = failure(sender.send({ ...GET, path: '/v1/slow' }));
+    await expect.poll(() => seen.length).toBe(1);
+    const kinds: Partial<TransportRequest>[] = [
+      { headers: { expect: TOKEN } },
+      { headers: { 'a b': TOKEN } },
+      { path: '/a b' },
+      { method: 'GE T' },
+    ];
+    for (const bad of kinds) {
+      const all = Array.from({ length: 70 }, () => failure(sender.send({ ...GET, ...bad })));
+      for (const error of await Promise.all(all)) {
+        expect(error).toMatchObject({ code: 'VAULT_REQUEST_INVALID' });
+        expect(error).not.toHaveProperty('answerLost');
+        expectNoLeak(error, [TOKEN]);
+      }
+    }
+    expect((await sender.send(GET)).statusCode).toBe(200);
+    // What was under way meanwhile went on.
+    expect(await slow).toMatchObject({ code: 'VAULT_TIMEOUT', answerLost: true });
+  });
+});
+
+describe('an exchange ends by its own timer and signal, wherever it waits', () => {
+  it.each<[string, () => Promise<string>, object, { answerLost?: true }]>([
+    ['in the queue for a connection', () => http(vault(/./)), { fill: 64 }, {}],
+    ['in a handshake', () => silent(), {}, {}],
+    ['for the answer', () => http(vault(/./)), {}, { answerLost: true }],
+    ['for the headers', () => bytes('HTTP/1.1 200 OK\r\nx-a: ', 'open'), {}, { answerLost: true }],
+    [
+      'for the body',
+      () => bytes('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"a"', 'open'),
+      {},
+      { answerLost: true },
+    ],
+  ])('%s', async (_where, address, { fill = 0 }: { fill?: number }, lost) => {
+    const sender = transport(await address());
+    const filling = Array.from({ length: fill }, () => failure(sender.send({ ...GET, timeout: 3_000 })));
+    const late = await timed(failure(sender.send({ ...GET, timeout: 300 })));
+    expect(late.error).toMatchObject({ code: 'VAULT_TIMEOUT', ...lost });
+    if (!lost.answerLost) expect(late.error).not.toHaveProperty('answerLost');
+    expect(late.took).toBeLessThan(1_500);
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 100);
+    const aborted = await timed(failure(sender.send({ ...GET, signal: controller.signal })));
+    expect(aborted.took).toBeLessThan(1_500);
+    await sender.close();
+    await Promise.all(filling);
+  });
+
+  it('one that was given up in the queue is not sent later', async () => {
+    const seen: string[] = [];
+    const sender = transport(await http(vault(/slow/, seen)));
+    const slow = Array.from({ length: 64 }, () =>
+      failure(sender.send({ ...GET, path: '/v1/slow', timeout: 500 })),
+    );
+    const given = { ...GET, method: 'POST', path: '/v1/given-up', body: '{}', timeout: 100 };
+    expect(await failure(sender.send(given))).toMatchObject({ code: 'VAULT_TIMEOUT' });
+    await Promise.all(slow);
+    expect((await sender.send(GET)).statusCode).toBe(200);
+    expect(seen.filter((line) => line.includes('given-up'))).toEqual([]);
+  });
+
+  it('what is vital does not wait behind 200 hanging reads', async () => {
+    const sender = transport(await http(vault()));
+    const slow = Array.from({ length: 200 }, () => failure(sender.send({ ...GET, path: '/v1/slow' })));
+    const { took } = await timed(sender.send({ ...GET, lane: 'vital' }));
+    expect(took).toBeLessThan(1_000);
+    await sender.close();
+    await Promise.all(slow);
+  });
+
+  it('an address that takes connections and does nothing leaves time for the next one', async () => {
+    const sender = transport([await silent(), (await http(vault())).replace('127.0.0.1', 'localhost')]);
+    expect((await sender.send({ ...GET, timeout: 1_000 })).statusCode).toBe(200);
+  });
+
+  it('an address that answers others is no address that hangs', async () => {
+    const seen: string[] = [];
+    const other: string[] = [];
+    const sender = transport([await http(vault(/slow/, seen)), await http(vault(/slow/, other))]);
+    const slow = failure(sender.send({ ...GET, path: '/v1/slow', timeout: 300 }));
+    await sender.send(GET);
+    expect(await slow).toMatchObject({ code: 'VAULT_TIMEOUT' });
+    await sender.send(GET);
+    expect([seen.length, other]).toEqual([3, []]);
+  });
+});
+
+describe('only what is known not to have been sent counts as not done', () => {
+  const OK = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n';
+  it.each<[string, () => Promise<string>, string]>([
+    [
+      'headers that are too large',
+      () => bytes(`${OK}x-a: ${'a'.repeat(40_000)}\r\n\r\n{}`),
+      'VAULT_RESPONSE_TOO_LARGE',
+    ],
+    ['a status line that is none', () => bytes('SSH-2.0-OpenSSH_9.2\r\n\r\n'), 'VAULT_NOT_VAULT'],
+    [
+      'an answer that is too large',
+      () => http((_q, r) => void r.end(Buffer.alloc(33 * 1024 * 1024, ' '))),
+      'VAULT_RESPONSE_TOO_LARGE',
+    ],
+    [
+      'a web page of a gateway',
+      () => http((_q, r) => void r.writeHead(502).end('<html>Bad Gateway</html>')),
+      'VAULT_NOT_VAULT',
+    ],
+    [
+      'a web page with status 200',
+      () => http((_q, r) => void r.end('<html>maintenance</html>')),
+      'VAULT_NOT_VAULT',
+    ],
+    ['JSON that is cut', () => http((_q, r) => void r.end('{"data":{"a":')), 'VAULT_NOT_VAULT'],
+    [
+      'a reset amid the body',
+      () => bytes(`${OK}content-length: 99\r\n\r\n{"data"`, 'reset'),
+      'VAULT_NOT_VAULT',
+    ],
+    ['an end amid the body', () => bytes(`${OK}content-length: 99\r\n\r\n{"data"`), 'VAULT_NOT_VAULT'],
+    ['a reset before any answer', () => bytes('', 'reset'), 'VAULT_UNREACHABLE'],
+    ['an end before any answer', () => bytes(''), 'VAULT_UNREACHABLE'],
+    ['no answer in time', () => http(vault(/./)), 'VAULT_TIMEOUT'],
+  ])('may be done: %s', async (_what, address, code) => {
+    const auth = appRole({ roleId: 'role', secretId: 'canary-secret-id' });
+    const { connection, bus } = connect({
+      address: await address(),
+      auth,
+      timeout: code === 'VAULT_TIMEOUT' ? 500 : 5_000,
+    });
+    // Its login, which is not tried again here.
+    const error = await failureOf(connection.client.read('kv1/x'));
+    expect(error).toMatchObject({ code, answerLost: true, path: 'auth/approle/login' });
+    expect(mayBeDone(error, 'auth/approle/login')).toBe(true);
+    expectNoLeak(error, ['canary-secret-id']);
+    // An event says so of a server that answered nothing, alone.
+    const unreachable = bus.recent.some(({ type }) => type === 'vault-unreachable');
+    expect(unreachable).toBe(code === 'VAULT_UNREACHABLE');
+  });
+
+  it.each<[string, () => Promise<string>, string]>([
+    ['no server', () => Promise.resolve('http://127.0.0.1:1'), 'VAULT_UNREACHABLE'],
+    ['no such host', () => Promise.resolve('http://nowhere.invalid'), 'VAULT_UNREACHABLE'],
+    ['no handshake', () => silent(), 'VAULT_TIMEOUT'],
+    [
+      'a server of another kind',
+      () => bytes('hello').then((one) => one.replace('http:', 'https:')),
+      'VAULT_TLS_UNTRUSTED',
+    ],
+  ])('not done: %s', async (_what, address, code) => {
+    const auth = appRole({ roleId: 'role', secretId: 'secret' });
+    const { connection } = connect({ address: await address(), auth, timeout: 500 });
+    const error = await failureOf(connection.login());
+    expect([code, 'VAULT_UNREACHABLE']).toContain(error.code);
+    expect(error).not.toHaveProperty('answerLost');
+    expect(mayBeDone(error, 'auth/approle/login')).toBe(false);
+  });
+
+  it('the server is not told to be back by an answer that is none of its own', async () => {
+    let mode: 'reset' | 'page' | 'vault' = 'reset';
+    const address = await http((request, response) => {
+      if (mode === 'reset') request.socket.destroy();
+      else if (mode === 'page') response.writeHead(502).end('<html>');
+      else vault()(request, response);
+    });
+    const { connection, bus } = connect({ address, auth: token(TOKEN) });
+    const told = () => bus.recent.map(({ type }) => type).filter((type) => type.startsWith('vault-'));
+    await failureOf(connection.client.read('kv1/x'));
+    mode = 'page';
+    await expect
+      .poll(async () => (await failureOf(connection.client.read('kv1/x'))).code)
+      .toBe('VAULT_NOT_VAULT');
+    await failureOf(connection.client.read('kv1/x', { headers: { te: 'trailers' } }));
+    expect(told()).toEqual(['vault-unreachable']);
+    mode = 'vault';
+    await expect
+      .poll(() => connection.client.read('kv1/x').then(() => told(), told))
+      .toEqual(['vault-unreachable', 'vault-recovered']);
+  });
+});
+
+describe('redirects', () => {
+  const redirecting = (status: number, seen: string[], headers: object) =>
+    http((request, response) => {
+      seen.push(`${request.method} ${request.url}`);
+      response.writeHead(status, { ...headers }).end();
+    });
+  const logIn = (address: string[]) =>
+    failureOf(
+      connect({
+        address,
+        auth: appRole({ roleId: 'role', secretId: 'canary-secret-id' }),
+      }).connection.login(),
+    );
+
+  it.each<[string, object]>([
+    ['no Location', {}],
+    ['an empty one', { location: '' }],
+    ['one that cannot be read', { location: 'http://:::' }],
+  ])('%s: the login is posted once', async (_what, headers) => {
+    for (const status of [301, 302, 303, 307, 308]) {
+      const seen: string[] = [];
+      const error = await logIn([await redirecting(status, seen, headers)]);
+      expect(error).toMatchObject({ code: 'VAULT_STANDBY' });
+      expect(error).not.toHaveProperty('answerLost');
+      expect(seen).toEqual(['POST /v1/auth/approle/login']);
+    }
+  });
+
+  it.each([301, 302, 303])('%i: no body is sent again, not even to a configured address', async (status) => {
+    const seen: string[] = [];
+    const leader = await http(vault(/never/, seen));
+    const standby = await redirecting(status, [], { location: `${leader}/v1/auth/approle/login` });
+    const transporting = transport([standby, leader]);
+    const error = await failure(
+      transporting.send({ ...GET, method: 'POST', body: '{"secret_id":"canary-secret-id"}' }),
+    );
+    // The next address is asked, as a standby does nothing: once, and not for the sake of the redirect.
+    expect(error).toBeUndefined();
+    expect(seen).toEqual(['POST /v1/kv1/x']);
+    const alone = await redirecting(status, [], { location: '/v1/auth/approle/login' });
+    const refused = await logIn([alone]);
+    expect(refused).toMatchObject({ code: 'VAULT_STANDBY' });
+    expect(refused.message).toContain(`with status ${status}`);
+  });
+
+  it.each([301, 302, 303, 307, 308])('%i: a read is followed to a configured address', async (status) => {
+    const leader = await http(vault());
+    const standby = await redirecting(status, [], { location: `${leader}/v1/kv1/x` });
+    expect(await transport([standby, leader]).send(GET)).toMatchObject({ statusCode: 200, address: leader });
+  });
+
+  it.each([307, 308])('%i: a write is followed with its body', async (status) => {
+    const bodies: string[] = [];
+    const leader = await http((request, response) => {
+      request.on('data', (chunk) => bodies.push(`${request.method} ${request.url} ${String(chunk)}`));
+      request.on('end', () => void answer(response, 200, {}));
+    });
+    const standby = await redirecting(status, [], { location: `${leader}/v1/elsewhere` });
+    await transport([standby, leader]).send({ ...GET, method: 'POST', body: '{"a":1}' });
+    expect(bodies).toEqual(['POST /v1/elsewhere {"a":1}']);
+  });
+});
