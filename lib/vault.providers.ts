@@ -11,7 +11,7 @@ import { DEFAULT_CONNECTION, resolveOptions } from './config/resolved-options.js
 import type { VaultOptions } from './config/options.js';
 import { VaultConnection } from './connection/vault-connection.js';
 import { VaultConnections } from './connection/vault-connections.js';
-import { lateList, resolveAgain } from './discovery/nest-container.js';
+import { lateList, resolveAgain, type Wrapper } from './discovery/nest-container.js';
 import { prefetch, resolveInjection } from './discovery/resolve-injection.js';
 import { UndeclaredSecret } from './discovery/undeclared-secret.js';
 import { isInjected, wantedSecrets, willRead } from './discovery/wanted-secrets.js';
@@ -226,7 +226,12 @@ function declareConnections(modules: ModulesContainer): VaultConnections {
   const known = CONNECTIONS.get(modules);
   if (known) return known;
   const declared = [...modules.values()].flatMap((module) =>
-    [...module.providers.keys()].flatMap((token) => connectionOf(token) ?? []),
+    [...module.providers].flatMap(([token, wrapper]) => {
+      const name = connectionOf(token);
+      // The other copy of this package (ESM, CommonJS) has a class of its own.
+      const own = (wrapper as Wrapper).inject?.includes(VaultConnections) ?? false;
+      return name === undefined ? [] : [{ name, own }];
+    }),
   );
   const connections = new VaultConnections(declared);
   CONNECTIONS.set(modules, connections);

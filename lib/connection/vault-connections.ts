@@ -12,16 +12,19 @@ export class VaultConnections {
   readonly #up = new Map<string, VaultConnection>();
   readonly #waiting = new Map<string, Waiting>();
   readonly #declared: ReadonlySet<string>;
+  /** Of the other copy (ESM, CommonJS) of this package in the same application, which has services of its own. */
+  readonly #elsewhere: ReadonlySet<string>;
   #closed = false;
 
-  /** @param declared names as the modules of the application declare them, each time they do */
-  constructor(declared: readonly string[]) {
-    this.#declared = new Set(declared);
-    const twice = declared.find((name, index) => declared.indexOf(name) !== index);
+  /** @param declared as the modules of the application declare them, each time they do */
+  constructor(declared: readonly { name: string; own: boolean }[]) {
+    const names = declared.map(({ name }) => name);
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
     if (twice !== undefined) throw declaredTwice(twice);
-    for (const name of declared) {
-      this.#waiting.set(name, waiting());
-    }
+    const namesOf = (own: boolean) => declared.filter((one) => one.own === own).map(({ name }) => name);
+    this.#declared = new Set(namesOf(true));
+    this.#elsewhere = new Set(namesOf(false));
+    for (const name of this.#declared) this.#waiting.set(name, waiting());
   }
 
   /**
@@ -84,7 +87,9 @@ export class VaultConnections {
     throw new VaultError({
       code: 'VAULT_CONNECTION_UNKNOWN',
       message: `There is no Vault connection ${name === DEFAULT_CONNECTION ? 'without a name' : `"${name}"`}.`,
-      hint: `Declared are: ${known.join(', ') || 'none'}. Import VaultModule.forRoot with that \`name\`, or correct it.`,
+      hint: this.#elsewhere.has(name)
+        ? 'It is declared through another copy of this package: import it in one format, ESM or CommonJS, everywhere.'
+        : `Declared are: ${known.join(', ') || 'none'}. Import VaultModule.forRoot with that \`name\`, or correct it.`,
     });
   }
 

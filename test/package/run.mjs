@@ -51,6 +51,8 @@ try {
       format,
     ]);
 
+  check('both copies in one process, and at its end', process.execPath, [join(here, 'two-copies.mjs')]);
+
   const { rxjs, 'reflect-metadata': reflect, pg, '@types/pg': pgTypes, typescript } = devDependencies;
   for (const nest of ['11', '12']) {
     const app = join(scratch, `nest${nest}`);

@@ -9,6 +9,8 @@ import { CredentialsService, token, VaultModule } from '../../../lib/index.js';
 import { SimulatedVault, VaultTestingModule, VirtualClock } from '../../../lib/testing/index.js';
 import { failureOf } from '../../support/leaks.js';
 
+const connectionsOf = (...names: string[]) =>
+  new VaultConnections(names.map((name) => ({ name, own: true })));
 const silent = { log() {}, error() {}, warn() {} };
 const started = (connections: VaultConnections, name: string) => {
   const vault = new SimulatedVault();
@@ -19,7 +21,7 @@ const started = (connections: VaultConnections, name: string) => {
 };
 
 it('whoever waits for a connection gets it when it is up', async () => {
-  const connections = new VaultConnections(['a']);
+  const connections = connectionsOf('a');
   const waiting = connections.get('a');
   const connection = started(connections, 'a');
   connections.add(connection);
@@ -29,7 +31,7 @@ it('whoever waits for a connection gets it when it is up', async () => {
 });
 
 it('where its start fails, who waits for it is told why, and who waits for another one that it is over', async () => {
-  const connections = new VaultConnections(['a', 'b', 'c']);
+  const connections = connectionsOf('a', 'b', 'c');
   const up = started(connections, 'c');
   connections.add(up);
   const waiting = [connections.get('a'), connections.get('b'), connections.all()].map((one) =>
@@ -50,11 +52,11 @@ it('where its start fails, who waits for it is told why, and who waits for anoth
 });
 
 it('at shutdown nobody is left waiting, and it is no unhandled rejection where nobody waited', async () => {
-  const connections = new VaultConnections(['a']);
+  const connections = connectionsOf('a');
   const waiting = failureOf(connections.get('a'));
   await connections.close();
   expect(await waiting).toMatchObject({ code: 'VAULT_CLOSED' });
-  await new VaultConnections(['never asked for']).close();
+  await connectionsOf('never asked for').close();
 });
 
 it('an application whose start fails leaves nobody waiting for a secret', async () => {
