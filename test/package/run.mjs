@@ -51,6 +51,7 @@ try {
       format,
     ]);
 
+  check('workers and threads each log in and revoke', process.execPath, [join(here, 'children.mjs')]);
   check('both copies in one process, and at its end', process.execPath, [join(here, 'two-copies.mjs')]);
 
   const { rxjs, 'reflect-metadata': reflect, pg, '@types/pg': pgTypes, typescript } = devDependencies;
