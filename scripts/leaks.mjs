@@ -1,7 +1,7 @@
 // npm run leaks: each object that an application can reach × each printer, with every driver whose server is here. It
 // prints how much it printed. The rest of the arguments are vitest's.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,10 +19,8 @@ try {
     env: { ...process.env, VAULT_TEST_LEAKS: '1', LEAKS_COUNTS: file },
   });
   process.exitCode = status ?? 1;
-  const counts = readFileSync(file, 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+  const counts = lines.map((line) => JSON.parse(line));
   for (const { subject, objects, printers, prints, walked } of counts)
     console.log(
       `${subject}: ${objects} objects × ${printers} printers: ${prints} prints; ${walked} objects looked into`,

@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs';
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { HIDDEN, PRINTERS } from './printers.js';
 
 /** Counts what was printed of how much, and notes where a secret was in it; not the secret. */
@@ -97,10 +97,10 @@ export class Audit {
       if (seen.has(value) || value === globalThis || value === process) continue;
       seen.add(value);
       this.#walked++;
-      if (value instanceof Map)
+      if (types.isMap(value))
         for (const [key, inner] of value)
           pending.push({ path: `${path}.<map>`, value: key }, { path: `${path}.<map>`, value: inner });
-      if (value instanceof Set)
+      if (types.isSet(value))
         for (const inner of value) pending.push({ path: `${path}.<set>`, value: inner });
       if (ArrayBuffer.isView(value)) continue;
       for (const key of Reflect.ownKeys(value)) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert';
 import { Console } from 'node:console';
 import { Writable } from 'node:stream';
-import { format, inspect, type InspectOptions } from 'node:util';
+import { format, inspect, types, type InspectOptions } from 'node:util';
 import { ConsoleLogger } from '@nestjs/common';
 import { processError } from '@vitest/utils/error';
 import pino from 'pino';
@@ -12,7 +12,7 @@ import winston from 'winston';
  * Deeper than any logger goes by default. Printers visit what several objects share once for each, so that the time
  * multiplies with each level; beyond it the audit looks at properties itself.
  */
-const DEPTH = 5;
+const DEPTH = 4;
 /** What is not enumerable, too. */
 const EVERYTHING: InspectOptions = {
   depth: DEPTH,
@@ -76,7 +76,7 @@ function enumerated(value: unknown): string {
       found.push(key);
       visit(inner);
     }
-    if (one instanceof Map || one instanceof Set) for (const inner of one) visit(inner);
+    if (types.isMap(one) || types.isSet(one)) for (const inner of one) visit(inner);
   };
   visit(value);
   return found.join('\n');

@@ -1,0 +1,101 @@
+import { execFileSync } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { connect as connectTls } from 'node:tls';
+import { inspect } from 'node:util';
+import { SimulatedVault } from 'nestjs-vault/testing';
+import { appRole } from 'nestjs-vault';
+import { afterEach, describe, expect, it } from 'vitest';
+import { hide } from '../../lib/secret/hidden.js';
+import { closeConnections, connect } from '../support/connect.js';
+import { describeReal } from '../support/real-servers.js';
+import { startPostgres } from '../support/servers.mjs';
+import { HIDDEN } from './printers.js';
+
+const CANARY = 'canary-that-is-listed';
+
+// docs/secrecy.md names what cannot be prevented: what is not so any more is to be taken out of it.
+describe('what docs/secrecy.md lists is so', () => {
+  afterEach(closeConnections);
+
+  it("undici's diagnostics channels hand tokens and bodies to whoever subscribes", async () => {
+    const vault = new SimulatedVault();
+    const { roleId, secretId } = vault.appRole('app');
+    const id = secretId();
+    const address = await vault.listen();
+    const seen: { headers: string; body: string }[] = [];
+    const note = (message: unknown) => {
+      const { request } = message as { request: { headers: unknown; body: unknown } };
+      seen.push({ headers: String(request.headers), body: String(request.body) });
+    };
+    subscribe('undici:request:create', note);
+    try {
+      const { connection } = connect({ address, auth: appRole({ roleId, secretId: id }) });
+      await connection.login();
+      await connection.client.read('secret/data/nothing').catch(() => undefined);
+    } finally {
+      unsubscribe('undici:request:create', note);
+    }
+    expect(seen.some(({ body }) => body.includes(id))).toBe(true);
+    expect(seen.some(({ headers }) => /x-vault-token/i.test(headers))).toBe(true);
+    await closeConnections();
+    await vault.close();
+  });
+
+  it('a TLS socket shows the key that it was given', () => {
+    const socket = connectTls({ host: '127.0.0.1', port: 1, passphrase: CANARY });
+    socket.on('error', () => undefined);
+    expect(inspect(socket, { depth: 3 })).toContain(CANARY);
+    socket.destroy();
+  });
+
+  it('console.dir with showHidden shows what a driver needs while it logs in', () => {
+    const client = {};
+    hide(client, { password: CANARY });
+    expect(HIDDEN['console.dir, everything']?.(client)).toContain(CANARY);
+  });
+
+  it('a diagnostic report holds the environment, and /proc what the process was started with', () => {
+    const program = `
+      const { TEST_CANARY } = process.env;
+      const { environmentVariables } = process.report.getReport();
+      delete process.env.TEST_CANARY;
+      let started = 'TEST_CANARY=' + TEST_CANARY;
+      try { started = require('node:fs').readFileSync('/proc/self/environ', 'utf8'); } catch {}
+      console.log(environmentVariables.TEST_CANARY, started.includes(TEST_CANARY));`;
+    const env = { PATH: process.env['PATH'] ?? '', TEST_CANARY: CANARY };
+    expect(execFileSync(process.execPath, ['-e', program], { env, encoding: 'utf8' })).toBe(
+      `${CANARY} true\n`,
+    );
+  });
+
+  it('a heap snapshot holds every secret', () => {
+    const program = `
+      const value = [...'${CANARY}'].reverse().join('');
+      (async () => {
+        let text = '';
+        for await (const chunk of require('node:v8').getHeapSnapshot()) text += chunk;
+        console.log(text.includes(value));
+      })();`;
+    expect(execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' })).toBe('true\n');
+  });
+});
+
+describeReal('what docs/secrecy.md lists of PostgreSQL is so', () => {
+  it('statements are logged with the password that they set: those that fail, by default', async () => {
+    const postgres = await startPostgres();
+    try {
+      await postgres.query('create role taken');
+      await expect(postgres.query(`create role taken password '${CANARY}'`)).rejects.toThrow();
+      await expect.poll(() => postgres.output).toContain(CANARY);
+      await postgres.query(`alter system set log_statement = 'ddl'`);
+      await postgres.query('select pg_reload_conf()');
+      const logged = async () => {
+        await postgres.query(`alter role taken password '${CANARY}-again'`);
+        return postgres.output;
+      };
+      await expect.poll(logged).toContain(`${CANARY}-again`);
+    } finally {
+      await postgres.stop();
+    }
+  });
+});
