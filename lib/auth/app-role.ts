@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { isToken } from '../client/life-members.js';
+import { isToken } from '../client/answer-members.js';
 import { barePath, encodeMount } from '../client/path.js';
 import type { ApiAuth, ApiResponse } from '../client/api-client.js';
 import { malformed } from '../errors/common-errors.js';

@@ -1,5 +1,5 @@
 import type { ApiResponse } from '../client/api-client.js';
-import { isDuration } from '../client/life-members.js';
+import { isDuration } from '../client/answer-members.js';
 import { malformed } from '../errors/common-errors.js';
 import type { Login } from './auth-method.js';
 

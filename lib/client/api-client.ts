@@ -6,7 +6,7 @@ import { aborted, closed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
 import { madeAt, pastCaches } from './cached-answer.js';
-import { hasLifeMembers, isDuration } from './life-members.js';
+import { hasLifeMembers, isDuration } from './answer-members.js';
 import { fromNetworkError } from './network-error.js';
 import { assertHeaderValue } from './path.js';
 import { writeBody } from './request-body.js';

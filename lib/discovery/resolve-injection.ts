@@ -3,7 +3,7 @@ import { background } from '../clock/background.js';
 import type { VaultConnection } from '../connection/vault-connection.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
-import { toDatabaseCredentials } from '../services/credentials.service.js';
+import { isLogin, toDatabaseCredentials } from '../services/credentials.service.js';
 import type { InjectionDefinition } from '../vault.tokens.js';
 
 /** Milliseconds that a first read gets in any case, so that it is tried once. */
@@ -17,7 +17,7 @@ export function resolveInjection(
   if (definition.kind === 'secret') return readStatic(connection, definition, connection.startup.timeout);
   if (definition.kind === 'credentials') return connection.leases.watch(definition.path, false);
   return connection.leases
-    .watch<{ username: string; password: string }>(definition.path, false)
+    .watch<{ username: string; password: string }>(definition.path, false, undefined, isLogin)
     .pipe(map(toDatabaseCredentials));
 }
 
@@ -35,7 +35,12 @@ export async function prefetch(
     wanted.map((definition) =>
       definition.kind === 'secret'
         ? readStatic(connection, definition, budget)
-        : connection.leases.get(definition.path, Math.max(budget, ONE_TRY)),
+        : connection.leases.get(
+            definition.path,
+            Math.max(budget, ONE_TRY),
+            undefined,
+            definition.kind === 'database' ? isLogin : undefined,
+          ),
     ),
   );
   // A path that is asked for in two ways fails once.

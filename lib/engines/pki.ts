@@ -7,6 +7,7 @@ export const pki: Engine = {
   owns: ({ mountType, path, data }) =>
     mountType === undefined ? ISSUED.test(path) && 'certificate' in data : mountType === 'pki',
   life: ({ data: { expiration }, sentAt }) => expiresAt(expiration, sentAt),
+  isComplete: ({ certificate }) => typeof certificate === 'string' && certificate !== '',
   comparable: (data) => data,
 };
 

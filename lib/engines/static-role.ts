@@ -14,9 +14,13 @@ export const staticRole: Engine = {
     const rotatesIn = ttl * 1_000;
     return schedule && !isFresh(data, sentAt) ? { rotatesIn, confirmIn: ROTATED_BY } : { rotatesIn };
   },
+  isComplete: (data) => isText(data['username']) && CREDENTIALS.some((name) => isText(data[name])),
   // The time left of the period differs at each read.
   comparable: (data) => ({ ...data, ttl: undefined }),
 };
+
+/** By the type of the role, a user has a password, a key pair or a client certificate. */
+const CREDENTIALS = ['password', 'rsa_private_key', 'private_key'];
 
 /** Databases and AWS write it in the plural, LDAP in the singular. */
 const STATIC_CREDENTIALS = /\/static-creds?\/[^/]/;
@@ -35,8 +39,13 @@ export const awsStaticKeys: Engine = {
     const at = typeof expiration === 'string' ? Date.parse(expiration) : NaN;
     return Number.isNaN(at) ? {} : { rotatesIn: Math.max(0, at - sentAt.wall) };
   },
+  isComplete: ({ access_key, secret_key }) => isText(access_key) && isText(secret_key),
   comparable: (data) => data,
 };
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
+}
 
 function isOfAws({ mountType, data }: Answer): boolean {
   return mountType === undefined ? 'access_key' in data : mountType === 'aws';

@@ -26,6 +26,8 @@ export interface Engine {
   owns(answer: Answer): boolean;
   /** Asked for answers without a lease only: the life of a lease stands in the envelope. */
   life(answer: Answer): Life;
+  /** Whether the data holds what every answer of this engine holds; absent where that differs from role to role. */
+  isComplete?(data: Answer['data']): boolean;
   /** The part of the data that differs only where the secret does. */
   comparable(data: object): object;
 }

@@ -1,8 +1,10 @@
 import type { ApiResponse } from '../client/api-client.js';
+import { isObject } from '../client/answer-members.js';
 import { remaining } from '../clock/deadline.js';
-import { malformed } from '../errors/common-errors.js';
+import { fromCache, malformed } from '../errors/common-errors.js';
 import type { Generation } from '../session/generation.js';
 import type { Answer } from './engine.js';
+import type { IssuedCheck } from './issued-check.js';
 import { Lease, type LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { latestStart } from './latest-start.js';
@@ -18,30 +20,51 @@ const MIN_TIMEOUT = 2_000;
  */
 export type IssueParameters = Readonly<Record<string, unknown>>;
 
-/**
- * Issues what a path leases, with a token that lasts.
- *
- * @param previous what it is to replace: while that lives, a request that hangs leaves time for another
- */
+/** Seconds that a lease may last whose answer cannot be used: as long as servers let it by default. */
+const UNKNOWN = 2_764_800;
+
+/** What a path knows of itself when it asks for the next lease. */
+export interface Issuer<T> {
+  readonly path: string;
+  readonly parameters: IssueParameters | undefined;
+  readonly hooks: LeaseHooks;
+  /** What is to be replaced: while that lives, a request that hangs leaves time for another. */
+  readonly previous: Lease<T> | undefined;
+  readonly check: IssuedCheck;
+  /** Of the next lease. */
+  readonly serial: number;
+  /** Whether a lease of this id was issued to this path before, and is not over. */
+  holds: (id: string) => boolean;
+  /** A lease that nobody will use, as the rest of its answer cannot be used. */
+  abandoned: (lease: Lease<unknown>) => void;
+}
+
+/** Issues what a path leases, with a token that lasts. An answer that cannot be used is a failed try. */
 export function issueLease<T>(
-  { path, parameters }: { path: string; parameters?: IssueParameters | undefined },
-  serial: number,
+  { path, parameters, hooks, previous, ...issuer }: Issuer<T>,
   { session, upkeep, fetches, signal, random, clock, engineOf }: LeaseContext,
-  hooks: LeaseHooks,
-  previous: Lease<unknown> | undefined,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
   const take = (response: ApiResponse<T>, generation: Generation) => {
-    if (!response.wellFormed || typeof response.data !== 'object' || response.data === null)
-      throw malformed(path);
-    const answer = { ...response, path, parameters } as Answer;
+    const { leaseId, leaseDuration, warnings, wellFormed } = response;
+    // The lease that is in use would be ended when it replaces itself.
+    if (leaseId !== '' && issuer.holds(leaseId)) throw fromCache(path);
+    const data = isObject(response.data) ? response.data : {};
+    const answer: Answer = { ...response, data, path, parameters };
     // A path stays with its engine, whatever an answer looks like.
     const engine = previous?.engine ?? engineOf(answer);
-    const lease = new Lease<T>({ serial, generation, engine, answer }, random, hooks);
+    const usable = data === response.data && wellFormed && issuer.check.accepts(answer, engine, previous);
+    const known = usable ? answer : { ...answer, leaseDuration: leaseDuration || UNKNOWN, renewable: true };
+    if (!usable && leaseId === '') throw malformed(path);
+    const lease = new Lease<T>({ serial: issuer.serial, generation, engine, answer: known }, random, hooks);
+    if (!usable) {
+      issuer.abandoned(lease);
+      throw malformed(path);
+    }
     if (lease.left(clock) <= 0) {
       session.released(generation, lease);
       throw late(path);
     }
-    return { lease, warnings: response.warnings };
+    return { lease, warnings };
   };
   const how = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
   const request = { ...how, path, signal, uncached: true };

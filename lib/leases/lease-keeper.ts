@@ -44,6 +44,11 @@ export class LeaseKeeper {
     return this.#entries.size;
   }
 
+  /** Whether one of them has this id. */
+  has(id: string): boolean {
+    return [...this.#entries.keys()].some((lease) => lease.id === id);
+  }
+
   /** Some of them are in use. */
   get held(): boolean {
     return [...this.#entries.keys()].some((lease) => lease.held);

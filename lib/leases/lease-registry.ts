@@ -6,6 +6,7 @@ import type { VaultError } from '../errors/vault-error.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Credentials } from './lease.js';
 import type { IssueParameters } from './issue-lease.js';
+import type { Requirement } from './issued-check.js';
 import { LeasedSecret } from './leased-secret.js';
 import type { LeaseContext } from './lease-context.js';
 
@@ -28,10 +29,17 @@ export class LeaseRegistry {
     });
   }
 
-  watch<T>(path: string, keepTrying: boolean, parameters?: IssueParameters): Observable<Credentials<T>> {
+  /** @param requirement of the consumer; it never gets anything else, once it got what it needs */
+  watch<T>(
+    path: string,
+    keepTrying: boolean,
+    parameters?: IssueParameters,
+    requirement?: Requirement,
+  ): Observable<Credentials<T>> {
     encodeApiPath(path);
     return defer(() => {
       const secret = this.#open<T>(path, parameters, keepTrying);
+      if (requirement) secret.require(requirement);
       // Subscribe first: the first read may fail before it ever waits.
       return new Observable<Credentials<T>>((subscriber) => {
         subscriber.add(secret.stream$.subscribe(subscriber));
@@ -45,8 +53,10 @@ export class LeaseRegistry {
     path: string,
     timeout = this.#context.options.timeout,
     parameters?: IssueParameters,
+    requirement?: Requirement,
   ): Promise<Credentials<T>> {
     const secret = this.#open<T>(path, parameters);
+    if (requirement) secret.require(requirement);
     const promise = secret.get(timeout);
     secret.start(false);
     return promise;

@@ -13,7 +13,8 @@ import type { Grant } from '../session/grant.js';
 import { firstValue } from './first-value.js';
 import { HandedOut } from './handed-out.js';
 import { expired, noneYet, notRotated } from './lease-errors.js';
-import { cutShort, issueLease, type IssueParameters } from './issue-lease.js';
+import { cutShort, issueLease, type IssueParameters, type Issuer } from './issue-lease.js';
+import { IssuedCheck, type Requirement } from './issued-check.js';
 import { IssueLimit, TOO_MANY } from './issue-limit.js';
 import type { Credentials, Lease, LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
@@ -45,6 +46,7 @@ export class LeasedSecret<T> implements LeaseHooks {
   #work: Promise<void> | undefined;
   readonly #tries: Tries;
   readonly #limit = new IssueLimit();
+  readonly #check: IssuedCheck;
   readonly #refusals: Refusals;
   /** Past its end, and no server could say whether it lives. */
   #unanswered: Grant | undefined;
@@ -66,6 +68,7 @@ export class LeasedSecret<T> implements LeaseHooks {
     this.#events = new SecretEvents(path, context.emit);
     this.#out = new HandedOut(context.clock, this.#events, () => this.#wake());
     this.#tries = new Tries(context);
+    this.#check = new IssuedCheck(context.clock);
     this.#refusals = new Refusals(context);
     this.#onRefused = onRefused;
   }
@@ -80,6 +83,11 @@ export class LeasedSecret<T> implements LeaseHooks {
 
   current(): Credentials<T> | undefined {
     return this.#out.current();
+  }
+
+  /** A consumer needs data of this form: an answer of another one is a failed try. */
+  require(requirement: Requirement): void {
+    this.#check.require(requirement, this.#out.lease);
   }
 
   /** Issues the first one, unless that is under way. */
@@ -253,14 +261,15 @@ export class LeasedSecret<T> implements LeaseHooks {
   async #issue(reason: RotationReason | undefined): Promise<void> {
     const previous = this.#out.lease;
     try {
-      const { lease, warnings } = await issueLease<T>(this, this.#serial + 1, this.#context, this, previous);
+      const { lease, warnings } = await issueLease<T>(this.#issuer(previous), this.#context);
       this.#limit.issued(this.#context.clock.monotonic());
       if (this.#ended) return void this.#keeper.take(lease, 0);
-      if (previous && lease.id === '' && !lease.differsFrom(previous)) return this.#same(previous, lease);
+      const changed = previous === undefined || lease.differsFrom(previous);
+      if (previous && lease.id === '' && !changed) return this.#same(previous, lease);
+      // From here on nothing can fail: consumers that throw do so by themselves.
       this.#serial = lease.serial;
       const outlived = this.#out.replace(lease);
       this.#succeeded();
-      const changed = previous === undefined || lease.differsFrom(previous);
       this.#events.issued(lease, warnings);
       // Who came while there was none waits for it, whatever it holds.
       if (changed || outlived) this.#out.publish(lease);
@@ -283,6 +292,22 @@ export class LeasedSecret<T> implements LeaseHooks {
     const error = notRotated(this.path);
     const retryAt = this.#tries.fail(error, { left: late, ttl: late });
     this.#events.rotationOverdue(current, error, retryAt);
+  }
+
+  #issuer(previous: Lease<T> | undefined): Issuer<T> {
+    return {
+      path: this.path,
+      parameters: this.parameters,
+      hooks: this,
+      previous,
+      check: this.#check,
+      serial: this.#serial + 1,
+      holds: (id) => previous?.id === id || this.#keeper.has(id),
+      abandoned: (lease) => {
+        this.#serial = lease.serial;
+        void this.#keeper.take(lease, 0);
+      },
+    };
   }
 
   #issueFailed(cause: unknown, reason: RotationReason | undefined): void {

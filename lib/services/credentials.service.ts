@@ -5,6 +5,7 @@ import { VaultError } from '../errors/vault-error.js';
 import type { VaultEvent } from '../events/events.js';
 import type { LeaseStatus, VaultStatus } from '../events/status.js';
 import type { IssueParameters } from '../leases/issue-lease.js';
+import type { Requirement } from '../leases/issued-check.js';
 import type { Credentials, LeaseInfo } from '../leases/lease.js';
 import { Secret } from '../secret/secret.js';
 import { databasePath } from '../vault.tokens.js';
@@ -94,16 +95,12 @@ export class CredentialsService {
    * and those of the login.
    */
   watch<T = Record<string, unknown>>(path: string, options: WatchOptions = {}): Observable<Credentials<T>> {
-    return defer(() => from(this.#connections.get(options.connection))).pipe(
-      switchMap((connection) =>
-        connection.leases.watch<T>(path, options.keepTrying ?? false, options.parameters),
-      ),
-    );
+    return this.#watch<T>(path, options);
   }
 
   /** {@link watch} for a role of a database engine, mounted at `database` unless `mount` says otherwise. */
   database(role: string, options: WatchOptions & { mount?: string } = {}): Observable<DatabaseCredentials> {
-    return defer(() => this.watch<DatabaseData>(databasePath(role, options.mount), options)).pipe(
+    return defer(() => this.#watch<DatabaseData>(databasePath(role, options.mount), options, isLogin)).pipe(
       map(toDatabaseCredentials),
     );
   }
@@ -139,6 +136,13 @@ export class CredentialsService {
     await connection.leases.release(path, options.parameters);
   }
 
+  #watch<T>(path: string, options: WatchOptions, requirement?: Requirement): Observable<Credentials<T>> {
+    const { connection: name, keepTrying = false, parameters } = options;
+    return defer(() => from(this.#connections.get(name))).pipe(
+      switchMap(({ leases }) => leases.watch<T>(path, keepTrying, parameters, requirement)),
+    );
+  }
+
   /** What is held at one path, until when, and what happens next. */
   status(path: string, options?: CredentialsOptions): LeaseStatus | undefined {
     return this.#connections.known(options?.connection)?.leases.statusOf(path, options?.parameters);
@@ -150,10 +154,16 @@ interface DatabaseData {
   password: string;
 }
 
+/** Whether there are a user name and a password. */
+export function isLogin(data: object): data is DatabaseData {
+  const { username, password } = data as Record<string, unknown>;
+  return [username, password].every((text) => typeof text === 'string' && text !== '');
+}
+
 /** Wraps the two members that every database engine answers. */
 export function toDatabaseCredentials({ data, lease }: Credentials<DatabaseData>): DatabaseCredentials {
   const { username, password } = data.reveal();
-  if (typeof username !== 'string' || typeof password !== 'string') {
+  if (!isLogin({ username, password })) {
     throw new VaultError({
       code: 'VAULT_RESPONSE_INVALID',
       message: `What is issued at ${lease.path} is no user name and password.`,

@@ -30,7 +30,7 @@ export interface KvWatchOptions extends Omit<KvReadOptions, 'version'> {
 /** Five minutes, as other clients do. */
 const EVERY = 300_000;
 const JITTER = 0.1;
-/** By which the server says that it is there no more, or no more for this application. */
+/** By which the server says, with a status, that it is there no more, or no more for this application. */
 const GONE = new Set<VaultErrorCode>([
   'VAULT_SECRET_NOT_FOUND',
   'VAULT_SECRET_DELETED',
@@ -156,7 +156,8 @@ export class KvWatch<T> {
   #failed(error: VaultError): void {
     const { emit, clock } = this.#context;
     const retryAt = this.#tries.fail(error);
-    if (isTransient(error) || (this.#last && !GONE.has(error.code))) {
+    const gone = GONE.has(error.code) && error.status !== undefined;
+    if (isTransient(error) || (this.#last && !gone)) {
       emit({ type: 'secret-read-failed', path: this.#path, error, retryAt });
       return this.#wait(this.#tries.retryAt - clock.monotonic());
     }

@@ -1,4 +1,5 @@
 import { barePath, encodeMount, encodePath } from '../client/path.js';
+import { isObject } from '../client/answer-members.js';
 import { malformed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
@@ -29,11 +30,6 @@ export interface KvSecret<T = Record<string, unknown>> {
   createdAt?: Date;
   /** The custom metadata of the secret. */
   metadata?: Readonly<Record<string, string>>;
-}
-
-interface V2 {
-  data: unknown;
-  metadata?: { version: number; created_time: string; custom_metadata: Record<string, string> | null };
 }
 
 /** Reads one KV secret of either version. */
@@ -81,21 +77,41 @@ export async function readKv<T>(
       : error;
   }
   const answer = response.data.reveal();
-  if (typeof answer !== 'object' || answer === null) throw malformed(full);
-  if (kvVersion === 1) return { data: response.data as Secret<T> };
-  const { data, metadata } = answer as V2;
-  if (!metadata) {
+  if (!isObject(answer)) throw malformed(full);
+  if (kvVersion === 2) return version2<T>(answer, mount, full);
+  // It answers a duration with everything but a secret that says otherwise.
+  const lasts = response.leaseDuration > 0 || 'ttl' in answer || 'lease' in answer;
+  if (!lasts) throw malformed(full);
+  return { data: response.data as Secret<T> };
+}
+
+function version2<T>(
+  { data, metadata }: Readonly<Record<string, unknown>>,
+  mount: string,
+  path: string,
+): KvSecret<T> {
+  if (metadata === undefined) {
     throw new VaultError({
       code: 'VAULT_SECRET_NOT_FOUND',
       message: `The mount "${mount}" is not KV version 2.`,
       hint: 'Set `kvVersion: 1` for this connection, or name a mount of version 2.',
-      path: full,
+      path,
     });
   }
+  if (!isObject(data) || !isObject(metadata)) throw malformed(path);
+  const { version, created_time: created, custom_metadata: custom } = metadata;
+  const createdAt = new Date(typeof created === 'string' ? created : NaN);
+  const known = Number.isSafeInteger(version) && (version as number) > 0 && !Number.isNaN(+createdAt);
+  if (!known || !isCustom(custom)) throw malformed(path);
   return {
     data: new Secret(data as T),
-    version: metadata.version,
-    createdAt: new Date(metadata.created_time),
-    ...(metadata.custom_metadata && { metadata: metadata.custom_metadata }),
+    version: version as number,
+    createdAt,
+    ...(custom && { metadata: custom }),
   };
+}
+
+function isCustom(custom: unknown): custom is Record<string, string> | null | undefined {
+  if (custom === null || custom === undefined) return true;
+  return isObject(custom) && Object.values(custom).every((value) => typeof value === 'string');
 }

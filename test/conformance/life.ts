@@ -19,6 +19,7 @@ export async function live(
   const connection = new VaultConnection(resolveOptions(options), bus, clock, transport);
   const life: Life = {
     connection,
+    bus,
     events,
     published: [],
     ended: [],

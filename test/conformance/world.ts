@@ -1,7 +1,7 @@
 import type { SimulatedVault, VirtualClock } from '../../lib/testing/index.js';
 import type { VaultOptions } from '../../lib/config/options.js';
 import type { VaultConnection } from '../../lib/connection/vault-connection.js';
-import type { VaultEvent } from '../../lib/events/events.js';
+import type { EventBus, VaultEvent } from '../../lib/events/events.js';
 import type { Credentials } from '../../lib/leases/lease.js';
 
 /** TTLs in seconds, as the operator of a server sets them. */
@@ -34,6 +34,7 @@ export interface WorldRequest {
 /** A connection under test, and all that happened to it. */
 export interface Life {
   connection: VaultConnection;
+  bus: EventBus;
   events: VaultEvent[];
   /** Every snapshot of the path that was published. */
   published: Credentials<{ username: string; password: string }>[];

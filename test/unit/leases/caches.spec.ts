@@ -57,7 +57,8 @@ it.each(['agent', 'stubborn'] as const)(
       hits = () => cache.hits;
       return cache;
     };
-    const { connection, of } = await world.live({ ttl: 60, maxTtl: 180, tokenTtl: 300, tokenMaxTtl: 900 });
+    const life = await world.live({ ttl: 60, maxTtl: 180, tokenTtl: 300, tokenMaxTtl: 900 });
+    const { connection } = life;
     await world.clock.until(connection.leases.get(PATH));
     const used = { valid: 0, refused: 0, none: 0 };
     for (const end = world.clock.monotonic() + 1_800_000; world.clock.monotonic() < end;) {
@@ -73,8 +74,8 @@ it.each(['agent', 'stubborn'] as const)(
     // A cache that can be passed costs nothing: each lease is used for its whole life.
     if (kind === 'agent') {
       expect(used).toEqual({ valid: 3_600, refused: 0, none: 0 });
-      expect(of('rotated').length).toBeLessThanOrEqual(16);
-      expect(of('renewal-failed')).toEqual([]);
+      expect(life.of('rotated').length).toBeLessThanOrEqual(16);
+      expect(life.of('renewal-failed')).toEqual([]);
     }
     await world.clock.until(connection.close());
   },

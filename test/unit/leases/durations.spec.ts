@@ -31,12 +31,13 @@ const INVALID = { code: 'VAULT_RESPONSE_INVALID' };
 
 it.each(NONE)('an issue that is answered with a duration of %j is a failed try', async (duration) => {
   const world = new AlteredVault();
-  const { connection, of } = await world.live();
+  const life = await world.live();
+  const { connection } = life;
   world.alterAll(ISSUE, ({ body }) => (body.lease_duration = duration));
   const first = failureOf(connection.leases.get(PATH, MINUTE));
   await world.clock.advance(MINUTE);
   expect(await first).toMatchObject({ ...INVALID, path: PATH });
-  expect(of('rotation-failed')[0]).toMatchObject({ error: INVALID, reason: 'first' });
+  expect(life.of('rotation-failed')[0]).toMatchObject({ error: INVALID, reason: 'first' });
   expect(world.vault.count(ISSUE)).toBeLessThanOrEqual(BOUND);
 
   world.alter = undefined;
@@ -47,18 +48,19 @@ it.each(NONE)('an issue that is answered with a duration of %j is a failed try',
 
 it.each(NONE)('a renewal that is answered with a duration of %j is a failed try', async (duration) => {
   const world = new AlteredVault();
-  const { connection, of } = await world.live();
+  const life = await world.live();
+  const { connection } = life;
   await world.clock.until(connection.leases.get(PATH));
   world.alterAll(RENEWAL, ({ body }) => (body.lease_duration = duration));
   await world.clock.advance(45_000);
-  expect(of('renewal-failed')[0]).toMatchObject({ error: INVALID });
+  expect(life.of('renewal-failed')[0]).toMatchObject({ error: INVALID });
   expect(connection.status).toMatchObject({ health: 'degraded', leases: [{ state: 'degraded' }] });
   expect(world.vault.count(RENEWAL)).toBeLessThanOrEqual(BOUND);
 
   world.alter = undefined;
   await world.clock.advance(15_000);
   expect(connection.status.health).toBe('up');
-  expect(of('expired')).toEqual([]);
+  expect(life.of('expired')).toEqual([]);
   await world.clock.until(connection.close());
 });
 
@@ -77,10 +79,11 @@ it.each(NONE)(
   'a renewal of the token that is answered with a duration of %j is a failed try',
   async (duration) => {
     const world = new AlteredVault();
-    const { connection, of } = await world.live();
+    const life = await world.live();
+    const { connection } = life;
     world.alterAll(TOKEN_RENEWAL, ({ body }) => (body.auth.lease_duration = duration));
     await world.clock.advance(5_200_000);
-    expect(of('token-renewal-failed')[0]).toMatchObject({ error: INVALID });
+    expect(life.of('token-renewal-failed')[0]).toMatchObject({ error: INVALID });
     expect(connection.status.session).toMatchObject({ state: 'degraded', validUntil: expect.any(Date) });
     expect(world.vault.count(TOKEN_RENEWAL)).toBeLessThanOrEqual(BOUND);
 

@@ -1,6 +1,11 @@
 /** Seconds; servers count durations in 63 bits of nanoseconds, so that none is longer. */
 const LONGEST = 9_223_372_036;
 
+/** Whether a value of an answer has members. */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** Whether a value is a duration as servers write them: whole seconds, 0 among them. */
 export function isDuration(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LONGEST;

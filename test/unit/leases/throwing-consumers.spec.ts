@@ -1,0 +1,111 @@
+import { config, map, tap, type Observable } from 'rxjs';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Reports } from '../../../lib/integrations/rotation/reports.js';
+import { logins } from '../../../lib/integrations/rotation/login-credentials.js';
+import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
+import type { Credentials } from '../../../lib/leases/lease.js';
+import { isLogin } from '../../../lib/services/credentials.service.js';
+import { AlteredVault } from '../../support/altered-vault.js';
+
+const PATH = 'database/creds/app';
+const reported: unknown[] = [];
+
+// RxJS throws what a subscriber throws from a timer of its own, for the application to hear of.
+beforeEach(() => {
+  reported.length = 0;
+  config.onUnhandledError = (error) => reported.push(error);
+});
+afterEach(async () => {
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  config.onUnhandledError = null;
+});
+
+/** A pool without connections. */
+function rotation(credentials$: Observable<Credentials>): Rotation<string> {
+  const nothing = () => undefined;
+  const driver = { prove: () => Promise.resolve(), refuses: () => false, end: nothing };
+  return new Rotation(
+    logins(credentials$),
+    { ...driver, published: nothing, superseded: nothing },
+    { drain: 100, reports: new Reports('test', nothing), onEnd: nothing },
+  );
+}
+
+it('an operator, a subscriber, a hold and an event listener that throw end themselves alone', async () => {
+  const world = new AlteredVault();
+  const life = await world.live({ ttl: 60, maxTtl: 120 });
+  const { connection, bus } = life;
+  const watch = () => connection.leases.watch(PATH, false, undefined, isLogin);
+  const fail = (what: string) => {
+    throw new Error(what);
+  };
+  const ended: string[] = [];
+  bus.events$.subscribe(({ type }) => fail(`listener at ${type}`));
+  connection.changes$.subscribe(() => fail('listener of changes'));
+  watch().subscribe(() => fail('subscriber'));
+  watch()
+    .pipe(map(() => fail('operator')))
+    .subscribe({ error: ({ message }: Error) => ended.push(message) });
+  watch()
+    .pipe(
+      tap(({ lease }) => {
+        lease.hold({ drain: 100, onEnding: () => fail('ending') })();
+        if (lease.serial > 1) fail('operator, later');
+      }),
+    )
+    .subscribe({ error: ({ message }: Error) => ended.push(message) });
+  const seen: Credentials[] = [];
+  watch().subscribe({ next: (one) => seen.push(one), error: () => ended.push('of the good one') });
+  const pool = rotation(watch());
+
+  await world.clock.advance(600_000);
+  expect(ended).toEqual(['operator', 'operator, later']);
+  expect(reported.length).toBeGreaterThan(10);
+  expect(seen.length).toBeGreaterThan(4);
+  expect(life.of('renewed').length).toBeGreaterThan(4);
+  expect([...life.of('rotation-failed'), ...life.of('renewal-failed'), ...life.of('expired')]).toEqual([]);
+  expect(connection.status.health).toBe('up');
+  // A new subscriber gets the current one.
+  const now: Credentials[] = [];
+  watch().subscribe((one) => now.push(one));
+  expect(now).toEqual([connection.leases.current(PATH)]);
+  expect(pool.failure).toBeUndefined();
+  expect(pool.current?.serial).toBe(seen.at(-1)?.lease.serial);
+  pool.end();
+  await world.clock.until(connection.close());
+  expect(world.vault.leaseCount).toBe(0);
+});
+
+it('the same of a watch of KV', async () => {
+  const world = new AlteredVault();
+  const { connection } = await world.live();
+  world.vault.policy('app', 'path "*" { capabilities = ["create", "read", "update"] }');
+  let value = 0;
+  const write = () =>
+    world.clock.until(connection.client.write('secret/data/app', { data: { value: ++value } }));
+  await write();
+  const watch = () => connection.watches.watch<{ value: number }>('app', { every: 60_000 });
+  const seen: number[] = [];
+  const ended: unknown[] = [];
+  watch().subscribe(() => {
+    throw new Error('subscriber');
+  });
+  watch()
+    .pipe(
+      map(() => {
+        throw new Error('operator');
+      }),
+    )
+    .subscribe({ error: (error) => ended.push(error) });
+  watch().subscribe(({ data }) => seen.push(data.reveal().value));
+  for (let round = 0; round < 3; round++) {
+    await world.clock.advance(120_000);
+    await write();
+  }
+  await world.clock.advance(120_000);
+  expect(seen).toEqual([1, 2, 3, 4]);
+  expect(ended.length).toBe(1);
+  expect(reported.length).toBeGreaterThanOrEqual(3);
+  expect(connection.status.health).toBe('up');
+  await world.clock.until(connection.close());
+});
