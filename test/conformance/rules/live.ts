@@ -143,7 +143,11 @@ export const live: Rules = [
   simulated('F1', 'the same for keys of AWS, whose answers say when in another way', async (world) => {
     const life = await world.start({ role: LONG, watch: false });
     const keys = (access_key: string, seconds: number) => ({
-      data: { access_key, expiration: new Date(world.clock!.wall() + seconds * SECOND).toISOString() },
+      data: {
+        access_key,
+        secret_key: `of-${access_key}`,
+        expiration: new Date(world.clock!.wall() + seconds * SECOND).toISOString(),
+      },
     });
     const seen: unknown[] = [];
     let heal = world.vault!.answer(200, keys('AKIA1', 60), { match: /static-creds/ });

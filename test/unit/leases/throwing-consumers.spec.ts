@@ -16,7 +16,8 @@ beforeEach(() => {
   reported.length = 0;
   config.onUnhandledError = (error) => reported.push(error);
 });
-afterEach(() => {
+afterEach(async () => {
+  await told();
   config.onUnhandledError = null;
 });
 
