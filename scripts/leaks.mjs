@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureInstalled } from './ensure-installed.mjs';
+import { ensureOpenBao } from './setup/openbao.mjs';
 
 await ensureInstalled();
+await ensureOpenBao({ log: (line) => console.log(line) });
 const root = fileURLToPath(new URL('..', import.meta.url));
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-leaks-'));
