@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { SEALED } from '../case.js';
+import type { World } from '../world.js';
 import { simulated, LONG, SECOND, type Rules } from './rule.js';
 
 const MINUTE = 60 * SECOND;
@@ -10,6 +11,15 @@ interface Login {
   username: string;
   password: string;
 }
+
+/** What lives for ten minutes, as its engine answers it at a time in seconds. */
+const EXPIRING: Record<string, (name: string, now: number) => Record<string, unknown>> = {
+  'identity/oidc/token/app': (token) => ({ client_id: 'c', token, ttl: 600 }),
+  'gcp/roleset/app/token': (token, now) => ({ token, token_ttl: 600, expires_at_seconds: now + 600 }),
+  'gcp/impersonated-account/app/token': (token, now) => ({ token, expires_at_seconds: now + 600 }),
+  'pki/issue/app': (serial_number, now) => ({ certificate: 'c', serial_number, expiration: now + 600 }),
+  'ssh/sign/app': (name, now) => ({ serial_number: name, signed_key: certificate(name, now + 600) }),
+};
 
 /** How long answers without a lease live: knowledge of each engine. */
 export const lives: Rules = [
@@ -63,7 +73,7 @@ export const lives: Rules = [
       expect(overdue()).toHaveLength(1);
 
       world.vault!.databaseDown(false);
-      await world.until(() => life.of('rotated').length > 0, 6 * MINUTE);
+      await reaches(world, () => life.of('rotated').length > 0, 6);
       expect(life.of('rotated')).toMatchObject([{ reason: 'server' }]);
       expect(state()).toEqual([['valid', undefined]]);
       // The next time it fails, that is told again.
@@ -104,4 +114,59 @@ export const lives: Rules = [
       },
     ),
   ),
+  ...Object.entries(EXPIRING).map(([path, answer]) =>
+    simulated('F3', `${path} has no lease: replaced in time, and expired where that fails`, async (world) => {
+      const life = await world.start({ role: LONG, watch: false });
+      const seen: unknown[] = [];
+      const serve = (name: string) => {
+        world.network.restore();
+        const data = answer(name, Math.floor(world.clock!.wall() / SECOND));
+        world.network.answer(new RegExp(`^${path}$`), 200, JSON.stringify({ data }));
+      };
+      const state = () => life.connection.status.leases.map((one) => one.state);
+      serve('first');
+      const parameters = { public_key: 'k', common_name: 'n' };
+      life.connection.leases.watch(path, false, parameters).subscribe({ next: (value) => seen.push(value) });
+      await world.advance(SECOND);
+      expect([seen.length, state()]).toEqual([1, ['valid']]);
+      await world.advance(8 * MINUTE);
+      serve('second');
+      await world.advance(2 * MINUTE);
+      expect([seen.length, life.of('rotated').length, life.of('expired')]).toEqual([2, 1, []]);
+      expect(world.requests(new RegExp(`^${path}$`))).toHaveLength(2);
+
+      world.network.restore();
+      world.network.answer(new RegExp(`^${path}$`), 503, SEALED);
+      await reaches(world, () => state()[0] === 'degraded', 9);
+      expect(life.connection.leases.current(path, parameters)).toBeDefined();
+      await reaches(world, () => state()[0] === 'expired', 2);
+      expect([state(), life.connection.status.health]).toEqual([['expired'], 'down']);
+      expect(life.connection.leases.current(path, parameters)).toBeUndefined();
+      expect(life.of('expired')).toMatchObject([{ path }]);
+      serve('third');
+      await world.advance(MINUTE);
+      expect([seen.length, state()]).toEqual([3, ['valid']]);
+    }),
+  ),
 ];
+
+/** Lets so many minutes go by at most, in steps that cost little. */
+async function reaches(world: World, holds: () => boolean, minutes: number): Promise<void> {
+  for (let step = 0; step < 12 * minutes && !holds(); step++) await world.advance(5 * SECOND);
+  expect(holds()).toBe(true);
+}
+
+/** A certificate of OpenSSH as far as its end, which has no key to speak of. */
+function certificate(id: string, validBefore: number): string {
+  const field = (text: string) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(text.length);
+    return Buffer.concat([length, Buffer.from(text)]);
+  };
+  const end = Buffer.alloc(8);
+  end.writeBigUInt64BE(BigInt(validBefore));
+  const type = 'ssh-ed25519-cert-v01@openssh.com';
+  const [key, kind] = [Buffer.concat([field(type), field('nonce'), field('key')]), Buffer.alloc(12)];
+  const blob = Buffer.concat([key, kind, field(id), field('app'), Buffer.alloc(8), end]);
+  return `${type} ${blob.toString('base64')}\n`;
+}

@@ -1,0 +1,11 @@
+import type { Engine } from '../leases/engine.js';
+
+/** Identity tokens (OIDC): signed JWTs, which the server cannot take back. */
+export const identityToken: Engine = {
+  name: 'identity-token',
+  owns: ({ mountType, path }) => (mountType ?? 'identity') === 'identity' && TOKEN.test(path),
+  life: ({ data: { ttl } }) => (typeof ttl === 'number' ? { expiresIn: ttl * 1_000 } : {}),
+  comparable: (data) => data,
+};
+
+const TOKEN = /(?:^|\/)identity\/oidc\/token\/[^/]/;

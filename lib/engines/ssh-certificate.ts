@@ -1,0 +1,44 @@
+/** How many fields the public key has, by the type of the certificate (PROTOCOL.certkeys of OpenSSH). */
+const KEY_FIELDS: Readonly<Record<string, number>> = {
+  'ssh-rsa': 2,
+  'ssh-dss': 4,
+  'ecdsa-sha2-nistp256': 2,
+  'ecdsa-sha2-nistp384': 2,
+  'ecdsa-sha2-nistp521': 2,
+  'ssh-ed25519': 1,
+  'sk-ecdsa-sha2-nistp256': 3,
+  'sk-ssh-ed25519': 2,
+};
+const FOR_EVER = 2n ** 64n - 1n;
+
+/**
+ * Until when a certificate of OpenSSH is valid, in seconds since 1970; undefined where it has no end, or cannot be read.
+ *
+ * @param certificate as in a file: type, base64, comment
+ */
+export function validBefore(certificate: string): number | undefined {
+  const blob = Buffer.from(/^\S+ +(\S+)/.exec(certificate)?.[1] ?? '', 'base64');
+  let at = 0;
+  const field = () => {
+    const start = at + 4;
+    at = start + blob.readUInt32BE(at);
+    return blob.subarray(start, at);
+  };
+  const skip = (fields: number) => {
+    for (let index = 0; index < fields; index++) field();
+  };
+  try {
+    const type = field().toString('latin1');
+    const keyFields = KEY_FIELDS[type.replace(/-cert-v01@openssh\.com$/, '')];
+    if (keyFields === undefined) return undefined;
+    // A nonce, the key, serial number and kind (12 bytes), id and principals, the begin (8 bytes).
+    skip(1 + keyFields);
+    at += 12;
+    skip(2);
+    const end = blob.readBigUInt64BE(at + 8);
+    return end < FOR_EVER ? Number(end) : undefined;
+  } catch {
+    // Cut off.
+    return undefined;
+  }
+}
