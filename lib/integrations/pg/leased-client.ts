@@ -39,7 +39,7 @@ export class LeasedClient extends pg.Client {
     this.once('end', () => {
       this.#ended = true;
       // As the database, or a pooler, ends the session of a user who is gone.
-      if (this.#era && this.#loggedIn && !this.#leaving) rotation.doubt(this.#era);
+      if (this.#era && this.#loggedIn && !this.#leaving) rotation.sessionEnded(this.#era);
       this.#close();
     });
     // Whoever uses it learns by the next query that it broke. Most libraries do not listen while they use it, and an

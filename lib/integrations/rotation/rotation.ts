@@ -141,9 +141,14 @@ export class Rotation<C> {
     this.#settle(era);
   }
 
-  /** The database denied a statement, or ended a session, as it would do to a user who is gone: checked once in a while. */
+  /** The database denied a statement, as it would do to a user who is gone: that is checked, once in a while. */
   doubt(era: Era<C>): void {
     era.doubtful = true;
+    this.#check(era, 'statement');
+  }
+
+  /** A session ended by itself, as that of a user who is gone may; also where it was idle for too long. */
+  sessionEnded(era: Era<C>): void {
     this.#check(era, 'statement');
   }
 
@@ -182,7 +187,7 @@ export class Rotation<C> {
     checks.running = true;
     // Not at once: a pool whose first login failed may end itself for that.
     const verify = () => {
-      const verified = this.#ended ? Promise.resolve() : this.#verify(era);
+      const verified = this.#ended || era !== this.#current ? Promise.resolve() : this.#verify(era);
       verified.catch(() => undefined).finally(() => (checks.running = false));
     };
     // Whoever met the error: the check belongs to the pool.
@@ -205,6 +210,7 @@ export class Rotation<C> {
   async #suspect(era: Era<C>, error: unknown): Promise<void> {
     const { path, serial, checks } = era;
     era.refused = this.#driver.refuses(error);
+    era.doubtful = true;
     if (era.refused) this.#reports.tell({ type: 'refused', path, serial });
     else if (checks.failed()) this.#reports.tell({ type: 'proof-failed', path, serial, error });
     await era.credentials.lease.refused?.(era.refused);

@@ -152,6 +152,28 @@ it.each([
   },
 );
 
+it.each([
+  ['its user logs in as ever', () => Promise.resolve(), false],
+  ['its user logs in no more', away, true],
+])(
+  'a session ends by itself, %s: whether idle connections go at once with the next credentials',
+  async (_what, prove, expected) => {
+    const doubtful: boolean[] = [];
+    const { credentials$, rotation } = rotating({
+      prove: (credentials) => (credentials === first.credentials ? prove() : Promise.resolve()),
+      published: (doubt) => void doubtful.push(doubt),
+    });
+    const first = issueByHand();
+    credentials$.next(first.credentials);
+    rotation.sessionEnded(await rotation.ready());
+    await vi.advanceTimersByTimeAsync(10);
+    expect(first.refused).toEqual([false]);
+    credentials$.next(issueByHand().credentials);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(doubtful).toEqual([expected]);
+  },
+);
+
 it('a pool that ends because its login failed checks nothing', async () => {
   const prove = vi.fn(away);
   const { credentials$, rotation } = rotating({ prove });
