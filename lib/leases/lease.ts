@@ -33,7 +33,8 @@ export interface LeaseInfo {
   /**
    * Tells that a consumer was refused with it. The server is asked, once however many ask, whether the lease lives;
    * where it does not, or where the consumer is `certain` that it is of no use, a new one is issued: as often as the
-   * limit on issues allows. Snapshots that a test makes by hand need not have it.
+   * limit on issues allows. A secret without a lease is read again either way. Snapshots that a test makes by hand need
+   * not have it.
    */
   refused?(certain: boolean): Promise<void>;
   /**
