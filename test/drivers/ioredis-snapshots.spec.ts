@@ -158,6 +158,40 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     await expect(other.connect()).rejects.toMatchObject({ code: 'VAULT_CLOSED' });
   });
 
+  it.each(['disconnect', 'quit'] as const)(
+    'connected again after %s(), it begins with the current user, and rotates; ended, it holds nothing',
+    async (end) => {
+      const { client, credentials$, first, events } = await open();
+      const gone = async () => {
+        if (end === 'quit') await client.quit();
+        else client.disconnect();
+        await expect.poll(() => client.status).toBe('end');
+        await expect.poll(() => credentials$.observed).toBe(false);
+      };
+      await gone();
+      await expect.poll(() => first.holds).toBe(0);
+      await redis.command('ACL', 'DELUSER', first.user);
+      const next = await issue();
+      credentials$.next(next.credentials);
+      await client.connect();
+      expect(await whoami(client)).toBe(next.user);
+      expect({ holds: next.holds, subscriptions: credentials$.observers.length }).toEqual({
+        holds: 1,
+        subscriptions: 1,
+      });
+      const last = await issue();
+      credentials$.next(last.credentials);
+      await expect.poll(() => whoami(client)).toBe(last.user);
+      for (let cycle = 0; cycle < 100; cycle++) {
+        await gone();
+        await client.connect();
+      }
+      await gone();
+      await expect.poll(() => [first.holds, next.holds, last.holds]).toEqual([0, 0, 0]);
+      expect(events.map(({ type }) => type)).toEqual(['rotated']);
+    },
+  );
+
   it('a monitor is made again, and goes on', async () => {
     const { client, credentials$, first } = await open();
     const monitor = (await client.monitor()) as RotatingRedis;

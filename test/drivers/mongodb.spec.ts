@@ -105,6 +105,20 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     },
   );
 
+  it('a client that was closed with its user cannot be connected again, and says so', async () => {
+    const { mongo, credentials$, first } = await open({ drain: 100 });
+    const before = mongo.client;
+    credentials$.next(issue().credentials);
+    await expect.poll(() => first.holds).toBe(0);
+    await expect(before.connect()).rejects.toMatchObject({ code: 'VAULT_CREDENTIALS_EXPIRED' });
+    const last = mongo.client;
+    await mongo.close();
+    await expect(last.connect()).rejects.toMatchObject({ code: 'VAULT_CLOSED' });
+    await expect(mongo.ready()).rejects.toMatchObject({ code: 'VAULT_CLOSED' });
+    await expect.poll(() => [...wire.connected], { timeout: 2_000 }).toEqual([]);
+    expect(credentials$.observed).toBe(false);
+  });
+
   it('prints no password', async () => {
     const { mongo, first } = await open();
     for (const value of [mongo, mongo.client, { client: mongo.client }])

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'mysql2';
+import { VaultError } from 'nestjs-vault';
 import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { failure } from '../support/issued.js';
 import { Mysql2Pools, whoami } from '../support/mysql2-pools.js';
@@ -144,6 +145,49 @@ describeMariaDb('rotating pool of mysql2', () => {
     expect(await asking).toBe(next.user);
     one.release();
     await expect.poll(() => first.holds).toBe(0);
+  });
+
+  it("one that is kept hears 'error', and leaves the pool though it is never given back", async () => {
+    const { pool, rotate } = await pools.open({ drain: 200, connectionLimit: 1 });
+    for (let rotation = 0; rotation < 3; rotation++) {
+      const kept = await pool.getConnection();
+      const heard: unknown[] = [];
+      kept.on('error', (error) => heard.push(error));
+      const waiting = pool.query('select current_user() as name');
+      const next = await pools.issue();
+      await rotate(next);
+      expect(await waiting).toMatchObject([[{ name: `${next.user}@%` }], expect.anything()]);
+      expect(heard).toMatchObject([{ code: 'PROTOCOL_CONNECTION_LOST' }]);
+      kept.release();
+    }
+  });
+
+  it('lends none past the end of its lease before one look; says why, where there is none', async () => {
+    const { pool, first, rotate } = await pools.open({ connectionLimit: 1 });
+    let looks = 0;
+    let outcome: Promise<void> | undefined;
+    Object.assign(first.credentials.lease, { ensureValid: () => (looks++, outcome) });
+    await pool.query('select 1');
+    outcome = Promise.reject(
+      new VaultError({ code: 'VAULT_CREDENTIALS_EXPIRED', message: 'None is valid.', hint: 'Wait.' }),
+    );
+    outcome.catch(() => undefined);
+    const waiting = pool.query('select current_user() as name');
+    const next = await pools.issue();
+    await rotate(next);
+    expect(await waiting).toMatchObject([[{ name: `${next.user}@%` }], expect.anything()]);
+    expect(looks).toBeGreaterThan(0);
+    Object.assign(next.credentials.lease, { ensureValid: () => outcome });
+    expect(await failure(pool.query('select 1'))).toMatchObject({ code: 'VAULT_CREDENTIALS_EXPIRED' });
+  });
+
+  it('one that its user has ended says so', async () => {
+    const { pool } = await pools.open();
+    await pool.end();
+    expect(await failure(pool.query('select 1'))).toMatchObject({
+      code: 'VAULT_CLOSED',
+      message: expect.stringContaining('has been ended') as string,
+    });
   });
 
   it('closes and reports what is still in use after the drain window; its query fails', async () => {

@@ -208,6 +208,17 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
     },
   );
 
+  it.concurrent('closed, it cannot be connected again, and says so at once', async ({ expect }) => {
+    const { connection, credentials$, first } = await open();
+    await connection.close();
+    await until(() => first.holds === 0);
+    expect(credentials$.observed).toBe(false);
+    const closed = expect.objectContaining({ code: 'VAULT_CLOSED', hint: expect.any(String) as string });
+    await expect(connection.connect()).rejects.toEqual(closed);
+    expect(() => connection.reconnect()).toThrow(closed);
+    await expect(connection.ready()).rejects.toEqual(closed);
+  });
+
   it.concurrent(
     'the stream completes: messages under way are finished, then it closes',
     async ({ expect }) => {

@@ -51,6 +51,36 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     await expect.poll(() => next.holds).toBe(0);
   });
 
+  it.each(['close', 'destroy'] as const)(
+    'connected again after %s(), it begins with the current user, and rotates; closed, it holds nothing',
+    async (end) => {
+      const { client, credentials$, first, events } = await open();
+      await client[end]();
+      await expect.poll(() => first.holds).toBe(0);
+      expect(credentials$.observed).toBe(false);
+      await redis.command('ACL', 'DELUSER', first.user);
+      const next = await issue();
+      credentials$.next(next.credentials);
+      await client.connect();
+      expect(await client.aclWhoAmI()).toBe(next.user);
+      expect({ holds: next.holds, subscriptions: credentials$.observers.length }).toEqual({
+        holds: 1,
+        subscriptions: 1,
+      });
+      const last = await issue();
+      credentials$.next(last.credentials);
+      await expect.poll(() => client.aclWhoAmI()).toBe(last.user);
+      for (let cycle = 0; cycle < 100; cycle++) {
+        await client[end]();
+        await client.connect();
+      }
+      await client[end]();
+      await expect.poll(() => [first.holds, next.holds, last.holds]).toEqual([0, 0, 0]);
+      expect(credentials$.observed).toBe(false);
+      expect(events.map(({ type }) => type)).toEqual(['rotated']);
+    },
+  );
+
   it('uses new credentials once Redis lets them in, and reports those that it refuses', async () => {
     const { client, credentials$, first, events } = await open();
     const late = await issue({ create: false });

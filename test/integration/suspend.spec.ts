@@ -73,4 +73,53 @@ describeReal('a process that is suspended', () => {
     },
     60_000,
   );
+
+  it.skipIf(process.platform === 'win32')(
+    'SIGSTOP past the deadline: no idle connection of the user who is gone is lent, and there is one look',
+    async () => {
+      const { roleId, secretId } = await provision(bao, postgres, {
+        roles: [{ name: 'app', defaultTtl: '4s', maxTtl: '10m' }],
+        approle: { token_ttl: '10m', token_max_ttl: '10m' },
+      });
+      const { host, port, database } = postgres;
+      child = spawn(process.execPath, [path('../support/run-typescript.mjs'), path('fixtures/querying.ts')], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: {
+          PATH: process.env['PATH'],
+          ADDRESS: proxy.address,
+          ROLE_ID: roleId,
+          SECRET_ID: secretId,
+          PGHOST: host,
+          PGPORT: String(port),
+          PGDATABASE: database,
+        },
+      });
+      let output = '';
+      child.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text));
+      const told = () =>
+        output
+          .split('\n')
+          .filter((line) => line.startsWith('{') && line.endsWith('}'))
+          .map((line) => JSON.parse(line) as { at: number; user?: string; code?: string });
+      await expect.poll(() => told().length, { timeout: 15_000 }).toBeGreaterThan(12);
+      const before = told().at(-1)!.user;
+
+      child.kill('SIGSTOP');
+      await expect.poll(() => usersInDatabase(postgres), { timeout: 15_000 }).toEqual([]);
+      proxy.clear();
+      const resumed = Date.now();
+      child.kill('SIGCONT');
+      const after = () => told().filter(({ at }) => at >= resumed);
+      await expect.poll(() => after().length, { timeout: 10_000 }).toBeGreaterThan(12);
+      expect(after().filter(({ code }) => code !== undefined)).toEqual([]);
+      expect(after().filter(({ user }) => user === before)).toEqual([]);
+      expect(proxy.requests.slice(0, 2)).toEqual(['POST /v1/sys/leases/renew', 'GET /v1/database/creds/app']);
+      expect(proxy.requests.filter((line) => line.startsWith('GET')).length).toBe(1);
+
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+      await expect.poll(() => usersInDatabase(postgres), { timeout: 5_000 }).toEqual([]);
+    },
+    60_000,
+  );
 });

@@ -34,7 +34,8 @@ const AGAIN = 1_000;
  *
  * `duplicate()` and `monitor()` give clients that rotate along. Emits `'rotation'` with a `PoolEvent`. Where
  * Redis refuses a user (WRONGPASS) or denies it something (NOPERM, NOAUTH), the credentials are checked, and replaced
- * if they are over. Quits when the stream completes. Once it and its duplicates have ended, it cannot be connected again.
+ * if they are over. Quits when the stream completes. Once it and its duplicates have ended, they hold no lease; `connect()` begins with the
+ * credentials of then.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`
  * @publicApi
@@ -194,10 +195,11 @@ export class RotatingRedis extends Redis {
   }
 
   async #connect(): Promise<void> {
-    const { rotation } = this.#family;
     const { status } = this;
     // It will say so, and what is held for it is held on.
     if (status === 'ready' || status === 'connect' || status === 'connecting') return super.connect();
+    this.#family.join(this);
+    const { rotation } = this.#family;
     this.#waiting = true;
     // Commands are queued meanwhile, for which ioredis looks into it.
     const { db: select = 0, protocol = 2 } = this.options as { db?: number; protocol?: 2 | 3 };

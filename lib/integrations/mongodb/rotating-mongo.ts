@@ -14,6 +14,7 @@ import {
   type PoolEvent,
   type RotationOptions,
 } from '../rotation/rotation-driver.js';
+import { replaced } from '../rotation/replaced.js';
 import { Reports } from '../rotation/reports.js';
 import { Rotation } from '../rotation/rotation.js';
 import { isDoubtful, refuses, rejected } from './refusal.js';
@@ -200,6 +201,8 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
     const era = this.#clients.get(client);
     if (!era) return;
     this.#clients.delete(client);
+    // MongoDB's driver would connect it again, with credentials that nothing holds any more.
+    client.connect = () => Promise.reject(this.#rotation.failure ?? replaced());
     await client.close().catch(() => undefined);
     this.#busy.delete(client);
     this.#rotation.closed(era, client);

@@ -179,8 +179,24 @@ export class RotatingPool extends CorePool {
         connection.release();
         return this.getConnection(callback);
       }
-      if (leased) this.#use(leased);
-      callback(null, connection);
+      const lend = () => {
+        if (leased) this.#use(leased);
+        callback(null, connection);
+      };
+      const lendable = leased && this.#rotation.lendable(leased.era);
+      if (!lendable) return lend();
+      // Its lease may have ended while the process stood still.
+      lendable.then(
+        (good) => {
+          if (good) return lend();
+          connection.release();
+          this.getConnection(callback);
+        },
+        (reason: Error) => {
+          connection.release();
+          callback(reason, undefined as unknown as PoolConnection);
+        },
+      );
     };
     super.getConnection(AsyncResource.bind(opened));
     dialled = this.#dialled;

@@ -102,6 +102,7 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
   }
 
   override async connect({ timeout }: { timeout?: number } = {}): Promise<void> {
+    this.#refuseClosed();
     this.#follow();
     const signal = timeout === undefined ? this.#closing.signal : AbortSignal.timeout(timeout);
     if (!this.#line) await once(this, 'connect', { signal });
@@ -117,7 +118,7 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
 
   /** Moves to a new connection, as at a rotation. */
   override reconnect(): void {
-    if (this.#closing.signal.aborted) throw new Error('cannot reconnect after close');
+    this.#refuseClosed();
     if (this.#line) this.#follow(true);
   }
 
@@ -126,6 +127,11 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
     this.#closing.abort();
     await super.close();
     await Promise.all([...this.#lines].map((line) => line.close()));
+  }
+
+  /** amqp-connection-manager has no way back, and would wait for ever for some of it. */
+  #refuseClosed(): void {
+    if (this.#closing.signal.aborted) throw this.#rotation.failure as Error;
   }
 
   /** Milliseconds between attempts to connect. */

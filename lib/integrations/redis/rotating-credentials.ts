@@ -8,6 +8,7 @@ import {
   DRAIN,
   type PoolCounters,
   type PoolEvent,
+  type RotationDriver,
   type RotationOptions,
 } from '../rotation/rotation-driver.js';
 import { Reports } from '../rotation/reports.js';
@@ -70,7 +71,12 @@ export class RotatingCredentials
   implements Provider
 {
   readonly type = 'streaming-credentials-provider';
-  readonly #rotation: Rotation<Subscription>;
+  #rotation: Rotation<Subscription>;
+  readonly #begin: () => Rotation<Subscription>;
+  /** There will be no more: the stream has completed, or nobody is to use it. */
+  #over = false;
+  /** Connections that wait for their credentials. */
+  #arriving = 0;
   readonly #reports = new Reports('RotatingCredentials', (event) => this.emit('rotation', event));
   readonly #subscriptions = new Set<Subscription>();
   /** node-redis forgets the subscription of a connection that broke, without a word. */
@@ -89,22 +95,22 @@ export class RotatingCredentials
     const { drain = DRAIN, connect } = options;
     this.#drain = drain;
     this.#connect = connect;
-    this.#rotation = new Rotation(
-      logins(credentials$),
-      {
-        prove: async (credentials) => connect && probe(connect, credentials),
-        refuses,
-        published: () => {
-          this.#delay = AGAIN.first;
-          this.#tell();
-        },
-        superseded: () => undefined,
-        end: (one, era) => this.#close(one, era),
-        // Which connections have logged in anew is not known here.
-        inUse: () => false,
+    const driver: RotationDriver<Subscription> = {
+      prove: async (credentials) => connect && probe(connect, credentials),
+      refuses,
+      published: () => {
+        this.#delay = AGAIN.first;
+        this.#tell();
       },
-      { drain: drain + MARGIN, reports: this.#reports, onEnd: () => this.#end() },
-    );
+      superseded: () => undefined,
+      end: (one, era) => this.#close(one, era),
+      // Which connections have logged in anew is not known here.
+      inUse: () => false,
+    };
+    const onEnd = () => this.#end();
+    this.#begin = () =>
+      new Rotation(logins(credentials$), driver, { drain: drain + MARGIN, reports: this.#reports, onEnd });
+    this.#rotation = this.#begin();
   }
 
   /** How often each event came. */
@@ -114,6 +120,16 @@ export class RotatingCredentials
 
   /** Called by node-redis for each connection that it makes. */
   async subscribe(listener: Listener): Promise<Subscribed> {
+    // A client that is connected again after the last one has ended begins with the credentials of then.
+    if (this.#rotation.ended && !this.#over) {
+      this.#rotation = this.#begin();
+      this.#look = undefined;
+    }
+    this.#arriving++;
+    return this.#subscribe(listener).finally(() => this.#arriving--);
+  }
+
+  async #subscribe(listener: Listener): Promise<Subscribed> {
     const { current } = this.#rotation;
     // Commands wait meanwhile; where a login is refused, node-redis fails them all. Before the first there are none.
     if (current && this.#look) await this.#lookAt(current);
@@ -151,11 +167,12 @@ export class RotatingCredentials
 
   /** @internal A client has ended: where it was the last one, the lease is let go of. */
   left(): void {
-    if (this.#subscriptions.size === 0) this.#rotation.end();
+    if (this.#subscriptions.size + this.#arriving === 0) this.#rotation.end();
   }
 
   /** @internal Nobody uses it any more, whether they have unsubscribed or not. */
   abandon(): void {
+    this.#over = true;
     this.#rotation.end();
     for (const one of this.#subscriptions) this.#leave(one);
   }
@@ -220,6 +237,7 @@ export class RotatingCredentials
   }
 
   #end(): void {
+    this.#over = true;
     this.#rotation.end();
     this.emit('end');
     // Also those that node-redis has forgotten.
