@@ -68,9 +68,8 @@ export function issueLease<T>(
   };
   const how = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
   const request = { ...how, path, signal, uncached: true };
-  if (!previous || previous.left(clock) <= 0)
-    return fetches.run(above(path), () => session.run(request, take, true));
-  // What is in use is replaced.
+  if (!previous) return fetches.run(above(path), () => session.run(request, take, true));
+  // Consumers rely on it, and all the more where it is over.
   const replace = () => {
     const left = previous.left(clock);
     const timeout = left > 0 && { timeout: Math.max(left / 2, MIN_TIMEOUT) };
