@@ -1,59 +1,64 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Observable } from 'rxjs';
+import { printable } from './errors/printable.js';
 import type { VaultEvent } from './events/events.js';
+
+/** Characters of a line: an error with its hint, and whose it is. */
+const LONGEST = 17_000;
 
 /** Tells the application's log what an operator wants to know; no event holds a secret. */
 export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService): void {
   events$.subscribe((event) => {
-    const { connection } = event;
+    const tell = (level: 'debug' | 'log' | 'warn' | 'error', text: string) =>
+      logger[level]?.(printable(`[${event.connection}] ${text}`, LONGEST));
     switch (event.type) {
       case 'login':
-        logger.log(
-          `[${connection}] logged in (${event.reason}), token ${event.generation} until ${until(event.validUntil)}`,
+        tell(
+          'log',
+          `logged in (${event.reason}), token ${event.generation} until ${until(event.validUntil)}`,
         );
         break;
       case 'rotated':
-        logger.log(
-          `[${connection}] ${event.path}: rotated (${event.reason}), lease ${event.serial} until ${until(event.validUntil)}`,
+        tell(
+          'log',
+          `${event.path}: rotated (${event.reason}), lease ${event.serial} until ${until(event.validUntil)}`,
         );
         break;
       case 'login-failed':
       case 'token-renewal-failed':
-        logger.warn(
-          `[${connection}] ${event.type}, next try ${until(event.retryAt)}: ${event.error.message}`,
-        );
+        tell('warn', `${event.type}, next try ${until(event.retryAt)}: ${event.error.message}`);
         break;
       case 'renewal-failed':
       case 'rotation-failed':
       case 'secret-read-failed':
-        logger.warn(
-          `[${connection}] ${event.path}: ${event.type}, next try ${until(event.retryAt)}: ${event.error.message}`,
+        tell(
+          'warn',
+          `${event.path}: ${event.type}, next try ${until(event.retryAt)}: ${event.error.message}`,
         );
         break;
       case 'expired':
-        logger.error(
-          `[${connection}] ${event.path}: no valid credential any more${event.error ? `: ${event.error.message}` : ''}`,
+        tell(
+          'error',
+          `${event.path}: no valid credential any more${event.error ? `: ${event.error.message}` : ''}`,
         );
         break;
       case 'vault-unreachable':
-        logger.warn(`[${connection}] the server is away: ${event.error.message}`);
+        tell('warn', `the server is away: ${event.error.message}`);
         break;
       case 'vault-recovered':
-        logger.log(`[${connection}] the server answers again, after ${(event.after / 1_000).toFixed(1)} s`);
+        tell('log', `the server answers again, after ${(event.after / 1_000).toFixed(1)} s`);
         break;
       case 'secret-gone':
-        logger.error(`[${connection}] ${event.path}: gone from the server: ${event.error.message}`);
+        tell('error', `${event.path}: gone from the server: ${event.error.message}`);
         break;
       case 'warning':
-        logger.warn(`[${connection}] ${event.path ? `${event.path}: ` : ''}${event.message}`);
+        tell('warn', `${event.path ? `${event.path}: ` : ''}${event.message}`);
         break;
       case 'token-ended':
-        logger[event.how === 'revoke-failed' ? 'warn' : 'log'](
-          `[${connection}] token ${event.generation}: ${event.how}`,
-        );
+        tell(event.how === 'revoke-failed' ? 'warn' : 'log', `token ${event.generation}: ${event.how}`);
         break;
       default:
-        logger.debug?.(`[${connection}] ${event.type}${'path' in event ? ` ${event.path}` : ''}`);
+        tell('debug', `${event.type}${'path' in event ? ` ${event.path}` : ''}`);
     }
   });
 }

@@ -1,4 +1,5 @@
 import type { AuthMethod } from '../auth/auth-method.js';
+import { listed } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import type {
   RenewalOptions,
@@ -58,8 +59,7 @@ export function resolveOptions(options: VaultOptions, name = DEFAULT_CONNECTION)
     if (!isObject(value)) problems.push(`\`${key}\` must be an object`);
     const members = isObject(value) ? value : {};
     const unknown = Object.keys(members).filter((member) => !(member in defaults));
-    if (unknown.length > 0)
-      problems.push(`\`${key}\` has no option ${unknown.map((one) => `\`${one}\``).join(', ')}`);
+    if (unknown.length > 0) problems.push(`\`${key}\` has no option ${listed(unknown, '`')}`);
     return Object.freeze({ ...defaults, ...definedOnly(members) }) as T;
   };
   const number = (label: string, value: unknown, min: number, max: number) => {
@@ -101,8 +101,7 @@ export function resolveOptions(options: VaultOptions, name = DEFAULT_CONNECTION)
   checkTls(given.tls, addresses, problems);
   const known = ['address', 'auth', 'namespace', 'tls', ...Object.keys(DEFAULTS)];
   const unknown = Object.keys(given).filter((key) => !known.includes(key));
-  if (unknown.length > 0)
-    problems.push(`there is no option ${unknown.map((key) => `\`${key}\``).join(', ')}`);
+  if (unknown.length > 0) problems.push(`there is no option ${listed(unknown, '`')}`);
 
   if (problems.length > 0) throw invalidOptions(name, problems);
   return Object.freeze({
@@ -181,8 +180,7 @@ function checkTls(tls: unknown, addresses: readonly string[], problems: string[]
   }
   const known = ['ca', 'cert', 'key', 'passphrase', 'serverName'];
   const unknown = Object.keys(tls).filter((key) => !known.includes(key));
-  if (unknown.length > 0)
-    problems.push(`\`tls\` has no option ${unknown.map((key) => `\`${key}\``).join(', ')}`);
+  if (unknown.length > 0) problems.push(`\`tls\` has no option ${listed(unknown, '`')}`);
   const { cert, key } = tls as TlsOptions;
   if ((cert === undefined) !== (key === undefined)) problems.push('`tls.cert` and `tls.key` go together');
   if (addresses.some((address) => address.startsWith('http:'))) {

@@ -10,6 +10,7 @@ import { retryTransient } from '../client/retry-transient.js';
 import { Scheduler } from '../clock/scheduler.js';
 import type { StartupOptions } from '../config/options.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
+import { printable } from '../errors/printable.js';
 import type { VaultError } from '../errors/vault-error.js';
 import { Counters, operationOf } from '../events/counters.js';
 import type { EventBus, EventInit } from '../events/events.js';
@@ -212,7 +213,8 @@ export class VaultConnection {
 
   #emit(event: EventInit): void {
     this.#counters.event(event);
-    const stamped = { ...event, connection: this.name, at: new Date(this.#clock.wall()) };
+    const text = event.type === 'warning' ? { message: printable(event.message) } : {};
+    const stamped = { ...event, ...text, connection: this.name, at: new Date(this.#clock.wall()) };
     // Whoever made it happen: log lines and metrics are of the connection.
     background(() => this.#bus.emit(stamped as Parameters<EventBus['emit']>[0]));
     this.#changed();

@@ -1,5 +1,6 @@
 import { DEFAULT_CONNECTION, invalidOptions } from '../config/resolved-options.js';
 import { closed } from '../errors/common-errors.js';
+import { listed } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { EventBus } from '../events/events.js';
 import type { VaultConnection } from './vault-connection.js';
@@ -89,7 +90,7 @@ export class VaultConnections {
       message: `There is no Vault connection ${name === DEFAULT_CONNECTION ? 'without a name' : `"${name}"`}.`,
       hint: this.#elsewhere.has(name)
         ? 'It is declared through another copy of this package: import it in one format, ESM or CommonJS, everywhere.'
-        : `Declared are: ${known.join(', ') || 'none'}. Import VaultModule.forRoot with that \`name\`, or correct it.`,
+        : `Declared are: ${listed(known) || 'none'}. Import VaultModule.forRoot with that \`name\`, or correct it.`,
     });
   }
 

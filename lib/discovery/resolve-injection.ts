@@ -1,6 +1,7 @@
 import { map, type Observable } from 'rxjs';
 import { background } from '../clock/background.js';
 import type { VaultConnection } from '../connection/vault-connection.js';
+import { listed, printable } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
 import { isLogin, toDatabaseCredentials } from '../services/credentials.service.js';
@@ -71,8 +72,8 @@ async function readStatic(
   if (Object.hasOwn(object, key)) return new Secret(object[key]);
   throw new VaultError({
     code: 'VAULT_SECRET_KEY_MISSING',
-    message: `The secret "${path}" has no key "${key}".`,
-    hint: `It has: ${Object.keys(object).join(', ') || 'no keys at all'}.`,
+    message: `The secret "${path}" has no key "${printable(key, 100)}".`,
+    hint: `It has: ${listed(Object.keys(object)) || 'no keys at all'}.`,
     path,
   });
 }

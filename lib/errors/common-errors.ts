@@ -1,3 +1,4 @@
+import { classOf } from './printable.js';
 import { VaultError } from './vault-error.js';
 
 /**
@@ -55,7 +56,7 @@ export function fromCache(path?: string): VaultError {
 export function unexpected(cause: unknown, what: string, path?: string): VaultError {
   return new VaultError({
     code: 'VAULT_SERVER_ERROR',
-    message: `${what} failed with ${cause instanceof Error ? cause.name : typeof cause}.`,
+    message: `${what} failed with ${classOf(cause)}.`,
     hint: 'Look at what is given to the connection as functions: a secret source, an auth method, a transport.',
     ...(path !== undefined && { path }),
   });

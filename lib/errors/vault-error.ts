@@ -1,3 +1,5 @@
+import { printable } from './printable.js';
+
 /**
  * Every code a {@link VaultError} can carry. Codes are stable: match on them, never on messages.
  * `docs/errors.md` lists each with its cause and remedy.
@@ -73,7 +75,7 @@ const BRAND = Symbol.for('nestjs-vault.VaultError');
 /**
  * The one error this package throws. `code` says what happened, `hint` says what to do; neither they nor the
  * message ever hold a secret. The server's own words are left out on purpose: they can carry host and user
- * names, and some servers echo inputs.
+ * names, and some servers echo inputs. Each part is one line of at most 8192 characters.
  *
  * `instanceof` also holds across the ESM and the CommonJS copy of this package in one process.
  *
@@ -98,14 +100,15 @@ export class VaultError extends Error {
   declare readonly errors?: readonly VaultError[];
 
   constructor(init: VaultErrorInit) {
+    const hint = printable(init.hint);
     super(
-      `${init.message} [${init.code}] ${init.hint}`,
+      `${printable(init.message)} [${init.code}] ${hint}`,
       init.cause === undefined ? {} : { cause: init.cause },
     );
     this.code = init.code;
-    this.hint = init.hint;
+    this.hint = hint;
     if (init.status !== undefined) this.status = init.status;
-    if (init.path !== undefined) this.path = init.path;
+    if (init.path !== undefined) this.path = printable(init.path);
     if (init.retryAfter !== undefined) this.retryAfter = init.retryAfter;
     if (init.answerLost) this.answerLost = true;
     if (init.errors !== undefined) this.errors = init.errors;

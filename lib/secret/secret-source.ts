@@ -1,4 +1,5 @@
 import { readFile, stat, unlink } from 'node:fs/promises';
+import { classOf } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { isSecret, Secret } from './secret.js';
 
@@ -153,7 +154,7 @@ export async function readSecret(
   } catch (cause) {
     if (cause instanceof VaultError) throw cause;
     // The function's own error may hold anything, so only its class is told.
-    throw unreadable(description, `threw ${cause instanceof Error ? cause.name : typeof cause}`);
+    throw unreadable(description, `threw ${classOf(cause)}`);
   }
   return nonEmpty(isSecret(value) ? (value as Secret).reveal() : value, description);
 }

@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { apart } from '../../clock/apart.js';
+import { printable } from '../../errors/printable.js';
 import type { PoolCounters, PoolEvent } from './rotation-driver.js';
 
 /** What happens to one pool over time: for the log, for metrics, and for whoever listens. */
@@ -22,7 +23,7 @@ export class Reports {
   tell(event: PoolEvent): void {
     this.#counters[event.type] += event.type === 'stragglers' ? event.count : 1;
     const line = describe(event);
-    if (line) apart(() => this.#logger.warn(line));
+    if (line) apart(() => this.#logger.warn(printable(line)));
     apart(() => this.#listener(event));
   }
 }
