@@ -7,7 +7,7 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import { DEFAULT_CONNECTION, resolveOptions } from './config/resolved-options.js';
+import { assertName, DEFAULT_CONNECTION, resolveOptions } from './config/resolved-options.js';
 import type { VaultOptions } from './config/options.js';
 import { VaultConnection } from './connection/vault-connection.js';
 import { VaultConnections } from './connection/vault-connections.js';
@@ -66,6 +66,7 @@ class VaultCoreModule {}
 /** The module of one connection. */
 export function defineConnection(base: DynamicModule, extras: VaultModuleExtras): DynamicModule {
   const { name, isGlobal = true, extraProviders = [] } = extras;
+  if (name !== undefined) assertName(name);
   const connectionToken = getConnectionToken(name);
   const clientToken = getVaultToken(name);
   const declaration = {};

@@ -99,12 +99,13 @@ export function getCredentialsToken(
     const token = `VAULT:DATABASE(${part(connection)}:${encodePath(path, 'path')})`;
     return define({ kind: 'database', token, connection, path });
   }
-  const path = encodeApiPath(target.path);
+  const { path: given } = (target ?? {}) as { path: string };
+  const path = encodeApiPath(given);
   return define({
     kind: 'credentials',
     token: `VAULT:CREDENTIALS(${part(connection)}:${path})`,
     connection,
-    path: target.path,
+    path: given,
   });
 }
 

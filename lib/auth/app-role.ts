@@ -40,7 +40,7 @@ const ASK_AGAIN = 60_000;
  * @publicApi
  */
 export function appRole(options: AppRoleOptions): AuthMethod {
-  const { roleId, secretId, mountPath = 'approle', namespace } = options;
+  const { roleId, secretId, mountPath = 'approle', namespace }: Partial<AppRoleOptions> = options ?? {};
   const problems: string[] = [];
   if (typeof roleId !== 'string' || roleId.trim() === '') problems.push('`auth: appRole` needs a `roleId`');
   if (!isSource(secretId)) {

@@ -1,4 +1,5 @@
 import type { ApiResponse } from '../client/api-client.js';
+import { textOf } from '../client/answer.js';
 import { isDuration } from '../client/answer-members.js';
 import { malformed } from '../errors/common-errors.js';
 import type { Login } from './auth-method.js';
@@ -16,16 +17,12 @@ export function readLookUp({ data, sentAt }: ApiResponse): Omit<Login, 'token' |
   const { ttl, num_uses: uses = 0 } = known;
   if (!isDuration(ttl) || !isDuration(uses)) throw malformed(LOOK_UP_SELF.path);
   return {
-    accessor: text(known['accessor']),
+    accessor: textOf(known['accessor']),
     // Only a token without an end has none; one in its last second rounds to 0, too.
     ttl: known['expire_time'] ? Math.max(ttl, 1) : ttl,
     renewable: known['renewable'] === true,
     uses,
-    type: text(known['type']) || 'service',
+    type: textOf(known['type']) || 'service',
     sentAt,
   };
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

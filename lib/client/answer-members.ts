@@ -6,6 +6,9 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Characters of a lease id: a path, and an id behind it. It goes back with each renewal. */
+const LONGEST_ID = 8_192;
+
 /** Whether a value is a duration as servers write them: whole seconds, 0 among them. */
 export function isDuration(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LONGEST;
@@ -23,7 +26,8 @@ export function isToken(value: unknown): value is string {
 export function hasLifeMembers(envelope: Readonly<Record<string, unknown>>): boolean {
   const { lease_id: leaseId = '', lease_duration: duration = 0, renewable = false, auth = null } = envelope;
   const lasts = leaseId === '' || envelope['lease_duration'] !== undefined;
-  const lease = typeof leaseId === 'string' && isDuration(duration) && typeof renewable === 'boolean';
+  const isId = typeof leaseId === 'string' && leaseId.length <= LONGEST_ID;
+  const lease = isId && isDuration(duration) && typeof renewable === 'boolean';
   return lease && lasts && (auth === null || isAuth(auth));
 }
 

@@ -2,11 +2,12 @@ import createNodeVault from 'node-vault';
 import type { Clock } from '../clock/clock.js';
 import { now, type Deadline } from '../clock/deadline.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
-import { aborted, closed } from '../errors/common-errors.js';
+import { aborted, closed, tooDeep } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
+import { isTooDeep, isVersion, parseAnswer, readAuth, readWords, textOf } from './answer.js';
 import { madeAt, pastCaches } from './cached-answer.js';
-import { hasLifeMembers, isDuration } from './answer-members.js';
+import { hasLifeMembers, isDuration, isObject } from './answer-members.js';
 import { fromNetworkError } from './network-error.js';
 import { assertHeaderValue } from './path.js';
 import { writeBody } from './request-body.js';
@@ -18,6 +19,8 @@ import { readWarnings } from './warnings.js';
 /** Milliseconds; at most half the time for a request, so that it is known in time that nothing was sent. */
 const CONNECT_TIMEOUT = 5_000;
 
+/** State of a cluster, as HashiCorp Vault writes it: some 200 characters. It goes back with every read. */
+const INDEX = /^[\x21-\x7e]{1,1024}$/;
 /** One API request, as the rest of the package makes them. */
 export interface ApiRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LIST';
@@ -203,48 +206,46 @@ export class ApiClient {
 
   #read<T>(response: TransportResponse, request: ApiRequest, sentAt: Deadline): ApiResponse<T> {
     const { statusCode: status, body, headers } = response;
-    const envelope = parse(body);
+    const { path } = request;
     if (status >= 200 && status < 300) {
       const index = headers['x-vault-index'];
-      if (typeof index === 'string' && /^[\x21-\x7e]+$/.test(index)) this.#index = index;
+      if (typeof index === 'string' && INDEX.test(index)) this.#index = index;
+      if (isTooDeep(body)) throw tooDeep(path);
+      const envelope = parseAnswer(body);
       if (envelope === undefined) {
         const [code, message, hint] = notVault(status);
-        throw new VaultError({ code, message, hint, status, path: request.path, answerLost: true });
+        throw new VaultError({ code, message, hint, status, path, answerLost: true });
       }
-      const {
-        data = null,
-        auth = null,
-        lease_id,
-        lease_duration,
-        renewable,
-        warnings,
-        mount_type,
-      } = envelope;
+      const { data = null, lease_id, lease_duration, renewable, warnings, mount_type } = envelope;
+      const auth = readAuth(envelope['auth']);
       return {
         status,
         data: data as T,
-        auth: auth as ApiAuth | null,
-        leaseId: typeof lease_id === 'string' ? lease_id : '',
+        auth,
+        leaseId: textOf(lease_id),
         leaseDuration: isDuration(lease_duration) ? lease_duration : 0,
         renewable: renewable === true,
-        warnings: readWarnings(warnings, data, (auth as ApiAuth | null)?.client_token),
+        warnings: readWarnings(
+          warnings,
+          data,
+          (envelope['auth'] as Partial<ApiAuth> | null | undefined)?.client_token,
+        ),
         mountType: typeof mount_type === 'string' ? mount_type : undefined,
         wellFormed: hasLifeMembers(envelope),
         ...madeAt(headers, sentAt),
       };
     }
-    const kv = status === 404 && deletedVersion(envelope, request.path);
+    const envelope = isTooDeep(body) ? undefined : parseAnswer(body);
+    const kv = status === 404 && deletedVersion(envelope, path);
     if (kv) throw kv;
-    const date = Date.parse(String(headers['date']));
-    const messages = Array.isArray(envelope?.['errors']) ? envelope['errors'].map(String) : [];
-    const warned = Array.isArray(envelope?.['warnings']) ? envelope['warnings'].map(String) : [];
+    const date = Date.parse(textOf(headers['date']));
     const namespace = request.namespace ?? this.#options.namespace;
     throw fromResponse({
       status,
-      messages: [...messages, ...warned],
+      messages: [...readWords(envelope?.['errors']), ...readWords(envelope?.['warnings'])],
       json: envelope !== undefined,
       method: request.method,
-      path: request.path,
+      path,
       ...(namespace && { namespace }),
       ...(Number.isFinite(date) && { clockSkew: date - this.#clock.wall() }),
       ...retryAfter(headers['retry-after']),
@@ -253,11 +254,16 @@ export class ApiClient {
 }
 
 /** KV v2 answers 404 with the metadata of a version that is deleted or destroyed. */
-function deletedVersion(envelope: Record<string, unknown> | undefined, path: string): VaultError | undefined {
-  const { metadata } = (envelope?.['data'] ?? {}) as { metadata?: { destroyed?: boolean; version?: number } };
-  if (!metadata) return undefined;
-  const which = `Version ${metadata.version} at ${path}`;
-  return metadata.destroyed
+function deletedVersion(
+  envelope: Readonly<Record<string, unknown>> | undefined,
+  path: string,
+): VaultError | undefined {
+  const data = envelope?.['data'];
+  const metadata = isObject(data) ? data['metadata'] : undefined;
+  if (!isObject(metadata)) return undefined;
+  const { version, destroyed } = metadata;
+  const which = isVersion(version) ? `Version ${version} at ${path}` : `What is asked for at ${path}`;
+  return destroyed === true
     ? new VaultError({
         code: 'VAULT_SECRET_DESTROYED',
         message: `${which} was destroyed.`,
@@ -272,16 +278,6 @@ function deletedVersion(envelope: Record<string, unknown> | undefined, path: str
         status: 404,
         path,
       });
-}
-
-function parse(body: string): Record<string, unknown> | undefined {
-  if (body === '') return {};
-  try {
-    const value: unknown = JSON.parse(body);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function queryString(query: ApiRequest['query']): string {

@@ -1,43 +1,82 @@
+import { printable } from '../errors/printable.js';
+
 const LONGEST = 300;
 const MOST = 10;
-/** What is shorter occurs in any text by chance. */
+/** Shorter texts occur in any warning by chance. */
 const SHORTEST_SECRET = 6;
-
-// Line breaks forge entries of a log, escapes and marks of direction steer the terminal that shows it.
-// oxlint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g;
+/** Texts of one answer that are looked for in its warnings. Answers with more hold lists of names, or are hostile. */
+const MOST_SECRETS = 1_000;
+const NOT_SHOWN =
+  'The server warns of something, which is not shown: the answer holds too much that could be in it.';
 
 /**
- * What a server warns of, fit to be told. Those of the engines that come with OpenBao and Vault hold names, durations
- * and the words of errors; the servers write them to their audit logs in clear. An engine of somebody else's may put
- * anything into them, so that what the same answer hands out is taken out again.
+ * The warnings of an answer, fit for a log. Those of the engines that come with OpenBao and Vault hold names, durations
+ * and the words of errors; the servers write them to their audit logs in clear. An engine of another vendor may put
+ * anything into them, so that what the same answer hands out is taken out again. The work is bounded, however large the
+ * answer is.
  *
  * @param warnings as they are in the answer
  * @param secrets anything of the answer that no log may show
  */
 export function readWarnings(warnings: unknown, ...secrets: unknown[]): readonly string[] {
   if (!Array.isArray(warnings) || warnings.length === 0) return [];
-  const values = [...new Set(secrets.flatMap(textsIn))].sort((one, other) => other.length - one.length);
-  return warnings
+  const told = warnings
+    .slice(0, 10 * MOST)
     .filter((warning): warning is string => typeof warning === 'string' && warning !== '')
-    .slice(0, MOST)
-    .map((warning) => {
-      const redacted = values.reduce((text, value) => text.replaceAll(value, '[redacted]'), warning);
-      const text = redacted.replace(CONTROL, ' ').trim();
-      return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
-    });
+    .slice(0, MOST);
+  if (told.length === 0) return [];
+  const texts = textsIn(secrets, MOST_SECRETS);
+  if (texts === undefined) return [NOT_SHOWN];
+  return told.map((warning) => printable(redacted(warning, texts), LONGEST + 1).trim());
 }
 
-function textsIn(value: unknown): string[] {
-  if (typeof value === 'string') return value.length < SHORTEST_SECRET ? [] : [value];
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
+/**
+ * The first characters of a warning, without what is secret. Of a secret that is longer only the beginning is looked for,
+ * as the warning is cut before it could end.
+ */
+function redacted(warning: string, secrets: ReadonlySet<string>): string {
+  const start = warning.slice(0, 2 * LONGEST);
+  const hidden = new Uint8Array(start.length);
+  for (const secret of secrets) {
+    const beginning = secret.slice(0, LONGEST);
+    for (let at = start.indexOf(beginning); at >= 0; at = start.indexOf(beginning, at + 1))
+      hidden.fill(1, at, at + secret.length);
+  }
+  let text = '';
+  for (let index = 0; index < Math.min(start.length, LONGEST); index++) {
+    if (!hidden[index]) text += start[index];
+    else if (!hidden[index - 1]) text += '[redacted]';
+  }
+  return start.length > LONGEST ? `${text}…` : text;
 }
+
+/** All texts in a value, long enough to be secret; `undefined` where there are more than `most`. */
+function textsIn(value: unknown, most: number): ReadonlySet<string> | undefined {
+  const texts = new Set<string>();
+  const open = [value];
+  // Numbers and short texts cost nothing, but they are looked at, and hostile answers hold millions.
+  for (let looked = 0; open.length > 0; looked++) {
+    if (texts.size > most || looked > 100 * most) return undefined;
+    const next = open.pop();
+    if (typeof next === 'string') {
+      if (next.length >= SHORTEST_SECRET) texts.add(next);
+    } else if (typeof next === 'object' && next !== null) {
+      const members = Object.values(next);
+      if (members.length > 100 * most) return undefined;
+      for (const member of members) open.push(member);
+    }
+  }
+  return texts;
+}
+
+/** Where a server warns of something else each time, the first so many are enough. */
+const MOST_TEXTS = 100;
 
 /** Tells each text once. */
 export function tellOnce(tell: (text: string) => void): (text: string) => void {
   const told = new Set<string>();
   return (text) => {
-    if (told.has(text)) return;
+    if (told.has(text) || told.size >= MOST_TEXTS) return;
     told.add(text);
     tell(text);
   };

@@ -1,5 +1,5 @@
 import type { AuthMethod } from '../auth/auth-method.js';
-import { listed } from '../errors/printable.js';
+import { classOf, listed, printable } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import type {
   RenewalOptions,
@@ -40,6 +40,7 @@ const DEFAULTS = {
 } as const;
 
 const MAX_TIMEOUT = 2 ** 31 - 1;
+const LONGEST_NAME = 128;
 
 /**
  * Applies the defaults and checks everything at once.
@@ -50,6 +51,30 @@ const MAX_TIMEOUT = 2 ** 31 - 1;
  * @throws VaultError `VAULT_CONFIG_INVALID`, its message naming every problem
  */
 export function resolveOptions(options: VaultOptions, name = DEFAULT_CONNECTION): ResolvedOptions {
+  assertName(name);
+  try {
+    return resolve(options, name);
+  } catch (error) {
+    if (error instanceof VaultError) throw error;
+    // A getter among them, or an auth method of another make; what it threw may show what it was given.
+    throw invalidOptions(name, [`reading them failed with ${classOf(error)}`]);
+  }
+}
+
+/**
+ * Checks the name of a connection, which stands in each line of the log.
+ *
+ * @throws VaultError `VAULT_CONFIG_INVALID`
+ */
+export function assertName(name: unknown): void {
+  if (typeof name === 'string' && name !== '' && name.length <= LONGEST_NAME && printable(name) === name)
+    return;
+  throw invalidOptions('?', [
+    `\`name\` must be a text of 1 to ${LONGEST_NAME} characters, without control characters`,
+  ]);
+}
+
+function resolve(options: VaultOptions, name: string): ResolvedOptions {
   const problems: string[] = [];
   const given: Partial<VaultOptions> = isObject(options) ? options : {};
   if (!isObject(options)) problems.push('the options are missing');
@@ -58,7 +83,7 @@ export function resolveOptions(options: VaultOptions, name = DEFAULT_CONNECTION)
     const value: unknown = given[key] ?? {};
     if (!isObject(value)) problems.push(`\`${key}\` must be an object`);
     const members = isObject(value) ? value : {};
-    const unknown = Object.keys(members).filter((member) => !(member in defaults));
+    const unknown = Object.keys(members).filter((member) => !Object.hasOwn(defaults, member));
     if (unknown.length > 0) problems.push(`\`${key}\` has no option ${listed(unknown, '`')}`);
     return Object.freeze({ ...defaults, ...definedOnly(members) }) as T;
   };
@@ -94,7 +119,8 @@ export function resolveOptions(options: VaultOptions, name = DEFAULT_CONNECTION)
   if (!isObject(given.auth) || typeof given.auth.login !== 'function') {
     problems.push('`auth` must be an auth method: appRole({ roleId, secretId }) or token(source)');
   } else {
-    problems.push(...given.auth.problems);
+    // An auth method of another make need not have any.
+    problems.push(...(Array.isArray(given.auth.problems) ? given.auth.problems : []));
   }
   const addresses = resolveAddresses(given.address, problems);
   const namespace = resolveNamespace(given.namespace, problems);
@@ -135,7 +161,9 @@ function resolveAddresses(address: unknown, problems: string[]): readonly string
     problems.push('`address` is missing (as "https://vault.internal:8200")');
     return [];
   }
-  const schemes = new Set(list.map((one) => /^https?:/i.exec(String(one))?.[0].toLowerCase()));
+  const schemes = new Set(
+    list.map((one) => (typeof one === 'string' ? /^https?:/i.exec(one)?.[0].toLowerCase() : undefined)),
+  );
   if (schemes.has('https:') && schemes.has('http:')) {
     problems.push('`address` mixes http:// and https://, so a token could travel in clear');
   }

@@ -52,6 +52,17 @@ export function fromCache(path?: string): VaultError {
   });
 }
 
+/** JSON that is nested deeper than any answer of a server: all that walks through it would run out of stack. */
+export function tooDeep(path: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_RESPONSE_TOO_LARGE',
+    message: `The answer at ${path} is nested deeper than this client accepts (512 levels).`,
+    hint: 'Store the secret in a flatter form; where it is flat, check what listens at the address.',
+    path,
+    answerLost: true,
+  });
+}
+
 /** Anything that is no {@link VaultError} may hold secrets, so only its class is told. */
 export function unexpected(cause: unknown, what: string, path?: string): VaultError {
   return new VaultError({

@@ -3,6 +3,9 @@ import type { RotationReason } from '../events/events.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 
+/** Of one path; servers may warn of something else at each renewal. */
+const MOST_KINDS = 100;
+
 /** What is told of one path. */
 export class SecretEvents {
   readonly #path: string;
@@ -57,6 +60,7 @@ export class SecretEvents {
   /** Of each kind, the first one only. */
   warnOnce(kind: string, message: string | undefined): void {
     if (message === undefined || this.#warned?.has(kind)) return;
+    if ((this.#warned?.size ?? 0) >= MOST_KINDS) return;
     (this.#warned ??= new Set()).add(kind);
     this.#emit({ type: 'warning', path: this.#path, message });
   }

@@ -40,9 +40,10 @@ export type SecretSource =
 export function fromEnv(name: string): SecretReader {
   return {
     // Where the secret itself was given instead of the name of its variable, it must not be told.
-    description: /^[A-Za-z_]\w{0,63}$/.test(name)
-      ? `environment variable ${name}`
-      : 'environment variable (fromEnv takes the name of one; what it was given is not shown)',
+    description:
+      typeof name === 'string' && /^[A-Za-z_]\w{0,63}$/.test(name)
+        ? `environment variable ${name}`
+        : 'environment variable (fromEnv takes the name of one; what it was given is not shown)',
     async read() {
       return nonEmpty(process.env[name], this.description);
     },
@@ -61,9 +62,10 @@ export function fromFile(path: string, options: { deleteAfterRead?: boolean } = 
   let last: Secret | undefined;
   return {
     // Where the secret itself was given instead of the path of its file, it must not be told.
-    description: /[\\/]/.test(path)
-      ? `file ${path}`
-      : 'file (fromFile takes a path; what it was given has no slash, and is not shown)',
+    description:
+      typeof path === 'string' && /[\\/]/.test(path)
+        ? `file ${path}`
+        : 'file (fromFile takes a path; what it was given has no slash, and is not shown)',
     async read(context) {
       let text: string | undefined;
       let failure = 'is empty';

@@ -1,3 +1,4 @@
+import { isObject } from '../client/answer-members.js';
 import type { ApiResponse } from '../client/api-client.js';
 import { encodeApiPath, encodeFolder } from '../client/path.js';
 import { checkRequest } from '../client/request-check.js';
@@ -91,7 +92,7 @@ export class VaultClient {
       leaseDuration: response.leaseDuration,
       renewable: response.renewable,
       warnings: response.warnings,
-      ...(response.auth && { token: new Secret(response.auth.client_token) }),
+      ...(response.auth?.client_token && { token: new Secret(response.auth.client_token) }),
     };
   }
 
@@ -106,8 +107,11 @@ export class VaultClient {
   /** The names below a path; none where there is nothing. */
   async list(path: string, options?: VaultRequestOptions): Promise<string[]> {
     try {
-      const { data } = await this.request<{ keys?: string[] } | null>({ ...options, method: 'LIST', path });
-      return data.reveal()?.keys ?? [];
+      const { data } = await this.request({ ...options, method: 'LIST', path });
+      const answer = data.reveal() ?? {};
+      const keys = isObject(answer) ? (answer['keys'] ?? []) : undefined;
+      if (!Array.isArray(keys) || !keys.every((key) => typeof key === 'string')) throw malformed(path);
+      return keys;
     } catch (error) {
       if (error instanceof VaultError && error.code === 'VAULT_SECRET_NOT_FOUND') return [];
       throw error;

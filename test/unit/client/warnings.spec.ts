@@ -64,3 +64,39 @@ it('shows nothing of what the same answer hands out, though an engine should rep
   expect(warnings.at(-1)).toBe(CAPPED);
   expect(data).toMatchObject({ password });
 });
+
+it('shows no part of a secret that is longer than a warning', async () => {
+  const key = `-----BEGIN PRIVATE KEY-----${'canary-of-a-key/'.repeat(500)}`;
+  const { warnings } = await received({
+    data: { key },
+    warnings: [`failed with ${key}`, `${'w'.repeat(280)}${key}`],
+  });
+  expectNoLeak(warnings, ['-----BEGIN', 'canary-of']);
+  expect(warnings[0]).toBe('failed with [redacted]…');
+});
+
+it('what comes into view where a secret was taken out is hidden as well', async () => {
+  const [long, next] = ['canary-long-'.repeat(20), 'canary-next-'.repeat(20)];
+  const { warnings } = await received({ data: { long, next }, warnings: [`${long}${next}${next}`] });
+  expectNoLeak(warnings, ['canary-long', 'canary-next']);
+});
+
+/** Milliseconds of the processor. */
+async function cost(work: () => Promise<unknown>): Promise<number> {
+  const before = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1_000;
+}
+
+it('looks for no more than a thousand secrets: the warnings of a larger answer are not shown', async () => {
+  const data = Array.from({ length: 200_000 }, (_, index) => `canary-${index}-`.padEnd(40, 'x'));
+  const warnings = Array.from({ length: 10 }, () => `${data[7]} ${'y'.repeat(100_000)}`);
+  const without = await cost(() => received({ data: { data } }));
+  let told: readonly string[] = [];
+  const withThem = await cost(async () => (told = (await received({ data: { data }, warnings })).warnings));
+  expect(told).toEqual([expect.stringContaining('not shown')]);
+  expectNoLeak(told, [data[7] as string]);
+  // Each secret was looked for in each warning, which took a hundred times as long as all else.
+  expect(withThem).toBeLessThan(3 * without + 200);
+});

@@ -1,0 +1,204 @@
+import { inspect } from 'node:util';
+import { expect } from 'vitest';
+import { ApiClient } from '../../lib/client/api-client.js';
+import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.js';
+import { resolveOptions } from '../../lib/config/resolved-options.js';
+import { VaultConnection } from '../../lib/connection/vault-connection.js';
+import { VaultError } from '../../lib/errors/vault-error.js';
+import { EventBus, type VaultEvent } from '../../lib/events/events.js';
+import { appRole, fromWrappedToken, token } from '../../lib/index.js';
+import { VirtualClock } from '../../lib/testing/index.js';
+import { CANARY, ok, type Answer } from './answers.js';
+
+const TOKEN = 'hvs.canary-of-the-token';
+const SECRET_ID = 'canary-of-the-secret-id';
+const SECRETS = [CANARY, TOKEN, SECRET_ID];
+/** An error: two parts of 8 KB each and their code. */
+const LONGEST = 17_000;
+
+const auth = { client_token: TOKEN, accessor: 'a', lease_duration: 3_600, renewable: true, num_uses: 0 };
+const wrapped = { creation_path: 'auth/approle/role/app/secret-id', creation_ttl: 60 };
+const metadata = { version: 1, created_time: '2026-01-01T00:00:00Z', custom_metadata: { owner: 'team' } };
+
+/** A server that answers what it should, but for one path. */
+export class Server implements Sender {
+  readonly good: Record<string, object> = {
+    'auth/approle/login': { auth },
+    'auth/token/lookup-self': {
+      data: { ttl: 3_600, expire_time: 'x', renewable: true, accessor: 'a', num_uses: 0 },
+    },
+    'auth/token/renew-self': { auth },
+    'auth/token/revoke-self': {},
+    'auth/token/create': { auth },
+    'sys/wrapping/lookup': { data: wrapped },
+    'sys/wrapping/unwrap': { data: { secret_id: SECRET_ID } },
+    'sys/leases/lookup': { data: { id: 'x' } },
+    'secret/data/app': { data: { data: { password: CANARY }, metadata } },
+    'secret/metadata/app': { data: { keys: ['one', 'two/'] } },
+    'kv1/app': { data: { password: CANARY }, lease_duration: 2_764_800 },
+    'any/path': { data: { value: CANARY, inner: { list: [1, CANARY] } } },
+    'database/creds/app': {
+      lease_id: 'database/creds/app/id',
+      lease_duration: 60,
+      renewable: true,
+      data: { username: 'v-app', password: CANARY },
+    },
+    'database/static-creds/app': {
+      data: { username: 'app', password: CANARY, ttl: 60, rotation_period: 86_400, last_vault_rotation: 'x' },
+    },
+    'pki/issue/app': {
+      data: { certificate: 'pem', private_key: CANARY, expiration: 2e9, serial_number: '1' },
+    },
+  };
+  hostile: { path: string; answer: Answer } | undefined;
+  readonly asked: TransportRequest[] = [];
+
+  send(request: TransportRequest): Promise<TransportResponse> {
+    this.asked.push(request);
+    const path = request.path.slice('/v1/'.length).split('?', 1)[0] as string;
+    const answer = this.hostile?.path === path ? this.hostile.answer : ok(this.#answer(path, request));
+    return Promise.resolve({ ...answer, address: 'http://vault.test' });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #answer(path: string, { body }: TransportRequest): object {
+    if (path === 'sys/leases/renew') {
+      const { lease_id } = JSON.parse(body ?? '{}') as { lease_id: string };
+      return { lease_id, lease_duration: 60, renewable: true };
+    }
+    return this.good[path] ?? {};
+  }
+}
+
+/** A connection to such a server, and all who read an answer of it. */
+export class World {
+  readonly clock = new VirtualClock();
+  readonly server = new Server();
+  readonly events: VaultEvent[] = [];
+  readonly connection: VaultConnection;
+  readonly #api: ApiClient;
+
+  constructor() {
+    const options = resolveOptions({
+      address: 'http://vault.test',
+      auth: appRole({ roleId: 'app', secretId: SECRET_ID }),
+      startup: { timeout: 0 },
+    });
+    const bus = new EventBus();
+    bus.events$.subscribe((event) => void this.events.push(event));
+    this.connection = new VaultConnection(options, bus, this.clock, this.server);
+    this.#api = new ApiClient(options, this.clock, this.server);
+  }
+
+  async start(): Promise<this> {
+    await this.clock.until(this.connection.login());
+    // A token is young for two seconds, in which a refusal is looked at twice.
+    await this.clock.advance(3_000);
+    return this;
+  }
+
+  /** By what is read of the answer: where it is asked for, and by whom. `shows`: names, which are no secret. */
+  readonly consumers: Record<string, { path: string; ask: () => Promise<unknown>; shows?: boolean }> = {
+    login: {
+      path: 'auth/approle/login',
+      ask: () => this.#login(appRole({ roleId: 'app', secretId: SECRET_ID })),
+    },
+    'look-up of a given token': { path: 'auth/token/lookup-self', ask: () => this.#login(token(TOKEN)) },
+    'look-up of a wrapping token': { path: 'sys/wrapping/lookup', ask: () => this.#unwrap() },
+    unwrap: { path: 'sys/wrapping/unwrap', ask: () => this.#unwrap() },
+    read: { path: 'any/path', ask: () => this.connection.client.read('any/path') },
+    list: {
+      path: 'secret/metadata/app',
+      ask: () => this.connection.client.list('secret/metadata/app'),
+      shows: true,
+    },
+    'token/create': {
+      path: 'auth/token/create',
+      ask: () => this.connection.client.write('auth/token/create', {}),
+    },
+    'KV v2': { path: 'secret/data/app', ask: () => this.#readKv('app', 'secret', 2) },
+    'KV v1': { path: 'kv1/app', ask: () => this.#readKv('app', 'kv1', 1) },
+    issue: { path: 'database/creds/app', ask: () => this.#issue('database/creds/app') },
+    'static role': { path: 'database/static-creds/app', ask: () => this.#issue('database/static-creds/app') },
+    certificate: { path: 'pki/issue/app', ask: () => this.#issue('pki/issue/app') },
+  };
+
+  /** One answer for one consumer: throws where what must hold does not. */
+  async meet(name: string, answer: Answer): Promise<void> {
+    const { path, ask, shows } = this.consumers[name] as (typeof this.consumers)[string];
+    this.server.hostile = { path, answer };
+    this.events.length = 0;
+    this.server.asked.length = 0;
+    const { value, error } = await ask().then(
+      (result) => ({ value: result, error: undefined }),
+      (thrown: unknown) => ({ value: undefined, error: thrown }),
+    );
+    this.server.hostile = undefined;
+    if (error === undefined) expectHidden(value, shows);
+    else expectFit(error);
+    for (const event of this.events) if ('error' in event && event.error) expectFit(event.error);
+    if (this.events.length > 0) {
+      expectHidden(this.events);
+      expectHidden(this.connection.status);
+    }
+    // Whatever the answer was, it goes back in part at most.
+    for (const { headers } of this.server.asked) expect(JSON.stringify(headers).length).toBeLessThan(20_000);
+  }
+
+  #login(method: ReturnType<typeof appRole>): Promise<unknown> {
+    const send = this.#api.send.bind(this.#api);
+    const warned: string[] = [];
+    const warn = (text: string) => void warned.push(text);
+    return method.login({ send, warn, clock: this.clock }).then((login) => {
+      expect(Number.isFinite(login.ttl) && Number.isFinite(login.uses)).toBe(true);
+      expect(typeof login.renewable).toBe('boolean');
+      return [login.token, warned];
+    });
+  }
+
+  #unwrap(): Promise<unknown> {
+    return this.#login(appRole({ roleId: 'app', secretId: fromWrappedToken('hvs.wrapping') }));
+  }
+
+  async #readKv(path: string, mount: string, kvVersion: 1 | 2): Promise<unknown> {
+    const secret = await this.clock.until(this.connection.readKv(path, { mount, kvVersion }, 0));
+    expect(typeof secret.data.reveal()).toBe('object');
+    if (kvVersion === 2) expect(secret.version).toEqual(expect.any(Number));
+    if (secret.createdAt) expect(JSON.stringify(secret.createdAt)).not.toBe('null');
+    return secret;
+  }
+
+  async #issue(path: string): Promise<unknown> {
+    try {
+      const credentials = await this.clock.until(this.connection.leases.get(path, 1));
+      expect(JSON.stringify(credentials.lease.validUntil)).not.toBe('null');
+      return credentials;
+    } finally {
+      await this.clock.until(this.connection.leases.release(path));
+      // What was refused for good is repeated for half a second.
+      await this.clock.advance(1_000);
+    }
+  }
+}
+
+/** A {@link VaultError}, of bounded length and on one line. */
+export function expectFit(error: unknown): asserts error is VaultError {
+  if (!(error instanceof VaultError)) throw new Error(`no VaultError: ${inspect(error)}`, { cause: error });
+  for (const text of [error.message, error.hint, error.path ?? '']) {
+    if (text.length > LONGEST) throw new Error(`a text of ${text.length} characters`);
+    // oxlint-disable-next-line no-control-regex
+    if (/[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/.test(text)) throw new Error('a control character');
+  }
+  // With its message, its stack and all members.
+  expectHidden(error);
+}
+
+/** No printer shows a secret. */
+export function expectHidden(value: unknown, shows = false): void {
+  if (shows) return;
+  const printed = `${JSON.stringify(value)}${inspect(value, { depth: 8, maxStringLength: 50_000 })}`;
+  for (const secret of SECRETS) if (printed.includes(secret)) throw new Error(`${secret} is printed`);
+}

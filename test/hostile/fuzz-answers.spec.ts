@@ -1,0 +1,36 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, it } from 'vitest';
+import { hostileAnswers } from './answers.js';
+import { World } from './consumers.js';
+import { counted, inputs, seed } from './inputs.js';
+
+const LIMIT = 600_000;
+const NAMES = Object.keys(new World().consumers);
+/** Of all inputs. */
+const SHARE = 0.6;
+/** Consumers whose path is opened and released each time, which takes as long as several reads. */
+const SLOW = new Set(['issue', 'static role', 'certificate']);
+const parts = NAMES.length - SLOW.size + SLOW.size / 4;
+
+let world: World;
+beforeAll(async () => {
+  // Frames are looked up in source maps, which takes longer than all else; a failure shows its input.
+  Error.stackTraceLimit = 0;
+  world = await new World().start();
+});
+afterAll(() => world.clock.until(world.connection.close()));
+
+it.each(NAMES)(
+  'answers to %s',
+  async (name) => {
+    const numRuns = Math.ceil((inputs * SHARE) / parts / (SLOW.has(name) ? 4 : 1));
+    const { path } = world.consumers[name] as (typeof world.consumers)[string];
+    const good = world.server.good[path] as object;
+    await fc.assert(
+      fc.asyncProperty(hostileAnswers(good), (answer) => world.meet(name, answer)),
+      { seed, numRuns },
+    );
+    counted(`answers to ${name}`, numRuns);
+  },
+  LIMIT,
+);

@@ -1,0 +1,175 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { barePath, encodeApiPath, encodeMount, encodePath, encodeSegment } from '../../lib/client/path.js';
+import { resolveOptions } from '../../lib/config/resolved-options.js';
+import {
+  appRole,
+  fromEnv,
+  fromFile,
+  fromWrappedToken,
+  getCredentialsToken,
+  getSecretToken,
+  token,
+  VaultError,
+  VaultModule,
+} from '../../lib/index.js';
+import { expectFit, World } from './consumers.js';
+import { counted, inputs, seed } from './inputs.js';
+import { MISPLACED, ODD_VALUES, OWN_ERROR } from './odd-values.js';
+
+const LIMIT = 600_000;
+/** Of all inputs. */
+const SHARES = { options: 0.2, names: 0.2 };
+
+let world: World;
+beforeAll(async () => {
+  // Frames are looked up in source maps, which takes longer than all else; a failure shows its input.
+  Error.stackTraceLimit = 0;
+  world = await new World().start();
+});
+afterAll(() => world.clock.until(world.connection.close()));
+
+/** What is refused is refused by an error of ours, that shows nothing of what was given. */
+function attempt<T>(work: () => T, shows = false): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    // A getter of the caller's own may throw as it likes.
+    if (error === OWN_ERROR) return undefined;
+    expectFit(error);
+    const shown = `${error.message}${JSON.stringify(error)}`;
+    expect(!shows && shown.includes(MISPLACED), 'what was given is printed').toBe(false);
+    return undefined;
+  }
+}
+
+const OPTIONS = {
+  address: 'https://vault.test',
+  auth: appRole({ roleId: 'app', secretId: 's' }),
+  namespace: 'team',
+  tls: { ca: 'pem' },
+  timeout: 1_000,
+  retry: { initialDelay: 1 },
+  renewal: { at: 0.5 },
+  startup: { login: 'deferred' },
+  shutdown: { revoke: true },
+  kvVersion: 2,
+  concurrency: 8,
+};
+const GROUPS = ['tls', 'retry', 'renewal', 'startup', 'shutdown'] as const;
+
+const oddOptions = fc.oneof(
+  { weight: 1, arbitrary: ODD_VALUES },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(
+        fc.dictionary(fc.constantFrom(...Object.keys(OPTIONS), 'tokn', MISPLACED.slice(0, 3)), ODD_VALUES, {
+          maxKeys: 3,
+        }),
+        fc.constantFrom(...GROUPS),
+        fc.dictionary(
+          fc.constantFrom('ca', 'cert', 'key', 'at', 'jitter', 'timeout', 'revoke', 'x'),
+          ODD_VALUES,
+          {
+            maxKeys: 2,
+          },
+        ),
+      )
+      .map(([members, group, inner]) => ({ ...OPTIONS, [group]: inner, ...members })),
+  },
+);
+
+it(
+  'options',
+  () => {
+    const numRuns = Math.ceil(inputs * SHARES.options);
+    fc.assert(
+      fc.property(oddOptions, ODD_VALUES, (options, odd) => {
+        const resolved = attempt(() => resolveOptions(options as never));
+        if (resolved) expect(Object.isFrozen(resolved)).toBe(true);
+        // The name of a connection is no secret.
+        attempt(() => resolveOptions({ ...OPTIONS, timeout: 0 } as never, odd as string), true);
+        attempt(() => VaultModule.forRoot({ ...OPTIONS, name: odd } as never));
+        for (const make of [appRole, token, fromEnv, fromFile, fromWrappedToken] as ((
+          odd: never,
+        ) => unknown)[])
+          attempt(() => make(odd as never));
+        attempt(() => appRole({ roleId: 'r', secretId: 's', mountPath: odd, namespace: odd } as never));
+      }),
+      { seed, numRuns },
+    );
+    counted('options', numRuns);
+  },
+  LIMIT,
+);
+
+const parts = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom('a', 'secret', 'data', '', '..', '.', '%2e%2e', '/', '?', '#', '\\', 'v1'),
+  },
+  { weight: 2, arbitrary: fc.string({ unit: 'binary', maxLength: 6 }) },
+  { weight: 1, arbitrary: fc.string({ unit: 'grapheme', maxLength: 6 }) },
+);
+const names = fc.oneof(
+  { weight: 6, arbitrary: fc.array(parts, { maxLength: 6 }).map((all) => all.join('/')) },
+  { weight: 2, arbitrary: fc.array(parts, { maxLength: 4 }).map((all) => all.join('')) },
+  { weight: 1, arbitrary: fc.tuple(parts, fc.nat(9_000)).map(([part, count]) => part.repeat(count)) },
+  { weight: 1, arbitrary: ODD_VALUES },
+) as fc.Arbitrary<string>;
+
+/** A name leads where it says, and nowhere else. */
+function expectSame(encoded: string | undefined, name: string): void {
+  if (encoded === undefined) return;
+  const url = new URL(`http://vault.test/v1/${encoded}`);
+  expect([decodeURIComponent(url.pathname), url.search, url.hash]).toEqual([`/v1/${name}`, '', '']);
+}
+
+it(
+  'names',
+  async () => {
+    const numRuns = Math.ceil(inputs * SHARES.names);
+    await fc.assert(
+      fc.asyncProperty(names, names, async (name, other) => {
+        expectSame(
+          attempt(() => encodePath(name, 'path')),
+          name,
+        );
+        expectSame(
+          attempt(() => encodeApiPath(name)),
+          name,
+        );
+        expectSame(
+          attempt(() => encodeSegment(name, 'role')),
+          name,
+        );
+        expectSame(
+          attempt(() => encodeMount(name)),
+          barePath(name),
+        );
+        attempt(() => getCredentialsToken(name, { mount: other }));
+        attempt(() => getCredentialsToken({ path: name }));
+        attempt(() => getSecretToken(name, { mount: other, key: other }));
+        attempt(() => resolveOptions({ ...OPTIONS, namespace: name } as never));
+        await expectRefusedOrSent(name, () => world.connection.client.read(name));
+        const full = typeof name === 'string' ? `secret/data/${name}` : '';
+        await expectRefusedOrSent(full, () =>
+          world.clock.until(world.connection.readKv(name, { kvVersion: 2 }, 0)),
+        );
+      }),
+      { seed, numRuns },
+    );
+    counted('names', numRuns);
+  },
+  LIMIT,
+);
+
+async function expectRefusedOrSent(path: string, ask: () => Promise<unknown>): Promise<void> {
+  world.server.asked.length = 0;
+  await ask().catch((error: unknown) => {
+    expectFit(error);
+    expect(error).toBeInstanceOf(VaultError);
+  });
+  for (const request of world.server.asked) expectSame(request.path.slice('/v1/'.length), path);
+}

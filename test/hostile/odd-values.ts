@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+
+/** Put where a secret could have been mistaken for an option. */
+export const MISPLACED = 'hvs.canary-misplaced';
+
+/** Thrown by getters of such values. */
+export const OWN_ERROR = new TypeError(MISPLACED);
+
+/** As options, a source, a list or an auth method. Its getters are no members of its own, as reports look at those. */
+class Treacherous {
+  get address(): never {
+    throw OWN_ERROR;
+  }
+
+  get read(): never {
+    throw OWN_ERROR;
+  }
+
+  get login(): never {
+    throw OWN_ERROR;
+  }
+
+  get secretId(): never {
+    throw OWN_ERROR;
+  }
+
+  get path(): never {
+    throw OWN_ERROR;
+  }
+}
+
+/** Values that nobody would give, and some that break what touches them. */
+export const ODD_VALUES: fc.Arbitrary<unknown> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom<unknown>(
+      Symbol('x'),
+      () => MISPLACED,
+      MISPLACED,
+      `${MISPLACED}\r\nforged`,
+      '/'.repeat(10_000),
+      'x'.repeat(10_000),
+      { toString: 1 },
+      { toString: () => ({}), length: 2 },
+      new Treacherous(),
+      NaN,
+      -1,
+      Infinity,
+      1.5,
+      2 ** 40,
+    ),
+  },
+);

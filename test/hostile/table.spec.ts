@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ok, raw, TABLE, type Answer } from './answers.js';
+import { World } from './consumers.js';
+import { whole } from './inputs.js';
+
+let world: World;
+beforeAll(async () => {
+  // Frames are looked up in source maps, which takes longer than all else; a failure shows its input.
+  Error.stackTraceLimit = 0;
+  world = await new World().start();
+});
+afterAll(() => world.clock.until(world.connection.close()));
+
+const NAMES = Object.keys(new World().consumers);
+
+it.each(NAMES)('a good answer serves: %s', async (name) => {
+  const { path, ask } = world.consumers[name] as (typeof world.consumers)[string];
+  expect(await ask(), path).toBeDefined();
+});
+
+// In `npm test` each answer meets one consumer, and all of them in `npm run hostile`.
+describe.each(NAMES.map((name, number) => [name, number] as const))('%s', (name, number) => {
+  it.each(TABLE.filter((_, row) => whole || row % NAMES.length === number))('%s', async (_what, answer) => {
+    await world.meet(name, answer);
+  });
+});
+
+/** Processor time in microseconds, the least of three tries. */
+async function cost(work: () => Promise<unknown>): Promise<number> {
+  let least = Infinity;
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const before = process.cpuUsage();
+    await work();
+    const { user, system } = process.cpuUsage(before);
+    least = Math.min(least, user + system);
+  }
+  return least;
+}
+
+const many = (count: number, text: string) => Array.from({ length: count }, (_, index) => `${text}${index}`);
+
+it.each<[string, (size: number) => Answer]>([
+  [
+    'texts in data, and ten warnings',
+    (n) => ok({ data: many(n, 'text-'), warnings: many(10, 'w'.repeat(n)) }),
+  ],
+  ['texts in texts', (n) => ok({ data: many(n / 4, 'aaaaaa'), warnings: ['a'.repeat(n)] })],
+  ['members of data', (n) => ok({ data: Object.fromEntries(many(n, 'key').map((key) => [key, key])) })],
+  ['lists in data', (n) => raw(`{"data":[${'[],'.repeat(n)}[]],"warnings":["w"]}`)],
+  ['levels of data', (n) => raw(`{"data":${'['.repeat(n)}${']'.repeat(n)}}`)],
+  ['quotes in a text', (n) => ok({ data: { text: '\\"'.repeat(n) } })],
+  ['white space', (n) => raw(`${' '.repeat(n)}{}`)],
+  ['errors', (n) => ({ ...ok({ errors: many(n, 'permission denied ') }), statusCode: 403 })],
+  ['a long error', (n) => ({ ...ok({ errors: ['failed to '.repeat(n)] }), statusCode: 500 })],
+])('four times as many cost about four times as much: %s', async (_what, answer) => {
+  const [small, large] = [answer(20_000), answer(80_000)];
+  const meet = (one: Answer) => () => world.meet('read', one);
+  await meet(small)();
+  // Quadratic work would take sixteen times as long; 50 ms of either are noise.
+  expect(await cost(meet(large))).toBeLessThan(9 * (await cost(meet(small))) + 50_000);
+});
