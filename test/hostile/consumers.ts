@@ -52,6 +52,7 @@ export class Server implements Sender {
   };
   hostile: { path: string; answer: Answer } | undefined;
   readonly asked: TransportRequest[] = [];
+  answered = 0;
 
   send(request: TransportRequest): Promise<TransportResponse> {
     this.asked.push(request);
@@ -69,7 +70,12 @@ export class Server implements Sender {
       const { lease_id } = JSON.parse(body ?? '{}') as { lease_id: string };
       return { lease_id, lease_duration: 60, renewable: true };
     }
-    return this.good[path] ?? {};
+    const good = this.good[path] ?? {};
+    // The same twice would be the answer of a cache.
+    const number = ++this.answered;
+    if ('lease_id' in good) return { ...good, lease_id: `${path}/${number}` };
+    if ('auth' in good) return { ...good, auth: { ...auth, client_token: `${TOKEN}-${number}` } };
+    return good;
   }
 }
 
@@ -168,7 +174,8 @@ export class World {
     expect(typeof secret.data.reveal()).toBe('object');
     if (kvVersion === 2) expect(secret.version).toEqual(expect.any(Number));
     if (secret.createdAt) expect(JSON.stringify(secret.createdAt)).not.toBe('null');
-    return secret;
+    // Custom metadata is no secret.
+    return [secret.data, secret.version];
   }
 
   async #issue(path: string): Promise<unknown> {

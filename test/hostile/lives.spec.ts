@@ -7,12 +7,14 @@ import { counted, inputs, seed } from './inputs.js';
 const PATH = 'database/creds/app';
 /** A life takes as long as a hundred answers by themselves. */
 const SHARE = 0.005;
-const renewed = { lease_id: `${PATH}/id`, lease_duration: 60, renewable: true };
+/** The second answer, behind the login, is the lease. */
+const LEASE_ID = `${PATH}/2`;
+const renewed = { lease_id: LEASE_ID, lease_duration: 60, renewable: true };
 
 /** Where a credential that is in use meets an answer, and when the request for it comes. */
 const MOMENTS: Record<string, { path: string; good: object }> = {
   'renewal of the lease': { path: 'sys/leases/renew', good: renewed },
-  'look-up of a lease': { path: 'sys/leases/lookup', good: { data: { id: `${PATH}/id` } } },
+  'look-up of a lease': { path: 'sys/leases/lookup', good: { data: { id: LEASE_ID } } },
 };
 
 it.each(Object.entries(MOMENTS))(
@@ -32,6 +34,7 @@ async function liveThrough(path: string, answer: Answer): Promise<void> {
   const world = await new World().start();
   const { clock, connection, server } = world;
   const { lease } = await clock.until(connection.leases.get(PATH));
+  expect(server.answered).toBe(2);
   let errored: unknown;
   const subscription = connection.leases.watch(PATH, false).subscribe({
     error: (error: unknown) => {
