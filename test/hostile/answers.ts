@@ -41,7 +41,7 @@ export const VALUES: readonly unknown[] = [
   [null, 1, { toString: 1 }],
   {},
   { toString: 1, valueOf: 1, toJSON: 1 },
-  { constructor: { prototype: 1 }, length: -1, then: 'x' },
+  { constructor: { prototype: 1 }, length: -1 },
   { [FORGED]: FORGED },
 ];
 
@@ -61,6 +61,7 @@ export const TABLE: readonly (readonly [string, Answer])[] = [
   ['the same key twice', raw(`{"data":{"a":"${CANARY}"},"data":7,"lease_id":"a","lease_id":{}}`)],
   ['__proto__', raw(`{"__proto__":{"data":{"password":"${CANARY}"}},"data":{"__proto__":{"x":1}}}`)],
   ['constructor', raw('{"data":{"constructor":{"prototype":{"x":1}},"hasOwnProperty":1,"toString":1}}')],
+  ['a thenable', raw('{"data":{"then":"x"},"then":{"a":1}}')],
   ['numbers without an end', raw('{"lease_id":"x/y","lease_duration":1e999,"data":{"ttl":1e999}}')],
   ['numbers of many digits', raw(`{"data":{},"lease_duration":${'9'.repeat(10_000)}}`)],
   ['deep lists in data', raw(`{"data":${nested('[', ']')},"warnings":["w"]}`)],
