@@ -27,7 +27,7 @@ async function parent() {
   const tokens = { made: [], revoked: [], leased: [] };
   const server = createServer((request, response) => {
     const path = request.url.replace('/v1/', '');
-    const token = request.headers['x-vault-token'];
+    const token = String(request.headers['x-vault-token']);
     if (path === 'auth/token/revoke-self') {
       tokens.revoked.push(token);
       return void response.writeHead(204).end();

@@ -20,7 +20,7 @@ let logins = 0;
 const alive = new Set();
 const server = createServer((request, response) => {
   const path = request.url.replace('/v1/', '');
-  const token = request.headers['x-vault-token'];
+  const token = String(request.headers['x-vault-token']);
   response.setHeader('content-type', 'application/json');
   if (path === 'auth/token/revoke-self') return void (alive.delete(token), response.writeHead(204).end());
   const made = `hvs.${path === 'auth/approle/login' ? ++logins : 0}`;
