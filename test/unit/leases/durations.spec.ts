@@ -137,3 +137,18 @@ async function failureOf(work: Promise<unknown>): Promise<unknown> {
     },
   );
 }
+
+it.each([[0.01], [-5], [1e300], ['7'], [null], [{}]])(
+  'a static role that answers a period of %j is neither dropped nor read all the time',
+  async (ttl) => {
+    const world = new AlteredVault();
+    world.vault.staticRole('orders', { username: 'orders', rotationPeriod: '1h' });
+    const { connection } = await world.live();
+    world.alterAll(/static-creds/, ({ body }) => (body.data.ttl = ttl));
+    await world.clock.until(connection.leases.get('database/static-creds/orders'));
+    await world.clock.advance(10 * MINUTE);
+    expect(connection.leases.current('database/static-creds/orders')).toBeDefined();
+    expect(world.vault.count(/static-creds/)).toBeLessThanOrEqual(10 * BOUND);
+    await world.clock.until(connection.close());
+  },
+);
