@@ -142,7 +142,7 @@ it.each([[0.01], [-5], [1e300], ['7'], [null], [{}]])(
   'a static role that answers a period of %j is neither dropped nor read all the time',
   async (ttl) => {
     const world = new AlteredVault();
-    world.vault.staticRole('orders', { username: 'orders', rotationPeriod: '1h' });
+    await world.vault.staticRole('orders', { username: 'orders', rotationPeriod: '1h' });
     const { connection } = await world.live();
     world.alterAll(/static-creds/, ({ body }) => (body.data.ttl = ttl));
     await world.clock.until(connection.leases.get('database/static-creds/orders'));
