@@ -5,7 +5,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import { BehaviorSubject, defer, EMPTY, ReplaySubject, type Observable } from 'rxjs';
 import { QueryTypes, Sequelize } from 'sequelize';
 import { DataSource } from 'typeorm';
-import type { DatabaseCredentials } from 'nestjs-vault';
+import { VaultError, type DatabaseCredentials } from 'nestjs-vault';
 import { rotatingClient, type PoolEvent } from 'nestjs-vault/knex';
 import { rotatingDriverOptions } from 'nestjs-vault/mikro-orm';
 import { RotatingPool } from 'nestjs-vault/pg';
@@ -155,6 +155,34 @@ describe('a library that is closed', () => {
       await eventually(() => expect(holds()).toEqual([0, 0, 0]));
       expect(credentials$.observed).toBe(false);
       await eventually(async () => expect(await world.connections(third.user)).toBe(0));
+    },
+  );
+
+  it.concurrent.each([
+    ['Knex', ofKnex],
+    ['Sequelize', ofSequelize],
+    ['TypeORM', ofTypeorm],
+    ['MikroORM', ofMikroOrm],
+  ] satisfies [string, Make][])(
+    '%s: lends no idle connection past the end of its lease before one look',
+    async (_name, make) => {
+      const [first, second] = [await world.issue(), await world.issue()];
+      const credentials$ = new BehaviorSubject(first.credentials);
+      let looks = 0;
+      let outcome: Promise<void> | undefined;
+      Object.assign(first.credentials.lease, { ensureValid: () => (looks++, outcome) });
+      const library = await make(credentials$, { drain: 1_000, onRotation: () => undefined });
+      expect(await library.whoami()).toBe(first.user);
+      outcome = Promise.reject(
+        new VaultError({ code: 'VAULT_CREDENTIALS_EXPIRED', message: 'None is valid.', hint: 'Wait.' }),
+      );
+      outcome.catch(() => undefined);
+      looks = 0;
+      const waiting = library.whoami();
+      await eventually(() => expect(looks).toBeGreaterThan(0));
+      credentials$.next(second.credentials);
+      expect(await waiting).toBe(second.user);
+      await library.close();
     },
   );
 
