@@ -1,21 +1,33 @@
 import { inspect } from 'node:util';
+import { fingerprint } from './fingerprint.js';
 
 const PLACEHOLDER = '[redacted]';
+/** Under which assertions of tests (jest, vitest, node:assert) find that two secrets differ. */
+const FINGERPRINT = Symbol('fingerprint');
 const BRAND = Symbol.for('nestjs-vault.Secret');
 
 /**
  * A value that cannot be printed by accident: `String()`, template strings, JSON, `util.inspect`, `console.log`
  * and Nest's logger all show `[redacted]`; `structuredClone` yields nothing of the value. {@link Secret.reveal}
- * is the only way in.
+ * is the only way in. To the assertions of jest, vitest and `node:assert` two secrets are equal where their values are; a
+ * failed one shows `[redacted]`, or a hash under a key of this process.
  *
  * @publicApi
  */
 export class Secret<T = string> {
   // A private field, because it is invisible to enumeration, to inspect's showHidden and to structured cloning.
   readonly #value: T;
+  /** One for all, so that it costs no memory; enumerable, as assertions look at nothing else. */
+  static readonly #FINGERPRINTED: PropertyDescriptor = {
+    enumerable: true,
+    get(this: Secret<unknown>) {
+      return fingerprint(this.#value);
+    },
+  };
 
   constructor(value: T) {
     this.#value = value;
+    Object.defineProperty(this, FINGERPRINT, Secret.#FINGERPRINTED);
     Object.freeze(this);
   }
 

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 import { format, formatWithOptions, inspect } from 'node:util';
@@ -41,7 +42,7 @@ it.each<[string, (value: Secret) => unknown]>([
   ['format with colours', (value) => formatWithOptions({ colors: true }, '%O', value)],
   ['keys', (value) => Object.keys(value)],
   ['entries', (value) => Object.entries(value)],
-  ['own names and symbols', (value) => Reflect.ownKeys(value)],
+  ['own names and symbols', (value) => Reflect.ownKeys(value).map(String)],
   [
     'for in',
     (value) =>
@@ -141,4 +142,37 @@ it('is recognised across copies of the package, and nothing else is', async () =
   for (const no of [undefined, null, CANARY, {}, { reveal: () => CANARY }, () => CANARY]) {
     expect(isSecret(no)).toBe(false);
   }
+});
+
+it.each<[string, unknown, unknown]>([
+  ['texts', CANARY, 'canary-another'],
+  ['objects', { password: CANARY }, { password: 'canary-another' }],
+  ['objects with another member', { password: CANARY }, { password: CANARY, more: undefined, one: 1 }],
+  ['a text and what it looks like', '1', 1],
+  ['nothing and an empty text', undefined, ''],
+  ['an object and its members', { a: 1 }, [['a', 1]]],
+])('assertions tell %s apart, and show neither', (_what, one, other) => {
+  const differ = { one: new Secret(one), other: new Secret(other) };
+  expect(differ.one).not.toEqual(differ.other);
+  expect({ secret: differ.one }).not.toStrictEqual({ secret: differ.other });
+  assert.notDeepEqual(differ.one, differ.other);
+  const shown = [
+    () => expect(differ.one).toEqual(differ.other),
+    () => expect([differ.one]).toStrictEqual([differ.other]),
+    () => assert.deepEqual({ secret: differ.one }, { secret: differ.other }),
+  ].map((fails) => {
+    try {
+      fails();
+    } catch (error) {
+      return `${inspect(error, { depth: 9, showHidden: true })} ${JSON.stringify(error)}`;
+    }
+    throw new Error('Two different secrets are equal.');
+  });
+  expectNoLeak(shown.join(' '), [CANARY, 'canary-another']);
+});
+
+it('assertions take equal values for equal, whatever the order of their members', () => {
+  expect(secret()).toEqual(secret());
+  expect(new Secret({ a: 1, b: { c: 2, d: 3 } })).toStrictEqual(new Secret({ b: { d: 3, c: 2 }, a: 1 }));
+  assert.deepEqual(new Secret([1, 'a', null]), new Secret([1, 'a', null]));
 });
