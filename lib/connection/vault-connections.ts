@@ -3,6 +3,7 @@ import { closed } from '../errors/common-errors.js';
 import { listed } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { EventBus } from '../events/events.js';
+import { AwaitedConnection } from './awaited-connection.js';
 import type { VaultConnection } from './vault-connection.js';
 
 /** The connections of one application, by name: those its modules declare, and those that are up by now. */
@@ -11,7 +12,7 @@ export class VaultConnections {
   readonly #begun = new Set<VaultConnection>();
   readonly #made = new Map<string, { declaration: object; connection: Promise<VaultConnection> }>();
   readonly #up = new Map<string, VaultConnection>();
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new Map<string, AwaitedConnection>();
   readonly #declared: ReadonlySet<string>;
   /** Of the other copy (ESM, CommonJS) of this package in the same application, which has services of its own. */
   readonly #elsewhere: ReadonlySet<string>;
@@ -25,7 +26,7 @@ export class VaultConnections {
     const namesOf = (own: boolean) => declared.filter((one) => one.own === own).map(({ name }) => name);
     this.#declared = new Set(namesOf(true));
     this.#elsewhere = new Set(namesOf(false));
-    for (const name of this.#declared) this.#waiting.set(name, waiting());
+    for (const name of this.#declared) this.#waiting.set(name, new AwaitedConnection(name));
   }
 
   /**
@@ -44,6 +45,7 @@ export class VaultConnections {
   /** Remembers what has to be closed, whether it comes up or not. */
   begin(connection: VaultConnection): void {
     this.#begun.add(connection);
+    this.#waiting.get(connection.name)?.begin();
     // Another one has failed meanwhile, and with it the start.
     if (this.#closed) void connection.close();
   }
@@ -57,7 +59,7 @@ export class VaultConnections {
   /** Ends all that was begun, as at shutdown; whoever waits for what did not come up by then is told. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { reject } of this.#waiting.values()) reject(closed());
+    for (const waiting of this.#waiting.values()) waiting.reject(closed());
     await Promise.all([...this.#begun].map((connection) => connection.close()));
     this.bus.close();
   }
@@ -76,11 +78,11 @@ export class VaultConnections {
   /**
    * A connection, as soon as it is up.
    *
-   * @throws VaultError why its start failed, `VAULT_CLOSED` where it did not come up before the end, and
-   * `VAULT_CONNECTION_UNKNOWN`
+   * @throws VaultError why its start failed, `VAULT_STARTUP_FAILED` where its options wait for it, `VAULT_CLOSED` where it
+   * did not come up before the end, and `VAULT_CONNECTION_UNKNOWN`
    */
   async get(name = DEFAULT_CONNECTION): Promise<VaultConnection> {
-    const connection = this.#up.get(name) ?? this.#waiting.get(name)?.promise;
+    const connection = this.#up.get(name) ?? this.#waiting.get(name)?.wait();
     if (connection) return connection;
     const known = [...this.#declared].map((one) =>
       one === DEFAULT_CONNECTION ? 'the one without a name' : `"${one}"`,
@@ -101,7 +103,11 @@ export class VaultConnections {
 
   /** All of them, once all are up. */
   all(): Promise<VaultConnection[]> {
-    return Promise.all([...this.#declared].map((name) => this.get(name)));
+    return Promise.all(
+      [...this.#declared].map(
+        (name) => this.#up.get(name) ?? (this.#waiting.get(name) as AwaitedConnection).promise,
+      ),
+    );
   }
 
   get up(): readonly VaultConnection[] {
@@ -114,22 +120,4 @@ function declaredTwice(name: string): VaultError {
     `two modules declare ${name === DEFAULT_CONNECTION ? 'the connection without a name' : 'this connection'}; ` +
       'give one of them another `name`, or call forRoot once and import its result where it is needed',
   ]);
-}
-
-interface Waiting {
-  promise: Promise<VaultConnection>;
-  resolve: (connection: VaultConnection) => void;
-  reject: (error: Error) => void;
-}
-
-function waiting(): Waiting {
-  let resolve!: Waiting['resolve'];
-  let reject!: Waiting['reject'];
-  const promise = new Promise<VaultConnection>((done, failed) => {
-    resolve = done;
-    reject = failed;
-  });
-  // Mostly nobody waits.
-  promise.catch(() => undefined);
-  return { promise, resolve, reject };
 }

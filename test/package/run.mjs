@@ -54,6 +54,8 @@ try {
   check('workers and threads each log in and revoke', process.execPath, [join(here, 'children.mjs')]);
   check('both copies in one process, and at its end', process.execPath, [join(here, 'two-copies.mjs')]);
 
+  check('options that wait for their own connection', process.execPath, [join(here, 'cycle.mjs')]);
+
   const { rxjs, 'reflect-metadata': reflect, pg, '@types/pg': pgTypes, typescript } = devDependencies;
   for (const nest of ['11', '12']) {
     const app = join(scratch, `nest${nest}`);

@@ -1,0 +1,32 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { AwaitedConnection } from '../../../lib/connection/awaited-connection.js';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const CYCLE = { code: 'VAULT_STARTUP_FAILED', hint: expect.stringContaining('cycle') as string };
+const listeners = () => process.listenerCount('beforeExit');
+
+it('options that do not arrive within 10 s fail what waits for the connection', async () => {
+  const before = listeners();
+  const awaited = new AwaitedConnection('default');
+  const waiting = awaited.wait();
+  void awaited.wait();
+  expect(listeners()).toBe(before + 1);
+  vi.advanceTimersByTime(10_000);
+  await expect(waiting).rejects.toMatchObject(CYCLE);
+  expect(listeners()).toBe(before);
+});
+
+it('a connection that has begun may take its time, and leaves no listener behind', async () => {
+  const before = listeners();
+  const awaited = new AwaitedConnection('default');
+  let settled = false;
+  const waiting = awaited.wait().finally(() => (settled = true));
+  awaited.begin();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(settled).toBe(false);
+  expect(listeners()).toBe(before);
+  awaited.reject(new Error('closed'));
+  await expect(waiting).rejects.toThrow('closed');
+});
