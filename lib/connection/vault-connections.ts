@@ -103,11 +103,7 @@ export class VaultConnections {
 
   /** All of them, once all are up. */
   all(): Promise<VaultConnection[]> {
-    return Promise.all(
-      [...this.#declared].map(
-        (name) => this.#up.get(name) ?? (this.#waiting.get(name) as AwaitedConnection).promise,
-      ),
-    );
+    return Promise.all([...this.#waiting.values()].map(({ promise }) => promise));
   }
 
   get up(): readonly VaultConnection[] {
