@@ -1,3 +1,4 @@
+export { fixedCredentials } from './fixed-credentials.js';
 export { SimulatedVault, type SimulatedVaultOptions } from './simulated-vault.js';
 export { VirtualClock } from './virtual-clock.js';
 export { VaultTestingModule, type VaultTestingOptions } from './vault-testing.module.js';

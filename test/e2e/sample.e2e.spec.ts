@@ -1,15 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Test } from '@nestjs/testing';
-import { BehaviorSubject, filter, firstValueFrom, take, toArray } from 'rxjs';
+import { filter, firstValueFrom, take, toArray } from 'rxjs';
 import {
   appRole,
   CredentialsService,
   getCredentialsToken,
-  Secret,
   VAULT_MODULE_OPTIONS,
-  type DatabaseCredentials,
   type VaultOptions,
 } from 'nestjs-vault';
+import { fixedCredentials } from 'nestjs-vault/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { AppModule } from '../../sample/01-rotating-database/src/app.module.js';
 import { OrdersRepository } from '../../sample/01-rotating-database/src/orders/orders.repository.js';
@@ -81,24 +80,8 @@ describeReal('sample 01, a rotating database', () => {
     vi.unstubAllEnvs();
   });
 
-  /** What a test of the application's own puts in place of leased credentials. */
-  const staticCredentials = (): DatabaseCredentials => ({
-    username: new Secret('ci'),
-    password: new Secret('ci-password'),
-    lease: {
-      path: 'none',
-      issuedAt: new Date(),
-      validUntil: new Date(8.64e15),
-      serial: 1,
-      generation: 0,
-      renewable: false,
-      hold: () => () => undefined,
-    },
-  });
-
   it('its credentials are overridden by their token: its queries run, and the server issues nothing', async () => {
-    // Not of(…), which completes: for a pool that is the end.
-    const credentials$ = new BehaviorSubject(staticCredentials());
+    const credentials$ = fixedCredentials({ username: 'ci', password: 'ci-password' });
     const app = await apps.start({ imports: [AppModule] }, (builder) =>
       builder.overrideProvider(getCredentialsToken('orders')).useValue(credentials$),
     );
@@ -126,7 +109,7 @@ describeReal('sample 01, a rotating database', () => {
       auth: appRole({ roleId: 'none', secretId: 'none' }),
       startup: { login: 'deferred' },
     };
-    const credentials$ = new BehaviorSubject(staticCredentials());
+    const credentials$ = fixedCredentials({ username: 'ci', password: 'ci-password' });
     const app = await Test.createTestingModule({ imports: [AppModule] })
       .overrideProvider(VAULT_MODULE_OPTIONS)
       .useValue(options)
