@@ -10,7 +10,7 @@ import { ensureOpenBao } from './setup/openbao.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 /** What a copy consists of, but for what is made. */
-const FOLDERS = ['lib', 'test', 'scripts', 'sample'];
+const FOLDERS = ['lib', 'test', 'scripts', 'sample', 'docs'];
 const FILES = [
   'package-lock.json',
   'vitest.config.ts',

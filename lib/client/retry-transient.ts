@@ -1,5 +1,5 @@
 import { isTransient, VaultError } from '../errors/vault-error.js';
-import { backoff } from '../clock/backoff.js';
+import { backoff, staggered } from '../clock/backoff.js';
 import { sleep, type Clock } from '../clock/clock.js';
 import { within } from '../clock/within.js';
 
@@ -28,7 +28,12 @@ export async function retryTransient<T>(
     } catch (error) {
       if (!(error instanceof VaultError) || !isTransient(error)) throw error;
       const left = end - clock.monotonic();
-      const delay = Math.max(error.retryAfter ?? 0, backoff(attempt, retry, { left, ttl: Infinity }));
+      const asked = error.retryAfter ?? 0;
+      const spread = staggered(asked, retry.jitter);
+      const delay = Math.max(
+        spread < left ? spread : asked,
+        backoff(attempt, retry, { left, ttl: Infinity }),
+      );
       if (delay >= left) throw error;
       try {
         await sleep(clock, delay, signal);

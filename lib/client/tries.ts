@@ -1,5 +1,5 @@
 import { isTransient, isUnanswered, type VaultError } from '../errors/vault-error.js';
-import { backoff, NO_HASTE, type Haste } from '../clock/backoff.js';
+import { backoff, staggered, NO_HASTE, type Haste } from '../clock/backoff.js';
 import type { Clock } from '../clock/clock.js';
 
 /** The failed tries in a row of something that is tried until it works, and when the next one is due. */
@@ -76,7 +76,8 @@ export class Tries {
     this.count++;
     const own = backoff(++this.#doublings, this.#retry, haste, this.#random);
     // However long the server asks to wait, one more try comes before the end.
-    const asked = left > 0 ? Math.min(retryAfter, left / 2) : retryAfter;
+    const spread = staggered(retryAfter, this.#retry.jitter, this.#random);
+    const asked = left > 0 ? Math.min(spread, left / 2) : spread;
     const delay = Math.max(asked, own);
     this.retryAt = this.#clock.monotonic() + delay;
     return new Date(this.#clock.wall() + delay);

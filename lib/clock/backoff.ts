@@ -35,3 +35,11 @@ export function backoff(
   const delay = full * (1 - retry.jitter * random());
   return left > 0 ? Math.max(Math.min(delay, left / 2), Math.min(FLOOR, full)) : delay;
 }
+
+/**
+ * Milliseconds to wait where the server asked for so many (`Retry-After`): partly random on top, or all that it told so
+ * would come back in the same moment.
+ */
+export function staggered(asked: number, jitter: number, random: () => number = Math.random): number {
+  return asked * (1 + jitter * random());
+}

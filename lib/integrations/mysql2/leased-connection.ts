@@ -112,9 +112,10 @@ export function dial(config: ConnectionOptions): Duplex {
   return socket.setNoDelay(true);
 }
 
-/** Puts user and password where mysql2 reads them when it logs in, and where no log finds them. */
+/** Puts user and password where mysql2 reads them when it logs in; no log finds the password. */
 export function identify(config: ConnectionOptions, { username, password }: DatabaseCredentials): void {
-  hide(config, { user: username.reveal(), password: password.reveal() });
+  config.user = username.reveal();
+  hide(config, { password: password.reveal() });
 }
 
 /** mysql2 copies the password into the command that logs in, which is there until the server has let it in. */
