@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -25,31 +26,36 @@ let asked: string[] = [];
 
 beforeEach(async () => {
   asked = [];
-  server = createServer((request, response) => {
-    const path = request.url?.replace('/v1/', '') ?? '';
-    asked.push(path);
-    const lease = { lease_id: 'database/creds/app/1', lease_duration: 1, renewable: true };
-    const auth = { client_token: 'token', accessor: 'a', lease_duration: 2, renewable: true };
-    const kv = {
-      data: { url: asked.length },
-      metadata: { version: asked.length, created_time: '2026-01-01' },
-    };
-    const answers: Record<string, object> = {
-      'auth/approle/login': { auth },
-      'auth/token/renew-self': { auth },
-      'database/creds/app': { ...lease, data: { username: 'u', password: 'p' } },
-      'sys/leases/renew': lease,
-      'secret/data/app': { data: kv },
-    };
-    response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify(answers[path] ?? {}));
-  });
+  server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   bus = new EventBus();
   const auth = appRole({ roleId: 'r', secretId: 's' });
   connection = new VaultConnection(resolveOptions({ address, auth }), bus);
 });
+
+/** Each lease and token is another one: the same twice would be taken for the answer of a cache. */
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const path = request.url?.replace('/v1/', '') ?? '';
+  const number = asked.push(path);
+  const { lease_id: renewed } = JSON.parse((await text(request)) || '{}') as { lease_id?: string };
+  const lease = { lease_id: renewed ?? `database/creds/app/${number}`, lease_duration: 1, renewable: true };
+  const token = path === 'auth/approle/login' ? `token-${number}` : request.headers['x-vault-token'];
+  const auth = { client_token: token, accessor: 'a', lease_duration: 2, renewable: true };
+  const kv = {
+    data: { url: asked.length },
+    metadata: { version: asked.length, created_time: '2026-01-01' },
+  };
+  const answers: Record<string, object> = {
+    'auth/approle/login': { auth },
+    'auth/token/renew-self': { auth },
+    'database/creds/app': { ...lease, data: { username: 'u', password: 'p' } },
+    'sys/leases/renew': lease,
+    'secret/data/app': { data: kv },
+  };
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify(answers[path] ?? {}));
+}
 
 afterEach(async () => {
   await connection.close();
