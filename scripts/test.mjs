@@ -1,6 +1,6 @@
 // npm test: everything that must hold before a change lands, from a fresh clone. Imports nothing that needs to be
 // installed first. The last line is `N passed, N failed, N skipped`.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +30,34 @@ function step(name, command, args, { capture = false, counts = true, env = {} } 
   return { ok, stdout: result.stdout ?? '' };
 }
 
+/** Runs steps that only compute side by side, and prints each as a whole. */
+function sideBySide(...steps) {
+  const start = performance.now();
+  return Promise.all(
+    steps.map(([name, command, ...args]) => {
+      const child = spawn(command, args, {
+        cwd: root,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        shell: process.platform === 'win32',
+      });
+      const output = [];
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk));
+      return new Promise((resolve) => {
+        child.on('error', (error) => output.push(Buffer.from(String(error))));
+        child.on('close', (status) => {
+          const ok = status === 0;
+          total[ok ? 'passed' : 'failed']++;
+          process.stdout.write(`\n── ${name}\n${Buffer.concat(output).toString()}`);
+          console.log(
+            `── ${name}: ${ok ? 'ok' : 'FAILED'} (${((performance.now() - start) / 1000).toFixed(1)} s)`,
+          );
+          resolve(ok);
+        });
+      });
+    }),
+  );
+}
+
 function add(counts) {
   for (const key of Object.keys(total)) total[key] += Number(counts[key] ?? 0);
 }
@@ -45,9 +73,11 @@ const unavailable = await ensureOpenBao({ log: (line) => console.log(line) }).th
 if (unavailable) console.log(`OpenBao cannot be had, so tests that need it are skipped: ${unavailable}`);
 
 step('lint', bin('oxlint'), ['--type-aware', '--deny-warnings', 'lib', 'test', 'sample', 'bench', 'scripts']);
-step('format', bin('prettier'), ['--check', '--log-level', 'warn', '.']);
-step('types', bin('tsc'), ['-p', 'tsconfig.json']);
-const { ok: built } = step('both builds', process.execPath, ['scripts/build.mjs']);
+const [, , built] = await sideBySide(
+  ['format', bin('prettier'), '--check', '--log-level', 'warn', '.'],
+  ['types', bin('tsc'), '-p', 'tsconfig.json'],
+  ['both builds', process.execPath, 'scripts/build.mjs'],
+);
 
 const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-test-'));
 try {
