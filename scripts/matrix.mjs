@@ -52,8 +52,8 @@ const ROWS = {
   },
 };
 
-/** Of pg itself, next to the suites of the drivers. */
-const TESTS = ['test/integration/pool', 'test/integration/rotation'];
+/** Next to the suites of the drivers: those of pg itself, and of what rests on the internals of Nest. */
+const TESTS = ['test/integration/pool', 'test/integration/rotation', 'test/e2e/lookups'];
 
 const names = process.argv.slice(2);
 const unknown = names.find((name) => !ROWS[name]);

@@ -1,3 +1,4 @@
+import { DEFAULT_CONNECTION } from '../config/resolved-options.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
 import type { InjectionDefinition } from '../vault.tokens.js';
@@ -36,7 +37,7 @@ function argumentsOf({ path, mount, key, version, connection }: SecretDefinition
     mount,
     key,
     version,
-    connection: connection === 'default' ? undefined : connection,
+    connection: connection === DEFAULT_CONNECTION ? undefined : connection,
   })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}: ${typeof value === 'number' ? value : `'${value}'`}`);
