@@ -3,6 +3,7 @@ import { afterAll, beforeAll, it } from 'vitest';
 import { hostileAnswers } from './answers.js';
 import { World } from './consumers.js';
 import { counted, inputs, seed } from './inputs.js';
+import { noStackTraces } from './no-stack-traces.js';
 
 const LIMIT = 600_000;
 const NAMES = Object.keys(new World().consumers);
@@ -12,12 +13,9 @@ const SHARE = 0.6;
 const SLOW = new Set(['issue', 'static role', 'certificate']);
 const parts = NAMES.length - SLOW.size + SLOW.size / 4;
 
+noStackTraces();
 let world: World;
-beforeAll(async () => {
-  // Frames are looked up in source maps, which takes longer than all else; a failure shows its input.
-  Error.stackTraceLimit = 0;
-  world = await new World().start();
-});
+beforeAll(async () => void (world = await new World().start()));
 afterAll(() => world.clock.until(world.connection.close()));
 
 it.each(NAMES)(

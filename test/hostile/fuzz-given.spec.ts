@@ -16,17 +16,15 @@ import {
 import { expectFit, World } from './consumers.js';
 import { counted, inputs, seed } from './inputs.js';
 import { MISPLACED, ODD_VALUES, OWN_ERROR } from './odd-values.js';
+import { noStackTraces } from './no-stack-traces.js';
 
 const LIMIT = 600_000;
 /** Of all inputs. */
 const SHARES = { options: 0.2, names: 0.2 };
 
+noStackTraces();
 let world: World;
-beforeAll(async () => {
-  // Frames are looked up in source maps, which takes longer than all else; a failure shows its input.
-  Error.stackTraceLimit = 0;
-  world = await new World().start();
-});
+beforeAll(async () => void (world = await new World().start()));
 afterAll(() => world.clock.until(world.connection.close()));
 
 /** What is refused is refused by an error of ours, that shows nothing of what was given. */

@@ -2,13 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ok, raw, TABLE, type Answer } from './answers.js';
 import { World } from './consumers.js';
 import { whole } from './inputs.js';
+import { noStackTraces } from './no-stack-traces.js';
 
+noStackTraces();
 let world: World;
-beforeAll(async () => {
-  // Frames are looked up in source maps, which takes longer than all else; a failure shows its input.
-  Error.stackTraceLimit = 0;
-  world = await new World().start();
-});
+beforeAll(async () => void (world = await new World().start()));
 afterAll(() => world.clock.until(world.connection.close()));
 
 const NAMES = Object.keys(new World().consumers);
