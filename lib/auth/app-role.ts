@@ -48,6 +48,7 @@ export function appRole(options: AppRoleOptions): AuthMethod {
       '`auth: appRole` needs a `secretId`: a value, a function, fromEnv, fromFile or fromWrappedToken',
     );
   }
+  if (namespace === '') problems.push('`auth: appRole` has a `namespace` that is empty ("root" is the root)');
   let mount = '';
   try {
     mount = encodeMount(mountPath, 'mountPath');

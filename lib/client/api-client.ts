@@ -12,6 +12,7 @@ import { fromNetworkError } from './network-error.js';
 import { assertHeaderValue } from './path.js';
 import { writeBody } from './request-body.js';
 import { fromResponse, notVault } from './response-error.js';
+import { USER_AGENT } from './user-agent.js';
 import { Transport, type Lane, type Sender, type TransportResponse } from './transport.js';
 import { isUndone } from './transport-errors.js';
 import { readWarnings } from './warnings.js';
@@ -180,7 +181,8 @@ export class ApiClient {
   #exchange(hook: HookOptions): Promise<TransportResponse> {
     const { method, uri, headers, timeout, signal, lane } = hook;
     const body = hook.json;
-    if (body !== undefined) headers['content-type'] ??= 'application/json';
+    if (body !== undefined)
+      headers['content-type'] ??= method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
     return this.#transport.send({
       method,
       path: uri,
@@ -195,6 +197,8 @@ export class ApiClient {
   #headers(request: ApiRequest, token: Secret | undefined): Record<string, string> {
     const headers: Record<string, string> = {
       'X-Vault-Request': 'true',
+      'user-agent': USER_AGENT,
+      ...this.#options.headers,
       ...(request.uncached && pastCaches()),
     };
     const namespace = request.namespace ?? this.#options.namespace;

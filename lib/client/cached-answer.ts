@@ -22,8 +22,9 @@ export function madeAt(
 
 /**
  * Headers of a request that no cache may answer. HTTP's own word for it means nothing to the caches of Vault's and
- * OpenBao's agents: those take two requests for the same where every header and the body are.
+ * OpenBao's agents: those take two requests for the same where every header and the body are. Names in lower case, as
+ * they take the place of headers that are given.
  */
 export function pastCaches(): Record<string, string> {
-  return { 'Cache-Control': 'no-cache', 'X-Request-Id': randomUUID() };
+  return { 'cache-control': 'no-cache', 'x-request-id': randomUUID() };
 }

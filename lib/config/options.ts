@@ -98,6 +98,11 @@ export interface VaultOptions {
   auth: AuthMethod;
   /** Namespace of every request, as `team/app`; one slash at its start or end is dropped. */
   namespace?: string;
+  /**
+   * Sent with every request, logins among them, as a gateway in front of the server may want them. Names of headers that
+   * belong to the connection (`host`, `x-vault-token`, `content-type`, …) are refused. Values are never printed.
+   */
+  headers?: Readonly<Record<string, string>>;
   tls?: TlsOptions;
   /** Milliseconds one request may take. @default 10000 */
   timeout?: number;

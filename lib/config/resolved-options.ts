@@ -1,6 +1,8 @@
 import type { AuthMethod } from '../auth/auth-method.js';
 import { classOf, listed, printable } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
+import { HEADER_VALUE, readHeaders, RESERVED_OF_CONNECTION } from './headers.js';
+import { bareNamespace, isNamespace } from './namespace.js';
 import type {
   RenewalOptions,
   RetryOptions,
@@ -16,6 +18,8 @@ export interface ResolvedOptions {
   readonly addresses: readonly string[];
   readonly auth: AuthMethod;
   readonly namespace?: string;
+  /** With every request; names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly tls?: TlsOptions;
   readonly timeout: number;
   readonly retry: Required<RetryOptions>;
@@ -124,8 +128,9 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
   }
   const addresses = resolveAddresses(given.address, problems);
   const namespace = resolveNamespace(given.namespace, problems);
+  const headers = given.headers !== undefined && resolveHeaders(given.headers, problems);
   checkTls(given.tls, addresses, problems);
-  const known = ['address', 'auth', 'namespace', 'tls', ...Object.keys(DEFAULTS)];
+  const known = ['address', 'auth', 'namespace', 'headers', 'tls', ...Object.keys(DEFAULTS)];
   const unknown = Object.keys(given).filter((key) => !known.includes(key));
   if (unknown.length > 0) problems.push(`there is no option ${listed(unknown, '`')}`);
 
@@ -135,6 +140,7 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
     addresses,
     auth: given.auth as AuthMethod,
     ...(namespace && { namespace }),
+    ...(headers && { headers }),
     ...(given.tls && { tls: Object.freeze({ ...given.tls }) }),
     timeout,
     retry,
@@ -189,15 +195,22 @@ function resolveNamespace(namespace: unknown, problems: string[]): string | unde
     problems.push('`namespace` must be a string');
     return undefined;
   }
-  // One slash at each end, as `vault namespace list` shows them; a pattern like /+$ would look again from each of many.
-  const trimmed = namespace.replace(/^\//, '').replace(/\/$/, '');
-  if (
-    !/^[\x21-\x7e]{1,1024}$/.test(trimmed) ||
-    trimmed.split('/').some((part) => ['', '.', '..'].includes(part))
-  ) {
+  const trimmed = bareNamespace(namespace);
+  if (!/^[\x21-\x7e]+$/.test(trimmed) || !isNamespace(trimmed)) {
     problems.push('`namespace` must be names separated by "/", without spaces, ".." or control characters');
   }
   return trimmed;
+}
+
+/** Their values may be secret, as the key of a gateway. */
+function resolveHeaders(headers: unknown, problems: string[]): Readonly<Record<string, string>> {
+  const read = readHeaders(headers, RESERVED_OF_CONNECTION, (problem, hint) =>
+    problems.push(`\`headers\`: ${problem}. ${hint}`.replace(/\.$/, '')),
+  );
+  for (const [name, value] of Object.entries(read))
+    if (!HEADER_VALUE.test(value))
+      problems.push(`\`headers\`: the value of "${name}" holds characters that cannot be sent in a header`);
+  return Object.freeze(read);
 }
 
 function checkTls(tls: unknown, addresses: readonly string[], problems: string[]): void {

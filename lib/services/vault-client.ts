@@ -21,10 +21,11 @@ export interface VaultRequest {
    */
   path: string;
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  /** Sent as JSON. */
+  /** Sent as JSON; of a PATCH, as `application/merge-patch+json`, unless `headers` name another type. */
   body?: unknown;
+  /** Besides those of the connection, and in their place where the names are the same. */
   headers?: Readonly<Record<string, string>>;
-  /** Instead of the connection's own. */
+  /** Instead of the connection's own, as `team/app`; `root` is the root. An empty one is refused. */
   namespace?: string;
   /** Milliseconds; never more than the connection's own `timeout`. */
   timeout?: number;
@@ -76,10 +77,10 @@ export class VaultClient {
   /** For paths whose parts were encoded one by one. @internal */
   async requestEncoded<T>({ body, ...request }: VaultRequest): Promise<VaultResponse<T>> {
     // First of all, so that what cannot be sent costs neither a login nor a use of the token.
-    const headers = checkRequest(request);
+    const checked = checkRequest(request);
     const json = body === undefined ? {} : { json: writeBody(body, request.path) };
     const response = await this.#session.run<T, ApiResponse<T>>(
-      { ...request, ...json, headers },
+      { ...request, ...json, ...checked },
       (answer) => {
         if (!answer.wellFormed) throw malformed(request.path);
         return answer;

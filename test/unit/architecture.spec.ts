@@ -66,7 +66,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   secret: ['errors'],
   events: ['type:errors'],
   config: ['errors', 'type:auth'],
-  client: ['errors', 'secret', 'clock', 'type:config'],
+  client: ['config', 'errors', 'secret', 'clock'],
   auth: ['client', 'errors', 'secret', 'clock', 'type:config'],
   session: ['auth', 'client', 'errors', 'secret', 'clock', 'type:config', 'type:events'],
   leases: ['session', 'auth', 'client', 'errors', 'secret', 'clock', 'type:config', 'type:events'],
