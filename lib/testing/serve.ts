@@ -13,6 +13,7 @@ import {
 import { inNetworks } from './addresses.js';
 import type { Core } from './core.js';
 import { describeCall, type OpenEntry } from './history.js';
+import { faultOfJson } from './json-check.js';
 import type { Namespace } from './namespaces.js';
 import { TooMany } from './rate-limits.js';
 import { answersSealed, needsSudo } from './sys.js';
@@ -136,19 +137,18 @@ function parseBody(core: Core, { body, headers }: HttpRequest): Record<string, u
   if (body === '') return {};
   if (headers['content-type']?.startsWith('application/x-www-form-urlencoded'))
     return Object.fromEntries(new URLSearchParams(body));
+  const fault = core.vault && faultOfJson(body);
+  if (fault) throw new Refusal(500, fault);
+  const prefix = core.vault
+    ? 'error parsing JSON: failed to parse JSON input'
+    : 'failed to decode JSON input';
   let value: unknown;
   try {
     value = JSON.parse(body);
   } catch (error) {
-    const why = invalidCharacter(body, error as Error);
-    throw core.vault
-      ? new Refusal(500, why || 'malformed JSON, unclosed containers')
-      : new Refusal(400, `failed to decode JSON input: ${why || 'unexpected EOF'}`);
+    throw new Refusal(400, `${prefix}: ${invalidCharacter(body, error as Error) || 'unexpected EOF'}`);
   }
   if (typeof value === 'object' && !Array.isArray(value)) return (value ?? {}) as Record<string, unknown>;
-  const prefix = core.vault
-    ? 'error parsing JSON: failed to parse JSON input'
-    : 'failed to decode JSON input';
   const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
   throw new Refusal(
     400,

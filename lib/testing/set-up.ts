@@ -160,7 +160,8 @@ export class SimulatedNamespace {
       roleId: role_id,
       secretId: () => (secretId().data as { secret_id: string }).secret_id,
       wrappedSecretId: (ttl = 60) => {
-        const envelope = { ...EMPTY, data: secretId().data };
+        const { vault } = this.#core;
+        const envelope = { ...EMPTY, data: secretId().data, ...(vault && { mount_type: 'approle' }) };
         const namespace = this.#namespace;
         const path = `${role}/secret-id`;
         const info = this.#core.wrapping.wrap({ namespace }, path, envelope, seconds(ttl));

@@ -9,6 +9,7 @@ import type { LiveLease } from './leases.js';
 import { Listener } from './listener.js';
 import type { RateLimit } from './rate-limits.js';
 import { SimulatedNamespace } from './set-up.js';
+import { warnInProduction } from './production.js';
 import { noAnswerTo } from './unexpected.js';
 
 /**
@@ -39,7 +40,8 @@ export interface SimulatedVaultOptions {
  * (OpenBao), response wrapping, rate limits, and the states of a node. `secret/` is a KV engine of version 2 from
  * the start, and the token `root` may do everything. Everything can be set up by API requests, too.
  *
- * All times of its controls are milliseconds; durations of roles and tokens are seconds or texts like `'5m'`.
+ * All times of its controls are milliseconds; durations of roles and tokens are seconds or texts like `'5m'`. Where
+ * `NODE_ENV` is `production`, the first one warns (`process.emitWarning`).
  *
  * @example
  * const clock = new VirtualClock();
@@ -54,6 +56,7 @@ export class SimulatedVault extends SimulatedNamespace {
   readonly #listeners = new Set<Listener>();
 
   constructor(options: SimulatedVaultOptions = {}) {
+    warnInProduction();
     const { clock = systemClock, dialect = 'openbao', rootToken = 'root', sql } = options;
     const core = new Core({ clock, dialect, rootToken, sql });
     super(core, core.root);

@@ -1,5 +1,7 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import type { Clock } from '../clock/clock.js';
+import { listed } from '../errors/printable.js';
+import { VaultError } from '../errors/vault-error.js';
 import { ENVIRONMENT_TOKEN, type Environment } from '../vault.environment.js';
 import type { SimulatedVault } from './simulated-vault.js';
 import { FailingClose } from './unexpected.js';
@@ -34,8 +36,13 @@ export interface VaultTestingOptions {
 @Global()
 @Module({})
 export class VaultTestingModule {
-  /** For the `imports` of a testing module, before the application's own. */
-  static forRoot({ vault, clock = vault.clock }: VaultTestingOptions): DynamicModule {
+  /**
+   * For the `imports` of a testing module, before the application's own.
+   *
+   * @throws VaultError `VAULT_CONFIG_INVALID`
+   */
+  static forRoot(options: VaultTestingOptions): DynamicModule {
+    const { vault, clock = vault.clock } = checked(options);
     const useValue: Environment = { clock, transport: () => vault.transport() };
     return {
       module: VaultTestingModule,
@@ -46,4 +53,19 @@ export class VaultTestingModule {
       exports: [ENVIRONMENT_TOKEN],
     };
   }
+}
+
+function checked(options: VaultTestingOptions): VaultTestingOptions {
+  const given: Partial<VaultTestingOptions> = (options as VaultTestingOptions | undefined) ?? {};
+  const { vault, clock: _clock, ...unknown } = given;
+  const problems = [
+    ...(typeof vault?.transport === 'function' ? [] : ['`vault` must be a SimulatedVault']),
+    ...(Object.keys(unknown).length > 0 ? [`there is no option ${listed(Object.keys(unknown), '`')}`] : []),
+  ];
+  if (problems.length === 0) return options;
+  throw new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message: `The options of VaultTestingModule.forRoot cannot be used: ${problems.join('; ')}.`,
+    hint: 'Give VaultTestingModule.forRoot({ vault: new SimulatedVault({ clock: new VirtualClock() }) }).',
+  });
 }

@@ -1,3 +1,4 @@
+import { setImmediate, setTimeout } from 'node:timers';
 import type { Clock } from '../clock/clock.js';
 import { TimeHeap } from '../clock/time-heap.js';
 
@@ -9,10 +10,13 @@ interface Timer {
 /** Node's own limits: a longer delay fires after 1 ms, and fractions are cut off. */
 const LONGEST_DELAY = 2 ** 31 - 1;
 const HOUR = 3_600_000;
-/** Real milliseconds that {@link VirtualClock.until} waits for work that no timer will bring to its end. */
-const REAL_PATIENCE = 5_000;
+/** How often {@link VirtualClock.until} waits a real millisecond for work that no timer will bring to its end. */
+const REAL_PATIENCE = 4_000;
 
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+/** Taken when this file is loaded: fake timers of jest and vitest stand still, whoever set them. */
+const [realImmediate, realTimeout] = [setImmediate, setTimeout];
+const turn = () => new Promise<void>((resolve) => void realImmediate(resolve));
+const realMillisecond = () => new Promise<void>((resolve) => void realTimeout(resolve, 1));
 
 /**
  * A clock that stands still until a test moves it. Give it to a `SimulatedVault`, and days pass in
@@ -20,7 +24,7 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
  *
  * All times are milliseconds. Its timers behave like Node's: a delay above 2^31-1 fires after 1 ms, one below 1 is 1,
  * fractions are cut off. It governs what takes its time from it: this package and the simulated server, not
- * `setTimeout` or `Date` in other code.
+ * `setTimeout` or `Date` in other code. Fake timers of jest and vitest may be in use at the same time: each moves its own.
  *
  * @publicApi
  */
@@ -33,9 +37,9 @@ export class VirtualClock implements Clock {
   #pending = 0;
   #moving = false;
 
-  /** @param options.wall the wall clock at the start (default: 2026-01-01T00:00:00Z) */
+  /** @param options.wall the wall clock at the start (default: now, to the second: what real databases go by) */
   constructor(options: { wall?: number | Date } = {}) {
-    this.#wall = Number(options.wall ?? Date.UTC(2026, 0, 1));
+    this.#wall = Number(options.wall ?? Math.floor(Date.now() / 1_000) * 1_000);
   }
 
   /** Milliseconds since the start that the machine was awake; stands still in {@link suspend}. */
@@ -111,13 +115,13 @@ export class VirtualClock implements Clock {
       settled = true;
     };
     promise.then(done, done);
-    const patience = Date.now() + REAL_PATIENCE;
+    let patience = REAL_PATIENCE;
     for (await this.advance(0); !settled;) {
       const next = this.#nextAt();
       if (next <= end) await this.advance(Math.max(0, next - this.#monotonic));
-      else if (next < Infinity || Date.now() > patience) {
+      else if (next < Infinity || patience-- === 0) {
         throw new Error(`Not settled ${limit} ms later: ${this.#pending} timers are pending.`);
-      } else await new Promise((resolve) => setTimeout(resolve, 1));
+      } else await realMillisecond();
     }
     return promise;
   }

@@ -13,7 +13,8 @@ export function simulatedWorlds(dialect: 'openbao' | 'vault'): () => Promise<Wor
 }
 
 function simulatedWorld(dialect: 'openbao' | 'vault'): World {
-  const clock = new VirtualClock();
+  // The same each time, schedules included.
+  const clock = new VirtualClock({ wall: Date.UTC(2026, 0, 1) });
   const vault = new SimulatedVault({ clock, dialect });
   const lives = new Set<Life>();
   const name = 'app';

@@ -10,7 +10,7 @@ import { Authority, opensslAvailable, type Certificate } from '../support/certif
 import { closeConnections, connect } from '../support/connect.js';
 import { answer, HttpProxy } from '../support/http-proxy.js';
 import { expectNoLeak, failureOf } from '../support/leaks.js';
-import { describeReal } from '../support/real-servers.js';
+import { describeReal, realServer } from '../support/real-servers.js';
 import { provision, startOpenBao, type OpenBaoServer } from '../support/servers.mjs';
 
 const TOKEN = 'hvs.canary-token-6e5d4c3b';
@@ -455,7 +455,8 @@ describeReal('names on the real server', () => {
     '{{name}}',
     '&#x2F;'.replace('/', ''),
     'a"b<c>|\\d',
-    '...',
+    // HashiCorp Vault refuses keys with two dots in a row.
+    ...(realServer.kind === 'vault' ? [] : ['...']),
   ];
 
   it.each(names)('key %j comes back, from version 2 and version 1', async (name) => {

@@ -23,7 +23,7 @@ export interface End {
 /** One run of a schedule: a server, a connection, who uses it, and all that happens to them. */
 export class Life {
   readonly schedule: Schedule;
-  readonly clock = new WatchedClock();
+  readonly clock = new WatchedClock({ wall: Date.UTC(2026, 0, 1) });
   readonly vault: SimulatedVault;
   readonly witness: Witness;
   readonly connection: VaultConnection;

@@ -25,7 +25,7 @@ export interface End {
 /** A month of one machine: its server, its connection, who uses the secrets, and all that happens to them. */
 export class Month {
   readonly character: Character;
-  readonly clock = new WatchedClock();
+  readonly clock = new WatchedClock({ wall: Date.UTC(2026, 0, 1) });
   readonly bus = new EventBus();
   readonly vault: SimulatedVault;
   readonly witness: Witness;

@@ -167,9 +167,9 @@ it('an optional peer is used by the integration of its name alone', () => {
   expect(upwards.map(told)).toEqual([]);
 });
 
-it('the environment is read in secret sources only', () => {
+it('the environment is read in secret sources only, and for what is told in production or under a test runner', () => {
   const reading = files.filter((file) => /process\.env/.test(readFileSync(join(root, file), 'utf8')));
-  expect(reading).toEqual(['secret/secret-source.ts']);
+  expect(reading).toEqual(['secret/secret-source.ts', 'testing/production.ts']);
 });
 
 it('nothing is exported as a default, and index.ts names what it exports', () => {

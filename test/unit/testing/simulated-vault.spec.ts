@@ -8,7 +8,7 @@ describe('SimulatedVault through time', () => {
   let ask: Ask;
 
   beforeEach(() => {
-    clock = new VirtualClock();
+    clock = new VirtualClock({ wall: Date.UTC(2026, 0, 1) });
     vault = new SimulatedVault({ clock });
     ask = asker(vault);
     vault.databaseRole('app', { defaultTtl: '30s', maxTtl: '60s' });

@@ -1,4 +1,4 @@
-import { SimulatedVault, VirtualClock } from 'nestjs-vault/testing';
+import { SimulatedVault, VirtualClock, type AppRoleHandle } from 'nestjs-vault/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { asker, type Ask } from './support.js';
 
@@ -8,13 +8,15 @@ import { asker, type Ask } from './support.js';
 describe('the dialect of Vault', () => {
   let ask: Ask;
   let lease: string;
+  let vault: SimulatedVault;
+  let role: AppRoleHandle;
   const login = 'auth/approle/login';
   const garbage = { token: 'garbage' };
 
   beforeAll(async () => {
-    const vault = new SimulatedVault({ dialect: 'vault' });
+    vault = new SimulatedVault({ dialect: 'vault' });
     ask = asker(vault);
-    vault.appRole('app');
+    role = vault.appRole('app');
     vault.databaseRole('app', { defaultTtl: 30 });
     vault.kv().put('k', { a: 1 });
     lease = (await ask('GET', 'database/creds/app')).body.lease_id as string;
@@ -79,7 +81,7 @@ describe('the dialect of Vault', () => {
   });
 
   it('rotates static roles by a schedule, to whose next time the TTL counts before it has', async () => {
-    const clock = new VirtualClock();
+    const clock = new VirtualClock({ wall: Date.UTC(2026, 0, 1) });
     const server = new SimulatedVault({ clock, dialect: 'vault' });
     await clock.advance(2_000);
     const role = { username: 'app', rotationSchedule: '*/5 * * * *', rotationWindow: '1h' };
@@ -128,6 +130,53 @@ describe('the dialect of Vault', () => {
     const { lease_id } = (await ask('GET', 'database/creds/app')).body as { lease_id: string };
     const found = await ask('POST', 'sys/leases/lookup', { lease_id });
     expect(Object.keys(found.body.data as object)).not.toContain('path');
+  });
+
+  it('names the type of the mount that answered', async () => {
+    const wrapped = { headers: { 'X-Vault-Wrap-TTL': '60s' } };
+    const type = async (...request: Parameters<Ask>) =>
+      (await ask(...request)).body.mount_type as string | undefined;
+    const credentials = { role_id: role.roleId, secret_id: role.secretId() };
+    expect(await type('POST', login, credentials, { token: '' })).toBe('approle');
+    expect(await type('GET', 'auth/token/lookup-self')).toBe('token');
+    expect(await type('GET', 'secret/k')).toBe('kv');
+    expect(await type('GET', 'database/creds/app')).toBe('database');
+    const { wrap_info, mount_type } = (await ask('GET', 'secret/data/k', undefined, wrapped)).body;
+    expect(mount_type).toBe('kv');
+    for (const token of [wrap_info.token as string, role.wrappedSecretId()]) {
+      const own = token === wrap_info.token ? 'kv' : 'approle';
+      expect(await type('POST', 'sys/wrapping/unwrap', undefined, { token })).toBe(own);
+    }
+  });
+
+  const prefix = 'error parsing JSON: failed to parse JSON input: ';
+  it.each([
+    ['{"a": x}', 500, "invalid character 'x' looking for beginning of value"],
+    ['{"a": {', 500, 'malformed JSON, unclosed containers'],
+    ['{"a": "', 500, 'malformed JSON, unclosed string'],
+    ['{"data": {}}zz', 500, "invalid character 'z' after top-level value"],
+    ['{}}', 500, "invalid character '}' after top-level value"],
+    ['{"a": [1}', 500, "malformed JSON: mismatched closing delimiter '}'"],
+    ['{"data": {"b": 1, "b": 2}}', 500, "duplicate key 'b' in object"],
+    [`{"data": ${'['.repeat(400)}${']'.repeat(400)}}`, 500, 'JSON input exceeds allowed nesting depth'],
+    [`{"data": {"a": "${'x'.repeat(2 ** 20 + 1)}"}}`, 500, 'JSON string value exceeds allowed length'],
+    [`{"data": {"a": [${'1,'.repeat(12_000)}1]}}`, 500, 'JSON array exceeds allowed element count'],
+    ['x{', 400, `${prefix}invalid character 'x' looking for beginning of value`],
+  ])('refuses %.20s as JSON', async (body, status, error) => {
+    const answer = await vault.transport().send({
+      method: 'POST',
+      path: '/v1/secret/data/m',
+      headers: { 'X-Vault-Token': 'root' },
+      timeout: 1_000,
+      body,
+    });
+    expect([answer.statusCode, JSON.parse(answer.body)]).toEqual([status, { errors: [error] }]);
+  });
+
+  it('takes JSON that is right, whatever is in its texts', async () => {
+    const data = { 'a"b': ['{"', { x: [], y: {} }, -1.5e3, true, null], 'a}b': '\\"]', c: '😀' };
+    expect((await ask('POST', 'secret/data/right', { data })).status).toBe(200);
+    expect((await ask('GET', 'secret/data/right')).body.data.data).toEqual(data);
   });
 
   it('takes no notice of namespaces', async () => {

@@ -6,6 +6,7 @@ import {
   InjectCredentials,
   InjectSecret,
   KvService,
+  VaultError,
   VaultModule,
   type DatabaseCredentials,
   type Secret,
@@ -174,6 +175,15 @@ describe('VaultTestingModule', () => {
       await expect(end()).rejects.toThrow('GET /v1/secrets/data/orders/api');
       vault.clearHistory();
     });
+  });
+
+  it.each([
+    ['nothing', undefined, /`vault` must be a SimulatedVault/],
+    ['something else', { vault: {} }, /`vault` must be a SimulatedVault/],
+    ['a wrong name', { vault: new SimulatedVault(), clok: 1 }, /there is no option `clok`/],
+  ])('refuses %s', (_what, options, message) => {
+    expect(() => VaultTestingModule.forRoot(options as never)).toThrow(message);
+    expect(() => VaultTestingModule.forRoot(options as never)).toThrow(VaultError);
   });
 
   it('takes another clock than that of the server where it is given one', async () => {

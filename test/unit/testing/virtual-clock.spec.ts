@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VirtualClock } from 'nestjs-vault/testing';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 const DAY = 86_400_000;
 
@@ -23,6 +23,51 @@ describe('VirtualClock', () => {
     clock.setTimer(1, note('a'));
     await clock.settle();
     expect([clock.monotonic(), fired]).toEqual([0, []]);
+  });
+
+  it('starts today, so that a real database takes what it says for the present', () => {
+    expect(Math.abs(clock.wall() - Date.now())).toBeLessThan(2_000);
+  });
+
+  describe('beside fake timers', () => {
+    const EVERYTHING: Parameters<typeof vi.useFakeTimers>[0] = {
+      toFake: [
+        'setTimeout',
+        'setInterval',
+        'setImmediate',
+        'queueMicrotask',
+        'Date',
+        'performance',
+        'hrtime',
+      ],
+    };
+    afterEach(() => vi.useRealTimers());
+
+    it.each([
+      ['the usual ones', undefined],
+      ['all there are', EVERYTHING],
+    ])('%s: moves, waits and gives up as ever', async (_which, config) => {
+      vi.useFakeTimers(config);
+      clock.setTimer(DAY, note('a'));
+      await clock.advance(DAY);
+      expect(fired).toEqual([`a@${DAY}`]);
+      expect(await clock.until(new Promise((resolve) => clock.setTimer(5, () => resolve('b'))))).toBe('b');
+      // Nothing on the clock brings this to its end.
+      const read = readFile(import.meta.filename, 'utf8');
+      expect(await clock.until(read)).toContain('VirtualClock');
+      clock.setTimer(60, () => undefined);
+      await expect(clock.until(new Promise(() => {}), 50)).rejects.toThrow('Not settled 50 ms later');
+    });
+
+    it('also where they were there before it was loaded', async () => {
+      vi.useFakeTimers(EVERYTHING);
+      vi.resetModules();
+      const { VirtualClock: Late } = await import('../../../lib/testing/virtual-clock.js');
+      const late = new Late({ wall: 0 });
+      late.setTimer(DAY, note('a'));
+      await late.advance(DAY);
+      expect([late.wall(), fired.length]).toEqual([DAY, 1]);
+    });
   });
 
   it('fires timers in order of time, and of setting where that is equal, each at its own time', async () => {
