@@ -1,0 +1,225 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import { Injectable, Module, type OnModuleInit } from '@nestjs/common';
+import {
+  appRole,
+  CredentialsService,
+  fromFile,
+  InjectCredentials,
+  InjectSecret,
+  VaultModule,
+  type DatabaseCredentials,
+  type Secret,
+} from 'nestjs-vault';
+import { createRotatingPool } from 'nestjs-vault/pg';
+import type { Pool } from 'pg';
+import type { Observable } from 'rxjs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Applications } from '../support/applications.js';
+import { HttpProxy } from '../support/http-proxy.js';
+import { eventually } from '../support/leased-postgres.js';
+import { blocksOf, type Block } from '../support/page-blocks.js';
+import { describeReal } from '../support/real-servers.js';
+import {
+  openBaoAvailable,
+  startOpenBao,
+  startPostgres,
+  usersInDatabase,
+  type OpenBaoServer,
+  type PostgresServer,
+} from '../support/servers.mjs';
+
+const run = promisify(execFile);
+const blocks = blocksOf('docs/server-setup.md');
+const [values, ...steps] = blocks;
+const delivery = steps.find(({ text }) => text.includes('mv ')) as Block;
+const check = steps.find(({ text }) => text.includes('revoke -self')) as Block;
+
+/** Its database is the one that the page makes. */
+@Injectable()
+class Orders implements OnModuleInit {
+  pool!: Pool;
+  static where: { host: string; port: number; database: string };
+
+  constructor(
+    @InjectCredentials('orders') private readonly credentials$: Observable<DatabaseCredentials>,
+    @InjectSecret('payments', { key: 'apiKey' }) readonly apiKey: Secret,
+  ) {}
+
+  async onModuleInit() {
+    this.pool = await createRotatingPool(this.credentials$, { ...Orders.where, drain: 500 });
+  }
+
+  readonly place = () => this.pool.query(`insert into orders (item) values ('tea')`);
+
+  async user() {
+    const { rows } = await this.pool.query<{ name: string }>('select session_user as name');
+    return rows[0]?.name;
+  }
+}
+
+describeReal('the page on the set-up of a server', () => {
+  const apps = new Applications();
+  const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-setup-'));
+  const printed = new Map<Block, string>();
+  let bao: OpenBaoServer;
+  let postgres: PostgresServer;
+  let proxy: HttpProxy;
+  let env: NodeJS.ProcessEnv;
+  let deliverer: NodeJS.ProcessEnv;
+
+  const sh = async ({ text, line }: Block, environment: NodeJS.ProcessEnv) => {
+    const options = { cwd: folder, env: environment };
+    const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', text], options).catch((error: Error) => {
+      throw new Error(`docs/server-setup.md:${line}: ${error.message}`, { cause: error });
+    });
+    return stdout;
+  };
+  const root = async (method: string, path: string, body?: object) => {
+    const answer = await bao.api(method, path, body);
+    expect([200, 204]).toContain(answer.status);
+    return answer.body;
+  };
+
+  beforeAll(async () => {
+    // No development server: that one has a KV engine from the start.
+    [bao, postgres] = await Promise.all([startOpenBao({ storage: 'raft' }), startPostgres()]);
+    const { bin = '' } = (await openBaoAvailable()) as { bin?: string };
+    symlinkSync(bin, join(folder, 'bao'));
+    const { PATH = '' } = process.env;
+    env = {
+      PATH: `${folder}${delimiter}${PATH}`,
+      HOME: folder,
+      VAULT_ADDR: bao.address,
+      VAULT_TOKEN: bao.rootToken,
+      DATABASE: `${postgres.host}:${postgres.port}/${postgres.database}?sslmode=disable`,
+      INITIAL_PASSWORD: 'change-me',
+      DELIVERY: join(folder, 'delivery'),
+    };
+    for (const block of steps) {
+      if (block.language === 'sql') await postgres.query(block.text);
+      else if (block !== delivery) printed.set(block, await sh(block, env));
+      else {
+        const { auth } = await root('POST', 'auth/token/create', {
+          policies: ['orders-delivery'],
+          no_default_policy: true,
+        });
+        deliverer = { ...env, VAULT_TOKEN: auth.client_token as string };
+        await sh(block, deliverer);
+      }
+    }
+    proxy = await HttpProxy.start(bao.address);
+    Orders.where = { host: postgres.host, port: postgres.port, database: postgres.database };
+  });
+
+  afterAll(async () => {
+    try {
+      if (proxy) apps.guardSeen(proxy);
+      await apps.finish();
+    } finally {
+      await proxy?.stop();
+      await Promise.all([bao?.stop(), postgres?.stop()]);
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  const secretId = () => readFileSync(join(folder, 'delivery/secret_id'), 'utf8');
+  const application = async () => {
+    const { data } = await root('GET', 'auth/approle/role/orders/role-id');
+    const auth = appRole({
+      roleId: data.role_id as string,
+      secretId: fromFile(join(folder, 'delivery/secret_id')),
+    });
+    @Module({ imports: [VaultModule.forRoot({ address: proxy.address, auth })], providers: [Orders] })
+    class AppModule {}
+    return { imports: [AppModule] };
+  };
+  const start = async () => apps.start(await application());
+
+  it('names its variables in the first block, and only there', () => {
+    const names = [...(values as Block).text.matchAll(/^export (\w+)=/gm)].map((found) => found[1]);
+    const { PATH: _path, HOME: _home, ...given } = env;
+    expect(new Set(names)).toEqual(new Set(Object.keys(given)));
+    expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(['sh', 'sql']));
+  });
+
+  it('its blocks make what they say', async () => {
+    expect(printed.get(check)).toContain('the-key-of-the-payment-provider');
+    expect(statSync(join(folder, 'delivery/secret_id')).mode & 0o077).toBe(0);
+    expect(secretId()).toMatch(/^[0-9a-f-]{36}$/);
+    // The try at the end of the page left nothing.
+    await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
+    const { data } = await root('GET', 'database/config/shop');
+    expect(JSON.stringify(data)).not.toContain('change-me');
+    const { rows } = await postgres.query(
+      `select rolsuper, rolcreatedb, rolcreaterole from pg_roles where rolname = 'vault_admin'`,
+    );
+    expect(rows).toEqual([{ rolsuper: false, rolcreatedb: false, rolcreaterole: true }]);
+  });
+
+  it('the policy is enough to read, issue, renew, rotate and revoke; nothing is refused, and nothing left', async () => {
+    // The lives of the page are too long for a test; all else is as the page made it.
+    await root('POST', 'database/roles/orders', { default_ttl: '4s', max_ttl: '8s' });
+    await root('POST', 'auth/approle/role/orders', { token_period: '5s' });
+    const app = await start();
+    const orders = app.get(Orders);
+    expect(orders.apiKey.reveal()).toBe('the-key-of-the-payment-provider');
+    await orders.place();
+    const first = await orders.user();
+    expect(first).toMatch(/^v-approle-orders-/);
+    await eventually(async () => expect(await orders.user()).not.toBe(first), 20_000);
+    await orders.place();
+    // Asks whether the lease lives.
+    await app.get(CredentialsService).current('database/creds/orders')?.lease.refused?.(false);
+    await eventually(() => expect(proxy.count(/leases\/lookup/)).toBeGreaterThan(0));
+    await app.close();
+    const asked = new Set(proxy.requests.map((line) => line.replace('/v1/', '')));
+    expect(asked).toEqual(
+      new Set([
+        'POST auth/approle/login',
+        'GET secret/data/payments',
+        'GET database/creds/orders',
+        'POST sys/leases/renew',
+        'POST sys/leases/lookup',
+        'POST auth/token/renew-self',
+        'POST auth/token/revoke-self',
+      ]),
+    );
+    expect(proxy.seen.filter(({ status = 0 }) => status >= 400)).toEqual([]);
+    await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
+  });
+
+  it('the rights of the policy are those, and no others', async () => {
+    const login = await bao.api('POST', 'auth/approle/login', {
+      role_id: (await root('GET', 'auth/approle/role/orders/role-id')).data.role_id,
+      secret_id: secretId(),
+    });
+    const { client_token: token, policies } = login.body.auth;
+    expect(policies).toEqual(['orders']);
+    const status = async (method: string, path: string, body?: object) =>
+      (await bao.api(method, path, body, { token })).status;
+    expect(await status('GET', 'auth/token/lookup-self')).toBe(200);
+    const others = ['database/roles/orders', 'database/creds/other', 'secret/data/other', 'cubbyhole/x'];
+    for (const path of [...others, 'auth/approle/role/orders/role-id', 'sys/policies/acl/orders'])
+      expect([path, await status('GET', path)]).toEqual([path, 403]);
+    expect(await status('POST', 'auth/approle/role/orders/secret-id')).toBe(403);
+    expect(await status('POST', 'sys/leases/revoke', { lease_id: 'x' })).toBe(403);
+    expect(await status('POST', 'auth/token/create')).toBe(403);
+    expect(await status('POST', 'auth/token/revoke-self')).toBe(204);
+  });
+
+  it('a start works after the day of the first secret_id, as another one was delivered', async () => {
+    await root('POST', 'auth/approle/role/orders/secret-id/destroy', { secret_id: secretId() });
+    expect(await apps.startError(await application())).toMatchObject({
+      code: 'VAULT_SECRET_ID_INVALID',
+    });
+    await sh(delivery, deliverer);
+    const app = await start();
+    await app.get(Orders).place();
+    await app.close();
+    await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
+  });
+});
