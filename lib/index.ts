@@ -53,6 +53,7 @@ export {
   type VaultRequest,
   type VaultRequestOptions,
   type VaultResponse,
+  type VaultWrapInfo,
 } from './services/vault-client.js';
 
 export type { IssueParameters } from './leases/issue-lease.js';

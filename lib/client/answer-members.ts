@@ -19,16 +19,23 @@ export function isToken(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]{1,8192}$/.test(value);
 }
 
+/** Whether it stands for a wrapped answer. */
+export function isWrapInfo(info: unknown): info is Record<string, unknown> & { token: string; ttl: number } {
+  return isObject(info) && isToken(info['token']) && isDuration(info['ttl']);
+}
+
 /**
  * Whether the members of an answer that tell of a lease or a token are as servers write them: in the same way, whatever
  * was asked for.
  */
 export function hasLifeMembers(envelope: Readonly<Record<string, unknown>>): boolean {
-  const { lease_id: leaseId = '', lease_duration: duration = 0, renewable = false, auth = null } = envelope;
+  const { lease_id: leaseId = '', lease_duration: duration = 0, renewable = false } = envelope;
+  const { auth = null, wrap_info: wrapping = null } = envelope;
   const lasts = leaseId === '' || envelope['lease_duration'] !== undefined;
   const isId = typeof leaseId === 'string' && leaseId.length <= LONGEST_ID;
   const lease = isId && isDuration(duration) && typeof renewable === 'boolean';
-  return lease && lasts && (auth === null || isAuth(auth));
+  const wrapped = wrapping === null || isWrapInfo(wrapping);
+  return lease && lasts && wrapped && (auth === null || isAuth(auth));
 }
 
 function isAuth(auth: unknown): boolean {

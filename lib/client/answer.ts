@@ -1,5 +1,5 @@
-import { isObject } from './answer-members.js';
-import type { ApiAuth } from './api-client.js';
+import { isObject, isWrapInfo } from './answer-members.js';
+import type { ApiAuth, ApiWrapInfo } from './api-client.js';
 
 /** HashiCorp Vault refuses requests that are nested deeper than 300, so that no secret is. */
 const DEEPEST = 512;
@@ -54,6 +54,21 @@ export function readAuth(auth: unknown): ApiAuth | null {
     renewable: renewable === true,
     ...(typeof token_type === 'string' && { token_type }),
     ...(isNumber(num_uses) && { num_uses }),
+    whole: auth,
+  };
+}
+
+/** The `wrap_info` of an answer, each member of its type; `undefined` where it holds no token. */
+export function readWrapInfo(info: unknown): ApiWrapInfo | undefined {
+  if (!isWrapInfo(info)) return undefined;
+  const { token, accessor, ttl, creation_time, creation_path, wrapped_accessor } = info;
+  return {
+    token,
+    accessor: textOf(accessor),
+    ttl,
+    creation_time: textOf(creation_time),
+    creation_path: textOf(creation_path),
+    ...(typeof wrapped_accessor === 'string' && { wrapped_accessor }),
   };
 }
 

@@ -2,20 +2,17 @@ import createNodeVault from 'node-vault';
 import type { Clock } from '../clock/clock.js';
 import { now, type Deadline } from '../clock/deadline.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
-import { aborted, closed, tooDeep } from '../errors/common-errors.js';
-import { VaultError } from '../errors/vault-error.js';
+import { aborted, closed } from '../errors/common-errors.js';
+import type { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
-import { isTooDeep, isVersion, parseAnswer, readAuth, readWords, textOf } from './answer.js';
-import { madeAt, pastCaches } from './cached-answer.js';
-import { hasLifeMembers, isDuration, isObject } from './answer-members.js';
+import { pastCaches } from './cached-answer.js';
 import { fromNetworkError } from './network-error.js';
 import { assertHeaderValue } from './path.js';
 import { writeBody } from './request-body.js';
-import { fromResponse, notVault } from './response-error.js';
+import { isSuccess, readAnswer, readFailure } from './read-answer.js';
 import { USER_AGENT } from './user-agent.js';
 import { Transport, type Lane, type Sender, type TransportResponse } from './transport.js';
 import { isUndone } from './transport-errors.js';
-import { readWarnings } from './warnings.js';
 
 /** Milliseconds; at most half the time for a request, so that it is known in time that nothing was sent. */
 const CONNECT_TIMEOUT = 5_000;
@@ -34,6 +31,8 @@ export interface ApiRequest {
   json?: string;
   /** Instead of the connection's own. */
   namespace?: string;
+  /** In which form an answer is wanted that may be no JSON. */
+  responseType?: 'text' | 'bytes';
   /** As {@link checkRequest} made them. */
   headers?: Readonly<Record<string, string>>;
   /** Milliseconds; never more than the connection's own timeout. */
@@ -50,6 +49,10 @@ export interface ApiResponse<T = unknown> {
   status: number;
   data: T;
   auth: ApiAuth | null;
+  /** Where the answer was wrapped: what stands for it. */
+  wrapInfo?: ApiWrapInfo | undefined;
+  /** An answer that is no envelope, as a whole. */
+  whole?: unknown;
   leaseId: string;
   /** Seconds. */
   leaseDuration: number;
@@ -75,6 +78,26 @@ export interface ApiAuth {
   token_type?: string;
   num_uses?: number;
   policies?: readonly string[];
+  /** All that the answer says of it, the token among it. */
+  whole: Readonly<Record<string, unknown>>;
+}
+
+/** What stands for a wrapped answer, as servers write it. */
+export interface ApiWrapInfo {
+  token: string;
+  accessor: string;
+  /** Seconds. */
+  ttl: number;
+  creation_time: string;
+  creation_path: string;
+  wrapped_accessor?: string;
+}
+
+/** What became of a request, for those who count. */
+export interface Outcome {
+  error?: VaultError;
+  /** It says whether there is a server that works. */
+  conclusive: boolean;
 }
 
 type HookOptions = {
@@ -97,7 +120,7 @@ export class ApiClient {
   readonly #nodeVault: { request(options: object): Promise<unknown> };
   readonly #options: ResolvedOptions;
   readonly #clock: Clock;
-  readonly #observe: (request: ApiRequest, milliseconds: number, error?: VaultError) => void;
+  readonly #observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void;
   #closed = false;
   /** State of the cluster that later reads must not fall behind of, where the server tells it. */
   #index: string | undefined;
@@ -107,7 +130,7 @@ export class ApiClient {
     options: ResolvedOptions,
     clock: Clock,
     transport?: Sender,
-    observe: (request: ApiRequest, milliseconds: number, error?: VaultError) => void = () => undefined,
+    observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void = () => undefined,
   ) {
     this.#options = options;
     this.#clock = clock;
@@ -139,10 +162,11 @@ export class ApiClient {
     const took = () => this.#clock.monotonic() - sentAt.monotonic;
     try {
       const answer = await this.#send<T>(request, token, sentAt);
-      this.#observe(request, took());
+      // Whoever asks for the health of a node learns of that; nothing was asked of what it serves.
+      this.#observe(request, took(), { conclusive: isSuccess(answer.status) });
       return answer;
     } catch (error) {
-      this.#observe(request, took(), error as VaultError);
+      this.#observe(request, took(), { error: error as VaultError, conclusive: true });
       throw error;
     }
   }
@@ -209,79 +233,13 @@ export class ApiClient {
   }
 
   #read<T>(response: TransportResponse, request: ApiRequest, sentAt: Deadline): ApiResponse<T> {
-    const { statusCode: status, body, headers } = response;
-    const { path } = request;
-    if (status >= 200 && status < 300) {
-      const index = headers['x-vault-index'];
-      if (typeof index === 'string' && INDEX.test(index)) this.#index = index;
-      if (isTooDeep(body)) throw tooDeep(path);
-      const envelope = parseAnswer(body);
-      if (envelope === undefined) {
-        const [code, message, hint] = notVault(status);
-        throw new VaultError({ code, message, hint, status, path, answerLost: true });
-      }
-      const { data = null, lease_id, lease_duration, renewable, warnings, mount_type } = envelope;
-      const auth = readAuth(envelope['auth']);
-      return {
-        status,
-        data: data as T,
-        auth,
-        leaseId: textOf(lease_id),
-        leaseDuration: isDuration(lease_duration) ? lease_duration : 0,
-        renewable: renewable === true,
-        warnings: readWarnings(
-          warnings,
-          data,
-          (envelope['auth'] as Partial<ApiAuth> | null | undefined)?.client_token,
-        ),
-        mountType: typeof mount_type === 'string' ? mount_type : undefined,
-        wellFormed: hasLifeMembers(envelope),
-        ...madeAt(headers, sentAt),
-      };
-    }
-    const envelope = isTooDeep(body) ? undefined : parseAnswer(body);
-    const kv = status === 404 && deletedVersion(envelope, path);
-    if (kv) throw kv;
-    const date = Date.parse(textOf(headers['date']));
+    const index = response.headers['x-vault-index'];
+    if (isSuccess(response.statusCode) && typeof index === 'string' && INDEX.test(index)) this.#index = index;
+    const answer = readAnswer<T>(response, request, sentAt);
+    if (answer) return answer;
     const namespace = request.namespace ?? this.#options.namespace;
-    throw fromResponse({
-      status,
-      messages: [...readWords(envelope?.['errors']), ...readWords(envelope?.['warnings'])],
-      json: envelope !== undefined,
-      method: request.method,
-      path,
-      ...(namespace && { namespace }),
-      ...(Number.isFinite(date) && { clockSkew: date - this.#clock.wall() }),
-      ...retryAfter(headers['retry-after']),
-    });
+    throw readFailure(response, request, { ...(namespace && { namespace }), now: this.#clock.wall() });
   }
-}
-
-/** KV v2 answers 404 with the metadata of a version that is deleted or destroyed. */
-function deletedVersion(
-  envelope: Readonly<Record<string, unknown>> | undefined,
-  path: string,
-): VaultError | undefined {
-  const data = envelope?.['data'];
-  const metadata = isObject(data) ? data['metadata'] : undefined;
-  if (!isObject(metadata)) return undefined;
-  const { version, destroyed } = metadata;
-  const which = isVersion(version) ? `Version ${version} at ${path}` : `What is asked for at ${path}`;
-  return destroyed === true
-    ? new VaultError({
-        code: 'VAULT_SECRET_DESTROYED',
-        message: `${which} was destroyed.`,
-        hint: 'Its data is gone for good: write a new version, and pin that one.',
-        status: 404,
-        path,
-      })
-    : new VaultError({
-        code: 'VAULT_SECRET_DELETED',
-        message: `${which} is deleted.`,
-        hint: 'Undelete it (vault kv undelete -versions=…), or pin another version.',
-        status: 404,
-        path,
-      });
 }
 
 function queryString(query: ApiRequest['query']): string {
@@ -291,9 +249,4 @@ function queryString(query: ApiRequest['query']): string {
     defined.map(([key, value]): [string, string] => [key, String(value)]),
   ).toString();
   return text && `?${text}`;
-}
-
-function retryAfter(header: unknown): { retryAfter?: number } {
-  const seconds = typeof header === 'string' ? Number(header) : NaN;
-  return Number.isFinite(seconds) && seconds >= 0 ? { retryAfter: Math.min(seconds, 60) * 1000 } : {};
 }

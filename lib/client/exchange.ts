@@ -81,6 +81,7 @@ export class Exchange {
       statusCode: this.#status,
       headers: this.#headers,
       body: whole.toString(),
+      bytes: whole,
       address: this.#address,
     });
   }

@@ -9,10 +9,12 @@ export interface CheckedRequest {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly namespace?: string;
+  readonly responseType?: string | undefined;
   readonly timeout?: number;
   readonly signal?: AbortSignal;
 }
 
+const TYPES = new Set(['json', 'text', 'bytes']);
 const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'LIST']);
 
 /**
@@ -26,11 +28,13 @@ export function checkRequest(request: CheckedRequest): {
   headers: Record<string, string>;
   namespace?: string;
 } {
-  const { method, path, headers = {}, namespace, timeout, signal } = request;
+  const { method, path, headers = {}, namespace, responseType = 'json', timeout, signal } = request;
   const refuse = (problem: string, hint: string): never => {
     throw invalid(path, problem, hint);
   };
   if (!METHODS.has(method)) refuse('its method is none of Vault', `Use ${[...METHODS].join(', ')}.`);
+  if (!TYPES.has(responseType))
+    refuse('its `responseType` is none', `Use ${[...TYPES].join(', ')}, or leave it out.`);
   if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0))
     refuse('its `timeout` is no number above 0', 'Give milliseconds, or leave it out.');
   if (signal !== undefined && !isSignal(signal))

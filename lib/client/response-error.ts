@@ -235,12 +235,18 @@ function standby(): Verdict {
   ];
 }
 
-/** What answered is no Vault: a proxy, a balancer, another service. Its body is not shown. */
-export function notVault(status: number): Verdict {
+/**
+ * What answered is no Vault: a proxy, a balancer, another service. Its body is not shown.
+ *
+ * @param type of the content, where it may be one of those that some paths of a server answer by design
+ */
+export function notVault(status: number, type = ''): Verdict {
+  const designed = /^(application\/(?!json)|text\/(?!html))/.test(type);
   return [
     'VAULT_NOT_VAULT',
     `Something that is not Vault answered (status ${status}, not in its form).`,
-    'Check `address` (scheme, host, port, path): a web page, a proxy or a load balancer answers there.',
+    (designed ? 'A path that answers no JSON (a certificate, a CRL) is read with `responseType`. ' : '') +
+      'Check `address` (scheme, host, port, path): a web page, a proxy or a load balancer answers there.',
   ];
 }
 

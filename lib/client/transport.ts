@@ -39,11 +39,12 @@ export interface TransportRequest {
   lane?: Lane;
 }
 
-/** One HTTP answer; the body is text, as what should be JSON may be a proxy's HTML. */
+/** One HTTP answer; the body is text, as what should be JSON may be a proxy's HTML; and as it came, where that is known. */
 export interface TransportResponse {
   statusCode: number;
   headers: Record<string, string | string[] | undefined>;
   body: string;
+  bytes?: Buffer;
   /** The address that answered. */
   address: string;
 }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { Subject, type Observable } from 'rxjs';
-import { ApiClient, type ApiRequest } from '../client/api-client.js';
+import { ApiClient, type ApiRequest, type Outcome } from '../client/api-client.js';
 import { Reach } from '../client/reach.js';
 import { background } from '../clock/background.js';
 import { systemClock, type Clock } from '../clock/clock.js';
@@ -11,7 +11,6 @@ import { Scheduler } from '../clock/scheduler.js';
 import type { StartupOptions } from '../config/options.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import { printable } from '../errors/printable.js';
-import type { VaultError } from '../errors/vault-error.js';
 import { Counters, operationOf } from '../events/counters.js';
 import type { EventBus, EventInit } from '../events/events.js';
 import { healthOf, type ConnectionStatus } from '../events/status.js';
@@ -67,9 +66,9 @@ export class VaultConnection {
       away: (error) => this.#emit({ type: 'vault-unreachable', error }),
       back: (after) => this.#emit({ type: 'vault-recovered', after }),
     });
-    const count = ({ method, path }: ApiRequest, milliseconds: number, error?: VaultError) => {
+    const count = ({ method, path }: ApiRequest, milliseconds: number, { error, conclusive }: Outcome) => {
       this.#counters.request(operationOf(method, path), milliseconds, error?.code);
-      reach.answered(error);
+      if (conclusive) reach.answered(error);
     };
     this.#api = new ApiClient(options, clock, transport, count);
     const shared = {

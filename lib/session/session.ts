@@ -102,6 +102,12 @@ export class Session {
     }
   }
 
+  /** Sends without a token what servers answer to anybody: also where nobody can log in. */
+  async ask<T>(request: ApiRequest): Promise<ApiResponse<T>> {
+    if (this.closed) throw closed();
+    return this.#context.api.send<T>(request);
+  }
+
   /** Sends with the token of a generation. */
   async send<T>(generation: Generation, request: ApiRequest): Promise<ApiResponse<T>> {
     generation.spend();

@@ -35,6 +35,12 @@ export class Server implements Sender {
     'sys/leases/lookup': { data: { id: 'x' } },
     'secret/data/app': { data: { data: { password: CANARY }, metadata } },
     'secret/metadata/app': { data: { keys: ['one', 'two/'] } },
+    'pki/ca/pem': {},
+    'pki/ca': {},
+    'wrapped/path': {
+      wrap_info: { token: TOKEN, accessor: 'a', ttl: 60, creation_time: 'x', creation_path: 'wrapped/path' },
+    },
+    'sys/health': { initialized: true, sealed: false, standby: false },
     'kv1/app': { data: { password: CANARY }, lease_duration: 2_764_800 },
     'any/path': { data: { value: CANARY, inner: { list: [1, CANARY] } } },
     'database/creds/app': {
@@ -116,6 +122,16 @@ export class World {
     'look-up of a wrapping token': { path: 'sys/wrapping/lookup', ask: () => this.#unwrap() },
     unwrap: { path: 'sys/wrapping/unwrap', ask: () => this.#unwrap() },
     read: { path: 'any/path', ask: () => this.connection.client.read('any/path') },
+    'read as text': {
+      path: 'pki/ca/pem',
+      ask: () => this.connection.client.read('pki/ca/pem', { responseType: 'text' }),
+    },
+    'read as bytes': {
+      path: 'pki/ca',
+      ask: () => this.connection.client.read('pki/ca', { responseType: 'bytes' }),
+    },
+    'wrapped read': { path: 'wrapped/path', ask: () => this.#wrapped() },
+    health: { path: 'sys/health', ask: () => this.connection.client.read('sys/health') },
     list: {
       path: 'secret/metadata/app',
       ask: () => this.connection.client.list('secret/metadata/app'),
@@ -163,6 +179,16 @@ export class World {
       expect(typeof login.renewable).toBe('boolean');
       return [login.token, warned];
     });
+  }
+
+  async #wrapped(): Promise<unknown> {
+    const headers = { 'x-vault-wrap-ttl': '60s' };
+    const answer = await this.connection.client.read('wrapped/path', { headers });
+    const { token: wrapping, ttl = 0 } = answer.wrapInfo ?? {};
+    expect(Number.isFinite(ttl)).toBe(true);
+    if (wrapping) expect(wrapping.reveal()).toMatch(/^[\x21-\x7e]{1,8192}$/);
+    // Where it was made, and the accessor, are names.
+    return [answer.data, answer.warnings, wrapping];
   }
 
   #unwrap(): Promise<unknown> {

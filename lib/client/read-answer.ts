@@ -1,0 +1,153 @@
+import type { Deadline } from '../clock/deadline.js';
+import { tooDeep } from '../errors/common-errors.js';
+import { VaultError } from '../errors/vault-error.js';
+import { hasLifeMembers, isDuration, isObject } from './answer-members.js';
+import { isTooDeep, isVersion, parseAnswer, readAuth, readWords, readWrapInfo, textOf } from './answer.js';
+import type { ApiRequest, ApiResponse } from './api-client.js';
+import { madeAt } from './cached-answer.js';
+import { fromResponse, notVault } from './response-error.js';
+import type { TransportResponse } from './transport.js';
+import { readWarnings } from './warnings.js';
+
+/** Members that every answer of an engine has one of; without them, the answer itself is what was asked for. */
+const ENVELOPE = ['request_id', 'lease_id', 'data', 'auth', 'wrap_info'];
+
+/**
+ * What a server answered, where it is what was asked for: a success, or the health of a node, whose status says how it is.
+ *
+ * @throws VaultError `VAULT_NOT_VAULT`, `VAULT_RESPONSE_TOO_LARGE`
+ */
+export function readAnswer<T>(
+  response: TransportResponse,
+  request: ApiRequest,
+  sentAt: Deadline,
+): ApiResponse<T> | undefined {
+  const { statusCode: status, body, headers } = response;
+  const success = isSuccess(status);
+  if (!success && !isHealth(request)) return undefined;
+  const type = textOf(headers['content-type']).toLowerCase();
+  if (success && request.responseType && !type.startsWith('application/json')) {
+    if (type.startsWith('text/html')) throw lost(notVault(status), response, request);
+    return { ...shaped({}, response, sentAt), data: asItIs(response, request) as T };
+  }
+  if (isTooDeep(body)) throw tooDeep(request.path);
+  const envelope = parseAnswer(body);
+  if (!success) return isState(envelope) ? shaped<T>(envelope, response, sentAt) : undefined;
+  if (envelope === undefined) throw lost(notVault(status, type), response, request);
+  const answer = shaped<T>(envelope, response, sentAt);
+  return request.responseType && !answer.wrapInfo
+    ? { ...answer, data: asItIs(response, request) as T }
+    : answer;
+}
+
+/** Turns any other answer into an error. */
+export function readFailure(
+  response: TransportResponse,
+  { method, path }: ApiRequest,
+  known: { namespace?: string; now: number },
+): VaultError {
+  const { statusCode: status, body, headers } = response;
+  const envelope = isTooDeep(body) ? undefined : parseAnswer(body);
+  const kv = status === 404 && deletedVersion(envelope, path);
+  if (kv) return kv;
+  const date = Date.parse(textOf(headers['date']));
+  return fromResponse({
+    status,
+    messages: [...readWords(envelope?.['errors']), ...readWords(envelope?.['warnings'])],
+    json: envelope !== undefined,
+    method,
+    path,
+    ...(known.namespace && { namespace: known.namespace }),
+    ...(Number.isFinite(date) && { clockSkew: date - known.now }),
+    ...retryAfter(headers['retry-after']),
+  });
+}
+
+export const isSuccess = (status: number) => status >= 200 && status < 300;
+
+function shaped<T>(
+  envelope: Readonly<Record<string, unknown>>,
+  { statusCode: status, headers }: TransportResponse,
+  sentAt: Deadline,
+): ApiResponse<T> {
+  const { data = null, lease_id, lease_duration, renewable, warnings, mount_type } = envelope;
+  const auth = readAuth(envelope['auth']);
+  const wrapInfo = readWrapInfo(envelope['wrap_info']);
+  return {
+    status,
+    data: data as T,
+    auth,
+    wrapInfo,
+    leaseId: textOf(lease_id),
+    leaseDuration: isDuration(lease_duration) ? lease_duration : 0,
+    renewable: renewable === true,
+    warnings: readWarnings(warnings, data, tokenIn(envelope['auth'], 'client_token'), wrapInfo?.token),
+    mountType: typeof mount_type === 'string' ? mount_type : undefined,
+    wellFormed: hasLifeMembers(envelope),
+    whole: isBare(envelope) ? envelope : undefined,
+    ...madeAt(headers, sentAt),
+  };
+}
+
+function tokenIn(holder: unknown, name: string): unknown {
+  return isObject(holder) ? holder[name] : undefined;
+}
+
+function isBare(envelope: Readonly<Record<string, unknown>>): boolean {
+  return !ENVELOPE.some((name) => name in envelope) && Object.keys(envelope).length > 0;
+}
+
+function asItIs({ body, bytes }: TransportResponse, { responseType }: ApiRequest): string | Buffer {
+  return responseType === 'text' ? body : (bytes ?? Buffer.from(body));
+}
+
+function isHealth({ method, path }: ApiRequest): boolean {
+  return method === 'GET' && path === 'sys/health';
+}
+
+/** The state of a node, and no error that is answered in its place. */
+function isState(
+  envelope: Readonly<Record<string, unknown>> | undefined,
+): envelope is Readonly<Record<string, unknown>> {
+  return ['initialized', 'sealed', 'standby'].every((name) => typeof envelope?.[name] === 'boolean');
+}
+
+function lost(
+  [code, message, hint]: ReturnType<typeof notVault>,
+  { statusCode: status }: TransportResponse,
+  { path }: ApiRequest,
+): VaultError {
+  return new VaultError({ code, message, hint, status, path, answerLost: true });
+}
+
+/** KV v2 answers 404 with the metadata of a version that is deleted or destroyed. */
+function deletedVersion(
+  envelope: Readonly<Record<string, unknown>> | undefined,
+  path: string,
+): VaultError | undefined {
+  const data = envelope?.['data'];
+  const metadata = isObject(data) ? data['metadata'] : undefined;
+  if (!isObject(metadata)) return undefined;
+  const { version, destroyed } = metadata;
+  const which = isVersion(version) ? `Version ${version} at ${path}` : `What is asked for at ${path}`;
+  return destroyed === true
+    ? new VaultError({
+        code: 'VAULT_SECRET_DESTROYED',
+        message: `${which} was destroyed.`,
+        hint: 'Its data is gone for good: write a new version, and pin that one.',
+        status: 404,
+        path,
+      })
+    : new VaultError({
+        code: 'VAULT_SECRET_DELETED',
+        message: `${which} is deleted.`,
+        hint: 'Undelete it (vault kv undelete -versions=…), or pin another version.',
+        status: 404,
+        path,
+      });
+}
+
+function retryAfter(header: unknown): { retryAfter?: number } {
+  const seconds = typeof header === 'string' ? Number(header) : NaN;
+  return Number.isFinite(seconds) && seconds >= 0 ? { retryAfter: Math.min(seconds, 60) * 1000 } : {};
+}
