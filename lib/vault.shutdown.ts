@@ -32,6 +32,7 @@ export class VaultShutdown
 
   /** Warns, once, where SIGTERM would end the process without any hook. */
   onApplicationBootstrap(): void {
+    this.#connections.started();
     if (this.#underTest) return;
     this.#lookForHooks = setTimeout(() => {
       if (process.listenerCount('SIGTERM') > 0) return;

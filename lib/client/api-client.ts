@@ -11,7 +11,14 @@ import { assertHeaderValue } from './path.js';
 import { writeBody } from './request-body.js';
 import { isSuccess, readAnswer, readFailure } from './read-answer.js';
 import { USER_AGENT } from './user-agent.js';
-import { Transport, type Lane, type Sender, type TransportResponse } from './transport.js';
+import {
+  Transport,
+  type Lane,
+  type Route,
+  type Sender,
+  type TransportResponse,
+  type WrittenRequest,
+} from './transport.js';
 import { isUndone } from './transport-errors.js';
 
 /** Milliseconds; at most half the time for a request, so that it is known in time that nothing was sent. */
@@ -169,6 +176,18 @@ export class ApiClient {
       this.#observe(request, took(), { error: error as VaultError, conclusive: true });
       throw error;
     }
+  }
+
+  /** Where its requests go; nothing where the server is in this process. */
+  get route(): Route | undefined {
+    return this.#transport.route;
+  }
+
+  /** A request as {@link send} would send it, for another sender. */
+  written(request: ApiRequest, token: Secret): WrittenRequest {
+    const { method, path, body } = request;
+    const headers = { ...this.#headers(request, token), 'content-type': 'application/json' };
+    return { method, path: `/v1/${path}`, headers, body: writeBody(body, path) };
   }
 
   /** Cuts what is in flight; every later request is refused. */

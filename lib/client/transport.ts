@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from 'node:tls';
 import type { Agent, buildConnector } from 'undici';
 import type { TlsOptions } from '../config/options.js';
 import { Exchange } from './exchange.js';
@@ -25,13 +26,17 @@ export type Lane = 'ordinary' | 'vital';
 /** Sockets to one address; as many requests of a lane are under way at a time. */
 export const SOCKETS: Readonly<Record<Lane, number>> = { ordinary: 64, vital: 256 };
 
-/** One HTTP request, to be sent to whichever address answers. */
-export interface TransportRequest {
+/** One HTTP request as it is sent. */
+export interface WrittenRequest {
   method: string;
   /** Below the address, with the leading slash, encoded. */
   path: string;
   headers: Record<string, string>;
   body?: string;
+}
+
+/** One HTTP request, to be sent to whichever address answers. */
+export interface TransportRequest extends WrittenRequest {
   /** Milliseconds for the whole exchange, wherever it waits. */
   timeout: number;
   signal?: AbortSignal;
@@ -70,9 +75,19 @@ const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 /** Sealed, without a leader, or a standby that does not forward: nothing was done, and another node may do it. */
 const NOT_SERVING = new Set([472, 473, 503]);
 
+/** Where requests go, for a sender in another thread. */
+export interface Route {
+  /** With the prefix of a proxy; the one that is asked first comes first. */
+  addresses: readonly string[];
+  /** As Node's own `tls.connect` takes it. */
+  tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'servername'>;
+}
+
 /** What sends one request once: the seam at which a simulated server takes the place of the network. */
 export interface Sender {
   send(request: TransportRequest): Promise<TransportResponse>;
+  /** None where the server is in this thread. */
+  readonly route?: Route;
   close(): Promise<void>;
 }
 
@@ -87,7 +102,8 @@ export class Transport implements Sender {
   readonly #lanes: Partial<Record<Lane, Agent>> = {};
   readonly #addresses: readonly Address[];
   readonly #origins: readonly string[];
-  readonly #connect: buildConnector.BuildOptions;
+  readonly #tls: Route['tls'];
+  readonly #connectTimeout: number;
   /** Index of the address that is asked first. */
   #preferred = 0;
   #closed = false;
@@ -98,16 +114,16 @@ export class Transport implements Sender {
       return { origin, prefix: pathname.replace(/\/$/, ''), answeredAt: -Infinity };
     });
     this.#origins = this.#addresses.map(({ origin }) => origin);
-    this.#connect = {
-      timeout: connectTimeout,
-      ...(tls && {
-        ca: tls.ca,
-        cert: tls.cert,
-        key: tls.key,
-        passphrase: tls.passphrase,
-        servername: tls.serverName,
-      }),
-    } as buildConnector.BuildOptions;
+    this.#connectTimeout = connectTimeout;
+    if (!tls) return;
+    const { serverName: servername, ...others } = tls;
+    this.#tls = { ...others, servername } as Route['tls'];
+  }
+
+  get route(): Route {
+    const all = this.#addresses.map(({ origin, prefix }) => origin + prefix);
+    const addresses = [...all.slice(this.#preferred), ...all.slice(0, this.#preferred)];
+    return { addresses, ...(this.#tls && { tls: this.#tls }) };
   }
 
   async send(request: TransportRequest): Promise<TransportResponse> {
@@ -194,7 +210,8 @@ export class Transport implements Sender {
     if (known) return known;
     if (this.#closed) throw new ExchangeFailed('UND_ERR_CLOSED', 'unsent');
     const limits = { connections: SOCKETS[lane], maxResponseSize: MAX_RESPONSE_BYTES };
-    const agent = createAgent(limits, this.#connect);
+    const connect = { timeout: this.#connectTimeout, ...this.#tls } as buildConnector.BuildOptions;
+    const agent = createAgent(limits, connect);
     this.#agents.add(agent);
     this.#lanes[lane] = agent;
     return agent;

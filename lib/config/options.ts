@@ -84,6 +84,12 @@ export interface ShutdownOptions {
    * leases are ended one by one, as far as they can be renewed. @default true
    */
   revoke?: boolean;
+  /**
+   * Milliseconds that the end of the process may take for what no `close()` has ended: after a start that failed
+   * elsewhere, after `process.exit()`, or where nothing keeps the process alive any more. 0: nothing is done then.
+   * @default 3000
+   */
+  exitTimeout?: number;
 }
 
 /**

@@ -38,7 +38,7 @@ const DEFAULTS = {
   retry: { initialDelay: 500, maxDelay: 300_000, jitter: 0.5 },
   renewal: { at: 0.66, jitter: 0.05, grace: 30_000 },
   startup: { login: 'required', timeout: 10_000 },
-  shutdown: { timeout: 5_000, revoke: true },
+  shutdown: { timeout: 5_000, revoke: true, exitTimeout: 3_000 },
   kvVersion: 2,
   concurrency: 8,
 } as const;
@@ -114,6 +114,7 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
   number('renewal.grace', renewal.grace, 0, MAX_TIMEOUT);
   number('startup.timeout', startup.timeout, 0, MAX_TIMEOUT);
   number('shutdown.timeout', shutdown.timeout, 0, MAX_TIMEOUT);
+  number('shutdown.exitTimeout', shutdown.exitTimeout, 0, MAX_TIMEOUT);
   number('concurrency', concurrency, 1, 1024);
   if (!['required', 'deferred'].includes(startup.login)) {
     problems.push('`startup.login` must be "required" or "deferred"');

@@ -21,6 +21,8 @@ import { KvWatches } from '../services/kv-watches.js';
 import { readKv, type KvReadOptions, type KvSecret } from '../services/kv.js';
 import { VaultClient } from '../services/vault-client.js';
 import { Session } from '../session/session.js';
+import { lastRequests } from './last-requests.js';
+import type { Ending, FinalRequest } from './process-end.js';
 
 /** Of the time allowed for shutdown, what consumers get to let go of their credentials. */
 const DRAIN_SHARE = 0.6;
@@ -30,7 +32,7 @@ const REST = 19;
 const LONGEST_REST = 5_000;
 
 /** Puts together what one connection is made of, and takes it apart in the right order. No timers of its own. */
-export class VaultConnection {
+export class VaultConnection implements Ending {
   readonly name: string;
   // Private, as it holds the key of the client certificate: some loggers print what getters return, too.
   readonly #options: ResolvedOptions;
@@ -137,13 +139,35 @@ export class VaultConnection {
     this.leases.freeze();
   }
 
-  /** Ends what this process began, within `shutdown.timeout`; never throws. */
-  close(): Promise<void> {
-    this.#closing ??= background(() => this.#close());
+  /** Ends what this process began, within `shutdown.timeout` or less; never throws. */
+  close(timeout = Infinity): Promise<void> {
+    this.#closing ??= background(() => this.#close(Math.min(timeout, this.#options.shutdown.timeout)));
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
+  /** Milliseconds; 0 where nothing is to be done when the process ends: then its memory may be all there is to end. */
+  get exitTimeout(): number {
+    return this.#api.route ? this.#options.shutdown.exitTimeout : 0;
+  }
+
+  /** Resolves when no login is under way. */
+  settled(): Promise<void> {
+    return this.#session.settled();
+  }
+
+  finalRequests(): FinalRequest[] {
+    const { route } = this.#api;
+    const { revoke, exitTimeout: timeout } = this.#options.shutdown;
+    if (!route) return [];
+    const last = lastRequests(this.#session.left, this.leases.leases, revoke, this.#clock);
+    return last.map(({ request, generation, revokes }) => ({
+      request: { ...this.#api.written(request, generation.token), route },
+      timeout,
+      answered: (status) => revokes && this.#session.revoked(generation, status),
+    }));
+  }
+
+  async #close(timeout: number): Promise<void> {
     const { shutdown } = this.#options;
     // From now on those who let go are waited for, also where what they did is to be told after a rest.
     this.#ending = true;
@@ -154,8 +178,8 @@ export class VaultConnection {
     this.#aborted.abort();
     this.leases.end();
     this.watches.end();
-    const deadline = this.#clock.monotonic() + shutdown.timeout;
-    await this.#drained(shutdown.timeout * DRAIN_SHARE);
+    const deadline = this.#clock.monotonic() + timeout;
+    await this.#drained(timeout * DRAIN_SHARE);
     this.#session.close();
     const left = () => Math.max(deadline - this.#clock.monotonic(), 0);
     // What no revocation will take along is ended lease by lease.

@@ -4,6 +4,7 @@ import { listed } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { EventBus } from '../events/events.js';
 import { AwaitedConnection } from './awaited-connection.js';
+import { endWithProcess, startIsOver } from './process-end.js';
 import type { VaultConnection } from './vault-connection.js';
 
 /** The connections of one application, by name: those its modules declare, and those that are up by now. */
@@ -17,6 +18,7 @@ export class VaultConnections {
   /** Of the other copy (ESM, CommonJS) of this package in the same application, which has services of its own. */
   readonly #elsewhere: ReadonlySet<string>;
   #closed = false;
+  #started = false;
 
   /** @param declared as the modules of the application declare them, each time they do */
   constructor(declared: readonly { name: string; own: boolean }[]) {
@@ -46,8 +48,18 @@ export class VaultConnections {
   begin(connection: VaultConnection): void {
     this.#begun.add(connection);
     this.#waiting.get(connection.name)?.begin();
+    if (connection.exitTimeout > 0) {
+      const complete = endWithProcess(connection, !this.#started);
+      connection.changes$.subscribe({ complete });
+    }
     // Another one has failed meanwhile, and with it the start.
     if (this.#closed) void connection.close();
+  }
+
+  /** The application has started. */
+  started(): void {
+    this.#started = true;
+    for (const connection of this.#begun) startIsOver(connection);
   }
 
   /** The start of a connection has failed, and with it that of the application. */

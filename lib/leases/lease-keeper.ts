@@ -1,13 +1,10 @@
 import { backoff } from '../clock/backoff.js';
-import { remaining } from '../clock/deadline.js';
 import type { Task } from '../clock/scheduler.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { nextHeldStep } from './lease-policy.js';
 import { renewLease } from './renew-lease.js';
-
-/** Seconds that a lease lives on which nobody uses any more: the shortest increment there is. */
-const SHORTEST = 1;
+import { isWorthRetiring, SHORTEST } from './retirement.js';
 
 /** Milliseconds before its end at which those who hold it are told: what they do then is closed, and not cut off. */
 const ENDING = 500;
@@ -44,14 +41,18 @@ export class LeaseKeeper {
     return this.#entries.size;
   }
 
+  get leases(): Lease<unknown>[] {
+    return [...this.#entries.keys()];
+  }
+
   /** Whether one of them has this id. */
   has(id: string): boolean {
-    return [...this.#entries.keys()].some((lease) => lease.id === id);
+    return this.leases.some((lease) => lease.id === id);
   }
 
   /** Some of them are in use. */
   get held(): boolean {
-    return [...this.#entries.keys()].some((lease) => lease.held);
+    return this.leases.some((lease) => lease.held);
   }
 
   /**
@@ -83,7 +84,7 @@ export class LeaseKeeper {
 
   /** Lets the server end all of them soon, held or not; for tokens that outlive this process. */
   async retireAll(): Promise<void> {
-    await Promise.all([...this.#entries.keys()].map((lease) => this.#retire(lease, 0)));
+    await Promise.all(this.leases.map((lease) => this.#retire(lease, 0)));
   }
 
   #tend(lease: Lease<unknown>): void {
@@ -168,10 +169,7 @@ export class LeaseKeeper {
   async #ask(lease: Lease<unknown>, entry: Entry): Promise<void> {
     const { clock, options, random, revoking } = this.#context;
     const seconds = Math.max(Math.ceil((entry.leaving - clock.monotonic()) / 1000), SHORTEST);
-    // A token that is in use will be renewed, and does not end the lease.
-    const superseded = lease.generation.supersededAt !== undefined;
-    const life = superseded || lease.over ? lease.left(clock) : remaining(lease.grant.deadline, clock);
-    if (lease.renewable && life > seconds * 1000 + 1_000 && !revoking()) {
+    if (isWorthRetiring(lease, clock, seconds) && !revoking()) {
       try {
         await renewLease(lease, this.#context, seconds);
       } catch {

@@ -4,7 +4,7 @@ import { encodeApiPath } from '../client/path.js';
 import { closed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { LeaseStatus } from '../events/status.js';
-import type { Credentials } from './lease.js';
+import type { Credentials, Lease } from './lease.js';
 import type { IssueParameters } from './issue-lease.js';
 import type { Requirement } from './issued-check.js';
 import { LeasedSecret } from './leased-secret.js';
@@ -25,7 +25,7 @@ export class LeaseRegistry {
   constructor(context: LeaseContext) {
     this.#context = context;
     context.session.onChange((generation) => {
-      for (const secret of [...this.#secrets.values(), ...this.#leaving]) secret.tokenChanged(generation);
+      for (const secret of this.#all) secret.tokenChanged(generation);
     });
   }
 
@@ -86,7 +86,16 @@ export class LeaseRegistry {
   }
 
   get held(): boolean {
-    return [...this.#secrets.values(), ...this.#leaving].some((secret) => secret.held);
+    return this.#all.some((secret) => secret.held);
+  }
+
+  /** All that the server has not ended. */
+  get leases(): Lease<unknown>[] {
+    return this.#all.flatMap((secret) => secret.leases);
+  }
+
+  get #all(): LeasedSecret<unknown>[] {
+    return [...this.#secrets.values(), ...this.#leaving];
   }
 
   /** From now on renewals only. */

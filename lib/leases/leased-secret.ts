@@ -151,6 +151,12 @@ export class LeasedSecret<T> implements LeaseHooks {
     return this.#keeper.held || this.#out.lease?.held === true;
   }
 
+  /** Those that the server has not ended: the one in use, and superseded ones. */
+  get leases(): Lease<unknown>[] {
+    const lease = this.#out.lease;
+    return lease ? [lease, ...this.#keeper.leases] : this.#keeper.leases;
+  }
+
   /** From now on renewals only. */
   freeze(): void {
     this.#frozen = true;

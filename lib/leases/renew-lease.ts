@@ -9,8 +9,8 @@ import { refusedToken } from '../session/token-verdicts.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { latestStart } from './latest-start.js';
+import { RENEW } from './retirement.js';
 
-const PATH = 'sys/leases/renew';
 const LOOK_UP = 'sys/leases/lookup';
 const MIN_TIMEOUT = 500;
 
@@ -45,10 +45,10 @@ export async function renewLease(
       });
     const renew = () =>
       renewPastCaches({
-        path: PATH,
+        path: RENEW,
         async renew(uncached) {
-          const response = await send(PATH, uncached, body);
-          if (response.leaseId !== lease.id || !response.wellFormed) throw malformed(PATH);
+          const response = await send(RENEW, uncached, body);
+          if (response.leaseId !== lease.id || !response.wellFormed) throw malformed(RENEW);
           return response;
         },
         read: ({ leaseDuration, ...response }) => ({ ...response, seconds: leaseDuration }),

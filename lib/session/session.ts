@@ -156,6 +156,21 @@ export class Session {
     this.#token.close();
   }
 
+  /** Tokens that the server has not been heard to end. */
+  get left(): Generation[] {
+    return this.#ends.left;
+  }
+
+  /** Resolves when no login is under way. */
+  settled(): Promise<void> {
+    return this.#token.settled();
+  }
+
+  /** The process ends, and another thread asked the server to revoke a token. */
+  revoked(generation: Generation, status: number): void {
+    this.#ends.revoked(generation, status);
+  }
+
   /** Asks the server to end every token this process made; never throws. */
   async revokeAll(timeout: number): Promise<void> {
     // A login under way may take longer than there is time, and what it makes is one more to be ended.

@@ -3,16 +3,20 @@ import { isTransient, type VaultError } from '../errors/vault-error.js';
 import type { EventInit } from '../events/events.js';
 import type { Generation } from './generation.js';
 import type { SessionContext } from './session-context.js';
+import { howToEnd, revocation } from './token-end.js';
 
 const TIMEOUT = 5_000;
 /** Milliseconds before a revocation that failed is asked for again. */
 const AGAIN = 60_000;
 
+type Ended = Extract<EventInit, { type: 'token-ended' }>['how'];
 type TokenEndsContext = Pick<SessionContext, 'api' | 'clock' | 'scheduler' | 'emit' | 'options'>;
 
 /** The tokens of a session that are not over, and how they end: never with an error. */
 export class TokenEnds {
   readonly #alive = new Set<Generation>();
+  /** Those that the server is asked to revoke, until it answers. */
+  readonly #asked = new Set<Generation>();
   /** Shutdown: what fails now is not tried again. */
   #last = false;
   readonly #context: TokenEndsContext;
@@ -31,33 +35,38 @@ export class TokenEnds {
     return background(() => this.#end(generation, timeout));
   }
 
+  /** Those that the server was not asked to revoke yet, or has not answered for. */
+  get left(): Generation[] {
+    return [...this.#alive, ...this.#asked];
+  }
+
+  /** Another thread asked the server to revoke it, as the process ends. */
+  revoked(generation: Generation, status: number): void {
+    const before = this.#asked.delete(generation);
+    this.#alive.delete(generation);
+    // One that it was asked for before is over by then.
+    const done = (status >= 200 && status < 300) || (before && status === 403);
+    const how = done ? 'revoke-requested' : 'revoke-failed';
+    this.#context.emit({ type: 'token-ended', generation: generation.number, how });
+  }
+
   async #end(generation: Generation, timeout: number): Promise<void> {
     if (!this.#alive.delete(generation)) return;
     const { api, emit, options } = this.#context;
-    const { revoke } = options.shutdown;
-    const ended = (how: Extract<EventInit, { type: 'token-ended' }>['how']) =>
-      emit({ type: 'token-ended', generation: generation.number, how });
-    if (!generation.own || !revoke) return ended('given');
-    if (!generation.revocable) return ended('batch');
-    // What only seems to be over here may live on there: a clock was set, or an answer came late or not at all.
-    if (generation.dead && !generation.diedEarly) return ended('expired');
+    const ended = (how: Ended) => emit({ type: 'token-ended', generation: generation.number, how });
+    const how = howToEnd(generation, options.shutdown.revoke);
+    if (how !== 'revoke') return ended(how);
+    this.#asked.add(generation);
     try {
-      const path = 'auth/token/revoke-self';
-      const request = {
-        ...generation.place,
-        method: 'POST',
-        path,
-        body: {},
-        timeout,
-        lane: 'vital',
-      } as const;
-      await api.send(request, generation.token);
+      await api.send({ ...revocation(generation), timeout }, generation.token);
       ended('revoke-requested');
     } catch (error) {
       // One that the server does not know is over already.
       if ((error as VaultError).code === 'VAULT_TOKEN_INVALID') return ended('expired');
       ended('revoke-failed');
       if (isTransient(error as VaultError) && !this.#last) this.#later(generation);
+    } finally {
+      this.#asked.delete(generation);
     }
   }
 

@@ -31,7 +31,7 @@ it('fills in every default, and freezes what it gives', () => {
     retry: { initialDelay: 500, maxDelay: 300_000, jitter: 0.5 },
     renewal: { at: 0.66, jitter: 0.05, grace: 30_000 },
     startup: { login: 'required', timeout: 10_000 },
-    shutdown: { timeout: 5_000, revoke: true },
+    shutdown: { timeout: 5_000, revoke: true, exitTimeout: 3_000 },
     kvVersion: 2,
     concurrency: 8,
   });
@@ -70,7 +70,7 @@ it('keeps what is given, beside the defaults of what is not', () => {
     retry: { initialDelay: 500, maxDelay: 300_000, jitter: 0 },
     renewal: { at: 0.5, grace: 30_000 },
     startup: { login: 'deferred', timeout: 10_000 },
-    shutdown: { timeout: 5_000, revoke: false },
+    shutdown: { timeout: 5_000, revoke: false, exitTimeout: 3_000 },
     kvVersion: 1,
     concurrency: 1,
   });

@@ -1,0 +1,65 @@
+/**
+ * Sends requests, in a thread of its own. As text, and with what Node has by itself: bundlers move files away from where
+ * a thread would look for them, and rewrite functions. `workerData`: `requests` (see `WrittenRequest` and `Route`),
+ * `statuses` (for each request, shifted by one, the status of its answer, or 0), and `share` (milliseconds after which
+ * the next address is asked, too). The first of `statuses` becomes 1 when all is done.
+ */
+export const BLOCKING_WORKER = `
+'use strict';
+const { workerData } = require('node:worker_threads');
+const { requests, statuses, share } = workerData;
+const MODULES = { 'http:': require('node:http'), 'https:': require('node:https') };
+const agents = new Map();
+
+function agentFor(route) {
+  if (!agents.has(route)) {
+    const { Agent } = MODULES[new URL(route.addresses[0]).protocol];
+    agents.set(route, new Agent({ ...route.tls, rejectUnauthorized: true, keepAlive: true, maxSockets: 64 }));
+  }
+  return agents.get(route);
+}
+
+function ask(address, { route, method, path, headers, body }) {
+  return new Promise((resolve) => {
+    const url = new URL(address + path);
+    const options = { agent: agentFor(route), method, headers };
+    const request = MODULES[url.protocol].request(url, options, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    request.on('error', () => resolve(0));
+    request.end(body);
+  });
+}
+
+/** 4xx that any server of the cluster would answer; others are asked otherwise. */
+const isFinal = (status) => (status >= 200 && status < 300) || [400, 403, 404].includes(status);
+
+/** Asks the addresses in turn: the next one after a failure, or when one takes too long. */
+function send(request) {
+  return new Promise((resolve) => {
+    const waiting = [...request.route.addresses];
+    let asked = 0;
+    const askNext = () => {
+      const address = waiting.shift();
+      if (address === undefined) return;
+      asked++;
+      const timer = setTimeout(askNext, share);
+      void ask(address, request).then((status) => {
+        clearTimeout(timer);
+        asked--;
+        if (isFinal(status) || (asked === 0 && waiting.length === 0)) resolve(status);
+        else askNext();
+      });
+    };
+    askNext();
+  });
+}
+
+void Promise.all(
+  requests.map(async (request, index) => Atomics.store(statuses, index + 1, await send(request).catch(() => 0))),
+).then(() => {
+  Atomics.store(statuses, 0, 1);
+  Atomics.notify(statuses, 0);
+});
+`;

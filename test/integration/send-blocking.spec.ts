@@ -1,0 +1,125 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { sendBlocking, type RoutedRequest } from '../../lib/client/send-blocking.js';
+import { Transport, type Route } from '../../lib/client/transport.js';
+import { Authority, opensslAvailable, type Certificate } from '../support/certificates.js';
+
+interface Given {
+  status?: number;
+  tls?: object;
+}
+interface Seen {
+  server: number;
+  line: string;
+  token: string;
+  namespace?: string;
+  body: string;
+  client?: string;
+}
+
+const threads: Worker[] = [];
+afterEach(async () => void (await Promise.all(threads.splice(0).map((thread) => thread.terminate()))));
+
+async function serve(...servers: Given[]) {
+  const thread = new Worker(new URL('fixtures/thread-servers.mjs', import.meta.url), { workerData: servers });
+  threads.push(thread);
+  const [ports] = (await once(thread, 'message')) as [number[]];
+  const addresses = ports.map(
+    (port, index) => `${servers[index]?.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
+  );
+  const seen = async () => {
+    const answered = once(thread, 'message');
+    thread.postMessage('seen');
+    return ((await answered) as [Seen[]])[0];
+  };
+  return { addresses, seen };
+}
+
+const routeTo = (address: string): Route => ({ addresses: [address] });
+const request = (route: Route, more: Partial<RoutedRequest> = {}): RoutedRequest => ({
+  route,
+  method: 'POST',
+  path: '/v1/auth/token/revoke-self',
+  headers: { 'X-Vault-Token': 'hvs.canary' },
+  body: '{}',
+  ...more,
+});
+const timed = <T>(work: () => T): [T, number] => {
+  const began = performance.now();
+  return [work(), performance.now() - began];
+};
+
+it('sends each request as it is, and tells the status of each answer', async () => {
+  const { addresses, seen } = await serve({ status: 204 }, { status: 403 });
+  const [one, other] = addresses.map((address) => routeTo(`${address}/proxy`));
+  const headers = { 'X-Vault-Token': 'hvs.other', 'X-Vault-Namespace': 'team' };
+  expect(sendBlocking([request(one as Route), request(other as Route, { headers })], 5_000)).toEqual([
+    204, 403,
+  ]);
+  expect((await seen()).toSorted((a, b) => a.server - b.server)).toEqual([
+    { server: 0, line: 'POST /proxy/v1/auth/token/revoke-self', token: 'hvs.canary', body: '{}' },
+    {
+      server: 1,
+      line: 'POST /proxy/v1/auth/token/revoke-self',
+      token: 'hvs.other',
+      namespace: 'team',
+      body: '{}',
+    },
+  ]);
+});
+
+it('asks the next address where one refuses, is sealed, is a standby, or takes too long', async () => {
+  const { addresses, seen } = await serve({ status: 503 }, { status: 307 }, {}, { status: 204 });
+  const route = { addresses: ['http://127.0.0.1:1', ...addresses] };
+  const [statuses, took] = timed(() => sendBlocking([request(route)], 2_500));
+  expect(statuses).toEqual([204]);
+  expect(took).toBeLessThan(2_500);
+  expect((await seen()).map(({ server }) => server)).toEqual([0, 1, 2, 3]);
+});
+
+it('stands still no longer than it may, and has no status of what did not answer', async () => {
+  const { addresses } = await serve({ status: 204 }, {});
+  const [good, silent] = addresses.map(routeTo);
+  const [statuses, took] = timed(() => sendBlocking([request(silent as Route), request(good as Route)], 400));
+  expect(statuses).toEqual([0, 204]);
+  expect(took).toBeGreaterThan(390);
+  expect(took).toBeLessThan(1_200);
+  expect(sendBlocking([request({ addresses: ['http://127.0.0.1:1'] })], 5_000)).toEqual([0]);
+});
+
+describe.runIf(opensslAvailable)('TLS', () => {
+  let authority: Authority;
+  let server: Certificate;
+  let client: Certificate;
+
+  beforeAll(() => {
+    authority = new Authority();
+    server = authority.issue('server', 'DNS:vault.internal');
+    client = authority.issue('client', 'DNS:client');
+  });
+  afterAll(() => authority?.remove());
+
+  it('as the connection has it: authority, name, client certificate', async () => {
+    const tls = { cert: server.cert, key: server.key, ca: authority.cert, requestCert: true };
+    const { addresses, seen } = await serve({ status: 204, tls });
+    const route = (options: object) => new Transport(addresses, options, 1_000).route;
+    const { cert, key } = client;
+    const whole = { ca: authority.cert, cert, key, serverName: 'vault.internal' };
+    const wrong = [
+      {},
+      { ...whole, serverName: 'other.internal' },
+      { serverName: 'vault.internal', cert, key },
+    ];
+    // An application that checks nothing itself does not make this one careless.
+    const variable = 'NODE_TLS_REJECT_UNAUTHORIZED';
+    process.env[variable] = '0';
+    try {
+      const requests = [whole, ...wrong].map((options) => request(route(options)));
+      expect(sendBlocking(requests, 5_000)).toEqual([204, 0, 0, 0]);
+    } finally {
+      delete process.env[variable];
+    }
+    expect((await seen()).map((one) => one.client)).toEqual(['client']);
+  });
+});

@@ -1,0 +1,59 @@
+import { expect, it } from 'vitest';
+import { lastRequests } from '../../../lib/connection/last-requests.js';
+import type { Lease } from '../../../lib/leases/lease.js';
+import type { Generation } from '../../../lib/session/generation.js';
+import { VirtualClock } from '../../../lib/testing/index.js';
+
+const clock = new VirtualClock();
+const in60s = { monotonic: clock.monotonic() + 60_000, wall: clock.wall() + 60_000 };
+
+const token = (more: Partial<Generation> = {}) =>
+  ({ own: true, revocable: true, dead: false, diedEarly: false, place: {}, ...more }) as Generation;
+const lease = (id: string, generation: Generation, more: Partial<Lease<unknown>> = {}) =>
+  ({
+    id,
+    generation,
+    renewable: true,
+    over: false,
+    retired: false,
+    grant: { deadline: in60s },
+    ...more,
+  }) as Lease<unknown>;
+const asked = (...given: Parameters<typeof lastRequests>) =>
+  lastRequests(...given).map(({ request: { path, body } }) => [path, body]);
+
+const REVOKED = ['auth/token/revoke-self', {}];
+const retired = (lease_id: string) => ['sys/leases/renew', { lease_id, increment: 1 }];
+
+it('each token of this process is revoked, and takes its leases along', () => {
+  const [first, second] = [token(), token({ place: { namespace: 'team' } })];
+  const last = lastRequests([first, second], [lease('a', first), lease('b', second)], true, clock);
+  expect(last.map(({ generation, revokes }) => [generation, revokes])).toEqual([
+    [first, true],
+    [second, true],
+  ]);
+  expect(last.map(({ request }) => request.namespace)).toEqual([undefined, 'team']);
+});
+
+it.each([
+  ['given', token({ own: false }), true],
+  ['a batch token', token({ revocable: false }), true],
+  ['kept by shutdown.revoke', token(), false],
+])('leases of a token that lives on are retired: %s', (_, generation, revoke) => {
+  const leases = [
+    lease('a', generation),
+    lease('not renewable', generation, { renewable: false }),
+    lease('retired before', generation, { retired: true }),
+    lease('over in a moment', generation, {
+      grant: { deadline: { monotonic: clock.monotonic() + 1_900, wall: clock.wall() + 1_900 } } as never,
+    }),
+  ];
+  expect(asked([generation], leases, revoke, clock)).toEqual([retired('a')]);
+});
+
+it('of a token that the server has ended nothing is left', () => {
+  expect(asked([token({ dead: true })], [], true, clock)).toEqual([]);
+  // Dead soon after it was made, where a server behind a balancer did not know it.
+  expect(asked([token({ dead: true, diedEarly: true })], [], true, clock)).toEqual([REVOKED]);
+  expect(asked([], [], true, clock)).toEqual([]);
+});

@@ -1,0 +1,83 @@
+import { Test } from '@nestjs/testing';
+import { appRole, VaultModule } from 'nestjs-vault';
+import { SimulatedVault, VaultTestingModule } from 'nestjs-vault/testing';
+import { expect, it } from 'vitest';
+import { endWithProcess, startIsOver, type Ending } from '../../../lib/connection/process-end.js';
+
+const EVENTS = ['exit', 'beforeExit', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+const listeners = () => EVENTS.map((event) => process.listenerCount(event));
+/** How many more there are than before: one for the end of the process, one for signals. */
+const more = (before: number[]) => listeners().map((count, index) => count - (before[index] ?? 0));
+
+const ending = (closed: string[] = []): Ending => ({
+  exitTimeout: 500,
+  finalRequests: () => [],
+  settled: () => Promise.resolve(),
+  close: async (timeout) => void closed.push(`closed in ${timeout}`),
+});
+
+const application = (imports = [] as ReturnType<typeof VaultTestingModule.forRoot>[]) =>
+  Test.createTestingModule({
+    imports: [
+      ...imports,
+      VaultModule.forRoot({
+        address: 'http://127.0.0.1:1',
+        auth: appRole({ roleId: 'r', secretId: 's' }),
+        startup: { login: 'deferred' },
+      }),
+    ],
+  }).compile();
+
+it('100 applications share a listener for each event, and leave none behind', async () => {
+  const before = listeners();
+  const apps = await Promise.all(Array.from({ length: 100 }, () => application()));
+  expect(more(before)).toEqual([1, 1, 1, 1, 1]);
+  await Promise.all(apps.slice(1).map((app) => app.init()));
+  // One has not started yet.
+  expect(more(before)).toEqual([1, 1, 1, 1, 1]);
+  await apps[0]?.init();
+  expect(more(before)).toEqual([1, 1, 0, 0, 0]);
+  await Promise.all(apps.map((app) => app.close()));
+  expect(more(before)).toEqual([0, 0, 0, 0, 0]);
+});
+
+it('an application on a simulated server has nothing that outlives the process', async () => {
+  const before = listeners();
+  const vault = new SimulatedVault();
+  const app = await application([VaultTestingModule.forRoot({ vault })]);
+  expect(more(before)).toEqual([0, 0, 0, 0, 0]);
+  await app.close();
+});
+
+it('what is open when nothing keeps the process alive is closed, in the time that it may take', async () => {
+  const before = process.listeners('beforeExit');
+  const closed: string[] = [];
+  const done = endWithProcess(ending(closed), false);
+  const [listener] = process.listeners('beforeExit').filter((one) => !before.includes(one));
+  listener?.(0);
+  expect(closed).toEqual(['closed in 500']);
+  done();
+  expect(process.listeners('beforeExit')).toEqual(before);
+});
+
+it('comes before the listeners of the application, one of which may call process.exit()', () => {
+  const theirs = () => undefined;
+  process.on('exit', theirs);
+  const done = endWithProcess(ending(), false);
+  expect(process.listeners('exit')[0]).not.toBe(theirs);
+  expect(process.listeners('exit')).toContain(theirs);
+  done();
+  process.off('exit', theirs);
+});
+
+it('listens to signals as long as a start is under way', () => {
+  const before = listeners();
+  const [one, other] = [ending(), ending()];
+  const done = [endWithProcess(one, true), endWithProcess(other, true)];
+  startIsOver(one);
+  expect(more(before)).toEqual([1, 1, 1, 1, 1]);
+  done[1]?.();
+  expect(more(before)).toEqual([1, 1, 0, 0, 0]);
+  done[0]?.();
+  expect(more(before)).toEqual([0, 0, 0, 0, 0]);
+});
