@@ -1,0 +1,160 @@
+// npm run failed-start [-- --short]: starts that fail and processes that end without `close()`, on a real OpenBao and a
+// real PostgreSQL: the users and tokens that are left at the server, the milliseconds from the failure to the end, and the
+// exit code. Each case runs on the built package as it is packed, in both formats, on the oldest Nest, the last 11 and the
+// one of development; --short: on that alone, and each kind of failure once.
+import { fork, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { FAILED_STARTS, OTHER_ENDS } from '../test/failed-start/cases.mjs';
+import {
+  provision,
+  startOpenBao,
+  startPostgres,
+  startTcpProxy,
+  usersInDatabase,
+} from '../test/support/servers.mjs';
+import { ensureBuilt, ensureInstalled, runNpm } from './ensure-installed.mjs';
+
+const AT_A_TIME = 3;
+/** Milliseconds from the failure to the end of the process: `shutdown.exitTimeout`, and what a busy machine takes. */
+const LIMIT = 3_000 + 1_500;
+const root = fileURLToPath(new URL('..', import.meta.url));
+const short = process.argv.includes('--short');
+const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const versions = short
+  ? [devDependencies['@nestjs/core']]
+  : ['11.0.0', '11.2.0', devDependencies['@nestjs/core']];
+
+await ensureInstalled();
+await ensureBuilt();
+const scratch = join(root, '.cache', 'failed-start');
+const [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
+const role = await provision(bao, postgres, { roles: [{ name: 'orders', defaultTtl: '10m', maxTtl: '1h' }] });
+const proxy = await startTcpProxy(bao.port);
+const hanging = createServer(() => undefined).listen(0, '127.0.0.1');
+await once(hanging, 'listening');
+let failed = 0;
+let ran = 0;
+try {
+  for (const version of versions) await onNest(version);
+} finally {
+  hanging.close();
+  await proxy.close();
+  await Promise.all([bao.stop(), postgres.stop()]);
+}
+console.log(`failed-start: ${ran - failed} passed, ${failed} failed`);
+process.exitCode = failed ? 1 : 0;
+
+async function onNest(version) {
+  const folder = join(scratch, version);
+  if (await install(folder, version)) throw new Error(`Nest ${version} could not be installed in ${folder}.`);
+  const waiting = ['cjs', 'esm'].flatMap((format, index) =>
+    [...FAILED_STARTS, ...OTHER_ENDS]
+      // Both formats, each with every other case.
+      .filter((_, position) => !short || position % 2 === index)
+      .map((one) => ({ ...one, format })),
+  );
+  console.log(`\n── Nest ${version}: users left, tokens left, milliseconds, exit code`);
+  const work = async () => {
+    for (let one = waiting.shift(); one; one = waiting.shift()) await check(folder, one);
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, work));
+  if (!failed) rmSync(folder, { recursive: true, force: true });
+}
+
+/** Lays out a folder as that of a user. */
+async function install(folder, version) {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const packed = spawnSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+    cwd: root,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
+  const [{ filename }] = Object.values(JSON.parse(packed.stdout));
+  const nest = ['common', 'core', 'platform-express'].map((name) => [`@nestjs/${name}`, version]);
+  const shared = ['rxjs', 'reflect-metadata'].map((name) => [name, devDependencies[name]]);
+  const wanted = Object.fromEntries([...nest, ...shared, ['nestjs-vault', `file:${filename}`]]);
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies: wanted }));
+  copyFileSync(join(root, 'test/failed-start/application.mjs'), join(folder, 'application.mjs'));
+  return runNpm(['install', '--ignore-scripts'], { cwd: folder });
+}
+
+async function check(folder, { name, run, code, left = false, token, flags = [], format }) {
+  const given = token && (await givenToken());
+  const child = fork(join(folder, 'application.mjs'), {
+    cwd: folder,
+    execArgv: flags,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    env: {
+      PATH: process.env.PATH,
+      CASE: JSON.stringify({ ...run, format }),
+      ADDRESS: left ? `http://${proxy.address}` : bao.address,
+      HANGING: `http://127.0.0.1:${hanging.address().port}`,
+      ROLE_ID: role.roleId,
+      SECRET_ID: role.secretId,
+      ...(given && { TOKEN: given }),
+    },
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text) => (output += text));
+  let stalled = false;
+  child.on('message', () => {
+    stalled = true;
+    proxy.blackhole();
+    child.send('hangs');
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), 30_000);
+  let ended;
+  child.once('exit', () => (ended = Date.now()));
+  const [exitCode, signal] = await once(child, 'close');
+  clearTimeout(timer);
+  if (stalled) await proxy.restore();
+  const took = ended - Number(/FAILS (\d+)/.exec(output)?.[1]);
+  const held = [...output.matchAll(/HELD (\S+) (\S+)/g)].map(([, user, accessor]) => ({ user, accessor }));
+  const users = await usersLeft(held);
+  const tokens = await tokensLeft(held);
+  const problems = [
+    held.length === 0 && 'it held nothing',
+    (signal ?? exitCode) !== code && `the exit code is to be ${code}`,
+    stalled && !(took > 2_800) && 'it is to wait for the server',
+    !(took < LIMIT) && `it is to end within ${LIMIT} ms`,
+    users.length !== (left ? held.length : 0) && 'users',
+    tokens.length !== (left || given ? held.length : 0) && 'tokens',
+    /\b(?:hvs|s)\.\w{20}/.test(output) && 'a token is printed',
+    output.includes(role.secretId) && 'the secret_id is printed',
+  ].filter(Boolean);
+  ran++;
+  if (problems.length > 0) failed++;
+  const figures = `${users.length} ${tokens.length} ${String(took).padStart(5)} ms ${signal ?? exitCode}`;
+  console.log(`${problems.length > 0 ? 'FAIL' : '  ok'}  ${figures}  ${format} ${name}`);
+  if (problems.length > 0) console.log(`      ${problems.join('; ')}\n${output.replace(/^/gm, '      | ')}`);
+}
+
+/** The server ends a user some moments after it has answered. */
+async function usersLeft(held) {
+  const until = Date.now() + 3_000;
+  for (;;) {
+    const users = await usersInDatabase(postgres);
+    const left = held.filter(({ user }) => users.includes(user));
+    if (left.length === 0 || Date.now() > until) return left;
+    await sleep(50);
+  }
+}
+
+async function tokensLeft(held) {
+  const statuses = await Promise.all(
+    held.map(({ accessor }) => bao.api('POST', 'auth/token/lookup-accessor', { accessor })),
+  );
+  return held.filter((_, index) => statuses[index].status === 200);
+}
+
+async function givenToken() {
+  const { body } = await bao.api('POST', 'auth/token/create', { policies: ['app'], ttl: '10m' });
+  return body.auth.client_token;
+}

@@ -1,0 +1,48 @@
+// The ways in which a start fails and a process ends, each with its exit code as Node and Nest have it by themselves.
+const WHERE = ['provider', 'onModuleInit', 'onApplicationBootstrap', 'listen'];
+const END = { uncaught: 1, caught: 0, exit: 3 };
+
+/** With `abortOnError` Nest itself ends the process where a provider fails; in hooks and `listen` it makes no difference. */
+export const FAILED_STARTS = WHERE.flatMap((where) =>
+  [true, false].flatMap((abort) =>
+    Object.entries(END).map(([end, code]) => ({
+      name: `${where}, abortOnError ${abort}, ${end}`,
+      run: { where, abort, end },
+      code: abort && where === 'provider' ? 1 : code,
+    })),
+  ),
+);
+
+const other = (name, code, { title = name, after, ...more } = {}) => ({
+  name: title,
+  run: { other: name, after },
+  code,
+  ...more,
+});
+
+/** `left`: nothing can end what was made, and the process ends all the same. */
+export const OTHER_ENDS = [
+  other('runs out', 0),
+  other('process.exit(5) while it runs', 5),
+  other('an uncaught exception while it runs', 1),
+  other('an uncaught exception, with a listener that exits with 6', 6),
+  other('a rejection that nothing handles', 1),
+  other('process.exit(7) in a listener of exit', 7),
+  ...[0, 1, 5].map((after) =>
+    other('process.exit(8) while close() is under way', 8, {
+      after,
+      title: `process.exit(8) ${after} ms after close()`,
+    }),
+  ),
+  other('process.exit(9) when close() is done', 9),
+  other('both copies of the package', 0),
+  other('SIGTERM while a start waits for the server', 'SIGTERM'),
+  other('SIGTERM in a start, with a listener that exits with 10', 10),
+  other('process.exit(5) while it runs', 5, { title: 'a given token, and process.exit(5)', token: 'given' }),
+  other('process.exit(11) while the server hangs', 11, { left: true }),
+  other('process.exit(5) while it runs', 5, {
+    title: 'threads are not permitted, and process.exit(5)',
+    left: true,
+    flags: ['--experimental-permission', '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'],
+  }),
+];
