@@ -1,5 +1,5 @@
 // npm run matrix [-- row …]: the suites of databases and drivers with other versions than package.json has for
-// development: with the oldest that the peer ranges allow, and with those that need a newer Node. Each row is a copy of
+// development: with the oldest that are let in, and with those that need a newer Node. Each row is a copy of
 // this folder in .cache/matrix, with the same lock file otherwise.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -20,10 +20,13 @@ const FILES = [
 ];
 const MADE = new Set(['node_modules', 'dist', 'generated']);
 
-/** `^0.3.20 || ^1.0.0` begins at 0.3.20. */
+await ensureInstalled();
+await ensureBuilt();
+const { FLOORS } = await import('../dist/esm/integrations/driver/floors.js');
+/** `^11.0.0 || ^12.0.0` begins at 11.0.0. */
 const first = (range) => /\d+\.\d+\.\d+/.exec(range)[0];
 const oldest = Object.fromEntries(
-  Object.entries(manifest.peerDependencies).map(([name, range]) => [name, first(range)]),
+  Object.entries(manifest.peerDependencies).map(([name, range]) => [name, FLOORS[name]?.[0] ?? first(range)]),
 );
 const nest = oldest['@nestjs/core'];
 const ROWS = {
@@ -59,8 +62,6 @@ const names = process.argv.slice(2);
 const unknown = names.find((name) => !ROWS[name]);
 if (unknown !== undefined)
   throw new Error(`There is no row ${unknown}; there are ${Object.keys(ROWS).join(', ')}.`);
-await ensureInstalled();
-await ensureBuilt();
 const bin = await ensureOpenBao({ log: (line) => console.log(line) });
 for (const name of names.length > 0 ? names : Object.keys(ROWS)) {
   const { node, packages } = ROWS[name];

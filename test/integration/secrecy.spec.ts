@@ -66,15 +66,15 @@ describeReal('an environment that would like to know', () => {
   });
 
   function transpile(from: string, to: string): void {
-    const compilerOptions = {
-      module: ts.ModuleKind.ES2022,
-      target: ts.ScriptTarget.ES2022,
-      experimentalDecorators: true,
-    };
     for (const name of readdirSync(from, { recursive: true, encoding: 'utf8' })) {
-      if (!name.endsWith('.ts')) continue;
+      if (!/\.c?ts$/.test(name)) continue;
+      const compilerOptions = {
+        module: name.endsWith('.cts') ? ts.ModuleKind.CommonJS : ts.ModuleKind.ES2022,
+        target: ts.ScriptTarget.ES2022,
+        experimentalDecorators: true,
+      };
       const { outputText } = ts.transpileModule(readFileSync(join(from, name), 'utf8'), { compilerOptions });
-      const path = join(to, name.replace(/\.ts$/, '.js'));
+      const path = join(to, name.replace(/\.(c?)ts$/, '.$1js'));
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, outputText);
     }

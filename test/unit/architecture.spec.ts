@@ -5,6 +5,7 @@ import ts from 'typescript';
 import { expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../../lib', import.meta.url));
+const isSource = (name: string) => /\.c?ts$/.test(name);
 
 interface Import {
   from: string;
@@ -14,7 +15,7 @@ interface Import {
 }
 
 const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
-  .filter((name) => name.endsWith('.ts'))
+  .filter((name) => isSource(name))
   .map((name) => name.split(sep).join('/'))
   .sort();
 const imports = files.flatMap(importsOf);
@@ -25,7 +26,7 @@ function importsOf(from: string): Import[] {
   const found: Import[] = [];
   const add = (specifier: string, typeOnly: boolean) => {
     const local = specifier.startsWith('.');
-    const target = join(dirname(path), specifier.replace(/\.js$/, '.ts'));
+    const target = join(dirname(path), specifier.replace(/\.(c?)js$/, '.$1ts'));
     found.push({ from, to: local ? relative(root, target).split(sep).join('/') : specifier, typeOnly });
   };
   const visit = (node: ts.Node): void => {
@@ -78,7 +79,7 @@ const NEST = ['module', 'decorators', 'discovery', 'services', 'health', 'integr
 it('finds the files and their imports', () => {
   expect(files.length).toBeGreaterThan(40);
   expect(imports.filter(isLocal).length).toBeGreaterThan(100);
-  const unresolved = imports.filter(({ to }) => to.endsWith('.ts') && !files.includes(to));
+  const unresolved = imports.filter(({ to }) => isSource(to) && !files.includes(to));
   expect(unresolved.map(told)).toEqual([]);
 });
 
@@ -133,7 +134,7 @@ it('imports no package that is not declared', () => {
   const declared = Object.keys({ ...dependencies, ...peerDependencies });
   const used = imports
     .map(({ to }) => to)
-    .filter((to) => !to.endsWith('.ts') && !to.startsWith('node:'))
+    .filter((to) => !isSource(to) && !to.startsWith('node:'))
     .map((to) =>
       to
         .split('/')

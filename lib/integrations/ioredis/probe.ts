@@ -1,4 +1,5 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import * as ioredis from 'ioredis';
+import type { RedisOptions } from 'ioredis';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { hiddenBytes } from '../../secret/hidden.js';
 import { inTime } from '../rotation/in-time.js';
@@ -19,7 +20,7 @@ export async function prove(
     readOnly: false,
     monitor: false,
   };
-  const probe = new Redis({
+  const probe = new ioredis.Redis({
     ...options,
     ...silent,
     lazyConnect: true,

@@ -1,10 +1,12 @@
 import { inspect } from 'node:util';
-import { Redis, type Callback, type RedisOptions } from 'ioredis';
+import * as ioredis from 'ioredis';
+import type { Callback, Redis, RedisOptions } from 'ioredis';
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { hiddenBytes, hide } from '../../secret/hidden.js';
 import { denies, refuses, rejected } from '../redis/refusal.js';
+import { checkDriver } from '../driver/check-driver.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import { REPLACEMENT } from '../rotation/rotation.js';
@@ -19,6 +21,9 @@ import { RedisFamily } from './redis-family.js';
  */
 export type RotatingRedisOptions = Omit<RedisOptions, 'username' | 'password' | 'replyMapping'> &
   RotationOptions;
+
+/** Up to ioredis 4 there is none by that name: the constructor says so, not the import. */
+const Client: typeof Redis = ioredis.Redis ?? Object;
 
 /** Milliseconds between tries to log in anew on an open connection. */
 const AGAIN = 1_000;
@@ -37,10 +42,10 @@ const AGAIN = 1_000;
  * if they are over. Quits when the stream completes. Once it and its duplicates have ended, they hold no lease; `connect()` begins with the
  * credentials of then.
  *
- * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`
+ * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingRedis extends Redis {
+export class RotatingRedis extends Client {
   readonly #family: RedisFamily;
   readonly #reconnectOnError: RedisOptions['reconnectOnError'];
   /** What the connection is logged in with, or is to be. */
@@ -58,6 +63,7 @@ export class RotatingRedis extends Redis {
 
   /** @param source the stream; for a duplicate, what it shares */
   constructor(source: Observable<LoginCredentials> | RedisFamily, options: RotatingRedisOptions = {}) {
+    checkDriver('ioredis');
     const { drain, reconnectOnError, lazyConnect = false, ...rest } = withoutCredentials(options);
     super({ ...rest, lazyConnect: true, reconnectOnError: (error) => this.#onErrorReply(error) });
     this.options.lazyConnect = lazyConnect;

@@ -2,6 +2,7 @@ import knex, { type Knex } from 'knex';
 import type { ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
+import { checkDriver } from '../driver/check-driver.js';
 import type { LibraryRotationOptions } from '../pg/library-options.js';
 import { PooledClients, type PooledClient } from '../pg/pooled-clients.js';
 import { withoutCredentials } from '../pg/without-credentials.js';
@@ -23,13 +24,14 @@ type KnexConnection = PooledClient & { __knex__disposed?: unknown };
  * one for each instance of Knex. `destroy()` is called when the stream completes, unless that was done before.
  *
  * @throws VaultError when Knex is called: `VAULT_CONFIG_INVALID` for a `connection` that is no object, or names
- * `user`, `password` or a `connectionString`
+ * `user`, `password` or a `connectionString`; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export function rotatingClient(
   credentials$: Observable<LoginCredentials>,
   options: LibraryRotationOptions = {},
 ): typeof Knex.Client {
+  checkDriver('knex');
   // Knex's client for PostgreSQL has no name outside of Knex.
   const Postgres = knex({ client: 'pg' }).client.constructor as typeof Knex.Client;
 

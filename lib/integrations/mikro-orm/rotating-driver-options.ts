@@ -1,6 +1,7 @@
 import * as mikroOrm from '@mikro-orm/postgresql';
 import type { Pool, PoolClient, PoolConfig } from 'pg';
 import type { Observable } from 'rxjs';
+import { checkDriver } from '../driver/check-driver.js';
 import type { LibraryRotationOptions } from '../pg/library-options.js';
 import { RotatingPool } from '../pg/rotating-pool.js';
 import { withoutCredentials } from '../pg/without-credentials.js';
@@ -20,13 +21,14 @@ const { PostgreSqlKnexDialect } = mikroOrm as object as { PostgreSqlKnexDialect?
  * `replicas`, from one for each server. `user` is ignored, as MikroORM always has one; `pool` is what `RotatingPool`
  * takes. The pool ends with `orm.close()`, or with the stream.
  *
- * @throws VaultError when MikroORM connects: `VAULT_CONFIG_INVALID` for options with a `password`, also in `clientUrl`
+ * @throws VaultError `VAULT_DRIVER_TOO_OLD`; when MikroORM connects: `VAULT_CONFIG_INVALID` for options with a `password`, also in `clientUrl`
  * @publicApi
  */
 export function rotatingDriverOptions(
   credentials$: Observable<LoginCredentials>,
   { onRotation, ...options }: LibraryRotationOptions = {},
 ): Record<string, unknown> {
+  checkDriver('@mikro-orm/postgresql');
   const prepare: Prepare = ({ user: _user, password, ...config }, own) => {
     // MikroORM always has a user and a password here, which is empty; its own parsers of dates are in the config, too.
     withoutCredentials({ password: password || undefined }, { password: 'password' });

@@ -6,6 +6,7 @@ import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { printedAs, withHidden } from '../../secret/hidden.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import { checkDriver } from '../driver/check-driver.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import {
@@ -46,7 +47,7 @@ const LOOK = 20;
  * closed, so that change streams can be opened anew in time. Where MongoDB refuses a user (18) or denies it something
  * (13), the credentials are checked, and replaced if they are over. Closes itself when the stream completes.
  *
- * @throws VaultError `VAULT_CONFIG_INVALID` for options or a URL that name a user
+ * @throws VaultError `VAULT_CONFIG_INVALID` for options or a URL that name a user; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superseded: [MongoClient, Date] }> {
@@ -66,6 +67,7 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
     { drain = DRAIN, createClient = create, ...options }: RotatingMongoOptions = {},
   ) {
     super();
+    checkDriver('mongodb');
     refuseCredentials(url, options);
     this.#drain = drain;
     this.#create = ({ username, password }) => {

@@ -1,4 +1,5 @@
 import type { PoolConnection } from 'mysql2';
+import { checkDriver } from '../driver/check-driver.js';
 import type { RotatingPool } from './rotating-pool.js';
 
 /** A connection with what Knex notes on it. */
@@ -25,9 +26,11 @@ export interface KnexPool {
  * the connection to somebody else in between, whom it would be taken from: so this pool counts the first time only.
  * `knex.destroy()` leaves the pool to the stream of its credentials, which ends it.
  *
+ * @throws VaultError `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export function knexPool(pool: RotatingPool): KnexPool {
+  checkDriver('knex', { imported: false });
   /** An object of its own for each time that a connection is lent. */
   const lent = new Map<PoolConnection, KnexConnection>();
   let pending = 0;

@@ -4,6 +4,7 @@ import mysql, { type ConnectionOptions, type Pool, type PoolConnection } from 'm
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import { checkDriver } from '../driver/check-driver.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import { DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
@@ -43,7 +44,7 @@ const CorePool = (mysql as unknown as { Pool: new (options: { config: PoolConfig
  * This is the pool with callbacks, for libraries that take or make one; {@link createRotatingPool} gives that with
  * promises, after the first login.
  *
- * @throws VaultError `VAULT_CONFIG_INVALID` for a config that names `user`, `password` or a `uri`
+ * @throws VaultError `VAULT_CONFIG_INVALID` for a config that names `user`, `password` or a `uri`; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export class RotatingPool extends CorePool {
@@ -60,6 +61,7 @@ export class RotatingPool extends CorePool {
   #ended: Promise<void> | undefined;
 
   constructor(credentials$: Observable<LoginCredentials>, config: RotatingPoolConfig = {}) {
+    checkDriver('mysql2');
     const { drain = DRAIN, ...rest } = withoutCredentials(config);
     super({ config: poolConfigOf(rest) });
     this.#config = rest;

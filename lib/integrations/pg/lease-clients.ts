@@ -1,6 +1,7 @@
 import pg, { type ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import { checkDriver } from '../driver/check-driver.js';
 import { sameUser } from '../rotation/era.js';
 import { LOGIN_TIMEOUT } from '../rotation/in-time.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
@@ -21,12 +22,17 @@ type Pooling = RotationOptions &
     onEnd: () => void;
   };
 
-/** The credentials of the clients of one pool, whoever made that. */
+/**
+ * The credentials of the clients of one pool, whoever made that.
+ *
+ * @throws VaultError `VAULT_DRIVER_TOO_OLD`
+ */
 export function leaseClients(
   credentials$: Observable<LoginCredentials>,
   config: ClientConfig,
   { drain, published, superseded, inUse, takeBack, reports, onEnd }: Pooling,
 ): Rotation<LeasedClient> {
+  checkDriver('pg');
   return new Rotation(
     logins(credentials$),
     {

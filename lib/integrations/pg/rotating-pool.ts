@@ -55,7 +55,7 @@ type ConnectCallback = (
  * pool by themselves.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for a config that names `user`, `password` or a `connectionString` (it
- * would override them at each connection)
+ * would override them at each connection); `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export class RotatingPool extends pg.Pool {

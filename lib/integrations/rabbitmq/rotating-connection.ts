@@ -5,6 +5,7 @@ import type { ChannelModel } from 'amqplib';
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
+import { checkDriver } from '../driver/check-driver.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import type { Era } from '../rotation/era.js';
 import { DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
@@ -33,7 +34,7 @@ const SHORTEST = 100;
  * Emits `'rotation'` with a `PoolEvent`. Where RabbitMQ refuses a user (403 ACCESS_REFUSED), the credentials
  * are checked, and replaced if they are over. Ends itself when the stream completes.
  *
- * @throws VaultError `VAULT_CONFIG_INVALID` for a URL with a user in it
+ * @throws VaultError `VAULT_CONFIG_INVALID` for a URL with a user in it; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export class RotatingConnection extends AmqpConnectionManagerClass {
@@ -55,6 +56,8 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
     urls: string | readonly string[],
     { drain = DRAIN, ...options }: RotatingConnectionOptions = {},
   ) {
+    checkDriver('amqp-connection-manager');
+    checkDriver('amqplib');
     // What the class would connect to by itself; it never does.
     super([], options);
     this.#urls = withoutCredentials([urls].flat());

@@ -21,7 +21,7 @@ import { rotatingCredentials, type RotatingCredentials } from './rotating-creden
  * rejects. The client emits `'rotation'` with a `PoolEvent`. It and its duplicates close themselves when the stream
  * completes.
  *
- * @throws VaultError `VAULT_CONFIG_INVALID` for options that name credentials, `VAULT_CREDENTIALS_REJECTED` where Redis
+ * @throws VaultError `VAULT_CONFIG_INVALID` for options that name credentials, `VAULT_DRIVER_TOO_OLD`, `VAULT_CREDENTIALS_REJECTED` where Redis
  * refuses them, `VAULT_CLOSED` where there were none, and whatever the stream errors with
  * @publicApi
  */

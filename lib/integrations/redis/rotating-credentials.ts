@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { RedisClientOptions } from 'redis';
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
+import { checkDriver } from '../driver/check-driver.js';
 import type { Era } from '../rotation/era.js';
 import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
 import {
@@ -64,6 +65,7 @@ const LAST = 1_000;
  * Emits `'rotation'` with a `PoolEvent`, and `'end'` when the stream completes: close the clients then. One provider
  * may serve a client and its duplicates, a pool, a cluster, a sentinel.
  *
+ * @throws VaultError `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export class RotatingCredentials
@@ -90,6 +92,7 @@ export class RotatingCredentials
 
   constructor(credentials$: Observable<LoginCredentials>, options: RotatingCredentialsOptions = {}) {
     super();
+    checkDriver('redis');
     // Each client waits for the end.
     this.setMaxListeners(0);
     const { drain = DRAIN, connect } = options;
@@ -248,6 +251,7 @@ export class RotatingCredentials
 /**
  * {@link RotatingCredentials} for `credentialsProvider` of any client of node-redis.
  *
+ * @throws VaultError `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export function rotatingCredentials(

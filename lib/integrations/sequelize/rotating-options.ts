@@ -1,6 +1,7 @@
 import type { ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import type { ConnectionOptions, Options, Sequelize } from 'sequelize';
+import { checkDriver } from '../driver/check-driver.js';
 import type { LibraryRotationOptions } from '../pg/library-options.js';
 import { types } from '../pg/parts.js';
 import { PooledClients, type PooledClient } from '../pg/pooled-clients.js';
@@ -53,7 +54,7 @@ type SequelizeConnection = PooledClient & { _invalid?: boolean; _ending?: boolea
  * the stream completes, unless it was before. `connectionManager.close()` lets go of the credentials, and `initPools()`
  * begins with those that are current then.
  *
- * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`, or another driver
+ * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`, or another driver; when Sequelize connects, `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export function rotatingOptions<T extends RotatingSequelizeOptions>(
@@ -84,6 +85,7 @@ export function rotatingOptions<T extends RotatingSequelizeOptions>(
   /** At the first moment that an instance is known here. */
   const attach = (manager: ConnectionManager) => {
     if (managers.has(manager)) return;
+    checkDriver('sequelize', { imported: false });
     managers.add(manager);
     const connect = manager.connect.bind(manager);
     const releaseConnection = manager.releaseConnection.bind(manager);

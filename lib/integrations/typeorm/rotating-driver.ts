@@ -1,5 +1,6 @@
 import type { PoolClient } from 'pg';
 import type { Observable } from 'rxjs';
+import { checkDriver } from '../driver/check-driver.js';
 import type { LibraryRotationOptions } from '../pg/library-options.js';
 import { defaults, types } from '../pg/parts.js';
 import { RotatingPool, type RotatingPoolConfig } from '../pg/rotating-pool.js';
@@ -32,7 +33,7 @@ export interface RotatingDriver {
  * are left out of the options. The pools end with the data source, or with the stream.
  *
  * @throws VaultError when the data source is initialised: `VAULT_CONFIG_INVALID` for options that name `username`,
- * `password` or `url`, `VAULT_CREDENTIALS_REJECTED` where PostgreSQL refuses the first credentials
+ * `password` or `url`, `VAULT_DRIVER_TOO_OLD`, `VAULT_CREDENTIALS_REJECTED` where PostgreSQL refuses the first credentials
  * @publicApi
  */
 export function rotatingDriver(
@@ -43,6 +44,7 @@ export function rotatingDriver(
     #ready: Promise<void> | undefined;
 
     constructor(config: RotatingPoolConfig) {
+      checkDriver('typeorm', { imported: false });
       super(credentials$, { ...options, ...withoutCredentials(config, CREDENTIALS) });
       if (onRotation) this.on('rotation', onRotation);
     }

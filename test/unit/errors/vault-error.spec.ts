@@ -53,6 +53,7 @@ const TRANSIENT: Record<VaultErrorCode, boolean> = {
   VAULT_PATH_INVALID: false,
   VAULT_SOURCE_UNREADABLE: false,
   VAULT_CONNECTION_UNKNOWN: false,
+  VAULT_DRIVER_TOO_OLD: false,
   VAULT_SECRET_ID_INVALID: false,
   VAULT_LOGIN_LOCKED_OUT: false,
   VAULT_LOGIN_DENIED: false,

@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, sep } from 'node:path';
+import { VaultError } from '../../errors/vault-error.js';
+import { floorFor, type DriverName } from './floors.js';
+import { here } from './here.cjs';
+
+/** A package on disk. */
+interface Found {
+  folder: string;
+  version: string;
+}
+
+/**
+ * Refuses a driver that is too old for its integration, where an object of it is first used. Where its version cannot be
+ * found out, nothing is refused.
+ *
+ * @param imported this package loads the driver itself; false where the application does, which may have another copy
+ * @param from a file of this package
+ * @throws VaultError `VAULT_DRIVER_TOO_OLD`
+ */
+export function checkDriver(name: DriverName, { imported = true, from = here } = {}): void {
+  const found = from === undefined ? undefined : find(name, imported, from);
+  if (!found) return;
+  const { floor, reached } = floorFor(name, found.version);
+  if (reached) return;
+  throw new VaultError({
+    code: 'VAULT_DRIVER_TOO_OLD',
+    message: `${name} ${found.version} is too old to be used with leased credentials: it has to be ${floor} or later.`,
+    hint:
+      `Run \`npm install ${name}@^${floor}\` (or pnpm add, yarn add). The old one is in ${found.folder}; ` +
+      `\`npm explain ${name}\` lists the packages that want it.`,
+  });
+}
+
+/** The copy that is in use, if that is known. */
+function find(name: DriverName, imported: boolean, from: string): Found | undefined {
+  try {
+    const require = createRequire(from);
+    const found = packageOf(require.resolve(name), name);
+    // Not in a bundle, which has the driver in it, or finds another copy from where it is.
+    if (!found || (imported && packageOf(from, 'nestjs-vault'))) return found;
+    const loaded = Object.keys(require.cache).some((file) => file.startsWith(found.folder + sep));
+    return loaded ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The package of that name that a file belongs to. Its package.json is read, as not every driver exports it. */
+function packageOf(file: string, name: string): Found | undefined {
+  for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
+    const manifest = manifestIn(folder);
+    if (manifest?.name === name && typeof manifest.version === 'string') {
+      return { folder, version: manifest.version };
+    }
+  }
+  return undefined;
+}
+
+function manifestIn(folder: string): { name?: unknown; version?: unknown } | undefined {
+  try {
+    return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as object;
+  } catch {
+    return undefined;
+  }
+}

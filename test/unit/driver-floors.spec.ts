@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { FLOORS } from '../../lib/integrations/driver/floors.js';
+
+const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
+const pages = 'docs/guides/databases';
+
+/** Page, subpath, library and floors of each row. */
+const rows = [
+  ...read(`${pages}/README.md`).matchAll(
+    /^\| \[.+?\]\((.+?)\) +\| `nestjs-vault\/(.+?)` +\| `(.+?)` +\| (.+?) +\|$/gm,
+  ),
+].map(([, page = '', subpath = '', name = '', floors = '']) => ({
+  page,
+  subpath,
+  name,
+  floors: floors.split(', '),
+}));
+
+it('the table of oldest versions is that of the code', () => {
+  expect(Object.fromEntries(rows.map(({ name, floors }) => [name, floors]))).toEqual(FLOORS);
+});
+
+it('and so are the pages', () => {
+  for (const { page, name, floors } of rows) {
+    const [introduction = ''] = read(`${pages}/${page}`).split('```');
+    for (const floor of floors) {
+      // 5.0.0 is written as 5, too.
+      const short = floor.replace(/(\.0)+$/, '');
+      expect(introduction, `${page}: ${name} ${floor}`).toMatch(
+        new RegExp(`(?<![\\d.])${short.replaceAll('.', '\\.')}(\\.0)*(?!\\.?\\d)`),
+      );
+    }
+  }
+});
+
+it('the package manager refuses none, as an application may hold an old one without using it here', () => {
+  const { peerDependencies, peerDependenciesMeta, exports } = JSON.parse(read('package.json')) as {
+    peerDependencies: Record<string, string>;
+    peerDependenciesMeta: Record<string, { optional: boolean }>;
+    exports: Record<string, unknown>;
+  };
+  for (const { name, subpath } of rows) {
+    expect(peerDependencies, name).toMatchObject({ [name]: '*' });
+    expect(peerDependenciesMeta, name).toMatchObject({ [name]: { optional: true } });
+    expect(Object.keys(exports)).toContain(`./${subpath}`);
+  }
+});
