@@ -37,7 +37,7 @@ export async function ensureInstalled() {
   if (isInstalled()) return;
   const command = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install';
   console.error(`Installing packages (npm ${command}; once, about half a minute) ...`);
-  const code = await runNpm([command, '--include=dev']);
+  const code = await runNpm([command, '--include=dev', '--ignore-scripts']);
   if (code !== 0) {
     throw new SetupError(
       `npm ${command} failed (${code}). Check the network and npm's registry, and start again.`,
