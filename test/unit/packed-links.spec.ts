@@ -1,0 +1,108 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, posix, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
+
+/** Of other sites: each was looked at, and is there. */
+const KNOWN = new Set([
+  'https://github.com/aws/aws-sdk-js-v3',
+  'https://github.com/jwalton/node-amqp-connection-manager',
+  'https://github.com/redis/ioredis',
+  'https://github.com/redis/node-redis',
+  'https://sequelize.org/docs/v6/other-topics/aws-lambda/',
+  'https://sidorares.github.io/node-mysql2/',
+  'https://www.npmjs.com/package/mongodb',
+]);
+
+/** Where readers of the package click; `dist` has no pages. */
+const pages = files
+  .filter((name) => name !== 'dist' && existsSync(join(root, name)))
+  .flatMap((name) => (statSync(join(root, name)).isDirectory() ? markdownIn(name) : [name]))
+  .filter((name) => name.endsWith('.md'));
+
+function markdownIn(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) =>
+    posix.join(folder, name.split(sep).join('/')),
+  );
+}
+
+/** Without code, in which brackets mean something else. */
+const prose = (page: string) =>
+  readFileSync(join(root, page), 'utf8')
+    .replaceAll(/^( *)(```|~~~).*?^\1\2/gms, '')
+    .replaceAll(/`[^`\n]*`/g, (code) => code.replaceAll(/[[\]()<>]/g, ''));
+
+/** Inline, of a reference, and of HTML. */
+function linksOf(text: string): string[] {
+  const inline = text.matchAll(/\]\(\s*<?([^)\s>]+)>?[^)]*\)/g);
+  const reference = text.matchAll(/^ *\[[^\]]+\]: *<?([^\s>]+)/gm);
+  const html = text.matchAll(/<(?:a|img)\b[^>]*\b(?:href|src)="([^"]+)"/g);
+  const bare = text.matchAll(/<(https?:[^>\s]+)>/g);
+  return [...inline, ...reference, ...html, ...bare].map(([, target]) => target as string);
+}
+
+/** What GitHub and npm call the headings of a page. */
+function anchorsOf(page: string): Set<string> {
+  const seen = new Map<string, number>();
+  const anchors = new Set<string>();
+  for (const [, heading = ''] of readFileSync(join(root, page), 'utf8')
+    .replaceAll(/^(```|~~~).*?^\1/gms, '')
+    .matchAll(/^#{1,6} +(.+?) *#*$/gm)) {
+    const text = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase();
+    const slug = text.replaceAll(/[^\p{L}\p{N}\p{M}_ -]/gu, '').replaceAll(' ', '-');
+    const count = seen.get(slug) ?? 0;
+    seen.set(slug, count + 1);
+    anchors.add(count === 0 ? slug : `${slug}-${count}`);
+  }
+  return anchors;
+}
+
+/** Why a link leads nowhere, for a reader who has the package alone. */
+function fault(page: string, link: string): string | undefined {
+  if (/^[a-z]+:/i.test(link)) return KNOWN.has(link) ? undefined : 'an address that the list does not have';
+  const [path = '', anchor] = link.split('#');
+  const target = path === '' ? page : posix.join(dirname(page), path);
+  const packed = files.some((name) => target === name || target.startsWith(`${name}/`));
+  if (!packed) return 'not in the package';
+  if (!existsSync(join(root, target))) return 'not there';
+  const index = statSync(join(root, target)).isDirectory() ? posix.join(target, 'README.md') : target;
+  if (!existsSync(join(root, index))) return 'a folder without a page';
+  return anchor === undefined || anchorsOf(index).has(anchor) ? undefined : 'no such heading';
+}
+
+it('every link of the packed pages leads somewhere', () => {
+  const links = pages.flatMap((page) => linksOf(prose(page)).map((link) => ({ page, link })));
+  expect(pages).toContain('README.md');
+  expect(links.length).toBeGreaterThan(80);
+  const dead = links
+    .map(({ page, link }) => ({ page, link, why: fault(page, link) }))
+    .filter(({ why }) => why);
+  expect(dead).toEqual([]);
+});
+
+it('finds each kind of dead link', () => {
+  const faults = (text: string) => linksOf(text).map((link) => fault('docs/errors.md', link));
+  expect(faults('[a](options.md) ![b](over-time.svg) [c](#errors) [d](../README.md "t")')).toEqual([
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect(faults('[a](../sample/01-rotating-database/README.md) [b](../lib)')).toEqual([
+    'not in the package',
+    'not in the package',
+  ]);
+  expect(faults('[a](nowhere.md) [b](options.md#nowhere) [c](guides)')).toEqual([
+    'not there',
+    'no such heading',
+    'a folder without a page',
+  ]);
+  expect(faults('<https://nowhere.example> <img src="a.svg">\n[x]: nowhere.md')).toEqual([
+    'not there',
+    'not there',
+    'an address that the list does not have',
+  ]);
+});
