@@ -10,6 +10,7 @@ import { fromNetworkError } from './network-error.js';
 import { assertHeaderValue } from './path.js';
 import { writeBody } from './request-body.js';
 import { isSuccess, readAnswer, readFailure } from './read-answer.js';
+import { isRepeatable } from './repeatable.js';
 import { USER_AGENT } from './user-agent.js';
 import {
   Transport,
@@ -19,7 +20,7 @@ import {
   type TransportResponse,
   type WrittenRequest,
 } from './transport.js';
-import { isUndone } from './transport-errors.js';
+import { ExchangeFailed, isUndone } from './transport-errors.js';
 
 /** Milliseconds; at most half the time for a request, so that it is known in time that nothing was sent. */
 const CONNECT_TIMEOUT = 5_000;
@@ -115,6 +116,7 @@ type HookOptions = {
   timeout: number;
   signal?: AbortSignal;
   lane?: Lane;
+  repeatable: boolean;
 };
 
 /**
@@ -128,6 +130,7 @@ export class ApiClient {
   readonly #options: ResolvedOptions;
   readonly #clock: Clock;
   readonly #observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void;
+  readonly #inconclusive = new WeakSet<VaultError>();
   #closed = false;
   /** State of the cluster that later reads must not fall behind of, where the server tells it. */
   #index: string | undefined;
@@ -173,7 +176,8 @@ export class ApiClient {
       this.#observe(request, took(), { conclusive: isSuccess(answer.status) });
       return answer;
     } catch (error) {
-      this.#observe(request, took(), { error: error as VaultError, conclusive: true });
+      const failed = error as VaultError;
+      this.#observe(request, took(), { error: failed, conclusive: !this.#inconclusive.has(failed) });
       throw error;
     }
   }
@@ -211,18 +215,21 @@ export class ApiClient {
         timeout: Math.min(request.timeout ?? Infinity, this.#options.timeout),
         ...(request.signal && { signal: request.signal }),
         ...(request.lane && { lane: request.lane }),
+        repeatable: isRepeatable(request),
       })) as TransportResponse;
     } catch (error) {
       const answerLost = !isUndone(error);
       if (this.#closed) throw closed(request.path, answerLost);
       if (request.signal?.aborted) throw aborted(request.path, answerLost);
-      throw fromNetworkError(error, request.path, this.#options.addresses);
+      const typed = fromNetworkError(error, request.path, this.#options.addresses);
+      if (error instanceof ExchangeFailed && error.stale) this.#inconclusive.add(typed);
+      throw typed;
     }
     return this.#read<T>(response, request, sentAt);
   }
 
   #exchange(hook: HookOptions): Promise<TransportResponse> {
-    const { method, uri, headers, timeout, signal, lane } = hook;
+    const { method, uri, headers, timeout, signal, lane, repeatable } = hook;
     const body = hook.json;
     if (body !== undefined)
       headers['content-type'] ??= method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
@@ -231,6 +238,7 @@ export class ApiClient {
       path: uri,
       headers,
       timeout,
+      repeatable,
       ...(body !== undefined && { body }),
       ...(signal && { signal }),
       ...(lane && { lane }),

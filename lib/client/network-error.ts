@@ -3,13 +3,13 @@ import {
   errorCode,
   ExchangeFailed,
   isArgument,
+  isDropped,
   isTls,
   isUndone,
   RedirectRefused,
   TransportTimeout,
 } from './transport-errors.js';
 
-const DROPPED = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 const CLOCK_CODES = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
 const TOO_LARGE: Readonly<Record<string, string>> = {
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'The answer is larger than this client accepts (32 MiB).',
@@ -101,7 +101,7 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
     });
   }
   // Servers refuse a client certificate after the handshake, and close; undici keeps only that they did.
-  const mutual = DROPPED.has(code) && where.includes('https:');
+  const mutual = isDropped(code) && where.includes('https:');
   return new VaultError({
     ...common,
     code: 'VAULT_UNREACHABLE',

@@ -10,9 +10,19 @@ export class ExchangeFailed extends Error {
     /** As Node or undici name the failure. */
     readonly code: string,
     readonly progress: Progress,
+    /** It may have been the connection alone that was gone: it says nothing of the server. */
+    readonly stale = false,
   ) {
     super(`${code} (${progress})`);
   }
+}
+
+/** By which a connection ends at the other side. */
+const DROPPED = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'ECONNABORTED', 'EPIPE']);
+
+/** Whether the other side ended a connection. */
+export function isDropped(code: string): boolean {
+  return DROPPED.has(code);
 }
 
 /** The code of {@link TransportTimeout}. */

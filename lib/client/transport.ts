@@ -7,6 +7,7 @@ import {
   errorCode,
   ExchangeFailed,
   isArgument,
+  isDropped,
   isTls,
   isUndone,
   RedirectRefused,
@@ -42,6 +43,8 @@ export interface TransportRequest extends WrittenRequest {
   signal?: AbortSignal;
   /** @default 'ordinary' */
   lane?: Lane;
+  /** It does no more when it is done twice. @default false */
+  repeatable?: boolean;
 }
 
 /** One HTTP answer; the body is text, as what should be JSON may be a proxy's HTML; and as it came, where that is known. */
@@ -100,6 +103,8 @@ export class Transport implements Sender {
   /** Those in use, and those that are about to end. */
   readonly #agents = new Set<Agent>();
   readonly #lanes: Partial<Record<Lane, Agent>> = {};
+  /** Those over whose connections an answer came. */
+  readonly #answered = new WeakSet<Agent>();
   readonly #addresses: readonly Address[];
   readonly #origins: readonly string[];
   readonly #tls: Route['tls'];
@@ -184,21 +189,45 @@ export class Transport implements Sender {
     return result;
   }
 
-  /** @param others where it waits for a connection, half the time is kept for other addresses */
+  /**
+   * A balancer forgets connections that are idle for long, and resets what comes over them later. So where one that may
+   * have been idle ends before the first byte of an answer, all of its age are given up; what may be done twice is sent
+   * again, over a new one.
+   */
   async #exchange(address: Address, path: string, call: Call, others: boolean): Promise<TransportResponse> {
+    const { lane = 'ordinary', repeatable = false } = call.request;
+    const agent = this.#agent(lane);
+    try {
+      return await this.#exchangeOver(agent, address, path, call, others);
+    } catch (error) {
+      if (!wasDropped(error) || !this.#answered.has(agent)) throw error;
+      if (this.#lanes[lane] === agent) this.#replace(lane, agent);
+      if (!repeatable || call.over !== undefined) throw new ExchangeFailed(error.code, 'sent', true);
+    }
+    return this.#exchangeOver(this.#agent(lane), address, path, call, others);
+  }
+
+  /** @param others where it waits for a connection, half the time is kept for other addresses */
+  async #exchangeOver(
+    agent: Agent,
+    address: Address,
+    path: string,
+    call: Call,
+    others: boolean,
+  ): Promise<TransportResponse> {
     const { lane = 'ordinary', method, headers, body = null } = call.request;
     const exchange = new Exchange(address.origin);
     call.exchange = exchange;
     if (call.over === undefined) {
-      const agent = this.#agent(lane);
       agent.dispatch({ origin: address.origin, path, method: method as 'GET', headers, body }, exchange);
-      if (exchange.refused) this.#replace(lane, agent);
+      if (exchange.refused && this.#lanes[lane] === agent) this.#replace(lane, agent);
     } else exchange.end(call.over);
     const skip = () => exchange.unsent && exchange.end('UND_ERR_CONNECT_TIMEOUT');
     const timer = others ? setTimeout(skip, (call.endsAt - performance.now()) / 2) : undefined;
     try {
       const response = await exchange.response;
       address.answeredAt = performance.now();
+      this.#answered.add(agent);
       return response;
     } finally {
       clearTimeout(timer);
@@ -217,7 +246,7 @@ export class Transport implements Sender {
     return agent;
   }
 
-  /** One that refused a request keeps a connection as busy for ever: it ends what it has begun, and no more. */
+  /** It ends what it has begun, and no more. One that refused a request keeps a connection as busy for ever. */
   #replace(lane: Lane, agent: Agent): void {
     delete this.#lanes[lane];
     void agent.close().finally(() => this.#agents.delete(agent));
@@ -228,6 +257,11 @@ export class Transport implements Sender {
     this.#closed = true;
     await Promise.all([...this.#agents].map((agent) => agent.destroy()));
   }
+}
+
+/** The connection ended before the first byte of an answer. */
+function wasDropped(error: unknown): error is ExchangeFailed {
+  return error instanceof ExchangeFailed && error.progress === 'sent' && isDropped(error.code);
 }
 
 /** Nothing was done, and another address may have more luck: not where it is we who are wrong. */

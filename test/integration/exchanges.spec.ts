@@ -1,5 +1,11 @@
 import { createServer as createHttp, type RequestListener } from 'node:http';
-import { createServer as createTcp, type AddressInfo, type Server, type Socket } from 'node:net';
+import {
+  connect as dial,
+  createServer as createTcp,
+  type AddressInfo,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { appRole } from '../../lib/auth/app-role.js';
 import { token } from '../../lib/auth/token.js';
@@ -283,6 +289,117 @@ describe('only what is known not to have been sent counts as not done', () => {
     await expect
       .poll(() => connection.client.read('kv1/x').then(() => told(), told))
       .toEqual(['vault-unreachable', 'vault-recovered']);
+  });
+});
+
+describe('connections that a balancer has forgotten while they were idle', () => {
+  /** Resets what comes over connections that were open when `forget` was called, as balancers do. */
+  async function balancer(target: string) {
+    const { port } = new URL(target);
+    const forgotten = new Set<Socket>();
+    const known = new Set<Socket>();
+    const address = `http://${await listen(
+      createTcp((socket) => {
+        known.add(socket);
+        const upstream = dial(Number(port), '127.0.0.1');
+        sockets.add(upstream.on('error', () => undefined));
+        upstream.pipe(socket);
+        socket.on('data', (chunk) => {
+          if (forgotten.has(socket)) socket.resetAndDestroy();
+          else upstream.write(chunk);
+        });
+        socket.on('close', () => upstream.destroy());
+      }),
+    )}`;
+    // undici lends a connection again a turn of the event loop after its answer.
+    const forget = async () => {
+      for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+      known.forEach((socket) => forgotten.add(socket));
+    };
+    return { address, forget };
+  }
+  /** Node's server closes a connection whose body it was not asked for. */
+  const whole =
+    (listener: RequestListener): RequestListener =>
+    (request, response) =>
+      void request.resume().on('end', () => void listener(request, response));
+  async function behindOne() {
+    const seen: string[] = [];
+    const { address, forget } = await balancer(await http(whole(vault(/never/, seen))));
+    const { connection, bus } = connect({ address, auth: token(TOKEN) });
+    await connection.client.read('kv1/x');
+    seen.length = 0;
+    const told = () => bus.recent.map(({ type }) => type).filter((type) => type.startsWith('vault-'));
+    return { client: connection.client, forget, seen, told };
+  }
+
+  it('a read is sent again at once: 4 of 4, each done once', async () => {
+    const { client: using, forget, seen, told } = await behindOne();
+    for (let round = 0; round < 4; round++) {
+      await forget();
+      await using.read('kv1/x');
+      await forget();
+      await using.list('kv1');
+    }
+    expect(seen).toHaveLength(8);
+    expect(told()).toEqual([]);
+  });
+
+  it('however many of them there are', async () => {
+    const { client: using, forget, seen, told } = await behindOne();
+    const many = () => Promise.all(Array.from({ length: 20 }, () => using.read('kv1/x')));
+    await many();
+    await forget();
+    await many();
+    expect(seen).toHaveLength(40);
+    expect(told()).toEqual([]);
+  });
+
+  it('what may issue something is sent once, and says nothing of the server', async () => {
+    const { client: using, forget, seen, told } = await behindOne();
+    const wrapped = { headers: { 'X-Vault-Wrap-TTL': '60s' } };
+    for (const send of [
+      () => using.write('transit/encrypt/x', {}),
+      () => using.read('database/creds/app'),
+      () => using.read('kv1/x', wrapped),
+    ]) {
+      await forget();
+      expect(await failureOf(send())).toMatchObject({ code: 'VAULT_UNREACHABLE', answerLost: true });
+      expect(seen).toEqual([]);
+      // The next one takes another connection.
+      await send();
+      expect(seen.splice(0)).toHaveLength(1);
+    }
+    expect(told()).toEqual([]);
+  });
+
+  it('what the package knows to do no more when it is done twice, is', async () => {
+    const seen: string[] = [];
+    const { address, forget } = await balancer(await http(whole(vault(/never/, seen))));
+    const sender = transport(address);
+    const renew = { ...GET, method: 'POST', path: '/v1/auth/token/renew-self', body: '{}' };
+    await sender.send(renew);
+    await forget();
+    await sender.send({ ...renew, repeatable: true });
+    expect(seen).toHaveLength(2);
+  });
+
+  it('a server that is gone is told all the same', async () => {
+    const seen: string[] = [];
+    let gone = false;
+    const address = await http((request, response) => {
+      if (gone) {
+        seen.push(request.url as string);
+        request.socket.resetAndDestroy();
+      } else vault()(request, response);
+    });
+    const { connection, bus } = connect({ address, auth: token(TOKEN) });
+    await connection.client.read('kv1/x');
+    gone = true;
+    expect(await failureOf(connection.client.read('kv1/x'))).toMatchObject({ code: 'VAULT_UNREACHABLE' });
+    // Once on the old connection, and once on a new one.
+    expect(seen).toHaveLength(2);
+    expect(bus.recent.map(({ type }) => type)).toContain('vault-unreachable');
   });
 });
 

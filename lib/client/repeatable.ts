@@ -1,0 +1,21 @@
+import type { ApiRequest } from './api-client.js';
+
+/** Writes that do no more when they are done twice. */
+const SAME_AGAIN = new Set([
+  'auth/token/renew-self',
+  'auth/token/lookup-self',
+  'auth/token/revoke-self',
+  'sys/leases/renew',
+  'sys/leases/lookup',
+  'sys/wrapping/lookup',
+]);
+
+/**
+ * Whether a request may be sent once more where it is not known whether it was done (RFC 9110, 9.2.2). Unlike HTTP has
+ * it, some reads of a server make something: a lease, a wrapping token.
+ */
+export function isRepeatable({ method, path, uncached, headers }: ApiRequest): boolean {
+  if (method === 'POST') return SAME_AGAIN.has(path);
+  if (method !== 'GET' && method !== 'LIST') return false;
+  return !uncached && !/(^|\/)creds\//.test(path) && headers?.['x-vault-wrap-ttl'] === undefined;
+}
