@@ -49,6 +49,8 @@ export class VaultConnection implements Ending {
   readonly #counters = new Counters();
   readonly #changes = new Subject<void>();
   readonly #aborted = new AbortController();
+  /** Ends the requests that issue a lease. */
+  readonly #noIssues = new AbortController();
   #revoking = false;
   #told = false;
   #ending = false;
@@ -63,7 +65,7 @@ export class VaultConnection implements Ending {
     this.#bus = bus;
     this.#scheduler = new Scheduler(clock);
     // As many requests as wait at the same time; Node would warn of a leak.
-    setMaxListeners(0, this.#aborted.signal);
+    setMaxListeners(0, this.#aborted.signal, this.#noIssues.signal);
     const reach = new Reach(clock, {
       away: (error) => this.#emit({ type: 'vault-unreachable', error }),
       back: (after) => this.#emit({ type: 'vault-recovered', after }),
@@ -87,7 +89,8 @@ export class VaultConnection implements Ending {
       random: Math.random,
     };
     this.#session = new Session(shared);
-    this.leases = new LeaseRegistry({ ...shared, session: this.#session, engineOf });
+    const signal = this.#noIssues.signal;
+    this.leases = new LeaseRegistry({ ...shared, signal, session: this.#session, engineOf });
     this.client = new VaultClient(this.#session);
     this.watches = new KvWatches(shared, (path, how) => this.#readKvOnce(path, how));
   }
@@ -176,6 +179,8 @@ export class VaultConnection implements Ending {
     this.freeze();
     this.#revoking = shutdown.revoke && this.#session.revocable;
     this.#aborted.abort();
+    // Where no revocation of the token ends it, a lease whose answer is on its way is waited for, and ended.
+    if (this.#revoking) this.#noIssues.abort();
     this.leases.end();
     this.watches.end();
     const deadline = this.#clock.monotonic() + timeout;
@@ -184,6 +189,7 @@ export class VaultConnection implements Ending {
     const left = () => Math.max(deadline - this.#clock.monotonic(), 0);
     // What no revocation will take along is ended lease by lease.
     if (!this.#revoking) await this.#atMost(this.leases.retireAll(), left());
+    this.#noIssues.abort();
     // Also tells what becomes of a token that is let live.
     await this.#atMost(this.#session.revokeAll(left()), left());
     this.#scheduler.close();

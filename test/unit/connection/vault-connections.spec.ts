@@ -51,6 +51,14 @@ it('where its start fails, who waits for it is told why, and who waits for anoth
   expect(await failureOf(up.leases.get('database/creds/app'))).toMatchObject({ code: 'VAULT_CLOSED' });
 });
 
+it('a connection that begins after another has failed is closed', async () => {
+  const connections = connectionsOf('a', 'b');
+  await connections.fail('a', malformed('auth/approle/login'));
+  const late = started(connections, 'b');
+  expect(() => connections.add(late)).toThrow(expect.objectContaining({ code: 'VAULT_CLOSED' }) as Error);
+  expect(await failureOf(late.leases.get('database/creds/app'))).toMatchObject({ code: 'VAULT_CLOSED' });
+});
+
 it('at shutdown nobody is left waiting, and it is no unhandled rejection where nobody waited', async () => {
   const connections = connectionsOf('a');
   const waiting = failureOf(connections.get('a'));

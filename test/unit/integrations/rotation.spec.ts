@@ -268,3 +268,25 @@ function sameUserAgain({ credentials: { username } }: Issued): Issued {
   const next = issueByHand();
   return { ...next, credentials: { ...next.credentials, username } };
 }
+
+it.each([
+  ['newer ones are in place', 2],
+  ['the pool has ended', 1],
+])('a login of new credentials that is answered when %s changes nothing', async (_when, place) => {
+  const answers: (() => void)[] = [];
+  const { credentials$, events, rotation } = rotating({
+    prove: () => new Promise((resolve) => answers.push(resolve)),
+  });
+  const all = [issueByHand(), issueByHand(), issueByHand()];
+  for (const { credentials } of all) credentials$.next(credentials);
+  await vi.advanceTimersByTimeAsync(10);
+  if (place === 2) answers[1]!();
+  else rotation.end();
+  await vi.advanceTimersByTimeAsync(200);
+  answers[0]!();
+  await vi.advanceTimersByTimeAsync(200);
+  const rotated = place === 2 ? [{ type: 'rotated', serial: all[2]!.credentials.lease.serial }] : [];
+  expect(events).toMatchObject(rotated);
+  expect(events).toHaveLength(rotated.length);
+  expect(all.map(({ holds }) => holds)).toEqual(place === 2 ? [0, 0, 1] : [0, 0, 0]);
+});
