@@ -1,0 +1,249 @@
+// The blocks of the page on TypeORM, as they stand, on a real OpenBao and PostgreSQL.
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { runInNewContext } from 'node:vm';
+import { Module } from '@nestjs/common';
+import { TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
+import {
+  appRole,
+  getCredentialsToken,
+  VaultError,
+  VaultModule,
+  type DatabaseCredentials,
+} from 'nestjs-vault';
+import { rotatingDriver } from 'nestjs-vault/typeorm';
+import type { Observable } from 'rxjs';
+import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
+import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { Applications } from '../support/applications.js';
+import { eventually } from '../support/leased-postgres.js';
+import { blocksOf } from '../support/page-blocks.js';
+import { describeReal } from '../support/real-servers.js';
+import {
+  openBaoAvailable,
+  provision,
+  startOpenBao,
+  startPostgres,
+  usersInDatabase,
+  type OpenBaoServer,
+  type PostgresServer,
+  type Provisioned,
+} from '../support/servers.mjs';
+
+const run = promisify(execFile);
+const blocks = blocksOf('docs/guides/databases/typeorm.md').map(({ text }) => text);
+/** The one block that holds these words. */
+function block(words: string): string {
+  const found = blocks.filter((text) => text.includes(words));
+  expect(found, words).toHaveLength(1);
+  return found[0] as string;
+}
+
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+const PASSWORD = 'password-of-vault-admin';
+const SHOP = 'password-of-the-old-user';
+
+/** What an expression of the page is, with these names. */
+const evaluated = (text: string, names: object): unknown => runInNewContext(`(${text.trim()})`, { ...names });
+
+class CreateShipments1700000000001 implements MigrationInterface {
+  up = (runner: QueryRunner) => runner.query('create table shipments (id serial primary key, item text)');
+  down = (runner: QueryRunner) => runner.query('drop table shipments');
+}
+class Failing1700000000002 implements MigrationInterface {
+  up = (runner: QueryRunner) => runner.query('alter table nowhere add column item text');
+  down = () => Promise.resolve();
+}
+class Denied1700000000004 implements MigrationInterface {
+  up = (runner: QueryRunner) => runner.query('create table denied (id bigint)');
+  down = () => Promise.resolve();
+}
+
+describeReal('the page on TypeORM', () => {
+  const apps = new Applications();
+  let bao: OpenBaoServer;
+  let postgres: PostgresServer;
+  let role: Provisioned;
+
+  beforeAll(async () => {
+    [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
+    apps.guard(PASSWORD, SHOP, bao.rootToken);
+    // A table that the application made before, as its user `shop`.
+    await postgres.query(`
+      create role vault_admin login createrole password '${PASSWORD}';
+      create role shop login password '${SHOP}';
+      grant create on schema public to shop;
+      create table orders (id serial primary key, item text not null);
+      alter table orders owner to shop`);
+    await postgres.query(block('ALTER DEFAULT PRIVILEGES'));
+    const { host, port, database } = postgres;
+    const engine = { host, port, database, superuser: 'vault_admin', password: PASSWORD };
+    const lives = { defaultTtl: '1h', maxTtl: '2h', revocationStatements: [block('revocation_statements')] };
+    role = await provision(bao, engine as PostgresServer, {
+      roles: [
+        { ...lives, name: 'orders', creationStatements: [block('of the role orders\n')] },
+        {
+          ...lives,
+          name: 'orders-migrations',
+          creationStatements: [block('of the role orders-migrations\n')],
+        },
+      ],
+      policy: 'path "database/creds/*" { capabilities = ["read"] }',
+    });
+  });
+  afterAll(() => Promise.all([bao?.stop(), postgres?.stop()]));
+  afterEach(() => apps.finish());
+
+  const where = () => {
+    const { host, port, database } = postgres;
+    return { host, port, database };
+  };
+  const application = (name: string, options: Partial<TypeOrmModuleOptions> & object = {}) => {
+    const { roleId, secretId } = role;
+    @Module({
+      imports: [
+        VaultModule.forRoot({ address: bao.address, auth: appRole({ roleId, secretId }) }),
+        TypeOrmModule.forRootAsync({
+          inject: [getCredentialsToken(name)],
+          useFactory: (credentials$: Observable<DatabaseCredentials>) => ({
+            type: 'postgres',
+            driver: rotatingDriver(credentials$),
+            ...where(),
+            ...(options as object),
+          }),
+        }),
+      ],
+    })
+    class AppModule {}
+    return { imports: [AppModule] };
+  };
+  /** The job of the page, with its module in the place of MigrationsModule. */
+  const migrate = async (migrations: TypeOrmModuleOptions['migrations']) => {
+    const text = block('export async function migrate').replaceAll(/^import .*$/gm, '');
+    const NestFactory = {
+      createApplicationContext: () => apps.start(application('orders-migrations', { migrations })),
+    };
+    const names = { NestFactory, DataSource, MigrationsModule: undefined };
+    await (evaluated(text.replace('export ', ''), names) as () => Promise<void>)();
+  };
+  const left = () => eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
+
+  it('the next migration makes tables that the application may use, and that no leased user owns', async () => {
+    await migrate([CreateShipments1700000000001]);
+    await left();
+    const { rows } = await postgres.query(
+      `select tableowner from pg_tables where tablename in ('shipments', 'migrations')`,
+    );
+    expect(rows).toEqual([{ tableowner: 'orders_owner' }, { tableowner: 'orders_owner' }]);
+    // With nothing left to migrate, an application may run migrations that has no right to.
+    const app = await apps.start(
+      application('orders', { migrations: [CreateShipments1700000000001], migrationsRun: true }),
+    );
+    const dataSource = app.get(DataSource);
+    await dataSource.query(`insert into shipments (item) values ('tea')`);
+    await dataSource.query(`insert into orders (item) values ('tea')`);
+    await expect(dataSource.query('drop table shipments')).rejects.toMatchObject({ code: '42501' });
+    await app.close();
+    await left();
+  });
+
+  it('a migration that fails leaves no user', async () => {
+    await expect(migrate([Failing1700000000002])).rejects.toMatchObject({ code: '42P01' });
+    await left();
+  });
+
+  it('the command line migrates as a leased user, which is gone when it ends', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-typeorm-'));
+    try {
+      const { bin = '' } = (await openBaoAvailable()) as { bin?: string };
+      symlinkSync(bin, join(folder, 'bao'));
+      symlinkSync(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'));
+      mkdirSync(join(folder, 'dist/migrations'), { recursive: true });
+      const write = (name: string, text: string) => {
+        const compilerOptions = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2022 };
+        writeFileSync(join(folder, name), transpileModule(text, { compilerOptions }).outputText);
+      };
+      write('dist/data-source.js', block('export default new DataSource'));
+      write(
+        'dist/migrations/1700000000003-notes.js',
+        `export class Notes1700000000003 {
+           async up(runner) { await runner.query('create table notes (id serial primary key)'); }
+           async down(runner) { await runner.query('drop table notes'); }
+         }`,
+      );
+      const { host, port, database } = where();
+      const { PATH = '' } = process.env;
+      const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', block('migration:run -d')], {
+        cwd: folder,
+        env: {
+          PATH: `${folder}${delimiter}${PATH}`,
+          HOME: folder,
+          VAULT_ADDR: bao.address,
+          VAULT_TOKEN: bao.rootToken,
+          PGHOST: host,
+          PGPORT: String(port),
+          PGDATABASE: database,
+        },
+      });
+      expect(stdout).toContain('Notes1700000000003 has been executed successfully');
+      await left();
+      const { rows } = await postgres.query(`select tableowner from pg_tables where tablename = 'notes'`);
+      expect(rows).toEqual([{ tableowner: 'orders_owner' }]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('tables change hands while the processes of the old user go on', async () => {
+    const old = await new DataSource({
+      type: 'postgres',
+      ...where(),
+      username: 'shop',
+      password: SHOP,
+      extra: { maxUses: 5 },
+    }).initialize();
+    let stop = false;
+    let done = 0;
+    const work = (async () => {
+      for (; !stop; done++) {
+        await old.transaction(async (manager) => {
+          await manager.query(`insert into orders (item) values ('tea')`);
+          await manager.query('select count(*) from orders');
+        });
+      }
+    })();
+    await eventually(() => expect(done).toBeGreaterThan(10));
+    await postgres.query(block('SET LOCAL lock_timeout'));
+    const before = done;
+    await eventually(() => expect(done).toBeGreaterThan(before + 50));
+    // What only an owner may.
+    await old.query('alter table orders add column note text');
+    const app = await apps.start(application('orders-migrations'));
+    await app.get(DataSource).query('alter table orders drop column note');
+    await app.close();
+    stop = true;
+    await work;
+    await old.destroy();
+    await postgres.query(block('DROP ROLE shop'));
+    const { rows } = await postgres.query(`select tableowner from pg_tables where tablename = 'orders'`);
+    expect(rows).toEqual([{ tableowner: 'orders_owner' }]);
+    await left();
+  });
+
+  // The last one: Nest closes nothing where a start fails, so that its user goes on, as this process does.
+  it('`migrationsRun` without the right to change the schema ends at once', async () => {
+    const { toRetry } = evaluated(`{ ${block('toRetry:')} }`, { VaultError }) as TypeOrmModuleOptions;
+    const start = performance.now();
+    const error = await apps.startError(
+      application('orders', { migrations: [Denied1700000000004], migrationsRun: true, toRetry }),
+    );
+    expect(error).toMatchObject({ code: '42501' });
+    // One try more would take 3 s.
+    expect(performance.now() - start).toBeLessThan(3_000);
+  });
+});
