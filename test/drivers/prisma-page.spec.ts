@@ -1,0 +1,83 @@
+// The blocks of the page on Prisma, as they stand. The engine of `prisma migrate` comes from the network, so here a login
+// with its DATABASE_URL stands in for it.
+import { execFile } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually, LeasedPostgres, OWNER_CREATION } from '../support/leased-postgres.js';
+import { blocksOf } from '../support/page-blocks.js';
+import { describeReal } from '../support/real-servers.js';
+import { openBaoAvailable, usersInDatabase } from '../support/servers.mjs';
+
+const run = promisify(execFile);
+const blocks = blocksOf('docs/guides/databases/prisma.md').map(({ text }) => text);
+const block = (words: string) => blocks.find((text) => text.includes(words)) ?? '';
+const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url));
+
+describeReal('the page on Prisma', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-prisma-'));
+  let world: LeasedPostgres;
+
+  beforeAll(async () => {
+    world = await LeasedPostgres.start([{ name: 'orders-migrations', creation: OWNER_CREATION, long: true }]);
+    symlinkSync(MODULES, join(folder, 'node_modules'));
+    mkdirSync(join(folder, 'prisma'));
+    writeFileSync(join(folder, 'prisma/schema.prisma'), block('datasource db'));
+    writeFileSync(join(folder, 'prisma.config.ts'), block('defineConfig'));
+  });
+  afterAll(async () => {
+    await world?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('generates a client from its schema and its configuration, without a database', async () => {
+    const { DATABASE_URL: _, ...env } = process.env;
+    const prisma = join(MODULES, 'prisma/build/index.js');
+    await run(process.execPath, [prisma, 'generate'], {
+      cwd: folder,
+      env: { ...env, PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, CHECKPOINT_DISABLE: '1' },
+    });
+    expect(existsSync(join(folder, 'src/generated/prisma/client.ts'))).toBe(true);
+  });
+
+  it('migrates as a leased user, which is gone when the command ends, however it ends', async () => {
+    const { bin = '' } = (await openBaoAvailable()) as { bin?: string };
+    symlinkSync(bin, join(folder, 'bao'));
+    writeFileSync(
+      join(folder, 'npx'),
+      `#!${process.execPath}
+       const { Client } = require('pg');
+       const client = new Client({ connectionString: process.env.DATABASE_URL });
+       client.connect()
+         .then(() => client.query('create table made (id bigint)'))
+         .then(() => client.query('select session_user as login, current_user as acting'))
+         .then(({ rows }) => console.log(JSON.stringify({ ...rows[0], asked: process.argv.slice(2) })))
+         .then(() => process.exit(1));`,
+    );
+    chmodSync(join(folder, 'npx'), 0o755);
+    const { host, port, database } = world.where;
+    const { PATH = '' } = process.env;
+    const failed = run('bash', ['-euo', 'pipefail', '-c', block('migrate deploy')], {
+      cwd: folder,
+      env: {
+        PATH: `${folder}${delimiter}${PATH}`,
+        HOME: folder,
+        VAULT_ADDR: world.bao.address,
+        VAULT_TOKEN: world.bao.rootToken,
+        PGHOST: host,
+        PGPORT: String(port),
+        PGDATABASE: database,
+      },
+    });
+    const { stdout } = (await failed.catch((error: unknown) => error)) as { stdout: string };
+    expect(JSON.parse(stdout.split('\n')[0] as string)).toEqual({
+      login: expect.stringMatching(/^v-/) as string,
+      acting: 'orders_owner',
+      asked: ['prisma', 'migrate', 'deploy'],
+    });
+    await eventually(async () => expect(await usersInDatabase(world.postgres)).toEqual([]));
+  });
+});
