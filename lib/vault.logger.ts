@@ -48,6 +48,12 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
       case 'vault-recovered':
         tell('log', `the server answers again, after ${(event.after / 1_000).toFixed(1)} s`);
         break;
+      case 'tls-reloaded':
+        tell(
+          'log',
+          `the TLS files have changed, and are used for new connections: ${event.files.join(', ')}`,
+        );
+        break;
       case 'secret-gone':
         tell('error', `${event.path}: gone from the server: ${event.error.message}`);
         break;

@@ -12,18 +12,8 @@ import { writeBody } from './request-body.js';
 import { isSuccess, readAnswer, readFailure } from './read-answer.js';
 import { isRepeatable } from './repeatable.js';
 import { USER_AGENT } from './user-agent.js';
-import {
-  Transport,
-  type Lane,
-  type Route,
-  type Sender,
-  type TransportResponse,
-  type WrittenRequest,
-} from './transport.js';
+import type { Lane, Route, Sender, TransportResponse, WrittenRequest } from './transport.js';
 import { ExchangeFailed, isUndone } from './transport-errors.js';
-
-/** Milliseconds; at most half the time for a request, so that it is known in time that nothing was sent. */
-const CONNECT_TIMEOUT = 5_000;
 
 /** State of a cluster, as HashiCorp Vault writes it: some 200 characters. It goes back with every read. */
 const INDEX = /^[\x21-\x7e]{1,1024}$/;
@@ -139,15 +129,13 @@ export class ApiClient {
   constructor(
     options: ResolvedOptions,
     clock: Clock,
-    transport?: Sender,
+    transport: Sender,
     observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void = () => undefined,
   ) {
     this.#options = options;
     this.#clock = clock;
     this.#observe = observe;
-    this.#transport =
-      transport ??
-      new Transport(options.addresses, options.tls, Math.min(options.timeout / 2, CONNECT_TIMEOUT));
+    this.#transport = transport;
     const nodeVault = createNodeVault({
       debug: () => undefined,
       tv4: { validate: () => true },

@@ -9,12 +9,26 @@ export const BLOCKING_WORKER = `
 const { workerData } = require('node:worker_threads');
 const { requests, statuses, share } = workerData;
 const MODULES = { 'http:': require('node:http'), 'https:': require('node:https') };
+const { isIP } = require('node:net');
+const { checkServerIdentity } = require('node:tls');
 const agents = new Map();
 
 function agentFor(route) {
   if (!agents.has(route)) {
     const { Agent } = MODULES[new URL(route.addresses[0]).protocol];
-    agents.set(route, new Agent({ ...route.tls, rejectUnauthorized: true, keepAlive: true, maxSockets: 64 }));
+    const { serverName, ...tls } = route.tls ?? {};
+    const named = serverName !== undefined && !isIP(serverName) && { servername: serverName };
+    agents.set(
+      route,
+      new Agent({
+        ...tls,
+        ...named,
+        checkServerIdentity: (host, peer) => checkServerIdentity(serverName ?? host, peer),
+        rejectUnauthorized: true,
+        keepAlive: true,
+        maxSockets: 64,
+      }),
+    );
   }
   return agents.get(route);
 }

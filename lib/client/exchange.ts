@@ -87,7 +87,7 @@ export class Exchange {
   }
 
   onResponseError(_controller: Controller, error: Error): void {
-    this.#fail(new ExchangeFailed(errorCode(error), this.#progress));
+    this.#fail(new ExchangeFailed(errorCode(error), this.#progress, false, this.#address));
   }
 
   #fail(failure: ExchangeFailed): void {

@@ -1,4 +1,5 @@
 import { VaultError } from '../errors/vault-error.js';
+import { tlsHint } from './tls-hints.js';
 import {
   errorCode,
   ExchangeFailed,
@@ -10,7 +11,11 @@ import {
   TransportTimeout,
 } from './transport-errors.js';
 
-const CLOCK_CODES = new Set(['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID']);
+/** What else can be the matter with a connection that is cut. */
+const CUT = {
+  https: ' A server that wants a client certificate (`tls.cert`), or another one, cuts the connection, too.',
+  http: ' A port that wants TLS may cut the connection, too: then `address` must begin with https://.',
+};
 const TOO_LARGE: Readonly<Record<string, string>> = {
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'The answer is larger than this client accepts (32 MiB).',
   UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are larger than this client accepts.',
@@ -78,38 +83,23 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
       hint: 'Check its method and headers.',
     });
   }
-  if (code.startsWith('ERR_OSSL')) {
-    return new VaultError({
-      ...common,
-      code: 'VAULT_TLS_UNTRUSTED',
-      message: `The \`tls\` options cannot be used: ${code}.`,
-      hint:
-        'Check that `tls.ca`, `tls.cert` and `tls.key` are PEM, that the key is of that certificate, and that ' +
-        '`tls.passphrase` is its own.',
-    });
-  }
   if (isTls(code)) {
-    const now = new Date().toISOString();
+    const at = (error as ExchangeFailed).address ?? where;
     return new VaultError({
       ...common,
       code: 'VAULT_TLS_UNTRUSTED',
-      message: `The TLS connection to ${where} was refused: ${code}.`,
-      hint: CLOCK_CODES.has(code)
-        ? `The certificate is not valid at this machine's time, ${now}: check the clock here, then the certificate.`
-        : 'Give the certificate authority of the server as `tls.ca` (PEM), and check that the address is the name ' +
-          `in its certificate and that the server wants https. This machine's clock says ${now}.`,
+      message: `The TLS connection to ${at} failed: ${code}.`,
+      hint: tlsHint(code),
     });
   }
   // Servers refuse a client certificate after the handshake, and close; undici keeps only that they did.
-  const mutual = isDropped(code) && where.includes('https:');
+  const cut = isDropped(code);
   return new VaultError({
     ...common,
     code: 'VAULT_UNREACHABLE',
     message: `No connection to ${where} (${code || 'connection failed'}).`,
     hint:
       'Check `address`, that the server runs, DNS and firewalls between here and there.' +
-      (mutual
-        ? ' A server that wants another client certificate (`tls.cert`) cuts the connection, too.'
-        : ''),
+      (cut ? CUT[where.includes('https:') ? 'https' : 'http'] : ''),
   });
 }

@@ -5,7 +5,7 @@ import { hasLifeMembers, isDuration, isObject } from './answer-members.js';
 import { isTooDeep, isVersion, parseAnswer, readAuth, readWords, readWrapInfo, textOf } from './answer.js';
 import type { ApiRequest, ApiResponse } from './api-client.js';
 import { madeAt } from './cached-answer.js';
-import { fromResponse, notVault } from './response-error.js';
+import { fromResponse, notVault, saysItWantsTls } from './response-error.js';
 import type { TransportResponse } from './transport.js';
 import { readWarnings } from './warnings.js';
 
@@ -55,6 +55,7 @@ export function readFailure(
     status,
     messages: [...readWords(envelope?.['errors']), ...readWords(envelope?.['warnings'])],
     json: envelope !== undefined,
+    wantsTls: saysItWantsTls(status, body),
     method,
     path,
     ...(known.namespace && { namespace: known.namespace }),

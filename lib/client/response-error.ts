@@ -7,6 +7,8 @@ export interface FailedResponse {
   messages: readonly string[];
   /** False where the body was no JSON at all: something that is not Vault answered. */
   json: boolean;
+  /** It was sent in clear to a port of TLS. */
+  wantsTls?: boolean;
   method: string;
   path: string;
   namespace?: string;
@@ -49,6 +51,7 @@ function judge(failed: FailedResponse): Verdict {
   const { status, path } = failed;
   const said = (pattern: RegExp) => failed.messages.some((text) => pattern.test(text));
 
+  if (failed.wantsTls) return tlsPort(status);
   if (!failed.json) return notVault(status);
   if (status === 429) {
     return [
@@ -232,6 +235,25 @@ function standby(): Verdict {
     'VAULT_STANDBY',
     'The cluster has no leader that answers, or this node is a standby that does not forward.',
     'It is tried again by itself; configure the addresses of all nodes, or of a balancer that follows the leader.',
+  ];
+}
+
+/** By what servers and proxies answer HTTP at a port of TLS: Go's, nginx, Apache. */
+const WANTS_TLS =
+  /HTTP request to an HTTPS server|HTTP request was sent to HTTPS port|HTTP to an SSL-enabled/i;
+/** Characters of an answer in which they say so. */
+const FIRST_WORDS = 2_048;
+
+/** Whether an answer says that the port wants TLS. */
+export function saysItWantsTls(status: number, body: string): boolean {
+  return status === 400 && WANTS_TLS.test(body.slice(0, FIRST_WORDS));
+}
+
+function tlsPort(status: number): Verdict {
+  return [
+    'VAULT_NOT_VAULT',
+    `The port wants TLS, and was spoken to in clear (status ${status}).`,
+    'Write https:// in `address` in the place of http://.',
   ];
 }
 

@@ -12,6 +12,8 @@ export class ExchangeFailed extends Error {
     readonly progress: Progress,
     /** It may have been the connection alone that was gone: it says nothing of the server. */
     readonly stale = false,
+    /** The address that was asked, where it is known. */
+    readonly address?: string,
   ) {
     super(`${code} (${progress})`);
   }
@@ -46,13 +48,17 @@ export class RedirectRefused extends Error {
   }
 }
 
+/** The server does not trust the certificate of this client, or wants one. It read no request. */
+export const CLIENT_REFUSED =
+  /_ALERT_(CERTIFICATE_|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA|NO_CERTIFICATE)/;
+
 /** By which other senders than ours say that nothing was sent. */
 const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 /** Whether a failed request is known not to have been done. */
 export function isUndone(error: unknown): boolean {
   if (error instanceof RedirectRefused) return true;
-  if (error instanceof ExchangeFailed) return error.progress === 'unsent';
+  if (error instanceof ExchangeFailed) return error.progress === 'unsent' || CLIENT_REFUSED.test(error.code);
   return UNSENT.has(errorCode(error));
 }
 
@@ -68,7 +74,7 @@ export function errorCode(error: unknown): string {
 
 /** The `tls` options cannot be used, or the two sides do not trust each other. */
 export function isTls(code: string): boolean {
-  return /^(CERT_|ERR_TLS|ERR_SSL|ERR_OSSL|EPROTO|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|CRL_|INVALID_CA|HOSTNAME_MISMATCH)/.test(
+  return /^(CERT_|ERR_TLS|ERR_SSL|ERR_OSSL|EPROTO|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|CRL_|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH)/.test(
     code,
   );
 }

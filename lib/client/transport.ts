@@ -1,6 +1,8 @@
-import type { ConnectionOptions } from 'node:tls';
-import type { Agent, buildConnector } from 'undici';
-import type { TlsOptions } from '../config/options.js';
+import type { Agent } from 'undici';
+import type { ResolvedOptions } from '../config/resolved-options.js';
+import type { TlsMaterial } from '../config/tls.js';
+import { assertMayTravel } from './clear-text.js';
+import { Connector, type TlsListener } from './connector.js';
 import { Exchange } from './exchange.js';
 import { isRedirect, redirectTarget } from './redirect.js';
 import {
@@ -8,7 +10,6 @@ import {
   ExchangeFailed,
   isArgument,
   isDropped,
-  isTls,
   isUndone,
   RedirectRefused,
   TIMED_OUT,
@@ -82,8 +83,7 @@ const NOT_SERVING = new Set([472, 473, 503]);
 export interface Route {
   /** With the prefix of a proxy; the one that is asked first comes first. */
   addresses: readonly string[];
-  /** As Node's own `tls.connect` takes it. */
-  tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'servername'>;
+  tls?: TlsMaterial;
 }
 
 /** What sends one request once: the seam at which a simulated server takes the place of the network. */
@@ -92,6 +92,27 @@ export interface Sender {
   /** None where the server is in this thread. */
   readonly route?: Route;
   close(): Promise<void>;
+}
+
+/** What is reported of the way to the server. */
+export interface TransportListener extends TlsListener {
+  /** Secrets travel in clear, as `allowHttp` permits. */
+  clearText(addresses: readonly string[]): void;
+}
+
+/** Milliseconds; at most half the time for a request, so that it is known in time that nothing was sent. */
+const CONNECT_TIMEOUT = 5_000;
+
+/**
+ * The network of a connection.
+ *
+ * @throws VaultError `VAULT_CONFIG_INVALID` where secrets would travel in clear
+ */
+export function openNetwork(options: ResolvedOptions, listener: TransportListener): Sender {
+  const inClear = assertMayTravel(options);
+  if (inClear.length > 0) listener.clearText(inClear);
+  const timeout = Math.min(options.timeout / 2, CONNECT_TIMEOUT);
+  return new Transport(options.addresses, new Connector(options.tls, timeout, listener));
 }
 
 /**
@@ -107,28 +128,25 @@ export class Transport implements Sender {
   readonly #answered = new WeakSet<Agent>();
   readonly #addresses: readonly Address[];
   readonly #origins: readonly string[];
-  readonly #tls: Route['tls'];
-  readonly #connectTimeout: number;
+  readonly #connector: Connector;
   /** Index of the address that is asked first. */
   #preferred = 0;
   #closed = false;
 
-  constructor(addresses: readonly string[], tls: TlsOptions | undefined, connectTimeout: number) {
+  constructor(addresses: readonly string[], connector: Connector) {
     this.#addresses = addresses.map((address) => {
       const { origin, pathname } = new URL(address);
       return { origin, prefix: pathname.replace(/\/$/, ''), answeredAt: -Infinity };
     });
     this.#origins = this.#addresses.map(({ origin }) => origin);
-    this.#connectTimeout = connectTimeout;
-    if (!tls) return;
-    const { serverName: servername, ...others } = tls;
-    this.#tls = { ...others, servername } as Route['tls'];
+    this.#connector = connector;
   }
 
   get route(): Route {
     const all = this.#addresses.map(({ origin, prefix }) => origin + prefix);
     const addresses = [...all.slice(this.#preferred), ...all.slice(0, this.#preferred)];
-    return { addresses, ...(this.#tls && { tls: this.#tls }) };
+    const { material } = this.#connector;
+    return { addresses, ...(material && { tls: material }) };
   }
 
   async send(request: TransportRequest): Promise<TransportResponse> {
@@ -239,8 +257,7 @@ export class Transport implements Sender {
     if (known) return known;
     if (this.#closed) throw new ExchangeFailed('UND_ERR_CLOSED', 'unsent');
     const limits = { connections: SOCKETS[lane], maxResponseSize: MAX_RESPONSE_BYTES };
-    const connect = { timeout: this.#connectTimeout, ...this.#tls } as buildConnector.BuildOptions;
-    const agent = createAgent(limits, connect);
+    const agent = createAgent(limits, this.#connector.connect);
     this.#agents.add(agent);
     this.#lanes[lane] = agent;
     return agent;
@@ -264,8 +281,10 @@ function wasDropped(error: unknown): error is ExchangeFailed {
   return error instanceof ExchangeFailed && error.progress === 'sent' && isDropped(error.code);
 }
 
-/** Nothing was done, and another address may have more luck: not where it is we who are wrong. */
+/**
+ * Nothing was done, and another address may have more luck: not where it is we who are wrong. One with a certificate
+ * that is not trusted is passed over like one that is down, as nodes get new certificates one by one.
+ */
 function maySendElsewhere(error: unknown): boolean {
-  const code = errorCode(error);
-  return isUndone(error) && !isTls(code) && !isArgument(code);
+  return isUndone(error) && !isArgument(errorCode(error));
 }

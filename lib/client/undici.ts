@@ -1,20 +1,19 @@
 import type { Agent as AgentType, buildConnector as buildConnectorType } from 'undici';
 import buildConnector from 'undici/lib/core/connect.js';
 import Agent from 'undici/lib/dispatcher/agent.js';
-import { background } from '../clock/background.js';
 
 // By its files, because undici's index replaces the dispatcher of the process, on which the application's own `fetch`
 // runs. undici 7 lists no `exports`, so that these files can be imported in both formats, and by bundlers.
+export { buildConnector };
 
-/**
- * Keep-alive connections. Each socket belongs to no request: Node keeps the `AsyncLocalStorage` stores that it was
- * opened with for as long as it is open.
- */
+/** Opens one socket. */
+export type Connect = buildConnectorType.connector;
+
+/** Keep-alive connections. */
 export function createAgent(
   { connections, maxResponseSize }: { connections: number; maxResponseSize: number },
-  connect: buildConnectorType.BuildOptions,
+  connect: Connect,
 ): AgentType {
-  const open = buildConnector(connect);
   return new Agent({
     connections,
     maxResponseSize,
@@ -22,6 +21,6 @@ export function createAgent(
     // One exchange has one deadline, in the transport; undici's own per-phase timers would only duplicate it.
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: (options, callback) => background(() => open(options, callback)),
+    connect,
   });
 }

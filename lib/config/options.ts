@@ -1,16 +1,24 @@
 import type { AuthMethod } from '../auth/auth-method.js';
 
 /**
- * How the server is trusted, and how this client shows who it is.
+ * How the server is trusted, and how this client shows who it is. The server's certificate is always verified: no
+ * option and no environment variable (`NODE_TLS_REJECT_UNAUTHORIZED`, `VAULT_SKIP_VERIFY`) switches that off.
+ *
+ * `ca`, `cert` and `key` are PEM, or the path of a PEM file. Files are read at the start, and again for each new
+ * connection: what replaces them is used without a restart. While it cannot be used (half written, a key of another
+ * certificate), the contents before stay in use, and a `warning` says why.
  *
  * @publicApi
  */
 export interface TlsOptions {
-  /** Certificate authorities to trust instead of Node's own, PEM. */
+  /**
+   * Certificate authorities to trust instead of Node's own. Node trusts roots: an intermediate authority needs its root
+   * beside it.
+   */
   ca?: string | Buffer | readonly (string | Buffer)[];
-  /** Client certificate (chain), PEM; needs `key`. */
+  /** Client certificate, followed by its intermediates where it has any; needs `key`. */
   cert?: string | Buffer;
-  /** Private key of the client certificate, PEM; needs `cert`. */
+  /** Private key of the client certificate; needs `cert`. */
   key?: string | Buffer;
   /** Of the private key. */
   passphrase?: string;
@@ -100,6 +108,12 @@ export interface ShutdownOptions {
 export interface VaultOptions {
   /** `https://vault.internal:8200`, or several, tried in turn; a path is kept as the prefix of the API. */
   address: string | readonly string[];
+  /**
+   * Allows `http://` to other machines. Secret_ids, tokens and secrets then travel in clear, and one warning says so.
+   * Without it such an address is refused; loopback (`localhost`, `*.localhost`, 127.0.0.0/8, `::1`) never is.
+   * @default false
+   */
+  allowHttp?: boolean;
   /** {@link appRole} or {@link token}. */
   auth: AuthMethod;
   /** Namespace of every request, as `team/app`; one slash at its start or end is dropped. */

@@ -1,6 +1,7 @@
 import type { AuthMethod } from '../auth/auth-method.js';
 import { classOf, listed, printable } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
+import { resolveAddresses } from './addresses.js';
 import { HEADER_VALUE, readHeaders, RESERVED_OF_CONNECTION } from './headers.js';
 import { bareNamespace, isNamespace } from './namespace.js';
 import type {
@@ -8,9 +9,9 @@ import type {
   RetryOptions,
   ShutdownOptions,
   StartupOptions,
-  TlsOptions,
   VaultOptions,
 } from './options.js';
+import { resolveTls, type ResolvedTls } from './tls.js';
 
 /** Options with every default in place; frozen. */
 export interface ResolvedOptions {
@@ -20,7 +21,8 @@ export interface ResolvedOptions {
   readonly namespace?: string;
   /** With every request; names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
-  readonly tls?: TlsOptions;
+  readonly tls?: ResolvedTls;
+  readonly allowHttp: boolean;
   readonly timeout: number;
   readonly retry: Required<RetryOptions>;
   readonly renewal: Required<RenewalOptions>;
@@ -34,6 +36,7 @@ export interface ResolvedOptions {
 export const DEFAULT_CONNECTION = 'default';
 
 const DEFAULTS = {
+  allowHttp: false,
   timeout: 10_000,
   retry: { initialDelay: 500, maxDelay: 300_000, jitter: 0.5 },
   renewal: { at: 0.66, jitter: 0.05, grace: 30_000 },
@@ -104,6 +107,7 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
   const timeout = given.timeout ?? DEFAULTS.timeout;
   const kvVersion = given.kvVersion ?? DEFAULTS.kvVersion;
   const concurrency = given.concurrency ?? DEFAULTS.concurrency;
+  const allowHttp = given.allowHttp ?? DEFAULTS.allowHttp;
 
   number('timeout', timeout, 1, MAX_TIMEOUT);
   number('retry.initialDelay', retry.initialDelay, 1, MAX_TIMEOUT);
@@ -120,6 +124,7 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
     problems.push('`startup.login` must be "required" or "deferred"');
   }
   if (typeof shutdown.revoke !== 'boolean') problems.push('`shutdown.revoke` must be true or false');
+  if (typeof allowHttp !== 'boolean') problems.push('`allowHttp` must be true or false');
   if (kvVersion !== 1 && kvVersion !== 2) problems.push('`kvVersion` must be 1 or 2');
   if (!isObject(given.auth) || typeof given.auth.login !== 'function') {
     problems.push('`auth` must be an auth method: appRole({ roleId, secretId }) or token(source)');
@@ -130,7 +135,10 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
   const addresses = resolveAddresses(given.address, problems);
   const namespace = resolveNamespace(given.namespace, problems);
   const headers = given.headers !== undefined && resolveHeaders(given.headers, problems);
-  checkTls(given.tls, addresses, problems);
+  const tls = resolveTls(given.tls, problems);
+  if (given.tls !== undefined && addresses.some((address) => address.startsWith('http:'))) {
+    problems.push('`tls` is given, but an `address` starts with http://');
+  }
   const known = ['address', 'auth', 'namespace', 'headers', 'tls', ...Object.keys(DEFAULTS)];
   const unknown = Object.keys(given).filter((key) => !known.includes(key));
   if (unknown.length > 0) problems.push(`there is no option ${listed(unknown, '`')}`);
@@ -142,7 +150,8 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
     auth: given.auth as AuthMethod,
     ...(namespace && { namespace }),
     ...(headers && { headers }),
-    ...(given.tls && { tls: Object.freeze({ ...given.tls }) }),
+    ...(tls && { tls }),
+    allowHttp,
     timeout,
     retry,
     renewal,
@@ -160,34 +169,6 @@ export function invalidOptions(name: string, problems: readonly string[]): Vault
     message: `The options of the Vault connection "${name}" cannot be used: ${problems.join('; ')}.`,
     hint: 'Correct each of these where VaultModule.forRoot or forRootAsync is called.',
   });
-}
-
-function resolveAddresses(address: unknown, problems: string[]): readonly string[] {
-  const list = typeof address === 'string' ? [address] : Array.isArray(address) ? (address as unknown[]) : [];
-  if (list.length === 0 || list.some((one) => one === '')) {
-    problems.push('`address` is missing (as "https://vault.internal:8200")');
-    return [];
-  }
-  const schemes = new Set(
-    list.map((one) => (typeof one === 'string' ? /^https?:/i.exec(one)?.[0].toLowerCase() : undefined)),
-  );
-  if (schemes.has('https:') && schemes.has('http:')) {
-    problems.push('`address` mixes http:// and https://, so a token could travel in clear');
-  }
-  return Object.freeze(
-    list.map((one, index) => {
-      const label = list.length > 1 ? `\`address[${index}]\`` : '`address`';
-      const url = typeof one === 'string' && URL.canParse(one) ? new URL(one) : undefined;
-      if (!url || !['http:', 'https:'].includes(url.protocol)) {
-        problems.push(`${label} must be a URL that starts with http:// or https://`);
-        return '';
-      }
-      if (url.username || url.password) problems.push(`${label} must not hold a user name or password`);
-      if (url.search || url.hash) problems.push(`${label} must not hold "?" or "#"`);
-      if (/\/v1\/?$/.test(url.pathname)) problems.push(`${label} must not end in /v1, which is added`);
-      return url.origin + url.pathname.replace(/\/$/, '');
-    }),
-  );
 }
 
 function resolveNamespace(namespace: unknown, problems: string[]): string | undefined {
@@ -212,22 +193,6 @@ function resolveHeaders(headers: unknown, problems: string[]): Readonly<Record<s
     if (!HEADER_VALUE.test(value))
       problems.push(`\`headers\`: the value of "${name}" holds characters that cannot be sent in a header`);
   return Object.freeze(read);
-}
-
-function checkTls(tls: unknown, addresses: readonly string[], problems: string[]): void {
-  if (tls === undefined) return;
-  if (!isObject(tls)) {
-    problems.push('`tls` must be an object');
-    return;
-  }
-  const known = ['ca', 'cert', 'key', 'passphrase', 'serverName'];
-  const unknown = Object.keys(tls).filter((key) => !known.includes(key));
-  if (unknown.length > 0) problems.push(`\`tls\` has no option ${listed(unknown, '`')}`);
-  const { cert, key } = tls as TlsOptions;
-  if ((cert === undefined) !== (key === undefined)) problems.push('`tls.cert` and `tls.key` go together');
-  if (addresses.some((address) => address.startsWith('http:'))) {
-    problems.push('`tls` is given, but an `address` starts with http://');
-  }
 }
 
 function definedOnly(value: object): object {

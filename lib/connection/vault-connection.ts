@@ -5,7 +5,7 @@ import { Reach } from '../client/reach.js';
 import { background } from '../clock/background.js';
 import { systemClock, type Clock } from '../clock/clock.js';
 import { KeyedLimiter, Limiter } from '../clock/limiter.js';
-import type { Sender } from '../client/transport.js';
+import { openNetwork, type Sender } from '../client/transport.js';
 import { retryTransient } from '../client/retry-transient.js';
 import { Scheduler } from '../clock/scheduler.js';
 import type { StartupOptions } from '../config/options.js';
@@ -74,7 +74,18 @@ export class VaultConnection implements Ending {
       this.#counters.request(operationOf(method, path), milliseconds, error?.code);
       if (conclusive) reach.answered(error);
     };
-    this.#api = new ApiClient(options, clock, transport, count);
+    const network =
+      transport ??
+      openNetwork(options, {
+        clearText: (addresses) =>
+          this.#warn(
+            `secret_ids, tokens and secrets travel in clear to ${addresses.join(', ')} (\`allowHttp\`)`,
+          ),
+        reloaded: (files) => this.#emit({ type: 'tls-reloaded', files }),
+        unusable: (problems) =>
+          this.#warn(`changed TLS files are not used, and what they held before is: ${problems.join('; ')}`),
+      });
+    this.#api = new ApiClient(options, clock, network, count);
     const shared = {
       api: this.#api,
       options,
@@ -238,6 +249,10 @@ export class VaultConnection implements Ending {
     background(() => this.#changes.next());
     const ended = this.#clock.monotonic();
     this.#restsUntil = ended + Math.min(REST * (ended - began), LONGEST_REST);
+  }
+
+  #warn(message: string): void {
+    this.#emit({ type: 'warning', message });
   }
 
   #emit(event: EventInit): void {

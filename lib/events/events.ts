@@ -96,6 +96,8 @@ export type VaultEvent =
   | (EventBase & { type: 'secret-gone'; path: string; error: VaultError })
   /** What the server warns of, and what will cause trouble: each kind is told once for each path. */
   | (EventBase & { type: 'warning'; path?: string; message: string })
+  /** Files that the `tls` options name have other contents, which new connections are made with. */
+  | (EventBase & { type: 'tls-reloaded'; files: readonly string[] })
   /** No request gets an answer of a working server: refused, silent, sealed, or without a leader. */
   | (EventBase & { type: 'vault-unreachable'; error: VaultError })
   /** One does again, after so many milliseconds. */

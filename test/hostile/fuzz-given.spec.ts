@@ -45,7 +45,7 @@ const OPTIONS = {
   address: 'https://vault.test',
   auth: appRole({ roleId: 'app', secretId: 's' }),
   namespace: 'team',
-  tls: { ca: 'pem' },
+  tls: { serverName: 'vault.test' },
   timeout: 1_000,
   retry: { initialDelay: 1 },
   renewal: { at: 0.5 },
@@ -67,7 +67,18 @@ const oddOptions = fc.oneof(
         }),
         fc.constantFrom(...GROUPS),
         fc.dictionary(
-          fc.constantFrom('ca', 'cert', 'key', 'at', 'jitter', 'timeout', 'revoke', 'x'),
+          fc.constantFrom(
+            'ca',
+            'cert',
+            'key',
+            'passphrase',
+            'serverName',
+            'at',
+            'jitter',
+            'timeout',
+            'revoke',
+            'x',
+          ),
           ODD_VALUES,
           {
             maxKeys: 2,

@@ -356,7 +356,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
   });
 
   it('unreachable: a name that does not resolve', async () => {
-    const error = await failureOf(logIn({}, { address: 'http://vault.invalid:8200' }));
+    const error = await failureOf(logIn({}, { address: 'https://vault.invalid:8200' }));
     check(error, {
       code: 'VAULT_UNREACHABLE',
       hint: /DNS/,

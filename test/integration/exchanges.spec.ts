@@ -13,7 +13,7 @@ import { fromNetworkError } from '../../lib/client/network-error.js';
 import { Transport, type TransportRequest } from '../../lib/client/transport.js';
 import type { VaultOptions } from '../../lib/config/options.js';
 import { mayBeDone } from '../../lib/errors/vault-error.js';
-import { closeConnections, connect } from '../support/connect.js';
+import { closeConnections, connect, connector } from '../support/connect.js';
 import { answer } from '../support/http-proxy.js';
 import { expectNoLeak, failureOf } from '../support/leaks.js';
 
@@ -62,7 +62,7 @@ const vault =
   };
 
 function transport(address: string | string[], connectTimeout = 5_000): Transport {
-  const made = new Transport([address].flat(), undefined, connectTimeout);
+  const made = new Transport([address].flat(), connector(undefined, connectTimeout));
   transports.add(made);
   return made;
 }
@@ -253,7 +253,7 @@ describe('only what is known not to have been sent counts as not done', () => {
 
   it.each<[string, () => Promise<string>, string]>([
     ['no server', () => Promise.resolve('http://127.0.0.1:1'), 'VAULT_UNREACHABLE'],
-    ['no such host', () => Promise.resolve('http://nowhere.invalid'), 'VAULT_UNREACHABLE'],
+    ['no such host', () => Promise.resolve('https://nowhere.invalid'), 'VAULT_UNREACHABLE'],
     ['no handshake', () => silent(), 'VAULT_TIMEOUT'],
     [
       'a server of another kind',

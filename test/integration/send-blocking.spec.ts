@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { sendBlocking, type RoutedRequest } from '../../lib/client/send-blocking.js';
 import { Transport, type Route } from '../../lib/client/transport.js';
 import { Authority, opensslAvailable, type Certificate } from '../support/certificates.js';
+import { connector } from '../support/connect.js';
 
 interface Given {
   status?: number;
@@ -95,7 +96,7 @@ describe.runIf(opensslAvailable)('TLS', () => {
 
   beforeAll(() => {
     authority = new Authority();
-    server = authority.issue('server', 'DNS:vault.internal');
+    server = authority.issue('server', 'DNS:vault.internal,IP:10.1.2.3');
     client = authority.issue('client', 'DNS:client');
   });
   afterAll(() => authority?.remove());
@@ -103,23 +104,26 @@ describe.runIf(opensslAvailable)('TLS', () => {
   it('as the connection has it: authority, name, client certificate', async () => {
     const tls = { cert: server.cert, key: server.key, ca: authority.cert, requestCert: true };
     const { addresses, seen } = await serve({ status: 204, tls });
-    const route = (options: object) => new Transport(addresses, options, 1_000).route;
+    const route = (options: object) => new Transport(addresses, connector(options, 1_000)).route;
     const { cert, key } = client;
     const whole = { ca: authority.cert, cert, key, serverName: 'vault.internal' };
     const wrong = [
       {},
       { ...whole, serverName: 'other.internal' },
+      { ...whole, serverName: '10.1.2.4' },
       { serverName: 'vault.internal', cert, key },
     ];
     // An application that checks nothing itself does not make this one careless.
     const variable = 'NODE_TLS_REJECT_UNAUTHORIZED';
     process.env[variable] = '0';
     try {
-      const requests = [whole, ...wrong].map((options) => request(route(options)));
-      expect(sendBlocking(requests, 5_000)).toEqual([204, 0, 0, 0]);
+      const requests = [whole, { ...whole, serverName: '10.1.2.3' }, ...wrong].map((options) =>
+        request(route(options)),
+      );
+      expect(sendBlocking(requests, 5_000)).toEqual([204, 204, 0, 0, 0, 0]);
     } finally {
       delete process.env[variable];
     }
-    expect((await seen()).map((one) => one.client)).toEqual(['client']);
+    expect((await seen()).map((one) => one.client)).toEqual(['client', 'client']);
   });
 });

@@ -29,6 +29,7 @@ import { VaultConnections } from '../../lib/connection/vault-connections.js';
 import { getConnectionToken } from '../../lib/vault.tokens.js';
 import { Applications } from '../support/applications.js';
 import { failure } from '../support/issued.js';
+import { Authority, encryptKey, opensslAvailable } from '../support/certificates.js';
 import { Audit } from './audit.js';
 
 const lib = fileURLToPath(new URL('../../lib', import.meta.url));
@@ -36,7 +37,7 @@ const ENTRY_POINTS = readdirSync(lib, { recursive: true, encoding: 'utf8' }).fil
   /^((testing|integrations.[\w-]+).)?index\.ts$/.test(file),
 );
 
-const [KEY, PASSPHRASE] = ['canary-PRIVATE-KEY-of-the-client', 'canary-passphrase-of-the-key'];
+const PASSPHRASE = 'canary-passphrase-of-the-key';
 const [KV, STATIC] = ['canary-in-a-kv-secret', 'canary-in-an-injected-secret'];
 const [AWS_SECRET, AWS_TOKEN] = ['canary-secret-access-key', 'canary-session-token'];
 
@@ -106,7 +107,7 @@ describe('no printer shows a secret of the package itself', () => {
     'injected secret': app.get(Consumer).secret,
     consumer: app.get(Consumer),
   });
-  for (const [name, value] of Object.entries({ KEY, PASSPHRASE, KV, STATIC, AWS_SECRET, AWS_TOKEN }))
+  for (const [name, value] of Object.entries({ PASSPHRASE, KV, STATIC, AWS_SECRET, AWS_TOKEN }))
     audit.guard(name, value);
 
   it('of whatever an entry point exports', async () => {
@@ -208,8 +209,13 @@ describe('no printer shows a secret of the package itself', () => {
     audit.expectClean();
   });
 
-  it('of a client certificate', async () => {
-    const tls = { cert: 'certificate', key: KEY, passphrase: PASSPHRASE };
+  it.skipIf(!opensslAvailable)('of a client certificate', async () => {
+    const authority = new Authority();
+    const { cert, keyFile } = authority.issue('client', 'DNS:client');
+    const key = encryptKey(keyFile, PASSPHRASE);
+    authority.remove();
+    audit.guard('the key of the client', key.split('\n')[1] ?? '');
+    const tls = { cert, key, passphrase: PASSPHRASE };
     const { app } = await start({ tls });
     audit.printAll(providersOf(app));
     audit.expectClean();

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createPrivateKey } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,27 +27,47 @@ export class Authority {
   readonly cert: string;
   readonly #dir: string;
 
-  constructor(name = 'tests') {
+  /** @param by the authority that signs it; by default it is a root */
+  constructor(name = 'tests', by?: Authority) {
     this.#dir = mkdtempSync(join(tmpdir(), 'nestjs-vault-ca-'));
-    const subject = `/CN=${name}`;
-    this.#openssl('req', '-x509', ...this.#newKey('ca'), '-out', 'ca.pem', '-days', '2', '-subj', subject);
+    if (by) this.#sign('ca', name, 'basicConstraints=critical,CA:TRUE', by.#dir);
+    else this.#selfSign('ca', name);
     this.certFile = join(this.#dir, 'ca.pem');
     this.cert = readFileSync(this.certFile, 'utf8');
   }
 
   /** `altName` as `IP:127.0.0.1` or `DNS:vault.internal`; negative `days` make one that has expired. */
   issue(name: string, altName: string, days = 2): Certificate {
-    writeFileSync(join(this.#dir, `${name}.ext`), `subjectAltName=${altName}\n`);
-    this.#openssl('req', ...this.#newKey(name), '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', String(days)];
-    const extensions = ['-extfile', `${name}.ext`];
-    this.#openssl('x509', '-req', '-in', `${name}.csr`, ...by, ...extensions, '-out', `${name}.pem`);
-    const [certFile, keyFile] = [join(this.#dir, `${name}.pem`), join(this.#dir, `${name}.key`)];
-    return { certFile, keyFile, cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+    this.#sign(name, name, `subjectAltName=${altName}`, this.#dir, days);
+    return this.#read(name);
+  }
+
+  /** A certificate that no authority signed. */
+  selfSigned(name: string, altName: string): Certificate {
+    this.#selfSign(name, name, '-addext', `subjectAltName=${altName}`);
+    return this.#read(name);
   }
 
   remove(): void {
     rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  #read(name: string): Certificate {
+    const [certFile, keyFile] = [join(this.#dir, `${name}.pem`), join(this.#dir, `${name}.key`)];
+    return { certFile, keyFile, cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+  }
+
+  #selfSign(file: string, name: string, ...more: string[]): void {
+    const made = [...this.#newKey(file), '-out', `${file}.pem`, '-days', '2', '-subj', `/CN=${name}`];
+    this.#openssl('req', '-x509', ...made, ...more);
+  }
+
+  #sign(file: string, name: string, extensions: string, by: string, days = 2): void {
+    writeFileSync(join(this.#dir, `${file}.ext`), `${extensions}\n`);
+    this.#openssl('req', ...this.#newKey(file), '-out', `${file}.csr`, '-subj', `/CN=${name}`);
+    const ca = ['-CA', join(by, 'ca.pem'), '-CAkey', join(by, 'ca.key'), '-CAcreateserial'];
+    const made = ['-days', String(days), '-extfile', `${file}.ext`, '-out', `${file}.pem`];
+    this.#openssl('x509', '-req', '-in', `${file}.csr`, ...ca, ...made);
   }
 
   #newKey(name: string): string[] {
@@ -57,4 +78,10 @@ export class Authority {
   #openssl(...args: string[]): void {
     execFileSync('openssl', args, { cwd: this.#dir, stdio: 'pipe' });
   }
+}
+
+/** The key in a file, as PEM that needs a passphrase. */
+export function encryptKey(keyFile: string, passphrase: string): string {
+  const key = createPrivateKey(readFileSync(keyFile));
+  return String(key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase }));
 }

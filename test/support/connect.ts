@@ -1,5 +1,7 @@
 import { resolveOptions } from '../../lib/config/resolved-options.js';
-import type { VaultOptions } from '../../lib/config/options.js';
+import type { TlsOptions, VaultOptions } from '../../lib/config/options.js';
+import { resolveTls } from '../../lib/config/tls.js';
+import { Connector } from '../../lib/client/connector.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { EventBus } from '../../lib/events/events.js';
 import type { Clock } from '../../lib/clock/clock.js';
@@ -16,6 +18,12 @@ export function connect(
   const connection = new VaultConnection(resolveOptions({ ...impatient, ...options }), bus, clock);
   open.add(connection);
   return { connection, bus };
+}
+
+/** What opens sockets, with `tls` options or without. */
+export function connector(tls?: TlsOptions, timeout = 5_000): Connector {
+  const listener = { reloaded: () => undefined, unusable: () => undefined };
+  return new Connector(resolveTls(tls, []), timeout, listener);
 }
 
 /** For `afterEach`. */

@@ -35,8 +35,11 @@ export interface OpenBaoOptions {
   /** 'dev' (default) is in memory; 'raft' survives `restart`. */
   storage?: 'dev' | 'raft';
   port?: number;
-  /** `caFile` is what `api` trusts; default: `certFile`. */
-  tls?: { certFile: string; keyFile: string; caFile?: string };
+  /**
+   * `caFile` is what `api` trusts; default: `certFile`. With `client` the server asks each client for a certificate of
+   * `caFile`; `api` shows this one.
+   */
+  tls?: { certFile: string; keyFile: string; caFile?: string; client?: { cert: string; key: string } };
   /** Keeps the data in its subfolder `openbao`, which is used again and not removed. */
   dir?: string;
   /** Only for a dev server without TLS. Default: a random one. */

@@ -229,6 +229,7 @@ async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, dir, rootT
   try {
     const address = `${tls ? 'https' : 'http'}://${HOST}:${port}`;
     const ca = tls && readFileSync(tls.caFile ?? tls.certFile);
+    const client = tls?.client && { cert: tls.client.cert, key: tls.client.key };
     makeHome(home);
 
     // What `init` gave; beside the data, so that a folder that is used again can be opened again.
@@ -255,7 +256,7 @@ async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, dir, rootT
     const call = (method, path, body, { token, headers, namespace } = {}, timeout = 30_000) =>
       request(`${address}/v1/${path.replace(/^\/?(v1\/)?/, '')}`, {
         method,
-        ca,
+        tls: { ca, ...client },
         timeout,
         body,
         headers: {
@@ -335,6 +336,7 @@ function serverConfig({ kind, storage, tls, home, port, clusterPort, sealKey }) 
         address: `${HOST}:${port}`,
         cluster_address: `${HOST}:${clusterPort}`,
         ...(tls ? { tls_cert_file: tls.certFile, tls_key_file: tls.keyFile } : { tls_disable: true }),
+        ...(tls?.client && { tls_require_and_verify_client_cert: true, tls_client_ca_file: tls.caFile }),
       },
     },
     storage:
@@ -349,14 +351,14 @@ function serverConfig({ kind, storage, tls, home, port, clusterPort, sealKey }) 
 }
 
 /** One request on a connection of its own: nothing is left open, and nothing is taken from a pool. */
-function request(url, { method, headers, body, ca, timeout }) {
+function request(url, { method, headers, body, tls, timeout }) {
   return new Promise((resolve, reject) => {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const outgoing = (url.startsWith('https:') ? https : http).request(
       url,
       {
         method,
-        ca,
+        ...tls,
         agent: false,
         headers: {
           ...(payload && {

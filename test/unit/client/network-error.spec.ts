@@ -2,6 +2,7 @@ import { errors } from 'undici';
 import { expect, it } from 'vitest';
 import { fromNetworkError } from '../../../lib/client/network-error.js';
 import { RedirectRefused, TransportTimeout } from '../../../lib/client/transport.js';
+import { ExchangeFailed } from '../../../lib/client/transport-errors.js';
 import { closed } from '../../../lib/errors/common-errors.js';
 import { expectNoLeak } from '../../support/leaks.js';
 
@@ -22,14 +23,30 @@ it.each<[unknown, string, RegExp]>([
   [new TransportTimeout('sent'), 'VAULT_TIMEOUT', /`timeout` \(milliseconds\)/],
   [new RedirectRefused('https://leader:8200'), 'VAULT_STANDBY', /https:\/\/leader:8200.*add it to `address`/],
   [new errors.ResponseExceededMaxSizeError(CANARY), 'VAULT_RESPONSE_TOO_LARGE', /32 MiB/],
-  [coded('UNABLE_TO_VERIFY_LEAF_SIGNATURE'), 'VAULT_TLS_UNTRUSTED', /`tls\.ca` \(PEM\)/],
-  [coded('SELF_SIGNED_CERT_IN_CHAIN'), 'VAULT_TLS_UNTRUSTED', /`tls\.ca`/],
-  [coded('DEPTH_ZERO_SELF_SIGNED_CERT'), 'VAULT_TLS_UNTRUSTED', /`tls\.ca`/],
-  [coded('ERR_TLS_CERT_ALTNAME_INVALID'), 'VAULT_TLS_UNTRUSTED', /the name in its certificate/],
-  [coded('CERT_HAS_EXPIRED'), 'VAULT_TLS_UNTRUSTED', /at this machine's time, 20/],
+  [
+    coded('UNABLE_TO_VERIFY_LEAF_SIGNATURE'),
+    'VAULT_TLS_UNTRUSTED',
+    /`tls\.ca` \(PEM, or the path of a file\)/,
+  ],
+  [coded('UNABLE_TO_GET_ISSUER_CERT_LOCALLY'), 'VAULT_TLS_UNTRUSTED', /The authority that signed/],
+  [coded('UNABLE_TO_GET_ISSUER_CERT'), 'VAULT_TLS_UNTRUSTED', /add the root to `tls\.ca`/],
+  [coded('SELF_SIGNED_CERT_IN_CHAIN'), 'VAULT_TLS_UNTRUSTED', /The root of the server/],
+  [coded('DEPTH_ZERO_SELF_SIGNED_CERT'), 'VAULT_TLS_UNTRUSTED', /self-signed certificate/],
+  [coded('ERR_TLS_CERT_ALTNAME_INVALID'), 'VAULT_TLS_UNTRUSTED', /`tls\.serverName`/],
+  [coded('CERT_HAS_EXPIRED'), 'VAULT_TLS_UNTRUSTED', /This machine's clock says 20/],
   [coded('CERT_NOT_YET_VALID'), 'VAULT_TLS_UNTRUSTED', /check the clock here/],
-  [coded('ERR_SSL_WRONG_VERSION_NUMBER'), 'VAULT_TLS_UNTRUSTED', /the server wants https/],
-  [coded('ERR_OSSL_X509_KEY_VALUES_MISMATCH'), 'VAULT_TLS_UNTRUSTED', /the key is of that certificate/],
+  [coded('ERR_SSL_WRONG_VERSION_NUMBER'), 'VAULT_TLS_UNTRUSTED', /speaks no TLS/],
+  [coded('EPROTO'), 'VAULT_TLS_UNTRUSTED', /speaks no TLS/],
+  [coded('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION'), 'VAULT_TLS_UNTRUSTED', /TLS 1\.2 or 1\.3/],
+  [coded('ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'), 'VAULT_TLS_UNTRUSTED', /`tls\.cert`.*a cipher/],
+  [
+    coded('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'),
+    'VAULT_TLS_UNTRUSTED',
+    /give `tls\.cert` and `tls\.key`/,
+  ],
+  [coded('ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED'), 'VAULT_TLS_UNTRUSTED', /`tls\.cert`\) has expired/],
+  [coded('INVALID_PURPOSE'), 'VAULT_TLS_UNTRUSTED', /serverAuth/],
+  [coded('CERT_UNTRUSTED'), 'VAULT_TLS_UNTRUSTED', /Check `tls\.ca`/],
 ])('%s is %s, and nothing of the original is kept', (error, code, text) => {
   const typed = told(error);
   expect(typed).toMatchObject({ code, path: 'kv1/x' });
@@ -42,8 +59,16 @@ it('names every address that was tried', () => {
   expect(told(coded('ECONNREFUSED'), 'http://a:1', 'http://b:2').message).toContain('http://a:1, http://b:2');
 });
 
-it('speaks of client certificates where there is TLS only', () => {
+it('speaks of client certificates where there is TLS only, and of TLS where there is none', () => {
   expect(told(coded('ECONNRESET'), 'http://vault:8200').hint).not.toContain('tls.cert');
+  expect(told(coded('ECONNRESET'), 'http://vault:8200').hint).toMatch(/wants TLS.*https:\/\//);
+  expect(told(coded('ECONNRESET')).hint).not.toMatch(/wants TLS/);
+});
+
+it('names the address whose certificate is not trusted, of several', () => {
+  const failure = new ExchangeFailed('CERT_HAS_EXPIRED', 'unsent', false, 'https://b:8200');
+  const { message } = told(failure, 'https://a:8200', 'https://b:8200');
+  expect(message).toContain('to https://b:8200 failed');
 });
 
 it('an error that is typed already passes', () => {

@@ -27,6 +27,7 @@ it('fills in every default, and freezes what it gives', () => {
     name: 'default',
     addresses: ['https://vault.internal:8200'],
     auth: good.auth,
+    allowHttp: false,
     timeout: 10_000,
     retry: { initialDelay: 500, maxDelay: 300_000, jitter: 0.5 },
     renewal: { at: 0.66, jitter: 0.05, grace: 30_000 },
@@ -48,11 +49,12 @@ it('fills in every default, and freezes what it gives', () => {
 });
 
 it('keeps what is given, beside the defaults of what is not', () => {
-  const tls = { ca: 'pem', serverName: 'vault' };
+  const tls = { serverName: 'vault' };
   const given = {
     ...good,
     namespace: '/team/app/',
     tls,
+    allowHttp: true,
     timeout: 1,
     retry: { jitter: 0, maxDelay: undefined },
     renewal: { at: 0.5 },
@@ -65,7 +67,8 @@ it('keeps what is given, beside the defaults of what is not', () => {
   expect(resolved).toMatchObject({
     name: 'audit',
     namespace: 'team/app',
-    tls,
+    tls: { material: { serverName: 'vault' }, files: [] },
+    allowHttp: true,
     timeout: 1,
     retry: { initialDelay: 500, maxDelay: 300_000, jitter: 0 },
     renewal: { at: 0.5, grace: 30_000 },
@@ -76,7 +79,7 @@ it('keeps what is given, beside the defaults of what is not', () => {
   });
   expect(Object.isFrozen(resolved.tls)).toBe(true);
   tls.serverName = 'changed later';
-  expect(resolved.tls?.serverName).toBe('vault');
+  expect(resolved.tls?.material.serverName).toBe('vault');
 });
 
 it.each([
@@ -107,6 +110,7 @@ it('names every problem in one message', () => {
       auth: appRole({ roleId: ' ', secretId: '', mountPath: '../x' }),
       namespace: 'a/../b',
       tls: { cert: 'pem', rejectUnauthorized: false },
+      allowHttp: 'yes',
       timeout: 0,
       retry: { initialDelay: -1, maxDelay: NaN, jitter: 2, count: 3 },
       renewal: { at: 1, jitter: 0.5, grace: -1 },
@@ -127,13 +131,15 @@ it('names every problem in one message', () => {
     '`address[2]` must not end in /v1',
     '`address[3]` must not hold "?" or "#"',
     '`address[4]` must not hold "?" or "#"',
-    '`address[5]` must be a URL',
+    '`address[5]` must be a text, as "https://vault.internal:8200": found a number',
     'needs a `roleId`',
     'needs a `secretId`',
     'a `mountPath` that is no path',
     '`namespace` must be names',
     '`tls` has no option `rejectUnauthorized`',
     '`tls.cert` and `tls.key` go together',
+    '`tls.cert` is neither a PEM nor the path of a file that can be read (ENOENT)',
+    '`allowHttp` must be true or false',
     '`timeout` must be a number from 1',
     '`retry` has no option `count`',
     '`retry.initialDelay`',
@@ -166,11 +172,6 @@ it.each<[string, unknown, RegExp]>([
     'groups that are none',
     { ...good, retry: 3, tls: true },
     /`retry` must be an object.*`tls` must be an object/,
-  ],
-  [
-    'TLS at one address and none at the next',
-    { ...good, address: ['https://a:8200', 'HTTP://b:8200'] },
-    /mixes http:\/\/ and https:\/\//,
   ],
   ['TLS without TLS', { ...good, address: 'http://vault', tls: { ca: 'x' } }, /starts with http:\/\//],
   ['a namespace with a line break', { ...good, namespace: 'team\nx' }, /`namespace` must be names/],

@@ -11,6 +11,8 @@ export interface Configuration {
 
 export interface VaultConfiguration {
   address: string;
+  /** Over a network without TLS: in CI alone. */
+  allowHttp: boolean;
   namespace?: string;
   /** Path of a PEM file. */
   caFile?: string;
@@ -61,6 +63,7 @@ export function configuration(env: NodeJS.ProcessEnv = process.env): Configurati
     http: { host: text('HOST') ?? '127.0.0.1', port: number('PORT', 3000, 65_535) },
     vault: {
       address: required('VAULT_ADDR', 'https://vault.internal:8200'),
+      allowHttp: text('VAULT_ALLOW_HTTP') === 'true',
       ...(namespace && { namespace }),
       ...(caFile && { caFile }),
       auth: auth(),

@@ -1,13 +1,19 @@
-import { readFileSync } from 'node:fs';
 import { appRole, fromEnv, fromFile, fromWrappedToken, token, type VaultOptions } from 'nestjs-vault';
 import type { SecretIdSource, VaultConfiguration } from './configuration.js';
 
 /** What VaultModule gets. Only where the secret comes from is told here: the library reads it at each login. */
-export function vaultOptions({ address, namespace, caFile, auth }: VaultConfiguration): VaultOptions {
+export function vaultOptions({
+  address,
+  allowHttp,
+  namespace,
+  caFile,
+  auth,
+}: VaultConfiguration): VaultOptions {
   return {
     address,
+    allowHttp,
     ...(namespace && { namespace }),
-    ...(caFile && { tls: { ca: readFileSync(caFile) } }),
+    ...(caFile && { tls: { ca: caFile } }),
     auth:
       auth === 'token'
         ? token(fromEnv('VAULT_TOKEN'))

@@ -109,6 +109,13 @@ export function describe(event: VaultEvent, user: (path: string, serial: number)
       };
     case 'warning':
       return { tone: 'bad', event: 'warning', who: event.path ?? '', note: event.message };
+    case 'tls-reloaded':
+      return {
+        tone: 'good',
+        event: 'TLS files read again',
+        who: event.connection,
+        note: event.files.join(', '),
+      };
     case 'vault-unreachable':
       return { tone: 'bad', event: 'server away', who: event.connection, note: event.error.code };
     case 'vault-recovered':

@@ -1,0 +1,67 @@
+import { CLIENT_REFUSED } from './transport-errors.js';
+
+const CLIENT_CERTIFICATE = 'It wants a client certificate that it trusts: give `tls.cert` and `tls.key`';
+
+/** What to do about a failed handshake, by the code that Node gives it; the first that fits. */
+const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
+  [
+    /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|UNKNOWN_PROTOCOL)|^EPROTO$/,
+    'What answers at this port speaks no TLS. Correct the port of `address`, or, where the server is without TLS, write ' +
+      'http:// (which needs `allowHttp: true` unless it is on this machine).',
+  ],
+  [
+    /^ERR_TLS_CERT_ALTNAME_INVALID|^HOSTNAME_MISMATCH/,
+    'The host of `address` is not among the names in the certificate of the server. Use a name that is (`openssl ' +
+      's_client -connect <host:port> | openssl x509 -noout -ext subjectAltName` shows them), or give it as ' +
+      '`tls.serverName`.',
+  ],
+  [
+    /^UNABLE_TO_GET_ISSUER_CERT$/,
+    'The chain ends in an intermediate authority whose root is not trusted: add the root to `tls.ca`, or give it in the ' +
+      'place of the intermediate.',
+  ],
+  [
+    /^DEPTH_ZERO_SELF_SIGNED_CERT/,
+    'The server shows a self-signed certificate. If it is yours, give that certificate itself as `tls.ca` (PEM, or the ' +
+      'path of a file).',
+  ],
+  [
+    /^SELF_SIGNED_CERT_IN_CHAIN/,
+    'The root of the server is not trusted. If it is yours, give it as `tls.ca` (PEM, or the path of a file).',
+  ],
+  [
+    /^UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT_LOCALLY)|^CERT_SIGNATURE_FAILURE/,
+    'The authority that signed the certificate of the server is not trusted. Give its root as `tls.ca` (PEM, or the path ' +
+      'of a file); where that is given, it is of another authority (also of one that has the same name), or the server ' +
+      'does not send its intermediate certificates.',
+  ],
+  [
+    /^INVALID_(CA|PURPOSE)/,
+    'A certificate of the chain may not be used for this: authorities need CA:TRUE, and servers the use serverAuth.',
+  ],
+  [/ALERT_CERTIFICATE_EXPIRED/, 'The client certificate (`tls.cert`) has expired: renew it.'],
+  [CLIENT_REFUSED, `The server refuses this client. ${CLIENT_CERTIFICATE}.`],
+  [
+    /ALERT_HANDSHAKE_FAILURE/,
+    `The server refuses this client. ${CLIENT_CERTIFICATE}, or allow a cipher there that Node knows.`,
+  ],
+  [/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/, 'The server must allow TLS 1.2 or 1.3.'],
+  [
+    /UNRECOGNIZED_NAME/,
+    'The server has no certificate for the host of `address`: give the name that it expects as `tls.serverName`.',
+  ],
+];
+
+/** What to do about a failed handshake. */
+export function tlsHint(code: string, now = new Date()): string {
+  const clock = `This machine's clock says ${now.toISOString()}`;
+  if (code === 'CERT_HAS_EXPIRED')
+    return `A certificate that the server shows has expired: renew it there. ${clock}: check that, too.`;
+  if (code === 'CERT_NOT_YET_VALID')
+    return `A certificate that the server shows is not valid yet. ${clock}: check the clock here, then the certificate.`;
+  const known = HINTS.find(([pattern]) => pattern.test(code));
+  return (
+    known?.[1] ??
+    `Check \`tls.ca\`, the certificate of the server, and that \`address\` is a name in it. ${clock}.`
+  );
+}

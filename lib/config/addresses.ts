@@ -1,0 +1,58 @@
+import { found } from './found.js';
+
+const EXAMPLE = '"https://vault.internal:8200"';
+
+/** Checks the addresses and writes each in one way; '' in the place of one that cannot be used. */
+export function resolveAddresses(address: unknown, problems: string[]): readonly string[] {
+  const list: readonly unknown[] = Array.isArray(address) ? address : [address];
+  if (list.length === 0 || address === undefined || list.some((one) => one === '')) {
+    problems.push(`\`address\` is missing (as ${EXAMPLE})`);
+    return [];
+  }
+  const addresses = list.map((one, index) => {
+    const label = list.length > 1 ? `\`address[${index}]\`` : '`address`';
+    const read = readAddress(one);
+    for (const problem of read.problems) problems.push(`${label} ${problem}`);
+    return read.address;
+  });
+  const schemes = new Set(addresses.map((one) => one.slice(0, one.indexOf(':'))));
+  if (schemes.has('https') && schemes.has('http')) {
+    problems.push('`address` mixes http:// and https://, so a token could travel in clear');
+  }
+  return Object.freeze(addresses);
+}
+
+function readAddress(given: unknown): { address: string; problems: string[] } {
+  const url = typeof given === 'string' && URL.canParse(given) ? new URL(given) : undefined;
+  const spelling = problemOf(given, url);
+  if (!url || spelling !== undefined)
+    return { address: '', problems: [spelling ?? 'cannot be read as a URL'] };
+  const problems: string[] = [];
+  if (url.username || url.password) problems.push('must not hold a user name or password');
+  if (url.search || url.hash) problems.push('must not hold "?" or "#"');
+  if (/\/v1\/?$/.test(url.pathname)) problems.push('must not end in /v1, which is added');
+  return { address: url.origin + url.pathname.replace(/\/$/, ''), problems };
+}
+
+/** What is wrong with the way it is written. Nothing of it is told: it may be a secret in the wrong place. */
+function problemOf(given: unknown, url: URL | undefined): string | undefined {
+  if (given instanceof URL) return 'must be a text: found a URL object, so give its `href`';
+  if (typeof given !== 'string') return `must be a text, as ${EXAMPLE}: found ${found(given)}`;
+  if (given.includes('\uFEFF'))
+    return 'begins with a byte order mark (U+FEFF), which does not show: remove it';
+  if (/^["'“”]|["'“”]$/.test(given.trim())) return 'has quotation marks around it: remove them';
+  if (/[,;|\s]\s*https?:/i.test(given.trim()))
+    return `is a list in one text: give an array, as [${EXAMPLE}, …]`;
+  // A URL may hold them, and loses them without a word.
+  // oxlint-disable-next-line no-control-regex
+  if (/[\s\u0000-\u0020\u007f]/.test(given)) return 'has blanks or line breaks in it: remove them';
+  const host = /^https?:\/\/([^/\\?#]+)/i.exec(given)?.[1]?.replace(/^.*@/, '');
+  if (host === undefined) return 'must be a URL that starts with http:// or https://';
+  if (host.includes(',')) return `is a list in one text: give an array, as [${EXAMPLE}, …]`;
+  if (!host.startsWith('[') && host.split(':').length > 2)
+    return 'has an IPv6 address without brackets: write it as "https://[::1]:8200"';
+  const port = /:([^:\]]*)$/.exec(host)?.[1];
+  if (port !== undefined && !(/^\d+$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535))
+    return 'has a port that is not a number from 1 to 65535';
+  return url ? undefined : 'has a host that cannot be read';
+}

@@ -1,0 +1,91 @@
+/** Bytes of one option or file; the bundles that systems ship have some 300 KiB. */
+const LONGEST = 4 * 1024 * 1024;
+
+const BLOCK = /-----BEGIN ([A-Z0-9 ]{1,40})-----([^-]*(?:-(?!----)[^-]*)*)-----END \1-----/g;
+const CERTIFICATE = /^(X509 |TRUSTED )?CERTIFICATE$/;
+const PRIVATE_KEY = /^(RSA |EC |DSA |ENCRYPTED )?PRIVATE KEY$/;
+const BASE64 = /^[A-Za-z0-9+/=_\s-]+$/;
+
+export type Wanted = 'certificate' | 'private key';
+
+/** One PEM block of a kind that was wanted. */
+export interface PemBlock {
+  readonly label: string;
+  readonly text: string;
+}
+
+/**
+ * The certificates, or the private keys, in the bytes of an option or a file.
+ *
+ * @returns a text where there is none: what is there instead, as the end of a sentence; nothing of the content is in it
+ */
+export function readPem(bytes: Buffer, wanted: Wanted): readonly PemBlock[] | string {
+  if (bytes.length > LONGEST) return `has more than ${LONGEST / 1024 ** 2} MiB`;
+  if (isDer(bytes))
+    return `is binary (DER or PKCS #12) instead of PEM: convert it with \`${converter(wanted)} -inform der\``;
+  if (isUtf16(bytes)) return 'is UTF-16: save it as UTF-8 (PowerShell: Set-Content -Encoding ascii)';
+  const text = bytes.toString('utf8');
+  if (text.trim() === '') return 'is empty';
+  if (!text.includes('-----BEGIN ')) return withoutBlocks(text, wanted);
+  const blocks = [...text.matchAll(BLOCK)].map(([block, label = '', body = '']) => ({ label, body, block }));
+  if (blocks.length === 0) return 'is PEM that is cut off, or does not end in its line "-----END …-----"';
+  const right = blocks.filter(({ label }) =>
+    (wanted === 'certificate' ? CERTIFICATE : PRIVATE_KEY).test(label),
+  );
+  if (right.length === 0)
+    return insteadOf(
+      wanted,
+      blocks.map(({ label }) => label),
+    );
+  if (right.some(({ body }) => !/\n\s*\S/.test(body) || body.includes('\\n')))
+    return 'is PEM without its line breaks: put real ones in the place of "\\n" or blanks, or give the path of a file';
+  return right.map(({ label, block }) => ({ label, text: block }));
+}
+
+/** Whether a text is meant as the path of a file: anything else that is no PEM would be called a missing file. */
+export function isPath(text: string): boolean {
+  const encoded = text.length >= 100 && /^(M|LS0t)/.test(text) && BASE64.test(text);
+  return !encoded && text.length <= 4096 && !/[\r\n\0]|-----/.test(text) && text.trim() !== '';
+}
+
+/** Whether a path can be shown: encoded keys begin otherwise, and have no dot. */
+export function isPlainPath(text: string): boolean {
+  return text.length <= 1024 && /^(~?\/|\.{1,2}[\\/]|[A-Za-z]:[\\/])|^[\w./\\-]+\.[a-z]{2,6}$/.test(text);
+}
+
+function withoutBlocks(text: string, wanted: Wanted): string {
+  const compact = text.replace(/\s/g, '');
+  if (!BASE64.test(compact)) return 'is no PEM: there is no line "-----BEGIN …-----"';
+  const decoded = Buffer.from(compact, 'base64');
+  if (decoded.includes('-----BEGIN ')) return 'is base64 of a PEM: decode it first, as `base64 -d` does';
+  return `is base64 without the lines "-----BEGIN …-----" and "-----END …-----" of PEM (${wanted})`;
+}
+
+function insteadOf(wanted: Wanted, labels: readonly string[]): string {
+  const other = wanted === 'certificate' ? PRIVATE_KEY : CERTIFICATE;
+  if (labels.some((label) => other.test(label)))
+    return wanted === 'certificate'
+      ? 'holds a private key, and no certificate'
+      : 'holds a certificate, and no private key';
+  if (labels.includes('OPENSSH PRIVATE KEY'))
+    return 'holds a key in the format of OpenSSH: convert it with `ssh-keygen -p -m pem`';
+  // Labels are what tools print around the content, never a part of it.
+  return `holds "${labels[0]}", and no ${wanted}`;
+}
+
+function converter(wanted: Wanted): string {
+  return wanted === 'certificate' ? 'openssl x509' : 'openssl pkey';
+}
+
+/** A SEQUENCE, as every certificate, key and PKCS #12 file is. */
+function isDer(bytes: Buffer): boolean {
+  const [first, second = 0] = bytes;
+  return first === 0x30 && (second > 0x80 || second === bytes.length - 2);
+}
+
+/** With a byte order mark, or of ASCII characters. */
+function isUtf16(bytes: Buffer): boolean {
+  const [first, second] = bytes;
+  const marked = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  return marked || bytes.subarray(0, 64).includes(0);
+}

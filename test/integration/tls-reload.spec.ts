@@ -1,0 +1,174 @@
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { appRole } from '../../lib/auth/app-role.js';
+import { token } from '../../lib/auth/token.js';
+import type { EventBus, VaultEvent } from '../../lib/events/events.js';
+import { Authority, opensslAvailable } from '../support/certificates.js';
+import { closeConnections, connect } from '../support/connect.js';
+import { answer } from '../support/http-proxy.js';
+import { expectNoLeak } from '../support/leaks.js';
+import { describeReal } from '../support/real-servers.js';
+import { closeAll, Recorder } from '../support/recorder.js';
+import { provision, startOpenBao, startTcpProxy } from '../support/servers.mjs';
+
+/** A mounted volume, as Kubernetes writes it: files are links into a folder that is swapped as a whole. */
+class Volume {
+  readonly #dir = mkdtempSync(join(tmpdir(), 'nestjs-vault-volume-'));
+  #version = 0;
+
+  /** The path of each file stays the same. */
+  path(name: string): string {
+    return join(this.#dir, name);
+  }
+
+  write(files: Record<string, string>): void {
+    const version = `..${++this.#version}`;
+    mkdirSync(this.path(version));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(this.#dir, version, name), text);
+    symlinkSync(version, this.path('..next'));
+    renameSync(this.path('..next'), this.path('..data'));
+    if (this.#version > 1) return;
+    for (const name of Object.keys(files)) symlinkSync(join('..data', name), this.path(name));
+  }
+
+  remove(): void {
+    rmSync(this.#dir, { recursive: true });
+  }
+}
+
+const warnings = (bus: EventBus) =>
+  bus.recent.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+const next = (bus: EventBus, type: VaultEvent['type']) =>
+  new Promise<void>((resolve) => {
+    const following = bus.events$.subscribe((event) => {
+      if (event.type !== type) return;
+      following.unsubscribe();
+      resolve();
+    });
+  });
+
+const describeTls = opensslAvailable ? describeReal : describe.skip;
+
+describeTls('files of the tls options', () => {
+  let volume: Volume;
+  let first: Authority;
+  let second: Authority;
+  beforeEach(() => {
+    volume = new Volume();
+    first = new Authority('first');
+    second = new Authority('second');
+  });
+  afterEach(async () => {
+    await closeAll();
+    volume.remove();
+    for (const authority of [first, second]) authority.remove();
+  });
+
+  it('the authority changes while a token is renewed: no renewal fails', async () => {
+    const [old, fresh] = [first, second].map((by) => by.issue('server', 'IP:127.0.0.1'));
+    const files = new Volume();
+    files.write({ cert: old?.cert ?? '', key: old?.key ?? '' });
+    const paths = { certFile: files.path('cert'), keyFile: files.path('key'), caFile: first.certFile };
+    const bao = await startOpenBao({ tls: paths });
+    const proxy = await startTcpProxy(bao.port);
+    /** The connections that are open end, and new ones shake hands again. */
+    const reconnect = async () => {
+      await proxy.cut();
+      await proxy.restore();
+    };
+    try {
+      const role = await provision(bao, undefined, { approle: { token_ttl: '2s', token_max_ttl: '1h' } });
+      volume.write({ 'ca.pem': first.cert });
+      const tls = { ca: volume.path('ca.pem') };
+      const { connection, bus } = connect({ address: `https://${proxy.address}`, auth: appRole(role), tls });
+      await connection.login();
+
+      volume.write({ 'ca.pem': second.cert.slice(0, 200) });
+      await reconnect();
+      await next(bus, 'token-renewed');
+      expect(warnings(bus)).toEqual([
+        expect.stringMatching(/changed TLS files are not used.*ca\.pem\) is PEM that is cut off/),
+      ]);
+
+      volume.write({ 'ca.pem': second.cert });
+      files.write({ cert: fresh?.cert ?? '', key: fresh?.key ?? '' });
+      process.kill(bao.pid, 'SIGHUP');
+      await expect.poll(() => issuerOf(bao.port)).toBe('second');
+      await reconnect();
+      await next(bus, 'token-renewed');
+
+      const types = bus.recent.map(({ type }) => type);
+      expect(types.filter((type) => /failed|unreachable/.test(type))).toEqual([]);
+      expect(types.filter((type) => type === 'login' || type === 'tls-reloaded')).toEqual([
+        'login',
+        'tls-reloaded',
+      ]);
+      expect(warnings(bus)).toHaveLength(1);
+    } finally {
+      await closeConnections();
+      await Promise.all([proxy.close(), bao.stop()]);
+      files.remove();
+    }
+  });
+
+  it('a client certificate changes: one that does not fit its key yet is not used, and nothing fails', async () => {
+    const server = first.issue('server', 'IP:127.0.0.1');
+    const shown: string[] = [];
+    const own = await Recorder.start(
+      (request, response) => {
+        shown.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN));
+        const data = { ttl: 0, renewable: false, num_uses: 0 };
+        answer(response, 200, { data }, { connection: 'close' });
+      },
+      { cert: server.cert, key: server.key, ca: first.cert, requestCert: true },
+    );
+    const [one, two] = ['one', 'two'].map((name) => first.issue(name, `DNS:${name}`));
+    volume.write({ 'tls.crt': one?.cert ?? '', 'tls.key': one?.key ?? '' });
+    const tls = { ca: first.cert, cert: volume.path('tls.crt'), key: volume.path('tls.key') };
+    const { connection, bus } = connect({ address: own.address, auth: token('t'), tls });
+    const read = () => connection.client.read('kv1/x');
+    await read();
+    volume.write({ 'tls.crt': two?.cert ?? '', 'tls.key': one?.key ?? '' });
+    await read();
+    await read();
+    volume.write({ 'tls.crt': two?.cert ?? '', 'tls.key': two?.key ?? '' });
+    await read();
+    expect(shown).toEqual(['one', 'one', 'one', 'one', 'two']);
+    const notFitting = /not used.*`tls.key` is not the key of the first certificate/;
+    expect(warnings(bus)).toEqual([expect.stringMatching(notFitting)]);
+    expect(bus.recent.filter(({ type }) => type === 'tls-reloaded')).toMatchObject([
+      { files: [tls.cert, tls.key], connection: 'default' },
+    ]);
+    expectNoLeak(bus.recent, [one?.key ?? '', two?.key ?? '']);
+  });
+
+  it('all files are gone: what they held stays in use', async () => {
+    const { cert, key } = first.issue('server', 'IP:127.0.0.1');
+    const data = { ttl: 0, renewable: false, num_uses: 0 };
+    const own = await Recorder.start(
+      (_request, response) => void answer(response, 200, { data }, { connection: 'close' }),
+      { cert, key },
+    );
+    volume.write({ 'ca.pem': first.cert });
+    const tls = { ca: volume.path('ca.pem') };
+    const { connection, bus } = connect({ address: own.address, auth: token('t'), tls });
+    await connection.login();
+    volume.write({});
+    await Promise.all(Array.from({ length: 8 }, () => connection.client.read('kv1/x')));
+    expect(warnings(bus)).toEqual([expect.stringMatching(/ca\.pem\) cannot be read \(ENOENT\)/)]);
+  });
+});
+
+/** Common name of the authority that signed what the server shows. */
+function issuerOf(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      resolve(String(socket.getPeerCertificate().issuer.CN));
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}

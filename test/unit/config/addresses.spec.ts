@@ -1,0 +1,67 @@
+import { expect, it } from 'vitest';
+import { resolveAddresses } from '../../../lib/config/addresses.js';
+
+const problemsOf = (address: unknown) => {
+  const problems: string[] = [];
+  resolveAddresses(address, problems);
+  return problems.join('; ');
+};
+
+it.each<[string, unknown, RegExp]>([
+  ['a blank before it', ' https://vault:8200', /`address` has blanks or line breaks in it/],
+  ['a line break after it', 'https://vault:8200\n', /has blanks or line breaks/],
+  ['a line break within, which a URL loses', 'https://vault\n.internal:8200', /has blanks or line breaks/],
+  ['a byte order mark', '\uFEFFhttps://vault:8200', /begins with a byte order mark/],
+  ['quotes', '"https://vault:8200"', /has quotation marks around it/],
+  ['one quote', "'https://vault:8200", /has quotation marks around it/],
+  ['a URL object', new URL('https://vault:8200'), /found a URL object, so give its `href`/],
+  ['a number', 8200, /`address` must be a text, as "https:.*: found a number/],
+  ['null', null, /must be a text, as .*: found null/],
+  ['a promise', Promise.resolve(''), /found a promise/],
+  ['a Buffer', Buffer.from('https://vault'), /found a Buffer/],
+  ['one of several that is none', ['https://a', 7], /`address\[1\]` must be a text, as .*: found a number/],
+  ['port 99999', 'https://vault:99999', /has a port that is not a number from 1 to 65535/],
+  ['port 0', 'https://vault:0', /has a port that is not a number/],
+  ['a port that is no number', 'https://vault:82oo', /has a port that is not a number/],
+  ['a port whose variable is empty', 'https://vault:', /has a port that is not a number/],
+  ['IPv6 without brackets', 'https://fe80::1:8200', /has an IPv6 address without brackets/],
+  ['IPv6 without brackets and port', 'http://::1', /has an IPv6 address without brackets/],
+  ['a comma list', 'https://a:8200,https://b:8200', /is a list in one text: give an array/],
+  ['a comma list that a URL takes', 'https://a,https://b', /is a list in one text/],
+  ['a comma list of hosts', 'https://a:8200,b:8200', /is a list in one text/],
+  ['a list with blanks', 'https://a:8200 https://b:8200', /is a list in one text/],
+  ['no scheme', 'vault.internal:8200', /must be a URL that starts with http:\/\/ or https:\/\//],
+  ['one slash', 'https:/vault', /must be a URL that starts with/],
+  ['three slashes', 'https:///vault', /must be a URL that starts with/],
+  ['no host', 'https://', /must be a URL that starts with/],
+  ['a host that is none', 'https://1.2.3.4.5:8200', /has a host that cannot be read/],
+  ['both schemes, one behind a blank', ['https://a:8200', ' http://b:8200'], /`address\[1\]` has blanks/],
+  ['both schemes', ['https://a:8200', 'HTTP://b:8200'], /mixes http:\/\/ and https:\/\//],
+])('an address with %s', (_what, address, problem) => {
+  expect(problemsOf(address)).toMatch(problem);
+});
+
+it.each([
+  'https://vault.internal:8200',
+  'https://[fe80::1]:8200',
+  'https://[::1]',
+  'https://gateway/vault,eu',
+  'https://ключ.example:8200/',
+])('%s is no problem', (address) => {
+  expect(problemsOf(address)).toBe('');
+});
+
+it('nothing of it is printed', () => {
+  const canary = 'hvs.canary-address-7c1d';
+  for (const address of [
+    canary,
+    ` ${canary}`,
+    `"${canary}"`,
+    `https://${canary}:99999`,
+    `https://u:${canary}@v`,
+  ]) {
+    const told = problemsOf(address);
+    expect(told).not.toBe('');
+    expect(told).not.toContain(canary);
+  }
+});
