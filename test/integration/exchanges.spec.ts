@@ -322,7 +322,7 @@ describe('connections that a balancer has forgotten while they were idle', () =>
   const whole =
     (listener: RequestListener): RequestListener =>
     (request, response) =>
-      void request.resume().on('end', () => void listener(request, response));
+      void request.resume().on('end', () => listener(request, response));
   async function behindOne() {
     const seen: string[] = [];
     const { address, forget } = await balancer(await http(whole(vault(/never/, seen))));
