@@ -13,27 +13,35 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
       logger[level]?.(printable(`[${event.connection}] ${text}`, LONGEST));
     switch (event.type) {
       case 'login':
+        tell('log', `logged in (${event.reason}), token ${event.generation} ${until(event.validUntil)}`);
+        break;
+      case 'issued':
+        // What comes in the place of another one is told as a rotation.
         tell(
-          'log',
-          `logged in (${event.reason}), token ${event.generation} until ${until(event.validUntil)}`,
+          event.serial === 1 ? 'log' : 'debug',
+          `${event.path}: issued, lease 1 ${until(event.validUntil)}`,
         );
         break;
       case 'rotated':
         tell(
           'log',
-          `${event.path}: rotated (${event.reason}), lease ${event.serial} until ${until(event.validUntil)}`,
+          `${event.path}: rotated (${event.reason}), lease ${event.serial} ${until(event.validUntil)}`,
         );
         break;
       case 'login-failed':
       case 'token-renewal-failed':
-        tell('warn', `${event.type}, next try ${until(event.retryAt)}: ${event.error.message}`);
+        tell(
+          'warn',
+          // Without a token there is nothing to be kept up: a start, or who asks next, tries again or not.
+          `${event.type}${event.generation > 0 ? `, next try ${event.retryAt.toISOString()}` : ''}: ${event.error.message}`,
+        );
         break;
       case 'renewal-failed':
       case 'rotation-failed':
       case 'secret-read-failed':
         tell(
           'warn',
-          `${event.path}: ${event.type}, next try ${until(event.retryAt)}: ${event.error.message}`,
+          `${event.path}: ${event.type}, next try ${event.retryAt.toISOString()}: ${event.error.message}`,
         );
         break;
       case 'expired':
@@ -61,7 +69,10 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
         tell('warn', `${event.path ? `${event.path}: ` : ''}${event.message}`);
         break;
       case 'token-ended':
-        tell(event.how === 'revoke-failed' ? 'warn' : 'log', `token ${event.generation}: ${event.how}`);
+        tell(
+          event.how === 'revoke-failed' ? 'warn' : 'log',
+          `token ${event.generation} ${TOKEN_ENDS[event.how]}`,
+        );
         break;
       default:
         tell('debug', `${event.type}${'path' in event ? ` ${event.path}` : ''}`);
@@ -71,5 +82,13 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
 
 /** A token or secret without an end has no date. */
 function until(date: Date): string {
-  return date.getTime() < 8.64e15 ? date.toISOString() : 'for ever';
+  return date.getTime() < 8.64e15 ? `until ${date.toISOString()}` : 'without an end';
 }
+
+const TOKEN_ENDS: Record<Extract<VaultEvent, { type: 'token-ended' }>['how'], string> = {
+  'revoke-requested': 'revoked, with all its leases',
+  'revoke-failed': 'could not be revoked; it ends with its TTL, unless a later try works',
+  given: 'is left alone: it was given to this application, or `shutdown.revoke` is false',
+  batch: 'is a batch token, which cannot be revoked: it ends with its TTL',
+  expired: 'expired',
+};

@@ -1,4 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { unknownOptions } from './errors/unknown-options.js';
+import { VaultError } from './errors/vault-error.js';
 import {
   ConfigurableModuleClass,
   type ASYNC_OPTIONS_TYPE,
@@ -33,16 +35,36 @@ export type VaultModuleAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
 export class VaultModule extends ConfigurableModuleClass {
   /** One connection, its options given here. */
   static override forRoot(options: VaultModuleOptions): DynamicModule {
+    assertGiven(options, 'forRoot', 'its options are missing');
     return defineConnection(super.forRoot(options), options);
   }
 
   /** One connection, its options made by a factory, as from `ConfigService`. */
   static override forRootAsync(options: VaultModuleAsyncOptions): DynamicModule {
+    assertGiven(options, 'forRootAsync', 'its options are missing');
+    const { useFactory, useClass, useExisting } = options;
+    if (!(useFactory ?? useClass ?? useExisting))
+      throw misused('forRootAsync', 'it needs `useFactory`, `useClass` or `useExisting`');
     return defineConnection(super.forRootAsync(options), options);
   }
 
   /** What a feature needs, where decorators cannot tell in time: in lazily loaded modules. */
   static forFeature(feature: VaultFeature): DynamicModule {
+    assertGiven(feature, 'forFeature', 'it needs an object with `credentials` or `secrets`');
+    const [problem] = unknownOptions('forFeature', feature, ['credentials', 'secrets', 'connection']);
+    if (problem !== undefined) throw misused('forFeature', problem);
     return defineFeature({ module: VaultModule }, feature);
   }
+}
+
+function assertGiven(value: unknown, method: string, problem: string): void {
+  if (typeof value !== 'object' || value === null) throw misused(method, problem);
+}
+
+function misused(method: string, problem: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message: `VaultModule.${method} cannot be used like this: ${problem}.`,
+    hint: 'Correct the call; docs/options.md lists what it takes.',
+  });
 }

@@ -15,6 +15,7 @@ import { lateList, resolveAgain, type Wrapper } from './discovery/nest-container
 import { prefetch, resolveInjection } from './discovery/resolve-injection.js';
 import { UndeclaredSecret } from './discovery/undeclared-secret.js';
 import { isInjected, wantedSecrets, willRead } from './discovery/wanted-secrets.js';
+import { startFailed } from './errors/common-errors.js';
 import { CredentialsService } from './services/credentials.service.js';
 import { KvService } from './services/kv.service.js';
 import { VaultClient } from './services/vault-client.js';
@@ -22,6 +23,7 @@ import { ENVIRONMENT_TOKEN, type Environment } from './vault.environment.js';
 import { logEvents } from './vault.logger.js';
 import { MODULE_OPTIONS_TOKEN, type VaultModuleExtras } from './vault.module-definition.js';
 import { VaultShutdown } from './vault.shutdown.js';
+import { logSlowStart } from './vault.slow-start.js';
 import {
   connectionOf,
   definitionOf,
@@ -207,16 +209,26 @@ async function connect(
     const resolved = resolveOptions(options, name);
     const connection = new VaultConnection(resolved, connections.bus, clock, transport?.());
     connections.begin(connection);
-    if (connection.startup.login === 'required') {
-      const left = await connection.login();
-      await prefetch(connection, wantedSecrets(modules, connection.name, isOurs), left);
-    }
+    if (connection.startup.login === 'required') await start(connection, modules);
     connections.add(connection);
     return connection;
   } catch (error) {
     // Nest runs no shutdown hooks when a start fails, so what was begun is ended here, other connections included.
     await connections.fail(name ?? DEFAULT_CONNECTION, error);
     throw error;
+  }
+}
+
+/** Logs in, and reads what the application injects. */
+async function start(connection: VaultConnection, modules: ModulesContainer): Promise<void> {
+  const isOver = logSlowStart(connection, new Logger('VaultModule'));
+  try {
+    const left = await connection.login();
+    await prefetch(connection, wantedSecrets(modules, connection.name, isOurs), left);
+  } catch (error) {
+    throw startFailed(error, connection.startup.timeout);
+  } finally {
+    isOver();
   }
 }
 

@@ -8,6 +8,8 @@ export interface LoginContext {
   send<T>(request: ApiRequest, token?: Secret): Promise<ApiResponse<T>>;
   /** Tells what is no error; the same text once. */
   warn(message: string): void;
+  /** Which source of a secret is read now; nothing when it has answered. */
+  reading(source: string | undefined): void;
   clock: Clock;
 }
 

@@ -31,6 +31,8 @@ export interface ApiRequest {
   namespace?: string;
   /** In which form an answer is wanted that may be no JSON. */
   responseType?: 'text' | 'bytes';
+  /** Where the token was made, if not in the connection's own namespace. */
+  tokenFrom?: string;
   /** As {@link checkRequest} made them. */
   headers?: Readonly<Record<string, string>>;
   /** Milliseconds; never more than the connection's own timeout. */
@@ -253,7 +255,11 @@ export class ApiClient {
     const answer = readAnswer<T>(response, request, sentAt);
     if (answer) return answer;
     const namespace = request.namespace ?? this.#options.namespace;
-    throw readFailure(response, request, { ...(namespace && { namespace }), now: this.#clock.wall() });
+    throw readFailure(response, request, {
+      ...(namespace && { namespace }),
+      tokenFrom: request.tokenFrom ?? this.#options.namespace ?? '',
+      now: this.#clock.wall(),
+    });
   }
 }
 

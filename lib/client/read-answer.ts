@@ -44,7 +44,7 @@ export function readAnswer<T>(
 export function readFailure(
   response: TransportResponse,
   { method, path }: ApiRequest,
-  known: { namespace?: string; now: number },
+  known: { namespace?: string; tokenFrom: string; now: number },
 ): VaultError {
   const { statusCode: status, body, headers } = response;
   const envelope = isTooDeep(body) ? undefined : parseAnswer(body);
@@ -59,6 +59,7 @@ export function readFailure(
     method,
     path,
     ...(known.namespace && { namespace: known.namespace }),
+    tokenFrom: known.tokenFrom,
     ...(Number.isFinite(date) && { clockSkew: date - known.now }),
     ...retryAfter(headers['retry-after']),
   });

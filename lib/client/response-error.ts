@@ -1,4 +1,7 @@
 import { VaultError, type VaultErrorCode } from '../errors/vault-error.js';
+import { skewHint } from './clock-skew.js';
+import { nameOf, pathBelow } from './namespace-path.js';
+import { refusedLogin } from './refused-login.js';
 
 /** What is known of an answer that is not a success. */
 export interface FailedResponse {
@@ -12,15 +15,17 @@ export interface FailedResponse {
   method: string;
   path: string;
   namespace?: string;
+  /** The namespace that the token was made in; '' is the root. */
+  tokenFrom?: string;
   /** Milliseconds by which the server's clock is ahead of ours, where it told its time. */
   clockSkew?: number;
   /** Milliseconds from `Retry-After`. */
   retryAfter?: number;
 }
 
-type Verdict = [code: VaultErrorCode, message: string, hint: string];
+/** What an answer means, and what to do about it. */
+export type Verdict = [code: VaultErrorCode, message: string, hint: string];
 
-const SKEW_WORTH_TELLING = 30_000;
 /** What a policy has to grant; a write of what is not there yet is a creation, where the engine can tell. */
 const CAPABILITIES: Record<string, readonly string[]> = {
   GET: ['read'],
@@ -85,6 +90,8 @@ function judge(failed: FailedResponse): Verdict {
   if (status === 413) {
     return ['VAULT_REQUEST_INVALID', 'The request is too large for the server.', 'Store less in one secret.'];
   }
+  const login = refusedLogin(failed, said);
+  if (login) return login;
   if (said(/standby|no leader|not active|local node not active/i)) return standby();
   if (said(/failed to (find entry for connection|execute query)|is not an allowed role/i)) {
     return backendFailed(
@@ -113,17 +120,30 @@ function forbidden(failed: FailedResponse, said: (pattern: RegExp) => boolean): 
       'VAULT_TOKEN_INVALID',
       'The server does not know the token (any more).',
       `It expired, was revoked or used up, or belongs to another ${failed.namespace ? 'namespace or ' : ''}server: ` +
-        `check the address${failed.namespace ? ` and the namespace "${failed.namespace}"` : ''}.${skewHint(failed)}`,
+        `check the address${failed.namespace ? ` and the namespace "${failed.namespace}"` : ''}. A token that is bound ` +
+        `to other networks (token_bound_cidrs) is answered the same.${skewHint(failed)}`,
     ];
   }
   const capabilities = CAPABILITIES[method] ?? ['update'];
+  const { namespace = '', tokenFrom = namespace } = failed;
+  const below = pathBelow(tokenFrom, namespace);
+  const place = namespace ? ` in namespace "${namespace}"` : '';
+  if (below === undefined) {
+    return [
+      'VAULT_PERMISSION_DENIED',
+      `A token of namespace "${tokenFrom}" has no rights at ${failed.path} in ${nameOf(namespace)}.`,
+      'A token works in the namespace that it was made in, and below: set `namespace` of the connection, or that of the ' +
+        'auth method, so that the first lies in the second.',
+    ];
+  }
   // As policies write it: to be pasted.
-  const path = decodeURIComponent(failed.path);
+  const path = below + decodeURIComponent(failed.path);
   return [
     'VAULT_PERMISSION_DENIED',
-    `The policies of this login do not allow ${capabilities.join(' or ')} at ${path}.`,
-    `Add to a policy of the role: path "${path}" { capabilities = ${list(capabilities)} }. Without that right, a ` +
-      `mount that does not exist looks the same.${skewHint(failed)}`,
+    `The policies of this login do not allow ${capabilities.join(' or ')} at ${decodeURIComponent(failed.path)}${place}.`,
+    `Add to a policy of the role${place && `, in ${nameOf(tokenFrom)}`}: path "${path}" { capabilities = ` +
+      `${list(capabilities)} }. Without that right, a mount that does not exist looks the same` +
+      `${place ? '' : '; so does one in a namespace (`namespace` of the connection)'}.${skewHint(failed)}`,
   ];
 }
 
@@ -163,15 +183,8 @@ function notFound(failed: FailedResponse, said: (pattern: RegExp) => boolean): V
 
 function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean): Verdict {
   const { path, status } = failed;
-  if (said(/invalid role or secret ID|failed to validate SecretID|invalid secret[ _]id|missing secret_id/i)) {
-    return [
-      'VAULT_SECRET_ID_INVALID',
-      'The server refuses this pair of role_id and secret_id.',
-      'The secret_id expired, was used up or destroyed, or one of the two is wrong: have the orchestrator deliver ' +
-        'a fresh secret_id (vault write -f auth/approle/role/<role>/secret-id) and compare the role_id.' +
-        skewHint(failed),
-    ];
-  }
+  const login = refusedLogin(failed, said);
+  if (login) return login;
   if (said(/token had one use left/i)) {
     return [
       'VAULT_TOKEN_INVALID',
@@ -179,19 +192,12 @@ function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean):
       'Raise token_num_uses of the role; a new login follows by itself.',
     ];
   }
-  if (said(/unauthorized by CIDR/i)) {
-    return [
-      'VAULT_LOGIN_DENIED',
-      'The role may not be used from this network address.',
-      'Widen secret_id_bound_cidrs or token_bound_cidrs of the role, or log in from an allowed address.',
-    ];
-  }
   if (said(/wrapping token is not valid or does not exist/i)) {
     return [
       'VAULT_WRAPPING_TOKEN_INVALID',
       'The wrapping token was used already, has expired, or never existed.',
-      'SECURITY: if nobody of yours unwrapped it, somebody else holds the secret now. Destroy that secret_id, find ' +
-        `out who could read the token, and deliver a new one.${skewHint(failed)}`,
+      'SECURITY: if nobody of yours unwrapped it, somebody else holds the secret now. Destroy that secret_id (revoke ' +
+        `that token), find out who could read the token, and deliver a new one.${skewHint(failed)}`,
     ];
   }
   if (said(/unknown role/i)) {
@@ -270,10 +276,4 @@ export function notVault(status: number, type = ''): Verdict {
     (designed ? 'A path that answers no JSON (a certificate, a CRL) is read with `responseType`. ' : '') +
       'Check `address` (scheme, host, port, path): a web page, a proxy or a load balancer answers there.',
   ];
-}
-
-function skewHint({ clockSkew }: FailedResponse): string {
-  if (clockSkew === undefined || Math.abs(clockSkew) < SKEW_WORTH_TELLING) return '';
-  const seconds = Math.round(Math.abs(clockSkew) / 1000);
-  return ` CLOCK: the server's clock is ${seconds} s ${clockSkew > 0 ? 'ahead of' : 'behind'} this machine's; synchronise both.`;
 }

@@ -17,6 +17,8 @@ export async function retryTransient<T>(
     budget: number;
     retry: { initialDelay: number; maxDelay: number; jitter: number };
     signal: AbortSignal;
+    /** Why a try that hangs came to nothing, where more is known of it. */
+    late?: (limit: number) => VaultError | undefined;
   },
 ): Promise<T> {
   const { clock, budget, retry, signal } = options;
@@ -24,7 +26,7 @@ export async function retryTransient<T>(
   for (let attempt = 1; ; attempt++) {
     try {
       const limit = Math.max(end - clock.monotonic(), ONE_TRY);
-      return await within(job(), limit, clock, () => late(limit));
+      return await within(job(), limit, clock, () => options.late?.(limit) ?? late(limit));
     } catch (error) {
       if (!(error instanceof VaultError) || !isTransient(error)) throw error;
       const left = end - clock.monotonic();

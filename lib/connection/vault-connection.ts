@@ -126,6 +126,15 @@ export class VaultConnection implements Ending {
     return { name: this.name, health, session, leases, secrets, counters: this.#counters.values };
   }
 
+  /** What a login that is not over waits for: a sentence. */
+  get waitsFor(): string {
+    const { error } = this.#session.status();
+    const { addresses } = this.#options;
+    return (
+      this.#session.sourceTooLong(0)?.message ?? error?.message ?? `no answer of ${addresses.join(', ')} yet.`
+    );
+  }
+
   /** Logs in; what may pass is retried for `startup.timeout`. Returns what is left of that, in milliseconds. */
   async login(): Promise<number> {
     const { timeout } = this.#options.startup;
@@ -145,7 +154,13 @@ export class VaultConnection implements Ending {
 
   retry<T>(job: () => Promise<T>, budget: number): Promise<T> {
     const { retry } = this.#options;
-    return retryTransient(job, { clock: this.#clock, budget, retry, signal: this.#aborted.signal });
+    return retryTransient(job, {
+      clock: this.#clock,
+      budget,
+      retry,
+      signal: this.#aborted.signal,
+      late: (limit) => this.#session.sourceTooLong(limit),
+    });
   }
 
   /** Shutdown has begun: renewals go on for the requests that still run, but nothing is rotated any more. */

@@ -1,5 +1,5 @@
 import { classOf } from './printable.js';
-import { VaultError } from './vault-error.js';
+import { isTransient, VaultError } from './vault-error.js';
 
 /**
  * Asked for after shutdown began.
@@ -70,5 +70,23 @@ export function unexpected(cause: unknown, what: string, path?: string): VaultEr
     message: `${what} failed with ${classOf(cause)}.`,
     hint: 'Look at what is given to the connection as functions: a secret source, an auth method, a transport.',
     ...(path !== undefined && { path }),
+  });
+}
+
+/** The error of a start, which says for how long it was tried, where waiting longer might have helped. */
+export function startFailed(error: unknown, timeout: number): unknown {
+  if (!(error instanceof VaultError)) return error;
+  const { code, hint, status, path, retryAfter, answerLost, errors, cause } = error;
+  if (!isTransient(error) && !errors?.some((one) => isTransient(one))) return error;
+  return new VaultError({
+    code,
+    message: `${error.message.slice(0, -` [${code}] ${hint}`.length)} The start gave up after ${timeout / 1_000} s (\`startup.timeout\`).`,
+    hint,
+    ...(status !== undefined && { status }),
+    ...(path !== undefined && { path }),
+    ...(retryAfter !== undefined && { retryAfter }),
+    ...(answerLost && { answerLost }),
+    ...(errors && { errors }),
+    ...(cause !== undefined && { cause }),
   });
 }

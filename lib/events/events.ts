@@ -62,7 +62,8 @@ export type VaultEvent =
       validUntil: Date;
       reason: LoginReason;
     })
-  | (EventBase & { type: 'login-failed'; error: VaultError; retryAt: Date })
+  /** `generation` is the token in use, 0 where there is none; without one, no login is made before something asks again. */
+  | (EventBase & { type: 'login-failed'; generation: number; error: VaultError; retryAt: Date })
   | (EventBase & RenewalDetails & { type: 'token-renewed'; generation: number })
   | (EventBase & { type: 'token-renewal-failed'; generation: number; error: VaultError; retryAt: Date })
   /** The server was asked to revoke a token, and so all its leases; `given` tokens are left alone. */

@@ -32,6 +32,8 @@ export interface TokenHooks {
   made(generation: Generation): void;
   /** It took the place of the one before. */
   superseded(previous: Generation): void;
+  /** Which source of a secret a login reads now; nothing when it has answered. */
+  reading(source: string | undefined): void;
 }
 
 /** The token in use: renewed while it can be, and replaced by a login, for as long as the connection is open. */
@@ -162,7 +164,11 @@ export class CurrentToken {
     if (this.#closed) throw closed();
     if (this.#tries.error && this.#tries.waiting) throw this.#tries.error;
     try {
-      const login = await logIn(this.#context, this.#source, (late) => this.#end(late), this.#warn);
+      const login = await logIn(this.#context, this.#source, {
+        late: (late) => this.#end(late),
+        warn: this.#warn,
+        reading: (source) => this.#hooks.reading(source),
+      });
       const previous = this.#generation;
       const same = previous?.token.reveal() === login.token.reveal();
       // Each login makes another token; as two, the same one would be revoked when the second takes over.
@@ -308,8 +314,7 @@ export class CurrentToken {
     if (due > 0) this.#tries.retryAt = Math.min(this.#tries.retryAt, clock.monotonic() + due);
     this.#schedule();
     if (!this.#closed) {
-      if (type === 'login-failed') emit({ type, error, retryAt });
-      else emit({ type, error, retryAt, generation: current?.number ?? 0 });
+      emit({ type, error, retryAt, generation: current?.number ?? 0 });
     }
     changed();
     return error;

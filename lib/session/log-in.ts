@@ -2,32 +2,43 @@ import type { Login } from '../auth/auth-method.js';
 import { within } from '../clock/within.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
 import type { SessionContext } from './session-context.js';
-import { loginTooLong } from './session-errors.js';
+import { loginTooLong, sourceTooLong } from './session-errors.js';
 import type { SourceWatch } from './source-watch.js';
 
 /** How often a login may take the time of a request: it reads a secret, and may look it up and unwrap it before. */
 const REQUESTS = 4;
 
+/** What becomes of a login besides its token. */
+export interface LoginHooks {
+  /** Called with the login that comes all the same when its time is over. */
+  readonly late: (login: Login) => void;
+  /** Called with what is no error. */
+  readonly warn: (message: string) => void;
+  /** Which source of a secret is read now; nothing when it has answered. */
+  readonly reading: (source: string | undefined) => void;
+}
+
 /**
  * Logs in once, in bounded time.
- *
- * @param late called with what comes all the same when that is over
- * @param warn told of what is no error
  */
 export async function logIn(
   { api, options, clock }: SessionContext,
   source: SourceWatch,
-  late: (login: Login) => void,
-  warn: (message: string) => void,
+  { late, warn, reading }: LoginHooks,
 ): Promise<Login> {
   const limit = REQUESTS * options.timeout;
   let version = '';
   let over = false;
+  let waitsFor: string | undefined;
   const work = async () => {
     version = await source.look();
     return options.auth.login({
       send: (request, token) => api.send({ ...request, lane: 'vital' }, token),
       warn,
+      reading: (what) => {
+        waitsFor = what;
+        if (!over) reading(what);
+      },
       clock,
     });
   };
@@ -38,7 +49,8 @@ export async function logIn(
   );
   const tooLong = () => {
     over = true;
-    return loginTooLong(limit);
+    reading(undefined);
+    return waitsFor === undefined ? loginTooLong(limit) : sourceTooLong(waitsFor, limit);
   };
   try {
     const made = await within(login, limit, clock, tooLong, false);

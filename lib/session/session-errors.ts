@@ -1,22 +1,35 @@
 import { VaultError } from '../errors/vault-error.js';
 
 /** A secret source that never comes back would keep everything from ever being issued again. */
+export function sourceTooLong(source: string, limit: number): VaultError {
+  return new VaultError({
+    code: 'VAULT_TIMEOUT',
+    message: `The login waits for a secret that has not come within ${seconds(limit)}: ${source} does not answer.`,
+    hint: 'Look at that source: the server was not asked for a token. It is read again at the next login.',
+  });
+}
+
+const seconds = (milliseconds: number) => `${Math.round(milliseconds / 100) / 10} s`;
+
+/** The requests of a login together. */
 export function loginTooLong(limit: number): VaultError {
   return new VaultError({
     code: 'VAULT_TIMEOUT',
     answerLost: true,
-    message: `The login took longer than ${Math.round(limit / 1_000)} s.`,
-    hint: 'Look at the source of the secret: a function or a file that does not come back. It is tried again.',
+    message: `The login took longer than ${seconds(limit)}.`,
+    hint: 'Look at the network, and at the load of the server. It is tried again.',
   });
 }
 
 /** The login was answered with a token that the server refused from the first request on. */
-export function tokenRefused(): VaultError {
+export function tokenRefused(path?: string): VaultError {
   return new VaultError({
     code: 'VAULT_TOKEN_INVALID',
     message: 'The token of a new login was refused at once.',
     hint:
-      'Several servers may answer at `address` that do not share their tokens (two clusters behind one balancer), or ' +
+      'Look at token_bound_cidrs of the role, or of the secret_id: this machine may use a token only from a network in it. ' +
+      'Or several servers answer at `address` that do not share their tokens (two clusters behind one balancer), or ' +
       'somebody revoked it. It is tried again, ever more rarely.',
+    ...(path !== undefined && { status: 403, path }),
   });
 }

@@ -1,9 +1,11 @@
 import type { ApiRequest, ApiResponse } from '../client/api-client.js';
 import { closed } from '../errors/common-errors.js';
+import type { VaultError } from '../errors/vault-error.js';
 import type { SessionStatus } from '../events/status.js';
 import { CurrentToken } from './current-token.js';
 import type { Generation } from './generation.js';
 import type { SessionContext } from './session-context.js';
+import { sourceTooLong, tokenRefused } from './session-errors.js';
 import { nextTokenStep } from './session-policy.js';
 import { TokenEnds } from './token-ends.js';
 import { isYoung, refusedToken, TokenVerdicts } from './token-verdicts.js';
@@ -17,6 +19,8 @@ export class Session {
   readonly #token: CurrentToken;
   readonly #ends: TokenEnds;
   readonly #verdicts: TokenVerdicts;
+  /** The source of a secret that a login waits for. */
+  #reading: string | undefined;
 
   constructor(context: SessionContext) {
     this.#context = context;
@@ -28,11 +32,17 @@ export class Session {
       isDead: (generation) => this.isDead(generation),
       made: (generation) => this.#ends.add(generation),
       superseded: (previous) => this.#endIfIdle(previous),
+      reading: (source) => (this.#reading = source),
     });
   }
 
   get closed(): boolean {
     return this.#token.closed;
+  }
+
+  /** Why something that waits for a login gets none in time, where it is the source of the secret that does not answer. */
+  sourceTooLong(limit: number): VaultError | undefined {
+    return this.#reading === undefined ? undefined : sourceTooLong(this.#reading, limit);
   }
 
   /** The server ends the token, and all it leased, when it is asked to: it is ours, and no batch token. */
@@ -92,7 +102,11 @@ export class Session {
       try {
         return take(await this.send<T>(generation, request), generation);
       } catch (error) {
-        if (again || !refusedToken(error)) throw error;
+        if (!refusedToken(error)) throw error;
+        if (again)
+          throw generation.own && isYoung(generation, this.#context.clock)
+            ? tokenRefused(request.path)
+            : error;
         const young = isYoung(generation, this.#context.clock);
         if (!(await this.isDead(generation)) && !young) throw error;
         again = true;
@@ -111,7 +125,11 @@ export class Session {
   /** Sends with the token of a generation. */
   async send<T>(generation: Generation, request: ApiRequest): Promise<ApiResponse<T>> {
     generation.spend();
-    const response = await this.#context.api.send<T>(request, generation.token);
+    const from = generation.place.namespace;
+    const response = await this.#context.api.send<T>(
+      from === undefined ? request : { ...request, tokenFrom: from },
+      generation.token,
+    );
     this.#token.served(generation);
     return response;
   }

@@ -26,6 +26,8 @@ interface SecretId {
   createdAt: number;
   expires: number;
   metadata: Record<string, string>;
+  cidrs: string[];
+  tokenCidrs: string[];
 }
 
 interface Role {
@@ -138,6 +140,8 @@ export class AppRole implements Backend {
   #newSecretId({ body }: Call, name: string): Result {
     const role = this.#roles.get(name);
     if (!role) throw new Refusal(404, `role "${name}" does not exist`);
+    if (role.body['bind_secret_id'] === false)
+      throw new Refusal(400, 'bind_secret_id is not set on the role');
     const ttl = secondsField(body, 'ttl') || secondsField(role.body, 'secret_id_ttl');
     const numUses = Number(body['num_uses'] ?? role.body['secret_id_num_uses'] ?? 0);
     const { now } = this.#core;
@@ -150,6 +154,8 @@ export class AppRole implements Backend {
       createdAt: now,
       expires: ttl ? now + ttl * 1000 : Infinity,
       metadata: body['metadata'] ? (JSON.parse(text(body['metadata'])) as Record<string, string>) : {},
+      cidrs: list(body['cidr_list']),
+      tokenCidrs: list(body['token_bound_cidrs']),
     };
     role.secretIds.set(secretId.id, secretId);
     return {
@@ -168,7 +174,7 @@ export class AppRole implements Backend {
     const created = this.#core.date(secretId.createdAt);
     return {
       data: {
-        cidr_list: [],
+        cidr_list: secretId.cidrs,
         creation_time: created,
         expiration_time: secretId.ttl ? this.#core.date(secretId.expires) : '0001-01-01T00:00:00Z',
         last_updated_time: created,
@@ -176,7 +182,7 @@ export class AppRole implements Backend {
         secret_id_accessor: secretId.accessor,
         secret_id_num_uses: secretId.numUses,
         secret_id_ttl: secretId.ttl,
-        token_bound_cidrs: [],
+        token_bound_cidrs: secretId.tokenCidrs,
       },
     };
   }
@@ -191,6 +197,14 @@ export class AppRole implements Backend {
     if (role.lockedUntil > now) throw new Refusal(403, 'permission denied');
     const bindSecretId = role.body['bind_secret_id'] !== false;
     const secretId = bindSecretId ? this.#use(role, text(body['secret_id']).trim()) : undefined;
+    if (secretId && secretId.cidrs.length > 0 && !inNetworks(source, secretId.cidrs)) {
+      const how = secretId.numUses > 0 ? 'by' : 'through';
+      throw new Refusal(
+        400,
+        `source address "${source}" unauthorized ${how} CIDR restrictions on the secret ID` +
+          (secretId.numUses > 0 ? ': %!w(<nil>)' : ''),
+      );
+    }
     const cidrs = list(role.body['secret_id_bound_cidrs']);
     if (cidrs.length > 0 && !inNetworks(source, cidrs)) {
       throw new Refusal(
@@ -215,7 +229,7 @@ export class AppRole implements Backend {
       ttl: secondsField(fields, 'token_ttl'),
       maxTtl: secondsField(fields, 'token_max_ttl'),
       explicitMaxTtl: secondsField(fields, 'token_explicit_max_ttl'),
-      boundCidrs: list(fields['token_bound_cidrs']),
+      boundCidrs: secretId?.tokenCidrs.length ? secretId.tokenCidrs : list(fields['token_bound_cidrs']),
       renewalTtl: () => {
         const present = this.#roles.get(role.name);
         if (!present)

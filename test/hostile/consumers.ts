@@ -174,7 +174,7 @@ export class World {
     const send = this.#api.send.bind(this.#api);
     const warned: string[] = [];
     const warn = (text: string) => void warned.push(text);
-    return method.login({ send, warn, clock: this.clock }).then((login) => {
+    return method.login({ send, warn, reading: () => undefined, clock: this.clock }).then((login) => {
       expect(Number.isFinite(login.ttl) && Number.isFinite(login.uses)).toBe(true);
       expect(typeof login.renewable).toBe('boolean');
       return [login.token, warned];

@@ -338,12 +338,83 @@ describeReal('logging in', () => {
     if (bao.kind === 'vault') context.skip();
     await bao.api('POST', 'sys/namespaces/division');
     const own = await provision(bao, undefined, { namespace: 'division', approleMount: 'machines' });
-    const auth = appRole({ ...own, mountPath: 'machines' });
+    const auth = appRole({ roleId: own.roleId, secretId: own.secretId, mountPath: 'machines' });
     const { connection } = connect({ address: proxy.address, auth, namespace: 'division' });
     await connection.login();
     expect(proxy.requests).toEqual(['POST /v1/auth/machines/login']);
     expect(proxy.seen[0]?.headers['x-vault-namespace']).toBe('division');
     await connection.client.read('auth/token/lookup-self');
+  });
+
+  it('a role that binds no secret_id logs in without one', async () => {
+    const fields = { bind_secret_id: false, token_bound_cidrs: ['127.0.0.1/32'], token_policies: ['app'] };
+    await bao.api('POST', 'auth/approle/role/open', fields);
+    const { body } = await bao.api('GET', 'auth/approle/role/open/role-id');
+    const auth = appRole({ roleId: body.data.role_id as string });
+    const { connection } = connect({ address: proxy.address, auth });
+    await connection.login();
+    expect(JSON.parse(proxy.seen[0]?.body ?? '')).toEqual({ role_id: body.data.role_id });
+    const without = appRole({ roleId: role.roleId });
+    const error = await failureOf(connect({ address: proxy.address, auth: without }).connection.login());
+    expect(error.message).toMatch(/wants a secret_id/);
+  });
+
+  it.each<[string, object, string, RegExp]>([
+    [
+      'a secret_id',
+      { cidr_list: ['10.9.0.0/16'] },
+      'VAULT_LOGIN_DENIED',
+      /secret_id may not be used.*cidr_list/,
+    ],
+    [
+      'a secret_id of some uses',
+      { cidr_list: ['10.9.0.0/16'], num_uses: 2 },
+      'VAULT_LOGIN_DENIED',
+      /secret_id may not be used.*cidr_list/,
+    ],
+    [
+      'the token of a secret_id',
+      { token_bound_cidrs: ['10.9.0.0/16'] },
+      'VAULT_TOKEN_INVALID',
+      /refused at once.*Look at token_bound_cidrs/,
+    ],
+  ])('%s that is bound to other networks', async (_what, bounds, code, told) => {
+    const { body } = await bao.api('POST', 'auth/approle/role/app/secret-id', bounds);
+    const secretId = body.data.secret_id as string;
+    canaries.add(secretId);
+    const { connection } = approle(secretId);
+    const error = await failureOf(connection.login().then(() => connection.client.read('kv1/none')));
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(told);
+    expectNoLeak(error, canaries);
+  });
+
+  it('a login in a namespace that does not hold that of the connection', async (context) => {
+    if (bao.kind === 'vault') context.skip();
+    await bao.api('POST', 'sys/namespaces/apart');
+    const own = await provision(bao, undefined, { namespace: 'apart' });
+    const auth = appRole({ roleId: own.roleId, secretId: own.secretId, namespace: 'apart' });
+    const { connection } = connect({ address: proxy.address, auth });
+    await connection.login();
+    const error = await failureOf(connection.client.read('secret/data/app/x'));
+    expect(error.code).toBe('VAULT_PERMISSION_DENIED');
+    expect(error.message).toMatch(/A token of namespace "apart" has no rights at .* in the root namespace/);
+  });
+
+  it('a token out of a wrapping token', async () => {
+    const { body } = await bao.api(
+      'POST',
+      'auth/token/create',
+      { policies: ['app'], ttl: '60s' },
+      { headers: { 'X-Vault-Wrap-TTL': '60s' } },
+    );
+    const { connection } = given(fromWrappedToken(body.wrap_info.token as string));
+    await connection.login();
+    expect(proxy.requests).toEqual([LOOKUP, UNWRAP, 'GET /v1/auth/token/lookup-self']);
+    const own = await tokenOf(connection);
+    await connection.close();
+    // It was given to the application, though wrapped.
+    expect(await alive(own)).toBe(true);
   });
 
   describe('a token that was given', () => {

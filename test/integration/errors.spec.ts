@@ -230,7 +230,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
       roleId: body.data.role_id as string,
       secretId: canary(issued.body.data.secret_id as string),
     };
-    const hint = /secret_id_bound_cidrs or token_bound_cidrs/;
+    const hint = /secret_id_bound_cidrs of the role/;
     check(await failureOf(logIn(own)), { code: 'VAULT_LOGIN_DENIED', hint, status: 400 });
   });
 

@@ -179,6 +179,29 @@ for (const [name, fields] of Object.entries({
       if (body.auth) known[name] = body.auth.client_token as string;
     },
   );
+  if (name === 'open') step('secret-id of a role without', () => ['POST', `${path}/secret-id`, {}]);
+  if (name === 'batch') {
+    for (const [which, bounds] of Object.entries({
+      'many uses': { cidr_list: ['10.9.0.0/16'] },
+      'counted uses': { cidr_list: ['10.9.0.0/16'], num_uses: 3 },
+      'a bound token': { token_bound_cidrs: ['10.9.0.0/16'] },
+    })) {
+      step(
+        `secret-id bound to a network, ${which}`,
+        () => ['POST', `${path}/secret-id`, bounds],
+        ({ body }, known) => {
+          known['boundSecretId'] = body.data.secret_id as string;
+        },
+      );
+      const bound = (k: Known) => ({ role_id: k[id], secret_id: k['boundSecretId'] });
+      step(`its look-up, ${which}`, (k) => [
+        'POST',
+        `${path}/secret-id/lookup`,
+        { secret_id: k['boundSecretId'] },
+      ]);
+      step(`login with it, ${which}`, (k) => ['POST', login, bound(k), as('')]);
+    }
+  }
   if (name === 'once') step('login once more', (k) => ['POST', login, own(k), as('')]);
 }
 

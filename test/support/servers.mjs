@@ -757,7 +757,12 @@ export async function provision(bao, pg, options = {}) {
     const wrapped = await call('POST', `${role}/secret-id`, {}, { headers: { 'X-Vault-Wrap-TTL': ttl } });
     return wrapped.body.wrap_info.token;
   };
-  return { roleId: body.data.role_id, secretId: await newSecretId(), newSecretId, newWrappedSecretId };
+  const login = { roleId: body.data.role_id, secretId: await newSecretId() };
+  // Not enumerable, so that appRole takes what this returns: it refuses options that it does not have.
+  return Object.defineProperties(login, {
+    newSecretId: { value: newSecretId },
+    newWrappedSecretId: { value: newWrappedSecretId },
+  });
 }
 
 async function mount(call, path, body) {

@@ -1,10 +1,11 @@
 import { expect, it } from 'vitest';
 import { appRole } from '../../../lib/auth/app-role.js';
+import type { AuthMethod } from '../../../lib/auth/auth-method.js';
 import { token } from '../../../lib/auth/token.js';
 import type { VaultOptions } from '../../../lib/config/options.js';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { VaultError } from '../../../lib/errors/vault-error.js';
-import { fromEnv } from '../../../lib/secret/secret-source.js';
+import { fromEnv, fromFile, fromWrappedToken } from '../../../lib/secret/secret-source.js';
 import { Secret } from '../../../lib/secret/secret.js';
 import { expectNoLeak } from '../../support/leaks.js';
 
@@ -181,6 +182,61 @@ it.each<[string, unknown, RegExp]>([
   ['an empty token', { ...good, auth: token('') }, /`auth: token` needs a source/],
 ])('refuses %s', (_what, options, problem) => {
   expect(refusal(options).message).toMatch(problem);
+});
+
+it.each<[string, () => AuthMethod, RegExp]>([
+  [
+    'appRole',
+    () => appRole({ roleId: 'r', secretId: 's', roleid: 'x' } as never),
+    /`auth: appRole` has no option `roleid`/,
+  ],
+  ['appRole, without anything', () => appRole(undefined as never), /needs a `roleId`/],
+  ['appRole, null', () => appRole(null as never), /needs a `roleId`/],
+  [
+    'a secretId that is undefined',
+    () => appRole({ roleId: 'r', secretId: undefined } as never),
+    /needs a `secretId`.*leave it out/,
+  ],
+  [
+    'a namespace that is none',
+    () => appRole({ roleId: 'r', namespace: 5 } as never),
+    /a `namespace` that is no text/,
+  ],
+  ['token, without anything', () => token(undefined as never), /`auth: token` needs a source/],
+  [
+    'fromFile',
+    () => token(fromFile('/run/x', { deleteAfteRead: true } as never)),
+    /`fromFile` has no option `deleteAfteRead`/,
+  ],
+  ['fromFile, without anything', () => token(fromFile(undefined as never)), /`fromFile` needs the path/],
+  ['fromFile, null', () => token(fromFile('/run/x', null as never)), /`fromFile` takes an object/],
+  [
+    'fromEnv',
+    () => appRole({ roleId: 'r', secretId: fromEnv('X', { delete: true } as never) }),
+    /`fromEnv` has no option `delete`/,
+  ],
+  ['fromEnv, without anything', () => token(fromEnv(undefined as never)), /`fromEnv` needs the name/],
+  [
+    'fromWrappedToken',
+    () => token(fromWrappedToken('w', { path: 'x' } as never)),
+    /`fromWrappedToken` has no option `path`/,
+  ],
+  [
+    'fromWrappedToken, without anything',
+    () => token(fromWrappedToken(undefined as never)),
+    /`fromWrappedToken` needs a source/,
+  ],
+  [
+    'a source within a source',
+    () => token(fromWrappedToken(fromFile('/run/x', { keep: 1 } as never))),
+    /`fromFile` has no option `keep`/,
+  ],
+])('refuses what an auth method or a source does not have: %s', (_what, auth, problem) => {
+  expect(refusal({ ...good, auth: auth() }).message).toMatch(problem);
+});
+
+it('takes a role that binds no secret_id', () => {
+  expect(resolveOptions({ ...good, auth: appRole({ roleId: 'r' }) }).auth.kind).toBe('approle');
 });
 
 it('prints no value that it refuses: it may be a secret in the wrong place', () => {

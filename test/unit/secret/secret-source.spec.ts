@@ -1,7 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { VaultError } from '../../../lib/errors/vault-error.js';
 import {
   fromEnv,
@@ -28,7 +29,12 @@ function context(): SecretSourceContext & { warnings: string[] } {
     warnings,
     warn: (message) => warnings.push(message),
     send: () => Promise.reject(new Error('no request is expected')),
-    expectedPath: /^auth\/approle\/role\/[^/]+\/secret-id$/,
+    reading: () => undefined,
+    wrapped: {
+      kind: 'secret_id',
+      path: /^auth\/approle\/role\/[^/]+\/secret-id$/,
+      of: ({ data }) => (data as { secret_id?: unknown } | null)?.secret_id,
+    },
   };
 }
 const read = (source: SecretSource, using = context()) => readSecret(source, using, 'secret_id');
@@ -41,6 +47,12 @@ it.each<[string, SecretSource]>([
   ['a function of a Secret', () => new Secret(`${CANARY}\n`)],
   ['an async function', () => Promise.resolve(CANARY)],
   ['an async function of a Secret', () => Promise.resolve(new Secret(CANARY))],
+  ['a Buffer', Buffer.from(`${CANARY}\n`)],
+  ['a function of a Buffer', () => Buffer.from(`\ufeff${CANARY}`)],
+  [
+    'an async function of bytes in a Secret',
+    () => Promise.resolve(new Secret(new TextEncoder().encode(CANARY))),
+  ],
 ])('%s is a source', async (_name, source) => {
   expect((await read(source)).reveal()).toBe(CANARY);
 });
@@ -49,7 +61,6 @@ it.each<[string, SecretSource, RegExp]>([
   ['an empty value', '  ', /secret_id is unset or empty/],
   ['an empty Secret', new Secret(''), /secret_id is unset or empty/],
   ['a function of nothing', () => undefined, /secret_id is unset or empty/],
-  ['a function of the wrong thing', () => ({ CANARY }) as never, /secret_id is unset or empty/],
   [
     'a function that throws',
     () => {
@@ -70,6 +81,113 @@ it.each<[string, SecretSource, RegExp]>([
   expect(error.message).toMatch(told);
   expect(error.hint).toMatch(/orchestrator/);
   expectNoLeak(error, [CANARY]);
+});
+
+const utf16 = (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le');
+const MISTAKES: [string, string | Uint8Array, RegExp][] = [
+  ['UTF-16, little endian', utf16(CANARY), /is encoded in UTF-16, as PowerShell writes files/],
+  ['UTF-16, big endian', utf16(CANARY).swap16(), /is encoded in UTF-16/],
+  ['UTF-16 without a mark', Buffer.from(CANARY, 'utf16le'), /holds NUL characters/],
+  ['other bytes', Buffer.from([0x63, 0xe9, 0x80, 0x20, 0x63]), /is no text in UTF-8/],
+  ['two lines', `${CANARY}\n${CANARY}\n`, /holds 2 lines/],
+  ['three, as Windows ends them', `a\r\n${CANARY}\r\nb`, /holds 3 lines/],
+  ['an object in JSON', `{\n  "secret_id": "${CANARY}"\n}`, /holds an object in JSON, not the value alone/],
+  ['an array', `["${CANARY}"]`, /holds an array in JSON/],
+  ['a text in JSON', `"${CANARY}"`, /holds a text in JSON/],
+  ['a control character', `${CANARY}\u0007x`, /holds control characters/],
+];
+
+describe.each<[string, (content: string | Uint8Array) => Promise<SecretSource>]>([
+  ['a function', async (content) => () => content],
+  ['a value', async (content) => content],
+  [
+    'fromFile',
+    async (content) => {
+      await writeFile(join(dir, 'mistake'), content);
+      return fromFile(join(dir, 'mistake'), { deleteAfterRead: true });
+    },
+  ],
+])('%s: what is no single line of text is told, and not sent', (name, sourceOf) => {
+  it.each(MISTAKES)('%s', async (_what, content, found) => {
+    const error = await failureOf(read(await sourceOf(content)));
+    expect(error.code).toBe('VAULT_SOURCE_UNREADABLE');
+    expect(error.message).toMatch(found);
+    expect(error.hint).toMatch(/value alone, as UTF-8 and in one line/);
+    expectNoLeak(error, [CANARY]);
+    // Nothing has been taken out of it.
+    if (name === 'fromFile') expect(await readFile(join(dir, 'mistake'))).toEqual(Buffer.from(content));
+  });
+});
+
+it('what looks like JSON and is none, or a number, may be a secret', async () => {
+  for (const value of ['{not-json', '12345', 'true', '"half'])
+    expect((await read(() => value)).reveal()).toBe(value);
+});
+
+it.each<[string, unknown, RegExp]>([
+  ['an object', { CANARY }, /secret_id is no text \(its type is object\)/],
+  ['an array', [CANARY], /its type is array/],
+  ['a number', 7, /its type is number/],
+])('a function of %s is told so', async (_what, value, told) => {
+  const error = await failureOf(read(() => value as never));
+  expect(error).toMatchObject({ code: 'VAULT_SOURCE_UNREADABLE' });
+  expect(error.message).toMatch(told);
+  expectNoLeak(error, [CANARY]);
+});
+
+it('a file that is replaced by a mistake is a warning, and the value before it serves on', async () => {
+  const path = join(dir, 'spoilt');
+  const source = fromFile(path);
+  await writeFile(path, CANARY);
+  await read(source);
+  await writeFile(path, utf16('canary-of-the-next'));
+  const using = context();
+  expect((await read(source, using)).reveal()).toBe(CANARY);
+  expect(using.warnings).toEqual([expect.stringMatching(/spoilt is encoded in UTF-16.*read before is used/)]);
+  expectNoLeak(using.warnings, [CANARY, 'canary-of-the-next']);
+});
+
+describe('fromEnv with deleteAfterRead', () => {
+  const NAME = 'NESTJS_VAULT_TEST_DELETED';
+  const source = fromEnv(NAME, { deleteAfterRead: true });
+  afterEach(() => vi.unstubAllEnvs());
+
+  it('leaves nothing to child processes and reports, and serves later logins from memory', async () => {
+    vi.stubEnv(NAME, ` ${CANARY}\n`);
+    expect((await read(source)).reveal()).toBe(CANARY);
+    const child = execFileSync(process.execPath, ['-p', 'JSON.stringify(process.env)'], { encoding: 'utf8' });
+    expect(child).not.toContain(CANARY);
+    expect(JSON.stringify(process.report.getReport())).not.toContain(CANARY);
+    expect((await read(source)).reveal()).toBe(CANARY);
+  });
+
+  it('shares the value with every source of that name, and takes a new one up', async () => {
+    vi.stubEnv(NAME, 'canary-of-the-next');
+    expect((await read(fromEnv(NAME, { deleteAfterRead: true }))).reveal()).toBe('canary-of-the-next');
+    expect(process.env[NAME]).toBeUndefined();
+    for (const other of [source, fromEnv(NAME), fromEnv(NAME, { deleteAfterRead: true })])
+      expect((await read(other)).reveal()).toBe('canary-of-the-next');
+    const memory: unknown = Reflect.get(globalThis, Symbol.for('nestjs-vault.environment'));
+    expectNoLeak([source, memory], ['canary-of-the-next']);
+  });
+
+  it('without it the variable stays', async () => {
+    vi.stubEnv('NESTJS_VAULT_TEST_STAYS', CANARY);
+    await read(fromEnv('NESTJS_VAULT_TEST_STAYS'));
+    expect(process.env['NESTJS_VAULT_TEST_STAYS']).toBe(CANARY);
+  });
+});
+
+it('tells which source is read, and when it has answered', async () => {
+  const told: (string | undefined)[] = [];
+  const using = { ...context(), reading: (what: string | undefined) => void told.push(what) };
+  await read(() => CANARY, using);
+  const path = join(dir, 'told');
+  await writeFile(path, CANARY);
+  await read(fromFile(path), using);
+  await failureOf(read(() => Promise.reject(new Error(CANARY)), using));
+  const own = 'secret_id (a function)';
+  expect(told).toEqual([own, undefined, `file ${path}`, undefined, own, undefined]);
 });
 
 it.each([
@@ -171,7 +289,7 @@ it.each<[unknown]>([
   };
   const error = await failureOf(read(fromWrappedToken(CANARY), { ...context(), send }));
   expect(error.code).toBe('VAULT_WRAPPING_PATH_MISMATCH');
-  expect(error.hint).toContain('SECURITY');
+  expect(error.hint).toMatch(/SECURITY.*custom-secret-id.*`creationPath` of `fromWrappedToken`/);
   expect(sent).toEqual(['sys/wrapping/lookup']);
   expectNoLeak(error, [CANARY]);
 });

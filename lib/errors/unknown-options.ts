@@ -1,0 +1,9 @@
+import { listed } from './printable.js';
+
+/** Options that something does not have: mostly a typing mistake, which would change nothing and be noticed late. */
+export function unknownOptions(owner: string, options: unknown, known: readonly string[]): string[] {
+  if (options === undefined) return [];
+  if (typeof options !== 'object' || options === null) return [`\`${owner}\` takes an object of options`];
+  const unknown = Object.keys(options).filter((name) => !known.includes(name));
+  return unknown.length > 0 ? [`\`${owner}\` has no option ${listed(unknown, '`')}`] : [];
+}

@@ -1,0 +1,125 @@
+import { Injectable } from '@nestjs/common';
+import { Test, type TestingModule } from '@nestjs/testing';
+import {
+  appRole,
+  InjectCredentials,
+  token,
+  VaultError,
+  VaultModule,
+  type AuthMethod,
+  type StartupOptions,
+} from 'nestjs-vault';
+import { SimulatedVault, VaultTestingModule, VirtualClock } from 'nestjs-vault/testing';
+import type { Observable } from 'rxjs';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { failureOf } from '../support/leaks.js';
+
+@Injectable()
+class Orders {
+  constructor(@InjectCredentials('orders') readonly credentials$: Observable<unknown>) {}
+}
+
+describe('the first lines of the log', () => {
+  let clock: VirtualClock;
+  let vault: SimulatedVault;
+  let lines: string[];
+  let auth: AuthMethod;
+
+  beforeEach(() => {
+    clock = new VirtualClock();
+    vault = new SimulatedVault({ clock });
+    vault.databaseRole('orders', { defaultTtl: '1h' });
+    const { roleId, secretId } = vault.appRole('orders');
+    auth = appRole({ roleId, secretId: secretId() });
+    lines = [];
+  });
+
+  const note = (level: string) => (text: string) => void lines.push(`${level}: ${text}`);
+  const start = (startup: StartupOptions = {}): Promise<TestingModule> =>
+    Test.createTestingModule({
+      imports: [
+        VaultTestingModule.forRoot({ vault }),
+        VaultModule.forRoot({ address: 'https://vault.internal:8200', auth, startup }),
+      ],
+      providers: [Orders],
+    })
+      .setLogger({ log: note('log'), warn: note('warn'), error: note('error') })
+      .compile();
+  const own = () => lines.filter((line) => line.includes('[default]'));
+
+  it('tell that a token and a user are there, and what became of them', async () => {
+    const app = await start();
+    await clock.until(app.close());
+    const date = String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`;
+    expect(own()).toEqual([
+      expect.stringMatching(`^log: .default. logged in \\(start\\), token 1 until ${date}$`),
+      expect.stringMatching(`^log: .default. database/creds/orders: issued, lease 1 until ${date}$`),
+      'log: [default] token 1 revoked, with all its leases',
+    ]);
+  });
+
+  it('of a given token without an end', async () => {
+    auth = token(vault.token({ policies: ['root'] }));
+    const app = await start();
+    await clock.until(app.close());
+    expect(own()).toContain('log: [default] logged in (start), token 1 without an end');
+    expect(own().join()).toMatch(/token 1 is left alone: it was given to this application/);
+    expect(own().join()).not.toContain('for ever');
+  });
+
+  it('promise no other try where there is none', async () => {
+    auth = appRole({ roleId: 'wrong', secretId: 'wrong' });
+    const error = await failureOf(start());
+    expect(error.message).not.toContain('gave up');
+    expect(own()).toEqual([expect.stringMatching(/^warn: .default. login-failed: The server refuses/)]);
+  });
+
+  it('tell after the start when the next try is', async () => {
+    const { roleId, secretId } = vault.appRole('short', { tokenTtl: 60, tokenMaxTtl: 60 });
+    auth = appRole({ roleId, secretId: secretId() });
+    const app = await start();
+    vault.cut({ match: /login/ });
+    await clock.advance(59_000);
+    expect(own().join()).toMatch(/warn: .default. login-failed, next try \d{4}-/);
+    await clock.until(app.close());
+  });
+
+  it('and the error says for how long a start was tried', async () => {
+    vault.seal();
+    const error = await failureOf(clock.until(start({ timeout: 5_000 })));
+    expect(error).toMatchObject({ code: 'VAULT_SEALED', status: 503 });
+    expect(error.message).toMatch(
+      /^The server is sealed\. The start gave up after 5 s \(`startup.timeout`\)\. \[VAULT_SEALED\] Unseal it/,
+    );
+  });
+
+  it('tell a test runner in time what a start waits for, where a test forgot to replace the server', async () => {
+    // Nobody moves the clock, as nobody answers in the network of a test.
+    vault.delay(60_000);
+    const began = performance.now();
+    const failed = failureOf(start());
+    await expect.poll(own, { timeout: 4_000, interval: 50 }).toHaveLength(1);
+    expect(performance.now() - began).toBeLessThan(4_000);
+    expect(own()).toEqual([
+      expect.stringMatching(
+        /^error: .default. The application has not started.*no answer of https:.*import VaultTestingModule/,
+      ),
+    ]);
+    expect((await clock.until(failed)).code).toBe('VAULT_TIMEOUT');
+  });
+});
+
+describe('called without what they need', () => {
+  it.each([
+    ['forRoot', undefined, /its options are missing/],
+    ['forRoot', null, /its options are missing/],
+    ['forRootAsync', undefined, /its options are missing/],
+    ['forRootAsync', {}, /needs `useFactory`, `useClass` or `useExisting`/],
+    ['forFeature', undefined, /needs an object with `credentials` or `secrets`/],
+    ['forFeature', { credential: ['x'] }, /`forFeature` has no option `credential`/],
+  ] as const)('VaultModule.%s(%o)', (method, options, told) => {
+    const call = () => VaultModule[method](options as never);
+    expect(call).toThrow(VaultError);
+    expect(call).toThrow(told);
+  });
+});
