@@ -1,5 +1,6 @@
-// npm run installs [-- --short]: the packed tarball in applications that hold older drivers, with npm, pnpm and Yarn, and with
-// the oldest versions that are let in. The short form is for CI: all old drivers in one application each.
+// npm run installs [-- --short]: the packed tarball in applications: README as it stands on Nest 11 and 12; beside older
+// drivers, with npm, pnpm and Yarn; with the oldest versions that are let in. The short form, for CI, has all old drivers
+// in one application.
 import { createHash } from 'node:crypto';
 import {
   cpSync,
@@ -18,6 +19,7 @@ import { parseArgs } from 'node:util';
 import { atTheFloors } from '../test/installs/floors.mjs';
 import { packageManagers, run } from '../test/installs/managers.mjs';
 import { besideOld, OLD } from '../test/installs/old-drivers.mjs';
+import { asReadme } from '../test/installs/readme.mjs';
 import { ensureInstalled } from './ensure-installed.mjs';
 
 const { values } = parseArgs({ options: { short: { type: 'boolean', default: false } } });
@@ -60,9 +62,10 @@ try {
   const names = Object.keys(OLD);
   const beside = (manager, some) => () => besideOld({ check, manager, names: some, context });
   const floors = (which) => () => atTheFloors({ check, floors: FLOORS, which, context });
+  const readme = (major) => () => asReadme({ check, major, context });
   // npm itself refuses redis 5 beside TypeORM 0.3.17, which takes redis 3 and 4.
   const npm = [['redis'], names.filter((name) => name !== 'redis')].map((some) => beside('npm', some));
-  const short = [...npm, beside('pnpm', names), beside('yarn', names), floors(0)];
+  const short = [readme(11), readme(12), ...npm, beside('pnpm', names), beside('yarn', names), floors(0)];
   const whole = ['npm', 'pnpm', 'yarn', 'yarn 1'].flatMap((manager) =>
     names.map((name) => beside(manager, [name])),
   );

@@ -20,6 +20,27 @@ export function run(command, args, { cwd, env = {} } = {}) {
   });
 }
 
+/** Starts a program of Node, and waits for a line of its output; gives that, and what ends the program. */
+export async function start(args, until, { cwd, env = {} }) {
+  const child = spawn(process.execPath, args, { cwd, env: { ...process.env, ...env }, timeout: PATIENCE });
+  const closed = new Promise((resolve) => child.once('close', resolve));
+  let output = '';
+  const found = await new Promise((resolve) => {
+    const look = (chunk) => {
+      output += chunk;
+      const [line] = until.exec(output) ?? [];
+      if (line !== undefined) resolve(line);
+    };
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', look);
+    void closed.then(() => resolve(undefined));
+  });
+  const stop = () => {
+    child.kill('SIGTERM');
+    return closed;
+  };
+  return { found, output: () => output, stop };
+}
+
 /**
  * By name: `prepare(folder)` writes what it wants beside the package.json, `install` and `node` are the commands.
  *

@@ -1,0 +1,162 @@
+// README, and the page on tests, in applications as `nest new` makes them, as they stand: the line installs, the module
+// compiles, the tests pass, and the application lives on the simulated server of the page and leaves no user. On a PostgreSQL
+// with what the page on the set-up of a server says.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startPostgres } from '../support/servers.mjs';
+import { run, start } from './managers.mjs';
+import { project } from './project.mjs';
+
+const page = (name) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
+const readme = page('README.md');
+const anyPort = fileURLToPath(new URL('fixtures/any-port.cjs', import.meta.url));
+
+const compilerOptions = {
+  module: 'nodenext',
+  moduleResolution: 'nodenext',
+  esModuleInterop: true,
+  isolatedModules: true,
+  declaration: true,
+  emitDecoratorMetadata: true,
+  experimentalDecorators: true,
+  target: 'ES2023',
+  outDir: './dist',
+  skipLibCheck: true,
+  strict: true,
+  rootDir: '.',
+};
+
+/** What @nestjs/cli 11 and 12 write, as far as a test needs it. */
+const TEMPLATES = {
+  11: {
+    title: 'Nest 11, CommonJS, jest',
+    type: 'commonjs',
+    development: { jest: '^30.0.0', 'ts-jest': '^29.2.5', '@types/jest': '^30.0.0', typescript: '^5.7.3' },
+    test: ['jest/bin/jest.js'],
+    files: {
+      'jest.config.json': {
+        moduleFileExtensions: ['js', 'json', 'ts'],
+        rootDir: 'src',
+        testRegex: '.*\\.spec\\.ts$',
+        transform: { '^.+\\.(t|j)s$': 'ts-jest' },
+        testEnvironment: 'node',
+      },
+      'tsconfig.json': { compilerOptions: { ...compilerOptions, types: ['jest', 'node'] }, include: ['src'] },
+    },
+    line: (text) => text.replace('@nestjs/config@latest', instead()),
+    source: (text) => text,
+  },
+  12: {
+    title: 'Nest 12, ESM, vitest',
+    type: 'module',
+    development: { vitest: '^4.1.2', typescript: '^6.0.2' },
+    test: ['vitest/vitest.mjs', 'run'],
+    files: {
+      'vitest.config.ts': `export default { test: { globals: true, include: ['**/*.spec.ts'] } };\n`,
+      'tsconfig.json': {
+        compilerOptions: { ...compilerOptions, types: ['vitest/globals', 'node'] },
+        include: ['src'],
+      },
+    },
+    line: (text) => text,
+    // As README says.
+    source: (text) => text.replaceAll(`'./app.module'`, `'./app.module.js'`),
+  },
+};
+
+/** In a CommonJS project. */
+function instead() {
+  return (
+    /take `(@nestjs\/config@[\w.]+)` in its place/.exec(readme)?.[1] ?? '(README does not say which version)'
+  );
+}
+
+/** The blocks that name their file in their first line. */
+const files = [
+  ...(readme + page('docs/testing.md')).matchAll(/^```[tj]s\n\/\/ (\S+\.m?[tj]s)\n([\s\S]*?)^```$/gm),
+];
+const NAMES = [
+  'src/app.module.ts',
+  'src/main.ts',
+  'src/orders.spec.ts',
+  'src/fixed-user.spec.ts',
+  'vault-local.mjs',
+];
+const [, line = ''] = /^```sh\n(npm install nestjs-vault .*)\n```$/m.exec(readme) ?? [];
+/** Of the user that the tests have. */
+const [, ci = ''] = /`(CREATE ROLE ci .*?)`/.exec(page('docs/testing.md')) ?? [];
+const [, sql = ''] = /^```sql\n([\s\S]*?)^```$/m.exec(page('docs/server-setup.md')) ?? [];
+
+export async function asReadme({ check, major, context }) {
+  const { folder, tarball, nest, types } = context;
+  const { title, type, development, test, files: configuration, line: lineFor, source } = TEMPLATES[major];
+  const base = nest(major);
+  const app = project(join(folder, `readme-${major}`), {
+    type,
+    dependencies: { ...base, '@nestjs/platform-express': base['@nestjs/core'] },
+    devDependencies: {
+      '@nestjs/testing': base['@nestjs/core'],
+      '@types/node': types['@types/node'],
+      ...development,
+    },
+  });
+  for (const [name, content] of Object.entries(configuration)) put(app, name, content);
+  for (const [, name, text] of files) put(app, name, source(text));
+  const names = files.map(([, name]) => name);
+  const complete = line !== '' && sql !== '' && ci !== '' && NAMES.every((name) => names.includes(name));
+  check(`${title}: the pages have ${NAMES.join(', ')}`, complete, names.join(', '));
+
+  const command = lineFor(line).replace('install nestjs-vault', `install ${tarball}`);
+  const { ok, output } = await run('sh', ['-c', command], {
+    cwd: app,
+    env: { npm_config_loglevel: 'error' },
+  });
+  if (!check(`${title}: ${lineFor(line)}`, ok, output)) return;
+  const modules = join(app, 'node_modules');
+  const compiled = await run(process.execPath, [join(modules, 'typescript/bin/tsc')], {
+    cwd: app,
+  });
+  check(`${title}: compiles`, compiled.ok, compiled.output);
+
+  const postgres = await startPostgres();
+  try {
+    await postgres.query(sql);
+    await postgres.query(ci);
+    const users = async () => {
+      const { rows } = await postgres.query(`select rolname from pg_roles where rolname like 'v-%'`);
+      return rows.length;
+    };
+    const { connectionString, host, port, database } = postgres;
+    const env = { ADMIN_URL: connectionString, PGHOST: host, PGPORT: String(port), PGDATABASE: database };
+    const [runner, ...args] = test;
+    const tested = await run(process.execPath, [join(modules, runner), ...args], { cwd: app, env });
+    check(`${title}: the tests pass`, tested.ok && /2 passed/.test(tested.output), tested.output);
+    check(`${title}: no user is left by the tests`, (await users()) === 0);
+
+    const vault = await start(['vault-local.mjs'], /^VAULT_ADDR=.*$/m, {
+      cwd: app,
+      env: { ...env, VAULT_PORT: '0' },
+    });
+    const printed = Object.fromEntries((vault.found ?? '').split(' ').map((pair) => pair.split('=')));
+    // Port 3000 may be taken here.
+    const main = await start(['--require', anyPort, 'dist/src/main.js'], /successfully started/, {
+      cwd: app,
+      env: { ...env, ...printed },
+    });
+    const working = await users();
+    check(`${title}: main.ts starts, users: ${working}`, working === 1, vault.output() + main.output());
+    await main.stop();
+    const left = await users();
+    check(`${title}: after SIGTERM, users: ${left}`, left === 0, vault.output() + main.output());
+    await vault.stop();
+  } finally {
+    await postgres.stop();
+  }
+}
+
+function put(folder, name, content) {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content, undefined, 2));
+}
