@@ -1,8 +1,11 @@
 import { Test } from '@nestjs/testing';
 import { appRole, VaultModule } from 'nestjs-vault';
 import { SimulatedVault, VaultTestingModule } from 'nestjs-vault/testing';
-import { expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { endWithProcess, startIsOver, type Ending } from '../../../lib/connection/process-end.js';
+
+// Another file of this worker that failed may have left an application open, whose listeners these would share.
+beforeEach(() => Reflect.deleteProperty(globalThis, Symbol.for('nestjs-vault.process-end')));
 
 const EVENTS = ['exit', 'beforeExit', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 const listeners = () => EVENTS.map((event) => process.listenerCount(event));
