@@ -86,3 +86,12 @@ it.each(OF_VERSION_2)('a read that is answered with %s fails', async (_, change)
   expect(await read).toMatchObject(INVALID);
   await world.clock.until(connection.close());
 });
+
+it('a secret that is made anew has the version that it had, and is told of', async () => {
+  const { world, connection, seen, ended } = await watched(2, 'keep');
+  await world.clock.until(connection.client.delete('secret/metadata/app').catch(() => undefined));
+  world.vault.kv().put('app', { key: 'two' });
+  await world.clock.advance(120_000);
+  expect({ seen, ended }).toEqual({ seen: [{ key: 'one' }, { key: 'two' }], ended: [] });
+  await world.clock.until(connection.close());
+});
