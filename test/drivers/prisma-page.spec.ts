@@ -3,14 +3,14 @@
 import { execFile } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres, OWNER_CREATION } from '../support/leased-postgres.js';
-import { blocksOf } from '../support/page-blocks.js';
 import { describeReal } from '../support/real-servers.js';
-import { openBaoAvailable, usersInDatabase } from '../support/servers.mjs';
+import { usersInDatabase } from '../support/servers.mjs';
+import { blocksOf, shell, terminal } from '../support/set-up-page.mjs';
 
 const run = promisify(execFile);
 const blocks = blocksOf('docs/guides/databases/prisma.md').map(({ text }) => text);
@@ -44,8 +44,6 @@ describeReal('the page on Prisma', () => {
   });
 
   it('migrates as a leased user, which is gone when the command ends, however it ends', async () => {
-    const { bin = '' } = (await openBaoAvailable()) as { bin?: string };
-    symlinkSync(bin, join(folder, 'bao'));
     writeFileSync(
       join(folder, 'npx'),
       `#!${process.execPath}
@@ -59,19 +57,13 @@ describeReal('the page on Prisma', () => {
     );
     chmodSync(join(folder, 'npx'), 0o755);
     const { host, port, database } = world.where;
-    const { PATH = '' } = process.env;
-    const failed = run('bash', ['-euo', 'pipefail', '-c', block('migrate deploy')], {
-      cwd: folder,
-      env: {
-        PATH: `${folder}${delimiter}${PATH}`,
-        HOME: folder,
-        VAULT_ADDR: world.bao.address,
-        VAULT_TOKEN: world.bao.rootToken,
-        PGHOST: host,
-        PGPORT: String(port),
-        PGDATABASE: database,
-      },
-    });
+    const env = {
+      ...(await terminal(world.bao, folder)),
+      PGHOST: host,
+      PGPORT: String(port),
+      PGDATABASE: database,
+    };
+    const failed = shell({ text: block('migrate deploy') }, folder, env);
     const { stdout } = (await failed.catch((error: unknown) => error)) as { stdout: string };
     expect(JSON.parse(stdout.split('\n')[0] as string)).toEqual({
       login: expect.stringMatching(/^v-/) as string,

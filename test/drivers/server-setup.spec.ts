@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { promisify } from 'node:util';
+import { join } from 'node:path';
 import { Injectable, Module, type OnModuleInit } from '@nestjs/common';
 import {
   appRole,
@@ -21,22 +19,17 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Applications } from '../support/applications.js';
 import { HttpProxy } from '../support/http-proxy.js';
 import { eventually } from '../support/leased-postgres.js';
-import { blocksOf, type Block } from '../support/page-blocks.js';
 import { describeReal } from '../support/real-servers.js';
 import {
-  openBaoAvailable,
   startOpenBao,
   startPostgres,
   usersInDatabase,
   type OpenBaoServer,
   type PostgresServer,
 } from '../support/servers.mjs';
+import { blocksOf, followSetUp } from '../support/set-up-page.mjs';
 
-const run = promisify(execFile);
 const blocks = blocksOf('docs/server-setup.md');
-const [values, ...steps] = blocks;
-const delivery = steps.find(({ text }) => text.includes('mv ')) as Block;
-const check = steps.find(({ text }) => text.includes('revoke -self')) as Block;
 
 /** Its database is the one that the page makes. */
 @Injectable()
@@ -64,20 +57,11 @@ class Orders implements OnModuleInit {
 describeReal('the page on the set-up of a server', () => {
   const apps = new Applications();
   const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-setup-'));
-  const printed = new Map<Block, string>();
   let bao: OpenBaoServer;
   let postgres: PostgresServer;
   let proxy: HttpProxy;
-  let env: NodeJS.ProcessEnv;
-  let deliverer: NodeJS.ProcessEnv;
+  let page: Awaited<ReturnType<typeof followSetUp>>;
 
-  const sh = async ({ text, line }: Block, environment: NodeJS.ProcessEnv) => {
-    const options = { cwd: folder, env: environment };
-    const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', text], options).catch((error: Error) => {
-      throw new Error(`docs/server-setup.md:${line}: ${error.message}`, { cause: error });
-    });
-    return stdout;
-  };
   const root = async (method: string, path: string, body?: object) => {
     const answer = await bao.api(method, path, body);
     expect([200, 204]).toContain(answer.status);
@@ -87,30 +71,7 @@ describeReal('the page on the set-up of a server', () => {
   beforeAll(async () => {
     // No development server: that one has a KV engine from the start.
     [bao, postgres] = await Promise.all([startOpenBao({ storage: 'raft' }), startPostgres()]);
-    const { bin = '' } = (await openBaoAvailable()) as { bin?: string };
-    symlinkSync(bin, join(folder, 'bao'));
-    const { PATH = '' } = process.env;
-    env = {
-      PATH: `${folder}${delimiter}${PATH}`,
-      HOME: folder,
-      VAULT_ADDR: bao.address,
-      VAULT_TOKEN: bao.rootToken,
-      DATABASE: `${postgres.host}:${postgres.port}/${postgres.database}?sslmode=disable`,
-      INITIAL_PASSWORD: 'change-me',
-      DELIVERY: join(folder, 'delivery'),
-    };
-    for (const block of steps) {
-      if (block.language === 'sql') await postgres.query(block.text);
-      else if (block !== delivery) printed.set(block, await sh(block, env));
-      else {
-        const { auth } = await root('POST', 'auth/token/create', {
-          policies: ['orders-delivery'],
-          no_default_policy: true,
-        });
-        deliverer = { ...env, VAULT_TOKEN: auth.client_token as string };
-        await sh(block, deliverer);
-      }
-    }
+    page = await followSetUp(bao, postgres, folder);
     proxy = await HttpProxy.start(bao.address);
     Orders.where = { host: postgres.host, port: postgres.port, database: postgres.database };
   });
@@ -126,29 +87,25 @@ describeReal('the page on the set-up of a server', () => {
     }
   });
 
-  const secretId = () => readFileSync(join(folder, 'delivery/secret_id'), 'utf8');
-  const application = async () => {
-    const { data } = await root('GET', 'auth/approle/role/orders/role-id');
-    const auth = appRole({
-      roleId: data.role_id as string,
-      secretId: fromFile(join(folder, 'delivery/secret_id')),
-    });
+  const secretId = () => readFileSync(page.variables.VAULT_SECRET_ID_FILE, 'utf8');
+  const application = () => {
+    const { VAULT_ROLE_ID: roleId, VAULT_SECRET_ID_FILE: file } = page.variables;
+    const auth = appRole({ roleId, secretId: fromFile(file) });
     @Module({ imports: [VaultModule.forRoot({ address: proxy.address, auth })], providers: [Orders] })
     class AppModule {}
     return { imports: [AppModule] };
   };
-  const start = async () => apps.start(await application());
+  const start = () => apps.start(application());
 
   it('names its variables in the first block, and only there', () => {
-    const names = [...(values as Block).text.matchAll(/^export (\w+)=/gm)].map((found) => found[1]);
-    const { PATH: _path, HOME: _home, ...given } = env;
-    expect(new Set(names)).toEqual(new Set(Object.keys(given)));
+    const names = [...(blocks[0]?.text ?? '').matchAll(/^export (\w+)=/gm)].map((found) => found[1]);
+    expect(new Set(names)).toEqual(new Set(page.names));
     expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(['sh', 'sql']));
   });
 
   it('its blocks make what they say', async () => {
-    expect(printed.get(check)).toContain('the-key-of-the-payment-provider');
-    expect(statSync(join(folder, 'delivery/secret_id')).mode & 0o077).toBe(0);
+    expect(page.printed).toContain('the-key-of-the-payment-provider');
+    expect(statSync(page.variables.VAULT_SECRET_ID_FILE).mode & 0o077).toBe(0);
     expect(secretId()).toMatch(/^[0-9a-f-]{36}$/);
     // The try at the end of the page left nothing.
     await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
@@ -194,7 +151,7 @@ describeReal('the page on the set-up of a server', () => {
 
   it('the rights of the policy are those, and no others', async () => {
     const login = await bao.api('POST', 'auth/approle/login', {
-      role_id: (await root('GET', 'auth/approle/role/orders/role-id')).data.role_id,
+      role_id: page.variables.VAULT_ROLE_ID,
       secret_id: secretId(),
     });
     const { client_token: token, policies } = login.body.auth;
@@ -213,10 +170,10 @@ describeReal('the page on the set-up of a server', () => {
 
   it('a start works after the day of the first secret_id, as another one was delivered', async () => {
     await root('POST', 'auth/approle/role/orders/secret-id/destroy', { secret_id: secretId() });
-    expect(await apps.startError(await application())).toMatchObject({
+    expect(await apps.startError(application())).toMatchObject({
       code: 'VAULT_SECRET_ID_INVALID',
     });
-    await sh(delivery, deliverer);
+    await page.deliver();
     const app = await start();
     await app.get(Orders).place();
     await app.close();

@@ -1,10 +1,8 @@
 // The blocks of the page on TypeORM, as they stand, on a real OpenBao and PostgreSQL.
-import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { runInNewContext } from 'node:vm';
 import { Module } from '@nestjs/common';
 import { TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
@@ -22,10 +20,8 @@ import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { Applications } from '../support/applications.js';
 import { eventually } from '../support/leased-postgres.js';
-import { blocksOf } from '../support/page-blocks.js';
 import { describeReal } from '../support/real-servers.js';
 import {
-  openBaoAvailable,
   provision,
   startOpenBao,
   startPostgres,
@@ -34,8 +30,8 @@ import {
   type PostgresServer,
   type Provisioned,
 } from '../support/servers.mjs';
+import { blocksOf, shell, terminal } from '../support/set-up-page.mjs';
 
-const run = promisify(execFile);
 const blocks = blocksOf('docs/guides/databases/typeorm.md').map(({ text }) => text);
 /** The one block that holds these words. */
 function block(words: string): string {
@@ -160,8 +156,6 @@ describeReal('the page on TypeORM', () => {
   it('the command line migrates as a leased user, which is gone when it ends', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-typeorm-'));
     try {
-      const { bin = '' } = (await openBaoAvailable()) as { bin?: string };
-      symlinkSync(bin, join(folder, 'bao'));
       symlinkSync(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'));
       mkdirSync(join(folder, 'dist/migrations'), { recursive: true });
       const write = (name: string, text: string) => {
@@ -177,19 +171,13 @@ describeReal('the page on TypeORM', () => {
          }`,
       );
       const { host, port, database } = where();
-      const { PATH = '' } = process.env;
-      const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', block('migration:run -d')], {
-        cwd: folder,
-        env: {
-          PATH: `${folder}${delimiter}${PATH}`,
-          HOME: folder,
-          VAULT_ADDR: bao.address,
-          VAULT_TOKEN: bao.rootToken,
-          PGHOST: host,
-          PGPORT: String(port),
-          PGDATABASE: database,
-        },
-      });
+      const env = {
+        ...(await terminal(bao, folder)),
+        PGHOST: host,
+        PGPORT: String(port),
+        PGDATABASE: database,
+      };
+      const stdout = await shell({ text: block('migration:run -d') }, folder, env);
       expect(stdout).toContain('Notes1700000000003 has been executed successfully');
       await left();
       const { rows } = await postgres.query(`select tableowner from pg_tables where tablename = 'notes'`);

@@ -1,0 +1,22 @@
+import type { OpenBaoServer, PostgresServer } from './servers.mjs';
+
+export interface Block {
+  /** As the fence names it: `sh`, `sql`, `ts`. */
+  language: string;
+  text: string;
+  line: number;
+}
+
+export function blocksOf(page: string): Block[];
+export function shell(block: Pick<Block, 'text'>, folder: string, env: NodeJS.ProcessEnv): Promise<string>;
+export function terminal(bao: OpenBaoServer, folder: string): Promise<NodeJS.ProcessEnv>;
+export function followSetUp(
+  bao: OpenBaoServer,
+  postgres: PostgresServer,
+  folder: string,
+): Promise<{
+  variables: { VAULT_ADDR: string; VAULT_ROLE_ID: string; VAULT_SECRET_ID_FILE: string };
+  names: string[];
+  printed: string;
+  deliver: () => Promise<string>;
+}>;
