@@ -209,7 +209,7 @@ async function connect(
     const resolved = resolveOptions(options, name);
     const connection = new VaultConnection(resolved, connections.bus, clock, transport?.());
     connections.begin(connection);
-    if (connection.startup.login === 'required') await start(connection, modules);
+    if (connection.startup.login === 'required') await start(connection, modules, transport !== undefined);
     connections.add(connection);
     return connection;
   } catch (error) {
@@ -220,8 +220,12 @@ async function connect(
 }
 
 /** Logs in, and reads what the application injects. */
-async function start(connection: VaultConnection, modules: ModulesContainer): Promise<void> {
-  const isOver = logSlowStart(connection, new Logger('VaultModule'));
+async function start(
+  connection: VaultConnection,
+  modules: ModulesContainer,
+  simulated: boolean,
+): Promise<void> {
+  const isOver = logSlowStart(connection, new Logger('VaultModule'), simulated);
   try {
     const left = await connection.login();
     await prefetch(connection, wantedSecrets(modules, connection.name, isOurs), left);

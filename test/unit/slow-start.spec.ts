@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import type { VaultConnection } from '../../lib/connection/vault-connection.js';
+import type * as SlowStart from '../../lib/vault.slow-start.js';
+
+const lines: string[] = [];
+const logger = { log() {}, warn() {}, error: (line: string) => void lines.push(line) };
+const connection = { name: 'default', waitsFor: 'no answer of https://v:8200 yet.' } as VaultConnection;
+let logSlowStart: typeof SlowStart.logSlowStart;
+
+beforeAll(async () => {
+  // It takes its timer when it is loaded.
+  vi.useFakeTimers();
+  const again: string = '../../lib/vault.slow-start.js?loaded-again';
+  ({ logSlowStart } = (await import(again)) as typeof SlowStart);
+});
+afterAll(() => {
+  vi.useRealTimers();
+  vi.unstubAllEnvs();
+});
+beforeEach(() => void lines.splice(0));
+
+it.each([
+  [false, /^.default. The application has not started.*no answer of https:.*import VaultTestingModule/],
+  [true, /no answer of.*clock.until\(app.init\(\)\)/],
+])(
+  'before a hook of jest is given up, the log says what a start waits for (simulated: %s)',
+  (simulated, told) => {
+    logSlowStart(connection, logger, simulated);
+    vi.advanceTimersByTime(4_000);
+    expect(lines).toEqual([expect.stringMatching(told)]);
+  },
+);
+
+it('says nothing where the start is over, or no test runs', () => {
+  logSlowStart(connection, logger, false)();
+  for (const name of ['NODE_ENV', 'JEST_WORKER_ID', 'VITEST_WORKER_ID', 'NODE_TEST_CONTEXT'])
+    vi.stubEnv(name, undefined);
+  logSlowStart(connection, logger, false);
+  vi.advanceTimersByTime(60_000);
+  expect(lines).toEqual([]);
+});
