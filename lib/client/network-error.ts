@@ -72,7 +72,7 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
       ...common,
       code: 'VAULT_NOT_VAULT',
       message: `The answer of ${where} broke off (${code}).`,
-      hint: 'Look at `address` for a proxy that cuts connections, or a server that restarts; it is tried again.',
+      hint: 'Look at `address` for a proxy that cuts connections, or a server that restarts.',
     });
   }
   if (isArgument(code)) {

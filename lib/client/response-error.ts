@@ -36,6 +36,36 @@ const CAPABILITIES: Record<string, readonly string[]> = {
   DELETE: ['delete'],
 };
 
+const ELSEWHERE =
+  'Check the path and the parameters against the documentation of the engine; its audit log has the details.';
+/** By the words that both servers use: which parameter is wrong. */
+const PARAMETERS: readonly (readonly [words: RegExp, hint: string])[] = [
+  [
+    /metadata check-and-set parameter required/,
+    'This metadata is written with its own version alone: give `metadata_cas` (metadata_cas_required is set).',
+  ],
+  [
+    /check-and-set parameter required/,
+    'This secret is written with its version alone: give `options: { cas }`, the version that was read, or 0 for a new ' +
+      'secret (cas_required is set for it or its mount).',
+  ],
+  [/error parsing check-and-set parameter/, 'Give `cas` as a number: the version that was read.'],
+  [
+    /requires Content-Type of/i,
+    'Leave `content-type` out of its headers: a PATCH is a merge patch by default.',
+  ],
+  [
+    /(not allowed by this role|is not a valid value for valid_principals|Alternative Names? are not allowed)/i,
+    'The role does not allow a name in the parameters: compare them with its allowed_domains, allow_subdomains, ' +
+      'allow_bare_domains and allowed_*_sans (SSH: allowed_users).',
+  ],
+  [
+    /(error parsing X-Vault-Wrap-TTL|invalid duration|ttl must be positive|ttl is larger than|as TTL would result in)/i,
+    'A TTL in the parameters cannot be used. Write it as seconds or as "90s", "15m", "24h"; it must be above 0, and ' +
+      'within the max TTL of the role and the life of the authority that signs.',
+  ],
+];
+
 /** Turns a refused request into a typed error; the table of what servers answer is `docs/errors.md`. */
 export function fromResponse(failed: FailedResponse): VaultError {
   const [code, message, hint] = judge(failed);
@@ -62,7 +92,7 @@ function judge(failed: FailedResponse): Verdict {
     return [
       'VAULT_RATE_LIMITED',
       'The server limits the rate of requests.',
-      'It is tried again later by itself; if it persists, raise the quota (sys/quotas/rate-limit).',
+      'Ask for less at a time, or raise the quota (sys/quotas/rate-limit).',
     ];
   }
   if (status === 472 || status === 473 || status === 412) return standby();
@@ -83,10 +113,10 @@ function judge(failed: FailedResponse): Verdict {
   if (status === 403) return forbidden(failed, said);
   // Of a lease it is a 400, of a token a 500.
   if (said(/past the max TTL/i)) {
-    return ['VAULT_LEASE_AT_MAX_TTL', 'The lease has reached its max TTL.', 'A new one is issued by itself.'];
+    return ['VAULT_LEASE_AT_MAX_TTL', 'The lease has reached its max TTL.', 'Only a new one lasts longer.'];
   }
   if (status === 404) return notFound(failed, said);
-  if (status === 400 || status === 405) return badRequest(failed, said);
+  if (status === 400 || status === 405 || status === 415) return badRequest(failed, said);
   if (status === 413) {
     return ['VAULT_REQUEST_INVALID', 'The request is too large for the server.', 'Store less in one secret.'];
   }
@@ -108,7 +138,7 @@ function judge(failed: FailedResponse): Verdict {
   return [
     'VAULT_SERVER_ERROR',
     `The server failed with status ${status} at ${path}.`,
-    'Its own log and audit log say why; the request is tried again where that is safe.',
+    'Its own log and audit log say why.',
   ];
 }
 
@@ -189,7 +219,7 @@ function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean):
     return [
       'VAULT_TOKEN_INVALID',
       'The token had one use left, and it is gone now, with nothing to show for it.',
-      'Raise token_num_uses of the role; a new login follows by itself.',
+      'Raise token_num_uses of the role.',
     ];
   }
   if (said(/wrapping token is not valid or does not exist/i)) {
@@ -208,24 +238,28 @@ function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean):
     ];
   }
   if (said(/lease not found|lease expired|invalid lease/i)) {
-    return ['VAULT_LEASE_NOT_FOUND', 'The lease has ended.', 'A new one is issued by itself.'];
+    return ['VAULT_LEASE_NOT_FOUND', 'The lease has ended.', 'Only a new one can take its place.'];
   }
   if (said(/not renewable|cannot be renewed/i)) {
     return [
       'VAULT_LEASE_NOT_RENEWABLE',
       'The lease cannot be renewed.',
-      'A new one is issued in time, by itself.',
+      'Only a new one can take its place.',
     ];
   }
   // The engine's backend failed while the lease lives on: the same status as for a dead lease (see fact 3).
   if (said(/failed to (renew|revoke) entry|dial|connection refused/i)) {
-    return backendFailed('did not answer the server', 'the lease lives on and is tried again.');
+    return backendFailed('did not answer the server', 'the lease lives on meanwhile.');
   }
-  return [
-    'VAULT_REQUEST_INVALID',
-    `The server refuses the request at ${path} (status ${status}).`,
-    'Check the path and the parameters against the documentation of the engine; its audit log has the details.',
-  ];
+  if (said(/check-and-set parameter (did|does) not match/)) {
+    return [
+      'VAULT_CAS_CONFLICT',
+      `What is at ${path} was changed meanwhile: \`cas\` is not its current version. Nothing was written.`,
+      'Read it again, apply the change to what is there now, and write that with its version (0: nothing is there yet).',
+    ];
+  }
+  const [, hint = ELSEWHERE] = PARAMETERS.find(([words]) => said(words)) ?? [];
+  return ['VAULT_REQUEST_INVALID', `The server refuses the request at ${path} (status ${status}).`, hint];
 }
 
 function backendFailed(what: string, todo: string): Verdict {
@@ -240,7 +274,7 @@ function standby(): Verdict {
   return [
     'VAULT_STANDBY',
     'The cluster has no leader that answers, or this node is a standby that does not forward.',
-    'It is tried again by itself; configure the addresses of all nodes, or of a balancer that follows the leader.',
+    'An election takes some seconds. Configure the addresses of all nodes, or of a balancer that follows the leader.',
   ];
 }
 

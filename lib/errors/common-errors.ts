@@ -37,7 +37,7 @@ export function malformed(path: string): VaultError {
     code: 'VAULT_RESPONSE_INVALID',
     answerLost: true,
     message: `The server's answer at ${path} lacks what it must hold.`,
-    hint: 'Check what stands between here and the server; it is tried again.',
+    hint: 'Check what stands between here and the server.',
     path,
   });
 }
@@ -47,7 +47,7 @@ export function fromCache(path?: string): VaultError {
   return new VaultError({
     code: 'VAULT_RESPONSE_INVALID',
     message: `A cache between here and the server answered ${path === undefined ? 'the login' : `the request at ${path}`}.`,
-    hint: 'Let the cache pass requests on that are not for KV secrets, or use the address of the server itself; it is tried again.',
+    hint: 'Let the cache pass requests on that are not for KV secrets, or use the address of the server itself.',
     ...(path !== undefined && { path }),
   });
 }

@@ -47,6 +47,7 @@ export type VaultErrorCode =
   | 'VAULT_RESPONSE_INVALID'
   | 'VAULT_RESPONSE_TOO_LARGE'
   | 'VAULT_REQUEST_INVALID'
+  | 'VAULT_CAS_CONFLICT'
   | 'VAULT_BACKEND_FAILED'
   | 'VAULT_SERVER_ERROR'
   // the life of the application

@@ -6,7 +6,7 @@ export function late(path: string): VaultError {
     code: 'VAULT_TIMEOUT',
     answerLost: true,
     message: `What ${path} answered was over when it arrived.`,
-    hint: 'It is tried again; if it persists, raise the TTL of the role, or find what holds the process up.',
+    hint: 'If it persists, raise the TTL of the role, or find what holds the process up.',
     path,
   });
 }

@@ -17,7 +17,7 @@ export function loginTooLong(limit: number): VaultError {
     code: 'VAULT_TIMEOUT',
     answerLost: true,
     message: `The login took longer than ${seconds(limit)}.`,
-    hint: 'Look at the network, and at the load of the server. It is tried again.',
+    hint: 'Look at the network, and at the load of the server.',
   });
 }
 
@@ -29,7 +29,7 @@ export function tokenRefused(path?: string): VaultError {
     hint:
       'Look at token_bound_cidrs of the role, or of the secret_id: this machine may use a token only from a network in it. ' +
       'Or several servers answer at `address` that do not share their tokens (two clusters behind one balancer), or ' +
-      'somebody revoked it. It is tried again, ever more rarely.',
+      'somebody revoked it.',
     ...(path !== undefined && { status: 403, path }),
   });
 }

@@ -78,6 +78,32 @@ describeReal('any request: nothing of an answer is lost', () => {
     expect(jwks.data.reveal().keys).toEqual(expect.any(Array));
   });
 
+  it.each<[string, string, object, string, RegExp]>([
+    [
+      'a CAS conflict',
+      'secret/data/cas',
+      { options: { cas: 7 }, data: {} },
+      'VAULT_CAS_CONFLICT',
+      /Read it again/,
+    ],
+    ['no CAS', 'secret/data/cas', { data: {} }, 'VAULT_REQUEST_INVALID', /`options: \{ cas \}`/],
+    ['a name', 'pki/issue/shop', { common_name: 'evil.org' }, 'VAULT_REQUEST_INVALID', /allowed_domains/],
+    ['a TTL', 'pki/issue/shop', { common_name: 'a.internal', ttl: 'soon' }, 'VAULT_REQUEST_INVALID', /"15m"/],
+    [
+      'a long TTL',
+      'pki/issue/shop',
+      { common_name: 'a.internal', ttl: '9000h' },
+      'VAULT_REQUEST_INVALID',
+      /authority/,
+    ],
+  ])('what is refused: %s', async (_what, path, body, code, hint) => {
+    const using = client();
+    await using.write('secret/metadata/cas', { cas_required: true });
+    const error = await failureOf(using.write(path, body));
+    expect(error).toMatchObject({ code, status: 400 });
+    expect(error.hint).toMatch(hint);
+  });
+
   it('a PATCH merges', async () => {
     const using = client();
     await using.write('secret/data/patched', { data: { a: '1', b: '2' } });

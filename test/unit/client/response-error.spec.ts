@@ -48,6 +48,13 @@ it.each<[number, string | string[], string]>([
   [404, 'no handler for route "nomount/x". route entry not found.', 'VAULT_MOUNT_NOT_FOUND'],
   [404, 'Invalid path for a versioned K/V secrets engine. See the API docs', 'VAULT_SECRET_NOT_FOUND'],
   [412, 'required index state not present', 'VAULT_STANDBY'],
+  [400, 'check-and-set parameter did not match the current version', 'VAULT_CAS_CONFLICT'],
+  [400, 'metadata check-and-set parameter does not match the current version', 'VAULT_CAS_CONFLICT'],
+  [
+    415,
+    'PATCH requires Content-Type of application/merge-patch+json, provided application/json',
+    'VAULT_REQUEST_INVALID',
+  ],
   [413, 'http: request body too large', 'VAULT_REQUEST_INVALID'],
   [429, 'request path "kv1/zz": rate limit quota exceeded', 'VAULT_RATE_LIMITED'],
   [400, ['path disabled in replication DR secondary mode'], 'VAULT_STANDBY'],
@@ -63,6 +70,47 @@ it.each<[number, string | string[], string]>([
   const error = judge(status, messages);
   expect(error).toMatchObject({ code, status, path: at });
   expect(error.hint.length).toBeGreaterThan(15);
+});
+
+// Words of both servers: reference/server-responses-2.md, B.1, B.3 and B.6.
+it.each<[string, RegExp]>([
+  ['check-and-set parameter required for this call', /`options: \{ cas \}`/],
+  ['metadata check-and-set parameter required for this call', /`metadata_cas`/],
+  ['error parsing check-and-set parameter', /`cas` as a number/],
+  ['PATCH requires Content-Type of application/merge-patch+json, provided x', /`content-type`/],
+  ['common name evil.org not allowed by this role', /allowed_domains/],
+  ['subject alternate name evil.org not allowed by this role', /allowed_domains/],
+  ['URI Subject Alternative Names are not allowed in this role, but were provided', /allowed_\*_sans/],
+  ['root is not a valid value for valid_principals', /allowed_users/],
+  [
+    'Field validation failed: error converting input for field "ttl": time: invalid duration "abc"',
+    /TTL.*"15m"/,
+  ],
+  ['error parsing X-Vault-Wrap-TTL header: requested wrap ttl cannot be negative', /TTL.*above 0/],
+  ['ttl must be positive', /TTL.*above 0/],
+  ['ttl is larger than maximum allowed 3600', /within the max TTL/],
+  [
+    'cannot satisfy request, as TTL would result in notAfter of 2026 that is beyond the expiration',
+    /authority/,
+  ],
+])('400 %j: the hint says which parameter is wrong', (message, hint) => {
+  const error = judge(400, message, { method: 'POST' });
+  expect(error).toMatchObject({ code: 'VAULT_REQUEST_INVALID' });
+  expect(error.hint).toMatch(hint);
+  expectNoLeak(error, ['evil.org']);
+});
+
+it('no error promises what its reader may not get: whether it is tried again depends on who asked', () => {
+  const texts = [
+    'lease not found',
+    'lease is not renewable',
+    'past the max TTL',
+    'token had one use left',
+    'dial',
+    'x',
+  ];
+  for (const status of [400, 403, 404, 412, 415, 429, 472, 500, 503])
+    for (const text of texts) expect(judge(status, text).hint).not.toMatch(/by itself|tried again/);
 });
 
 it.each([472, 473])('C12: %i is the state of a standby, and told as such', (status) => {

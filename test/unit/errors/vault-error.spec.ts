@@ -77,6 +77,7 @@ const TRANSIENT: Record<VaultErrorCode, boolean> = {
   VAULT_TLS_UNTRUSTED: false,
   VAULT_RESPONSE_TOO_LARGE: false,
   VAULT_REQUEST_INVALID: false,
+  VAULT_CAS_CONFLICT: false,
   VAULT_STARTUP_FAILED: false,
   VAULT_CLOSED: false,
 };
