@@ -1,4 +1,5 @@
 import { isObject, isWrapInfo } from './answer-members.js';
+import { parseExactly } from './exact-json.js';
 import type { ApiAuth, ApiWrapInfo } from './api-client.js';
 
 /** HashiCorp Vault refuses requests that are nested deeper than 300, so that no secret is. */
@@ -34,7 +35,7 @@ export function isTooDeep(json: string): boolean {
 export function parseAnswer(body: string): Readonly<Record<string, unknown>> | undefined {
   if (body === '') return {};
   try {
-    const value: unknown = JSON.parse(body);
+    const value = parseExactly(body);
     if (Array.isArray(value)) return {};
     return isObject(value) ? value : undefined;
   } catch {

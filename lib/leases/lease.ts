@@ -2,6 +2,7 @@ import type { Clock } from '../clock/clock.js';
 import { earlier, remaining } from '../clock/deadline.js';
 import { apart } from '../clock/apart.js';
 import { background } from '../clock/background.js';
+import { comparable } from '../secret/fingerprint.js';
 import { Secret } from '../secret/secret.js';
 import type { Generation } from '../session/generation.js';
 import { firstGrant, type Grant } from '../session/grant.js';
@@ -148,7 +149,7 @@ export class Lease<T> {
   /** Whether a later one holds something else. */
   differsFrom(other: Lease<T>): boolean {
     const [own, others] = [this, other].map(({ data }) => this.engine.comparable(data.reveal() as object));
-    return JSON.stringify(own) !== JSON.stringify(others);
+    return comparable(own) !== comparable(others);
   }
 
   /**

@@ -21,8 +21,16 @@ function canonical(value: unknown): string {
   }
 }
 
+/** JSON by which values can be compared, also those with integers that are too large for a number. */
+export function comparable(value: unknown): string | undefined {
+  return JSON.stringify(value, (_name, one: unknown) => (typeof one === 'bigint' ? wide(one) : one));
+}
+
+const wide = (integer: bigint) => ({ integer: String(integer) });
+
 /** Members in one order, whichever way the object was made. */
 function sorted(_name: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return wide(value);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return { members: Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)) };
 }

@@ -9,6 +9,7 @@ import type { ResolvedOptions } from '../config/resolved-options.js';
 import { isTransient, type VaultError, type VaultErrorCode } from '../errors/vault-error.js';
 import type { EventInit } from '../events/events.js';
 import type { SecretStatus } from '../events/status.js';
+import { comparable } from '../secret/fingerprint.js';
 import type { KvReadOptions, KvSecret } from './kv.js';
 
 /**
@@ -202,5 +203,5 @@ function isDifferent(a: KvSecret<unknown>, b: KvSecret<unknown>): boolean {
   if (a.version !== undefined) {
     return a.version !== b.version || a.createdAt?.getTime() !== b.createdAt?.getTime();
   }
-  return JSON.stringify(a.data.reveal()) !== JSON.stringify(b.data.reveal());
+  return comparable(a.data.reveal()) !== comparable(b.data.reveal());
 }

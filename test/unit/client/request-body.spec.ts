@@ -36,6 +36,14 @@ it.each<[string, unknown, RegExp?]>([
       },
     },
   ],
+  ['NaN', { data: { key: NaN } }, /NaN/],
+  ['an integer above 2^53', { data: { list: [2 ** 53 + 2] } }, /2\^53/],
+  ['a negative one', { data: { key: -(2 ** 60) } }, /2\^53/],
+  ['a function within', { data: { key: () => CANARY } }, /a function/],
+  ['a symbol within', { data: { key: Symbol(CANARY) } }, /a symbol/],
+  ['a Map', { data: { key: new Map([[CANARY, 1]]) } }, /a Map/],
+  ['a Set', { data: new Set([CANARY]) }, /a Set/],
+  ['bytes', { data: { key: Buffer.from(CANARY) } }, /base64/],
   // The server would keep what it prints as.
   ['a Secret', { data: { password: new Secret(CANARY) } }, /reveal\(\)/],
 ])('%s is refused with the remedy, before anything is sent', async (_what, body, remedy = /BigInt/) => {
@@ -59,13 +67,22 @@ it.each<[string, unknown, RegExp?]>([
 
 it('a body that JSON has a form for arrives as it is', async () => {
   const { vault, connection } = await connected();
-  const data = { text: 'ä\n"', date: new Date(0), none: undefined, list: [1, null, true] };
+  const data = {
+    text: 'ä\n"',
+    date: new Date(0),
+    none: undefined,
+    list: [1, null, true],
+    large: 2 ** 53 - 1,
+    part: 0.1,
+  };
   await connection.client.write('secret/data/app', { data });
   const { data: read } = await connection.client.read<{ data: object }>('secret/data/app');
   expect(read.reveal().data).toEqual({
     text: 'ä\n"',
     date: '1970-01-01T00:00:00.000Z',
     list: [1, null, true],
+    large: 2 ** 53 - 1,
+    part: 0.1,
   });
   expect(vault.requests(/secret/).map(({ status }) => status)).toEqual([200, 200]);
   await connection.close();
