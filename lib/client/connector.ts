@@ -37,8 +37,6 @@ export class Connector {
   readonly #listener: TlsListener;
   #material: TlsMaterial | undefined;
   #open: Connect;
-  /** Problems that were reported, until the files can be used again. */
-  #reported = '';
   #reading: Promise<void> | undefined;
 
   /** @param timeout milliseconds for one socket */
@@ -76,13 +74,9 @@ export class Connector {
   async #reread(): Promise<void> {
     const { reread, files } = this.#tls as ResolvedTls;
     const reading = await reread();
-    if ('problems' in reading) {
-      const problems = reading.problems.join('; ');
-      if (problems !== this.#reported) this.#listener.unusable(reading.problems);
-      this.#reported = problems;
-      return;
-    }
-    this.#reported = '';
+    if (!reading) return;
+    if ('problems' in reading) return this.#listener.unusable(reading.problems);
+    // They may hold again what is in use, after something that was not.
     if (JSON.stringify(reading.material) === JSON.stringify(this.#material)) return;
     this.#material = reading.material;
     // With a cache of its own: a session that is resumed is verified no more.

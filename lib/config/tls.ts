@@ -27,8 +27,8 @@ export interface ResolvedTls {
   readonly material: TlsMaterial;
   /** Files that the options name. */
   readonly files: readonly string[];
-  /** Reads the files again. */
-  readonly reread: () => Promise<TlsReading>;
+  /** Reads the files again; nothing where they hold what they held the last time. */
+  readonly reread: () => Promise<TlsReading | undefined>;
 }
 
 type Member = 'ca' | 'cert' | 'key';
@@ -54,7 +54,7 @@ export function resolveTls(given: unknown, problems: string[]): ResolvedTls | un
     problems.push(`\`tls\` must be an object: found ${found(given)}`);
     return undefined;
   }
-  const before = problems.length;
+  const earlier = problems.length;
   const unknown = Object.keys(given).filter((key) => !KNOWN.includes(key));
   if (unknown.length > 0) problems.push(`\`tls\` has no option ${listed(unknown, '`')}`);
   const options = given as TlsOptions;
@@ -65,15 +65,19 @@ export function resolveTls(given: unknown, problems: string[]): ResolvedTls | un
   if (passphrase !== undefined && key === undefined)
     problems.push('`tls.passphrase` is given without `tls.key`');
   const files = [...new Set(parts.flatMap(({ from }) => (typeof from === 'string' ? [from] : [])))];
-  const reading = load(parts, new Map(files.map((file) => [file, readNow(file)])), names);
+  let contents = new Map(files.map((file): [string, Content] => [file, readNow(file)]));
+  const reading = load(parts, contents, names);
   if ('problems' in reading) problems.push(...reading.problems);
-  if (problems.length > before || 'problems' in reading) return undefined;
+  if (problems.length > earlier || 'problems' in reading) return undefined;
   return Object.freeze({
     material: reading.material,
     files: Object.freeze(files),
     reread: async () => {
-      const contents = files.map(async (file): Promise<[string, Content]> => [file, await readLater(file)]);
-      return load(parts, new Map(await Promise.all(contents)), names);
+      const before = contents;
+      const read = files.map(async (file): Promise<[string, Content]> => [file, await readLater(file)]);
+      contents = new Map(await Promise.all(read));
+      const same = files.every((file) => isSame(before.get(file), contents.get(file)));
+      return same ? undefined : load(parts, contents, names);
     },
   });
 }
@@ -216,6 +220,11 @@ function readNow(file: string): Content {
 
 function readLater(file: string): Promise<Content> {
   return readFile(file).catch(failed);
+}
+
+function isSame(one: Content | undefined, other: Content | undefined): boolean {
+  if (Buffer.isBuffer(one) && Buffer.isBuffer(other)) return one.equals(other);
+  return !Buffer.isBuffer(one) && !Buffer.isBuffer(other) && one?.failure === other?.failure;
 }
 
 function failed(error: unknown): Content {

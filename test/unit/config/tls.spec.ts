@@ -208,4 +208,19 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     expect(material?.ca).toHaveLength(2);
     expect(resolved?.files).toEqual([root.certFile, client.certFile, client.keyFile]);
   });
+
+  it('files are checked again only where they hold something else', async () => {
+    const ca = file('changing.pem', root.cert);
+    const resolved = resolveTls({ ca }, []);
+    const reread = () => resolved?.reread();
+    expect(await reread()).toBeUndefined();
+    file('changing.pem', '');
+    expect(await reread()).toEqual({ problems: [expect.stringMatching(/changing.pem\) is empty/)] });
+    expect(await reread()).toBeUndefined();
+    rmSync(ca);
+    expect(await reread()).toEqual({ problems: [expect.stringMatching(/ENOENT/)] });
+    expect(await reread()).toBeUndefined();
+    file('changing.pem', other.cert);
+    expect(await reread()).toEqual({ material: { ca: [other.cert.trim()] } });
+  });
 });
