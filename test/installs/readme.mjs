@@ -1,16 +1,16 @@
 // README, and the page on tests, in applications as `nest new` makes them, as they stand: the line installs, the module
-// compiles, the tests pass, and the application lives on the simulated server of the page and leaves no user. On a PostgreSQL
-// with what the page on the set-up of a server says.
+// compiles, the tests pass, and the application lives on the OpenBao and the PostgreSQL of the page on the set-up of a server,
+// then on the simulated server of the page on tests, and leaves no user.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { startPostgres } from '../support/servers.mjs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startOpenBao, startPostgres } from '../support/servers.mjs';
+import { followSetUp } from '../support/set-up-page.mjs';
 import { run, start } from './managers.mjs';
 import { project } from './project.mjs';
 
 const page = (name) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
 const readme = page('README.md');
-const anyPort = fileURLToPath(new URL('fixtures/any-port.cjs', import.meta.url));
 
 const compilerOptions = {
   module: 'nodenext',
@@ -86,7 +86,6 @@ const NAMES = [
 const [, line = ''] = /^```sh\n(npm install nestjs-vault .*)\n```$/m.exec(readme) ?? [];
 /** Of the user that the tests have. */
 const [, ci = ''] = /`(CREATE ROLE ci .*?)`/.exec(page('docs/testing.md')) ?? [];
-const [, sql = ''] = /^```sql\n([\s\S]*?)^```$/m.exec(page('docs/server-setup.md')) ?? [];
 
 export async function asReadme({ check, major, context }) {
   const { folder, tarball, nest, types } = context;
@@ -104,7 +103,7 @@ export async function asReadme({ check, major, context }) {
   for (const [name, content] of Object.entries(configuration)) put(app, name, content);
   for (const [, name, text] of files) put(app, name, source(text));
   const names = files.map(([, name]) => name);
-  const complete = line !== '' && sql !== '' && ci !== '' && NAMES.every((name) => names.includes(name));
+  const complete = line !== '' && ci !== '' && NAMES.every((name) => names.includes(name));
   check(`${title}: the pages have ${NAMES.join(', ')}`, complete, names.join(', '));
 
   const command = lineFor(line).replace('install nestjs-vault', `install ${tarball}`);
@@ -119,9 +118,9 @@ export async function asReadme({ check, major, context }) {
   });
   check(`${title}: compiles`, compiled.ok, compiled.output);
 
-  const postgres = await startPostgres();
+  const [bao, postgres] = await Promise.all([startOpenBao({ storage: 'raft' }), startPostgres()]);
   try {
-    await postgres.query(sql);
+    const { variables } = await followSetUp(bao, postgres, app);
     await postgres.query(ci);
     const users = async () => {
       const { rows } = await postgres.query(`select rolname from pg_roles where rolname like 'v-%'`);
@@ -139,19 +138,23 @@ export async function asReadme({ check, major, context }) {
       env: { ...env, VAULT_PORT: '0' },
     });
     const printed = Object.fromEntries((vault.found ?? '').split(' ').map((pair) => pair.split('=')));
-    // Port 3000 may be taken here.
-    const main = await start(['--require', anyPort, 'dist/src/main.js'], /successfully started/, {
-      cwd: app,
-      env: { ...env, ...printed },
-    });
-    const working = await users();
-    check(`${title}: main.ts starts, users: ${working}`, working === 1, vault.output() + main.output());
-    await main.stop();
-    const left = await users();
-    check(`${title}: after SIGTERM, users: ${left}`, left === 0, vault.output() + main.output());
+    for (const [server, its] of Object.entries({ OpenBao: variables, 'the simulated server': printed })) {
+      // Port 3000 may be taken here.
+      const main = await start(['dist/src/main.js'], /successfully started/, {
+        cwd: app,
+        env: { ...env, ...its, PORT: '0' },
+      });
+      const working = await users();
+      check(`${title}: main.ts on ${server}, users: ${working}`, working === 1, main.output());
+      await main.stop();
+      // A server drops them a moment after the revocation.
+      for (let tries = 0; tries < 100 && (await users()) > 0; tries++) await sleep(50);
+      const left = await users();
+      check(`${title}: after SIGTERM, users: ${left}`, left === 0, vault.output() + main.output());
+    }
     await vault.stop();
   } finally {
-    await postgres.stop();
+    await Promise.all([bao.stop(), postgres.stop()]);
   }
 }
 
