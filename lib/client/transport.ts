@@ -1,6 +1,7 @@
 import type { Agent } from 'undici';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import type { TlsMaterial } from '../config/tls.js';
+import { answeredHere } from './answered-here.js';
 import { assertMayTravel } from './clear-text.js';
 import { Connector, type TlsListener } from './connector.js';
 import { Exchange } from './exchange.js';
@@ -90,7 +91,7 @@ export interface Route {
 export interface Sender {
   send(request: TransportRequest): Promise<TransportResponse>;
   /** None where the server is in this thread. */
-  readonly route?: Route;
+  readonly route?: Route | undefined;
   close(): Promise<void>;
 }
 
@@ -142,7 +143,8 @@ export class Transport implements Sender {
     this.#connector = connector;
   }
 
-  get route(): Route {
+  get route(): Route | undefined {
+    if (this.#origins.every((origin) => answeredHere.has(origin))) return undefined;
     const all = this.#addresses.map(({ origin, prefix }) => origin + prefix);
     const addresses = [...all.slice(this.#preferred), ...all.slice(0, this.#preferred)];
     const { material } = this.#connector;

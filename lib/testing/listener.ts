@@ -6,6 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { answeredHere } from '../client/answered-here.js';
 import type { Core } from './core.js';
 import { exchange } from './exchange.js';
 import type { HttpRequest } from './serve.js';
@@ -38,10 +39,16 @@ export class Listener {
       this.#server.once('error', reject);
       this.#server.listen(port, HOST, () => resolve(void this.#server.off('error', reject)));
     });
+    answeredHere.add(this.#origin);
+    return this.#origin;
+  }
+
+  get #origin(): string {
     return `http://${HOST}:${(this.#server.address() as AddressInfo).port}`;
   }
 
   async close(): Promise<void> {
+    answeredHere.delete(this.#origin);
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }

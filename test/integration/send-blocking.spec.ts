@@ -104,7 +104,7 @@ describe.runIf(opensslAvailable)('TLS', () => {
   it('as the connection has it: authority, name, client certificate', async () => {
     const tls = { cert: server.cert, key: server.key, ca: authority.cert, requestCert: true };
     const { addresses, seen } = await serve({ status: 204, tls });
-    const route = (options: object) => new Transport(addresses, connector(options, 1_000)).route;
+    const route = (options: object) => new Transport(addresses, connector(options, 1_000)).route as Route;
     const { cert, key } = client;
     const whole = { ca: authority.cert, cert, key, serverName: 'vault.internal' };
     const wrong = [

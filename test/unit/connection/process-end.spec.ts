@@ -19,12 +19,12 @@ const ending = (closed: string[] = []): Ending => ({
   close: async (timeout) => void closed.push(`closed in ${timeout}`),
 });
 
-const application = (imports = [] as ReturnType<typeof VaultTestingModule.forRoot>[]) =>
+const application = (address = 'http://127.0.0.1:1', vault?: SimulatedVault) =>
   Test.createTestingModule({
     imports: [
-      ...imports,
+      ...(vault ? [VaultTestingModule.forRoot({ vault })] : []),
       VaultModule.forRoot({
-        address: 'http://127.0.0.1:1',
+        address,
         auth: appRole({ roleId: 'r', secretId: 's' }),
         startup: { login: 'deferred' },
       }),
@@ -47,9 +47,12 @@ it('100 applications share a listener for each event, and leave none behind', as
 it('an application on a simulated server has nothing that outlives the process', async () => {
   const before = listeners();
   const vault = new SimulatedVault();
-  const app = await application([VaultTestingModule.forRoot({ vault })]);
+  const inMemory = await application('https://vault.internal:8200', vault);
+  // This thread would wait for itself to answer.
+  const listening = await application(await vault.listen());
   expect(more(before)).toEqual([0, 0, 0, 0, 0]);
-  await app.close();
+  await Promise.all([inMemory.close(), listening.close()]);
+  await vault.close();
 });
 
 it('what is open when nothing keeps the process alive is closed, in the time that it may take', async () => {
