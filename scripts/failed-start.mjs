@@ -9,6 +9,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { bundle } from '../test/failed-start/bundle.mjs';
 import { FAILED_STARTS, OTHER_ENDS } from '../test/failed-start/cases.mjs';
 import {
   provision,
@@ -25,15 +26,15 @@ const LIMIT = 3_000 + 1_500;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const short = process.argv.includes('--short');
 const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const versions = short
-  ? [devDependencies['@nestjs/core']]
-  : ['11.0.0', '11.2.0', devDependencies['@nestjs/core']];
+const DEVELOPMENT = devDependencies['@nestjs/core'];
+const versions = short ? [DEVELOPMENT] : ['11.0.0', '11.2.0', DEVELOPMENT];
 
 await ensureInstalled();
 await ensureBuilt();
 const scratch = join(root, '.cache', 'failed-start');
 const [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
 const role = await provision(bao, postgres, { roles: [{ name: 'orders', defaultTtl: '10m', maxTtl: '1h' }] });
+await bao.api('POST', 'secret/data/app', { data: { host: '127.0.0.1' } });
 const proxy = await startTcpProxy(bao.port);
 const hanging = createServer(() => undefined).listen(0, '127.0.0.1');
 await once(hanging, 'listening');
@@ -52,12 +53,20 @@ process.exitCode = failed ? 1 : 0;
 async function onNest(version) {
   const folder = join(scratch, version);
   if (await install(folder, version)) throw new Error(`Nest ${version} could not be installed in ${folder}.`);
+  const cases = [...FAILED_STARTS, ...OTHER_ENDS].filter(({ long }) => !short || !long);
   const waiting = ['cjs', 'esm'].flatMap((format, index) =>
-    [...FAILED_STARTS, ...OTHER_ENDS]
-      // Both formats, each with every other case.
+    cases
+      // Each in one of the formats.
       .filter((_, position) => !short || position % 2 === index)
       .map((one) => ({ ...one, format })),
   );
+  if (version === DEVELOPMENT)
+    waiting.unshift({
+      name: 'provider, bundled into one file',
+      file: await bundle(join(root, 'test/failed-start/bundled.cjs'), folder),
+      code: 1,
+      format: 'cjs',
+    });
   console.log(`\n── Nest ${version}: users left, tokens left, milliseconds, exit code`);
   const work = async () => {
     for (let one = waiting.shift(); one; one = waiting.shift()) await check(folder, one);
@@ -77,6 +86,8 @@ async function install(folder, version) {
   });
   const [{ filename }] = Object.values(JSON.parse(packed.stdout));
   const nest = ['common', 'core', 'platform-express'].map((name) => [`@nestjs/${name}`, version]);
+  // Its versions are those of Nest 11, but not of 12.
+  nest.push(['@nestjs/microservices', version.startsWith('11.') ? version : `^${version.split('.')[0]}.0.0`]);
   const shared = ['rxjs', 'reflect-metadata'].map((name) => [name, devDependencies[name]]);
   const wanted = Object.fromEntries([...nest, ...shared, ['nestjs-vault', `file:${filename}`]]);
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies: wanted }));
@@ -84,9 +95,9 @@ async function install(folder, version) {
   return runNpm(['install', '--ignore-scripts'], { cwd: folder });
 }
 
-async function check(folder, { name, run, code, left = false, token, flags = [], format }) {
+async function check(folder, { name, file, run, code, left = false, token, flags = [], format }) {
   const given = token && (await givenToken());
-  const child = fork(join(folder, 'application.mjs'), {
+  const child = fork(file ?? join(folder, 'application.mjs'), {
     cwd: folder,
     execArgv: flags,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

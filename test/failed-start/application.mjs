@@ -141,6 +141,23 @@ const OTHER = {
     fails();
     process.exit(0);
   },
+  async 'a microservice on a port that is taken'() {
+    const { Transport } = await load('@nestjs/microservices');
+    const port = await taken();
+    const secret = vault.getSecretToken('app', { key: 'host' });
+    const imports = [connection(), vault.VaultModule.forFeature({ secrets: [['app', { key: 'host' }]] })];
+    const app = await NestFactory.createMicroservice(module(imports), {
+      ...options,
+      inject: [secret, vault.getCredentialsToken('orders')],
+      useFactory: (host, credentials$) => ({
+        transport: credentials$.subscribe && Transport.TCP,
+        options: { host: host.reveal(), port },
+      }),
+    });
+    await app.init();
+    fails();
+    await app.listen();
+  },
   /** Another connection waits for a server that accepts, and answers nothing. */
   async 'SIGTERM while a start waits for the server'() {
     const second = connection({ name: 'second', address: HANGING, startup: { timeout: 60_000 } });

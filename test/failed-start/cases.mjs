@@ -1,4 +1,5 @@
-// The ways in which a start fails and a process ends, each with its exit code as Node and Nest have it by themselves.
+// The ways in which a start fails and a process ends, each with its exit code as Node and Nest have it by themselves;
+// those that are not `long` stand for the rest in a short run.
 const WHERE = ['provider', 'onModuleInit', 'onApplicationBootstrap', 'listen'];
 const END = { uncaught: 1, caught: 0, exit: 3 };
 
@@ -9,6 +10,7 @@ export const FAILED_STARTS = WHERE.flatMap((where) =>
       name: `${where}, abortOnError ${abort}, ${end}`,
       run: { where, abort, end },
       code: abort && where === 'provider' ? 1 : code,
+      long: abort !== (where === 'provider') || end === 'exit',
     })),
   ),
 );
@@ -25,17 +27,19 @@ export const OTHER_ENDS = [
   other('runs out', 0),
   other('process.exit(5) while it runs', 5),
   other('an uncaught exception while it runs', 1),
-  other('an uncaught exception, with a listener that exits with 6', 6),
-  other('a rejection that nothing handles', 1),
+  other('an uncaught exception, with a listener that exits with 6', 6, { long: true }),
+  other('a rejection that nothing handles', 1, { long: true }),
   other('process.exit(7) in a listener of exit', 7),
   ...[0, 1, 5].map((after) =>
     other('process.exit(8) while close() is under way', 8, {
       after,
+      long: after > 0,
       title: `process.exit(8) ${after} ms after close()`,
     }),
   ),
-  other('process.exit(9) when close() is done', 9),
+  other('process.exit(9) when close() is done', 9, { long: true }),
   other('both copies of the package', 0),
+  other('a microservice on a port that is taken', 1),
   other('SIGTERM while a start waits for the server', 'SIGTERM'),
   other('SIGTERM in a start, with a listener that exits with 10', 10),
   other('process.exit(5) while it runs', 5, { title: 'a given token, and process.exit(5)', token: 'given' }),
