@@ -82,10 +82,12 @@ it('asks the next address where one refuses, is sealed, is a standby, or takes t
 it('stands still no longer than it may, and has no status of what did not answer', async () => {
   const { addresses } = await serve({ status: 204 }, {});
   const [good, silent] = addresses.map(routeTo);
-  const [statuses, took] = timed(() => sendBlocking([request(silent as Route), request(good as Route)], 400));
+  const [statuses, took] = timed(() =>
+    sendBlocking([request(silent as Route), request(good as Route)], 1_500),
+  );
   expect(statuses).toEqual([0, 204]);
-  expect(took).toBeGreaterThan(390);
-  expect(took).toBeLessThan(1_200);
+  expect(took).toBeGreaterThan(1_490);
+  expect(took).toBeLessThan(2_500);
   expect(sendBlocking([request({ addresses: ['http://127.0.0.1:1'] })], 5_000)).toEqual([0]);
 });
 
