@@ -1,10 +1,11 @@
 import type { Agent as AgentType, buildConnector as buildConnectorType } from 'undici';
-import buildConnector from 'undici/lib/core/connect.js';
+import connector from 'undici/lib/core/connect.js';
 import Agent from 'undici/lib/dispatcher/agent.js';
 
 // By its files, because undici's index replaces the dispatcher of the process, on which the application's own `fetch`
 // runs. undici 7 lists no `exports`, so that these files can be imported in both formats, and by bundlers.
-export { buildConnector };
+// With a type, as declarations that are published cannot name the file.
+export const buildConnector: typeof buildConnectorType = connector;
 
 /** Opens one socket. */
 export type Connect = buildConnectorType.connector;
