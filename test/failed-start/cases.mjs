@@ -15,6 +15,10 @@ export const FAILED_STARTS = WHERE.flatMap((where) =>
   ),
 );
 
+const flags = process.allowedNodeEnvironmentFlags;
+/** Its name below Node 24 and since. */
+const PERMISSION = flags.has('--permission') ? '--permission' : '--experimental-permission';
+
 const other = (name, code, { title = name, after, ...more } = {}) => ({
   name: title,
   run: { other: name, after },
@@ -47,6 +51,6 @@ export const OTHER_ENDS = [
   other('process.exit(5) while it runs', 5, {
     title: 'threads are not permitted, and process.exit(5)',
     left: true,
-    flags: ['--experimental-permission', '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'],
+    flags: [PERMISSION, '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons'],
   }),
 ];
