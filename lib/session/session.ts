@@ -103,11 +103,9 @@ export class Session {
         return take(await this.send<T>(generation, request), generation);
       } catch (error) {
         if (!refusedToken(error)) throw error;
-        if (again)
-          throw generation.own && isYoung(generation, this.#context.clock)
-            ? tokenRefused(request.path)
-            : error;
         const young = isYoung(generation, this.#context.clock);
+        // A 400 says itself that the last use of the token is gone.
+        if (again) throw generation.own && young && error.status === 403 ? tokenRefused(request.path) : error;
         if (!(await this.isDead(generation)) && !young) throw error;
         again = true;
       } finally {

@@ -10,7 +10,7 @@ const SETTLING = 2_000;
 const SETTLING_STEP = 400;
 
 /** A 403 that a dead token would explain. */
-export function refusedToken(error: unknown): boolean {
+export function refusedToken(error: unknown): error is VaultError {
   return error instanceof VaultError && error.code === 'VAULT_TOKEN_INVALID';
 }
 
