@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { runInNewContext } from 'node:vm';
 import { Module } from '@nestjs/common';
@@ -178,7 +179,8 @@ describeReal('the page on TypeORM', () => {
         PGDATABASE: database,
       };
       const stdout = await shell({ text: block('migration:run -d') }, folder, env);
-      expect(stdout).toContain('Notes1700000000003 has been executed successfully');
+      // TypeORM 0.3 colours parts of it.
+      expect(stripVTControlCharacters(stdout)).toContain('Notes1700000000003 has been executed successfully');
       await left();
       const { rows } = await postgres.query(`select tableowner from pg_tables where tablename = 'notes'`);
       expect(rows).toEqual([{ tableowner: 'orders_owner' }]);
