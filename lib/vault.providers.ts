@@ -7,6 +7,7 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
+import { defer } from 'rxjs';
 import { assertName, DEFAULT_CONNECTION, resolveOptions } from './config/resolved-options.js';
 import type { VaultOptions } from './config/options.js';
 import { VaultConnection } from './connection/vault-connection.js';
@@ -174,8 +175,9 @@ const OURS = new WeakSet<object>();
 const isOurs = (provider: unknown) => OURS.has(provider as object);
 
 /**
- * Observables ask for nothing before they are subscribed to. A secret is read where something in the application injects
- * it; otherwise Nest calls the factory again when something does.
+ * Observables ask for nothing before they are subscribed to; what nothing injects may belong to another application of this
+ * process, and is not even looked at. A secret is read where something in the application injects it; otherwise Nest calls
+ * the factory again when something does.
  *
  * @param after tokens of providers that have to be there before
  */
@@ -184,8 +186,9 @@ function injectionProvider(definition: InjectionDefinition, ...after: string[]):
   const useFactory = (connection: VaultConnection, modules: ModulesContainer) => {
     const { token } = definition;
     const declared = connection.startup.login === 'required';
-    if (definition.kind !== 'secret' || resolvedBefore || isInjected(modules, token, declared))
-      return resolveInjection(connection, definition);
+    const resolve = () => resolveInjection(connection, definition);
+    if (resolvedBefore || isInjected(modules, token, declared)) return resolve();
+    if (definition.kind !== 'secret') return defer(resolve);
     resolvedBefore = true;
     resolveAgain(modules, token, useFactory);
     return new UndeclaredSecret(definition);

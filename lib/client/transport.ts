@@ -268,7 +268,9 @@ export class Transport implements Sender {
   /** It ends what it has begun, and no more. One that refused a request keeps a connection as busy for ever. */
   #replace(lane: Lane, agent: Agent): void {
     delete this.#lanes[lane];
-    void agent.close().finally(() => this.#agents.delete(agent));
+    const gone = () => this.#agents.delete(agent);
+    // It rejects where the whole transport was closed meanwhile.
+    void agent.close().then(gone, gone);
   }
 
   /** Ends idle connections at once and cuts the busy ones. */

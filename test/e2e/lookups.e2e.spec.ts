@@ -56,6 +56,13 @@ describe('tokens outside of constructors', () => {
     expect(reads()).toEqual(['GET database/creds/orders']);
   });
 
+  it('a wrong path in a class of another application of the process is no concern of this one', async () => {
+    class Elsewhere {}
+    InjectCredentials('orders?x')(Elsewhere, undefined, 0);
+    await start();
+    await expect(start({ providers: [Elsewhere] })).rejects.toMatchObject({ code: 'VAULT_PATH_INVALID' });
+  });
+
   it('app.get: the secret that a class or a factory of the application injects', async () => {
     @Injectable()
     class Host {

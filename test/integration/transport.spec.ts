@@ -281,18 +281,23 @@ describe('connections, time, abort', () => {
 });
 
 describe('what may not be in a header', () => {
-  it.each(['line\nbreak', 'carriage\rreturn', 'nül', 'two words', '“quoted”'])(
-    'K5: a token with %j is refused before any request, and not printed',
-    async (bad) => {
-      const server = await Recorder.start(vault('server'));
-      const secret = `canary-front-${bad}-canary-back`;
-      const error = await failureOf(who(client(server.address, { auth: token(secret) })));
-      expect(error.code).toBe('VAULT_CONFIG_INVALID');
-      expect(error.message).toContain('The token holds characters');
-      expectNoLeak(error, [secret, 'canary-front', 'canary-back']);
-      expect(server.sockets.size).toBe(0);
-    },
-  );
+  const CHARACTERS = ['VAULT_CONFIG_INVALID', 'The token holds characters'] as const;
+  const LINES = ['VAULT_SOURCE_UNREADABLE', 'holds 2 lines'] as const;
+  it.each([
+    ['line\nbreak', LINES],
+    ['carriage\rreturn', LINES],
+    ['nül', CHARACTERS],
+    ['two words', CHARACTERS],
+    ['“quoted”', CHARACTERS],
+  ])('K5: a token with %j is refused before any request, and not printed', async (bad, [code, said]) => {
+    const server = await Recorder.start(vault('server'));
+    const secret = `canary-front-${bad}-canary-back`;
+    const error = await failureOf(who(client(server.address, { auth: token(secret) })));
+    expect(error.code).toBe(code);
+    expect(error.message).toContain(said);
+    expectNoLeak(error, [secret, 'canary-front', 'canary-back']);
+    expect(server.sockets.size).toBe(0);
+  });
 
   it.each(['team\nX-Vault-Token: x', 'équipe'])(
     'K5: so is the namespace of one request: %j',
