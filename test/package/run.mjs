@@ -1,6 +1,6 @@
 // Packs the package, checks its format, and uses the tarball in scratch applications on both majors of Nest, as ESM
 // and as CommonJS. Ends with the closing line that scripts/test.mjs adds up.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,19 +14,26 @@ const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 
 let passed = 0;
 let failed = 0;
 
-function check(name, command, args, options = {}) {
-  const result = spawnSync(command, args, { encoding: 'utf8', cwd: root, ...options });
-  const ok = result.status === 0;
+/** @returns what it printed, where it succeeded */
+async function check(name, command, args, options = {}) {
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  const output = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'])
+    child[stream].setEncoding('utf8').on('data', (text) => (output[stream] += text));
+  const ok = await new Promise((resolve) => {
+    child.on('error', (error) => resolve((output.stderr += error) && false));
+    child.on('close', (status) => resolve(status === 0));
+  });
   if (ok) passed++;
   else failed++;
   console.log(`${ok ? '  ok' : 'FAIL'}  ${name}`);
-  if (!ok) console.log(result.stdout + result.stderr + (result.error ?? ''));
-  return ok ? result.stdout : undefined;
+  if (!ok) console.log(output.stdout + output.stderr);
+  return ok ? output.stdout : undefined;
 }
 
 const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
 try {
-  const packed = check('npm pack', npm, [
+  const packed = await check('npm pack', npm, [
     'pack',
     '--json',
     '--ignore-scripts',
@@ -38,26 +45,26 @@ try {
   const stray = files
     .map(({ path }) => path)
     .filter((path) => !/^(dist\/(esm|cjs)\/|docs\/|README|CHANGELOG|LICENSE|package\.json)/.test(path));
-  check(`only what is meant to be published${stray.length ? `: ${stray}` : ''}`, process.execPath, [
+  await check(`only what is meant to be published${stray.length ? `: ${stray}` : ''}`, process.execPath, [
     '-e',
     `process.exit(${stray.length})`,
   ]);
-  check('publint --strict', bin('publint'), ['run', '--strict', '--pack', 'false']);
-  check('are the types wrong', bin('attw'), [tarball, '--ignore-rules', 'cjs-resolves-to-esm']);
+  await check('publint --strict', bin('publint'), ['run', '--strict', '--pack', 'false']);
+  await check('are the types wrong', bin('attw'), [tarball, '--ignore-rules', 'cjs-resolves-to-esm']);
 
   for (const format of ['esm', 'cjs'])
-    check(`an import changes nothing in the process, ${format}`, process.execPath, [
+    await check(`an import changes nothing in the process, ${format}`, process.execPath, [
       join(here, 'untouched.mjs'),
       format,
     ]);
 
-  check('workers and threads each log in and revoke', process.execPath, [join(here, 'children.mjs')]);
-  check('both copies in one process, and at its end', process.execPath, [join(here, 'two-copies.mjs')]);
+  await check('workers and threads each log in and revoke', process.execPath, [join(here, 'children.mjs')]);
+  await check('both copies in one process, and at its end', process.execPath, [join(here, 'two-copies.mjs')]);
 
-  check('options that wait for their own connection', process.execPath, [join(here, 'cycle.mjs')]);
+  await check('options that wait for their own connection', process.execPath, [join(here, 'cycle.mjs')]);
 
   const { rxjs, 'reflect-metadata': reflect, pg, '@types/pg': pgTypes, typescript } = devDependencies;
-  for (const nest of ['11', '12']) {
+  const application = async (nest) => {
     const app = join(scratch, `nest${nest}`);
     mkdirSync(app);
     const dependencies = {
@@ -76,13 +83,20 @@ try {
     copyFileSync(join(here, 'smoke.mjs'), join(app, 'smoke.mjs'));
     copyFileSync(join(here, 'consumer.ts'), join(app, 'consumer.ts'));
     if (
-      check(`Nest ${nest}: npm install`, npm, ['install', '--no-audit', '--no-fund', '--loglevel=error'], {
-        cwd: app,
-      }) === undefined
+      (await check(
+        `Nest ${nest}: npm install`,
+        npm,
+        ['install', '--no-audit', '--no-fund', '--loglevel=error'],
+        {
+          cwd: app,
+        },
+      )) === undefined
     )
-      continue;
+      return;
     for (const format of ['esm', 'cjs'])
-      check(`Nest ${nest}: a whole life, ${format}`, process.execPath, ['smoke.mjs', format], { cwd: app });
+      await check(`Nest ${nest}: a whole life, ${format}`, process.execPath, ['smoke.mjs', format], {
+        cwd: app,
+      });
     const flags = [
       '--noEmit',
       '--strict',
@@ -99,13 +113,15 @@ try {
     ];
     // Nest 11's own declarations do not pass without skipLibCheck, so only ours are checked there.
     const strict = nest === '12' ? flags : flags.map((flag) => (flag === 'false' ? 'true' : flag));
-    check(
+    await check(
       `Nest ${nest}: the types`,
       process.execPath,
       [join(app, 'node_modules/typescript/bin/tsc'), ...strict, 'consumer.ts'],
       { cwd: app },
     );
-  }
+  };
+  // Each waits for a registry for a while.
+  await Promise.all(['11', '12'].map(application));
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
