@@ -80,9 +80,8 @@ export function appRole(options: AppRoleOptions): AuthMethod {
     readSecret(
       source,
       {
+        ...context,
         send: (request, token) => context.send({ ...place, ...request }, token),
-        warn: (message) => context.warn(message),
-        reading: (what) => context.reading(what),
         wrapped,
       },
       wrapped.kind,

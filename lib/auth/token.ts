@@ -29,16 +29,7 @@ export function token(source: SecretSource): AuthMethod {
       ? problemsOf(source)
       : ['`auth: token` needs a source: a value, a function, fromEnv, fromFile or fromWrappedToken'],
     async login(context) {
-      const secret = await readSecret(
-        source,
-        {
-          send: (request, token) => context.send(request, token),
-          warn: (message) => context.warn(message),
-          reading: (what) => context.reading(what),
-          wrapped: WRAPPED,
-        },
-        'token',
-      );
+      const secret = await readSecret(source, { ...context, wrapped: WRAPPED }, WRAPPED.kind);
       const lookUp = readLookUp(await context.send(LOOK_UP_SELF, secret));
       return { ...lookUp, token: secret, own: false };
     },

@@ -1,12 +1,11 @@
 import { isObject, isWrapInfo } from './answer-members.js';
 import { parseExactly } from './exact-json.js';
+import { endOfText, opensText } from './json-text.js';
 import type { ApiAuth, ApiWrapInfo } from './api-client.js';
 
 /** HashiCorp Vault refuses requests that are nested deeper than 300, so that no secret is. */
 const DEEPEST = 512;
-const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [
-  0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d,
-];
+const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 /** Of the server's own words only so many decide what an error means. */
 const WORDS = { most: 16, longest: 8_192 };
 
@@ -17,13 +16,9 @@ const WORDS = { most: 16, longest: 8_192 };
 export function isTooDeep(json: string): boolean {
   if (json.length <= 2 * DEEPEST) return false;
   let depth = 0;
-  let inText = false;
   for (let index = 0; index < json.length; index++) {
     const code = json.charCodeAt(index);
-    if (inText) {
-      if (code === BACKSLASH) index++;
-      else if (code === QUOTE) inText = false;
-    } else if (code === QUOTE) inText = true;
+    if (opensText(code)) index = endOfText(json, index);
     else if (code === OPEN_LIST || code === OPEN_OBJECT) {
       if (++depth > DEEPEST) return true;
     } else if (code === CLOSE_LIST || code === CLOSE_OBJECT) depth--;

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { endOfText, opensText } from './json-text.js';
 
 /** An integer of fewer digits is held exactly by a number. */
 const MANY_DIGITS = /\d{16}/;
 /** Characters of an integer; to read longer ones takes time that grows with their square. */
 const LONGEST = 4_096;
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const INTEGER = /^-?\d{16,}$/;
 /** Begins the texts that stand for integers meanwhile; of this process alone. */
@@ -30,13 +29,9 @@ export function parseExactly(json: string): unknown {
 function markIntegers(json: string): string | undefined {
   let marked = '';
   let copied = 0;
-  let inText = false;
   for (let index = 0; index < json.length; index++) {
     const code = json.charCodeAt(index);
-    if (inText) {
-      if (code === BACKSLASH) index++;
-      else if (code === QUOTE) inText = false;
-    } else if (code === QUOTE) inText = true;
+    if (opensText(code)) index = endOfText(json, index);
     else if (code === 0x2d || (code >= 0x30 && code <= 0x39)) {
       NUMBER.lastIndex = index;
       const [literal = ''] = NUMBER.exec(json) ?? [];

@@ -1,3 +1,5 @@
+import { bareNamespace } from '../config/namespace.js';
+
 /** How servers name the root in a header, too. */
 const isRoot = (namespace: string) => namespace === '' || namespace === 'root';
 
@@ -7,7 +9,7 @@ export const nameOf = (namespace: string) =>
 
 /** How policies of one namespace begin the paths in another: nothing in their own, and none where they do not reach. */
 export function pathBelow(own: string, other: string): string | undefined {
-  const bare = (namespace: string) => (isRoot(namespace) ? '' : namespace.replace(/^\/|\/$/g, ''));
+  const bare = (namespace: string) => (isRoot(namespace) ? '' : bareNamespace(namespace));
   const [from, to] = [bare(own), bare(other)];
   if (from === to) return '';
   if (from === '') return `${to}/`;

@@ -83,7 +83,7 @@ function shaped<T>(
     leaseId: textOf(lease_id),
     leaseDuration: isDuration(lease_duration) ? lease_duration : 0,
     renewable: renewable === true,
-    warnings: readWarnings(warnings, data, tokenIn(envelope['auth'], 'client_token'), wrapInfo?.token),
+    warnings: readWarnings(warnings, data, tokenIn(envelope['auth']), wrapInfo?.token),
     mountType: typeof mount_type === 'string' ? mount_type : undefined,
     wellFormed: hasLifeMembers(envelope),
     whole: isBare(envelope) ? envelope : undefined,
@@ -91,8 +91,9 @@ function shaped<T>(
   };
 }
 
-function tokenIn(holder: unknown, name: string): unknown {
-  return isObject(holder) ? holder[name] : undefined;
+/** Also where the rest of it is not as servers write it: it is a secret all the same. */
+function tokenIn(auth: unknown): unknown {
+  return isObject(auth) ? auth['client_token'] : undefined;
 }
 
 function isBare(envelope: Readonly<Record<string, unknown>>): boolean {

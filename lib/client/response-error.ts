@@ -116,12 +116,12 @@ function judge(failed: FailedResponse): Verdict {
     return ['VAULT_LEASE_AT_MAX_TTL', 'The lease has reached its max TTL.', 'Only a new one lasts longer.'];
   }
   if (status === 404) return notFound(failed, said);
-  if (status === 400 || status === 405 || status === 415) return badRequest(failed, said);
   if (status === 413) {
     return ['VAULT_REQUEST_INVALID', 'The request is too large for the server.', 'Store less in one secret.'];
   }
   const login = refusedLogin(failed, said);
   if (login) return login;
+  if (status === 400 || status === 405 || status === 415) return badRequest(failed, said);
   if (said(/standby|no leader|not active|local node not active/i)) return standby();
   if (said(/failed to (find entry for connection|execute query)|is not an allowed role/i)) {
     return backendFailed(
@@ -213,8 +213,6 @@ function notFound(failed: FailedResponse, said: (pattern: RegExp) => boolean): V
 
 function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean): Verdict {
   const { path, status } = failed;
-  const login = refusedLogin(failed, said);
-  if (login) return login;
   if (said(/token had one use left/i)) {
     return [
       'VAULT_TOKEN_INVALID',

@@ -1,5 +1,6 @@
 import type { AuthMethod } from '../auth/auth-method.js';
 import { classOf, listed, printable } from '../errors/printable.js';
+import { unknownOptions } from '../errors/unknown-options.js';
 import { VaultError } from '../errors/vault-error.js';
 import { resolveAddresses } from './addresses.js';
 import { HEADER_VALUE, readHeaders, RESERVED_OF_CONNECTION } from './headers.js';
@@ -90,8 +91,7 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
     const value: unknown = given[key] ?? {};
     if (!isObject(value)) problems.push(`\`${key}\` must be an object`);
     const members = isObject(value) ? value : {};
-    const unknown = Object.keys(members).filter((member) => !Object.hasOwn(defaults, member));
-    if (unknown.length > 0) problems.push(`\`${key}\` has no option ${listed(unknown, '`')}`);
+    problems.push(...unknownOptions(key, members, Object.keys(defaults)));
     return Object.freeze({ ...defaults, ...definedOnly(members) }) as T;
   };
   const number = (label: string, value: unknown, min: number, max: number) => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
-import { listed } from '../errors/printable.js';
+import { unknownOptions } from '../errors/unknown-options.js';
 import { found } from './found.js';
 import type { TlsOptions } from './options.js';
 import { isPath, isPlainPath, readPem, type PemBlock, type Wanted } from './pem.js';
@@ -55,8 +55,7 @@ export function resolveTls(given: unknown, problems: string[]): ResolvedTls | un
     return undefined;
   }
   const earlier = problems.length;
-  const unknown = Object.keys(given).filter((key) => !KNOWN.includes(key));
-  if (unknown.length > 0) problems.push(`\`tls\` has no option ${listed(unknown, '`')}`);
+  problems.push(...unknownOptions('tls', given, KNOWN));
   const options = given as TlsOptions;
   const names = namesOf(options, problems);
   const parts = partsOf(options, problems);

@@ -1,5 +1,5 @@
 import { classOf } from './printable.js';
-import { isTransient, VaultError } from './vault-error.js';
+import { isTransient, VaultError, withSentence } from './vault-error.js';
 
 /**
  * Asked for after shutdown began.
@@ -76,17 +76,6 @@ export function unexpected(cause: unknown, what: string, path?: string): VaultEr
 /** The error of a start, which says for how long it was tried, where waiting longer might have helped. */
 export function startFailed(error: unknown, timeout: number): unknown {
   if (!(error instanceof VaultError)) return error;
-  const { code, hint, status, path, retryAfter, answerLost, errors, cause } = error;
-  if (!isTransient(error) && !errors?.some((one) => isTransient(one))) return error;
-  return new VaultError({
-    code,
-    message: `${error.message.slice(0, -` [${code}] ${hint}`.length)} The start gave up after ${timeout / 1_000} s (\`startup.timeout\`).`,
-    hint,
-    ...(status !== undefined && { status }),
-    ...(path !== undefined && { path }),
-    ...(retryAfter !== undefined && { retryAfter }),
-    ...(answerLost && { answerLost }),
-    ...(errors && { errors }),
-    ...(cause !== undefined && { cause }),
-  });
+  if (!isTransient(error) && !error.errors?.some((one) => isTransient(one))) return error;
+  return withSentence(error, `The start gave up after ${timeout / 1_000} s (\`startup.timeout\`).`);
 }

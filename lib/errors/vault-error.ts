@@ -104,7 +104,7 @@ export class VaultError extends Error {
   constructor(init: VaultErrorInit) {
     const hint = printable(init.hint);
     super(
-      `${printable(init.message)} [${init.code}] ${hint}`,
+      printable(init.message) + ending(init.code, hint),
       init.cause === undefined ? {} : { cause: init.cause },
     );
     this.code = init.code;
@@ -120,6 +120,25 @@ export class VaultError extends Error {
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && BRAND in value;
   }
+}
+
+/** Code and hint, as they follow what happened in every message. */
+const ending = (code: VaultErrorCode, hint: string) => ` [${code}] ${hint}`;
+
+/** The same error, with one more sentence of what happened. */
+export function withSentence(error: VaultError, sentence: string): VaultError {
+  const { code, hint, status, path, retryAfter, answerLost, errors, cause } = error;
+  return new VaultError({
+    code,
+    message: `${error.message.slice(0, -ending(code, hint).length)} ${sentence}`,
+    hint,
+    ...(status !== undefined && { status }),
+    ...(path !== undefined && { path }),
+    ...(retryAfter !== undefined && { retryAfter }),
+    ...(answerLost && { answerLost }),
+    ...(errors && { errors }),
+    ...(cause !== undefined && { cause }),
+  });
 }
 
 /** Whether trying the same again later may work without anybody changing anything. */
