@@ -4,7 +4,7 @@
 // one of development; --short: on that alone, and each kind of failure once.
 import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +18,7 @@ import {
   startTcpProxy,
   usersInDatabase,
 } from '../test/support/servers.mjs';
+import { project } from '../test/installs/project.mjs';
 import { ensureBuilt, ensureInstalled, runNpm } from './ensure-installed.mjs';
 
 const AT_A_TIME = 3;
@@ -89,8 +90,8 @@ async function install(folder, version) {
   // Its versions are those of Nest 11, but not of 12.
   nest.push(['@nestjs/microservices', version.startsWith('11.') ? version : `^${version.split('.')[0]}.0.0`]);
   const shared = ['rxjs', 'reflect-metadata'].map((name) => [name, devDependencies[name]]);
-  const wanted = Object.fromEntries([...nest, ...shared, ['nestjs-vault', `file:${filename}`]]);
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies: wanted }));
+  const dependencies = Object.fromEntries([...nest, ...shared, ['nestjs-vault', `file:${filename}`]]);
+  project(folder, { type: 'commonjs', dependencies });
   copyFileSync(join(root, 'test/failed-start/application.mjs'), join(folder, 'application.mjs'));
   return runNpm(['install', '--ignore-scripts'], { cwd: folder });
 }

@@ -9,14 +9,16 @@ const PACKAGES = { pnpm: '10.34.9', '@yarnpkg/cli-dist': '4.18.1', yarn: '1.22.2
 /** Milliseconds that one command may take. */
 const PATIENCE = 180_000;
 
-/** Runs a command to its end. */
+/** Runs a command to its end; `output` is what it printed, errors among it. */
 export function run(command, args, { cwd, env = {} } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, timeout: PATIENCE });
+    let stdout = '';
     let output = '';
+    child.stdout.on('data', (chunk) => (stdout += chunk));
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
-    child.once('error', (error) => resolve({ ok: false, output: String(error) }));
-    child.once('close', (code) => resolve({ ok: code === 0, output }));
+    child.once('error', (error) => resolve({ ok: false, output: String(error), stdout: '' }));
+    child.once('close', (code) => resolve({ ok: code === 0, output, stdout }));
   });
 }
 

@@ -25,31 +25,31 @@ export function project(
   return folder;
 }
 
+/** As strict as an application can be, with the declarations of all packages. */
+export const STRICT = [
+  '--noEmit',
+  '--strict',
+  '--skipLibCheck',
+  'false',
+  '--module',
+  'nodenext',
+  '--target',
+  'es2022',
+  '--experimentalDecorators',
+  '--emitDecoratorMetadata',
+  '--types',
+  'node',
+];
+
 /**
  * Compiles a file, with all declarations of this package: also where drivers and Nest have errors in theirs, which are
  * not counted.
  */
 export async function compile(folder, file) {
   const tsc = join(folder, 'node_modules', 'typescript', 'bin', 'tsc');
-  const flags = [
-    '--noEmit',
-    '--strict',
-    '--skipLibCheck',
-    'false',
-    '--module',
-    'nodenext',
-    '--target',
-    'es2022',
-  ];
-  const decorators = [
-    '--experimentalDecorators',
-    '--emitDecoratorMetadata',
-    '--types',
-    'node',
-    '--pretty',
-    'false',
-  ];
-  const { output } = await run(process.execPath, [tsc, ...flags, ...decorators, file], { cwd: folder });
+  const { output } = await run(process.execPath, [tsc, ...STRICT, '--pretty', 'false', file], {
+    cwd: folder,
+  });
   const ours = join('node_modules', 'nestjs-vault') + sep;
   const errors = output.split('\n').filter((line) => {
     const [, path] = /^(.+?)\(\d+,\d+\): error/.exec(line) ?? [];

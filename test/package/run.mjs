@@ -1,10 +1,11 @@
 // Packs the package, checks its format, and uses the tarball in scratch applications on both majors of Nest, as ESM
 // and as CommonJS. Ends with the closing line that scripts/test.mjs adds up.
-import { spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { run } from '../installs/managers.mjs';
+import { project, STRICT } from '../installs/project.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = join(here, '../..');
@@ -15,20 +16,13 @@ let passed = 0;
 let failed = 0;
 
 /** @returns what it printed, where it succeeded */
-async function check(name, command, args, options = {}) {
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], ...options });
-  const output = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'])
-    child[stream].setEncoding('utf8').on('data', (text) => (output[stream] += text));
-  const ok = await new Promise((resolve) => {
-    child.on('error', (error) => resolve((output.stderr += error) && false));
-    child.on('close', (status) => resolve(status === 0));
-  });
+async function check(name, command, args, { cwd = root } = {}) {
+  const { ok, output, stdout } = await run(command, args, { cwd });
   if (ok) passed++;
   else failed++;
   console.log(`${ok ? '  ok' : 'FAIL'}  ${name}`);
-  if (!ok) console.log(output.stdout + output.stderr);
-  return ok ? output.stdout : undefined;
+  if (!ok) console.log(output);
+  return ok ? stdout : undefined;
 }
 
 const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
@@ -65,8 +59,6 @@ try {
 
   const { rxjs, 'reflect-metadata': reflect, pg, '@types/pg': pgTypes, typescript } = devDependencies;
   const application = async (nest) => {
-    const app = join(scratch, `nest${nest}`);
-    mkdirSync(app);
     const dependencies = {
       '@nestjs/common': `^${nest}`,
       '@nestjs/core': `^${nest}`,
@@ -76,10 +68,7 @@ try {
       'nestjs-vault': `file:${tarball}`,
     };
     const types = { '@types/pg': pgTypes, '@types/node': devDependencies['@types/node'], typescript };
-    writeFileSync(
-      join(app, 'package.json'),
-      JSON.stringify({ private: true, type: 'module', dependencies, devDependencies: types }),
-    );
+    const app = project(join(scratch, `nest${nest}`), { dependencies, devDependencies: types });
     copyFileSync(join(here, 'smoke.mjs'), join(app, 'smoke.mjs'));
     copyFileSync(join(here, 'consumer.ts'), join(app, 'consumer.ts'));
     if (
@@ -97,22 +86,8 @@ try {
       await check(`Nest ${nest}: a whole life, ${format}`, process.execPath, ['smoke.mjs', format], {
         cwd: app,
       });
-    const flags = [
-      '--noEmit',
-      '--strict',
-      '--skipLibCheck',
-      'false',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2022',
-      '--experimentalDecorators',
-      '--emitDecoratorMetadata',
-      '--types',
-      'node',
-    ];
     // Nest 11's own declarations do not pass without skipLibCheck, so only ours are checked there.
-    const strict = nest === '12' ? flags : flags.map((flag) => (flag === 'false' ? 'true' : flag));
+    const strict = nest === '12' ? STRICT : STRICT.map((flag) => (flag === 'false' ? 'true' : flag));
     await check(
       `Nest ${nest}: the types`,
       process.execPath,
