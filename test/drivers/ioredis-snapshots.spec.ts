@@ -136,7 +136,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     await pause(50);
     const next = await issue();
     credentials$.next(next.credentials);
-    await expect.poll(() => events.map(({ type }) => type)).toEqual(['rotated', 'stragglers']);
+    await expect.poll(() => events.map(({ type }) => type)).toEqual(['rotated', 'drain-timeout']);
     await expect.poll(() => first.holds).toBe(0);
     await redis.command('RPUSH', 'slow', 'there');
     expect(await popped).toEqual(['slow', 'there']);

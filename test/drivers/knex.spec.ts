@@ -173,7 +173,7 @@ describeReal('Knex on leased users', () => {
     const { app, db, events, whoami } = await start('late');
     const before = await whoami();
     const transaction = await db.transaction();
-    await eventually(() => expect(events.map(({ type }) => type)).toEqual(['rotated', 'stragglers']));
+    await eventually(() => expect(events.map(({ type }) => type)).toEqual(['rotated', 'drain-timeout']));
     await expect(transaction.raw('select 1')).rejects.toThrow();
     await transaction.rollback().catch(() => undefined);
     expect(await whoami()).not.toBe(before);

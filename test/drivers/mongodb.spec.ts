@@ -133,8 +133,8 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     credentials$.next(issue().credentials);
     expect(await slow).toMatchObject({ name: 'MongoClientClosedError' });
     wire.delay = 0;
-    expect(types(events)).toEqual(['rotated', 'stragglers']);
-    expect(mongo.counters).toMatchObject({ rotated: 1, stragglers: 1 });
+    expect(types(events)).toEqual(['rotated', 'drain-timeout']);
+    expect(mongo.counters).toMatchObject({ rotated: 1, 'drain-timeout': 1 });
     await expect.poll(() => first.holds).toBe(0);
   });
 
@@ -298,7 +298,7 @@ describe('MongoDB, with clients made by the test', () => {
     first.need?.onEnding?.();
     await expect.poll(() => first.holds).toBe(0);
     expect(made[0]?.closed).toBe(true);
-    expect(events.map(({ type }) => type)).toEqual(['rotated', 'stragglers']);
+    expect(events.map(({ type }) => type)).toEqual(['rotated', 'drain-timeout']);
     await mongo.close();
   });
 

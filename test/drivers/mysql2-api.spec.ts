@@ -83,8 +83,8 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
     await rotate(next);
     expect(await whoami(pool)).toBe(next.user);
     expect(await failed).toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST' });
-    expect(events.at(-1)).toMatchObject({ type: 'stragglers', count: 1 });
-    expect(pool.counters).toMatchObject({ rotated: 1, stragglers: 1 });
+    expect(events.at(-1)).toMatchObject({ type: 'drain-timeout', count: 1 });
+    expect(pool.counters).toMatchObject({ rotated: 1, 'drain-timeout': 1 });
     // The server finds out when the statement is done, and not before.
     expect(await pools.connections(first.user)).toBe(1);
     await expect.poll(() => pools.connections(first.user), { timeout: 5_000 }).toBe(0);

@@ -74,13 +74,13 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
         queries,
         transactions,
         failures: failures.length,
-        stragglers: count('stragglers'),
+        stragglers: count('drain-timeout'),
       });
       await knex.destroy();
       await app.close();
       expect(failures).toEqual([]);
       expect(count('rotated')).toBeGreaterThanOrEqual(2);
-      expect(count('stragglers')).toBe(0);
+      expect(count('drain-timeout')).toBe(0);
       await expect
         .poll(() => leased.left('knex'), { timeout: 5_000 })
         .toEqual({ users: [], connections: [] });
@@ -109,7 +109,7 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
         recovered,
         queries,
         failures: failures.length,
-        stragglers: count('stragglers'),
+        stragglers: count('drain-timeout'),
       });
       expect(failures).toEqual([]);
     },
@@ -124,7 +124,7 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
       const { failures } = await stop();
       expect(await whoami(knex)).toBe('rotated');
       expect(failures).toEqual([]);
-      expect(count('stragglers')).toBe(0);
+      expect(count('drain-timeout')).toBe(0);
     },
   );
 

@@ -45,7 +45,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     const next = await pools.issue();
     await pools.mariadb.kill();
     credentials$.next(next.credentials);
-    await expect.poll(types, { timeout: 5_000 }).toEqual(['proof-failed']);
+    await expect.poll(types, { timeout: 5_000 }).toEqual(['verification-failed']);
     await pools.mariadb.restart();
     await expect.poll(types, { timeout: 5_000 }).toContain('rotated');
     expect(await whoami(pool)).toBe(next.user);
@@ -198,7 +198,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     await rotate(await pools.issue());
     await expect
       .poll(() => events.at(-1))
-      .toMatchObject({ type: 'stragglers', serial: first.credentials.lease.serial, count: 1 });
+      .toMatchObject({ type: 'drain-timeout', serial: first.credentials.lease.serial, count: 1 });
     expect(await failed).toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST' });
     connection.release();
     await expect.poll(() => first.holds).toBe(0);
@@ -243,7 +243,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     const connection = await pool.getConnection();
     await rotate(await pools.issue());
     first.need?.onEnding?.();
-    expect(events.at(-1)).toMatchObject({ type: 'stragglers', count: 1 });
+    expect(events.at(-1)).toMatchObject({ type: 'drain-timeout', count: 1 });
     await expect.poll(() => first.holds).toBe(0);
     connection.release();
   });

@@ -97,7 +97,7 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
       await app.close();
       expect(failures).toEqual([]);
       expect(count('rotated')).toBeGreaterThanOrEqual(2);
-      expect(count('stragglers')).toBe(0);
+      expect(count('drain-timeout')).toBe(0);
       await expect
         .poll(() => leased.left('mariadb'), { timeout: 5_000 })
         .toEqual({ users: [], connections: [] });
@@ -137,7 +137,7 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
       const { failures } = await stop();
       expect(await whoami(dataSource)).toBe('rotated');
       expect(failures).toEqual([]);
-      expect(count('stragglers')).toBe(0);
+      expect(count('drain-timeout')).toBe(0);
     },
   );
 

@@ -97,7 +97,7 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
       await expect.poll(others).toEqual([]);
       const mixed = new Set(await Promise.all(checks));
       const kinds = app.get(CredentialsService).recentEvents.map(({ type }) => type);
-      const stragglers = count('stragglers');
+      const stragglers = count('drain-timeout');
       show('soak', {
         rotations: count('rotated'),
         queries,

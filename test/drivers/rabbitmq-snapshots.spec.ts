@@ -92,8 +92,8 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
       await rotate();
       expect(connection.supersededCount).toBe(1);
       await until(() => first.holds === 0);
-      expect(types(events)).toEqual(['rotated', 'stragglers']);
-      expect(connection.counters).toMatchObject({ rotated: 1, stragglers: 1 });
+      expect(types(events)).toEqual(['rotated', 'drain-timeout']);
+      expect(connection.counters).toMatchObject({ rotated: 1, 'drain-timeout': 1 });
       await until(() => messages.length === 2);
       // The first is no business of the newer channel, which would be closed for it.
       channel.ack(messages[0] as ConsumeMessage);

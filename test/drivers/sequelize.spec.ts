@@ -201,7 +201,7 @@ describeReal('Sequelize on leased users', () => {
     const { app, sequelize, events, whoami } = await start('late');
     const before = await whoami();
     const transaction = await sequelize.transaction();
-    await eventually(() => expect(events.map(({ type }) => type)).toEqual(['rotated', 'stragglers']));
+    await eventually(() => expect(events.map(({ type }) => type)).toEqual(['rotated', 'drain-timeout']));
     await expect(sequelize.query('select 1', { transaction })).rejects.toThrow();
     await transaction.rollback().catch(() => undefined);
     expect(await whoami()).not.toBe(before);

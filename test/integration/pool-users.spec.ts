@@ -93,7 +93,13 @@ describe('the users of a rotating pool', () => {
     await ended(kept);
     kept.release(true);
     await expect.poll(() => first.holds).toBe(0);
-    expect(events.map(({ type }) => type)).toEqual(['rotated', 'rotated', 'stragglers']);
-    expect(pool.counters).toEqual({ rotated: 2, 'proof-failed': 0, refused: 0, stragglers: 1, warning: 0 });
+    expect(events.map(({ type }) => type)).toEqual(['rotated', 'rotated', 'drain-timeout']);
+    expect(pool.counters).toEqual({
+      rotated: 2,
+      'verification-failed': 0,
+      refused: 0,
+      'drain-timeout': 1,
+      warning: 0,
+    });
   });
 });

@@ -51,7 +51,9 @@ describe('rotating pool', () => {
     const next = await issue();
     await postgres.kill();
     credentials$.next(next.credentials);
-    await expect.poll(() => events.map(({ type }) => type), { timeout: 5_000 }).toEqual(['proof-failed']);
+    await expect
+      .poll(() => events.map(({ type }) => type), { timeout: 5_000 })
+      .toEqual(['verification-failed']);
     await postgres.restart();
     await expect.poll(() => events.map(({ type }) => type), { timeout: 5_000 }).toContain('rotated');
     expect(await whoami(pool)).toBe(next.user);
@@ -119,7 +121,7 @@ describe('rotating pool', () => {
     await rotate(await issue());
     await expect
       .poll(() => events.at(-1))
-      .toMatchObject({ type: 'stragglers', serial: first.credentials.lease.serial, count: 1 });
+      .toMatchObject({ type: 'drain-timeout', serial: first.credentials.lease.serial, count: 1 });
     expect(await failed).toBeInstanceOf(Error);
     client.release(true);
     await expect.poll(() => first.holds).toBe(0);
@@ -130,7 +132,7 @@ describe('rotating pool', () => {
     const client = await pool.connect();
     await rotate(await issue());
     first.need?.onEnding?.();
-    expect(events.at(-1)).toMatchObject({ type: 'stragglers', count: 1 });
+    expect(events.at(-1)).toMatchObject({ type: 'drain-timeout', count: 1 });
     await expect.poll(() => first.holds).toBe(0);
     client.release(true);
   });

@@ -45,7 +45,7 @@ export async function goneBehindProxy<P extends Pool>(
   // No proof of anything, so nothing else is asked for; nor is it asked about all the time.
   expect(new Set(first.refused)).toEqual(new Set([false]));
   expect(first.refused.length).toBeLessThan(3);
-  expect(events.map(({ type }) => type)).toEqual(['proof-failed']);
+  expect(events.map(({ type }) => type)).toEqual(['verification-failed']);
   await allow(next);
   credentials$.next(next.credentials);
   await until(async () => (await whoami(pool).catch(() => undefined)) === next.user);

@@ -194,7 +194,7 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
     const era = this.#clients.get(client);
     const count = this.#busy.get(client) ?? 0;
     if (era && count > 0) {
-      this.#reports.tell({ type: 'stragglers', path: era.path, serial: era.serial, count });
+      this.#reports.tell({ type: 'drain-timeout', path: era.path, serial: era.serial, count });
     }
     void this.#close(client);
   }

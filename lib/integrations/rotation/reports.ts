@@ -7,7 +7,7 @@ import type { PoolCounters, PoolEvent } from './rotation-driver.js';
 export class Reports {
   readonly #logger: Logger;
   readonly #listener: (event: PoolEvent) => void;
-  readonly #counters = { rotated: 0, 'proof-failed': 0, refused: 0, stragglers: 0, warning: 0 };
+  readonly #counters = { rotated: 0, 'verification-failed': 0, refused: 0, 'drain-timeout': 0, warning: 0 };
 
   /** @param name of the class, for the log */
   constructor(name: string, listener: (event: PoolEvent) => void) {
@@ -21,7 +21,7 @@ export class Reports {
   }
 
   tell(event: PoolEvent): void {
-    this.#counters[event.type] += event.type === 'stragglers' ? event.count : 1;
+    this.#counters[event.type] += event.type === 'drain-timeout' ? event.count : 1;
     const line = describe(event);
     if (line) apart(() => this.#logger.warn(printable(line)));
     apart(() => this.#listener(event));
@@ -34,11 +34,11 @@ function describe(event: PoolEvent): string | undefined {
   switch (event.type) {
     case 'rotated':
       return undefined;
-    case 'proof-failed':
+    case 'verification-failed':
       return `${about} cannot log in: ${codeOf(event.error)}. Open connections stay in use; the server is asked whether the lease lives.`;
     case 'refused':
       return `The server refuses ${about}; new credentials are asked for.`;
-    case 'stragglers':
+    case 'drain-timeout':
       return `${event.count} connection(s) of ${about} were in use past the drain window, and were closed.`;
     case 'warning':
       return `${about}: ${event.message}`;

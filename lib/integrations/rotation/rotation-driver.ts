@@ -76,7 +76,7 @@ export type PoolEvent = {
        * database may be away, or a proxy in between knows the user no more. The server is asked whether the lease lives.
        * New ones are tried on. An outage is reported once.
        */
-      type: 'proof-failed';
+      type: 'verification-failed';
       error: unknown;
     }
   | {
@@ -85,7 +85,7 @@ export type PoolEvent = {
     }
   | {
       /** Connections were still in use after the drain window, and were closed. */
-      type: 'stragglers';
+      type: 'drain-timeout';
       count: number;
     }
   | {
@@ -97,7 +97,7 @@ export type PoolEvent = {
 
 /**
  * How often a pool has told of each {@link PoolEvent} since it was made, for metrics: every number only grows. Of
- * `stragglers`, how many connections there were.
+ * `drain-timeout`, how many connections there were.
  *
  * @publicApi
  */

@@ -212,7 +212,7 @@ export class Rotation<C> {
     era.refused = this.#driver.refuses(error);
     era.doubtful = true;
     if (era.refused) this.#reports.tell({ type: 'refused', path, serial });
-    else if (checks.failed()) this.#reports.tell({ type: 'proof-failed', path, serial, error });
+    else if (checks.failed()) this.#reports.tell({ type: 'verification-failed', path, serial, error });
     await era.credentials.lease.refused?.(era.refused);
   }
 
@@ -284,7 +284,7 @@ export class Rotation<C> {
   #straggle(era: Era<C>): void {
     const { path, serial, connections } = era;
     const count = [...connections].filter((one) => this.#driver.inUse?.(one) ?? true).length;
-    if (count > 0) this.#reports.tell({ type: 'stragglers', path, serial, count });
+    if (count > 0) this.#reports.tell({ type: 'drain-timeout', path, serial, count });
     for (const connection of connections) this.#driver.end(connection, era);
   }
 

@@ -58,7 +58,7 @@ function watch(app: INestApplication, role: string): void {
     tell({
       type: 'pool',
       event: type,
-      ...(type === 'stragglers' && { count: event.count }),
+      ...(type === 'drain-timeout' && { count: event.count }),
       ...(type === 'warning' && { message: event.message }),
     });
   });

@@ -45,6 +45,6 @@ it('a pool proves, drains and reports in the context of no request, whoever made
   Object.assign(rotation.current as object, { used: true });
   requests.run('closer', () => rotation.end());
   await vi.advanceTimersByTimeAsync(1_000);
-  const kinds = ['prove', 'prove', 'published', 'superseded', 'rotated', 'stragglers', 'end', 'leaving'];
+  const kinds = ['prove', 'prove', 'published', 'superseded', 'rotated', 'drain-timeout', 'end', 'leaving'];
   expect(seen).toEqual(kinds.map((kind) => `${kind}: no request`));
 });

@@ -36,7 +36,10 @@ it('a login that is never answered is tried again, and told of', async () => {
   credentials$.next(issueByHand().credentials);
   credentials$.next(issueByHand().credentials);
   await vi.advanceTimersByTimeAsync(45_000);
-  expect(events).toMatchObject([{ type: 'proof-failed', error: { code: 'ETIMEDOUT' } }, { type: 'rotated' }]);
+  expect(events).toMatchObject([
+    { type: 'verification-failed', error: { code: 'ETIMEDOUT' } },
+    { type: 'rotated' },
+  ]);
 });
 
 it('credentials that are refused for long, as by a replica that learns late, are used once they are let in', async () => {
@@ -68,7 +71,7 @@ it('a login that fails, for whatever reason: the server is asked whether the lea
   rotation.loginFailed(await rotation.ready(), unclear);
   await vi.advanceTimersByTimeAsync(10);
   expect(first.refused).toEqual([false]);
-  expect(events).toMatchObject([{ type: 'proof-failed', error: unclear }]);
+  expect(events).toMatchObject([{ type: 'verification-failed', error: unclear }]);
 });
 
 it('a login that is refused for certain, and again when it is checked: other credentials are asked for', async () => {
@@ -114,7 +117,7 @@ it.each<[string, () => Promise<void>, number]>([
     // A login is checked each 5 s at most, a statement each 30 s.
     expect(checks).toBeLessThan(most + 25);
     expect(first.refused.length).toBeLessThanOrEqual(checks);
-    expect(events.map(({ type }) => type)).toEqual(['proof-failed']);
+    expect(events.map(({ type }) => type)).toEqual(['verification-failed']);
   },
 );
 
@@ -129,7 +132,7 @@ it('new credentials that cannot log in for a reason unknown: the server is asked
   expect(new Set(next.refused)).toEqual(new Set([false]));
   expect(next.refused.length).toBeGreaterThan(90);
   expect(next.refused.length).toBeLessThan(125);
-  expect(events.map(({ type }) => type)).toEqual(['proof-failed']);
+  expect(events.map(({ type }) => type)).toEqual(['verification-failed']);
   expect({ first: first.holds, next: next.holds }).toEqual({ first: 1, next: 1 });
 });
 
@@ -208,7 +211,7 @@ it('only connections that somebody uses are stragglers', async () => {
   for (const connection of ['busy', 'idle']) rotation.opened(era, connection);
   credentials$.next(issueByHand().credentials);
   await vi.advanceTimersByTimeAsync(150);
-  expect(events).toMatchObject([{ type: 'rotated' }, { type: 'stragglers', count: 1 }]);
+  expect(events).toMatchObject([{ type: 'rotated' }, { type: 'drain-timeout', count: 1 }]);
   expect(ended).toEqual(['busy', 'idle']);
 });
 
