@@ -1,0 +1,181 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Share of sentences that may begin with a riddle. A room above it holds its figure of today. */
+const LIMIT = 0.01;
+const TODAY = { lib: 0.0905, test: 0.086, docs: 0.033 };
+
+/** An opening that names no actor: "What the server refuses is told to whoever asked." */
+const RIDDLE = /^(?:what|who|whoever|whom|whose|those|that which)\b/i;
+
+/** Private words, the plain word for each, and how often a room still uses it. */
+const PRIVATE_WORDS = [
+  { name: 'nobody', word: /\b(?:no|some|any)body\b/i, better: 'the actor, "no consumer"', lib: 45, docs: 22 },
+  {
+    name: 'tell',
+    word: /\b(?:tells?|told|telling)\b/i,
+    better: 'log, report, emit, say',
+    lib: 106,
+    docs: 48,
+  },
+  {
+    name: 'over',
+    // "over a limit" and "over TLS" are plain.
+    word: /\b(?:is|are|was|were|be|been|seems?)(?: already| long| not)? over(?=[.,:;)]| and\b| by\b|$)/i,
+    better: 'expired, ended',
+    lib: 41,
+    docs: 15,
+  },
+  {
+    name: 'away',
+    word: /\bservers? (?:is|are|was|were|stays) away\b/i,
+    better: 'unreachable',
+    lib: 2,
+    docs: 2,
+  },
+  { name: 'for ever', word: /\bfor ever\b/i, better: 'without end, or the limit', lib: 9, docs: 6 },
+];
+
+interface Sentence {
+  file: string;
+  line: number;
+  text: string;
+}
+
+const list = (folder: string, extension: RegExp) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => extension.test(name) && !name.includes('node_modules'))
+    .map((name) => `${folder}/${name.split(sep).join('/')}`)
+    .sort();
+
+/** At `.`, `:` or `;` before a blank. A text of fewer than two words is no sentence. */
+function sentencesOf(file: string, line: number, text: string): Sentence[] {
+  const found: Sentence[] = [];
+  let from = 0;
+  for (const { 0: end, index } of [...text.matchAll(/[.:;](?=\s|$)|$/g)]) {
+    const raw = text.slice(from, index);
+    const plain = raw
+      .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .replaceAll(/\s+/g, ' ')
+      .replace(/^[\s*_"'“(>]+/, '');
+    const before = text.slice(0, from + raw.search(/\S|$/));
+    if (/[a-z]\W+[a-z]/i.test(plain)) {
+      found.push({ file, line: line + (before.match(/\n/g)?.length ?? 0), text: plain });
+    }
+    from = index + end.length;
+  }
+  return found;
+}
+
+/** The comments of a file; lines of `//` below each other are one comment. */
+function commentsOf(file: string): Sentence[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  const comments: { line: number; text: string; end: number; block: boolean }[] = [];
+  const scanner = ts.createScanner(ts.ScriptTarget.ES2022, false, ts.LanguageVariant.Standard, text);
+  let line = 1;
+  let newline = text.indexOf('\n');
+  let previous = ts.SyntaxKind.Unknown;
+  const templates: number[] = [];
+  for (let token = scanner.scan(); token !== ts.SyntaxKind.EndOfFileToken; token = scanner.scan()) {
+    const kind = ts.SyntaxKind;
+    if (token === kind.SlashToken && startsExpression(previous)) token = scanner.reScanSlashToken();
+    if (token === kind.TemplateHead) templates.push(0);
+    else if (templates.length > 0 && token === kind.OpenBraceToken) templates[templates.length - 1]! += 1;
+    else if (templates.length > 0 && token === kind.CloseBraceToken) {
+      if (templates.at(-1) === 0) {
+        token = scanner.reScanTemplateToken(false);
+        if (token === kind.TemplateTail) templates.pop();
+      } else templates[templates.length - 1]! -= 1;
+    }
+    if (token === kind.SingleLineCommentTrivia || token === kind.MultiLineCommentTrivia) {
+      const start = scanner.getTokenStart();
+      for (; newline !== -1 && newline < start; newline = text.indexOf('\n', newline + 1)) line += 1;
+      const block = token === kind.MultiLineCommentTrivia;
+      const body = scanner.getTokenText();
+      const last = comments.at(-1);
+      if (!block && last && !last.block && /^\n[ \t]*$/.test(text.slice(last.end, start))) {
+        last.text += `\n${body.slice(2)}`;
+        last.end = scanner.getTokenEnd();
+      } else {
+        const plain = block ? body.slice(2, -2).replaceAll(/^[ \t]*\*+/gm, '') : body.slice(2);
+        comments.push({ line, text: plain, end: scanner.getTokenEnd(), block });
+      }
+    } else if (token > kind.LastTriviaToken) previous = token;
+  }
+  return comments.flatMap((comment) => paragraphsOf(file, comment.line, comment.text));
+}
+
+/** Whether a slash after this token begins a regular expression. */
+function startsExpression(token: ts.SyntaxKind): boolean {
+  const { Identifier, CloseParenToken, CloseBracketToken, CloseBraceToken, NumericLiteral } = ts.SyntaxKind;
+  return ![Identifier, CloseParenToken, CloseBracketToken, CloseBraceToken, NumericLiteral].includes(token);
+}
+
+/** Blocks of code go; an item of a list, a tag, a heading and a cell of a table are texts of their own. */
+function paragraphsOf(file: string, line: number, text: string): Sentence[] {
+  const found: Sentence[] = [];
+  let paragraph: string[] = [];
+  let fence = '';
+  const flush = (next: number) => {
+    if (paragraph.length > 0) found.push(...sentencesOf(file, next - paragraph.length, paragraph.join('\n')));
+    paragraph = [];
+  };
+  for (const [index, raw] of text.split('\n').entries()) {
+    const here = line + index;
+    const mark = /^\s*(```|~~~)/.exec(raw)?.[1] ?? '';
+    if (mark || fence) {
+      flush(here);
+      if (mark && (!fence || mark === fence)) fence = fence ? '' : mark;
+      continue;
+    }
+    const item = /^\s*(?:[-*+]|\d+\.|#+|>|@\w+(?: \{[^}]*\})?(?: [\w.]+ -)?)\s+(.*)$/.exec(raw);
+    if (raw.trim() === '' || item || /^\s*\|/.test(raw)) flush(here);
+    if (/^\s*\|/.test(raw))
+      found.push(...raw.split(/(?<!\\)\|/).flatMap((cell) => sentencesOf(file, here, cell)));
+    else if (raw.trim() !== '') paragraph.push(item ? (item[1] as string) : raw);
+  }
+  flush(line + text.split('\n').length);
+  return found;
+}
+
+// The titles in docs/conformance.md are names of tests.
+const pages = ['README.md', 'CHANGELOG.md', ...list('docs', /\.md$/), ...list('sample', /\.md$/)];
+const rooms = {
+  lib: list('lib', /\.c?ts$/).flatMap(commentsOf),
+  test: list('test', /\.m?ts$/).flatMap(commentsOf),
+  docs: pages.flatMap((page) => {
+    const text = readFileSync(join(root, page), 'utf8');
+    const prose = page === 'docs/conformance.md' ? text.replaceAll(/^\|.*$/gm, '') : text;
+    return paragraphsOf(page, 1, prose);
+  }),
+};
+
+const show = ({ file, line, text }: Sentence) => `${file}:${line} ${text.slice(0, 100)}`;
+
+it.each(Object.keys(rooms) as (keyof typeof rooms)[])(
+  'sentences in %s begin with a name or a verb',
+  (room) => {
+    const riddles = rooms[room].filter(({ text }) => RIDDLE.test(text));
+    const share = riddles.length / rooms[room].length;
+    const figures = `${riddles.length} of ${rooms[room].length} sentences in ${room} (${(share * 100).toFixed(1)} %) begin with What, Who, Those`;
+    expect(rooms[room].length, 'sentences found').toBeGreaterThan(500);
+    expect(share, [figures, ...riddles.slice(0, 20).map(show)].join('\n')).toBeLessThanOrEqual(
+      Math.max(LIMIT, TODAY[room]),
+    );
+  },
+);
+
+const counted = PRIVATE_WORDS.flatMap(({ name, word, better, ...today }) =>
+  (['lib', 'docs'] as const).map((room) => ({ name, word, better, room, limit: today[room] })),
+);
+it.each(counted)('the word "$name" in $room', ({ word, better, room, limit }) => {
+  const uses = rooms[room].filter(({ text }) => word.test(text));
+  expect(uses.length, [`Better: ${better}`, ...uses.slice(0, 20).map(show)].join('\n')).toBeLessThanOrEqual(
+    limit,
+  );
+});
