@@ -57,7 +57,7 @@ const list = (folder: string, extension: RegExp) =>
 function sentencesOf(file: string, line: number, text: string): Sentence[] {
   const found: Sentence[] = [];
   let from = 0;
-  for (const { 0: end, index } of [...text.matchAll(/[.:;](?=\s|$)|$/g)]) {
+  for (const { 0: end, index } of text.matchAll(/[.:;](?=\s|$)|$/g)) {
     const raw = text.slice(from, index);
     const plain = raw
       .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
