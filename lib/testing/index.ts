@@ -1,6 +1,6 @@
 export { fixedCredentials } from './fixed-credentials.js';
 export { SimulatedVault, type SimulatedVaultOptions } from './simulated-vault.js';
-export { VirtualClock } from './virtual-clock.js';
+export { VirtualClock } from './clock/virtual-clock.js';
 export { VaultTestingModule, type VaultTestingOptions } from './vault-testing.module.js';
 export type {
   AppRoleHandle,
@@ -10,15 +10,15 @@ export type {
   SimulatedNamespace,
   SimulatedStaticRole,
   SimulatedToken,
-} from './set-up.js';
-export type { LiveLease } from './leases.js';
-export type { SimulatedLeasedSecret } from './leased-secrets.js';
-export type { Duration } from './duration.js';
-export type { Which } from './faults.js';
-export type { NodeState } from './health.js';
-export type { HistoryEntry, RequestMatcher } from './history.js';
-export type { RateLimit } from './rate-limits.js';
-export type { RunSql } from './core.js';
-export type { Capability } from './policies.js';
+} from './simulated-namespace.js';
+export type { LiveLease } from './server/lease-store.js';
+export type { SimulatedLeasedSecret } from './backends/custom-engine.js';
+export type { Duration } from './server/duration.js';
+export type { Which } from './server/faults.js';
+export type { NodeState } from './backends/sys-health.js';
+export type { HistoryEntry, RequestMatcher } from './server/request-log.js';
+export type { RateLimit } from './server/rate-limits.js';
+export type { RunSql } from './server/server-state.js';
+export type { Capability } from './server/acl.js';
 export type { Clock } from '../clock/clock.js';
 export type { Sender, TransportRequest, TransportResponse } from '../client/transport.js';

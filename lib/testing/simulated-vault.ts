@@ -1,16 +1,16 @@
 import type { Sender } from '../client/transport.js';
-import { systemClock, type Clock } from '../clock/clock.js';
-import { Core, type RunSql } from './core.js';
-import { InProcessSender } from './exchange.js';
-import type { Which } from './faults.js';
-import type { NodeState } from './health.js';
-import { matcher, type HistoryEntry, type RequestMatcher } from './history.js';
-import type { LiveLease } from './leases.js';
-import { Listener } from './listener.js';
-import type { RateLimit } from './rate-limits.js';
-import { SimulatedNamespace } from './set-up.js';
+import { type Clock, systemClock } from '../clock/clock.js';
+import { type RunSql, ServerState } from './server/server-state.js';
+import { InProcessSender } from './http/in-process-sender.js';
+import type { Which } from './server/faults.js';
+import type { NodeState } from './backends/sys-health.js';
+import { type HistoryEntry, matcher, type RequestMatcher } from './server/request-log.js';
+import type { LiveLease } from './server/lease-store.js';
+import { Listener } from './http/listener.js';
+import type { RateLimit } from './server/rate-limits.js';
+import { SimulatedNamespace } from './simulated-namespace.js';
 import { warnInProduction } from './production.js';
-import { noAnswerTo } from './unexpected.js';
+import { noAnswerTo } from './unexpected-requests.js';
 
 /**
  * Options of a {@link SimulatedVault}.
@@ -52,13 +52,13 @@ export interface SimulatedVaultOptions {
  * @publicApi
  */
 export class SimulatedVault extends SimulatedNamespace {
-  readonly #core: Core;
+  readonly #core: ServerState;
   readonly #listeners = new Set<Listener>();
 
   constructor(options: SimulatedVaultOptions = {}) {
     warnInProduction();
     const { clock = systemClock, dialect = 'openbao', rootToken = 'root', sql } = options;
-    const core = new Core({ clock, dialect, rootToken, sql });
+    const core = new ServerState({ clock, dialect, rootToken, sql });
     super(core, core.root);
     this.#core = core;
   }

@@ -1,10 +1,10 @@
-import { Global, Module, type DynamicModule } from '@nestjs/common';
+import { type DynamicModule, Global, Module } from '@nestjs/common';
 import type { Clock } from '../clock/clock.js';
 import { listed } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
-import { ENVIRONMENT_TOKEN, type Environment } from '../vault.environment.js';
+import { type Environment, ENVIRONMENT_TOKEN } from '../vault.environment.js';
 import type { SimulatedVault } from './simulated-vault.js';
-import { FailingClose } from './unexpected.js';
+import { FailingClose } from './unexpected-requests.js';
 
 /**
  * Options of {@link VaultTestingModule}.

@@ -1,6 +1,6 @@
 import { SimulatedVault, VirtualClock } from 'nestjs-vault/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { asker, type Ask } from './support.js';
+import { type Ask, asker } from './support.js';
 
 describe('SimulatedVault through time', () => {
   let clock: VirtualClock;

@@ -1,6 +1,6 @@
-import { SimulatedVault, VirtualClock, type AppRoleHandle } from 'nestjs-vault/testing';
+import { type AppRoleHandle, SimulatedVault, VirtualClock } from 'nestjs-vault/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { asker, type Ask } from './support.js';
+import { type Ask, asker } from './support.js';
 
 /**
  * Where Vault 1.21.4 was recorded to answer otherwise than OpenBao 2.7.2; that one is compared live in test/parity.

@@ -3,13 +3,13 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import {
   appRole,
   CredentialsService,
+  type DatabaseCredentials,
   InjectCredentials,
   InjectSecret,
   KvService,
+  type Secret,
   VaultError,
   VaultModule,
-  type DatabaseCredentials,
-  type Secret,
 } from 'nestjs-vault';
 import { SimulatedVault, VaultTestingModule, VirtualClock } from 'nestjs-vault/testing';
 import type { Observable } from 'rxjs';

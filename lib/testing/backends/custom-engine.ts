@@ -1,0 +1,50 @@
+import type { Backend, Call, Result } from '../server/model.js';
+import type { ServerState } from '../server/server-state.js';
+import { type Duration, seconds } from '../server/duration.js';
+import { Unknown } from '../server/refusal.js';
+
+/**
+ * Options of a leased secret of any engine.
+ *
+ * @publicApi
+ */
+export interface SimulatedLeasedSecret {
+  /** Default 0: 768h. */
+  ttl?: Duration;
+  /** Default 0: 768h. */
+  maxTtl?: Duration;
+  /** Default true. */
+  renewable?: boolean;
+  /** What one read answers, each with a lease of its own. */
+  data: () => Record<string, unknown>;
+}
+
+/** An engine whose secrets the test makes up: what it answers and for how long; the rest is the server's. */
+export class CustomEngine implements Backend {
+  readonly type = 'simulated';
+  readonly #core: ServerState;
+  readonly #secrets = new Map<string, SimulatedLeasedSecret>();
+
+  constructor(core: ServerState) {
+    this.#core = core;
+  }
+
+  /** @param path below the mount */
+  set(path: string, secret: SimulatedLeasedSecret): void {
+    this.#secrets.set(path, secret);
+  }
+
+  handle({ operation, path, fullPath, namespace, token }: Call): Result {
+    const secret = this.#secrets.get(path);
+    if (!secret || !token || operation !== 'read') throw new Unknown(404);
+    const lease = this.#core.leases.create({
+      path: fullPath,
+      namespace,
+      token,
+      renewable: secret.renewable ?? true,
+      ttls: () => ({ ttl: seconds(secret.ttl ?? 0), maxTtl: seconds(secret.maxTtl ?? 0) }),
+      end: () => undefined,
+    });
+    return { lease, data: secret.data() };
+  }
+}

@@ -1,0 +1,175 @@
+import type { Backend, Call, Maybe, Result } from '../server/model.js';
+import type { ServerState } from '../server/server-state.js';
+import { randomText } from '../server/ids.js';
+import { listKeys } from './list-keys.js';
+import { newPassword, RENEWAL, REVOCATION, runSql } from './sql.js';
+import { StaticRoles } from './static-roles.js';
+import { secondsField } from '../server/ttl.js';
+import { collected, notFound, Refusal } from '../server/refusal.js';
+import { list, text } from '../server/fields.js';
+import { type Route, route } from '../server/route.js';
+
+interface DynamicRole {
+  body: Record<string, unknown>;
+  /** Seconds. */
+  ttl: number;
+  maxTtl: number;
+}
+
+/** The database secrets engine: users of a database that exists, or is only imagined. */
+export class Database implements Backend {
+  readonly type = 'database';
+  readonly #core: ServerState;
+  readonly #configs = new Map<string, Record<string, unknown>>();
+  readonly #roles = new Map<string, DynamicRole>();
+  readonly #statics: StaticRoles;
+
+  readonly #routes: readonly Route[];
+
+  constructor(core: ServerState) {
+    this.#core = core;
+    this.#statics = new StaticRoles(core);
+    this.#routes = [
+      [['read'], /^creds\/([^/]+)$/, (call, name = '') => this.#issue(call, name)],
+      [['list'], /^config\/?$/, () => ({ data: { keys: listKeys(this.#configs.keys(), '') } })],
+      [['read'], /^config\/([^/]+)$/, (_, name = '') => this.#readConfig(name)],
+      [['update'], /^config\/([^/]+)$/, ({ body }, name = '') => void this.#configs.set(name, body)],
+      [['delete'], /^config\/([^/]+)$/, (_, name = '') => void this.#configs.delete(name)],
+      [['list'], /^roles\/?$/, () => ({ data: { keys: listKeys(this.#roles.keys(), '') } })],
+      [['read'], /^roles\/([^/]+)$/, (_, name = '') => this.#readRole(name)],
+      [['update'], /^roles\/([^/]+)$/, ({ body }, name = '') => this.#writeRole(name, body)],
+      [['delete'], /^roles\/([^/]+)$/, (_, name = '') => void this.#roles.delete(name)],
+      ...this.#statics.routes,
+    ];
+  }
+
+  exists({ path }: Call): boolean {
+    const [, kind, name = ''] = /^([^/]+)\/(.+)$/.exec(path) ?? [];
+    if (kind === 'config') return this.#configs.has(name);
+    if (kind === 'roles') return this.#roles.has(name);
+    return kind !== 'static-roles' || this.#statics.has(name);
+  }
+
+  handle(call: Call): Maybe<Result | void> {
+    return route(this.#routes, call);
+  }
+
+  async #issue({ token, namespace, fullPath }: Call, name: string): Promise<Result> {
+    const role = this.#roles.get(name);
+    if (!role || !token) throw new Refusal(400, `unknown role: ${name}`);
+    this.#allowed(text(role.body['db_name']), name);
+    const core = this.#core;
+    const ttls = () => {
+      const present = this.#roles.get(name);
+      if (!present) throw new Error(`could not find role with name "${name}"`);
+      return present;
+    };
+    const displayName = text(token.init.displayName ?? 'token');
+    const stamp = Math.floor(core.now / 1000);
+    const username = `v-${displayName.slice(0, 8)}-${name.slice(0, 8)}-${randomText(20)}-${stamp}`.slice(
+      0,
+      63,
+    );
+    const password = newPassword();
+    const expires = core.now + core.leases.grant({ ttls, token }, core.now).ttl * 1000;
+    const running = runSql(core, list(role.body['creation_statements']), username, { password, expires });
+    await running?.catch((error: unknown) => {
+      throw new Refusal(500, collected(`failed to execute query: ${(error as Error).message}`));
+    });
+    const lease = core.leases.create({
+      path: fullPath,
+      namespace,
+      token,
+      ttls,
+      renew: (until) => this.#renew(name, username, until),
+      end: () => this.#end(name, username),
+    });
+    core.users.set(username, { password, expires: () => lease.expires });
+    return { lease, data: { password, username } };
+  }
+
+  #allowed(config: string, name: string): void {
+    const found = this.#configs.get(config);
+    if (!found)
+      throw new Refusal(500, collected(`failed to find entry for connection with name: "${config}"`));
+    const allowed = list(found['allowed_roles']);
+    if (!allowed.some((one) => one === name || (one.endsWith('*') && name.startsWith(one.slice(0, -1)))))
+      throw new Refusal(500, collected(`"${name}" is not an allowed role`));
+  }
+
+  #renew(name: string, username: string, expires: number): Maybe<void> {
+    if (!this.#core.users.has(username))
+      throw new Error(collected(`ERROR: role "${username}" does not exist (SQLSTATE 42704)`));
+    const core = this.#core;
+    const own = list(this.#roles.get(name)?.body['renew_statements']);
+    const running = runSql(core, own.length > 0 ? own : RENEWAL, username, { expires });
+    return running?.catch((error: unknown) => {
+      throw new Error(collected((error as Error).message));
+    });
+  }
+
+  #end(name: string, username: string): Maybe<void> {
+    const core = this.#core;
+    const own = list(this.#roles.get(name)?.body['revocation_statements']);
+    const running = runSql(core, own.length > 0 ? own : REVOCATION, username);
+    const gone = () => void this.#core.users.delete(username);
+    return running ? running.then(gone) : gone();
+  }
+
+  #writeRole(name: string, fields: Record<string, unknown>): void {
+    const body = { ...this.#roles.get(name)?.body, ...fields };
+    this.#roles.set(name, {
+      body,
+      ttl: secondsField(body, 'default_ttl'),
+      maxTtl: secondsField(body, 'max_ttl'),
+    });
+  }
+
+  #readRole(name: string): Result {
+    const role = this.#roles.get(name);
+    if (!role) throw notFound();
+    const { body, ttl, maxTtl } = role;
+    return {
+      data: {
+        creation_statements: list(body['creation_statements']),
+        credential_type: 'password',
+        db_name: text(body['db_name']),
+        default_ttl: ttl,
+        max_ttl: maxTtl,
+        renew_statements: list(body['renew_statements']),
+        revocation_statements: list(body['revocation_statements']),
+        rollback_statements: list(body['rollback_statements']),
+      },
+    };
+  }
+
+  #readConfig(name: string): Result {
+    const config = this.#configs.get(name);
+    if (!config) throw notFound();
+    const { vault } = this.#core;
+    return {
+      data: {
+        allowed_roles: list(config['allowed_roles']),
+        connection_details: {
+          connection_url: text(config['connection_url']),
+          ...(config['password_authentication'] !== undefined && {
+            password_authentication: config['password_authentication'],
+          }),
+          username: text(config['username']),
+        },
+        ...(vault && { disable_automated_rotation: false }),
+        password_policy: '',
+        plugin_name: text(config['plugin_name']),
+        plugin_version: '',
+        root_credentials_rotate_statements: [],
+        ...(vault && {
+          rotation_period: 0,
+          rotation_schedule: '',
+          rotation_window: 0,
+          skip_static_role_import_rotation: false,
+        }),
+        verify_connection: config['verify_connection'] !== false,
+      },
+    };
+  }
+}

@@ -1,0 +1,49 @@
+import type { ServerState } from '../server/server-state.js';
+import { randomText } from '../server/ids.js';
+
+/** What the server runs for PostgreSQL where a role names no statements of its own (for the schema `public`). */
+export const RENEWAL = [`ALTER ROLE "{{name}}" VALID UNTIL '{{expiration}}'`];
+export const ROTATION = [`ALTER USER "{{name}}" WITH PASSWORD '{{password}}'`];
+export const REVOCATION = [
+  `REVOKE ALL PRIVILEGES ON ALL TABLES IN SCHEMA public FROM "{{name}}"`,
+  `REVOKE ALL PRIVILEGES ON ALL SEQUENCES IN SCHEMA public FROM "{{name}}"`,
+  `REVOKE ALL PRIVILEGES ON SCHEMA public FROM "{{name}}"`,
+  `DROP ROLE IF EXISTS "{{name}}"`,
+];
+
+/** Puts values in the place of `{{name}}` (or `{{username}}`), `{{password}}` and `{{expiration}}`. */
+function fill(statements: readonly string[], values: Record<string, string>): string[] {
+  const all: Record<string, string> = { ...values, username: values['name'] ?? '' };
+  return statements.map((statement) =>
+    statement.replace(/\{\{(\w+)\}\}/g, (_, key: string) => all[key] ?? ''),
+  );
+}
+
+const UNREACHABLE =
+  "failed to connect to 'user=[password] database=app': 127.0.0.1:5999 (127.0.0.1): dial error: " +
+  'dial tcp 127.0.0.1:5999: connect: connection refused';
+
+/** A password as the server makes them. */
+export const newPassword = () => `${randomText(19)}-`;
+
+/**
+ * Runs the statements of a role for one user; nothing where there is no database.
+ *
+ * @param values.expires milliseconds of the server
+ */
+export function runSql(
+  core: ServerState,
+  statements: readonly string[],
+  name: string,
+  { password = '', expires = 0 } = {},
+): Promise<void> | undefined {
+  const { sql, databaseDown } = core;
+  if (databaseDown) return Promise.reject(new Error(UNREACHABLE));
+  if (!sql) return undefined;
+  const expiration = new Date(expires).toISOString().replace('T', ' ').replace(/\..*$/, '+0000');
+  const work = (async () => {
+    for (const statement of fill(statements, { name, password, expiration })) await sql(statement);
+  })();
+  core.hold(work);
+  return work;
+}

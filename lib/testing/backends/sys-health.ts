@@ -1,0 +1,64 @@
+import type { Result } from '../server/model.js';
+import type { ServerState } from '../server/server-state.js';
+import { Refusal } from '../server/refusal.js';
+
+/**
+ * What a node is, besides sealed and a standby: `performance-standby` and `dr-secondary` are known to Vault Enterprise
+ * only.
+ *
+ * @publicApi
+ */
+export type NodeState = 'active' | 'performance-standby' | 'dr-secondary' | 'uninitialized';
+
+/** A node's state as load balancers ask for it: what comes first here decides the status. */
+export function health(core: ServerState, query: URLSearchParams): Result {
+  const { vault, sealed, standby, state, version, now, clusterId } = core;
+  const uninitialized = state === 'uninitialized';
+  const secondary = state === 'dr-secondary';
+  const performance = state === 'performance-standby';
+  const standbyOk = flag(query, 'standbyok');
+  const performanceOk = vault && flag(query, 'perfstandbyok');
+  const uninitializedCode = code(query, 'uninitcode', 501);
+  const sealedCode = code(query, 'sealedcode', 503);
+  const standbyCode = code(query, 'standbycode', 429);
+  const activeCode = code(query, 'activecode', 200);
+  const secondaryCode = vault ? code(query, 'drsecondarycode', 472) : 472;
+  const performanceCode = vault ? code(query, 'performancestandbycode', 473) : 473;
+  let status = activeCode;
+  if (uninitialized) status = uninitializedCode;
+  else if (sealed) status = sealedCode;
+  else if (secondary) status = secondaryCode;
+  else if (performance) status = performanceOk ? activeCode : performanceCode;
+  else if (standby) status = standbyOk ? activeCode : standbyCode;
+  return {
+    status,
+    bare: {
+      initialized: !uninitialized,
+      sealed,
+      standby: sealed || performance || (standby !== undefined && !secondary),
+      ...(vault && { performance_standby: performance && !sealed }),
+      replication_performance_mode: sealed ? 'unknown' : 'disabled',
+      replication_dr_mode: sealed ? 'unknown' : secondary ? 'secondary' : 'disabled',
+      server_time_utc: Math.floor(now / 1000),
+      version,
+      ...(vault && { enterprise: secondary || performance }),
+      ...(!sealed && { cluster_name: `vault-cluster-${clusterId}`, cluster_id: clusterId }),
+      ...(vault && { echo_duration_ms: 0, clock_skew_ms: 0, replication_primary_canary_age_ms: 0 }),
+    },
+  };
+}
+
+function code(query: URLSearchParams, name: string, usual: number): number {
+  const asked = query.get(name);
+  if (asked === null) return usual;
+  if (!/^[+-]?\d+$/.test(asked)) throw new Refusal(400);
+  return Number(asked);
+}
+
+/** As Go reads it: nothing at all is false. */
+function flag(query: URLSearchParams, name: string): boolean {
+  const asked = query.get(name) ?? '';
+  if (/^(1|t|true)$/i.test(asked)) return true;
+  if (/^(|0|f|false)$/i.test(asked)) return false;
+  throw new Refusal(400);
+}

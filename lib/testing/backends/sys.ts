@@ -1,0 +1,117 @@
+import type { Backend, Call, Maybe, Result } from '../server/model.js';
+import type { ServerState } from '../server/server-state.js';
+import { health } from './sys-health.js';
+import { adminRoutes } from './sys-admin.js';
+import { leaseRoutes } from './sys-leases.js';
+import { collected, Refusal } from '../server/refusal.js';
+import { text } from '../server/fields.js';
+import { type Route, route } from '../server/route.js';
+
+/** Paths below sys/ that answer without a token, sealed or not. */
+const STATUS = new Set(['health', 'seal-status', 'leader', 'init', 'unseal']);
+const WITHOUT_TOKEN = new Set([...STATUS, 'wrapping/lookup', 'wrapping/unwrap']);
+
+/** Whether a path below the API is answered by a sealed server, too. */
+export const answersSealed = (path: string) => path.startsWith('sys/') && STATUS.has(path.slice(4));
+
+/** Paths that need the capability sudo besides. */
+export const needsSudo = (path: string) =>
+  /^(sys\/(seal$|auth\/|raw\/|revoke-prefix\/|revoke-force\/|leases\/(revoke-prefix|revoke-force|lookup)\/|audit)|auth\/token\/(accessors|revoke-orphan))/.test(
+    path,
+  );
+
+/** `sys/`: the server itself. */
+export class Sys implements Backend {
+  readonly type = 'system';
+  readonly #core: ServerState;
+
+  readonly #routes: readonly Route[];
+
+  constructor(core: ServerState) {
+    this.#core = core;
+    const { wrapping } = core;
+    this.#routes = [
+      ...leaseRoutes(core),
+      [['read'], /^health$/, ({ query }) => health(core, query)],
+      [['read'], /^seal-status$/, () => ({ bare: this.#sealStatus() })],
+      [['read'], /^leader$/, () => ({ bare: this.#leader() })],
+      [['read'], /^init$/, () => ({ bare: { initialized: core.state !== 'uninitialized' } })],
+      [['update'], /^seal$/, () => void (core.sealed = true)],
+      [['update'], /^unseal$/, (call) => this.#unseal(call)],
+      [['update', 'read'], /^wrapping\/lookup$/, (call) => wrapping.lookUp(call)],
+      [['update'], /^wrapping\/unwrap$/, (call) => wrapping.unwrap(call)],
+      [['update'], /^wrapping\/wrap$/, ({ body }) => ({ data: body })],
+      [['update'], /^wrapping\/rewrap$/, (call) => wrapping.rewrap(call)],
+      [['update'], /^capabilities-self$/, (call) => this.#capabilities(call)],
+      ...adminRoutes(core),
+    ];
+  }
+
+  open(path: string): boolean {
+    return WITHOUT_TOKEN.has(path);
+  }
+
+  handle(call: Call): Maybe<Result | void> {
+    return route(this.#routes, call);
+  }
+
+  #sealStatus(): object {
+    const { vault, version, sealed, clusterId, state } = this.#core;
+    const initialized = state !== 'uninitialized';
+    const keys = initialized ? 1 : 0;
+    return {
+      type: 'shamir',
+      initialized,
+      sealed,
+      t: keys,
+      n: keys,
+      progress: 0,
+      nonce: '',
+      ...(vault && { version, build_date: '2026-01-01T00:00:00Z', migration: false }),
+      ...(!vault && { recovery_seal: false, version, commit_date: '2026-01-01T00:00:00Z', migration: false }),
+      ...(!sealed && { cluster_name: `vault-cluster-${clusterId}`, cluster_id: clusterId }),
+      ...(vault && { recovery_seal: false }),
+      storage_type: 'inmem',
+    };
+  }
+
+  #leader(): object {
+    const { vault, standby } = this.#core;
+    const own = { ha_enabled: standby !== undefined };
+    const away = { is_self: false, leader_address: standby?.leader ?? '', leader_cluster_address: '' };
+    if (!vault) return standby ? { ...own, ...away } : own;
+    return {
+      ...own,
+      active_time: '0001-01-01T00:00:00Z',
+      ...away,
+      performance_standby: false,
+      performance_standby_last_remote_wal: 0,
+    };
+  }
+
+  /** Any key of 16 bytes does. */
+  #unseal({ body }: Call): Result {
+    if (this.#core.state === 'uninitialized') throw new Refusal(400, 'Vault is not initialized');
+    const key = text(body['key']);
+    if (!/^([0-9a-f]*|[0-9A-Za-z+/]*={0,2})$/i.test(key) || key === '')
+      throw new Refusal(400, "'key' must be a valid hex or base64 string");
+    if (key.length < 24) throw new Refusal(400, 'invalid key: key is shorter than minimum 16 bytes');
+    this.#core.sealed = false;
+    this.#core.expire();
+    return { bare: this.#sealStatus() };
+  }
+
+  #capabilities({ body, token, namespace }: Call): Result {
+    const asked = body['paths'] ?? body['path'];
+    const paths = Array.isArray(asked) ? asked.map(String) : [text(asked)];
+    if (!token || paths.length === 0 || paths[0] === '')
+      throw new Refusal(400, collected('missing paths to check'));
+    const told = paths.map((path): [string, string[]] => {
+      const own = [...this.#core.capabilities(token, namespace, path)].sort();
+      return [path, own.length > 0 ? own : ['deny']];
+    });
+    const [single] = told;
+    const data = Object.fromEntries(told);
+    return { flat: true, data: single && told.length === 1 ? { ...data, capabilities: single[1] } : data };
+  }
+}

@@ -1,0 +1,278 @@
+import { randomUUID } from 'node:crypto';
+import type { Backend, Call, Namespace, Operation, Result, Token } from '../server/model.js';
+import { inNetworks } from '../server/addresses.js';
+import type { ServerState } from '../server/server-state.js';
+import { describeCall, type OpenEntry } from '../server/request-log.js';
+import { faultOfJson } from './json-check.js';
+import { RateLimited } from '../server/rate-limits.js';
+import { answersSealed, needsSudo } from '../backends/sys.js';
+import { collected, EmptyNotFound, Refusal, Unknown, WrongKvPath } from '../server/refusal.js';
+
+/** One HTTP request as it came in; header names in lower case. */
+export interface HttpRequest {
+  method: string;
+  /** With the query. */
+  url: string;
+  headers: Record<string, string | undefined>;
+  body: string;
+  source: string;
+}
+
+/** One HTTP answer. */
+export interface HttpAnswer {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+const OPERATIONS: Record<string, Operation> = {
+  GET: 'read',
+  HEAD: 'read',
+  LIST: 'list',
+  POST: 'update',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
+const NEEDED: Record<Operation, string> = {
+  read: 'read',
+  list: 'list',
+  update: 'update',
+  patch: 'patch',
+  delete: 'delete',
+};
+
+/** Answers one request as the server would: the whole way but the network. */
+export async function handleRequest(
+  core: ServerState,
+  request: HttpRequest,
+  entry: OpenEntry,
+): Promise<HttpAnswer> {
+  core.expire();
+  let token: Token | undefined;
+  try {
+    const call = parse(core, request, entry);
+    token = call.token;
+    const { result, backend } = await perform(core, call, request);
+    return answer(core, request, call, result, backend);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return refuse(core, request, error);
+  } finally {
+    if (token?.lastUse) core.tokens.revoke(token);
+  }
+}
+
+/** Reads a request, as far as it can be without knowing what it is for. */
+function parse(core: ServerState, request: HttpRequest, entry: OpenEntry): Call {
+  const [path = '', query = ''] = request.url.split('?', 2);
+  if (!path.startsWith('/v1/')) throw new Refusal(404);
+  const parameters = new URLSearchParams(query);
+  let operation = OPERATIONS[request.method];
+  if (operation === 'read' && parameters.get('list') === 'true') operation = 'list';
+  if (!operation) throw new Refusal(405);
+  let fullPath = path.slice(4);
+  if (fullPath.includes('%')) fullPath = decodeURIComponent(fullPath);
+  const found = locate(core, request.headers['x-vault-namespace'] ?? '', fullPath);
+  if (core.sealed && !answersSealed(found.path)) throw new Refusal(503, 'Vault is sealed');
+  if (core.state === 'dr-secondary' && !answersSealed(found.path))
+    throw new Refusal(400, 'path disabled in replication DR secondary mode');
+  if (core.standby && !answersSealed(found.path))
+    throw new RedirectToLeader(core.standby.leader, request.url);
+  core.rateLimits.count(found.path);
+  const authorization = request.headers['authorization'] ?? '';
+  const rawToken = (request.headers['x-vault-token'] ?? authorization.replace(/^Bearer /i, '')).trim();
+  const token = rawToken === '' ? undefined : core.tokens.find(rawToken);
+  const body = operation === 'read' || operation === 'list' ? {} : parseBody(core, request);
+  describeCall(entry, token, body);
+  return {
+    operation,
+    path: '',
+    fullPath: found.path,
+    body,
+    query: parameters,
+    contentType: request.headers['content-type'] ?? '',
+    namespace: found.namespace,
+    token,
+    rawToken,
+    source: request.source,
+  };
+}
+
+/** A standby sends clients to the leader, if it knows one. */
+class RedirectToLeader extends Refusal {
+  constructor(
+    readonly leader: string | undefined,
+    readonly url: string,
+  ) {
+    super(leader ? 307 : 500, ...(leader ? [] : ['local node not active but active cluster node not found']));
+  }
+}
+
+/** Namespaces come by header, by path, or as both together; community editions of Vault have none. */
+function locate(core: ServerState, header: string, path: string): { namespace: Namespace; path: string } {
+  const name = header.replace(/^\/|\/$/g, '');
+  const asked = core.vault || name === '' || name === 'root' ? '' : `${name}/`;
+  const named = core.namespaces.get(asked);
+  if (!named) throw new Refusal(404, 'namespace not found');
+  let [namespace, rest]: [Namespace, string] = [named, path];
+  while (core.namespaces.size > 1) {
+    const slash = rest.indexOf('/');
+    const next: Namespace | undefined =
+      slash < 0 ? undefined : core.namespaces.get(namespace.path + rest.slice(0, slash + 1));
+    if (!next) break;
+    namespace = next;
+    rest = rest.slice(slash + 1);
+  }
+  return { namespace, path: rest };
+}
+
+function parseBody(core: ServerState, { body, headers }: HttpRequest): Record<string, unknown> {
+  if (body === '') return {};
+  if (headers['content-type']?.startsWith('application/x-www-form-urlencoded'))
+    return Object.fromEntries(new URLSearchParams(body));
+  const fault = core.vault && faultOfJson(body);
+  if (fault) throw new Refusal(500, fault);
+  const prefix = core.vault
+    ? 'error parsing JSON: failed to parse JSON input'
+    : 'failed to decode JSON input';
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch (error) {
+    throw new Refusal(400, `${prefix}: ${invalidCharacter(body, error as Error) || 'unexpected EOF'}`);
+  }
+  if (typeof value === 'object' && !Array.isArray(value)) return (value ?? {}) as Record<string, unknown>;
+  const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+  throw new Refusal(
+    400,
+    `${prefix}: json: cannot unmarshal ${kind} into Go value of type map[string]interface {}`,
+  );
+}
+
+/** Where JSON ends being JSON; nothing where it only ends too early. */
+function invalidCharacter(body: string, { message }: Error): string | undefined {
+  const [, at = ''] = /at position (\d+)/.exec(message) ?? [];
+  const strange = /^Unexpected token '(.)'/u.exec(message)?.[1] ?? body.charAt(Number(at || body.length));
+  return strange && `invalid character '${strange}' looking for beginning of value`;
+}
+
+/** Asks who and whether, then has the engine do it. */
+async function perform(
+  core: ServerState,
+  call: Call,
+  request: HttpRequest,
+): Promise<{ result: Result | void; backend: Backend }> {
+  const { namespace, token, fullPath } = call;
+  const found = namespace.find(fullPath);
+  // Listed here, as a narrow policy denies the path before it is looked for, and hides that nothing is there.
+  if (!found) noteUnexpected(core, request);
+  const open = found?.backend.open?.(found.rest) === true;
+  if (found) call.path = found.rest;
+  if (!open) {
+    if (!token) throw unauthenticated(core, call);
+    use(token, call);
+    const creates = call.operation === 'update' && found?.backend.exists?.(call) === false;
+    // The server has a slash at the end of whatever is listed.
+    const path = call.operation === 'list' ? fullPath.replace(/\/?$/, '/') : fullPath;
+    const allowed = core.capabilities(token, namespace, path);
+    const granted =
+      token.root ||
+      (allowed.has(creates ? 'create' : NEEDED[call.operation]) &&
+        (!needsSudo(fullPath) || allowed.has('sudo')));
+    if (!granted) throw new Refusal(403, collected('permission denied'));
+  }
+  if (!found) throw new Refusal(404, `no handler for route "${fullPath}". route entry not found.`);
+  const { backend } = found;
+  return { result: await backend.handle(call), backend };
+}
+
+function unauthenticated(core: ServerState, { rawToken }: Call): Refusal {
+  if (core.vault && rawToken) return new Refusal(403, collected('permission denied', 'invalid token'));
+  return new Refusal(403, 'permission denied');
+}
+
+/** Every request costs a use, whatever is answered. */
+function use(token: Token, { source }: Call): void {
+  token.uses--;
+  if (token.uses <= 0) token.lastUse = true;
+  const cidrs = token.init.boundCidrs;
+  if (cidrs && cidrs.length > 0 && !inNetworks(source, cidrs)) throw new Refusal(403, 'permission denied');
+}
+
+function answer(
+  core: ServerState,
+  request: HttpRequest,
+  call: Call,
+  result: Result | void,
+  { type }: Backend,
+): HttpAnswer {
+  const { token, fullPath } = call;
+  if (token?.lastUse && result?.lease) {
+    core.leases.end(result.lease);
+    throw new Refusal(
+      400,
+      'Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.',
+    );
+  }
+  const { status = 200 } = result ?? {};
+  if (!result || status === 202) return respond(core, request, result ? status : 204);
+  if (result.bare !== undefined) return respond(core, request, status, result.bare);
+  const body = result.unwrapped ?? envelope(core, result, type);
+  const wrapTtl =
+    status < 300 && !result.unwrapped ? core.wrapping.ttlOf(request.headers['x-vault-wrap-ttl']) : 0;
+  if (fullPath === 'sys/wrapping/wrap' && wrapTtl === 0)
+    throw new Refusal(400, 'endpoint requires response wrapping to be used');
+  if (wrapTtl === 0 || result.wrapInfo) return respond(core, request, status, body);
+  return respond(core, request, status, {
+    ...envelope(core, {}, type),
+    request_id: '',
+    wrap_info: core.wrapping.wrap(call, fullPath, body, wrapTtl, result.auth),
+  });
+}
+
+function envelope(core: ServerState, result: Result, mountType: string): object {
+  const { lease, data = null, warnings, auth } = result;
+  return {
+    ...(result.flat && data),
+    request_id: result.wrapInfo ? '' : randomUUID(),
+    lease_id: lease?.id ?? '',
+    renewable: lease?.renewable ?? false,
+    lease_duration: lease?.ttl ?? result.leaseDuration ?? 0,
+    data,
+    wrap_info: result.wrapInfo ?? null,
+    warnings: warnings && warnings.length > 0 ? warnings : null,
+    auth: auth ? core.tokens.describe(auth) : null,
+    ...(core.vault && { mount_type: mountType }),
+  };
+}
+
+function noteUnexpected(core: ServerState, { method, url }: HttpRequest): void {
+  core.history.unexpected.push(`${method} ${url.split('?', 1)[0]}`);
+}
+
+function refuse(core: ServerState, request: HttpRequest, error: Refusal): HttpAnswer {
+  if (error instanceof Unknown) noteUnexpected(core, request);
+  if (error instanceof EmptyNotFound) return respond(core, request, 404);
+  if (error instanceof WrongKvPath)
+    return respond(core, request, 404, envelope(core, { warnings: error.warnings }, 'kv'));
+  const answered = respond(core, request, error.status, { errors: error.errors });
+  if (error instanceof RateLimited && error.retryAfter !== undefined)
+    answered.headers['retry-after'] = String(error.retryAfter);
+  if (error instanceof RedirectToLeader && error.leader)
+    answered.headers['location'] = error.leader + error.url;
+  return answered;
+}
+
+function respond(core: ServerState, request: HttpRequest, status: number, body?: unknown): HttpAnswer {
+  const headers: Record<string, string> = {
+    'cache-control': 'no-store',
+    'content-type': 'application/json',
+    date: core.httpDate,
+  };
+  return {
+    status,
+    headers,
+    body: body === undefined || request.method === 'HEAD' ? '' : JSON.stringify(body),
+  };
+}

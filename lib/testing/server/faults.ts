@@ -1,0 +1,68 @@
+import { ExchangeFailed } from '../../client/transport-errors.js';
+import { matcher, type RequestMatcher } from './request-log.js';
+
+/**
+ * Which requests a fault is for: the next so many, those that match until it is ended, or the next so many that match.
+ *
+ * @publicApi
+ */
+export type Which = number | RequestMatcher | { times?: number; match?: RequestMatcher };
+
+/** What goes wrong. */
+export type Fault =
+  | { kind: 'cut' }
+  | { kind: 'drop' }
+  | { kind: 'answer'; status: number; body: unknown; headers: Record<string, string> }
+  | { kind: 'delay'; milliseconds: number; before: boolean };
+
+interface Active {
+  fault: Fault;
+  left: number;
+  matches: (request: { method: string; path: string }) => boolean;
+}
+
+/** The connection failed, before or after the server did the work. */
+export class ConnectionFailure extends ExchangeFailed {
+  constructor(code: 'ECONNREFUSED' | 'UND_ERR_SOCKET') {
+    super(code, code === 'ECONNREFUSED' ? 'unsent' : 'sent');
+  }
+}
+
+/** What is to go wrong with the requests to come. */
+export class Faults {
+  readonly #active = new Set<Active>();
+
+  /** Returns what ends the fault. */
+  add(fault: Fault, which: Which = {}): () => void {
+    const { times = Infinity, match = () => true } =
+      typeof which === 'number' ? { times: which } : isMatcher(which) ? { match: which } : which;
+    const active: Active = { fault, left: times, matches: matcher(match) };
+    this.#active.add(active);
+    return () => this.#active.delete(active);
+  }
+
+  clear(): void {
+    this.#active.clear();
+  }
+
+  /** What happens to a request: the delays all, of the rest the one that was set up first. */
+  take(request: { method: string; path: string }): { delays: Fault[]; fault: Fault | undefined } {
+    if (this.#active.size === 0) return NONE;
+    const delays: Fault[] = [];
+    let fault: Fault | undefined;
+    for (const active of this.#active) {
+      const delay = active.fault.kind === 'delay';
+      if ((fault && !delay) || !active.matches(request)) continue;
+      if (delay) delays.push(active.fault);
+      else fault = active.fault;
+      if (--active.left <= 0) this.#active.delete(active);
+    }
+    return { delays, fault };
+  }
+}
+
+const NONE = { delays: [], fault: undefined };
+
+function isMatcher(which: Exclude<Which, number>): which is RequestMatcher {
+  return typeof which !== 'object' || which instanceof RegExp;
+}

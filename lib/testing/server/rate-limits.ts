@@ -1,0 +1,60 @@
+import type { ServerState } from './server-state.js';
+import { Refusal } from './refusal.js';
+
+/**
+ * So many requests in each interval, below a path.
+ *
+ * @publicApi
+ */
+export interface RateLimit {
+  /** Requests in each interval. */
+  rate: number;
+  /** Seconds (default 1). */
+  interval?: number;
+  /** The mount or path it is for, as `database`; everything by default. */
+  path?: string;
+  /** Whether refusals carry `Retry-After`, as `enable_rate_limit_response_headers` has it (default false). */
+  retryAfter?: boolean;
+}
+
+/** Never counted, whatever the limit. */
+const EXEMPT = new Set(['sys/health', 'sys/seal-status', 'sys/unseal', 'sys/seal', 'sys/leader', 'sys/init']);
+
+/** A request that came too often; it may say when to come again. */
+export class RateLimited extends Refusal {
+  constructor(
+    path: string,
+    /** Seconds. */
+    readonly retryAfter: number | undefined,
+  ) {
+    super(429, `request path "${path}": rate limit quota exceeded`);
+  }
+}
+
+/** The rate limit quotas of a server. */
+export class RateLimits {
+  readonly quotas = new Map<string, RateLimit>();
+  readonly #windows = new Map<RateLimit, { until: number; left: number }>();
+  readonly #core: ServerState;
+
+  constructor(core: ServerState) {
+    this.#core = core;
+  }
+
+  /** Counts a request; throws where it is one too many. */
+  count(path: string): void {
+    if (this.quotas.size === 0 || EXEMPT.has(path)) return;
+    const quota = [...this.quotas.values()]
+      .filter((one) => !one.path || path === one.path || path.startsWith(`${one.path.replace(/\/$/, '')}/`))
+      .sort((a, b) => (b.path?.length ?? 0) - (a.path?.length ?? 0))[0];
+    if (!quota) return;
+    const { now } = this.#core;
+    let window = this.#windows.get(quota);
+    if (!window || window.until <= now) {
+      window = { until: now + (quota.interval ?? 1) * 1000, left: quota.rate };
+      this.#windows.set(quota, window);
+    }
+    if (window.left-- > 0) return;
+    throw new RateLimited(path, quota.retryAfter ? Math.ceil((window.until - now) / 1000) : undefined);
+  }
+}

@@ -1,0 +1,146 @@
+import { randomText } from './ids.js';
+import { Token, type TokenInit } from './model.js';
+import { Refusal } from './refusal.js';
+import type { ServerState } from './server-state.js';
+import { grantedTtl } from './ttl.js';
+
+/** All tokens of a server. */
+export class TokenStore {
+  readonly #core: ServerState;
+  readonly #byId = new Map<string, Token>();
+  readonly #byAccessor = new Map<string, Token>();
+  #count = 0;
+
+  constructor(core: ServerState) {
+    this.#core = core;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  all(): IterableIterator<Token> {
+    return this.#byId.values();
+  }
+
+  create(init: TokenInit): { token: Token; warnings: string[] } {
+    const { now, vault } = this.#core;
+    const eternal = init.policies.includes('root') && !init.ttl && !init.period && !init.explicitMaxTtl;
+    const { ttl, warnings } = eternal
+      ? { ttl: 0, warnings: [] }
+      : grantedTtl({ ...init, issuedAt: now }, now);
+    const batch = init.type === 'batch';
+    const prefix = vault ? (batch ? 'hvb.' : 'hvs.') : batch ? 'b.' : 's.';
+    const token = new Token(
+      init,
+      ++this.#count,
+      now,
+      {
+        id: init.id ?? prefix + randomText(batch ? 110 : vault ? 90 : 24),
+        accessor: batch ? '' : randomText(24),
+      },
+      ttl,
+    );
+    this.#byId.set(token.id, token);
+    if (token.accessor) this.#byAccessor.set(token.accessor, token);
+    init.parent?.children.add(token);
+    this.#core.expireAt(token.expires, token);
+    return { token, warnings };
+  }
+
+  /** A token that lives; texts may have white space around them. */
+  find(id: string): Token | undefined {
+    return this.#byId.get(id) ?? this.#byId.get(id.trim());
+  }
+
+  findAccessor(accessor: string): Token | undefined {
+    return this.#byAccessor.get(accessor);
+  }
+
+  /** Renews by so many seconds from now, or by the default. Periodic tokens take no notice of what is asked for. */
+  renew(token: Token, increment: number): string[] {
+    if (token.type === 'batch') throw new Refusal(400, 'batch tokens cannot be renewed');
+    if (!token.renewable) throw new Refusal(400, 'lease is not renewable');
+    const { now } = this.#core;
+    const { init } = token;
+    try {
+      const ttl = init.renewalTtl ? init.renewalTtl() : token.ttl;
+      const granted = grantedTtl({ ...init, ttl, increment, issuedAt: token.issuedAt }, now);
+      token.ttl = granted.ttl;
+      token.renewedAt = now;
+      token.expires = now + granted.ttl * 1000;
+      this.#core.expireAt(token.expires, token);
+      return granted.warnings;
+    } catch (error) {
+      if (error instanceof Refusal) throw error;
+      throw new Refusal(400, (error as Error).message);
+    }
+  }
+
+  /** Ends a token, its children and all their leases. */
+  revoke(token: Token): void {
+    if (token.ended) return;
+    token.ended = true;
+    this.#byId.delete(token.id);
+    this.#byAccessor.delete(token.accessor);
+    token.init.parent?.children.delete(token);
+    for (const lease of token.leases) this.#core.leases.end(lease);
+    for (const child of token.children) this.revoke(child);
+  }
+
+  /** Ends a token and lets its children live. */
+  revokeOrphan(token: Token): void {
+    token.children.clear();
+    this.revoke(token);
+  }
+
+  /** `auth` of an answer. */
+  describe(token: Token): object {
+    const policies = [...token.init.policies];
+    return {
+      client_token: token.id,
+      accessor: token.accessor,
+      policies,
+      token_policies: policies,
+      metadata: token.init.meta ?? null,
+      lease_duration: token.ttl,
+      renewable: token.renewable,
+      entity_id: token.entityId,
+      token_type: token.type,
+      orphan: token.orphan,
+      mfa_requirement: null,
+      num_uses: token.init.uses ?? 0,
+    };
+  }
+
+  /** `data` of a look-up. */
+  lookUp(token: Token): object {
+    const { init, renewedAt, expires } = token;
+    const ttl = expires === Infinity ? 0 : Math.max(0, Math.ceil((expires - this.#core.now) / 1000));
+    return {
+      accessor: token.accessor,
+      creation_time: Math.floor(token.issuedAt / 1000),
+      creation_ttl: token.creationTtl,
+      display_name: init.displayName ?? 'token',
+      entity_id: token.entityId,
+      expire_time: expires === Infinity ? null : new Date(expires).toISOString(),
+      explicit_max_ttl: init.explicitMaxTtl ?? 0,
+      id: token.id,
+      issue_time: new Date(token.issuedAt).toISOString(),
+      ...(renewedAt !== undefined && {
+        last_renewal: new Date(renewedAt).toISOString(),
+        last_renewal_time: Math.floor(renewedAt / 1000),
+      }),
+      meta: init.meta ?? null,
+      ...(init.namespace.path && { namespace_path: init.namespace.path }),
+      num_uses: token.lastUse ? -1 : token.uses === Infinity ? 0 : token.uses,
+      orphan: token.orphan,
+      path: init.path,
+      ...(init.period && { period: init.period }),
+      policies: [...init.policies],
+      renewable: token.renewable,
+      ttl,
+      type: token.type,
+    };
+  }
+}

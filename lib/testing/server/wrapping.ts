@@ -1,0 +1,97 @@
+import type { Call, Result, Token } from './model.js';
+import type { ServerState } from './server-state.js';
+import { seconds } from './duration.js';
+import { Refusal } from './refusal.js';
+import { text } from './fields.js';
+
+interface Wrapped {
+  /** The answer that is kept. */
+  envelope: object;
+  creationPath: string;
+  creationTime: string;
+  ttl: number;
+}
+
+const invalid = () => new Refusal(400, 'wrapping token is not valid or does not exist');
+
+/** Answers that are kept under a token of one use. */
+export class Wrapping {
+  readonly #core: ServerState;
+  readonly #wrapped = new WeakMap<Token, Wrapped>();
+
+  constructor(core: ServerState) {
+    this.#core = core;
+  }
+
+  /** The seconds that `X-Vault-Wrap-TTL` asks for; 0 is no wrapping. */
+  ttlOf(header: string | undefined): number {
+    if (!header) return 0;
+    const failed = (why: string) => new Refusal(400, `error parsing X-Vault-Wrap-TTL header: ${why}`);
+    let ttl: number;
+    try {
+      ttl = seconds(header);
+    } catch (error) {
+      throw failed((error as Error).message);
+    }
+    if (ttl < 0) throw failed('requested wrap ttl cannot be negative');
+    return ttl;
+  }
+
+  /** `wrap_info` of the answer that stands for the one that is kept. */
+  wrap(
+    call: Pick<Call, 'namespace'>,
+    creationPath: string,
+    envelope: object,
+    ttl: number,
+    made?: Token,
+  ): object {
+    const { tokens } = this.#core;
+    const { namespace } = call;
+    const policies = ['response-wrapping'];
+    const { token } = tokens.create({
+      policies,
+      path: creationPath,
+      namespace,
+      ttl,
+      explicitMaxTtl: ttl,
+      uses: 1,
+    });
+    const creationTime = this.#core.date();
+    this.#wrapped.set(token, { envelope, creationPath, creationTime, ttl });
+    return {
+      token: token.id,
+      accessor: token.accessor,
+      ttl,
+      creation_time: creationTime,
+      creation_path: creationPath,
+      ...(made && { wrapped_accessor: made.accessor }),
+    };
+  }
+
+  lookUp(call: Call): Result {
+    const { ttl, creationPath, creationTime } = this.#find(call).wrapped;
+    return { data: { creation_path: creationPath, creation_time: creationTime, creation_ttl: ttl } };
+  }
+
+  unwrap(call: Call): Result {
+    if (call.body['token'] !== undefined && !call.token) throw new Refusal(403, 'permission denied');
+    const { token, wrapped } = this.#find(call);
+    this.#core.tokens.revoke(token);
+    return { unwrapped: wrapped.envelope };
+  }
+
+  rewrap(call: Call): Result {
+    const { token, wrapped } = this.#find(call);
+    this.#core.tokens.revoke(token);
+    return { wrapInfo: this.wrap(call, wrapped.creationPath, wrapped.envelope, wrapped.ttl) };
+  }
+
+  #find(call: Call): { token: Token; wrapped: Wrapped } {
+    const id = text(call.body['token']) || call.rawToken;
+    if (!id) throw new Refusal(403, 'error validating wrapping token: token is empty');
+    const token = this.#core.tokens.find(id);
+    const wrapped = token && this.#wrapped.get(token);
+    if (!wrapped) throw invalid();
+    return { token, wrapped };
+  }
+}
