@@ -216,7 +216,7 @@ describe('a library that is closed', () => {
     expect(await whoami(pool)).toBe(first.user);
     return { pool, first };
   };
-  const GONE = { code: 'VAULT_CLOSED', hint: expect.stringContaining('Make a new pool') as string };
+  const GONE = { code: 'VAULT_CLOSED', hint: expect.stringContaining('Create a new pool') as string };
 
   it('a pool of pg has no way to be opened again: it says so, as does what it makes clients with', async () => {
     const { pool } = await poolOf();

@@ -567,7 +567,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     const error = await failureOf(pool(credentials));
     check(error, {
       code: 'VAULT_CREDENTIALS_REJECTED',
-      hint: /lease may be over/,
+      hint: /lease may have ended/,
       message: /SQLSTATE 28P01/,
     });
   });

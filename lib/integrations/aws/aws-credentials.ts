@@ -5,7 +5,7 @@ import { VaultError } from '../../errors/vault-error.js';
 import type { Credentials } from '../../leases/lease.js';
 
 /**
- * What the SDK of AWS asks a credentials provider for; its `AwsCredentialIdentity`.
+ * The credentials type of the AWS SDK, its `AwsCredentialIdentity`.
  *
  * @publicApi
  */
@@ -23,54 +23,55 @@ export interface AwsIdentity {
  */
 export interface AwsCredentialsOptions {
   /**
-   * Milliseconds until the keys of a new IAM user (`aws/creds/…` without a session token) are known to all of AWS: for
-   * so long the ones before are used, or the first ones waited for. @default 10000
+   * Milliseconds until all of AWS accepts the keys of a new IAM user (`aws/creds/…` without a session token). Until then
+   * the previous keys are used, or a request waits for the first ones. @default 10000
    */
   settle?: number;
 }
 
 /** Default of {@link AwsCredentialsOptions.settle}. */
-const SETTLE = 10_000;
+const DEFAULT_SETTLE = 10_000;
 /**
- * Milliseconds that the SDK may believe an answer. It asks again once less than 5 minutes are left, so it asks before
- * each request: keys may be replaced long before they expire.
+ * Milliseconds until the expiration that the SDK sees. It asks again if less than 5 minutes are left, so before each
+ * request: keys may be replaced long before they expire.
  */
-const BELIEVED = 60_000;
+const REPORTED_TTL = 60_000;
 
-/** Milliseconds that a request may take with the keys that it was signed with. */
-const SIGNED = 20_000;
+/** Milliseconds that a signed request may take. */
+const REQUEST_TIMEOUT = 20_000;
 
-/** Milliseconds that a request waits for keys where there are none. */
-const PATIENCE = 10_000;
+/** Milliseconds that a request waits for valid keys. */
+const KEYS_TIMEOUT = 10_000;
 
 /**
  * A credentials provider for the clients of the AWS SDK (version 3), for the paths `aws/creds/<role>` and
- * `aws/sts/<role>`. Each request is signed with the keys that are current then; asking for them costs no I/O.
+ * `aws/sts/<role>`. Each request is signed with the keys that are current then; reading them takes no I/O.
  *
  * @example new S3Client({ credentials: awsCredentials(credentials.watch('aws/creds/reports')) })
- * @throws VaultError (when it is called) `VAULT_RESPONSE_INVALID` where the path answers something else, and whatever
- * the stream errors with; `VAULT_CREDENTIALS_EXPIRED` where there are no valid keys within 10 s
+ * @throws VaultError (when it is called) `VAULT_RESPONSE_INVALID` if the response of the path has no access key,
+ * `VAULT_CREDENTIALS_EXPIRED` if there are no valid keys within 10 s, `VAULT_CLOSED` if the stream completed, and any
+ * error of the stream
  * @publicApi
  */
 export function awsCredentials(
   credentials$: Observable<Credentials>,
-  { settle = SETTLE }: AwsCredentialsOptions = {},
+  { settle = DEFAULT_SETTLE }: AwsCredentialsOptions = {},
 ): () => Promise<AwsIdentity> {
   let used: Credentials | undefined;
-  const hold = holding(credentials$, settle, ({ data }) => {
+  const ensureHeld = holdUntilSettled(credentials$, settle, ({ data }) => {
     if (used?.data === data) used = undefined;
   });
-  const first$ = credentials$.pipe(timeout({ first: PATIENCE, with: () => throwError(expired) }));
+  const first$ = credentials$.pipe(timeout({ first: KEYS_TIMEOUT, with: () => throwError(expiredError) }));
   return async () => {
-    // Subscribed anew each time, as a renewal changes `validUntil` and nothing else.
+    // A new subscription each time, as a renewal changes `validUntil` without a new value of the stream.
     const current = await firstValueFrom(first$, { defaultValue: undefined });
-    if (!current) throw none();
+    if (!current) throw noKeysError();
     const { sessionToken } = toIdentity(current);
-    hold();
-    const young = sessionToken === undefined ? settle - (Date.now() - +current.lease.issuedAt) : 0;
-    if (young > 0 && used?.data !== current.data) {
+    ensureHeld();
+    const unsettledFor = sessionToken === undefined ? settle - (Date.now() - +current.lease.issuedAt) : 0;
+    if (unsettledFor > 0 && used?.data !== current.data) {
       if (used && +used.lease.validUntil > Date.now()) return toIdentity(used);
-      await sleep(young);
+      await sleep(unsettledFor);
     }
     used = current;
     return toIdentity(current);
@@ -78,15 +79,15 @@ export function awsCredentials(
 }
 
 /**
- * Sees to it, from the first call on, that keys are not ended before those after them have settled, and what was signed
- * with them is done.
+ * Returns a function whose first call starts to hold leases: keys stay valid until the next ones have settled, and
+ * requests that were signed with them are done.
  *
- * @param over told of those that may be used no longer
+ * @param onReleased called with keys that must not be used any more
  */
-function holding(
+function holdUntilSettled(
   credentials$: Observable<Credentials>,
   settle: number,
-  over: (keys: Credentials) => void,
+  onReleased: (keys: Credentials) => void,
 ): () => void {
   let following: Subscription | undefined;
   return () => {
@@ -95,31 +96,31 @@ function holding(
     let last: (() => void) | undefined;
     const observer = {
       next: (keys: Credentials) => {
-        const drain = settle + SIGNED;
+        const drain = settle + REQUEST_TIMEOUT;
         if (last) setTimeout(last, drain).unref();
         last = undefined;
-        // Temporary keys are AWS's to end.
-        if (!settles(keys)) return;
-        const letGo = keys.lease.hold({ drain, onEnding: () => over(keys) });
+        // Temporary keys expire at AWS, whether the lease is held or not.
+        if (!belongToUser(keys)) return;
+        const releaseHold = keys.lease.hold({ drain, onEnding: () => onReleased(keys) });
         const release = () => {
           holds.delete(release);
-          over(keys);
-          letGo();
+          onReleased(keys);
+          releaseHold();
         };
         holds.add(release);
         last = release;
       },
-      // Whoever asks for keys is told.
+      // The next request for keys rejects with it.
       error: () => undefined,
     };
-    // For as long as there are keys, whichever request was the first to sign.
+    // The subscription outlives the request that starts it.
     following = background(() => credentials$.subscribe(observer));
     following.add(() => holds.forEach((release) => release()));
   };
 }
 
-/** Keys of an IAM user; temporary ones, which have a token, are known at once. */
-function settles({ data }: Credentials): boolean {
+/** Whether the keys belong to an IAM user and have to settle. Temporary keys, which have a session token, work at once. */
+function belongToUser({ data }: Credentials): boolean {
   const { security_token, session_token } = (data.reveal() ?? {}) as Record<string, unknown>;
   return !(session_token ?? security_token);
 }
@@ -132,7 +133,7 @@ function toIdentity({ data, lease }: Credentials): AwsIdentity {
   if (typeof access_key !== 'string' || typeof secret_key !== 'string') {
     throw new VaultError({
       code: 'VAULT_RESPONSE_INVALID',
-      message: `What is issued at ${lease.path} is no access key of AWS.`,
+      message: `The response of ${lease.path} has no AWS access key.`,
       hint: 'Watch a path of an AWS secrets engine: aws/creds/<role> or aws/sts/<role>.',
       path: lease.path,
     });
@@ -142,22 +143,22 @@ function toIdentity({ data, lease }: Credentials): AwsIdentity {
     accessKeyId: access_key,
     secretAccessKey: secret_key,
     ...(typeof token === 'string' && token !== '' && { sessionToken: token }),
-    expiration: new Date(Math.min(+lease.validUntil, Date.now() + BELIEVED)),
+    expiration: new Date(Math.min(+lease.validUntil, Date.now() + REPORTED_TTL)),
   };
 }
 
-function none(): VaultError {
+function noKeysError(): VaultError {
   return new VaultError({
     code: 'VAULT_CLOSED',
-    message: 'The stream of credentials has completed: there are none to sign with.',
-    hint: 'Use the client while the application runs, and no longer than that.',
+    message: 'The stream of credentials has completed: there are no keys to sign with.',
+    hint: 'Do not use the client after the application has closed.',
   });
 }
 
-function expired(): VaultError {
+function expiredError(): VaultError {
   return new VaultError({
     code: 'VAULT_CREDENTIALS_EXPIRED',
-    message: `There were no valid keys of AWS within ${PATIENCE / 1_000} s.`,
-    hint: 'The status of the path (CredentialsService.status$) tells why none can be issued.',
+    message: `There were no valid AWS keys within ${KEYS_TIMEOUT / 1_000} s.`,
+    hint: 'The status of the path (CredentialsService.status$) has the reason.',
   });
 }

@@ -12,10 +12,9 @@ interface Found {
 }
 
 /**
- * Refuses a driver that is too old for its integration, where an object of it is first used. Where its version cannot be
- * found out, nothing is refused.
+ * Throws for a driver that is older than its integration supports. Does nothing if the version is unknown.
  *
- * @param imported this package loads the driver itself; false where the application does, which may have another copy
+ * @param imported this package loads the driver itself; false if the application does, which may have another copy
  * @param from a file of this package
  * @throws VaultError `VAULT_DRIVER_TOO_OLD`
  */
@@ -26,19 +25,19 @@ export function checkDriver(name: DriverName, { imported = true, from = here } =
   if (reached) return;
   throw new VaultError({
     code: 'VAULT_DRIVER_TOO_OLD',
-    message: `${name} ${found.version} is too old to be used with leased credentials: it has to be ${floor} or later.`,
+    message: `${name} ${found.version} is too old for leased credentials: ${floor} or later is required.`,
     hint:
-      `Run \`npm install ${name}@^${floor}\` (or pnpm add, yarn add). The old one is in ${found.folder}; ` +
-      `\`npm explain ${name}\` lists the packages that want it.`,
+      `Run \`npm install ${name}@^${floor}\` (or pnpm add, yarn add). The old version is in ${found.folder}; ` +
+      `\`npm explain ${name}\` lists the packages that require it.`,
   });
 }
 
-/** The copy that is in use, if that is known. */
+/** The copy of the driver in use, if it is known. */
 function find(name: DriverName, imported: boolean, from: string): Found | undefined {
   try {
     const require = createRequire(from);
     const found = packageOf(require.resolve(name), name);
-    // Not in a bundle, which has the driver in it, or finds another copy from where it is.
+    // A bundle contains the driver, or resolves another copy from its own folder, so it has to be loaded already.
     if (!found || (imported && packageOf(from, 'nestjs-vault'))) return found;
     const loaded = Object.keys(require.cache).some((file) => file.startsWith(found.folder + sep));
     return loaded ? found : undefined;
@@ -47,7 +46,7 @@ function find(name: DriverName, imported: boolean, from: string): Found | undefi
   }
 }
 
-/** The package of that name that a file belongs to. Its package.json is read, as not every driver exports it. */
+/** The package of that name that contains a file. Reads its package.json from disk, as not every driver exports it. */
 function packageOf(file: string, name: string): Found | undefined {
   for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
     const manifest = manifestIn(folder);

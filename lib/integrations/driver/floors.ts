@@ -1,7 +1,7 @@
 /**
- * The oldest version of each driver that its integration works with; where a major begins later, one for each. All are
- * tested: `npm run matrix` takes the first of each. The peer ranges are `*`, as npm would refuse an application that holds
- * an older driver without using it with Vault.
+ * The oldest version of each driver that its integration supports, one for each major version with a later minimum. All
+ * are tested: `npm run matrix` takes the first of each. The peer ranges are `*`, as npm would otherwise not install this
+ * package in an application that has an older driver and does not use it with Vault.
  */
 export const FLOORS = {
   '@mikro-orm/postgresql': ['6.6.16', '7.1.0'],
@@ -17,7 +17,7 @@ export const FLOORS = {
   typeorm: ['0.3.20'],
 } as const satisfies Record<string, readonly [string, ...string[]]>;
 
-/** Its name in the registry. */
+/** Name of the package. */
 export type DriverName = keyof typeof FLOORS;
 
 /** The floor for a version, and whether the version reaches it. */
@@ -35,7 +35,7 @@ function isOlder(version: string, floor: string): boolean {
   return differs >= 0 && (given[differs] as number) < (least[differs] as number);
 }
 
-/** Without what follows the patch number: a prerelease of a floor is let in. */
+/** Ignores the part after the patch number: a prerelease of the minimum version counts as that version. */
 function numbers(version: string): [number, number, number] {
   const [major = 0, minor = 0, patch = 0] = version
     .split(/[.+-]/, 3)

@@ -1,5 +1,5 @@
 /**
- * This file, from where the drivers are looked for. CommonJS in both builds, as ES modules have another name for it;
- * undefined in a bundle of ES modules. Without types, as Vitest takes it as it stands.
+ * Path of this file, from which drivers are resolved. CommonJS in both builds, as ES modules have no `__filename`;
+ * undefined in a bundle of ES modules. Without types, as Vitest does not compile this file.
  */
 export const here = typeof __filename === 'string' ? __filename : undefined;

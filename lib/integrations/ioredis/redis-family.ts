@@ -1,60 +1,68 @@
 import type { Observable } from 'rxjs';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
-import { refuses } from '../redis/refusal.js';
-import { Reports } from '../rotation/reports.js';
-import type { RotationDriver, RotationOptions } from '../rotation/rotation-driver.js';
+import { isLoginRejected } from '../redis/rejection.js';
+import { PoolEvents } from '../rotation/pool-events.js';
+import type { PoolEvent, RotationDriver, RotationOptions } from '../rotation/rotation-driver.js';
 import { Rotation } from '../rotation/rotation.js';
-import type { RotatingRedis } from './rotating-redis.js';
+
+/** A client of a family. */
+export interface FamilyMember {
+  emit(event: 'rotation', details: PoolEvent): boolean;
+  /** Logs in with the current credentials, on the open connection. */
+  logInAgain(): void;
+  /** Closes the client, as the stream completed. */
+  finish(): void;
+  disconnect(reconnect: boolean): void;
+}
 
 /** A client and its duplicates, which share one rotation. */
 export class RedisFamily {
-  #rotation: Rotation<RotatingRedis>;
-  readonly reports = new Reports('RotatingRedis', (event) =>
+  #rotation: Rotation<FamilyMember>;
+  readonly events = new PoolEvents('RotatingRedis', (event) =>
     this.#each((member) => member.emit('rotation', event)),
   );
-  readonly #members = new Set<RotatingRedis>();
-  readonly #begin: () => Rotation<RotatingRedis>;
-  /** The stream has come to its end. */
-  #over = false;
+  readonly #members = new Set<FamilyMember>();
+  readonly #start: () => Rotation<FamilyMember>;
+  #streamEnded = false;
 
-  /** @param prove logs in with these credentials on a connection of its own */
+  /** @param verify opens one connection with these credentials, and closes it */
   constructor(
     credentials$: Observable<DatabaseCredentials>,
-    prove: (credentials: DatabaseCredentials) => Promise<void>,
+    verify: (credentials: DatabaseCredentials) => Promise<void>,
     options: RotationOptions,
   ) {
-    const driver: RotationDriver<RotatingRedis> = {
-      prove,
-      refuses,
-      published: () => this.#each((member) => member.follow()),
-      // They log in anew on the connection that they have.
-      superseded: () => undefined,
+    const driver: RotationDriver<FamilyMember> = {
+      verify,
+      isLoginRejected,
+      onPublished: () => this.#each((member) => member.logInAgain()),
+      // The members log in again on their open connections.
+      onSuperseded: () => undefined,
       end: (member) => member.disconnect(true),
     };
     const onEnd = () => {
-      this.#over = true;
+      this.#streamEnded = true;
       this.#each((member) => member.finish());
     };
-    this.#begin = () => new Rotation(credentials$, driver, { ...options, reports: this.reports, onEnd });
-    this.#rotation = this.#begin();
+    this.#start = () => new Rotation(credentials$, driver, { ...options, events: this.events, onEnd });
+    this.#rotation = this.#start();
   }
 
-  get rotation(): Rotation<RotatingRedis> {
+  get rotation(): Rotation<FamilyMember> {
     return this.#rotation;
   }
 
-  /** Also where it connects again after the last of them has ended: that begins with the credentials of then. */
-  join(member: RotatingRedis): void {
+  /** Adds a client that connects. After the last client has ended, starts again with the credentials that are current then. */
+  add(member: FamilyMember): void {
     this.#members.add(member);
-    if (this.#rotation.ended && !this.#over) this.#rotation = this.#begin();
+    if (this.#rotation.ended && !this.#streamEnded) this.#rotation = this.#start();
   }
 
-  leave(member: RotatingRedis): void {
+  remove(member: FamilyMember): void {
     this.#members.delete(member);
     if (this.#members.size === 0) this.rotation.end();
   }
 
-  #each(act: (member: RotatingRedis) => void): void {
+  #each(act: (member: FamilyMember) => void): void {
     for (const member of this.#members) act(member);
   }
 }

@@ -3,9 +3,9 @@ import type { ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
 import { checkDriver } from '../driver/check-driver.js';
-import type { LibraryRotationOptions } from '../pg/library-options.js';
+import type { LibraryRotationOptions } from '../rotation/library-options.js';
 import { PooledClients, type PooledClient } from '../pg/pooled-clients.js';
-import { withoutCredentials } from '../pg/without-credentials.js';
+import { refuseCredentials } from '../rotation/refuse-credentials.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
 const CREDENTIALS = {
@@ -14,14 +14,14 @@ const CREDENTIALS = {
   connectionString: 'connection.connectionString',
 };
 
-/** Knex notes here why it will not hand a connection out again, and warns of it then. */
+/** Knex sets this field on a connection that it will not lend again, and logs its value then. */
 type KnexConnection = PooledClient & { __knex__disposed?: unknown };
 
 /**
- * For the option `client` of Knex: PostgreSQL, with these credentials. All pooled connections rotate: idle ones of
- * earlier credentials are closed at once, busy ones when they are released, at the latest after the drain window.
- * `connection` names no user and no password; all else, the options of `pool` too, is as with `client: 'pg'`. Make
- * one for each instance of Knex. `destroy()` is called when the stream completes, unless that was done before.
+ * The option `client` of a Knex for PostgreSQL whose connections log in with these credentials. All pooled connections
+ * rotate: idle ones of earlier credentials are closed at once, busy ones when they are released, at the latest after the
+ * drain window. `connection` has no user and no password; all other options, those of `pool` too, are as with
+ * `client: 'pg'`. Create one for each instance of Knex. When the stream completes, it calls `destroy()`.
  *
  * @throws VaultError when Knex is called: `VAULT_CONFIG_INVALID` for a `connection` that is no object, or names
  * `user`, `password` or a `connectionString`; `VAULT_DRIVER_TOO_OLD`
@@ -32,32 +32,32 @@ export function rotatingClient(
   options: LibraryRotationOptions = {},
 ): typeof Knex.Client {
   checkDriver('knex');
-  // Knex's client for PostgreSQL has no name outside of Knex.
+  // Knex does not export its client for PostgreSQL.
   const Postgres = knex({ client: 'pg' }).client.constructor as typeof Knex.Client;
 
   return class RotatingClient extends Postgres {
-    // A plain property: transactions and copies are made by way of the prototype, without the constructor. That of Knex
-    // makes the pool.
+    // A plain property, as Knex creates transactions and copies from the prototype, without the constructor. `declare`, as
+    // Knex's constructor creates the pool before fields of this class would be initialised.
     declare pooled: PooledClients | undefined;
 
     constructor(config: Knex.Config) {
       super({ ...config, connection: connectionOf(config) });
     }
 
-    /** Also called by `initialize()` after `destroy()`: then it begins with the credentials that are current. */
+    /** Also called by `initialize()` after `destroy()`: it starts with the credentials that are current then. */
     override initializePool(config?: Knex.Config): void {
       super.initializePool(config);
       if (this.pooled && !this.pooled.ended) return;
       this.pooled = new PooledClients(credentials$, this.connectionSettings, {
         ...options,
-        takeBack: (connection) => void this.releaseConnection(connection),
+        reclaim: (connection) => void this.releaseConnection(connection),
         onEnd: () => void this.destroy(),
       });
     }
 
-    /** @internal What Knex's own client does to connect, before it asks for the version and sets the search path. */
+    /** @internal Opens one connection; Knex then asks for the version and sets the search path. */
     _acquireOnlyConnection(): Promise<PooledClient> {
-      return (this.pooled as PooledClients).connecting(async () => {
+      return (this.pooled as PooledClients).connectWithRetry(async () => {
         const connection: KnexConnection = (this.pooled as PooledClients).create(
           this.connectionSettings as ClientConfig,
         );
@@ -73,26 +73,26 @@ export function rotatingClient(
     }
 
     override async acquireConnection(): Promise<unknown> {
-      // Knex says no more than that it cannot, or was aborted.
+      // The error of Knex would not have the reason.
       if (this.pooled?.failure) throw this.pooled.failure;
       return super.acquireConnection();
     }
 
     override async validateConnection(connection: PooledClient): Promise<boolean> {
-      const { lendable } = connection;
-      // Where there is none, the login of the next one says why.
-      return (!lendable || (await lendable.catch(() => false))) && connection.take();
+      const lendable = connection.checkLendable();
+      // After an expiry without newer credentials, the login of the next connection reports the reason.
+      return (!lendable || (await lendable.catch(() => false))) && connection.lend();
     }
 
     override async releaseConnection(connection: PooledClient): Promise<void> {
       connection.giveBack();
-      // It may have been taken back, and Knex destroyed, before its user gives it back.
+      // A reclaimed connection may be released once more, after Knex was destroyed.
       if (this.pool) await super.releaseConnection(connection);
     }
 
     override async destroy(callback?: (error?: unknown) => void): Promise<void> {
       const { pooled } = this;
-      // First, as connections that are waited for are still made.
+      // The rotation ends last, as Knex still opens the connections that callers wait for.
       await super.destroy(callback).finally(() => pooled?.end());
     }
   };
@@ -100,7 +100,7 @@ export function rotatingClient(
 
 function connectionOf({ connection = {} }: Knex.Config): Knex.PgConnectionConfig {
   if (typeof connection === 'object')
-    return withoutCredentials(connection as Knex.PgConnectionConfig, CREDENTIALS);
+    return refuseCredentials(connection as Knex.PgConnectionConfig, CREDENTIALS);
   throw new VaultError({
     code: 'VAULT_CONFIG_INVALID',
     message: `The \`connection\` of a rotating Knex is a ${typeof connection}.`,

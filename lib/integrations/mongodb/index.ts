@@ -1,3 +1,3 @@
-export { createRotatingMongo, RotatingMongo, type RotatingMongoOptions } from './rotating-mongo.js';
+export { createRotatingMongo, RotatingMongo, type RotatingMongoOptions } from './rotating-mongo-client.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';
 export type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';

@@ -2,11 +2,11 @@ import type { PoolConnection } from 'mysql2';
 import { checkDriver } from '../driver/check-driver.js';
 import type { RotatingPool } from './rotating-pool.js';
 
-/** A connection with what Knex notes on it. */
+/** A connection with the fields that Knex sets. */
 type KnexConnection = PoolConnection & { __knexUid?: string; __knex__disposed?: unknown };
 
 /**
- * What Knex takes as `connectionPool`.
+ * The interface of Knex's option `connectionPool`.
  *
  * @publicApi
  */
@@ -20,18 +20,18 @@ export interface KnexPool {
 }
 
 /**
- * A {@link RotatingPool} for the option `connectionPool` of Knex (from 3.3 on, with `client: 'mysql2'`).
+ * Adapts a {@link RotatingPool} to the option `connectionPool` of Knex (from 3.3 on, with `client: 'mysql2'`).
  *
- * Knex gives the connection of a stream back twice. Its own pool takes no notice of that, but mysql2 may have given
- * the connection to somebody else in between, whom it would be taken from: so this pool counts the first time only.
- * `knex.destroy()` leaves the pool to the stream of its credentials, which ends it.
+ * Knex releases the connection of a stream twice. Its own pool ignores the second time; mysql2 may have lent the
+ * connection to another user by then, who would lose it. So this adapter ignores the second time, too. `knex.destroy()`
+ * does not end the pool: it ends itself when the stream of its credentials completes.
  *
  * @throws VaultError `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export function knexPool(pool: RotatingPool): KnexPool {
   checkDriver('knex', { imported: false });
-  /** An object of its own for each time that a connection is lent. */
+  /** A new object for each time that a connection is lent. */
   const lent = new Map<PoolConnection, KnexConnection>();
   let pending = 0;
   let uid = 0;
@@ -56,7 +56,7 @@ export function knexPool(pool: RotatingPool): KnexPool {
     release: (proxy) => {
       const connection = lent.get(proxy);
       if (!connection || !lent.delete(proxy)) return false;
-      // Knex knows that it broke.
+      // Knex sets this field on a broken connection.
       if (connection.__knex__disposed) connection.destroy();
       else connection.release();
       return true;

@@ -2,35 +2,35 @@ import mysql, { type ConnectionOptions, type PoolOptions } from 'mysql2';
 import { VaultError } from '../../errors/vault-error.js';
 import type { RotationOptions } from '../rotation/rotation-driver.js';
 
-/** What would take the place of the leased credentials. */
+/** The options of mysql2 that would override the leased credentials. */
 const CREDENTIALS = ['user', 'password', 'password1', 'passwordSha1', 'uri'] as const;
 
 /**
- * What `mysql2.createPool` takes, but for the credentials.
+ * The options of `mysql2.createPool`, without credentials.
  *
  * @publicApi
  */
 export type RotatingPoolConfig = Omit<PoolOptions, (typeof CREDENTIALS)[number]> & RotationOptions;
 
-/** What mysql2 makes of options; its types leave out what is inside. */
+/** The config that mysql2 derives from options; its types leave out the members. */
 export interface PoolConfig {
   connectionConfig: ConnectionOptions;
 }
 
-/** mysql2 does not export what makes a config of options, but for a pool. */
+/** Derives a config by way of a pool, as mysql2 exports no function for it. */
 export function poolConfigOf(options: PoolOptions): PoolConfig {
   const pool = mysql.createPool(options);
   pool.end();
   return pool.config as unknown as PoolConfig;
 }
 
-export function withoutCredentials(config: RotatingPoolConfig): RotatingPoolConfig {
+export function refuseCredentials(config: RotatingPoolConfig): RotatingPoolConfig {
   const given = typeof config === 'string' ? { uri: config } : (config as PoolOptions);
   for (const key of CREDENTIALS) {
     if (given[key] === undefined) continue;
     throw new VaultError({
       code: 'VAULT_CONFIG_INVALID',
-      message: `The config of a rotating pool names \`${key}\`, where the leased credentials belong.`,
+      message: `The config of a rotating pool names \`${key}\`, which would override the leased credentials.`,
       hint: 'Give `host`, `port`, `database` and `ssl` separately, and no user name, password or URL: they come from the stream.',
     });
   }

@@ -1,36 +1,37 @@
+import type { Pool as CallbackPool } from 'mysql2';
 import type { Pool, PoolConnection } from 'mysql2/promise';
 import type { PoolCounters, PoolEvent } from '../rotation/rotation-driver.js';
-import type { RotatingPool } from './rotating-pool.js';
 
-/**
- * The pool of `mysql2/promise` around a {@link RotatingPool}, which is its `pool`. It emits `'rotation'`, too, and its
- * connections emit `'superseded'`.
- *
- * @publicApi
- */
-export type RotatingPromisePool = Pool & {
-  readonly pool: RotatingPool;
-  /** Connections of earlier credentials that are still open. */
+/** A rotating pool with callbacks. */
+interface RotatingCore extends CallbackPool {
   readonly supersededCount: number;
-  /** How often each event came. */
   readonly counters: PoolCounters;
-  on(event: 'rotation', listener: (event: PoolEvent) => void): RotatingPromisePool;
+}
+
+/** The pool of `mysql2/promise` around a rotating pool `P`. */
+export type PromisePool<P> = Pool & {
+  readonly pool: P;
+  /** Number of open connections of earlier credentials. */
+  readonly supersededCount: number;
+  /** Number of events of each type. */
+  readonly counters: PoolCounters;
+  on(event: 'rotation', listener: (event: PoolEvent) => void): PromisePool<P>;
 };
 
-/** mysql2 passes on only the events that it knows. */
-export function promisePoolOf(pool: RotatingPool, plain: Pool): RotatingPromisePool {
+/** Adds to a promise pool the events and counters of its pool; mysql2 forwards only the events that it knows. */
+export function promisePoolOf<P extends RotatingCore>(pool: P, plain: Pool): PromisePool<P> {
   pool.on('rotation', (event: PoolEvent) => plain.emit('rotation', event));
   const getConnection = (): Promise<PoolConnection> =>
     new Promise((resolve, reject) => {
       pool.getConnection((error, connection) => {
         if (error) return reject(error);
         const promised = connection.promise();
-        const tell = (until: Date) => promised.emit('superseded', until);
-        connection.once('superseded', tell);
-        // The next user of the connection has an object of their own.
+        const forward = (closeAt: Date) => promised.emit('superseded', closeAt);
+        connection.once('superseded', forward);
+        // The next user of the connection gets another promise object.
         const release = promised.release.bind(promised);
         promised.release = () => {
-          connection.off('superseded', tell);
+          connection.off('superseded', forward);
           release();
         };
         resolve(promised);
@@ -40,5 +41,5 @@ export function promisePoolOf(pool: RotatingPool, plain: Pool): RotatingPromiseP
     getConnection: { value: getConnection, writable: true, configurable: true },
     supersededCount: { get: () => pool.supersededCount, configurable: true },
     counters: { get: () => pool.counters, configurable: true },
-  }) as RotatingPromisePool;
+  }) as PromisePool<P>;
 }

@@ -1,100 +1,106 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Duplex } from 'node:stream';
-import mysql, { type ConnectionOptions, type Pool, type PoolConnection } from 'mysql2';
+import type { ConnectionOptions, PoolConnection } from 'mysql2';
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { checkDriver } from '../driver/check-driver.js';
-import type { Era } from '../rotation/era.js';
-import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
-import { DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
-import { Reports } from '../rotation/reports.js';
-import { REPLACEMENT, Rotation } from '../rotation/rotation.js';
-import { dial, forget, hideLogin, identify, LeasedConnection } from './leased-connection.js';
-import { poolConfigOf, withoutCredentials, type PoolConfig, type RotatingPoolConfig } from './pool-config.js';
-import { promisePoolOf, type RotatingPromisePool } from './promise-pool.js';
-import { deniesDatabase, refuses, rejected } from './refusal.js';
+import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
+import { PoolEvents } from '../rotation/pool-events.js';
+import type { PoolGeneration } from '../rotation/pool-generation.js';
+import { DEFAULT_DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
+import { REPLACEMENT_TIMEOUT, Rotation } from '../rotation/rotation.js';
+import {
+  hideLogin,
+  LeasedConnection,
+  openSocket,
+  removePassword,
+  setCredentials,
+} from './leased-connection.js';
+import { poolConfigOf, refuseCredentials, type PoolConfig, type RotatingPoolConfig } from './pool-config.js';
+import { CorePool, isPooled, newestConnection } from './pool-internals.js';
+import { promisePoolOf, type PromisePool } from './promise-pool.js';
+import { isDatabaseDenied, isLoginRejected, rejectedError } from './rejection.js';
+import { verifyLogin } from './verify-login.js';
 
 /** Milliseconds; mysql2's own default of `connectTimeout`. */
 const CONNECT_TIMEOUT = 10_000;
 
-/** As mysql2 has its connections, which its types leave out. */
-interface Queue {
-  readonly length: number;
-  get(index: number): PoolConnection | undefined;
-}
-
 type ConnectionCallback = (error: NodeJS.ErrnoException | null, connection: PoolConnection) => unknown;
-/** As mysql2 has it, and as Knex wants it of an external pool. */
+/** The signatures of mysql2, and of Knex for an external pool. */
 type EndCallback = ((error: NodeJS.ErrnoException | null) => unknown) | ((error?: Error) => unknown);
-/** mysql2's types leave out that it is a class. */
-const CorePool = (mysql as unknown as { Pool: new (options: { config: PoolConfig }) => Pool }).Pool;
+/**
+ * The pool of `mysql2/promise` around a {@link RotatingPool}, which is its `pool`. It emits `'rotation'`, too, and its
+ * connections emit `'superseded'`.
+ *
+ * @publicApi
+ */
+export type RotatingPromisePool = PromisePool<RotatingPool>;
 
 /**
- * A pool of mysql2 whose new connections log in with the current credentials. New credentials are proved with a
+ * A pool of mysql2 whose new connections log in with the current credentials. New credentials are verified with a
  * connection of their own before the pool uses them. Connections of earlier ones are closed: idle ones at once, busy
- * ones when they are released, at the latest after the drain window; until then the earlier lease is held.
+ * ones when they are released, at the latest after the drain window. Until then the earlier lease is held.
  *
  * Emits `'rotation'` with a {@link PoolEvent}. A connection that is checked out when new credentials come emits
- * `'superseded'` with the `Date` at which it will be closed, so that one that is kept (a long result, a lock) can be
- * replaced in time. Where a login fails, or the database denies a user something (1044, 1142, 1143, 1227), the
- * credentials are checked, and replaced if they are refused or their lease is over. When the stream completes, connections in use are waited
- * for, then the pool ends itself.
+ * `'superseded'` with the `Date` at which it will be closed, so that a long-lived one (a long result, a lock) can be
+ * replaced in time. If a login fails, or the database denies a statement (1044, 1142, 1143, 1227), the credentials are
+ * verified, and replaced if they are rejected or their lease has ended. When the stream completes, the pool waits for
+ * connections in use, then it ends itself.
  *
- * This is the pool with callbacks, for libraries that take or make one; {@link createRotatingPool} gives that with
- * promises, after the first login.
+ * This is the pool with callbacks, for libraries that take or create one; {@link createRotatingPool} returns the pool
+ * with promises, after the first login.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for a config that names `user`, `password` or a `uri`; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export class RotatingPool extends CorePool {
   readonly #rotation: Rotation<LeasedConnection>;
-  readonly #reports = new Reports('RotatingPool', (event) => this.emit('rotation', event));
+  readonly #events = new PoolEvents('RotatingPool', (event) => this.emit('rotation', event));
   readonly #config: Omit<RotatingPoolConfig, keyof RotationOptions>;
   readonly #leased = new WeakMap<PoolConnection, LeasedConnection>();
   readonly #busy = new Set<LeasedConnection>();
   readonly #promised = new Map<PromiseConstructor | undefined, RotatingPromisePool>();
-  /** The connection that mysql2 began to make just now. */
-  #dialled: LeasedConnection | undefined;
+  /** The connection that mysql2 started to open in the current call. */
+  #opening: LeasedConnection | undefined;
   #loggedIn = false;
   #finishing = false;
   #ended: Promise<void> | undefined;
 
   constructor(credentials$: Observable<LoginCredentials>, config: RotatingPoolConfig = {}) {
     checkDriver('mysql2');
-    const { drain = DRAIN, ...rest } = withoutCredentials(config);
+    const { drain = DEFAULT_DRAIN, ...rest } = refuseCredentials(config);
     super({ config: poolConfigOf(rest) });
     this.#config = rest;
-    // mysql2 calls it with the config of each connection that it makes, which is read when it logs in.
-    this.#shared.stream = (options: { config: ConnectionOptions }) => this.#dial(options.config);
+    // mysql2 calls it with the config of each new connection, and reads that config at the login.
+    this.#shared.stream = (options: { config: ConnectionOptions }) => this.#openSocket(options.config);
     this.#rotation = new Rotation(
-      logins(credentials$),
+      toLogins(credentials$),
       {
-        prove: (credentials, previous) => this.#prove(credentials, previous),
-        refuses,
-        published: () => undefined,
-        superseded: (leased, until) => (leased.busy ? leased.tell(until) : leased.leave()),
+        verify: (credentials, previous) => verifyLogin(rest as ConnectionOptions, credentials, !previous),
+        isLoginRejected,
+        onPublished: () => undefined,
+        onSuperseded: (leased, closeAt) => (leased.busy ? leased.announceClose(closeAt) : leased.close()),
         end: (leased) => leased.abort(),
       },
-      { drain, reports: this.#reports, onEnd: () => this.#finish(drain) },
+      { drain, events: this.#events, onEnd: () => this.#finish(drain) },
     );
   }
 
-  /** How often each event came. */
+  /** Number of events of each type. */
   get counters(): PoolCounters {
-    return this.#reports.counters;
+    return this.#events.counters;
   }
 
-  /** Connections of earlier credentials that are still open. */
+  /** Number of open connections of earlier credentials. */
   get supersededCount(): number {
-    return this.#rotation.superseded;
+    return this.#rotation.supersededCount;
   }
 
   /**
-   * Resolves once the first credentials have logged in; where they do not, it rejects and ends the pool.
+   * Resolves once the first credentials have logged in; if they do not, it rejects and ends the pool.
    *
-   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` where the database refuses them, `VAULT_CLOSED` where there were
-   * none, and whatever the stream errors with
+   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` if the database rejects them, `VAULT_CLOSED` if the stream
+   * completed without any, and any error of the stream
    */
   async ready(): Promise<void> {
     try {
@@ -110,32 +116,32 @@ export class RotatingPool extends CorePool {
 
   override getConnection(callback: ConnectionCallback): void {
     const fail = (error: Error) => void callback(error, undefined as unknown as PoolConnection);
-    // Not in this tick, so that whoever tries again at once leaves time for others.
-    if (this.#finishing) return void setImmediate(fail, this.#gone);
+    // Deferred, so that a caller that tries again at once does not block the event loop.
+    if (this.#finishing) return void setImmediate(fail, this.#closedError);
     if (this.#rotation.current) return this.#open(callback);
-    this.#first().then(() => this.#open(callback), fail);
+    this.#waitForFirst().then(() => this.#open(callback), fail);
   }
 
   override releaseConnection(connection: PoolConnection): void {
     const leased = this.#leased.get(connection);
-    const stale = this.#finishing || leased?.era !== this.#rotation.current;
-    // mysql2 would hand it to whoever waits. Once it has left the pool, it comes here again, for those who wait.
-    if (leased && stale && isPooled(connection)) return leased.leave();
-    if (leased) this.#idle(leased);
+    const stale = this.#finishing || leased?.generation !== this.#rotation.current;
+    // mysql2 would lend it to the next waiting caller. After it has left the pool, it is released once more, for them.
+    if (leased && stale && isPooled(connection)) return leased.close();
+    if (leased) this.#markIdle(leased);
     super.releaseConnection(connection);
   }
 
   override end(callback?: EndCallback): void {
     this.#finishing = true;
-    // Both the end of the stream and whoever made the pool may end it.
+    // The end of the stream and the application may both end it.
     this.#ended ??= new Promise((resolve, reject) => {
       this.#rotation.end();
       super.end((error) => (error ? reject(error) : resolve()));
     });
-    const told = callback as ((error: Error | null) => unknown) | undefined;
+    const done = callback as ((error: Error | null) => unknown) | undefined;
     this.#ended.then(
-      () => told?.(null),
-      (error: Error) => told?.(error),
+      () => done?.(null),
+      (error: Error) => done?.(error),
     );
   }
 
@@ -146,51 +152,51 @@ export class RotatingPool extends CorePool {
     return promised;
   }
 
-  /** Why nothing new is begun: the stream's own error, where it has one. */
-  get #gone(): Error {
+  /** The error for new requests after the end: that of the stream, if it has one. */
+  get #closedError(): Error {
     return this.#rotation.failure ?? new Error('Pool is closed.');
   }
 
-  /** Before 3.23.3, all connections share it. */
+  /** The config of the pool. Before 3.23.3, all connections share it. */
   get #shared(): ConnectionOptions {
     return (this.config as unknown as PoolConfig).connectionConfig;
   }
 
-  /** Waits for the first credentials, as long as for a connection. */
-  async #first(): Promise<void> {
+  /** Waits for the first credentials, at most for `connectTimeout`. */
+  async #waitForFirst(): Promise<void> {
     const { connectTimeout = CONNECT_TIMEOUT } = this.#config;
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
+    const timedOut = new Promise<never>((_, reject) => {
       if (connectTimeout <= 0) return;
       const error = new Error('There were no credentials to connect with in time.');
       timer = setTimeout(() => reject(error), connectTimeout);
     });
-    await Promise.race([this.#rotation.ready(), late]).finally(() => clearTimeout(timer));
+    await Promise.race([this.#rotation.ready(), timedOut]).finally(() => clearTimeout(timer));
   }
 
   #open(callback: ConnectionCallback): void {
-    this.#dialled = undefined;
-    let dialled: LeasedConnection | undefined;
-    // A new connection calls back from its socket, which is of no request.
+    this.#opening = undefined;
+    let opening: LeasedConnection | undefined;
+    // A new connection calls back from its socket, which has the context of no request; bind() restores that of the caller.
     const opened: ConnectionCallback = (error, connection) => {
-      if (error) return this.#failed(error, dialled?.era, callback);
-      if (dialled) this.#adopt(connection, dialled);
+      if (error) return this.#openFailed(error, opening?.generation, callback);
+      if (opening) this.#adopt(connection, opening);
       const leased = this.#leased.get(connection);
-      if (leased && leased.era !== this.#rotation.current) {
+      if (leased && leased.generation !== this.#rotation.current) {
         // New credentials came meanwhile.
         connection.release();
         return this.getConnection(callback);
       }
       const lend = () => {
-        if (leased) this.#use(leased);
+        if (leased) this.#markBusy(leased);
         callback(null, connection);
       };
-      const lendable = leased && this.#rotation.lendable(leased.era);
+      const lendable = leased && this.#rotation.checkLendable(leased.generation);
       if (!lendable) return lend();
-      // Its lease may have ended while the process stood still.
+      // Its lease may have ended while the process was suspended.
       lendable.then(
-        (good) => {
-          if (good) return lend();
+        (valid) => {
+          if (valid) return lend();
           connection.release();
           this.getConnection(callback);
         },
@@ -201,88 +207,70 @@ export class RotatingPool extends CorePool {
       );
     };
     super.getConnection(AsyncResource.bind(opened));
-    dialled = this.#dialled;
-    if (dialled) hideLogin(this.#newest);
+    opening = this.#opening;
+    if (opening) hideLogin(newestConnection(this));
   }
 
-  /** The connection that mysql2 has begun to make last. */
-  get #newest(): PoolConnection | undefined {
-    const { _allConnections: all } = this as unknown as { _allConnections: Queue };
-    return all.get(all.length - 1);
-  }
-
-  #dial(config: ConnectionOptions): Duplex {
-    const era = this.#rotation.current as Era<LeasedConnection>;
-    identify(config, era.credentials);
+  #openSocket(config: ConnectionOptions): Duplex {
+    const generation = this.#rotation.current as PoolGeneration<LeasedConnection>;
+    setCredentials(config, generation.credentials);
     const { stream } = this.#config as { stream?: unknown };
-    // It outlives the request that may be the first to need it.
+    // The socket outlives the request that opens it.
     const socket = background(() =>
-      typeof stream === 'function' ? stream({ config }) : (stream ?? dial(config)),
+      typeof stream === 'function' ? stream({ config }) : (stream ?? openSocket(config)),
     ) as Duplex;
-    const leased = new LeasedConnection(era, socket);
-    // From now on, so that a connection being made is under the hold, too.
-    this.#rotation.opened(era, leased);
+    const leased = new LeasedConnection(generation, socket);
+    // Recorded before it connects, so that the lease is held during the login.
+    this.#rotation.connectionOpened(generation, leased);
     socket.once('close', () => {
-      this.#idle(leased);
-      this.#rotation.closed(era, leased);
+      this.#markIdle(leased);
+      this.#rotation.connectionClosed(generation, leased);
     });
-    this.#dialled = leased;
+    this.#opening = leased;
     return socket;
   }
 
   #adopt(connection: PoolConnection, leased: LeasedConnection): void {
     this.#loggedIn = true;
     this.#leased.set(connection, leased);
-    leased.adopt(connection, () => this.#rotation.doubt(leased.era));
-    if (connection.config !== this.#shared) forget(connection, leased.era.credentials);
+    leased.adopt(connection, () => this.#rotation.verifyCurrent(leased.generation));
+    if (connection.config !== this.#shared) removePassword(connection, leased.generation.credentials);
   }
 
-  /** Where the credentials turn out to be over, whoever wants a connection waits for the next ones. */
-  #failed(error: Error, era: Era<LeasedConnection> | undefined, callback: ConnectionCallback): void {
+  /** Handles a failed login: after a rejection, the caller waits for newer credentials. */
+  #openFailed(
+    error: Error,
+    generation: PoolGeneration<LeasedConnection> | undefined,
+    callback: ConnectionCallback,
+  ): void {
     const fail = (reason: Error) => void callback(reason, undefined as unknown as PoolConnection);
-    if (!era || this.#finishing) return fail(this.#finishing ? this.#gone : error);
+    if (!generation || this.#finishing) return fail(this.#finishing ? this.#closedError : error);
     // New credentials came meanwhile.
-    if (era !== this.#rotation.current) return this.getConnection(callback);
-    this.#rotation.loginFailed(era, error);
-    const refused = refuses(error);
-    if (!refused && !deniesDatabase(error)) return fail(error);
-    const others = refused ? this.#rotation.replaced(era, REPLACEMENT) : Promise.resolve(false);
-    void others.then((there) => {
-      if (there) return this.getConnection(callback);
-      fail(this.#loggedIn ? error : rejected(error, era.path));
+    if (generation !== this.#rotation.current) return this.getConnection(callback);
+    this.#rotation.loginFailed(generation, error);
+    const rejected = isLoginRejected(error);
+    if (!rejected && !isDatabaseDenied(error)) return fail(error);
+    const replaced = rejected
+      ? this.#rotation.waitForReplacement(generation, REPLACEMENT_TIMEOUT)
+      : Promise.resolve(false);
+    void replaced.then((isReplaced) => {
+      if (isReplaced) return this.getConnection(callback);
+      fail(this.#loggedIn ? error : rejectedError(error, generation.path));
     });
   }
 
-  async #prove(credentials: DatabaseCredentials, previous?: DatabaseCredentials): Promise<void> {
-    const user = credentials.username.reveal();
-    const password = credentials.password.reveal();
-    const connection = mysql.createConnection({ ...this.#config, user, password });
-    // It may break once its work is done, which is nobody's concern.
-    connection.on('error', () => undefined);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        connection.connect((error) => (error ? reject(error) : resolve()));
-      });
-      connection.end();
-    } catch (error) {
-      connection.destroy();
-      // Credentials in use that are let in are no concern of the database; whether the lease lives is asked.
-      if (previous || !deniesDatabase(error)) throw error;
-    }
-  }
-
-  #use(leased: LeasedConnection): void {
+  #markBusy(leased: LeasedConnection): void {
     leased.busy = true;
     this.#busy.add(leased);
   }
 
-  #idle(leased: LeasedConnection): void {
+  #markIdle(leased: LeasedConnection): void {
     leased.busy = false;
     this.#busy.delete(leased);
     if (this.#finishing && this.#busy.size === 0) this.end();
   }
 
-  /** mysql2's own end() cuts transactions short; so connections in use are waited for, as long as at a rotation. */
+  /** Waits for connections in use, up to the drain window: end() of mysql2 would cut their transactions. */
   #finish(drain: number): void {
     this.#finishing = true;
     if (this.#busy.size === 0) return this.end();
@@ -290,13 +278,8 @@ export class RotatingPool extends CorePool {
   }
 }
 
-/** mysql2 has not taken it out of the pool yet. */
-function isPooled(connection: PoolConnection): boolean {
-  return Boolean((connection as unknown as { _pool?: unknown })._pool);
-}
-
 /**
- * The pool of `mysql2/promise` around a {@link RotatingPool} that is {@link RotatingPool.ready}.
+ * Creates a {@link RotatingPool}, waits until it is {@link RotatingPool.ready}, and returns its pool of `mysql2/promise`.
  *
  * @throws VaultError as its constructor and `ready()` do
  * @publicApi

@@ -1,15 +1,15 @@
 import type { Pool } from 'pg';
 
-/** Milliseconds that a connection may take where the config does not say: a pool that waits for ever tells nobody. */
+/** Default of `connectionTimeoutMillis`; that of pg waits without an end, and without an error. */
 export const CONNECTION_TIMEOUT = 10_000;
 
-/** Begins a connection that ends in time, also where the config wants no end to it. */
-export function inBoundedTime<T>({ options }: Pool, begin: () => T): T {
-  const { connectionTimeoutMillis: wanted } = options;
-  Object.assign(options, { connectionTimeoutMillis: wanted || CONNECTION_TIMEOUT });
+/** Starts a connection with a timeout, even if the config has none. */
+export function withConnectionTimeout<T>({ options }: Pool, start: () => T): T {
+  const { connectionTimeoutMillis: configured } = options;
+  Object.assign(options, { connectionTimeoutMillis: configured || CONNECTION_TIMEOUT });
   try {
-    return begin();
+    return start();
   } finally {
-    Object.assign(options, { connectionTimeoutMillis: wanted });
+    Object.assign(options, { connectionTimeoutMillis: configured });
   }
 }

@@ -1,35 +1,35 @@
 import type { Socket } from 'node:net';
 import pg, { type ClientConfig } from 'pg';
 import { apart } from '../../clock/apart.js';
-import { hide } from '../../secret/hidden.js';
 import { background } from '../../clock/background.js';
-import { replaced } from '../rotation/replaced.js';
-import type { Era } from '../rotation/era.js';
+import { hide } from '../../secret/hidden.js';
+import type { PoolGeneration } from '../rotation/pool-generation.js';
+import { supersededError } from '../rotation/rotation-errors.js';
 import type { Rotation } from '../rotation/rotation.js';
-import { isDoubtful, watchLogin } from './refusal.js';
+import { suggestsDroppedUser, watchLogin } from './rejection.js';
 import { settleCursor } from './settle-cursor.js';
 
 declare module 'pg' {
   interface ClientBase {
-    /** There are newer credentials: the connection will be closed at the given time, if it is still in use. */
-    on(event: 'superseded', listener: (until: Date) => void): this;
+    /** Newer credentials are in use: the connection will be closed at the given time if it is still in use then. */
+    on(event: 'superseded', listener: (closeAt: Date) => void): this;
   }
 }
 
 /** pg's own connection, which its types leave out. */
 type Protocol = NodeJS.EventEmitter & { stream: Socket };
 
-/** As pg types it, though there is no error where it went well. */
+/** As pg types it; there is no error after a success. */
 type ConnectCallback = (error: Error) => void;
 
-/** A connection that logs in with the credentials that are current when it is made, and knows them ever after. */
+/** A client that logs in with the credentials that are current when it connects, and belongs to their generation. */
 export class LeasedClient extends pg.Client {
   readonly #rotation: Rotation<LeasedClient>;
-  #era: Era<LeasedClient> | undefined;
+  #generation: PoolGeneration<LeasedClient> | undefined;
   #connecting = false;
   #loggedIn = false;
-  /** We end it, or whoever uses it. */
-  #leaving = false;
+  /** The pool or the application is closing it. */
+  #closing = false;
   #ended = false;
 
   constructor(config: ClientConfig | undefined, rotation: Rotation<LeasedClient>) {
@@ -38,34 +38,35 @@ export class LeasedClient extends pg.Client {
     watchLogin(this);
     this.once('end', () => {
       this.#ended = true;
-      // As the database, or a pooler, ends the session of a user who is gone.
-      if (this.#era && this.#loggedIn && !this.#leaving) rotation.sessionEnded(this.#era);
-      this.#close();
+      // PostgreSQL, or a pooler in between, may have closed the session because its user was dropped.
+      if (this.#generation && this.#loggedIn && !this.#closing) rotation.sessionEnded(this.#generation);
+      this.#connectionClosed();
     });
-    // Whoever uses it learns by the next query that it broke. Most libraries do not listen while they use it, and an
-    // error that nobody listens for would end the process.
+    // Most libraries do not listen while they use a client; an error without a listener would end the process. The next
+    // query reports the broken connection.
     this.on('error', () => undefined);
     this.#protocol.on('errorMessage', (error: unknown) => {
-      if (this.#era && this.#loggedIn && isDoubtful(error)) rotation.doubt(this.#era);
+      if (this.#generation && this.#loggedIn && suggestsDroppedUser(error))
+        rotation.verifyCurrent(this.#generation);
     });
   }
 
-  /** Made with credentials that are not the current ones any more. */
+  /** Whether newer credentials are in use. */
   get superseded(): boolean {
-    return this.#era !== undefined && this.#era !== this.#rotation.current;
+    return this.#generation !== undefined && this.#generation !== this.#rotation.current;
   }
 
-  /** Whether it may be lent, as {@link Rotation.lendable} has it. */
-  get lendable(): Promise<boolean> | undefined {
-    return this.#era && this.#rotation.lendable(this.#era);
+  /** Whether it may be lent, as {@link Rotation.checkLendable}. */
+  checkLendable(): Promise<boolean> | undefined {
+    return this.#generation && this.#rotation.checkLendable(this.#generation);
   }
 
-  /** When it will be closed, once there is another user. */
-  get until(): Date | undefined {
-    return this.#era?.until;
+  /** The time at which it will be closed, once credentials of another user are in use. */
+  get closeAt(): Date | undefined {
+    return this.#generation?.closeAt;
   }
 
-  /** Of no use any more; a pool that has it among its idle ones may not know yet. */
+  /** Whether it is closed or closing; a pool that has it idle may not have noticed yet. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -79,24 +80,24 @@ export class LeasedClient extends pg.Client {
       });
     }
     const { usable } = this.#rotation;
-    if (usable) return this.#begin(usable, callback);
+    if (usable) return this.#connectAs(usable, callback);
     const { stream } = this.#protocol;
-    // The pool's timeout destroys a stream that is not even connected.
-    const late = () => callback(new Error('There were no credentials to connect with in time.'));
-    stream.once('close', late);
+    // The timeout of pg's pool destroys the stream, even one that is not connected.
+    const timedOut = () => callback(new Error('There were no credentials to connect with in time.'));
+    stream.once('close', timedOut);
     this.#rotation.ready().then(
-      (era) => {
-        stream.off('close', late);
-        if (!stream.destroyed) this.#begin(era, callback);
+      (generation) => {
+        stream.off('close', timedOut);
+        if (!stream.destroyed) this.#connectAs(generation, callback);
       },
       (error: Error) => {
-        stream.off('close', late);
+        stream.off('close', timedOut);
         callback(error);
       },
     );
   }
 
-  /** In any of the forms that pg has for it. */
+  /** Accepts every signature of pg's `query`. */
   override query(...args: never[]): never {
     settleCursor(args[0], this);
     return (super.query as (...all: never[]) => never)(...args);
@@ -105,53 +106,53 @@ export class LeasedClient extends pg.Client {
   override end(): Promise<void>;
   override end(callback: (error: Error) => void): void;
   override end(callback?: (error: Error) => void): Promise<void> | void {
-    this.#leaving = true;
+    this.#closing = true;
     return callback ? super.end(callback) : super.end();
   }
 
-  /** Ends it whatever it does: a query that runs fails, and the server rolls its transaction back. */
+  /** Closes it at once: a running query fails, and the server rolls its transaction back. */
   abort(): void {
     this.#ended = true;
-    // In end(), pg forgets who waits for a connection that is being made; afterwards, it would otherwise emit an error.
+    // During a login, end() would drop the callback of connect(); after it, destroying the stream would emit an error.
     if (this.#connecting) this.#protocol.stream.destroy();
     else void this.end().catch(() => undefined);
   }
 
-  /** The same, of one that is in use: as where a server ends a session, `'error'` comes before `'end'`. */
-  cut(): void {
+  /** Closes a client in use at once. Emits `'error'` before `'end'`, as pg does if the server closes a session. */
+  abortInUse(): void {
     const connecting = this.#connecting;
     this.abort();
-    if (!connecting) apart(() => this.emit('error', replaced()));
+    if (!connecting) apart(() => this.emit('error', supersededError()));
   }
 
-  #begin(era: Era<LeasedClient>, callback: ConnectCallback): void {
-    this.#era = era;
-    // From now on, so that a connection being made is under the hold, too.
-    this.#rotation.opened(era, this);
-    const user = era.credentials.username.reveal();
+  #connectAs(generation: PoolGeneration<LeasedClient>, callback: ConnectCallback): void {
+    this.#generation = generation;
+    // Recorded before it connects, so that the lease is held during the login.
+    this.#rotation.connectionOpened(generation, this);
+    const user = generation.credentials.username.reveal();
     const { connectionParameters } = this as unknown as { connectionParameters: object };
     Object.assign(connectionParameters, { user });
     Object.assign(this, { user });
-    hide(this, { password: era.credentials.password.reveal() });
+    hide(this, { password: generation.credentials.password.reveal() });
     this.#connecting = true;
     const connected = (error: Error | null) => {
       this.#connecting = false;
-      // A connection logs in once.
+      // A connection logs in once, so the password is not needed again.
       hide(this, { password: undefined });
       if (error) {
-        this.#rotation.loginFailed(era, error);
-        this.#close();
+        this.#rotation.loginFailed(generation, error);
+        this.#connectionClosed();
       } else {
-        this.#loggedIn = era.used = true;
+        this.#loggedIn = generation.used = true;
       }
       callback(error as Error);
     };
-    // The socket outlives the request that may be the first to need it.
+    // The socket outlives the request that opens it.
     background(() => super.connect(connected));
   }
 
-  #close(): void {
-    if (this.#era) this.#rotation.closed(this.#era, this);
+  #connectionClosed(): void {
+    if (this.#generation) this.#rotation.connectionClosed(this.#generation, this);
   }
 
   get #protocol(): Protocol {

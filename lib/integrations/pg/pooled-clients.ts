@@ -1,99 +1,98 @@
 import type { ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
+import type { LibraryRotationOptions } from '../rotation/library-options.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
-import { Reports } from '../rotation/reports.js';
+import { PoolEvents } from '../rotation/pool-events.js';
 import type { Rotation } from '../rotation/rotation.js';
-import { connectAgain, leaseClients } from './lease-clients.js';
+import { connectWithRetry, createClientRotation } from './client-rotation.js';
 import { LeasedClient } from './leased-client.js';
-import type { LibraryRotationOptions } from './library-options.js';
 
-/** A leased connection in a pool of some library's own, which tells when it hands it out and takes it back. */
+/** A leased client in the pool of a library, which calls {@link lend} and {@link giveBack}. */
 export class PooledClient extends LeasedClient {
-  /** Until it was in the pool for the first time, somebody waits for it. */
+  /** A new client counts as in use until it is given back for the first time: a caller waits for it. */
   #idle = false;
 
   get idle(): boolean {
     return this.#idle;
   }
 
-  /** Handed out; false where it is of no use any more. */
-  take(): boolean {
+  /** Marks it as in use; false if it must not be used any more. */
+  lend(): boolean {
     if (this.superseded || this.ended) return false;
     this.#idle = false;
     return true;
   }
 
-  /** Taken back. */
   giveBack(): void {
     this.#idle = true;
-    if (this.superseded) this.#leave();
+    if (this.superseded) this.#close();
   }
 
-  /** Newer credentials are in use. */
-  supersede(until: Date | undefined): void {
-    if (this.#idle) this.#leave();
-    else if (until) this.emit('superseded', until);
+  /** Newer credentials are in use: closes it if it is idle, or announces the end of the drain window. */
+  supersede(closeAt: Date | undefined): void {
+    if (this.#idle) this.#close();
+    else if (closeAt) this.emit('superseded', closeAt);
   }
 
-  /** The pool finds out when it wants to hand it out again. */
-  #leave(): void {
+  /** Closes it without the pool, which notices when it is about to lend the client again. */
+  #close(): void {
     void this.end().catch(() => undefined);
   }
 }
 
-/** What is asked of the library. */
+/** The callbacks of the library. */
 interface LibraryPool {
-  /** A connection that was in use is closed, and is not to be waited for; not where the library sees to it by itself. */
-  takeBack?: (connection: PooledClient) => void;
-  /** Called once, where the stream ends. */
+  /** A client was closed while in use: the pool must not wait for it. Absent if the library handles that itself. */
+  reclaim?: (client: PooledClient) => void;
+  /** Called once, when the stream ends. */
   onEnd: () => void;
 }
 
-/** Connections with the current credentials, for a library that has a pool of its own. */
+/** Clients with the current credentials, for a library that has a pool of its own. */
 export class PooledClients {
   readonly #rotation: Rotation<LeasedClient>;
 
-  /** @param config of one connection: where it goes to */
+  /** @param config address and options of one connection */
   constructor(
     credentials$: Observable<LoginCredentials>,
     config: ClientConfig,
-    { onRotation, takeBack, onEnd, ...options }: LibraryRotationOptions & LibraryPool,
+    { onRotation, reclaim, onEnd, ...options }: LibraryRotationOptions & LibraryPool,
   ) {
-    this.#rotation = leaseClients(credentials$, config, {
+    this.#rotation = createClientRotation(credentials$, config, {
       ...options,
-      published: () => undefined,
-      superseded: (client, until) => (client as PooledClient).supersede(until),
-      inUse: (client) => !(client as PooledClient).idle,
-      takeBack: (client) => takeBack?.(client as PooledClient),
-      reports: new Reports('RotatingPool', (event) => onRotation?.(event)),
+      onPublished: () => undefined,
+      onSuperseded: (client, closeAt) => (client as PooledClient).supersede(closeAt),
+      isInUse: (client) => !(client as PooledClient).idle,
+      reclaim: (client) => reclaim?.(client as PooledClient),
+      events: new PoolEvents('RotatingPool', (event) => onRotation?.(event)),
       onEnd,
     });
   }
 
-  /** One that is to connect yet. */
+  /** A client that is not connected yet. */
   create(config: ClientConfig): PooledClient {
     return new PooledClient(config, this.#rotation);
   }
 
   /**
-   * Runs what makes a connection; once more, where the credentials turn out to be over and there are new ones.
+   * Runs `connect`, and once more with newer credentials if the login is rejected.
    *
-   * @param isRefusal whether an error of it says so, where the library has wrapped it
+   * @param isRejection recognises that in an error which the library has wrapped
    */
-  connecting<T>(connect: () => Promise<T>, isRefusal?: (error: unknown) => boolean): Promise<T> {
-    return connectAgain(this.#rotation, connect, isRefusal);
+  connectWithRetry<T>(connect: () => Promise<T>, isRejection?: (error: unknown) => boolean): Promise<T> {
+    return connectWithRetry(this.#rotation, connect, isRejection);
   }
 
   get ended(): boolean {
     return this.#rotation.ended;
   }
 
-  /** Why there are no connections any more. */
+  /** The reason why there are no connections any more. */
   get failure(): Error | undefined {
     return this.#rotation.failure;
   }
 
-  /** No more rotations; leases are let go of as the last connections close. */
+  /** Ends the rotation; each lease is released when its last connection closes. */
   end(): void {
     this.#rotation.end();
   }

@@ -6,270 +6,271 @@ import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { checkDriver } from '../driver/check-driver.js';
-import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
-import type { Era } from '../rotation/era.js';
-import { DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
-import { Reports } from '../rotation/reports.js';
+import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
+import type { PoolGeneration } from '../rotation/pool-generation.js';
+import { DEFAULT_DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
+import { PoolEvents } from '../rotation/pool-events.js';
 import { Rotation } from '../rotation/rotation.js';
-import { dial, Line } from './line.js';
-import { denies, refuses, rejected } from './refusal.js';
+import { LeasedConnection, openConnection, type Broker } from './leased-connection.js';
+import { isPermissionDenied, isLoginRejected, rejectedError } from './rejection.js';
 
 /**
- * Options of amqp-connection-manager, but for `findServers`.
+ * Options of amqp-connection-manager, without `findServers`.
  *
  * @publicApi
  */
 export type RotatingConnectionOptions = Omit<AmqpConnectionManagerOptions, 'findServers'> & RotationOptions;
 
 /** Milliseconds between attempts to connect, at least. */
-const SHORTEST = 100;
+const MIN_PAUSE = 100;
 
 /**
  * An `AmqpConnectionManager` of amqp-connection-manager whose connections log in with the current credentials. When new
- * ones come, a second connection is made with them. Consumers are cancelled on the first and set up on the second,
- * publishers move over; the first is closed when all that it published is confirmed and all that it received is
- * acknowledged, at the latest after the drain window. Until then the earlier lease is held, as RabbitMQ closes the
- * connections of a user that it deletes.
+ * ones come, it opens a second connection. Consumers are cancelled on the first and set up on the second, and publishers
+ * move to the second. The first is closed when its published messages are confirmed and its received ones acknowledged,
+ * at the latest after the drain window. Until then the earlier lease is held, as RabbitMQ closes the connections of a
+ * user that it deletes.
  *
- * Emits `'rotation'` with a `PoolEvent`. Where RabbitMQ refuses a user (403 ACCESS_REFUSED), the credentials
- * are checked, and replaced if they are over. Ends itself when the stream completes.
+ * Emits `'rotation'` with a `PoolEvent`. If RabbitMQ rejects a user (403 ACCESS_REFUSED), the credentials are verified,
+ * and replaced if their lease has ended. Ends itself when the stream completes.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for a URL with a user in it; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export class RotatingConnection extends AmqpConnectionManagerClass {
-  readonly #rotation: Rotation<Line>;
-  readonly #reports = new Reports('RotatingConnection', (event) => this.emit('rotation', event));
+  readonly #rotation: Rotation<LeasedConnection>;
+  readonly #events = new PoolEvents('RotatingConnection', (event) => this.emit('rotation', event));
   readonly #urls: readonly string[];
   readonly #drain: number;
   readonly #closing = new AbortController();
-  /** Which of the URLs is to be tried. */
-  #next = 0;
-  #line: Line | undefined;
-  readonly #lines = new Set<Line>();
-  /** Connections in a row that were lost soon. */
+  /** Index of the URL to try. */
+  #urlIndex = 0;
+  #current: LeasedConnection | undefined;
+  readonly #connections = new Set<LeasedConnection>();
+  /** Connections in a row that were lost within the pause between attempts. */
   #shortLived = 0;
-  #work: Promise<void> = Promise.resolve();
+  #attempt: Promise<void> = Promise.resolve();
 
   constructor(
     credentials$: Observable<LoginCredentials>,
     urls: string | readonly string[],
-    { drain = DRAIN, ...options }: RotatingConnectionOptions = {},
+    { drain = DEFAULT_DRAIN, ...options }: RotatingConnectionOptions = {},
   ) {
     checkDriver('amqp-connection-manager');
     checkDriver('amqplib');
-    // What the class would connect to by itself; it never does.
+    // Without URLs, the base class never connects by itself.
     super([], options);
-    this.#urls = withoutCredentials([urls].flat());
+    this.#urls = refuseCredentials([urls].flat());
     this.#drain = drain;
     this.#rotation = new Rotation(
-      logins(credentials$),
+      toLogins(credentials$),
       {
-        prove: async (credentials) => (await dial(this.#place, credentials)).close(),
-        refuses,
-        published: () => this.#follow(),
-        superseded: () => undefined,
-        end: (line) => line.abort(),
+        verify: async (credentials) => (await openConnection(this.#broker, credentials)).close(),
+        isLoginRejected,
+        onPublished: () => this.#connectCurrent(),
+        onSuperseded: () => undefined,
+        end: (connection) => connection.abort(),
       },
-      { drain, reports: this.#reports, onEnd: () => void this.#finish() },
+      { drain, events: this.#events, onEnd: () => void this.#finish() },
     );
   }
 
-  /** How often each event came. */
+  /** Number of events of each type. */
   get counters(): PoolCounters {
-    return this.#reports.counters;
+    return this.#events.counters;
   }
 
-  /** Connections of earlier credentials that are still open. */
+  /** Number of open connections of earlier credentials. */
   get supersededCount(): number {
-    return this.#rotation.superseded;
+    return this.#rotation.supersededCount;
   }
 
   /**
-   * Resolves once the first credentials have logged in; where they do not, it rejects and closes.
+   * Resolves once the first credentials have logged in; if they do not, it rejects and closes.
    *
-   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` where RabbitMQ refuses them, `VAULT_CLOSED` where there were none,
-   * and whatever the stream errors with
+   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` if RabbitMQ rejects them, `VAULT_CLOSED` if the stream completed
+   * without any, and any error of the stream
    */
   async ready(): Promise<void> {
     try {
-      const era = await this.#rotation.ready();
-      const line = await background(() => this.#open(era));
-      // Newer credentials may have been faster.
-      if (this.#line) line.abort();
-      else await this.#adopt(line);
+      const generation = await this.#rotation.ready();
+      const connection = await background(() => this.#open(generation));
+      // A connection of newer credentials may be open already.
+      if (this.#current) connection.abort();
+      else await this.#adopt(connection);
     } catch (error) {
       await this.close();
-      throw refuses(error) ? rejected(this.#rotation.current?.path) : error;
+      throw isLoginRejected(error) ? rejectedError(this.#rotation.current?.path) : error;
     }
   }
 
   override async connect({ timeout }: { timeout?: number } = {}): Promise<void> {
-    this.#refuseClosed();
-    this.#follow();
+    this.#assertOpen();
+    this.#connectCurrent();
     const signal = timeout === undefined ? this.#closing.signal : AbortSignal.timeout(timeout);
-    if (!this.#line) await once(this, 'connect', { signal });
+    if (!this.#current) await once(this, 'connect', { signal });
   }
 
   override get connection(): ChannelModel | undefined {
-    return this.#line?.connection;
+    return this.#current?.model;
   }
 
   override isConnected(): boolean {
-    return this.#line !== undefined;
+    return this.#current !== undefined;
   }
 
-  /** Moves to a new connection, as at a rotation. */
+  /** Replaces the connection, as a rotation does. */
   override reconnect(): void {
-    this.#refuseClosed();
-    if (this.#line) this.#follow(true);
+    this.#assertOpen();
+    if (this.#current) this.#connectCurrent(true);
   }
 
   override async close(): Promise<void> {
     this.#rotation.end();
     this.#closing.abort();
     await super.close();
-    await Promise.all([...this.#lines].map((line) => line.close()));
+    await Promise.all([...this.#connections].map((connection) => connection.close()));
   }
 
-  /** amqp-connection-manager has no way back, and would wait for ever for some of it. */
-  #refuseClosed(): void {
+  /** amqp-connection-manager cannot be reopened; some of its calls would stay pending. */
+  #assertOpen(): void {
     if (this.#closing.signal.aborted) throw this.#rotation.failure as Error;
   }
 
   /** Milliseconds between attempts to connect. */
   get #pause(): number {
-    return Math.max(this.reconnectTimeInSeconds * 1_000, SHORTEST);
+    return Math.max(this.reconnectTimeInSeconds * 1_000, MIN_PAUSE);
   }
 
-  get #place() {
+  get #broker(): Broker {
     return {
-      url: this.#urls[this.#next % this.#urls.length] as string,
+      url: this.#urls[this.#urlIndex % this.#urls.length] as string,
       heartbeat: this.heartbeatIntervalInSeconds,
       options: this.connectionOptions,
     };
   }
 
-  /** Sees to it that there is a connection of the current credentials, one attempt after the other. */
-  #follow(force = false, delay = 0): void {
-    this.#work = background(() =>
-      this.#work.then(() => this.#connectAgain(force, delay)).catch(() => undefined),
+  /** Connects with the current credentials, after the attempt that is under way. */
+  #connectCurrent(force = false, delay = 0): void {
+    this.#attempt = background(() =>
+      this.#attempt.then(() => this.#connectWithRetry(force, delay)).catch(() => undefined),
     );
   }
 
-  async #connectAgain(force: boolean, delay: number): Promise<void> {
+  async #connectWithRetry(force: boolean, delay: number): Promise<void> {
     const { signal } = this.#closing;
     if (delay > 0) await this.#wait(await this.#rotation.ready(), delay);
     while (!signal.aborted) {
-      const era = await this.#rotation.ready();
-      if (this.#line?.era === era && !force) return;
+      const generation = await this.#rotation.ready();
+      if (this.#current?.generation === generation && !force) return;
       try {
-        const line = await this.#open(era);
-        if (era === this.#rotation.current) return await this.#adopt(line);
-        line.abort();
+        const connection = await this.#open(generation);
+        if (generation === this.#rotation.current) return await this.#adopt(connection);
+        connection.abort();
       } catch (error) {
-        const { url } = this.#place;
-        this.#next++;
+        const { url } = this.#broker;
+        this.#urlIndex++;
         this.emit('connectFailed', { err: error, url });
-        this.#rotation.loginFailed(era, error);
-        await this.#wait(era, this.#pause);
+        this.#rotation.loginFailed(generation, error);
+        await this.#wait(generation, this.#pause);
       }
     }
   }
 
-  /** So many milliseconds, or until there are other credentials. */
-  async #wait(era: Era<Line>, milliseconds: number): Promise<void> {
+  /** Waits so many milliseconds, or until newer credentials are in use. */
+  async #wait(generation: PoolGeneration<LeasedConnection>, milliseconds: number): Promise<void> {
     const { signal } = this.#closing;
     await Promise.race([
       sleep(milliseconds, undefined, { signal }),
-      this.#rotation.replaced(era, milliseconds),
+      this.#rotation.waitForReplacement(generation, milliseconds),
     ]);
   }
 
-  async #open(era: Era<Line>): Promise<Line> {
-    const line = new Line(era, await dial(this.#place, era.credentials));
+  async #open(generation: PoolGeneration<LeasedConnection>): Promise<LeasedConnection> {
+    const model = await openConnection(this.#broker, generation.credentials);
+    const connection = new LeasedConnection(generation, model);
     if (this.#closing.signal.aborted) {
-      line.abort();
+      connection.abort();
       throw new Error('closed');
     }
-    this.#lines.add(line);
-    this.#rotation.opened(era, line);
-    line.connection.on('close', (error: unknown) => this.#lost(line, error));
-    line.connection.on('blocked', (reason) => this.emit('blocked', { reason }));
-    line.connection.on('unblocked', () => this.emit('unblocked'));
-    return line;
+    this.#connections.add(connection);
+    this.#rotation.connectionOpened(generation, connection);
+    model.on('close', (error: unknown) => this.#connectionClosed(connection, error));
+    model.on('blocked', (reason) => this.emit('blocked', { reason }));
+    model.on('unblocked', () => this.emit('unblocked'));
+    return connection;
   }
 
-  async #adopt(line: Line): Promise<void> {
-    const before = this.#line;
-    // First, so that a consumer that has to be the only one finds its queue free.
-    await before?.pause();
-    if (!this.#lines.has(line)) throw new Error('The connection was lost before it was used.');
-    this.#line = line;
-    line.sheltered = before !== undefined;
-    // Each channel of the application makes itself anew; from then on it publishes on the new connection.
-    this.emit('connect', { connection: line.connection, url: this.#place.url });
-    await line.opened();
-    if (before) void this.#retire(before, line);
+  async #adopt(connection: LeasedConnection): Promise<void> {
+    const previous = this.#current;
+    // Consumers are cancelled first: an exclusive consumer needs its queue to be free.
+    await previous?.pause();
+    if (!this.#connections.has(connection)) throw new Error('The connection was lost before it was used.');
+    this.#current = connection;
+    connection.toleratesChannelErrors = previous !== undefined;
+    // Each channel of the application sets itself up again, and publishes on the new connection from then on.
+    this.emit('connect', { connection: connection.model, url: this.#broker.url });
+    await connection.channelsOpened();
+    if (previous) void this.#retire(previous, connection);
   }
 
-  async #retire(before: Line, line: Line): Promise<void> {
-    await this.#drained(before);
-    await before.close();
-    line.sheltered = false;
-    // A queue that was exclusive to the connection before is free now; its channel could not set itself up before.
-    if (line.broken && line === this.#line) this.#follow(true);
+  async #retire(previous: LeasedConnection, connection: LeasedConnection): Promise<void> {
+    await this.#drained(previous);
+    await previous.close();
+    connection.toleratesChannelErrors = false;
+    // A queue that was exclusive to the previous connection is free now, so its channel can be set up again.
+    if (connection.channelHasFailed && connection === this.#current) this.#connectCurrent(true);
   }
 
-  #lost(line: Line, error: unknown): void {
-    this.#lines.delete(line);
-    this.#rotation.closed(line.era, line);
-    if (line !== this.#line) return;
-    this.#line = undefined;
-    line.told = this.#tell(line, error);
+  #connectionClosed(connection: LeasedConnection, error: unknown): void {
+    this.#connections.delete(connection);
+    this.#rotation.connectionClosed(connection.generation, connection);
+    if (connection !== this.#current) return;
+    this.#current = undefined;
+    connection.disconnectEmitted = this.#emitDisconnect(connection, error);
   }
 
-  async #tell({ era, since }: Line, error: unknown): Promise<void> {
+  async #emitDisconnect({ generation, openedAt }: LeasedConnection, error: unknown): Promise<void> {
     if (this.#closing.signal.aborted) return;
-    // It rejects what was denied, and sends again what was lost.
-    const gone = denies(error) && (await this.#isGone(era));
-    this.emit('disconnect', { err: gone ? new Error('The user of the connection is gone.') : error });
-    // What cannot last is not tried again and again at once.
-    const short = performance.now() - since < this.#pause;
+    // amqp-connection-manager rejects messages after a denial, and publishes them again after any other error.
+    const deleted = isPermissionDenied(error) && (await this.#isUserDeleted(generation));
+    this.emit('disconnect', { err: deleted ? new Error('The user of the connection was deleted.') : error });
+    // A connection that is lost at once again and again is not reopened at once.
+    const short = performance.now() - openedAt < this.#pause;
     this.#shortLived = short ? this.#shortLived + 1 : 0;
-    this.#follow(false, this.#shortLived > 1 ? this.#pause : 0);
+    this.#connectCurrent(false, this.#shortLived > 1 ? this.#pause : 0);
   }
 
-  async #isGone(era: Era<Line>): Promise<boolean> {
+  async #isUserDeleted(generation: PoolGeneration<LeasedConnection>): Promise<boolean> {
     try {
-      const connection = await dial(this.#place, era.credentials);
+      const connection = await openConnection(this.#broker, generation.credentials);
       void connection.close().catch(() => undefined);
       return false;
     } catch (error) {
-      this.#rotation.loginFailed(era, error);
-      return refuses(error);
+      this.#rotation.loginFailed(generation, error);
+      return isLoginRejected(error);
     }
   }
 
-  /** There will be no more credentials: what is under way may finish. */
+  /** The stream completed: closes after the work under way, at the latest after the drain window. */
   async #finish(): Promise<void> {
-    const line = this.#line;
-    if (line && !this.#closing.signal.aborted) {
-      await line.pause();
-      // Those before it may not be done either.
-      await Promise.all([...this.#lines].map((one) => this.#drained(one)));
+    const current = this.#current;
+    if (current && !this.#closing.signal.aborted) {
+      await current.pause();
+      // Earlier connections may have work, too.
+      await Promise.all([...this.#connections].map((one) => this.#drained(one)));
     }
     await this.close();
   }
 
-  /** All of it is done, or the drain window is over. */
-  async #drained(line: Line): Promise<void> {
-    await Promise.race([line.settled(), sleep(this.#drain, undefined, { ref: false })]);
+  /** Resolves when a connection has no work under way, or at the end of the drain window. */
+  async #drained(connection: LeasedConnection): Promise<void> {
+    await Promise.race([connection.finished(), sleep(this.#drain, undefined, { ref: false })]);
   }
 }
 
 /**
- * A {@link RotatingConnection} that is {@link RotatingConnection.ready}.
+ * Creates a {@link RotatingConnection} and waits until it is {@link RotatingConnection.ready}.
  *
  * @param urls `amqp://host:5672/vhost`, or several that are tried in turn
  * @throws VaultError as its constructor and `ready()` do
@@ -285,7 +286,7 @@ export async function createRotatingConnection(
   return connection;
 }
 
-function withoutCredentials(urls: readonly string[]): readonly string[] {
+function refuseCredentials(urls: readonly string[]): readonly string[] {
   if (urls.length > 0 && !urls.some((url) => /^\w+:\/\/[^/?#]*@/.test(url))) return urls;
   throw new VaultError({
     code: 'VAULT_CONFIG_INVALID',

@@ -1,28 +1,28 @@
 import type { Channel, ConfirmChannel, ConsumeMessage, Message } from 'amqplib';
 
-/** By which channel a message came, wherever it is acknowledged. */
+/** The channel that delivered a message; the application may acknowledge it on a newer one. */
 const OWNERS = new WeakMap<Message, TrackedChannel>();
 
-/** What a channel tells the connection that it is on. */
+/** The connection of a channel. */
 export interface ChannelOwner {
   channelFailed(error: Error): void;
   channelClosed(channel: TrackedChannel): void;
-  /** Resolves when the application knows of the loss of the connection; undefined where that is not lost. */
-  readonly told: Promise<void> | undefined;
+  /** Resolves after the manager emitted `disconnect`; undefined while the connection is open. */
+  readonly disconnectEmitted: Promise<void> | undefined;
 }
 
 /**
- * What one channel has under way. Acknowledgements of its messages find it, though the application has a newer channel
- * by then: on that one they would be unknown, which closes it.
+ * Tracks the consumers and unacknowledged messages of one channel. The application may acknowledge a message on a newer
+ * channel after a rotation; the acknowledgement is sent on this one, as RabbitMQ closes a channel for an unknown message.
  */
 export class TrackedChannel {
   readonly #channel: Channel;
-  /** By tag, whether it acknowledges. */
+  /** Whether each consumer acknowledges, by consumer tag. */
   readonly #consumers = new Map<string, boolean>();
   readonly #unacknowledged = new Set<Message>();
   #closed = false;
 
-  constructor(channel: Channel, line: ChannelOwner) {
+  constructor(channel: Channel, owner: ChannelOwner) {
     const raw = {
       consume: channel.consume.bind(channel),
       cancel: channel.cancel.bind(channel),
@@ -34,15 +34,15 @@ export class TrackedChannel {
     channel.on('close', () => {
       this.#closed = true;
       this.#unacknowledged.clear();
-      line.channelClosed(this);
+      owner.channelClosed(this);
     });
-    channel.on('error', (error) => line.channelFailed(error));
+    channel.on('error', (error) => owner.channelFailed(error));
     channel.consume = async (queue, onMessage, options) => {
-      const take = (message: ConsumeMessage | null) => {
-        if (message && !options?.noAck) this.#take(message);
+      const receive = (message: ConsumeMessage | null) => {
+        if (message && !options?.noAck) this.#track(message);
         onMessage(message);
       };
-      const reply = await raw.consume(queue, take, options);
+      const reply = await raw.consume(queue, receive, options);
       this.#consumers.set(reply.consumerTag, !options?.noAck);
       return reply;
     };
@@ -52,7 +52,7 @@ export class TrackedChannel {
     };
     channel.get = async (queue, options) => {
       const message = await raw.get(queue, options);
-      if (message && !options?.noAck) this.#take(message);
+      if (message && !options?.noAck) this.#track(message);
       return message;
     };
     channel.ackAll = () => {
@@ -64,37 +64,37 @@ export class TrackedChannel {
       raw.nackAll(requeue);
     };
     for (const name of ['ack', 'nack', 'reject'] as const) this.#route(name);
-    if (isConfirm(channel)) confirmLater(channel, line);
+    if (isConfirm(channel)) delayFailedConfirms(channel, owner);
   }
 
-  /** Ends consumers that acknowledge, or that do not: no message is handed out to them any more. */
+  /** Cancels the consumers that acknowledge, or those that do not. */
   async cancel({ acknowledging }: { acknowledging: boolean }): Promise<void> {
     const tags = [...this.#consumers].filter(([, acknowledges]) => acknowledges === acknowledging);
     if (!this.#closed) await Promise.allSettled(tags.map(([tag]) => this.#channel.cancel(tag)));
   }
 
-  /** It has consumers that do not acknowledge. */
+  /** Whether it has consumers that do not acknowledge. */
   get listening(): boolean {
     return [...this.#consumers.values()].includes(false);
   }
 
-  /** Resolves when what was published is confirmed. */
+  /** Resolves when all published messages are confirmed. */
   async confirmed(): Promise<void> {
     if (!this.#closed && isConfirm(this.#channel))
       await this.#channel.waitForConfirms().catch(() => undefined);
   }
 
-  /** Messages are being worked on. */
+  /** Whether messages are not acknowledged yet. */
   get busy(): boolean {
     return this.#unacknowledged.size > 0;
   }
 
-  /** What was sent is with the broker when it resolves. */
+  /** Closes the channel; when it resolves, the broker has all that was sent. */
   async close(): Promise<void> {
     if (!this.#closed) await this.#channel.close().catch(() => undefined);
   }
 
-  #take(message: Message): void {
+  #track(message: Message): void {
     OWNERS.set(message, this);
     this.#unacknowledged.add(message);
   }
@@ -108,16 +108,16 @@ export class TrackedChannel {
     this.#raw[name] = raw;
     channel[name] = (message, ...rest) => {
       const owner = OWNERS.get(message) ?? this;
-      // The broker has taken it back, and hands it out again.
+      // The broker has requeued the message, as the channel is closed.
       if (owner !== this && owner.#closed) return;
-      owner.#settle(message, name !== 'reject' && rest[0] === true);
+      owner.#forget(message, name !== 'reject' && rest[0] === true);
       (owner.#raw[name] ?? raw)(message, ...rest);
     };
   }
 
   readonly #raw: { [name: string]: (message: Message, ...rest: unknown[]) => void } = {};
 
-  #settle(message: Message, allUpTo: boolean): void {
+  #forget(message: Message, allUpTo: boolean): void {
     const { deliveryTag } = message.fields;
     for (const one of allUpTo ? this.#unacknowledged : [message]) {
       if (one.fields.deliveryTag <= deliveryTag) this.#unacknowledged.delete(one);
@@ -125,13 +125,16 @@ export class TrackedChannel {
   }
 }
 
-/** amqp-connection-manager sends again what fails once it knows of the loss; amqplib tells of that a moment later. */
-function confirmLater(channel: ConfirmChannel, line: ChannelOwner): void {
+/**
+ * Delays the failure of a confirm until `disconnect` was emitted: amqp-connection-manager publishes a message again only
+ * if it knows that the connection is lost, and amqplib reports that later than the failure.
+ */
+function delayFailedConfirms(channel: ConfirmChannel, owner: ChannelOwner): void {
   const publish = channel.publish.bind(channel);
   channel.publish = (exchange, key, content, options, callback) =>
     publish(exchange, key, content, options, (error: unknown, ok) => {
       if (!error) return callback?.(error, ok);
-      setImmediate(() => void Promise.resolve(line.told).then(() => callback?.(error, ok)));
+      setImmediate(() => void Promise.resolve(owner.disconnectEmitted).then(() => callback?.(error, ok)));
     });
 }
 

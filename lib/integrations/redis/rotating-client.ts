@@ -9,20 +9,21 @@ import {
 } from 'redis';
 import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
-import { inTime } from '../rotation/in-time.js';
+import { withLoginTimeout } from '../rotation/login-timeout.js';
 import { type LoginCredentials } from '../rotation/login-credentials.js';
 import type { RotationOptions } from '../rotation/rotation-driver.js';
-import { destroy } from './probe.js';
-import { refuses, rejected } from './refusal.js';
+import { destroy } from './verify-login.js';
+import { isLoginRejected, rejectedError } from './rejection.js';
 import { rotatingCredentials, type RotatingCredentials } from './rotating-credentials.js';
 
 /**
- * A client of node-redis with {@link rotatingCredentials}, connected; where the first try fails, or takes 10 s, it
- * rejects. The client emits `'rotation'` with a `PoolEvent`. It and its duplicates close themselves when the stream
- * completes.
+ * Creates a client of node-redis with {@link rotatingCredentials} and connects it; rejects if the first attempt fails, or
+ * takes longer than 10 s. The client emits `'rotation'` with a `PoolEvent`. It and its duplicates close themselves when
+ * the stream completes.
  *
- * @throws VaultError `VAULT_CONFIG_INVALID` for options that name credentials, `VAULT_DRIVER_TOO_OLD`, `VAULT_CREDENTIALS_REJECTED` where Redis
- * refuses them, `VAULT_CLOSED` where there were none, and whatever the stream errors with
+ * @throws VaultError `VAULT_CONFIG_INVALID` for options that name credentials, `VAULT_DRIVER_TOO_OLD`,
+ * `VAULT_CREDENTIALS_REJECTED` if Redis rejects them, `VAULT_CLOSED` if the stream completed without any, and any error
+ * of the stream
  * @publicApi
  */
 export async function createRotatingClient<
@@ -43,48 +44,48 @@ export async function createRotatingClient<
     connect: { ...(url !== undefined && { url }), ...(socket && { socket }) },
   });
   const client = createClient<M, F, S, RESP, T>({ ...rest, credentialsProvider } as typeof rest);
-  lead(client as unknown as Client, credentialsProvider);
+  closeWithStream(client as unknown as Client, credentialsProvider);
   credentialsProvider.on('rotation', (event) => client.emit('rotation', event));
   try {
-    // By itself it would try on and on.
+    // connect() alone would try again without an end.
     const connecting = new Promise<unknown>((resolve, reject) => {
       client.once('error', reject);
       client.connect().then(resolve, reject);
     });
-    // How long credentials take is for their stream to say; what accepts a connection need not ever answer.
-    await Promise.race([connecting, credentialsProvider.ready().then(() => inTime(connecting))]);
+    // The timeout starts with the first credentials: a server that accepts a connection may never answer.
+    await Promise.race([connecting, credentialsProvider.ready().then(() => withLoginTimeout(connecting))]);
   } catch (error) {
     destroy(client);
-    credentialsProvider.abandon();
-    throw refuses(error) ? rejected(credentialsProvider.path) : error;
+    credentialsProvider.endNow();
+    throw isLoginRejected(error) ? rejectedError(credentialsProvider.path) : error;
   }
   return client;
 }
 
 type Client = ReturnType<typeof createClient>;
 
-/** Sees to the end of a client and of its duplicates. */
-function lead(client: Client, provider: RotatingCredentials): Client {
+/** Closes a client and its duplicates when the stream completes, and releases the lease after the last of them. */
+function closeWithStream(client: Client, provider: RotatingCredentials): Client {
   const close = () => {
-    // It unsubscribes first, and then waits for the commands under way.
-    const letGo = provider.hold();
+    // The client unsubscribes before it waits for the commands under way, so the lease needs a hold.
+    const releaseHold = provider.hold();
     void client
       .close()
       .catch(() => undefined)
-      .finally(letGo);
+      .finally(releaseHold);
   };
-  // A connection that breaks is made again; without a listener it would end the process.
+  // node-redis reopens a broken connection; without a listener the error would end the process.
   client.on('error', () => undefined);
   client.on('connect', () => provider.off('end', close).on('end', close));
   client.on('end', () => {
     provider.off('end', close);
-    // It unsubscribes a moment later.
-    setImmediate(() => provider.left());
+    // The client unsubscribes later in this tick.
+    setImmediate(() => provider.endIfUnused());
   });
   const duplicate = client.duplicate.bind(client) as (overrides?: RedisClientOptions) => Client;
   const rotating = (overrides?: RedisClientOptions) => {
     const copy = duplicate(overrides);
-    return copy.options.credentialsProvider === provider ? lead(copy, provider) : copy;
+    return copy.options.credentialsProvider === provider ? closeWithStream(copy, provider) : copy;
   };
   return Object.assign(client, { duplicate: rotating });
 }

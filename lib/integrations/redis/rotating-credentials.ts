@@ -3,19 +3,19 @@ import type { RedisClientOptions } from 'redis';
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
 import { checkDriver } from '../driver/check-driver.js';
-import type { Era } from '../rotation/era.js';
-import { logins, type LoginCredentials } from '../rotation/login-credentials.js';
+import type { PoolGeneration } from '../rotation/pool-generation.js';
+import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
 import {
-  DRAIN,
+  DEFAULT_DRAIN,
   type PoolCounters,
   type PoolEvent,
   type RotationDriver,
   type RotationOptions,
 } from '../rotation/rotation-driver.js';
-import { Reports } from '../rotation/reports.js';
-import { REPLACEMENT, Rotation } from '../rotation/rotation.js';
-import { probe, type ConnectOptions } from './probe.js';
-import { refuses } from './refusal.js';
+import { PoolEvents } from '../rotation/pool-events.js';
+import { REPLACEMENT_TIMEOUT, Rotation } from '../rotation/rotation.js';
+import { verifyLogin, type ConnectOptions } from './verify-login.js';
+import { isLoginRejected } from './rejection.js';
 
 type Provider = Extract<
   NonNullable<RedisClientOptions['credentialsProvider']>,
@@ -31,36 +31,36 @@ type Subscribed = Awaited<ReturnType<Provider['subscribe']>>;
  */
 export interface RotatingCredentialsOptions extends RotationOptions {
   /**
-   * How the clients connect. With it, new credentials are proved with a connection of their own before clients use
-   * them, and a client that connects again is given none that Redis refuses. Without it only the server is asked
-   * whether the lease lives, and what waits to be sent may fail once.
+   * Address and socket options of the clients. With them, new credentials are verified with a connection of their own
+   * before clients use them, and a client that reconnects waits for newer credentials if Redis rejects the current ones.
+   * Without them, only Vault is asked whether the lease is valid, and queued commands may fail once.
    */
   connect?: ConnectOptions;
 }
 
-/** One connection of a client, as far as node-redis lets know of it. */
+/** One connection of a client; node-redis gives access to no more of it. */
 interface Subscription {
   readonly listener: Listener;
-  /** What it may be logged in with. */
-  readonly eras: Set<Era<Subscription>>;
+  /** The generations that it may be logged in with. */
+  readonly generations: Set<PoolGeneration<Subscription>>;
 }
 
-/** Milliseconds for which credentials that were let in are believed to be good. */
-const GOOD = 200;
-/** Milliseconds between tries to log in anew on open connections: doubling. */
-const AGAIN = { first: 1_000, last: 30_000 };
-/** Milliseconds that the hold outlasts the drain window, so that its end is no news. */
-const MARGIN = 1_000;
-/** Milliseconds for clients to close when the stream has completed. */
-const LAST = 1_000;
+/** Milliseconds for which a successful login counts as a verification. */
+const VERIFIED_FOR = 200;
+/** Milliseconds between attempts to log in again on open connections; the pause doubles. */
+const RETRY = { first: 1_000, last: 30_000 };
+/** Milliseconds that the hold lasts beyond the drain window, as this class releases it at the end of the window itself. */
+const HOLD_MARGIN = 1_000;
+/** Milliseconds for clients to close after the stream completed. */
+const CLOSE_TIMEOUT = 1_000;
 
 /**
- * The streaming credentials provider of node-redis: its clients log in with the current credentials, and anew (AUTH,
- * between two commands of the open connection) when others come.
+ * The streaming credentials provider of node-redis: its clients log in with the current credentials, and again (AUTH on
+ * the open connection, between two commands) when new ones come.
  *
- * node-redis does not tell when it has done so. The earlier lease is held for the drain window, as Redis cuts the
- * connections of a user that it deletes. A connection that could not log in anew in that time, as a command blocks it
- * or it subscribes over RESP2, is cut then, and node-redis makes it again.
+ * node-redis does not report when it has logged in again. The earlier lease is held for the drain window, as Redis closes
+ * the connections of a user that it deletes. A connection that could not log in again in that time, because a command
+ * blocks it or it subscribes over RESP2, is closed then, and node-redis reopens it.
  *
  * Emits `'rotation'` with a `PoolEvent`, and `'end'` when the stream completes: close the clients then. One provider
  * may serve a client and its duplicates, a pool, a cluster, a sentinel.
@@ -74,93 +74,97 @@ export class RotatingCredentials
 {
   readonly type = 'streaming-credentials-provider';
   #rotation: Rotation<Subscription>;
-  readonly #begin: () => Rotation<Subscription>;
-  /** There will be no more: the stream has completed, or nobody is to use it. */
-  #over = false;
-  /** Connections that wait for their credentials. */
-  #arriving = 0;
-  readonly #reports = new Reports('RotatingCredentials', (event) => this.emit('rotation', event));
+  readonly #start: () => Rotation<Subscription>;
+  /** The stream completed, or the provider was closed: it cannot start again. */
+  #closed = false;
+  /** Number of connections that wait for their credentials. */
+  #pendingSubscriptions = 0;
+  readonly #events = new PoolEvents('RotatingCredentials', (event) => this.emit('rotation', event));
   readonly #subscriptions = new Set<Subscription>();
-  /** node-redis forgets the subscription of a connection that broke, without a word. */
-  readonly #forgotten = new FinalizationRegistry<Subscription>((one) => this.#leave(one));
+  /** node-redis drops the subscription of a broken connection without unsubscribing. */
+  readonly #dropped = new FinalizationRegistry<Subscription>((one) => this.#unsubscribe(one));
   readonly #drain: number;
   readonly #connect: ConnectOptions | undefined;
-  /** The last look at credentials that were used before. */
-  #look: { era: Era<Subscription>; done: Promise<void>; until: number } | undefined;
-  #again = false;
-  #delay = AGAIN.first;
+  /** The last verification of credentials in use. */
+  #verification: { generation: PoolGeneration<Subscription>; done: Promise<void>; until: number } | undefined;
+  #retryScheduled = false;
+  #delay = RETRY.first;
 
   constructor(credentials$: Observable<LoginCredentials>, options: RotatingCredentialsOptions = {}) {
     super();
     checkDriver('redis');
-    // Each client waits for the end.
+    // Each client adds a listener for 'end'.
     this.setMaxListeners(0);
-    const { drain = DRAIN, connect } = options;
+    const { drain = DEFAULT_DRAIN, connect } = options;
     this.#drain = drain;
     this.#connect = connect;
     const driver: RotationDriver<Subscription> = {
-      prove: async (credentials) => connect && probe(connect, credentials),
-      refuses,
-      published: () => {
-        this.#delay = AGAIN.first;
-        this.#tell();
+      verify: async (credentials) => connect && verifyLogin(connect, credentials),
+      isLoginRejected,
+      onPublished: () => {
+        this.#delay = RETRY.first;
+        this.#publish();
       },
-      superseded: () => undefined,
-      end: (one, era) => this.#close(one, era),
-      // Which connections have logged in anew is not known here.
-      inUse: () => false,
+      onSuperseded: () => undefined,
+      end: (one, generation) => this.#leave(one, generation),
+      // node-redis does not report which connections have logged in again.
+      isInUse: () => false,
     };
-    const onEnd = () => this.#end();
-    this.#begin = () =>
-      new Rotation(logins(credentials$), driver, { drain: drain + MARGIN, reports: this.#reports, onEnd });
-    this.#rotation = this.#begin();
+    const onEnd = () => this.#streamEnded();
+    this.#start = () =>
+      new Rotation(toLogins(credentials$), driver, {
+        drain: drain + HOLD_MARGIN,
+        events: this.#events,
+        onEnd,
+      });
+    this.#rotation = this.#start();
   }
 
-  /** How often each event came. */
+  /** Number of events of each type. */
   get counters(): PoolCounters {
-    return this.#reports.counters;
+    return this.#events.counters;
   }
 
-  /** Called by node-redis for each connection that it makes. */
+  /** Called by node-redis for each new connection. */
   async subscribe(listener: Listener): Promise<Subscribed> {
-    // A client that is connected again after the last one has ended begins with the credentials of then.
-    if (this.#rotation.ended && !this.#over) {
-      this.#rotation = this.#begin();
-      this.#look = undefined;
+    // A client that connects after the last one has ended starts with the credentials that are current then.
+    if (this.#rotation.ended && !this.#closed) {
+      this.#rotation = this.#start();
+      this.#verification = undefined;
     }
-    this.#arriving++;
-    return this.#subscribe(listener).finally(() => this.#arriving--);
+    this.#pendingSubscriptions++;
+    return this.#subscribe(listener).finally(() => this.#pendingSubscriptions--);
   }
 
   async #subscribe(listener: Listener): Promise<Subscribed> {
     const { current } = this.#rotation;
-    // Commands wait meanwhile; where a login is refused, node-redis fails them all. Before the first there are none.
-    if (current && this.#look) await this.#lookAt(current);
-    const era = await this.#rotation.ready();
+    // Verified before node-redis logs in, as a rejected login fails all queued commands. There are none before the first login.
+    if (current && this.#verification) await this.#verifyBeforeReuse(current);
+    const generation = await this.#rotation.ready();
     const { failure } = this.#rotation;
     if (failure) throw failure;
-    this.#look ??= { era, done: Promise.resolve(), until: performance.now() + GOOD };
-    const subscription: Subscription = { listener, eras: new Set() };
+    this.#verification ??= { generation, done: Promise.resolve(), until: performance.now() + VERIFIED_FOR };
+    const subscription: Subscription = { listener, generations: new Set() };
     this.#subscriptions.add(subscription);
-    this.#use(subscription, era);
-    const disposable = { dispose: () => this.#leave(subscription) };
-    this.#forgotten.register(disposable, subscription);
-    return [basicAuth(era), disposable];
+    this.#use(subscription, generation);
+    const disposable = { dispose: () => this.#unsubscribe(subscription) };
+    this.#dropped.register(disposable, subscription);
+    return [basicAuth(generation), disposable];
   }
 
-  /** Called by node-redis where a connection could not log in anew; it stays as it was, and is told again. */
+  /** Called by node-redis if a connection could not log in again; it stays open, and tries once more after a pause. */
   onReAuthenticationError(error: Error): void {
     const { current } = this.#rotation;
     if (!current) return;
     this.#rotation.loginFailed(current, error);
-    if (this.#again) return;
-    this.#again = true;
-    const tell = () => {
-      this.#again = false;
-      this.#tell();
+    if (this.#retryScheduled) return;
+    this.#retryScheduled = true;
+    const retry = () => {
+      this.#retryScheduled = false;
+      this.#publish();
     };
-    background(() => setTimeout(tell, this.#delay).unref());
-    this.#delay = Math.min(this.#delay * 2, AGAIN.last);
+    background(() => setTimeout(retry, this.#delay).unref());
+    this.#delay = Math.min(this.#delay * 2, RETRY.last);
   }
 
   /** @internal Resolves once there are credentials. */
@@ -168,16 +172,16 @@ export class RotatingCredentials
     await this.#rotation.ready();
   }
 
-  /** @internal A client has ended: where it was the last one, the lease is let go of. */
-  left(): void {
-    if (this.#subscriptions.size + this.#arriving === 0) this.#rotation.end();
+  /** @internal Ends the rotation and releases the lease after the last client. */
+  endIfUnused(): void {
+    if (this.#subscriptions.size + this.#pendingSubscriptions === 0) this.#rotation.end();
   }
 
-  /** @internal Nobody uses it any more, whether they have unsubscribed or not. */
-  abandon(): void {
-    this.#over = true;
+  /** @internal Ends the rotation and all subscriptions, for good. */
+  endNow(): void {
+    this.#closed = true;
     this.#rotation.end();
-    for (const one of this.#subscriptions) this.#leave(one);
+    for (const one of this.#subscriptions) this.#unsubscribe(one);
   }
 
   /** @internal A hold on the current lease. */
@@ -190,66 +194,75 @@ export class RotatingCredentials
     return this.#rotation.current?.path;
   }
 
-  /** A connection that is made again may have been cut because its user is gone. */
-  #lookAt(era: Era<Subscription>): Promise<void> {
+  /** Verifies the credentials of a reconnecting client: Redis may have closed its connection because the user was deleted. */
+  #verifyBeforeReuse(generation: PoolGeneration<Subscription>): Promise<void> {
     const now = performance.now();
-    if (this.#look?.era !== era || now > this.#look.until) {
-      this.#look = { era, done: background(() => this.#verify(era)), until: now + GOOD };
+    if (this.#verification?.generation !== generation || now > this.#verification.until) {
+      this.#verification = {
+        generation,
+        done: background(() => this.#verify(generation)),
+        until: now + VERIFIED_FOR,
+      };
     }
-    return this.#look.done;
+    return this.#verification.done;
   }
 
-  async #verify(era: Era<Subscription>): Promise<void> {
-    if (!this.#connect) return this.#rotation.loginFailed(era, undefined);
+  async #verify(generation: PoolGeneration<Subscription>): Promise<void> {
+    if (!this.#connect) return this.#rotation.loginFailed(generation, undefined);
     try {
-      await probe(this.#connect, era.credentials);
+      await verifyLogin(this.#connect, generation.credentials);
     } catch (error) {
-      this.#rotation.loginFailed(era, error);
-      // Whatever else it is, the client will tell.
-      if (refuses(error)) await this.#rotation.replaced(era, REPLACEMENT);
+      this.#rotation.loginFailed(generation, error);
+      // The client reports any other error itself.
+      if (isLoginRejected(error)) await this.#rotation.waitForReplacement(generation, REPLACEMENT_TIMEOUT);
     }
   }
 
-  /** All connections are to log in with the current credentials. */
-  #tell(): void {
+  /** Makes all connections log in with the current credentials. */
+  #publish(): void {
     const { current } = this.#rotation;
     if (!current) return;
-    this.#look = { era: current, done: Promise.resolve(), until: performance.now() + GOOD };
+    this.#verification = {
+      generation: current,
+      done: Promise.resolve(),
+      until: performance.now() + VERIFIED_FOR,
+    };
     for (const subscription of this.#subscriptions) {
       this.#use(subscription, current);
       subscription.listener.onNext(basicAuth(current));
     }
   }
 
-  #use(subscription: Subscription, era: Era<Subscription>): void {
-    for (const earlier of subscription.eras) {
-      if (earlier === era) continue;
-      setTimeout(() => this.#close(subscription, earlier), this.#drain).unref();
+  #use(subscription: Subscription, generation: PoolGeneration<Subscription>): void {
+    for (const earlier of subscription.generations) {
+      if (earlier === generation) continue;
+      setTimeout(() => this.#leave(subscription, earlier), this.#drain).unref();
     }
-    subscription.eras.add(era);
-    this.#rotation.opened(era, subscription);
+    subscription.generations.add(generation);
+    this.#rotation.connectionOpened(generation, subscription);
   }
 
-  #leave(subscription: Subscription): void {
+  #unsubscribe(subscription: Subscription): void {
     this.#subscriptions.delete(subscription);
-    for (const era of subscription.eras) this.#close(subscription, era);
+    for (const generation of subscription.generations) this.#leave(subscription, generation);
   }
 
-  #close(subscription: Subscription, era: Era<Subscription>): void {
-    if (subscription.eras.delete(era)) this.#rotation.closed(era, subscription);
+  #leave(subscription: Subscription, generation: PoolGeneration<Subscription>): void {
+    if (subscription.generations.delete(generation))
+      this.#rotation.connectionClosed(generation, subscription);
   }
 
-  #end(): void {
-    this.#over = true;
+  #streamEnded(): void {
+    this.#closed = true;
     this.#rotation.end();
     this.emit('end');
-    // Also those that node-redis has forgotten.
-    setTimeout(() => this.abandon(), LAST).unref();
+    // Includes subscriptions that node-redis has dropped.
+    setTimeout(() => this.endNow(), CLOSE_TIMEOUT).unref();
   }
 }
 
 /**
- * {@link RotatingCredentials} for `credentialsProvider` of any client of node-redis.
+ * {@link RotatingCredentials} for the option `credentialsProvider` of any client of node-redis.
  *
  * @throws VaultError `VAULT_DRIVER_TOO_OLD`
  * @publicApi
@@ -261,6 +274,6 @@ export function rotatingCredentials(
   return new RotatingCredentials(credentials$, options);
 }
 
-function basicAuth({ credentials: { username, password } }: Era<Subscription>): Subscribed[0] {
+function basicAuth({ credentials: { username, password } }: PoolGeneration<Subscription>): Subscribed[0] {
   return { username: username.reveal(), password: password.reveal() };
 }

@@ -3,15 +3,15 @@ import type { Credentials } from '../../leases/lease.js';
 import { toDatabaseCredentials, type DatabaseCredentials } from '../../services/credentials.service.js';
 
 /**
- * A user name and a password: of a database role, or of any path that answers `username` and `password`
+ * A user name and a password: of a database role, or of any path whose response has `username` and `password`
  * (`rabbitmq/creds/app`, `database/static-creds/app`).
  *
  * @publicApi
  */
 export type LoginCredentials = DatabaseCredentials | Credentials;
 
-/** The same in one form. */
-export function logins(credentials$: Observable<LoginCredentials>): Observable<DatabaseCredentials> {
+/** Converts both forms to {@link DatabaseCredentials}. */
+export function toLogins(credentials$: Observable<LoginCredentials>): Observable<DatabaseCredentials> {
   return credentials$.pipe(
     map((one) => ('data' in one ? toDatabaseCredentials(one as Credentials<Login>) : one)),
   );

@@ -1,103 +1,108 @@
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
-import type { Era } from './era.js';
+import type { PoolGeneration } from './pool-generation.js';
 
-/** Milliseconds that a pool may take for what it does last. */
-export const FAREWELL = 2_000;
+/** Milliseconds for {@link RotationDriver.beforeEnd}. */
+export const BEFORE_END_TIMEOUT = 2_000;
 
-/** What a rotation asks of the driver of a database. `C` is one connection. */
+/** The driver-specific half of a {@link Rotation}. `C` is one connection. */
 export interface RotationDriver<C> {
   /**
    * Opens one connection with these credentials, and closes it.
    *
-   * @param previous whom they replace; undefined where those in use are checked again
+   * @param previous the credentials that they replace; undefined for another verification of those in use
    */
-  prove(credentials: DatabaseCredentials, previous?: DatabaseCredentials): Promise<void>;
+  verify(credentials: DatabaseCredentials, previous?: DatabaseCredentials): Promise<void>;
   /**
-   * Whether an error says for certain that the database knows no such user, or another password: other credentials are
-   * asked for then. After any other error of a login the server is asked whether the lease lives.
+   * Whether an error proves that the database knows no such user, or another password: new credentials are requested
+   * then. After any other failed login Vault is asked whether the lease is valid.
    */
-  refuses(error: unknown): boolean;
+  isLoginRejected(error: unknown): boolean;
   /**
-   * New credentials are in use: connections of earlier ones that are idle now can go.
+   * Called when new credentials come into use: idle connections of earlier ones can be closed.
    *
-   * @param doubtful the database has said what it would say if the earlier ones worked no more
+   * @param userMayBeDropped the database sent an error that it also sends for a user that was dropped
    */
-  published(doubtful: boolean): void;
+  onPublished(userMayBeDropped: boolean): void;
   /**
-   * A connection of earlier credentials may be in use; it will be ended at the given time.
+   * Called for each open connection of earlier credentials.
    *
-   * @param until undefined where they are of the same user (a static role): it may be used as long as it is needed
+   * @param closeAt the time at which it will be closed; undefined for another password of the same user (a static
+   * role), as such a connection can stay open
    */
-  superseded(connection: C, until: Date | undefined): void;
-  /** The pool ends, and soon the user of its credentials does: their lease is held until this is done, for {@link FAREWELL}. */
-  leaving?(credentials: DatabaseCredentials): Promise<void>;
-  /** Whether somebody uses a connection at the moment; without it, all that are open are taken to be in use. */
-  inUse?(connection: C): boolean;
-  /** Ends a connection, whatever it does at the moment. */
-  end(connection: C, era: Era<C>): void;
+  onSuperseded(connection: C, closeAt: Date | undefined): void;
+  /**
+   * Called when the pool ends, before the lease is released and the user dropped. The lease is held until the promise
+   * settles, at most for {@link BEFORE_END_TIMEOUT}.
+   */
+  beforeEnd?(credentials: DatabaseCredentials): Promise<void>;
+  /** Whether the application uses a connection at the moment. Default: every open connection counts as in use. */
+  isInUse?(connection: C): boolean;
+  /** Closes a connection at once, even in the middle of a query. */
+  end(connection: C, generation: PoolGeneration<C>): void;
 }
 
 /**
- * Options that all rotating pools have.
+ * Options of every rotating pool.
  *
  * @publicApi
  */
 export interface RotationOptions {
   /**
    * Milliseconds that a connection of an earlier user may stay in use before it is closed: at least as long as
-   * the longest transaction. Its lease is held for so long, as far as its max TTL allows. Connections of a static role,
-   * whose user stays, have no such end. @default 30000
+   * the longest transaction. Its lease is held that long, as far as its max TTL allows. Connections of a static role,
+   * whose user stays, are not closed. @default 30000
    */
   drain?: number;
 }
 
 /** Default of {@link RotationOptions.drain}. */
-export const DRAIN = 30_000;
+export const DEFAULT_DRAIN = 30_000;
 
 /**
- * What happens to a pool over time, without any secret in it; discriminated by `type`.
+ * An event of a pool, discriminated by `type`; it holds no secret.
  *
  * @publicApi
  */
 export type PoolEvent = {
-  /** API path of the credentials, and the serial number of their lease. */
+  /** API path of the credentials. */
   path: string;
+  /** Serial number of their lease within that path. */
   serial: number;
 } & (
   | {
-      /** New credentials have logged in, and are in use from now on. */
+      /** New credentials have logged in; new connections use them from now on. */
       type: 'rotated';
-      /** Connections of the ones before that are still open. */
+      /** Number of open connections of the previous credentials. */
       superseded: number;
     }
   | {
       /**
-       * Credentials cannot log in, new ones or those in use, and the error does not say that it is because of them: the
-       * database may be away, or a proxy in between knows the user no more. The server is asked whether the lease lives.
-       * New ones are tried on. An outage is reported once.
+       * A login with new credentials, or with those in use, failed, and the error does not prove that the credentials are
+       * the cause: the database may be unreachable, or a proxy in between may have dropped the user. Vault is asked
+       * whether the lease is valid. New credentials are tried again. An outage is reported once.
        */
       type: 'verification-failed';
       error: unknown;
     }
   | {
-      /** The database refuses credentials: new ones are asked for. */
+      /** The database rejected the credentials: new ones are requested. */
       type: 'refused';
     }
   | {
-      /** Connections were still in use after the drain window, and were closed. */
+      /** Connections were still in use at the end of the drain window, and were closed. */
       type: 'drain-timeout';
       count: number;
     }
   | {
-      /** Something for the operator. */
+      /** A condition that an operator should correct. */
       type: 'warning';
       message: string;
     }
 );
 
 /**
- * How often a pool has told of each {@link PoolEvent} since it was made, for metrics: every number only grows. Of
- * `drain-timeout`, how many connections there were.
+ * Number of events of each type since the pool was created, for metrics; they only grow. `drain-timeout` counts
+ * connections.
  *
  * @publicApi
  */

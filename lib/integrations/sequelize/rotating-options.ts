@@ -2,21 +2,21 @@ import type { ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import type { ConnectionOptions, Options, Sequelize } from 'sequelize';
 import { checkDriver } from '../driver/check-driver.js';
-import type { LibraryRotationOptions } from '../pg/library-options.js';
-import { types } from '../pg/parts.js';
+import type { LibraryRotationOptions } from '../rotation/library-options.js';
+import { types } from '../pg/pg-exports.js';
 import { PooledClients, type PooledClient } from '../pg/pooled-clients.js';
-import { refuses } from '../pg/refusal.js';
-import { withoutCredentials } from '../pg/without-credentials.js';
+import { isLoginRejected } from '../pg/rejection.js';
+import { refuseCredentials } from '../rotation/refuse-credentials.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
-/** Nothing that would override the leased credentials, or the driver that knows them. */
+/** Options that would override the leased credentials. */
 interface NoCredentials {
   username?: never;
   password?: never;
 }
 
 /**
- * The options of Sequelize 6 for PostgreSQL, but for the credentials.
+ * The options of Sequelize 6 for PostgreSQL, without credentials.
  *
  * @publicApi
  */
@@ -32,27 +32,27 @@ export type RotatingSequelizeOptions = Omit<Options, keyof NoCredentials | 'dial
     };
   };
 
-/** Of Sequelize's connection manager, what its types leave out. */
+/** Sequelize's connection manager, with members that its types leave out. */
 type ConnectionManager = Sequelize['connectionManager'] & {
   pool: ConnectionPool;
   connect(config: object): Promise<PooledClient>;
 };
 
-/** Sequelize's own, also with `replication`. */
+/** The pool of Sequelize, with and without `replication`. */
 interface ConnectionPool {
   acquire(...kind: unknown[]): Promise<PooledClient>;
   destroy(connection: PooledClient): unknown;
 }
 
-/** What Sequelize notes of a connection, and reads in its own `validate`. */
+/** A connection with the fields that Sequelize sets, and reads in its own `validate`. */
 type SequelizeConnection = PooledClient & { _invalid?: boolean; _ending?: boolean };
 
 /**
- * Options for a Sequelize whose connections log in with these credentials; each server under `replication` has its
- * own proof. All pooled connections rotate: idle ones of earlier credentials are closed at once, busy ones when they
- * are released, at the latest after the drain window. Make them for one instance of Sequelize, which is closed when
- * the stream completes, unless it was before. `connectionManager.close()` lets go of the credentials, and `initPools()`
- * begins with those that are current then.
+ * Options for a Sequelize whose connections log in with these credentials; with `replication`, new credentials are
+ * verified at each server. All pooled connections rotate: idle ones of earlier credentials are closed at once, busy ones
+ * when they are released, at the latest after the drain window. Create the options for one instance of Sequelize, which
+ * is closed when the stream completes. `connectionManager.close()` releases the credentials, and `initPools()` starts
+ * with those that are current then.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`, or another driver; when Sequelize connects, `VAULT_DRIVER_TOO_OLD`
  * @publicApi
@@ -62,8 +62,8 @@ export function rotatingOptions<T extends RotatingSequelizeOptions>(
   options: T,
   rotation: LibraryRotationOptions = {},
 ): T & Options {
-  refuse(options);
-  /** From one opening of the pools to their close. */
+  checkOptions(options);
+  /** The clients of each server; replaced when the pools are opened again. */
   let servers = new Map<string, PooledClients>();
   let closed = false;
   const managers = new Set<ConnectionManager>();
@@ -73,16 +73,16 @@ export function rotatingOptions<T extends RotatingSequelizeOptions>(
 
   class Client {
     constructor(config: ClientConfig) {
-      // Sequelize's parsers of values are for Sequelize.
-      const { types: _types, ...where } = config;
-      const name = nameOf(config);
-      const server = servers.get(name) ?? new PooledClients(credentials$, where, { ...rotation, onEnd });
+      // The value parsers of Sequelize are not for the connections that verify a login.
+      const { types: _types, ...rest } = config;
+      const name = serverOf(config);
+      const server = servers.get(name) ?? new PooledClients(credentials$, rest, { ...rotation, onEnd });
       servers.set(name, server);
       return server.create(config) as unknown as Client;
     }
   }
 
-  /** At the first moment that an instance is known here. */
+  /** Patches a connection manager; its first `beforeConnect` hook is the earliest moment at which it is known. */
   const attach = (manager: ConnectionManager) => {
     if (managers.has(manager)) return;
     checkDriver('sequelize', { imported: false });
@@ -91,33 +91,35 @@ export function rotatingOptions<T extends RotatingSequelizeOptions>(
     const releaseConnection = manager.releaseConnection.bind(manager);
     const close = manager.close.bind(manager);
     const initPools = manager.initPools.bind(manager);
-    guard(manager.pool);
+    checkLeases(manager.pool);
     manager.connect = (config) => {
-      // Makes the client in this very moment, and the first one its server.
-      let begun: Promise<PooledClient> | undefined = connect(config);
-      const server = servers.get(nameOf(config)) as PooledClients;
+      // Creates the client in this call, and with the first client its server.
+      let first: Promise<PooledClient> | undefined = connect(config);
+      const server = servers.get(serverOf(config)) as PooledClients;
       const next = () => {
-        const connecting = begun ?? connect(config);
-        begun = undefined;
+        const connecting = first ?? connect(config);
+        first = undefined;
         return connecting;
       };
-      return server.connecting(next, (error) => refuses((error as { parent?: unknown }).parent));
+      return server.connectWithRetry(next, (error) =>
+        isLoginRejected((error as { parent?: unknown }).parent),
+      );
     };
     manager.releaseConnection = (connection) => {
       (connection as PooledClient).giveBack();
       releaseConnection(connection);
     };
     manager.close = async () => {
-      const leaving = servers;
+      const closing = servers;
       closed = true;
-      // First, as connections that are waited for are still made.
-      await close().finally(() => leaving.forEach((server) => server.end()));
+      // The rotations end last, as Sequelize still opens the connections that callers wait for.
+      await close().finally(() => closing.forEach((server) => server.end()));
     };
     manager.initPools = () => {
       if (closed) servers = new Map();
       closed = false;
       initPools();
-      guard(manager.pool);
+      checkLeases(manager.pool);
     };
   };
 
@@ -134,23 +136,23 @@ export function rotatingOptions<T extends RotatingSequelizeOptions>(
     },
     pool: {
       ...pool,
-      // Called at the moment in which a connection is handed out.
+      // Sequelize calls it just before it lends a connection.
       validate: (client) => {
         const connection = client as SequelizeConnection;
         if (connection._invalid || connection._ending || pool?.validate?.(client) === false) return false;
-        return connection.take();
+        return connection.lend();
       },
     },
   };
 }
 
-/** Has the pool lend nothing whose lease may have ended; its own `validate` cannot wait. */
-function guard(pool: ConnectionPool): void {
+/** Makes the pool wait until the lease of a connection is known to be valid; its own `validate` is synchronous. */
+function checkLeases(pool: ConnectionPool): void {
   const acquire = pool.acquire.bind(pool);
   pool.acquire = async (...kind) => {
     for (;;) {
       const connection = await acquire(...kind);
-      const { lendable } = connection;
+      const lendable = connection.checkLendable();
       try {
         if (!lendable || (await lendable)) return connection;
       } catch (error) {
@@ -162,17 +164,17 @@ function guard(pool: ConnectionPool): void {
   };
 }
 
-/** Of the config of one connection: its server. */
-function nameOf({ host, port, database }: ClientConfig): string {
+/** Identifies the server in the config of one connection. */
+function serverOf({ host, port, database }: ClientConfig): string {
   return JSON.stringify([host, port, database]);
 }
 
-function refuse(options: RotatingSequelizeOptions): void {
+function checkOptions(options: RotatingSequelizeOptions): void {
   const { native, replication } = options;
-  withoutCredentials(options, { username: 'username', password: 'password' });
-  withoutCredentials(options, { dialectModule: 'dialectModule', dialectModulePath: 'dialectModulePath' });
-  withoutCredentials({ native: native || undefined }, { native: 'native' });
+  refuseCredentials(options, { username: 'username', password: 'password' });
+  refuseCredentials(options, { dialectModule: 'dialectModule', dialectModulePath: 'dialectModulePath' });
+  refuseCredentials({ native: native || undefined }, { native: 'native' });
   for (const server of replication ? [replication.write, ...replication.read] : []) {
-    withoutCredentials(server, { username: 'replication.username', password: 'replication.password' });
+    refuseCredentials(server, { username: 'replication.username', password: 'replication.password' });
   }
 }

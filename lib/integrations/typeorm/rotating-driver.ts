@@ -1,13 +1,13 @@
 import type { PoolClient } from 'pg';
 import type { Observable } from 'rxjs';
 import { checkDriver } from '../driver/check-driver.js';
-import type { LibraryRotationOptions } from '../pg/library-options.js';
-import { defaults, types } from '../pg/parts.js';
+import type { LibraryRotationOptions } from '../rotation/library-options.js';
+import { defaults, types } from '../pg/pg-exports.js';
 import { RotatingPool, type RotatingPoolConfig } from '../pg/rotating-pool.js';
-import { withoutCredentials } from '../pg/without-credentials.js';
+import { refuseCredentials } from '../rotation/refuse-credentials.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
-/** What pg calls them, and TypeORM. */
+/** The names of pg for credentials, and those of TypeORM. */
 const CREDENTIALS = { user: 'username', password: 'password', connectionString: 'url' };
 
 type Connected = (
@@ -17,7 +17,7 @@ type Connected = (
 ) => void;
 
 /**
- * What TypeORM takes of pg.
+ * The exports of pg that TypeORM uses.
  *
  * @publicApi
  */
@@ -28,12 +28,12 @@ export interface RotatingDriver {
 }
 
 /**
- * For the option `driver` of a TypeORM data source of type `postgres`: each pool that TypeORM makes with it, one for
- * each server under `replication`, is a {@link RotatingPool} on these credentials. `username`, `password` and `url`
- * are left out of the options. The pools end with the data source, or with the stream.
+ * The option `driver` of a TypeORM data source of type `postgres`: each pool that TypeORM creates with it, with
+ * `replication` one for each server, is a {@link RotatingPool} on these credentials. Leave `username`, `password` and
+ * `url` out of the options. The pools end with the data source, or with the stream.
  *
  * @throws VaultError when the data source is initialised: `VAULT_CONFIG_INVALID` for options that name `username`,
- * `password` or `url`, `VAULT_DRIVER_TOO_OLD`, `VAULT_CREDENTIALS_REJECTED` where PostgreSQL refuses the first credentials
+ * `password` or `url`, `VAULT_DRIVER_TOO_OLD`, `VAULT_CREDENTIALS_REJECTED` if PostgreSQL rejects the first credentials
  * @publicApi
  */
 export function rotatingDriver(
@@ -45,16 +45,16 @@ export function rotatingDriver(
 
     constructor(config: RotatingPoolConfig) {
       checkDriver('typeorm', { imported: false });
-      super(credentials$, { ...options, ...withoutCredentials(config, CREDENTIALS) });
+      super(credentials$, { ...options, ...refuseCredentials(config, CREDENTIALS) });
       if (onRotation) this.on('rotation', onRotation);
     }
 
     override connect(): Promise<PoolClient>;
     override connect(callback: Connected): void;
     override connect(callback?: Connected): Promise<PoolClient> | void {
-      // As ready() does.
+      // ready() calls it without a callback.
       if (!callback) return super.connect();
-      // TypeORM forgets a pool whose first connection fails, and makes another one; so that one is ended.
+      // TypeORM drops a pool whose first connection fails, and creates another: ready() ends the dropped one.
       this.#ready ??= this.ready();
       this.#ready.then(
         () => super.connect(callback),
@@ -62,6 +62,6 @@ export function rotatingDriver(
       );
     }
   }
-  // No `native`, which TypeORM would prefer where pg-native is installed.
+  // Without `native`, which TypeORM would prefer if pg-native is installed.
   return { Pool, types, defaults };
 }

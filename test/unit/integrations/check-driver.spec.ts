@@ -11,7 +11,7 @@ let folder: string;
 beforeEach(() => (folder = realpathSync(mkdtempSync(join(tmpdir(), 'nestjs-vault-driver-')))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A file below the folder of this test. */
+/** Writes a file below the folder of this test. */
 function put(path: string, content: object | string): string {
   const file = join(folder, path);
   mkdirSync(dirname(file), { recursive: true });
@@ -19,20 +19,20 @@ function put(path: string, content: object | string): string {
   return file;
 }
 
-/** As redis and others publish themselves: nobody may ask for the package.json. */
+/** The layout of redis and others: `exports` without the package.json. */
 function putRedis(version: string, root = 'node_modules/redis'): string {
   put(`${root}/package.json`, { name: 'redis', version, exports: { '.': './dist/cjs/index.js' } });
   put(`${root}/dist/cjs/package.json`, { type: 'commonjs' });
   return put(`${root}/dist/cjs/index.js`, 'module.exports = {};');
 }
 
-/** This package, as it is installed. */
+/** The installed package. */
 function putOurs(root = 'node_modules/nestjs-vault'): string {
   put(`${root}/package.json`, { name: 'nestjs-vault', version: '1.0.0' });
   return put(`${root}/dist/cjs/here.cjs`, '');
 }
 
-/** The error for redis where this package is in that file. */
+/** The error for redis if this package is in that file. */
 function refusal(from: string, imported = true): VaultError | undefined {
   try {
     checkDriver('redis', { from, imported });
@@ -42,19 +42,19 @@ function refusal(from: string, imported = true): VaultError | undefined {
   }
 }
 
-it('an old driver is refused, with both versions, its place and the command that helps', () => {
+it('an old driver is refused; the error has both versions, the folder and the command that helps', () => {
   putRedis('5.8.0');
   const error = refusal(putOurs());
   expect(error).toBeInstanceOf(VaultError);
   expect(error?.code).toBe('VAULT_DRIVER_TOO_OLD');
   expect(error?.message).toContain('redis 5.8.0 is too old');
-  expect(error?.message).toContain('6.2.1 or later');
+  expect(error?.message).toContain('6.2.1 or later is required');
   expect(error?.hint).toContain('npm install redis@^6.2.1');
   expect(error?.hint).toContain(join(folder, 'node_modules', 'redis'));
 });
 
-it('the copy that this package gets is the one that counts, wherever a package manager puts it', () => {
-  // As pnpm does: links to folders that hold what each package may see.
+it('the copy that this package resolves is checked, in the layout of any package manager', () => {
+  // The layout of pnpm: links to a folder of dependencies for each package.
   const store = 'node_modules/.pnpm/nestjs-vault@1.0.0_redis@5.8.0/node_modules';
   const ours = putOurs(`${store}/nestjs-vault`);
   putRedis('5.8.0', 'node_modules/.pnpm/redis@5.8.0/node_modules/redis');
@@ -71,12 +71,12 @@ it.each(['6.2.1', '6.2.1-rc.1', '6.3.0', '10.0.0'])('redis %s is used', (version
   expect(refusal(putOurs())).toBeUndefined();
 });
 
-describe('where the version cannot be found out, nothing is refused', () => {
-  it('the driver is not there', () => {
+describe('a driver of unknown version is not refused', () => {
+  it('the driver is not installed', () => {
     expect(refusal(putOurs())).toBeUndefined();
   });
 
-  it('its package.json says another name, as for an alias, or no version', () => {
+  it('its package.json has another name, as for an alias, or no version', () => {
     putRedis('5.8.0');
     put('node_modules/redis/package.json', { name: 'another', version: '1.0.0' });
     expect(refusal(putOurs())).toBeUndefined();
@@ -89,12 +89,12 @@ describe('where the version cannot be found out, nothing is refused', () => {
     put('package.json', { name: 'application', version: '1.0.0' });
     const bundle = put('dist/main.js', '');
     expect(refusal(bundle)).toBeUndefined();
-    // It does not.
+    // The bundle has loaded that copy.
     createRequire(bundle)(redis);
     expect(refusal(bundle)?.code).toBe('VAULT_DRIVER_TOO_OLD');
   });
 
-  it('the application may have another copy of what it loads by itself', () => {
+  it('the application may have another copy of a driver that it loads itself', () => {
     const redis = putRedis('5.8.0');
     const ours = putOurs();
     expect(refusal(ours, false)).toBeUndefined();
@@ -103,7 +103,7 @@ describe('where the version cannot be found out, nothing is refused', () => {
   });
 });
 
-it('the floor is that of the major', () => {
+it('each major version has its own minimum', () => {
   const verdict = (name: DriverName, version: string) => {
     const { floor, reached } = floorFor(name, version);
     return `${version} ${reached ? '≥' : '<'} ${floor}`;
@@ -120,6 +120,6 @@ it('the floor is that of the major', () => {
   ]);
 });
 
-it('those of this repository are used', () => {
+it('the drivers of this repository are accepted', () => {
   for (const name of Object.keys(FLOORS) as DriverName[]) expect(() => checkDriver(name)).not.toThrow();
 });

@@ -1,16 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ReplaySubject } from 'rxjs';
-import { Reports } from '../../../lib/integrations/rotation/reports.js';
+import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
-import type { Era } from '../../../lib/integrations/rotation/era.js';
+import type { PoolGeneration } from '../../../lib/integrations/rotation/pool-generation.js';
 import type { DatabaseCredentials } from '../../../lib/services/credentials.service.js';
 import { issueByHand } from '../../support/driver-load.js';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-it('a pool proves, drains and reports in the context of no request, whoever made it or met an error', async () => {
+it('a pool verifies, drains and reports outside the context of any request', async () => {
   const requests = new AsyncLocalStorage<string>();
   const seen: string[] = [];
   const note = (what: string) => void seen.push(`${what}: ${requests.getStore() ?? 'no request'}`);
@@ -23,28 +23,37 @@ it('a pool proves, drains and reports in the context of no request, whoever made
       new Rotation<string>(
         credentials$,
         {
-          prove: async () => note('prove'),
-          refuses: () => false,
-          published: () => note('published'),
-          superseded: () => note('superseded'),
-          leaving: async () => note('leaving'),
+          verify: async () => note('verify'),
+          isLoginRejected: () => false,
+          onPublished: () => note('published'),
+          onSuperseded: () => note('superseded'),
+          beforeEnd: async () => note('beforeEnd'),
           end: () => note('end'),
         },
-        { drain: 100, reports: new Reports('test', ({ type }) => note(type)), onEnd: () => undefined },
+        { drain: 100, events: new PoolEvents('test', ({ type }) => note(type)), onEnd: () => undefined },
       ),
   );
-  const era = rotation.current as Era<string>;
+  const generation = rotation.current as PoolGeneration<string>;
   requests.run('user', () => {
-    rotation.opened(era, 'connection');
-    rotation.doubt(era);
+    rotation.connectionOpened(generation, 'connection');
+    rotation.verifyCurrent(generation);
   });
   await vi.advanceTimersByTimeAsync(1_000);
   requests.run('source', () => credentials$.next(next.credentials));
   await vi.advanceTimersByTimeAsync(1_000);
-  requests.run('user', () => rotation.closed(era, 'connection'));
+  requests.run('user', () => rotation.connectionClosed(generation, 'connection'));
   Object.assign(rotation.current as object, { used: true });
   requests.run('closer', () => rotation.end());
   await vi.advanceTimersByTimeAsync(1_000);
-  const kinds = ['prove', 'prove', 'published', 'superseded', 'rotated', 'drain-timeout', 'end', 'leaving'];
+  const kinds = [
+    'verify',
+    'verify',
+    'published',
+    'superseded',
+    'rotated',
+    'drain-timeout',
+    'end',
+    'beforeEnd',
+  ];
   expect(seen).toEqual(kinds.map((kind) => `${kind}: no request`));
 });

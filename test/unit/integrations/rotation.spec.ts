@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ReplaySubject } from 'rxjs';
-import { Reports } from '../../../lib/integrations/rotation/reports.js';
+import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
 import type { PoolEvent, RotationDriver } from '../../../lib/integrations/rotation/rotation-driver.js';
 import type { DatabaseCredentials } from '../../../lib/services/credentials.service.js';
@@ -9,30 +9,30 @@ import { issueByHand, type Issued } from '../../support/driver-load.js';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** A pool whose connections are texts, and which logs in as it is told to. */
+/** A pool whose connections are texts, and whose logins the test decides. */
 function rotating(driver: Partial<RotationDriver<string>>) {
   const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
   const events: PoolEvent[] = [];
-  const reports = new Reports('test', (event) => events.push(event));
+  const poolEvents = new PoolEvents('test', (event) => events.push(event));
   const rotation = new Rotation<string>(
     credentials$,
     {
-      prove: () => Promise.resolve(),
-      refuses: () => false,
-      published: () => undefined,
-      superseded: () => undefined,
+      verify: () => Promise.resolve(),
+      isLoginRejected: () => false,
+      onPublished: () => undefined,
+      onSuperseded: () => undefined,
       end: () => undefined,
       ...driver,
     },
-    { drain: 100, reports, onEnd: () => undefined },
+    { drain: 100, events: poolEvents, onEnd: () => undefined },
   );
   return { credentials$, events, rotation };
 }
 
-it('a login that is never answered is tried again, and told of', async () => {
+it('a login without an answer is tried again, and reported', async () => {
   const hangs = () => new Promise<void>(() => undefined);
   const tries = [hangs, hangs, hangs, hangs, () => Promise.resolve()];
-  const { credentials$, events } = rotating({ prove: () => (tries.shift() ?? hangs)() });
+  const { credentials$, events } = rotating({ verify: () => (tries.shift() ?? hangs)() });
   credentials$.next(issueByHand().credentials);
   credentials$.next(issueByHand().credentials);
   await vi.advanceTimersByTimeAsync(45_000);
@@ -42,12 +42,12 @@ it('a login that is never answered is tried again, and told of', async () => {
   ]);
 });
 
-it('credentials that are refused for long, as by a replica that learns late, are used once they are let in', async () => {
+it('credentials that are rejected at first, as by a late replica, are used once they can log in', async () => {
   const start = Date.now();
   const denied = Object.assign(new Error('no such user'), { code: 'denied' });
   const { credentials$, events } = rotating({
-    prove: () => (Date.now() - start < 20_000 ? Promise.reject(denied) : Promise.resolve()),
-    refuses: (error) => error === denied,
+    verify: () => (Date.now() - start < 20_000 ? Promise.reject(denied) : Promise.resolve()),
+    isLoginRejected: (error) => error === denied,
   });
   const [first, next] = [issueByHand(), issueByHand()];
   credentials$.next(first.credentials);
@@ -60,12 +60,12 @@ it('credentials that are refused for long, as by a replica that learns late, are
   expect({ first: first.holds, next: next.holds }).toEqual({ first: 0, next: 1 });
 });
 
-/** As a proxy says it of a user who is gone, and of much else. */
+/** A proxy may send this error for a dropped user, and for many other reasons. */
 const unclear = Object.assign(new Error('no such user'), { code: '08P01' });
-const away = () => Promise.reject(unclear);
+const failing = () => Promise.reject(unclear);
 
-it('a login that fails, for whatever reason: the server is asked whether the lease lives, and it is reported', async () => {
-  const { credentials$, events, rotation } = rotating({ prove: away });
+it('a failed login is reported, and Vault is asked whether the lease is valid', async () => {
+  const { credentials$, events, rotation } = rotating({ verify: failing });
   const first = issueByHand();
   credentials$.next(first.credentials);
   rotation.loginFailed(await rotation.ready(), unclear);
@@ -74,10 +74,10 @@ it('a login that fails, for whatever reason: the server is asked whether the lea
   expect(events).toMatchObject([{ type: 'verification-failed', error: unclear }]);
 });
 
-it('a login that is refused for certain, and again when it is checked: other credentials are asked for', async () => {
+it('a rejected login that is rejected again in the verification requests new credentials', async () => {
   const { credentials$, events, rotation } = rotating({
-    prove: away,
-    refuses: (error) => error === unclear,
+    verify: failing,
+    isLoginRejected: (error) => error === unclear,
   });
   const first = issueByHand();
   credentials$.next(first.credentials);
@@ -88,41 +88,41 @@ it('a login that is refused for certain, and again when it is checked: other cre
 });
 
 it.each<[string, () => Promise<void>, number]>([
-  ['refuses connections', away, 125],
+  ['refuses connections', failing, 125],
   ['never answers', () => new Promise(() => undefined), 62],
 ])(
-  'a database that %s for ten minutes makes no storm of checks, and no other credentials',
-  async (_what, answer, most) => {
-    let [checks, atOnce, busiest] = [0, 0, 0];
+  'a database that %s for ten minutes causes no flood of verifications, and no new credentials',
+  async (_title, answer, most) => {
+    let [verifications, concurrent, maximum] = [0, 0, 0];
     const { credentials$, events, rotation } = rotating({
-      prove: async () => {
-        checks++;
-        busiest = Math.max(busiest, ++atOnce);
-        // As long as a rotation waits for it.
+      verify: async () => {
+        verifications++;
+        maximum = Math.max(maximum, ++concurrent);
+        // Just below the login timeout of a rotation.
         await Promise.race([answer(), new Promise((resolve) => setTimeout(resolve, 9_999))]).finally(
-          () => atOnce--,
+          () => concurrent--,
         );
         throw unclear;
       },
     });
     const first = issueByHand();
     credentials$.next(first.credentials);
-    const era = await rotation.ready();
+    const generation = await rotation.ready();
     for (let at = 0; at < 600_000; at += 250) {
-      rotation.loginFailed(era, unclear);
-      if (at % 500 === 0) rotation.doubt(era);
+      rotation.loginFailed(generation, unclear);
+      if (at % 500 === 0) rotation.verifyCurrent(generation);
       await vi.advanceTimersByTimeAsync(250);
     }
-    expect({ busiest, refused: new Set(first.refused) }).toEqual({ busiest: 1, refused: new Set([false]) });
-    // A login is checked each 5 s at most, a statement each 30 s.
-    expect(checks).toBeLessThan(most + 25);
-    expect(first.refused.length).toBeLessThanOrEqual(checks);
+    expect({ maximum, refused: new Set(first.refused) }).toEqual({ maximum: 1, refused: new Set([false]) });
+    // A login is verified every 5 s at most, a statement every 30 s.
+    expect(verifications).toBeLessThan(most + 25);
+    expect(first.refused.length).toBeLessThanOrEqual(verifications);
     expect(events.map(({ type }) => type)).toEqual(['verification-failed']);
   },
 );
 
-it('new credentials that cannot log in for a reason unknown: the server is asked about their lease, each 5 s at most', async () => {
-  const { credentials$, events } = rotating({ prove: away });
+it('after failed logins with new credentials, Vault is asked about their lease every 5 s at most', async () => {
+  const { credentials$, events } = rotating({ verify: failing });
   const [first, next] = [issueByHand(), issueByHand()];
   credentials$.next(first.credentials);
   credentials$.next(next.credentials);
@@ -137,34 +137,34 @@ it('new credentials that cannot log in for a reason unknown: the server is asked
 });
 
 it.each([
-  ['might have other reasons', unclear, false],
-  ['is certain', new Error('refused'), true],
+  ['an unclear', unclear, false],
+  ['a certain', new Error('refused'), true],
 ])(
-  'a login failed, which %s: whether idle connections go at once with the next credentials',
-  async (_what, error, expected) => {
-    const doubtful: boolean[] = [];
+  'after %s rejection of a login: whether the next credentials close idle connections at once',
+  async (_title, error, expected) => {
+    const userMayBeDropped: boolean[] = [];
     const { credentials$, rotation } = rotating({
-      refuses: (one) => one !== unclear,
-      published: (doubt) => void doubtful.push(doubt),
+      isLoginRejected: (one) => one !== unclear,
+      onPublished: (one) => void userMayBeDropped.push(one),
     });
     credentials$.next(issueByHand().credentials);
     rotation.loginFailed(await rotation.ready(), error);
     credentials$.next(issueByHand().credentials);
     await vi.advanceTimersByTimeAsync(10);
-    expect(doubtful).toEqual([expected]);
+    expect(userMayBeDropped).toEqual([expected]);
   },
 );
 
 it.each([
-  ['its user logs in as ever', () => Promise.resolve(), false],
-  ['its user logs in no more', away, true],
+  ['can still log in', () => Promise.resolve(), false],
+  ['cannot log in', failing, true],
 ])(
-  'a session ends by itself, %s: whether idle connections go at once with the next credentials',
-  async (_what, prove, expected) => {
-    const doubtful: boolean[] = [];
+  'a session ends and its user %s: whether the next credentials close idle connections at once',
+  async (_title, verify, expected) => {
+    const userMayBeDropped: boolean[] = [];
     const { credentials$, rotation } = rotating({
-      prove: (credentials) => (credentials === first.credentials ? prove() : Promise.resolve()),
-      published: (doubt) => void doubtful.push(doubt),
+      verify: (credentials) => (credentials === first.credentials ? verify() : Promise.resolve()),
+      onPublished: (one) => void userMayBeDropped.push(one),
     });
     const first = issueByHand();
     credentials$.next(first.credentials);
@@ -173,89 +173,89 @@ it.each([
     expect(first.refused).toEqual([false]);
     credentials$.next(issueByHand().credentials);
     await vi.advanceTimersByTimeAsync(10);
-    expect(doubtful).toEqual([expected]);
+    expect(userMayBeDropped).toEqual([expected]);
   },
 );
 
-it('a pool that ends because its login failed checks nothing', async () => {
-  const prove = vi.fn(away);
-  const { credentials$, rotation } = rotating({ prove });
+it('a pool that ends because its login failed verifies nothing', async () => {
+  const verify = vi.fn(failing);
+  const { credentials$, rotation } = rotating({ verify });
   credentials$.next(issueByHand().credentials);
   rotation.loginFailed(await rotation.ready(), unclear);
   rotation.end();
   await vi.advanceTimersByTimeAsync(10);
-  expect(prove).not.toHaveBeenCalled();
+  expect(verify).not.toHaveBeenCalled();
 });
 
-it('who waits for other credentials in vain leaves nothing behind', async () => {
+it('waiting for a replacement can time out, and be repeated', async () => {
   const { credentials$, rotation } = rotating({});
   credentials$.next(issueByHand().credentials);
-  const era = await rotation.ready();
-  const waiting = rotation.replaced(era, 50);
+  const generation = await rotation.ready();
+  const waiting = rotation.waitForReplacement(generation, 50);
   await vi.advanceTimersByTimeAsync(60);
   expect(await waiting).toBe(false);
-  const again = rotation.replaced(era, 50);
+  const again = rotation.waitForReplacement(generation, 50);
   credentials$.next(issueByHand().credentials);
   await vi.advanceTimersByTimeAsync(10);
   expect(await again).toBe(true);
 });
 
-it('only connections that somebody uses are stragglers', async () => {
+it('drain-timeout counts only connections in use', async () => {
   const ended: string[] = [];
   const { credentials$, events, rotation } = rotating({
-    inUse: (connection) => connection === 'busy',
+    isInUse: (connection) => connection === 'busy',
     end: (connection) => void ended.push(connection),
   });
   credentials$.next(issueByHand().credentials);
-  const era = await rotation.ready();
-  for (const connection of ['busy', 'idle']) rotation.opened(era, connection);
+  const generation = await rotation.ready();
+  for (const connection of ['busy', 'idle']) rotation.connectionOpened(generation, connection);
   credentials$.next(issueByHand().credentials);
   await vi.advanceTimersByTimeAsync(150);
   expect(events).toMatchObject([{ type: 'rotated' }, { type: 'drain-timeout', count: 1 }]);
   expect(ended).toEqual(['busy', 'idle']);
 });
 
-it('statements that are denied for good are a reason to check about twice a minute, not ever less often', async () => {
-  const checks: number[] = [];
-  const { credentials$, rotation } = rotating({ prove: async () => void checks.push(Date.now()) });
+it('statements that are denied permanently cause a verification every 30 s, and not less often', async () => {
+  const verifiedAt: number[] = [];
+  const { credentials$, rotation } = rotating({ verify: async () => void verifiedAt.push(Date.now()) });
   credentials$.next(issueByHand().credentials);
-  const era = await rotation.ready();
+  const generation = await rotation.ready();
   for (let second = 0; second < 600; second++) {
-    rotation.doubt(era);
+    rotation.verifyCurrent(generation);
     await vi.advanceTimersByTimeAsync(1_000);
   }
-  const pauses = checks.slice(1).map((at, index) => at - (checks[index] as number));
+  const pauses = verifiedAt.slice(1).map((at, index) => at - (verifiedAt[index] as number));
   expect(Math.max(...pauses)).toBe(30_000);
-  expect(checks.length).toBeLessThan(30);
+  expect(verifiedAt.length).toBeLessThan(30);
 });
 
 it.each([
-  ['another user', () => issueByHand(), { until: true, ended: ['in use'] }],
-  ['the same user', sameUserAgain, { until: false, ended: [] }],
-])('%s comes: whether connections in use are ended', async (_who, next, expected) => {
+  ['another user', () => issueByHand(), { closes: true, ended: ['in use'] }],
+  ['the same user', sameUserAgain, { closes: false, ended: [] }],
+])('credentials of %s: whether connections in use are closed', async (_title, next, expected) => {
   const ended: string[] = [];
-  const told: unknown[] = [];
+  const closes: boolean[] = [];
   const { credentials$, rotation } = rotating({
-    superseded: (_connection, until) => told.push(until !== undefined),
+    onSuperseded: (_connection, closeAt) => closes.push(closeAt !== undefined),
     end: (connection) => void ended.push(connection),
   });
   const first = issueByHand();
   credentials$.next(first.credentials);
-  const era = await rotation.ready();
-  rotation.opened(era, 'in use');
+  const generation = await rotation.ready();
+  rotation.connectionOpened(generation, 'in use');
   credentials$.next(next(first).credentials);
   await vi.advanceTimersByTimeAsync(150);
-  expect({ until: told, ended, holds: first.holds }).toEqual({
-    until: [expected.until],
+  expect({ closes, ended, holds: first.holds }).toEqual({
+    closes: [expected.closes],
     ended: expected.ended,
     holds: 1,
   });
-  rotation.closed(era, 'in use');
+  rotation.connectionClosed(generation, 'in use');
   expect(first.holds).toBe(0);
 });
 
-it('what is to be done before the lease is let go of has 2 s', async () => {
-  const { credentials$, rotation } = rotating({ leaving: () => new Promise(() => undefined) });
+it('beforeEnd has 2 s; then the lease is released', async () => {
+  const { credentials$, rotation } = rotating({ beforeEnd: () => new Promise(() => undefined) });
   const first = issueByHand();
   credentials$.next(first.credentials);
   (await rotation.ready()).used = true;
@@ -266,19 +266,19 @@ it('what is to be done before the lease is let go of has 2 s', async () => {
   expect(first.holds).toBe(0);
 });
 
-/** As of a static role: another password. */
+/** Another password of the same user, as of a static role. */
 function sameUserAgain({ credentials: { username } }: Issued): Issued {
   const next = issueByHand();
   return { ...next, credentials: { ...next.credentials, username } };
 }
 
 it.each([
-  ['newer ones are in place', 2],
+  ['newer ones are in use', 2],
   ['the pool has ended', 1],
-])('a login of new credentials that is answered when %s changes nothing', async (_when, place) => {
+])('a login of new credentials that succeeds after %s changes nothing', async (_title, place) => {
   const answers: (() => void)[] = [];
   const { credentials$, events, rotation } = rotating({
-    prove: () => new Promise((resolve) => answers.push(resolve)),
+    verify: () => new Promise((resolve) => answers.push(resolve)),
   });
   const all = [issueByHand(), issueByHand(), issueByHand()];
   for (const { credentials } of all) credentials$.next(credentials);

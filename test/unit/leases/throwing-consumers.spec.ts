@@ -1,7 +1,7 @@
 import { config, map, tap, type Observable } from 'rxjs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { Reports } from '../../../lib/integrations/rotation/reports.js';
-import { logins } from '../../../lib/integrations/rotation/login-credentials.js';
+import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
+import { toLogins } from '../../../lib/integrations/rotation/login-credentials.js';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
 import type { Credentials } from '../../../lib/leases/lease.js';
 import { isLogin } from '../../../lib/services/credentials.service.js';
@@ -24,11 +24,11 @@ afterEach(async () => {
 /** A pool without connections. */
 function rotation(credentials$: Observable<Credentials>): Rotation<string> {
   const nothing = () => undefined;
-  const driver = { prove: () => Promise.resolve(), refuses: () => false, end: nothing };
+  const driver = { verify: () => Promise.resolve(), isLoginRejected: () => false, end: nothing };
   return new Rotation(
-    logins(credentials$),
-    { ...driver, published: nothing, superseded: nothing },
-    { drain: 100, reports: new Reports('test', nothing), onEnd: nothing },
+    toLogins(credentials$),
+    { ...driver, onPublished: nothing, onSuperseded: nothing },
+    { drain: 100, events: new PoolEvents('test', nothing), onEnd: nothing },
   );
 }
 

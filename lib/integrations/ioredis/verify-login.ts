@@ -2,15 +2,15 @@ import * as ioredis from 'ioredis';
 import type { RedisOptions } from 'ioredis';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
 import { hiddenBytes } from '../../secret/hidden.js';
-import { inTime } from '../rotation/in-time.js';
+import { withLoginTimeout } from '../rotation/login-timeout.js';
 
-/** Logs in on a connection of its own, and closes it. */
-export async function prove(
+/** Opens one connection with these credentials, and closes it. */
+export async function verifyLogin(
   options: RedisOptions,
   { username, password }: DatabaseCredentials,
 ): Promise<void> {
-  // Nothing is to be sent before AUTH, so that its answer is the verdict.
-  const silent = {
+  // AUTH has to be the first command, so that its reply decides.
+  const authFirst = {
     protocol: 2,
     replyMapping: 'legacy',
     himportFieldsets: undefined,
@@ -22,7 +22,7 @@ export async function prove(
   };
   const probe = new ioredis.Redis({
     ...options,
-    ...silent,
+    ...authFirst,
     lazyConnect: true,
     retryStrategy: () => null,
   } as RedisOptions);
@@ -32,7 +32,9 @@ export async function prove(
     const connecting = probe.connect().catch((error: unknown) => {
       throw failure ?? error;
     });
-    await inTime(connecting.then(() => probe.auth(username.reveal(), hiddenBytes(password.reveal()))));
+    await withLoginTimeout(
+      connecting.then(() => probe.auth(username.reveal(), hiddenBytes(password.reveal()))),
+    );
   } catch (error) {
     throw redacted(error);
   } finally {
@@ -40,7 +42,7 @@ export async function prove(
   }
 }
 
-/** ioredis puts the arguments of a command that failed on its error: of AUTH, and of HELLO in RESP3, the password. */
+/** Removes the password from an error: ioredis adds the arguments of the failed command, here AUTH, or HELLO in RESP3. */
 export function redacted(error: unknown): unknown {
   const { command } = (error ?? {}) as { command?: { name?: unknown; args?: unknown } };
   if (command?.name === 'auth' || command?.name === 'hello') command.args = [];

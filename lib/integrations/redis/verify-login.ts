@@ -1,16 +1,16 @@
 import { createClient, type RedisClientOptions } from 'redis';
 import type { DatabaseCredentials } from '../../services/credentials.service.js';
-import { inTime } from '../rotation/in-time.js';
+import { withLoginTimeout } from '../rotation/login-timeout.js';
 
 /**
- * How clients connect, whatever they can do.
+ * The address and socket options of a client.
  *
  * @publicApi
  */
 export type ConnectOptions = Pick<RedisClientOptions, 'url' | 'socket'>;
 
-/** Logs in on a connection of its own, and closes it. */
-export async function probe(
+/** Opens one connection with these credentials, and closes it. */
+export async function verifyLogin(
   { url, socket }: ConnectOptions,
   { username, password }: DatabaseCredentials,
 ): Promise<void> {
@@ -21,20 +21,20 @@ export async function probe(
     password: password.reveal(),
     disableClientInfo: true,
   });
-  // What it has to tell, connect() tells.
+  // connect() rejects with the same error.
   client.on('error', () => undefined);
   try {
-    await inTime(client.connect());
+    await withLoginTimeout(client.connect());
   } finally {
     destroy(client);
   }
 }
 
-/** Before node-redis 6.3 it throws where the client is closed already; from then on that is when it lets go of all. */
+/** Destroys a client. Before node-redis 6.3, `destroy()` throws for a closed client; since then it frees the rest of its resources. */
 export function destroy(client: { destroy(): void }): void {
   try {
     client.destroy();
   } catch {
-    // It is gone.
+    // It is closed already.
   }
 }

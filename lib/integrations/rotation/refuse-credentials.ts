@@ -1,12 +1,12 @@
 import { VaultError } from '../../errors/vault-error.js';
 
 /**
- * Passes a config on, unless it has credentials of its own.
+ * Returns a config unchanged if it has no credentials of its own.
  *
- * @param names the keys that would override the leased ones, and what the user of the library knows them as
+ * @param names the keys that would override the leased credentials, and their names in the options of the library
  * @throws VaultError `VAULT_CONFIG_INVALID`
  */
-export function withoutCredentials<T extends object>(config: T, names: Readonly<Record<string, string>>): T {
+export function refuseCredentials<T extends object>(config: T, names: Readonly<Record<string, string>>): T {
   for (const [key, name] of Object.entries(names)) {
     if ((config as Record<string, unknown>)[key] === undefined) continue;
     throw new VaultError({

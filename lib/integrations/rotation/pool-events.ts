@@ -3,13 +3,19 @@ import { apart } from '../../clock/apart.js';
 import { printable } from '../../errors/printable.js';
 import type { PoolCounters, PoolEvent } from './rotation-driver.js';
 
-/** What happens to one pool over time: for the log, for metrics, and for whoever listens. */
-export class Reports {
+/** Counts, logs and emits the events of one pool. */
+export class PoolEvents {
   readonly #logger: Logger;
   readonly #listener: (event: PoolEvent) => void;
-  readonly #counters = { rotated: 0, 'verification-failed': 0, refused: 0, 'drain-timeout': 0, warning: 0 };
+  readonly #counters = {
+    rotated: 0,
+    'verification-failed': 0,
+    refused: 0,
+    'drain-timeout': 0,
+    warning: 0,
+  };
 
-  /** @param name of the class, for the log */
+  /** @param name class name of the pool, the context of its log lines */
   constructor(name: string, listener: (event: PoolEvent) => void) {
     this.#logger = new Logger(name);
     this.#listener = listener;
@@ -20,32 +26,32 @@ export class Reports {
     return { ...this.#counters };
   }
 
-  tell(event: PoolEvent): void {
+  emit(event: PoolEvent): void {
     this.#counters[event.type] += event.type === 'drain-timeout' ? event.count : 1;
-    const line = describe(event);
+    const line = logLine(event);
     if (line) apart(() => this.#logger.warn(printable(line)));
     apart(() => this.#listener(event));
   }
 }
 
-/** A line for the log, where an operator should know. */
-function describe(event: PoolEvent): string | undefined {
-  const about = `${event.path} #${event.serial}`;
+/** The log line for an operator; undefined for events of normal operation. */
+function logLine(event: PoolEvent): string | undefined {
+  const lease = `${event.path} #${event.serial}`;
   switch (event.type) {
     case 'rotated':
       return undefined;
     case 'verification-failed':
-      return `${about} cannot log in: ${codeOf(event.error)}. Open connections stay in use; the server is asked whether the lease lives.`;
+      return `Cannot log in with ${lease}: ${codeOf(event.error)}. Open connections stay in use; Vault is asked whether the lease is valid.`;
     case 'refused':
-      return `The server refuses ${about}; new credentials are asked for.`;
+      return `The database rejected the login with ${lease}; new credentials are requested.`;
     case 'drain-timeout':
-      return `${event.count} connection(s) of ${about} were in use past the drain window, and were closed.`;
+      return `Closed ${event.count} connection(s) of ${lease} that were still in use at the end of the drain window.`;
     case 'warning':
-      return `${about}: ${event.message}`;
+      return `${lease}: ${event.message}`;
   }
 }
 
-/** Drivers put what they like into their messages, so only the code is told. */
+/** The code or the name of an error. Messages of drivers may hold secrets, so they are not logged. */
 function codeOf(error: unknown): string {
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
   return [code, name].find((one) => typeof one === 'string') ?? 'unknown error';

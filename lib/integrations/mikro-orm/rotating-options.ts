@@ -2,24 +2,24 @@ import * as mikroOrm from '@mikro-orm/postgresql';
 import type { Pool, PoolClient, PoolConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import { checkDriver } from '../driver/check-driver.js';
-import type { LibraryRotationOptions } from '../pg/library-options.js';
+import type { LibraryRotationOptions } from '../rotation/library-options.js';
 import { RotatingPool } from '../pg/rotating-pool.js';
-import { withoutCredentials } from '../pg/without-credentials.js';
+import { refuseCredentials } from '../rotation/refuse-credentials.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
-/** What makes the pool; throws where the config has a password. */
+/** Returns a function that creates the pool; throws for a config with a password. */
 type Prepare = (config: PoolConfig, pool?: PoolConfig) => () => RotatingPool;
 
-/** A client of Knex, which takes its connections from `pool`. */
+/** A client of Knex, which takes connections from its `pool`. */
 type KnexDialect = new (...options: never[]) => { pool: unknown };
 
-/** MikroORM 6 has it, which works on Knex. */
+/** An export of MikroORM 6, which works on Knex. */
 const { PostgreSqlKnexDialect } = mikroOrm as object as { PostgreSqlKnexDialect?: KnexDialect };
 
 /**
- * For `driverOptions` of MikroORM 7 and 6 on PostgreSQL: its connections come from a {@link RotatingPool}; under
- * `replicas`, from one for each server. `user` is ignored, as MikroORM always has one; `pool` is what `RotatingPool`
- * takes. The pool ends with `orm.close()`, or with the stream.
+ * The option `driverOptions` of MikroORM 7 and 6 on PostgreSQL: connections come from a {@link RotatingPool}, with
+ * `replicas` from one for each server. `user` is ignored, as MikroORM always has one; `pool` takes the options of
+ * `RotatingPool`. The pool ends with `orm.close()`, or with the stream.
  *
  * @throws VaultError `VAULT_DRIVER_TOO_OLD`; when MikroORM connects: `VAULT_CONFIG_INVALID` for options with a `password`, also in `clientUrl`
  * @publicApi
@@ -30,8 +30,8 @@ export function rotatingDriverOptions(
 ): Record<string, unknown> {
   checkDriver('@mikro-orm/postgresql');
   const prepare: Prepare = ({ user: _user, password, ...config }, own) => {
-    // MikroORM always has a user and a password here, which is empty; its own parsers of dates are in the config, too.
-    withoutCredentials({ password: password || undefined }, { password: 'password' });
+    // MikroORM always passes a user and an empty password, and its own date parsers in the rest of the config.
+    refuseCredentials({ password: password || undefined }, { password: 'password' });
     return () => {
       const pool = new RotatingPool(credentials$, { ...options, ...config, ...own });
       return onRotation ? pool.on('rotation', onRotation) : pool;
@@ -42,20 +42,20 @@ export function rotatingDriverOptions(
     : { onPoolCreated: (pool: Pool) => replace(pool, prepare(pool.options)) };
 }
 
-/** MikroORM 7 makes its pool by itself, and tells of it before it connects: whoever uses it then uses ours. */
+/** MikroORM 7 creates its pool itself, and passes it to a callback before it connects: its methods then use the rotating pool. */
 function replace(pool: Pool, make: () => RotatingPool): void {
   let rotating: RotatingPool | undefined;
-  // Not before it is needed: Kysely does not end what was never connected.
-  const ours = () => {
+  // Created on first use, as Kysely does not end a pool that was never connected.
+  const pooled = () => {
     if (rotating) return rotating;
     rotating = make();
     const { Client } = rotating as unknown as { Client: unknown };
-    // Kysely makes connections of its own, to cancel queries.
+    // Kysely opens connections of its own to cancel queries.
     Object.assign(pool, { Client, options: rotating.options });
     return rotating;
   };
   Object.assign(pool, {
-    connect: (callback?: never) => ours().connect(callback as never),
+    connect: (callback?: never) => pooled().connect(callback as never),
     end: () => Promise.resolve(rotating?.end()),
   });
 }

@@ -1,5 +1,5 @@
 import pg from 'pg';
 
-// What libraries take of pg besides its classes.
+// Libraries need these besides the classes of pg.
 export const types: typeof pg.types = pg.types;
 export const defaults: typeof pg.defaults = pg.defaults;
