@@ -180,3 +180,59 @@ it('nothing is exported as a default, and index.ts names what it exports', () =>
     expect(/^export \* from/m.test(text), file).toBe(false);
   }
 });
+
+// Integrations: rotation/ knows no driver, and a driver's folder knows no other one unless its library works on that driver.
+const BELOW_INTEGRATIONS = ['clock', 'errors', 'secret', 'type:leases', 'type:services', 'type:engines'];
+const INTEGRATION_MAY_USE: Record<string, readonly string[]> = {
+  driver: ['errors'],
+  rotation: ['clock', 'errors', 'leases', 'services', 'engines'],
+  aws: BELOW_INTEGRATIONS,
+  ioredis: ['rotation', 'driver', 'redis', ...BELOW_INTEGRATIONS],
+  knex: ['rotation', 'driver', 'pg', ...BELOW_INTEGRATIONS],
+  'mikro-orm': ['rotation', 'driver', 'pg', ...BELOW_INTEGRATIONS],
+  mongodb: ['rotation', 'driver', ...BELOW_INTEGRATIONS],
+  mysql2: ['rotation', 'driver', ...BELOW_INTEGRATIONS],
+  pg: ['rotation', 'driver', ...BELOW_INTEGRATIONS],
+  rabbitmq: ['rotation', 'driver', ...BELOW_INTEGRATIONS],
+  redis: ['rotation', 'driver', ...BELOW_INTEGRATIONS],
+  sequelize: ['rotation', 'driver', 'pg', ...BELOW_INTEGRATIONS],
+  typeorm: ['rotation', 'driver', 'pg', ...BELOW_INTEGRATIONS],
+};
+/** The folder below integrations, or the room. */
+const integrationOf = (file: string) =>
+  file.startsWith('integrations/') ? (file.split('/')[1] as string) : folderOf(file);
+
+it('every folder of integrations has a rule', () => {
+  const folders = files.filter((file) => file.startsWith('integrations/')).map(integrationOf);
+  expect([...new Set(folders)].sort()).toEqual(Object.keys(INTEGRATION_MAY_USE).sort());
+});
+
+it.each(Object.entries(INTEGRATION_MAY_USE))('integrations/%s uses only what it may', (folder, allowed) => {
+  const own = imports.filter((one) => one.from.startsWith(`integrations/${folder}/`) && isLocal(one));
+  const wrong = own.filter((one) => {
+    const target = integrationOf(one.to);
+    const asType = one.typeOnly && allowed.includes(`type:${target}`);
+    return target !== folder && !allowed.includes(target) && !asType;
+  });
+  expect(own.length).toBeGreaterThan(0);
+  expect(wrong.map(told)).toEqual([]);
+});
+
+it('rotation and driver import no driver', () => {
+  const shared = imports.filter(({ from }) => /^integrations\/(rotation|driver)\//.test(from));
+  const packages = shared.map(({ to }) => to).filter((to) => !isSource(to) && !to.startsWith('node:'));
+  expect([...new Set(packages)].sort()).toEqual(['@nestjs/common', 'rxjs']);
+});
+
+it('no file of integrations needs itself, types included', () => {
+  const reached = (file: string, seen = new Set<string>()): Set<string> => {
+    for (const { to } of imports.filter((one) => one.from === file && isLocal(one))) {
+      if (seen.has(to)) continue;
+      seen.add(to);
+      reached(to, seen);
+    }
+    return seen;
+  };
+  const inCircles = files.filter((file) => file.startsWith('integrations/') && reached(file).has(file));
+  expect(inCircles).toEqual([]);
+});
