@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -52,6 +52,12 @@ const list = (folder: string, extension: RegExp) =>
     .filter((name) => extension.test(name) && !name.includes('node_modules'))
     .map((name) => `${folder}/${name.split(sep).join('/')}`)
     .sort();
+
+/** Not recursive: node_modules of a sample that has run links to this repository, and so to itself. */
+function samplePages(): string[] {
+  const all = readdirSync(join(root, 'sample')).map((name) => `sample/${name}/README.md`);
+  return all.filter((page) => existsSync(join(root, page)));
+}
 
 /** At `.`, `:` or `;` before a blank. A text of fewer than two words is no sentence. */
 function sentencesOf(file: string, line: number, text: string): Sentence[] {
@@ -144,7 +150,7 @@ function paragraphsOf(file: string, line: number, text: string): Sentence[] {
 }
 
 // The titles in docs/conformance.md are names of tests.
-const pages = ['README.md', 'CHANGELOG.md', ...list('docs', /\.md$/), ...list('sample', /\.md$/)];
+const pages = ['README.md', 'CHANGELOG.md', ...list('docs', /\.md$/), ...samplePages()];
 const rooms = {
   lib: list('lib', /\.c?ts$/).flatMap(commentsOf),
   test: list('test', /\.m?ts$/).flatMap(commentsOf),
