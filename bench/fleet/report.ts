@@ -83,7 +83,7 @@ simulation.
 
 ${tables(results)}
 
-## What the figures mean
+## Meaning of the figures
 
 - **Peak/mean**: requests in the busiest second divided by requests in the average second, from the end of the incident on. For the
   rolling start it counts from its beginning. **Peak a second** is the busiest second alone. The restart was run three times; the table
