@@ -79,8 +79,8 @@ function legend(): string {
 <text y="5">requests a second (log scale), over minutes</text>
 <rect class="most" x="290" y="-5" width="22" height="11"/><text x="318" y="5">busiest second</text>
 <path class="mean" d="M424 0h22" stroke-width="1.5"/><text x="452" y="5">mean</text>
-<rect class="away" x="502" y="-5" width="22" height="11"/><text x="530" y="5">server away</text>
-<path class="limit" d="M622 0h22" stroke-dasharray="4 3"/><text x="650" y="5">all that the server can answer</text>
+<rect class="away" x="502" y="-5" width="22" height="11"/><text x="530" y="5">server down</text>
+<path class="limit" d="M622 0h22" stroke-dasharray="4 3"/><text x="650" y="5">limit of the server</text>
 </g>`;
 }
 
