@@ -8,16 +8,16 @@ import { describeReal } from '../support/real-servers.js';
 import type { Subject } from './subject.js';
 import { LONG, World } from './world.js';
 
-/** Renewed with 12 s left, in which a leader is found. */
+/** Renewed with 12 s left, enough to elect a leader. */
 const LIFE = { ...LONG, ttl: 30, token: 120 };
-/** Milliseconds between tries to have something issued. */
+/** Milliseconds between attempts to issue a lease. */
 const PROBE_EVERY = 100;
 const PROBE_PATIENCE = 60_000;
 
 describeReal('chaos: a cluster of three', () => {
   let world: World;
   let probe: VaultConnection;
-  /** One application for all of them, with every address. */
+  /** One application for all cases, with the addresses of all nodes. */
   let subject: Subject;
   let killed: OpenBaoNode | undefined;
 
@@ -36,14 +36,14 @@ describeReal('chaos: a cluster of three', () => {
     await world?.stop();
   }, 120_000);
 
-  /** Milliseconds until this library has credentials issued again, and what it was told until then. */
+  /** Waits until leases can be issued again; returns the time, with the error codes until then. */
   async function untilIssuing(since: number): Promise<string> {
     const codes = new Set<string>();
     for (const end = since + PROBE_PATIENCE; Date.now() < end; await sleep(PROBE_EVERY)) {
       try {
         await probe.client.read('database/creds/probe');
-        const told = codes.size > 0 ? ` (until then ${[...codes].join(', ')})` : '';
-        return `issuing works again after ${((Date.now() - since) / 1_000).toFixed(1)} s${told}`;
+        const failures = codes.size > 0 ? ` (until then ${[...codes].join(', ')})` : '';
+        return `issuing works again after ${((Date.now() - since) / 1_000).toFixed(1)} s${failures}`;
       } catch (error) {
         codes.add((error as { code: string }).code);
       }
@@ -51,7 +51,7 @@ describeReal('chaos: a cluster of three', () => {
     throw new Error(`Nothing was issued in ${PROBE_PATIENCE} ms: ${[...codes].join(', ')}`);
   }
 
-  /** Done when the lease is about to be renewed, so that the renewal falls into the time without a leader. */
+  /** Starts the fault when the lease is about to be renewed, so that the renewal falls into the time without a leader. */
   async function disturbed(context: TestContext, fault: string, disturb: () => Promise<void>): Promise<void> {
     await subject.untilDue(300);
     await subject.fault();
@@ -61,7 +61,7 @@ describeReal('chaos: a cluster of three', () => {
     await subject.untilEvents('renewed', 1);
     await subject.settled(Date.now());
     await subject.row(context, fault, began, note);
-    // From the beginning, and not only since this fault.
+    // Counted from the start, not only since this fault.
     expect(subject.load.failures()).toEqual([]);
     expect(subject.events('expired')).toEqual([]);
     expect(subject.events('issued')).toEqual([]);
@@ -81,7 +81,7 @@ describeReal('chaos: a cluster of three', () => {
     await rejoin();
   }, 120_000);
 
-  it('loses the next one', async (context) => {
+  it('loses its next leader', async (context) => {
     await disturbed(context, 'the next leader is killed', killLeader);
     await rejoin();
   }, 120_000);

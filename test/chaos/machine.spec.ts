@@ -28,7 +28,7 @@ describeReal('chaos: the database and the process', () => {
       short.outcome(context, fault, since),
     ]);
     for (const row of rows) expectBack(row, 'VAULT_BACKEND_FAILED');
-    // A database that is away is no reason for other credentials.
+    // An unreachable database is no reason for other credentials.
     expect(long.events('issued')).toEqual([]);
     expect(long.poolEvents('refused')).toEqual([]);
   }, 120_000);

@@ -17,7 +17,7 @@ describeReal('chaos: the network to the server', () => {
     await Promise.all(proxies.map((proxy) => proxy.close()));
   });
 
-  /** Two applications behind one proxy, and something that is done to it for a while. */
+  /** Two applications behind one proxy, with a temporary fault. */
   async function disturbed(
     context: TestContext,
     name: string,
@@ -82,7 +82,7 @@ describeReal('chaos: the network to the server', () => {
     const { long, short, survived, recovered } = await disturbed(
       context,
       'slow',
-      // An answer takes a second, which the other one does not wait.
+      // An answer takes a second, longer than the other application's timeout.
       [LONG, { ...SHORT, timeout: 800 }],
       async (proxy, subject) => {
         proxy.delay(500);
@@ -95,7 +95,7 @@ describeReal('chaos: the network to the server', () => {
     expect(long.events('expired')).toEqual([]);
     expect(recovered.said).toContain('VAULT_TIMEOUT');
     expect(short.events('expired')).not.toEqual([]);
-    // The server does what it is asked, only the answers come too late: queries need not fail.
+    // The server executes the requests, only the answers come too late: queries need not fail.
     expect(recovered.statusUp).toBeLessThan(BACK_WITHIN);
   });
 });

@@ -69,9 +69,9 @@ describeReal('chaos: an operator', () => {
     ]);
     await long.untilLeft(10_000);
     await Promise.all([long.fault(), short.fault()]);
-    // Half of it: the next renewal is granted less, though no max TTL is near.
+    // Half of the TTL: the next renewal is granted less, though no max TTL is near.
     await world.setRole('ttl-long', { ttl: 6 });
-    // Less than the work takes that is under way.
+    // Less than the running transactions take.
     await world.setRole('ttl-short', { ttl: 1, maxTtl: 1 });
     await long.untilEvents('renewed', 2);
     await sleep(2_000);

@@ -1,26 +1,26 @@
-/** What one case did to one application: a row of the table. Times in milliseconds. */
+/** The effect of one case on one application: a row of the table. Times in milliseconds. */
 export interface Row {
-  /** What was done. */
+  /** The fault. */
   fault: string;
-  /** How long leases and tokens live there, and what else matters. */
+  /** The TTLs of leases and tokens, and other relevant settings. */
   setting: string;
   /** Requests of the load. */
   sent: number;
   failed: number;
   codes: Record<string, number>;
-  /** From when it could work again to the end of the last failure; 0 where none came later. */
+  /** From the end of the fault to the end of the last failure; 0 if there was none later. */
   recovered: number;
-  /** From the same moment until the status said that all is well. */
+  /** From the end of the fault until the status was `up`. */
   statusUp: number;
-  /** Why, in the words of the status: codes of errors, or what is to be done. */
+  /** The reasons of the status: error codes, or pending actions. */
   said: string[];
-  /** What was replaced, and why, in the words of events. */
+  /** Replaced tokens and leases, with the reasons of the events. */
   replaced: string[];
   /** From the fault to the end of the case. */
   lasted: number;
-  /** To Vault, from the fault to the end of the case. */
+  /** Requests to Vault, from the fault to the end of the case. */
   requests: { total: number; failed: number };
-  /** What else is worth telling. */
+  /** A remark for the table. */
   note?: string;
 }
 

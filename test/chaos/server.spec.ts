@@ -41,7 +41,7 @@ describeReal('chaos: the server', () => {
     await long.untilLeft(14_000);
     await Promise.all([long.fault(), short.fault()]);
     await world.bao.seal();
-    // Half of what was granted, and more.
+    // More than half of the granted TTL.
     await sleep(9_500);
     await world.bao.unseal();
     const since = Date.now();

@@ -6,16 +6,16 @@ import { tally } from '../soak/summary.js';
 import type { Row } from './rows.js';
 
 const LOOK_EVERY = 50;
-/** So long without a failure, while all is said to be well, and it is over. */
+/** Recovery is complete after so many milliseconds without a failure, with status `up`. */
 const QUIET = 3_000;
 const PATIENCE = 30_000;
 
-/** One application that something is done to. */
+/** One application that suffers a fault. */
 export class Subject {
   readonly app: Application;
   readonly load: Load;
   readonly #setting: string;
-  /** Requests to Vault before anything was done. */
+  /** Requests to Vault before the fault. */
   #before = { total: 0, failed: 0 };
   #faultAt = Date.now();
   #stopped = false;
@@ -26,7 +26,7 @@ export class Subject {
     this.#setting = setting;
   }
 
-  /** Waits until the lease is to be renewed within so many milliseconds. */
+  /** Waits until the next renewal of the lease is at most so many milliseconds ahead. */
   async untilDue(within: number): Promise<void> {
     for (;;) {
       const { next } = (await this.app.status()).leases[0] ?? {};
@@ -37,8 +37,8 @@ export class Subject {
   }
 
   /**
-   * Waits until there is no more than so much of the lease left, in milliseconds; of one that was renewed, as the
-   * first grant has no time to drain in it.
+   * Waits until at most so many milliseconds of the lease are left. Waits for a renewal first, as the first grant does not
+   * include the time to drain.
    */
   async untilLeft(most: number): Promise<void> {
     for (;;) {
@@ -56,7 +56,7 @@ export class Subject {
     }
   }
 
-  /** From here on it counts. */
+  /** Starts the measurement. */
   async fault(): Promise<void> {
     this.#before = await this.app.requests();
     this.#faultAt = Date.now();
@@ -72,20 +72,20 @@ export class Subject {
   }
 
   /**
-   * Waits until all is well again, ends load and application, and tells what became of it.
+   * Waits until everything works again, ends load and application, and returns the row.
    *
-   * @param since when it could work again; the end of an outage, the deed of an operator
+   * @param since the earliest moment of recovery: the end of an outage, the action of an operator
    */
   async outcome(context: TestContext, fault: string, since: number, note?: string): Promise<Row> {
     await this.settled(since);
     await this.load.stop();
-    // Before the end, of which the status tells, too.
+    // Before the end, which the status reports, too.
     const row = await this.row(context, fault, since, note);
     await this.stop();
     return row;
   }
 
-  /** Waits until all is well again, with the load going on. */
+  /** Waits until everything works again; the load goes on. */
   async settled(since: number): Promise<void> {
     for (const end = Date.now() + PATIENCE; Date.now() < end; await sleep(LOOK_EVERY)) {
       const last = Math.max(since, ...this.load.failures().map(({ ended }) => ended));
@@ -93,7 +93,7 @@ export class Subject {
     }
   }
 
-  /** What became of it since the fault. */
+  /** The row of the table since the fault. */
   async row(context: TestContext, fault: string, since: number, note?: string): Promise<Row> {
     const { total, failed } = await this.app.requests();
     const failures = this.load.failures(this.#faultAt);
@@ -128,7 +128,7 @@ export class Subject {
     return [...new Set([...logins, ...rotated])];
   }
 
-  /** The status was never anything else: 0; it never was again: Infinity. */
+  /** Milliseconds until the status was `up` again: 0 if it always was, Infinity if it never was again. */
   #upAgain(since: number): number {
     const { healths } = this.app;
     const last = healths.findLastIndex(({ health }) => health !== 'up');

@@ -4,19 +4,19 @@ import { listed, table } from '../soak/summary.js';
 import type { Row } from './rows.js';
 
 const HEAD = [
-  'what is done',
+  'fault',
   'setting',
   'sent',
   'failed',
   'recovered',
   'status up',
-  'the status says',
+  'reasons of the status',
   'replaced',
   'requests to Vault (failed)',
   'errors',
 ];
 
-/** Prints what every case did, and leaves it as JSON where `CHAOS_JSON` says. */
+/** Prints the table of all cases, and writes it as JSON to the path in `CHAOS_JSON`. */
 export default class ChaosReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const tests = modules.flatMap((module) => [...module.children.allTests()]);

@@ -8,48 +8,48 @@ import { Load, type Mix } from '../soak/load.js';
 import type { Row } from './rows.js';
 import { Subject } from './subject.js';
 
-/** What is issued to an application, and how long its work takes. Seconds. */
+/** The TTLs of an application, and the duration of its work, in seconds. */
 export interface Life {
   ttl: number;
   /** Default: ten minutes. */
   maxTtl?: number;
-  /** Of its token. */
+  /** The TTL of its token. */
   token: number;
-  /** Milliseconds that one request to Vault may take. */
+  /** Timeout of one request to Vault, in milliseconds. */
   timeout?: number;
   /** The drain window of its pool; its transactions take up to five sixths of that. */
   drain: number;
 }
 
-/** Granted 18 s with the time to drain, and renewed with 8 s left: an outage of 6 s can be survived. */
+/** Granted 18 s including the drain, and renewed with 8 s left: survives an outage of 6 s. */
 export const LONG: Life = { ttl: 12, token: 24, drain: 6 };
-/** Granted 4 s: an outage of 6 s cannot. The token is not renewed meanwhile: how soon that is tried again is no matter. */
+/** Granted 4 s: does not survive an outage of 6 s. The token needs no renewal meanwhile, so its retries do not matter. */
 export const SHORT: Life = { ttl: 3, token: 120, drain: 1 };
 
-/** Milliseconds in which what cannot be survived is over, counted from when it could be. */
+/** Limit for the recovery from a fault that cannot be survived, in milliseconds from the end of the fault. */
 export const BACK_WITHIN = 2_000;
 
-/** Queries failed, and soon failed no more; the status said why, and no longer than that. No storm of requests. */
+/** Queries failed for a short time; the status gave the reason for as long. No storm of requests. */
 export function expectBack({ failed, recovered, statusUp, said, requests, lasted }: Row, why?: string): void {
   expect(failed).toBeGreaterThan(0);
   expect(recovered).toBeLessThan(BACK_WITHIN);
   expect(statusUp).toBeLessThan(BACK_WITHIN);
   if (why) expect(said).toContain(why);
-  // With leases of a second, each of them is issued and ended.
+  // With a TTL of a second, each lease takes an issue and a retirement.
   expect(requests.total).toBeLessThan(10 + (6 * lasted) / 1_000);
 }
 
-/** No query failed, and the status said what was wrong, if it is to tell. */
+/** No query failed, and the status gave the reason, if the fault shows there. */
 export function expectSurvived({ failed, said, requests, lasted }: Row, why?: string): void {
   expect({ failed, said }).toEqual({ failed: 0, said: why ? expect.arrayContaining([why]) : [] });
   expect(requests.total).toBeLessThan(5 + lasted / 1_000);
 }
 
 const TEN_MINUTES = 600;
-/** What no answer told of ends with its TTL. */
+/** Leases whose answers were lost end with their TTL. */
 const GONE_WITHIN = 30_000;
 
-/** The servers of one file of cases, and the applications on them. */
+/** The servers and applications of one file of cases. */
 export class World {
   readonly bao: OpenBaoCluster;
   readonly postgres: PostgresServer;
@@ -67,7 +67,7 @@ export class World {
     return new World(bao, postgres);
   }
 
-  /** An application under load, with a role of its own for its user and for its token. */
+  /** An application under load, with a database role and an AppRole of its own. */
   async subject(
     name: string,
     life: Life,
@@ -103,7 +103,7 @@ export class World {
     return subject;
   }
 
-  /** Writes a role of the database engine; what is issued already learns of it when it is renewed. */
+  /** Writes a role of the database engine; existing leases are affected at their next renewal. */
   async setRole(name: string, { ttl, maxTtl = TEN_MINUTES }: Pick<Life, 'ttl' | 'maxTtl'>): Promise<void> {
     await this.#call('POST', `database/roles/${name}`, {
       db_name: 'postgres',
@@ -114,7 +114,7 @@ export class World {
     });
   }
 
-  /** Ends what runs; no user and no connection is left of any application that ended before. */
+  /** Ends servers and applications; checks that ended applications have left no user and no connection. */
   async stop(): Promise<void> {
     try {
       await Promise.all(this.#subjects.map((subject) => subject.stop()));

@@ -9,25 +9,25 @@ export const SECOND = 1_000;
 export type User = { username: string; password: string };
 export type Snapshot = Credentials<User>;
 
-/** What a subscriber saw. */
+/** The emissions that a subscriber received. */
 export interface Subscription {
   path: string;
   values: Snapshot[];
   errors: unknown[];
   completions: number;
-  /** The path was given up meanwhile. */
+  /** The path was released meanwhile. */
   released: boolean;
   unsubscribed: boolean;
   unsubscribe(): void;
 }
 
-/** Those who use credentials, and what they may rely on whatever happens. */
+/** The consumers of credentials, with the guarantees that must hold for them in every run. */
 export class Consumers {
   readonly subscriptions: Subscription[] = [];
   readonly holds: (User & { letGo: () => void })[] = [];
-  /** Callers of `get` that wait. */
+  /** Number of pending calls of `get`. */
   waiting = 0;
-  /** Paths that were given up, and how many requests had left when they last were. */
+  /** Released paths, each with the number of requests sent before its last release. */
   readonly released = new Map<string, number>();
   closing = false;
   readonly #leases: LeaseRegistry;
@@ -107,12 +107,12 @@ export class Consumers {
     await this.#leases.release(path);
   }
 
-  /** What rxjs or a promise would have swallowed. */
+  /** The first failure that rxjs or a promise would have swallowed. */
   assertNoFailure(): void {
     if (this.#failures.length > 0) throw this.#failures[0];
   }
 
-  /** Has what fails fail the run at the next rest. */
+  /** Wraps a callback, so that its failure fails the run at the next rest. */
   guard(check: () => void): void {
     this.#guarded(check)();
   }

@@ -3,7 +3,7 @@ import { SECOND } from './consumers.js';
 import type { Life } from './life.js';
 import type { Exchange } from './witness.js';
 
-/** After the end: how often the server was asked, over any stretch of time as long as a life, and at one moment. */
+/** Checks after the end: the number of requests in each window as long as a lifetime, and at one moment. */
 export function countRequests(life: Life): void {
   const { witness, schedule, consumers, disturbances } = life;
   const exhausted = exhaustions(life);
@@ -19,8 +19,8 @@ export function countRequests(life: Life): void {
     instants.set(at, (instants.get(at) ?? 0) + 1);
   }
   for (const { what, times, lasts, limit } of groups.values()) {
-    // A stretch can hold the ever shorter steps before an end (halves of what is left), the doubling ones after it,
-    // and then as many as the longest delay allows, half of which is random.
+    // A window can hold the shrinking delays before a deadline (halves of the time left), the doubling delays after it,
+    // and then as many requests as the longest delay allows, half of which is random.
     const longest = Math.max(SECOND / 2, Math.min(lasts / 6, 30 * SECOND));
     const steps = 10 + 2 * Math.log2(lasts / SECOND) + lasts / (longest / 2);
     let from = 0;
@@ -38,7 +38,7 @@ export function countRequests(life: Life): void {
   }
 }
 
-/** What a request is one of many of, and how long that of which it is lives at the least; how many there may be then. */
+/** The group that a request is counted in, the shortest lifetime of its subject, and the limit for that time. */
 interface Kind {
   what: string;
   lasts: number;
@@ -56,12 +56,12 @@ function kindOf({ path, leaseId, token }: Exchange, life: Life): Kind {
   const own = `of token ${token.slice(-5)}`;
   if (path.endsWith('renew-self')) return { what: `renewals ${own}`, lasts: tokenLasts };
   if (path.endsWith('lookup-self')) return { what: `look-ups ${own}`, lasts: tokenLasts };
-  // Where it fails once a minute, and once more at the end.
+  // A failed revocation is repeated once a minute, and once more at the end.
   if (path.endsWith('revoke-self')) return { what: `revocations ${own}`, lasts: 59 * SECOND, limit: 2 };
   return assert.fail(`what is ${path}?`);
 }
 
-/** When tokens with limited uses were down to their last: each is a reason for a login, and to issue anew. */
+/** Moments at which a token with limited uses had one left: each is a reason for a login and new leases. */
 function exhaustions({ witness, schedule }: Life): number[] {
   const { uses } = schedule.login;
   if (uses === 0) return [];
@@ -73,7 +73,7 @@ function exhaustions({ witness, schedule }: Life): number[] {
   return moments;
 }
 
-/** An issue that is refused is repeated at once, with a new token, or where a node may not know the token yet. */
+/** Refused issues that are repeated at once: with a new token, or because a node may not know the token yet. */
 function repetitions({ witness, paths }: Life): Set<Exchange> {
   const found = new Set<Exchange>();
   for (const path of paths) {

@@ -1,4 +1,4 @@
-/** Numbers that look random, the same ones for the same seed (mulberry32). */
+/** Pseudo-random numbers, the same ones for the same seed (mulberry32). */
 export function dice(seed: number): () => number {
   let state = seed | 0;
   return () => {
@@ -9,7 +9,7 @@ export function dice(seed: number): () => number {
   };
 }
 
-/** Has the dice of the library fall alike for the same seed, while it lasts. */
+/** Seeds the library's random numbers until it is disposed. */
 export async function withDice<T>(seed: number, work: () => Promise<T>): Promise<T> {
   const { random } = Math;
   Math.random = dice(seed);

@@ -7,10 +7,10 @@ import type { Life } from './life.js';
 import type { Exchange } from './witness.js';
 
 export const SHUTDOWN = 5 * SECOND;
-/** Time after the end of all trouble in which everything works again: the longest back-off, and the issue limit. */
+/** Time to recover after the last fault: the longest back-off, and the issue limit. */
 const RECOVERY = 150 * SECOND;
 
-/** All trouble ends: what was asked for is there, and stays. */
+/** Ends all faults, and checks that every watched path has credentials and keeps them. */
 export async function recover(life: Life): Promise<void> {
   const { clock, connection, consumers } = life;
   life.heal();
@@ -29,7 +29,7 @@ export async function recover(life: Life): Promise<void> {
   }
 }
 
-/** Closes in time, once for everybody, and for good. */
+/** Checks that `close` ends in time, completes each stream once, and leaves nothing running. */
 export async function close(life: Life, reachable: boolean): Promise<void> {
   const { clock, vault, witness, connection, consumers } = life;
   consumers.closing = true;
@@ -44,7 +44,7 @@ export async function close(life: Life, reachable: boolean): Promise<void> {
     const ended = errors.length + completions;
     assert.ok(ended === 1 || unsubscribed, `${path}: the stream ended ${ended} times`);
   }
-  assert.equal(consumers.waiting, 0, 'somebody still waits for credentials');
+  assert.equal(consumers.waiting, 0, 'a caller still waits for credentials');
   assert.equal(clock.pending, 0, 'timers are pending after close');
   assert.equal(connection.status.session.state, 'closed');
   const asked = witness.exchanges.length;
@@ -60,7 +60,7 @@ export async function close(life: Life, reachable: boolean): Promise<void> {
 
 async function refusesAll({ connection, paths, clock }: Life): Promise<void> {
   for (const path of paths) {
-    assert.equal(connection.leases.current(path), undefined, 'something is handed out after close');
+    assert.equal(connection.leases.current(path), undefined, 'credentials are returned after close');
     const got = connection.leases.get(path).then(
       () => undefined,
       (error: unknown) => error,
@@ -71,7 +71,7 @@ async function refusesAll({ connection, paths, clock }: Life): Promise<void> {
   }
 }
 
-/** The server could be asked to end everything, so it was. */
+/** The server was reachable at the end, so all tokens and leases must have ended. */
 async function nothingLeft(life: Life): Promise<void> {
   const { clock, vault, witness, schedule, calm } = life;
   if (schedule.revoke && schedule.login.type === 'service') {
@@ -102,7 +102,7 @@ async function livingTokens({ vault, witness }: Life): Promise<string[]> {
   return living;
 }
 
-/** What leaves a token to its TTL: a lie about its death, or a revocation that came to nothing. */
+/** Exchanges that leave a token to its TTL: a false report of its end, or a failed revocation. */
 function leavesAlive({ path, status, lie, outcome }: Exchange): boolean {
   if (path.endsWith('revoke-self')) return lie || outcome !== 'answered' || status !== 204;
   return lie && status === 403;

@@ -3,11 +3,11 @@ import { it } from 'vitest';
 import { live } from './life.js';
 import { schedules } from './schedule.js';
 
-/** The same schedules each time; PROPERTY_SEED=random PROPERTY_RUNS=5000 looks for new ones. */
+/** Runs the same schedules each time; PROPERTY_SEED=random PROPERTY_RUNS=5000 tries new ones. */
 const { PROPERTY_SEED = '20261124', PROPERTY_RUNS = '200' } = process.env;
 const seed = PROPERTY_SEED === 'random' ? Date.now() % 2 ** 31 : Number(PROPERTY_SEED);
 
-it('whatever happens, and in whatever order: what is handed out works, and little is asked', async () => {
+it('for any events in any order: published credentials work, and requests stay few', async () => {
   await fc.assert(
     fc.asyncProperty(schedules, async (schedule) => {
       await live(schedule);

@@ -13,14 +13,14 @@ import type { Schedule, Step, Ttls } from './schedule.js';
 import { WatchedClock } from './watched-clock.js';
 import { Witness } from './witness.js';
 
-/** When a lease was ended: by the time of the world, by that of the client, and after how many disturbances. */
+/** The end of a lease: in world time, in client time, and the number of disturbances before it. */
 export interface End {
   at: number;
   monotonic: number;
   disturbances: number;
 }
 
-/** One run of a schedule: a server, a connection, who uses it, and all that happens to them. */
+/** One run of a schedule: a server, a connection, its consumers, and all events. */
 export class Life {
   readonly schedule: Schedule;
   readonly clock = new WatchedClock({ wall: Date.UTC(2026, 0, 1) });
@@ -29,18 +29,18 @@ export class Life {
   readonly connection: VaultConnection;
   readonly consumers: Consumers;
   readonly paths: string[];
-  /** All TTLs that there were so far of each path, and of the login, in milliseconds. */
+  /** All TTLs so far of each path and of the login, in milliseconds. */
   readonly ttls = new Map<string, number[]>();
-  /** The same of max TTLs. */
+  /** All max TTLs so far, in the same way. */
   readonly maxTtls = new Map<string, number[]>();
-  /** When operators acted, clocks jumped and trouble began: moments after which some more requests are right. */
+  /** Moments at which an operator acted, a clock jumped or a fault began: each allows for some more requests. */
   readonly disturbances: number[] = [];
-  /** Leases that were ended behind the client's back. */
+  /** Leases that an operator ended. */
   readonly ended = new Map<string, End>();
   lastTrouble = -Infinity;
-  /** When last something was in the way of more than the issue of new leases. */
+  /** The last moment of a fault that affected more than the issue of new leases. */
   lastHindrance = -Infinity;
-  /** Milliseconds by which the wall clock was set back, all together. */
+  /** Total milliseconds by which the wall clock was set back. */
   setBack = 0;
   readonly #troubles = new Map<() => void, { until: number; hinders: boolean }>();
 
@@ -74,13 +74,13 @@ export class Life {
     };
   }
 
-  /** Throws where what must hold does not. */
+  /** Throws if an invariant does not hold. */
   async run(): Promise<void> {
     const { steps, healsBeforeClose } = this.schedule;
     await this.clock.until(this.connection.login());
     for (const step of steps) {
       await this.#do(step);
-      // What has its answer has it now, before the next thing that happens.
+      // Delivers arrived answers before the next event.
       await this.clock.settle();
     }
     if (healsBeforeClose) await recover(this);
@@ -88,12 +88,12 @@ export class Life {
     countRequests(this);
   }
 
-  /** Nothing has gone wrong yet. */
+  /** Whether there has been no fault yet. */
   get calm(): boolean {
     return this.disturbances.length === 0;
   }
 
-  /** Lets time pass, with a look just before each moment at which a credential is said to end. */
+  /** Advances the time, and checks the invariants just before each deadline of a credential. */
   async pass(milliseconds: number): Promise<void> {
     const { clock, connection } = this;
     const end = clock.monotonic() + milliseconds;
@@ -155,7 +155,7 @@ export class Life {
       case 'suspend':
         this.#disturbed();
         this.lastHindrance += step.for;
-        // With steps back it cannot be known that time has passed while the monotonic clock stood still.
+        // After a step back, the client cannot know that time passed while the monotonic clock stood still.
         await (schedule.sleepy && step.do === 'suspend' ? clock.suspend(step.for) : clock.stall(step.for));
         return this.#disturbed();
       case 'subscribe':
@@ -228,7 +228,7 @@ function pick<T>(from: readonly T[], index: number): T | undefined {
   return from[index % Math.max(1, from.length)];
 }
 
-/** Runs a schedule with dice that always fall alike. */
+/** Runs a schedule with seeded random numbers. */
 export async function live(schedule: Schedule): Promise<void> {
   await withDice(schedule.seed, () => new Life(schedule).run());
 }

@@ -2,7 +2,7 @@ import type { SimulatedVault } from '../../lib/testing/index.js';
 import { MATCHES, type Trouble, type Which } from './schedule.js';
 import { LIE } from './witness.js';
 
-/** Puts something in the way of requests; returns what ends it. */
+/** Starts a fault; returns a function that ends it. */
 export function makeTrouble(vault: SimulatedVault, trouble: Trouble, which: Which): () => void {
   const match = MATCHES[which];
   switch (trouble.kind) {
@@ -15,7 +15,7 @@ export function makeTrouble(vault: SimulatedVault, trouble: Trouble, which: Whic
     case 'answer': {
       const { status, body } = trouble;
       const headers: Record<string, string> = { 'content-type': 'application/json', [LIE]: 'yes' };
-      // "At once" is what some proxies say: nobody is to take that at its word.
+      // Some proxies answer `Retry-After: 0`; the client must not retry without a pause.
       if (status === 429 || status === 503) headers['retry-after'] = '0';
       return vault.answer(status, body, { match }, headers);
     }

@@ -7,20 +7,20 @@ export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 const DAYS = 30;
 
-/** What kind of machine lives through the month. */
+/** The kind of machine that runs for the month. */
 export interface Character {
   name: string;
   seed: number;
   dialect: 'openbao' | 'vault';
-  /** Of its tokens, in seconds; 0 is what the server has for a default: 32 days. */
+  /** TTL of its tokens, in seconds; 0 means the server's default: 32 days. */
   tokens: { ttl: number; maxTtl: number };
-  /** Before this day no token is lost, so that something can grow old. */
+  /** The first day on which a token may be lost, so that leases can grow old before. */
   tokensLostFrom: number;
-  /** It sleeps, and its wall clock is never set back: who does both cannot know how long it slept. */
+  /** Whether it suspends. Its wall clock is then never set back: a machine with both cannot know how long it slept. */
   sleeps: boolean;
 }
 
-/** Something that happens at a time, in milliseconds from the start. */
+/** An event with its time, in milliseconds from the start. */
 export interface Happening {
   at: number;
   step: Step;
@@ -32,21 +32,21 @@ export interface Role {
   maxTtl: number;
 }
 
-/** The last day of each five is left in peace: what is looked at then is looked at with nothing going on. */
+/** The last day of each five has no events, so that its checks see a quiet system. */
 export function isQuiet(day: number): boolean {
   return day % 5 === 4;
 }
 
-/** Trouble that begins on a day is over before the next quiet one. */
+/** A fault ends before the next quiet day. */
 const quietAfter = (day: number) => (5 * Math.floor(day / 5) + 4) * DAY - HOUR;
 
 /**
- * On two days one thing lasts. A machine that sleeps has its lid closed. For the other one nothing can be issued, from
- * before its token nears the max TTL: a lease that lives for days is then tried in vain every half minute.
+ * On two days one fault lasts long. A laptop is suspended. For the server no lease can be issued from before its token
+ * nears the max TTL: the issue of a lease with a TTL of days then fails every half minute.
  */
 const WEEKEND = { from: 20, to: 22 };
 const CLOSED_LID: Happening = { at: 20 * DAY, step: { do: 'suspend', for: 2 * DAY } };
-/** So that it is known when the next token nears its max TTL: 2.4 to 2.9 days later. */
+/** The login whose token nears its max TTL at a known time: 2.4 to 2.9 days later. */
 const NEW_TOKEN: Happening = { at: 18.5 * DAY, step: { do: 'lose-tokens' } };
 const NOTHING_ISSUED: Happening = {
   at: 20.875 * DAY,
@@ -58,9 +58,9 @@ const NOTHING_ISSUED: Happening = {
   },
 };
 
-/** Shortly before that ends, when most was tried in vain. */
+/** Shortly before the long fault ends, after most of the failed attempts. */
 export const IN_TROUBLE = NOTHING_ISSUED.at + 14 * HOUR;
-/** When all is looked at: at the end of each day, and then. */
+/** Times of the full checks: the end of each day, and the time above. */
 export const LOOKS: readonly number[] = [
   ...Array.from({ length: DAYS }, (_, day) => (day + 1) * DAY),
   IN_TROUBLE,
@@ -78,7 +78,7 @@ const ANSWERS = (
     [200, '<html>welcome</html>'],
     [200, '{}'],
     [204, ''],
-    // These two have a token look dead.
+    // These two make a valid token look invalid.
     [403, '{"errors":["permission denied"]}'],
     [403, '{"errors":["1 error occurred:\\n\\t* permission denied\\n\\n"]}'],
   ] as const
@@ -86,7 +86,7 @@ const ANSWERS = (
 const HARMLESS = ANSWERS.slice(0, -2);
 const WHICH: readonly Which[] = ['all', 'all', 'issue', 'renew', 'token', 'login'];
 
-/** From five minutes to 32 days, half of them above a day; none lives longer than the server allows: 32 days. */
+/** TTLs from five minutes to 32 days, half of them above a day; the server's limit is 32 days. */
 export function rolesOf(count: number, random: () => number): Role[] {
   const [shortest, longest] = [300, 32 * 86_400];
   return Array.from({ length: count }, (_, number) => {
@@ -95,7 +95,7 @@ export function rolesOf(count: number, random: () => number): Role[] {
   });
 }
 
-/** All that happens to a machine, and to its server, within the month; in the order of time. */
+/** All events of a machine and its server within the month, in order of time. */
 export function planOf({ seed, sleeps, tokensLostFrom }: Character): Happening[] {
   const random = dice(seed);
   const magnitude = (min: number, max: number) => Math.round(min * (max / min) ** random());
@@ -135,7 +135,7 @@ export function planOf({ seed, sleeps, tokensLostFrom }: Character): Happening[]
     const tokensLost = day >= tokensLostFrom;
     during(day, 3, (at) => {
       const trouble = one(troubles(tokensLost))();
-      // Each answer that is lost leaves a user that nobody knows of.
+      // Each lost answer leaves a user that the client does not know of.
       const longest = trouble.kind === 'drop' ? 10 * MINUTE : 6 * HOUR;
       const left = Math.max(0, quietAfter(day) - at);
       return {

@@ -6,23 +6,23 @@ import type { End, Month } from './month.js';
 import type { KnownLease } from './witness.js';
 
 const MINUTE = 60 * SECOND;
-/** After trouble, the longest back-off and the issue limit may pass before everything works. */
+/** Time to recover after a fault: the longest back-off, and the issue limit. */
 const RECOVERY = 150 * SECOND;
 /** The latest share of a TTL at which a lease or a token is renewed. */
 const LATEST_RENEWAL = 0.71;
-/** The life of the shortest lease. */
+/** The TTL of the shortest lease. */
 const SHORTEST = 5 * MINUTE;
 
-/** Looks at everything that must hold at each moment of a month, and counts. */
+/** Checks the invariants at each moment of a month, and counts the checks. */
 export class MonthWatch {
-  /** How often what was handed out was looked at. */
+  /** Number of checks of published credentials. */
   looks = 0;
-  /** How often it was dead, as an operator had ended it, and the client could not know; and for how long at most. */
+  /** Checks of credentials that an operator had ended without the client's knowledge; the longest such time. */
   readonly unnoticed = { looks: 0, longest: 0 };
   readonly #month: Month;
-  /** Paths that something happened to since the last look. */
+  /** Paths with an event since the last check. */
   readonly #touched = new Set<string>();
-  /** What rxjs would have swallowed. */
+  /** The first failure that rxjs would have swallowed. */
   #failure: unknown;
   #nextRound = 0;
 
@@ -37,18 +37,18 @@ export class MonthWatch {
     });
   }
 
-  /** Nothing has gone wrong for so long that all must work. */
+  /** Whether the last fault is so long ago that everything must work. */
   get calm(): boolean {
     const { clock, lastTrouble } = this.#month;
     return clock.elapsed - lastTrouble > RECOVERY;
   }
 
-  /** All has come to rest: what something happened to is looked at, and everything every few minutes. */
+  /** Called when all pending work has settled: checks paths with events, and all paths every few minutes. */
   rest(): void {
     const { clock, witness, consumers } = this.#month;
     consumers.assertNoFailure();
     if (this.#failure) throw this.#failure;
-    // One of the scheduler, and in trouble those that wait: requests (two where the answer is late), a look-up.
+    // One timer of the scheduler, and during a fault those of requests (two if the answer is late) and of a look-up.
     const most = this.calm ? 1 : 3 + 2 * witness.inFlight;
     assert.ok(clock.pending <= most, `${clock.pending} timers are pending, and ${most} are explained`);
     if (consumers.closing) return;
@@ -58,14 +58,14 @@ export class MonthWatch {
     this.#touched.clear();
   }
 
-  /** Looks at everything, and says when to do it again. */
+  /** Checks all paths, and sets the time of the next such check. */
   round(): void {
     const { roles, clock } = this.#month;
     this.#nextRound = clock.elapsed + (this.calm ? 5 * MINUTE : MINUTE);
     for (const path of roles.keys()) this.#look(path);
   }
 
-  /** When a credential will be said to end, by the time of the world; while all goes well nobody waits for that. */
+  /** The next deadline of a credential, in world time; none is reached while everything works. */
   nextEnding(): number {
     const { clock, connection } = this.#month;
     if (this.calm) return Infinity;
@@ -76,30 +76,33 @@ export class MonthWatch {
     return clock.elapsed + Math.max(1, Math.min(...ends));
   }
 
-  /** It works at the server, or nobody could know that it does not. */
+  /** Published credentials work at the server, unless the client could not know of their end. */
   handedOut({ data, lease }: Snapshot, how: string): void {
     const { clock, vault, witness, ended } = this.#month;
     const { username, password } = data.reveal();
     const left = lease.validUntil.getTime() - clock.wall();
-    const what = `${how}: ${lease.path} serial ${lease.serial}, ${left} ms said to be left`;
+    const what = `${how}: ${lease.path} serial ${lease.serial}, ${left} ms left by its own account`;
     this.looks++;
-    assert.ok(left > 0, `over, and handed out: ${what}`);
+    assert.ok(left > 0, `published after its deadline: ${what}`);
     if (vault.isValid(username, password)) return;
     const known = witness.byUsername.get(username);
     assert.ok(known, `never issued: ${what}`);
     const end = ended.get(known.id);
     if (end) return this.#unnoticed(known, end, what);
-    // The server counts in whole seconds: near the max TTL the last one may be missing.
-    assert.ok(left <= SECOND, `dead at the server, and nobody ended it behind our back: ${what}`);
+    // The server counts in whole seconds: near the max TTL the last second may be missing.
+    assert.ok(left <= SECOND, `invalid at the server, though no operator ended it: ${what}`);
   }
 
-  /** In use until it is told, or asks: at its next renewal at the latest, unless something else is wrong. */
+  /** A lease that an operator ended is in use until its next renewal at the latest, unless there is another fault. */
   #unnoticed(lease: KnownLease, end: End, what: string): void {
     const { clock, witness, character, lastTrouble, roles } = this.#month;
-    assert.ok(!witness.toldOfEnd(lease, end.at), `handed out though the server told of its end: ${what}`);
+    assert.ok(
+      !witness.reportedEnd(lease, end.at),
+      `published though the server had reported its end: ${what}`,
+    );
     const since = character.sleeps ? clock.elapsed - end.at : clock.monotonic() - end.monotonic;
     const life = (roles.get(lease.path)?.ttl ?? 0) * SECOND;
-    // Of a token's end the first one tells that asks, and some lease is renewed every few minutes.
+    // The first request shows the end of a token, and some lease is renewed every few minutes.
     const asks = LATEST_RENEWAL * (end.token ? Math.min(life, SHORTEST) : life) + 2 * SECOND;
     const limit = lastTrouble <= end.at ? asks : life;
     assert.ok(since <= limit, `ended ${since} ms ago, and not noticed since: ${what}`);
@@ -113,7 +116,7 @@ export class MonthWatch {
     else this.#judge(path);
   }
 
-  /** The status says what is so. */
+  /** Checks the status against the facts. */
   #judge(path: string): void {
     const { leases } = this.#month.connection;
     const snapshot = leases.current<User>(path);
@@ -127,7 +130,7 @@ export class MonthWatch {
     if (state !== 'valid' && this.calm) assert.fail(`all is well, but not ${inspect(status)}`);
   }
 
-  /** A credential ends without another only where something was wrong with it, or with everything. */
+  /** A credential expires without a successor only after a fault of its path or of the whole system. */
   #happened(event: VaultEvent): void {
     if (!('path' in event) || !event.path) return;
     this.#touched.add(event.path);

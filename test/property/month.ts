@@ -15,14 +15,14 @@ import { Witness } from './witness.js';
 const SECRETS = 50;
 const SHUTDOWN = 5 * SECOND;
 
-/** How an operator ended a lease: when, by the time of the world and by that of the client; and its token with it. */
+/** The end of a lease by an operator: in world time and client time; and whether its token ended with it. */
 export interface End {
   at: number;
   monotonic: number;
   token: boolean;
 }
 
-/** A month of one machine: its server, its connection, who uses the secrets, and all that happens to them. */
+/** A month of one machine: its server, its connection, the consumers, and all events. */
 export class Month {
   readonly character: Character;
   readonly clock = new WatchedClock({ wall: Date.UTC(2026, 0, 1) });
@@ -33,14 +33,14 @@ export class Month {
   readonly consumers: Consumers;
   readonly roles = new Map<string, Role>();
   readonly watch: MonthWatch;
-  /** Leases that were ended behind the client's back. */
+  /** Leases that an operator ended. */
   readonly ended = new Map<string, End>();
-  /** The world's time of the last moment at which something was wrong. */
+  /** The last moment of a fault, in world time. */
   lastTrouble = -Infinity;
-  /** How many things have happened, and for how many milliseconds something was in the way of requests. */
+  /** The number of events, and the milliseconds in which a fault affected requests. */
   readonly trouble = { times: 0, duration: 0 };
   readonly #plan: Happening[];
-  /** What ends each trouble that there is now, and when. */
+  /** The current faults: how and when each ends. */
   readonly #troubles = new Map<() => void, number>();
 
   constructor(character: Character) {
@@ -71,7 +71,7 @@ export class Month {
     return [...this.roles.keys()];
   }
 
-  /** Everybody subscribes, and has something. */
+  /** Subscribes to all paths; each has credentials. */
   async begin(): Promise<void> {
     const { clock, connection, consumers } = this;
     await clock.until(connection.login());
@@ -88,7 +88,7 @@ export class Month {
     };
   }
 
-  /** Lets all happen that happens until a time of the world. */
+  /** Runs all events until a world time. */
   async liveUntil(end: number): Promise<void> {
     for (;;) {
       const next = this.#plan[0];
@@ -96,13 +96,13 @@ export class Month {
       this.#plan.shift();
       await this.#passUntil(next.at);
       await this.#do(next.step);
-      // What has its answer has it now, before the next thing that happens.
+      // Delivers arrived answers before the next event.
       await this.clock.settle();
     }
     await this.#passUntil(end);
   }
 
-  /** Forgets what is over, so that what grows is not ours; what is in use stays known. */
+  /** Drops records of ended leases, so that the test itself does not grow; keeps those in use. */
   forget(): void {
     const { witness, vault, consumers, ended } = this;
     witness.exchanges.length = 0;
@@ -131,8 +131,7 @@ export class Month {
   }
 
   /**
-   * By the time of the world, which a machine that sleeps overshoots; with a look just before each moment at which a
-   * credential is said to end.
+   * Advances to a world time, which a suspended machine overshoots; checks just before each deadline of a credential.
    */
   async #passUntil(at: number): Promise<void> {
     const { clock } = this;
@@ -177,7 +176,7 @@ export class Month {
         await clock.suspend(step.for);
         break;
       default:
-        throw new Error(`Nobody does "${step.do}" in a month.`);
+        throw new Error(`No handler for "${step.do}" in a month.`);
     }
     this.lastTrouble = clock.elapsed;
   }

@@ -2,7 +2,7 @@ import { it } from 'vitest';
 import { live } from './life.js';
 import type { Schedule } from './schedule.js';
 
-/** Schedules that went wrong once, as small as they could be made. */
+/** Schedules that failed once, in their smallest form. */
 const BASE: Schedule = {
   seed: 0,
   dialect: 'openbao',
@@ -21,7 +21,7 @@ const SLOW = { kind: 'delay', milliseconds: 577, before: true } as const;
 
 it.each<[string, Partial<Schedule>]>([
   [
-    'leases that a token with few uses cannot end go with the token, once none of it is in use',
+    'a token with few uses is revoked once none of its leases is in use, and ends them all',
     {
       roles: [
         { ttl: 4, maxTtl: 20 },
@@ -36,7 +36,7 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
-    'a token whose last uses went into an outage is replaced soon after it, however long it would live',
+    'a token that lost its last uses in an outage is replaced soon after it, for any TTL',
     {
       seed: 14,
       roles: [
@@ -71,7 +71,7 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
-    'and the token, with all its leases',
+    'a renewal that is granted nothing ends the token, with all its leases',
     {
       seed: 11,
       roles: [{ ttl: 300, maxTtl: 3_000 }],
@@ -85,7 +85,7 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
-    'a lease that is issued for nothing is none',
+    'a lease with a TTL of 0 counts as not issued',
     {
       roles: [{ ttl: 3, maxTtl: 18 }],
       login: { ttl: 8, maxTtl: 48, period: 0, uses: 0, type: 'batch' },
@@ -102,7 +102,7 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
-    'a retirement that is tried again does not let the lease live longer',
+    'a repeated retirement does not extend the lease',
     {
       roles: [{ ttl: 600, maxTtl: 600 }],
       grace: 30_000,
@@ -114,7 +114,7 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
-    'a login that failed while the token was renewed is no trouble any more',
+    'a failed login is forgotten once the token has been renewed',
     {
       roles: [{ ttl: 18, maxTtl: 144 }],
       login: { ttl: 649, maxTtl: 1_947, period: 0, uses: 0, type: 'service' },
@@ -136,7 +136,7 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
-    'a lease whose TTL was lowered is renewed on, where no new one can be had',
+    'a lease with a lowered TTL is still renewed if no new one can be issued',
     {
       roles: [{ ttl: 600, maxTtl: 100_000 }],
       login: { ttl: 90_000, maxTtl: 900_000, period: 0, uses: 0, type: 'service' },
@@ -149,7 +149,7 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
-    'so is one of an old token, as long as that lives',
+    'a lease of a superseded token is still renewed while that token lives',
     {
       roles: [{ ttl: 20, maxTtl: 100_000 }],
       login: { ttl: 300, maxTtl: 400, period: 0, uses: 0, type: 'service' },
@@ -161,7 +161,7 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
-    'a token is looked at when it is closed: no login after that',
+    'a connection that closes while its token is looked up does not log in',
     {
       roles: [{ ttl: 2, maxTtl: 2 }],
       login: { ttl: 5, maxTtl: 5, period: 0, uses: 0, type: 'service' },
@@ -175,7 +175,7 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
-    'a server that asks to wait for no time at all is not asked without a pause, though nothing works any more',
+    'a server that answers Retry-After: 0 during an outage gets no requests without a pause',
     {
       roles: [{ ttl: 2, maxTtl: 2 }],
       login: { ttl: 5, maxTtl: 5, period: 0, uses: 0, type: 'service' },
@@ -193,7 +193,7 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
-    'a login that was wanted before its time, and failed, is tried again',
+    'a failed early login is repeated',
     {
       roles: [{ ttl: 2_179, maxTtl: 4_358 }],
       login: { ttl: 6_994, maxTtl: 20_982, period: 0, uses: 0, type: 'batch' },

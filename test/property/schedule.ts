@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** What is in the way of which requests. */
+/** A fault, and the requests that it affects. */
 export type Trouble =
   | { kind: 'cut' | 'drop' }
   | { kind: 'answer'; status: number; body: string }
@@ -13,7 +13,7 @@ export interface Ttls {
   maxTtl: number;
 }
 
-/** One thing that happens; times in milliseconds, paths by number. */
+/** One event; times in milliseconds, paths by number. */
 export type Step =
   | { do: 'pass'; for: number }
   | { do: 'trouble'; trouble: Trouble; which: Which; for: number }
@@ -35,9 +35,9 @@ export type Step =
 
 export type Which = keyof typeof MATCHES;
 
-/** Everything that a run depends on. */
+/** All inputs of a run. */
 export interface Schedule {
-  /** Of the dice in the library. */
+  /** Seed of the library's random numbers. */
   seed: number;
   dialect: 'openbao' | 'vault';
   roles: Ttls[];
@@ -45,12 +45,12 @@ export interface Schedule {
   revoke: boolean;
   grace: number;
   concurrency: number;
-  /** `current` is asked also where there is nothing: whoever asks may notice before a timer does. */
+  /** Whether `current` is called without a lease, too: the call may notice an end before a timer does. */
   asks: boolean;
-  /** Wall clock steps go forwards only: with steps back, sleep cannot be told from them. */
+  /** Whether machines suspend; then wall clock steps go forwards only: steps back would look like no sleep. */
   sleepy: boolean;
   steps: Step[];
-  /** Trouble may still last when it is closed. */
+  /** Whether faults may last beyond the close. */
   healsBeforeClose: boolean;
 }
 
@@ -62,7 +62,7 @@ export const MATCHES = {
   login: /\/login$/,
 } as const;
 
-/** From `min` to `max` with all magnitudes alike; shrinks to `min`. */
+/** From `min` to `max`, each magnitude equally likely; shrinks to `min`. */
 const magnitude = (min: number, max: number) =>
   fc.integer({ min: 0, max: 1_000 }).map((x) => Math.round(min * (max / min) ** (x / 1_000)));
 

@@ -6,18 +6,18 @@ import { withDice } from './dice.js';
 import { Month } from './month.js';
 import { DAY, HOUR, IN_TROUBLE, isQuiet, LOOKS, type Character } from './month-plan.js';
 
-// As --expose-gc would.
+// Has the effect of --expose-gc.
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
 const MEBIBYTE = 2 ** 20;
-/** What may be held at a look beyond what was held at one before: code that is compiled late, and the like. */
+/** Allowed growth of the heap between two measurements, for code that is compiled late and the like. */
 const MOST_GROWTH = MEBIBYTE;
 /** The least seconds between two renewals, as a share of a TTL. */
 const SOONEST_RENEWAL = 0.61;
-/** Failed tries come every 15 to 30 s, once they have come so far. */
+/** Failed attempts come every 15 to 30 s, after the first ones. */
 const TRIES_AN_HOUR = 240;
-/** Tries until then, and what follows where all is issued anew: logins, look-ups, retired leases. */
+/** Attempts until then, and the requests of a new token: logins, look-ups, retired leases. */
 const TRIES_EACH_TIME = 12;
 
 const CHARACTERS: readonly Character[] = [
@@ -39,7 +39,7 @@ const CHARACTERS: readonly Character[] = [
   },
 ];
 
-describe('thirty days: what is handed out works, little is asked, nothing is kept, and nothing left', () => {
+describe('thirty days: published credentials work, requests stay few, memory does not grow, and nothing is left', () => {
   for (const character of CHARACTERS) {
     it(character.name, () => withDice(character.seed, () => thirtyDays(character)), 120_000);
   }
@@ -65,16 +65,16 @@ async function thirtyDays(character: Character): Promise<void> {
       assertTidy(month);
     }
     month.forget();
-    // On most other days the server has leases whose answers were lost, and their size is not ours.
+    // On most other days the server keeps leases whose answers were lost; their size is not the client's.
     if (atPeace || at === IN_TROUBLE) sizes.push(heapUsed());
   }
   const grown = Math.max(...sizes.map((size, index) => size - Math.min(...sizes.slice(0, index + 1))));
-  assert.ok(grown <= MOST_GROWTH, `${inMebibytes(grown)} more than at a look before`);
+  assert.ok(grown <= MOST_GROWTH, `${inMebibytes(grown)} more than at an earlier measurement`);
   await assertEnds(month);
   const { looks, unnoticed } = month.watch;
   process.stdout.write(
-    `thirty days of ${character.name}: ${requests} requests, ${quiet} on a quiet day; ${looks} looks, ` +
-      `${unnoticed.looks} at what an operator had revoked unnoticed; ${inMebibytes(grown)} grown\n`,
+    `thirty days of ${character.name}: ${requests} requests, ${quiet} on a quiet day; ${looks} checks, ` +
+      `${unnoticed.looks} of leases revoked by an operator and not noticed yet; heap +${inMebibytes(grown)}\n`,
   );
 }
 
@@ -85,13 +85,13 @@ function heapUsed(): number {
 
 const inMebibytes = (bytes: number) => `${(bytes / MEBIBYTE).toFixed(2)} MiB`;
 
-/** What may have been asked within a time: renewals and rotations as they come, and tries for as long as trouble lasted. */
+/** The limit of requests within a time: scheduled renewals and rotations, and retries for the duration of faults. */
 function mostRequests(month: Month, time: number, before: { times: number; duration: number }): number {
   const { roles, trouble } = month;
   let most = 0;
   for (const { ttl, maxTtl } of roles.values()) {
     const [soonest, life] = [SOONEST_RENEWAL * ttl, Math.max(SOONEST_RENEWAL * ttl, maxTtl - ttl)];
-    // With each rotation, one that brings less, one that issues, and one that retires.
+    // Each rotation takes one shorter renewal, one issue, and one retirement.
     most += time / 1000 / soonest + (3 * time) / 1000 / life + 3;
   }
   const hours = (trouble.duration - before.duration) / HOUR;
@@ -99,7 +99,7 @@ function mostRequests(month: Month, time: number, before: { times: number; durat
   return most + (roles.size + 1) * (TRIES_AN_HOUR * hours + TRIES_EACH_TIME * times);
 }
 
-/** After a day of peace everybody has something, and the server has nothing that nobody uses. */
+/** After a quiet day each path has credentials, and the server keeps no unused lease. */
 function assertTidy({ vault, witness, connection, consumers, clock }: Month): void {
   assert.equal(clock.pending, 1, 'one timer for all');
   const { session, leases } = connection.status;
@@ -110,12 +110,12 @@ function assertTidy({ vault, witness, connection, consumers, clock }: Month): vo
   }
   const superseded = leases.reduce((sum, one) => sum + one.superseded, 0);
   assert.ok(superseded <= 5, `${superseded} superseded leases are still there`);
-  // Of those whose answer was lost nobody can know.
+  // The client does not know of leases whose answer was lost.
   const known = vault.liveLeases.filter(({ id }) => witness.leases.has(id)).length;
   assert.ok(known <= leases.length + superseded, `${known} leases for ${leases.length} secrets`);
 }
 
-/** Every stream completes, nothing is left at the server, and nothing is asked any more. */
+/** Every stream completes, nothing is left at the server, and no request follows. */
 async function assertEnds(month: Month): Promise<void> {
   const { clock, vault, witness, consumers } = month;
   await month.close();

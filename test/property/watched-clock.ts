@@ -1,6 +1,6 @@
 import { VirtualClock } from '../../lib/testing/index.js';
 
-/** A virtual clock that has everything looked at each time that all has come to rest. */
+/** A virtual clock that runs the checks each time all pending work has settled. */
 export class WatchedClock extends VirtualClock {
   onRest: () => void = () => {};
 

@@ -3,47 +3,47 @@ import type { VirtualClock } from '../../lib/testing/index.js';
 
 /** Header of answers that a fault gave in the server's place. */
 export const LIE = 'x-simulated-fault';
-/** For so long nodes that follow the leader may not know a token, so that one refusal does not prove it dead. */
+/** Replication lag: for so long a standby may not know a token, so that one refusal does not prove its end. */
 const SETTLING = 2_000;
 
-/** One request as it went over the wire, and what came of it. */
+/** One request as sent, and its outcome. */
 export interface Exchange {
-  /** Time of the rest of the world. */
+  /** World time. */
   at: number;
   /** Below `/v1/`, without the query. */
   path: string;
   token: string;
   leaseId: string;
-  /** With an increment: a lease is retired. */
+  /** Whether the renewal has an increment: it retires a lease. */
   retires: boolean;
-  /** `lost`: the server may have done it, but no answer came; `failed`: it did nothing, and no answer came. */
+  /** `lost`: the server may have executed it, and no answer came; `failed`: it had no effect, and no answer came. */
   outcome: 'pending' | 'answered' | 'lost' | 'failed';
   status: number;
-  /** The server did not say this. */
+  /** Whether a fault made up the answer. */
   lie: boolean;
-  /** When the client had the answer, by its own clock. */
+  /** Client time of the answer. */
   answeredAt: number;
 }
 
-/** A lease whose id was told to the client. */
+/** A lease whose id the client received. */
 export interface KnownLease {
   id: string;
-  /** What was issued: `creds` path. */
+  /** The `creds` path of the issue. */
   path: string;
   token: string;
   username: string;
-  /** How many requests had left before the one that made it. */
+  /** Number of requests sent before the issue. */
   number: number;
 }
 
-/** Stands between the connection and the simulated server, and remembers all that passes. */
+/** A sender between the connection and the simulated server that records all requests. */
 export class Witness implements Sender {
   readonly exchanges: Exchange[] = [];
   readonly leases = new Map<string, KnownLease>();
   readonly byUsername = new Map<string, KnownLease>();
-  /** Tokens of logins whose answer arrived; when the login left, by the world's time and by the client's. */
+  /** Tokens of logins whose answer arrived; with the time at which the login was sent, in world and client time. */
   readonly tokens = new Map<string, { at: number; monotonic: number }>();
-  /** Logins, look-ups and renewals that were sent while the same was under way. */
+  /** Logins, look-ups and renewals that were sent while the same request was pending. */
   readonly atOnce: string[] = [];
   readonly #pending = new Set<Exchange>();
   readonly #inner: Sender;
@@ -97,8 +97,8 @@ export class Witness implements Sender {
     return this.#inner.close();
   }
 
-  /** Whether the client must know that a lease is over: a true answer to a question asked since then said so. */
-  toldOfEnd(lease: KnownLease, since: number): boolean {
+  /** Whether the client must know the end of a lease: a true answer to a later request reported it. */
+  reportedEnd(lease: KnownLease, since: number): boolean {
     const asked = this.exchanges.filter(({ at, outcome }) => at >= since && outcome !== 'pending');
     const told = asked.filter(({ lie }) => !lie);
     if (told.some(({ leaseId, status }) => leaseId === lease.id && status === 400)) return true;
@@ -110,12 +110,12 @@ export class Witness implements Sender {
     return !this.wasYoung(last) || lookUps.at(-2)?.status === 403;
   }
 
-  /** When a request was answered, a node might not have known its token yet. */
+  /** Whether a node might not have known the token yet when it answered a request. */
   wasYoung({ token, answeredAt }: Exchange): boolean {
     return answeredAt - (this.tokens.get(token)?.monotonic ?? 0) <= SETTLING;
   }
 
-  /** The last renewal of a lease, or of the token it dies with, may have been done without the client's knowing. */
+  /** Whether the last renewal of a lease, or of its token, may have been executed without the client's knowledge. */
   renewalIsOpen({ id, token }: KnownLease): boolean {
     const open = (one: Exchange | undefined) => one?.outcome === 'lost' || one?.outcome === 'pending';
     const ofToken = ({ path, token: sender }: Exchange) => path.endsWith('renew-self') && sender === token;

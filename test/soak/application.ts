@@ -7,12 +7,12 @@ import type { ApplicationConfig, Measured, Told } from './application/protocol.j
 
 const START_TIMEOUT = 60_000;
 const STOP_TIMEOUT = 20_000;
-/** As the servers write them; the tokens themselves never come this way. */
+/** A token of either server; the real tokens never reach this process. */
 const TOKEN = /\b(?:hv)?[sbr]\.[A-Za-z0-9_-]{20,}/;
 
 type ToldOf<T extends Told['type']> = Extract<Told, { type: T }>;
 
-/** The application under load: a process of its own, and all that it told. */
+/** The application under load: a process of its own, and all its reports. */
 export class Application {
   readonly url: string;
   readonly #child: ChildProcess;
@@ -62,12 +62,12 @@ export class Application {
     return this.#told.filter((one): one is ToldOf<T> => one.type === type);
   }
 
-  /** When the pool took new credentials into use. */
+  /** When the pool began to use new credentials. */
   get publications(): number[] {
     return this.told('pool').flatMap(({ event, at }) => (event === 'rotated' ? [at] : []));
   }
 
-  /** Why something was wrong since a time, in the words of the status. */
+  /** The reasons of the status for not being `up`, since a time. */
   reasons(since = 0): string[] {
     const statuses = this.told('status').filter(({ at }) => at >= since);
     return [...new Set(statuses.flatMap(({ reasons }) => reasons))];
@@ -82,7 +82,7 @@ export class Application {
     return connections[0] as ConnectionStatus;
   }
 
-  /** Requests that it sent to the server so far, and how many of them failed. */
+  /** The number of requests that it sent to the server so far, and of failed ones. */
   async requests(): Promise<{ total: number; failed: number }> {
     const counters = Object.values((await this.status()).counters.requests);
     const sum = (key: 'total' | 'failed') => counters.reduce((total, one) => total + one[key], 0);
@@ -101,7 +101,7 @@ export class Application {
     this.#child.kill('SIGCONT');
   }
 
-  /** As an orchestrator ends it; rejects where it does not end by itself. Nothing that it printed holds a secret. */
+  /** Ends it as an orchestrator does; rejects if it does not end by itself, or if it printed a secret. */
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const late = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT);

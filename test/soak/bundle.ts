@@ -1,20 +1,20 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-// Vitest's own.
+// Vitest depends on vite.
 import { build } from 'vite';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const entry = fileURLToPath(new URL('application/main.ts', import.meta.url));
 let bundled: Promise<string> | undefined;
 
-// Below the root, where its imports are found.
+// Below the root, so that its imports resolve.
 const cache = join(root, '.cache');
 const PREFIX = 'soak-';
 
 /**
- * The application as one JavaScript file, made of the sources once in this process: it starts at once, many times, and
- * no compiler is in its memory. What it imports from node_modules stays there.
+ * The application as one JavaScript file, built from the sources once in this process: it starts fast, many times, and
+ * has no compiler in its memory. Packages of node_modules are not bundled.
  */
 export function bundle(): Promise<string> {
   bundled ??= make();
@@ -40,7 +40,7 @@ async function make(): Promise<string> {
   return join(outDir, 'main.mjs');
 }
 
-/** Workers of vitest are killed, and leave theirs behind for whoever comes next. */
+/** Removes bundles left by killed workers of vitest. */
 function removeStale(): void {
   for (const name of existsSync(cache) ? readdirSync(cache) : []) {
     if (name.startsWith(PREFIX) && !runs(Number(name.slice(PREFIX.length)))) remove(join(cache, name));
@@ -51,7 +51,7 @@ function runs(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    // It is somebody else's.
+    // The process exists, but belongs to another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

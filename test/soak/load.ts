@@ -3,41 +3,41 @@ import { Agent, request } from 'undici';
 
 export type Kind = 'query' | 'transaction' | 'cursor';
 
-/** One request, as its client saw it. */
+/** One request from its client's point of view. */
 export interface Result {
   kind: Kind;
   /** Milliseconds since 1970. */
   at: number;
-  /** Milliseconds until the answer was there, beyond what the work itself was asked to take. */
+  /** Milliseconds until the answer, beyond the requested duration of the work. */
   took: number;
   ended: number;
-  /** Why it failed. */
+  /** The error code of a failure. */
   code?: string;
 }
 
-/** How much of what is asked at the same time. */
+/** The mix of concurrent requests. */
 export interface Mix {
-  /** Short queries a second: sent at their time whatever became of those before. */
+  /** Short queries a second: sent on schedule, whether or not earlier ones have ended. */
   rate: number;
-  /** Clients that ask for one after the other. */
+  /** Clients that send one request after the other. */
   transactions: number;
   cursors: number;
-  /** Milliseconds that a transaction or a cursor takes: from, to. */
+  /** Duration of a transaction or a cursor in milliseconds: from, to. */
   long: readonly [number, number];
 }
 
 /** About twelve at a time: seven long ones, and short ones that take a few milliseconds each. */
 export const MIX: Mix = { rate: 100, transactions: 5, cursors: 2, long: [1_000, 5_000] };
 
-/** An answer that takes longer than the work by so much will never come. */
+/** An answer that takes longer than the work by so many milliseconds counts as missing. */
 const PATIENCE = 20_000;
-/** What is sent in spite of no answers is limited: more would only test this process. */
+/** Limit of unanswered requests: more would only test this process. */
 const MOST_IN_FLIGHT = 200;
 
-/** Requests to an application, for as long as it runs, with what became of each. */
+/** Sends requests to an application, and records the result of each. */
 export class Load {
   readonly results: Result[] = [];
-  /** Short queries that were not sent, as too many were under way. */
+  /** Short queries that were not sent, as too many were pending. */
   shed = 0;
   readonly #url: string;
   readonly #mix: Mix;
@@ -47,7 +47,7 @@ export class Load {
   readonly #inFlight = new Set<Promise<Result>>();
   #stopping: Promise<void> | undefined;
 
-  /** @param inspect sees the text of every answer that is a failure */
+  /** @param inspect called with the text of every failure */
   constructor(url: string, inspect: (text: string) => void, mix: Mix = MIX) {
     this.#url = url;
     this.#inspect = inspect;
@@ -62,7 +62,7 @@ export class Load {
     return this;
   }
 
-  /** Sends nothing more, and waits for what is under way. */
+  /** Sends nothing more, and waits for pending requests. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -72,7 +72,7 @@ export class Load {
     return this.results.filter(({ code, ended }) => code !== undefined && ended >= since);
   }
 
-  /** How many succeeded that were sent after a time. */
+  /** The number of successful requests that were sent after a time. */
   successes(since: number): number {
     return this.results.filter(({ code, at }) => code === undefined && at >= since).length;
   }
@@ -87,7 +87,7 @@ export class Load {
     const [from, to] = this.#mix.long;
     while (!this.#stopping) {
       const { code } = await this.#send(kind, Math.round(from + Math.random() * (to - from)));
-      // A refusal comes at once, and who is refused does not come back at once.
+      // A refusal comes at once, so the client pauses before its next request.
       if (code !== undefined) await sleep(100);
     }
   }

@@ -9,22 +9,22 @@ const USAGE = `Usage: npm run soak -- [--rotations <n>] [--variant <name>|all] [
 
 A Nest application under HTTP load while its database user rotates: short queries, transactions of 1 to 5 s, cursors.
 
-  --rotations <n>  how often it is to rotate (default: 100)
+  --rotations <n>  number of rotations (default: 100)
   --variant <name> ${Object.keys(VARIANTS).join(', ')} or all (default: all)
-  --short          a tenth of the rotations; latency is told, and fails nothing
-  --json <file>    writes the report there, too
+  --short          a tenth of the rotations; latency is reported, but fails nothing
+  --json <file>    also writes the report to a file
   --help           this text
 
 mariadb is skipped where MariaDB is not installed.`;
 
 const RATIO = 1.5;
-/** What a heap may grow by over a run and still be called flat: a share, or so many bytes. */
+/** Allowed growth of the heap in a run: a share, or so many bytes. */
 const FLAT = { share: 0.05, bytes: 2 * 1024 * 1024 };
 
 /** `npm run soak`. */
 export async function main(): Promise<void> {
   const { values } = parseArgs({
-    // The first one is the name of this file.
+    // The first argument is the name of this file.
     args: process.argv.slice(3),
     options: {
       rotations: { type: 'string', default: '100' },
@@ -61,13 +61,13 @@ function goalsMissed(report: SoakReport, rotations: number, short: boolean): str
     [report.usersLeft === 0, `${report.usersLeft} users left`],
     [report.connectionsLeft === 0, `${report.connectionsLeft} connections left`],
     [report.connectionsLeaked === 0, `${report.connectionsLeaked} connections of earlier users`],
-    // One more proves the next credentials.
+    // One more connection verifies the next credentials.
     [report.mostConnections <= CONNECTIONS + 1, `${report.mostConnections} connections at a time`],
     [report.lateUsers === 0, `connections of ${report.lateUsers} users past the drain window`],
     [short || report.shed === 0, `${report.shed} queries were not sent`],
     [
       short || report.ratio <= RATIO,
-      `p99 after a publication is ${report.ratio.toFixed(2)} times that elsewhere`,
+      `p99 after a publication is ${report.ratio.toFixed(2)} times the p99 at other times`,
     ],
     [growth <= Math.max(FLAT.bytes, heap.start * FLAT.share), `the heap grew by ${bytes(growth)}`],
   ];
@@ -85,12 +85,12 @@ function render(reports: readonly SoakReport[]): string {
     ['transactions of 1–5 s', ({ transactions }) => String(transactions)],
     ['cursors of 1–5 s', ({ cursors }) => String(cursors)],
     ['**failed**', ({ failed, codes }) => `**${failed}**${failed ? ` (${listed(codes)})` : ''}`],
-    ['not sent, as too many were under way', ({ shed }) => String(shed)],
+    ['not sent, as too many were pending', ({ shed }) => String(shed)],
     ['closed past the drain window', ({ stragglers }) => String(stragglers)],
     ['p50, p99 elsewhere', ({ elsewhere }) => `${ms(elsewhere.p50)}, ${ms(elsewhere.p99)}`],
     ['p50, p99 after a publication', ({ afterPublication: a }) => `${ms(a.p50)}, ${ms(a.p99)} (${a.count})`],
     ['**ratio of p99**', ({ ratio }) => `**${ratio.toFixed(2)}**`],
-    ['long work, beyond its own time: p50, p99', ({ long }) => `${ms(long.p50)}, ${ms(long.p99)}`],
+    ['long work, beyond its requested time: p50, p99', ({ long }) => `${ms(long.p50)}, ${ms(long.p99)}`],
     ['users left', ({ usersLeft }) => String(usersLeft)],
     ['connections of earlier users after the load', ({ connectionsLeaked }) => String(connectionsLeaked)],
     ['connections, users at a time', (one) => `${one.mostConnections}, ${one.mostUsers} at most`],

@@ -10,12 +10,12 @@ const TOKEN = { token_ttl: '30s', token_max_ttl: '60s' };
 /** Milliseconds; the longest transaction takes five seconds. */
 const DRAIN = 6_000;
 export const CONNECTIONS = 12;
-/** No rotation takes longer than a lease can live. */
+/** No rotation takes longer than the max TTL. */
 const LONGEST_ROTATION = 20_000;
-/** For users and connections to be gone after the application is. */
+/** Time for users and connections to end after the application. */
 const GONE_WITHIN = 10_000;
 
-/** What one run has to show. Times in milliseconds, memory in bytes. */
+/** The report of one run. Times in milliseconds, memory in bytes. */
 export interface SoakReport {
   variant: string;
   seconds: number;
@@ -33,24 +33,24 @@ export interface SoakReport {
   elsewhere: Latency;
   afterPublication: Latency;
   ratio: number;
-  /** Of transactions and cursors, beyond the time that they were asked to take. */
+  /** Latency of transactions and cursors, beyond their requested duration. */
   long: Latency;
   usersLeft: number;
   connectionsLeft: number;
-  /** Of earlier credentials, once the load and the drain window were over, in the application that still runs. */
+  /** Connections of earlier credentials in the running application, after the load and the drain window. */
   connectionsLeaked: number;
-  /** At the same time, those of earlier credentials among them. */
+  /** Most connections at one time, those of earlier credentials included. */
   mostConnections: number;
-  /** Users with connections at the same time. */
+  /** Most users with connections at one time. */
   mostUsers: number;
-  /** Most of them that were neither current, nor being proved, nor superseded within the drain window. */
+  /** Most users at one time that were neither current, nor being verified, nor superseded within the drain window. */
   lateUsers: number;
   heap: { start: number; end: number; perRotation: number };
   rss: { start: number; end: number };
   requests: { total: number; failed: number };
 }
 
-/** Puts one variant under load until its credentials have rotated so often. */
+/** Runs one variant under load for so many rotations. */
 export async function soak(
   variant: string,
   kind: BackendKind,
@@ -113,7 +113,7 @@ async function underLoad(
     lateUsers = Math.max(lateUsers, users - draining - 2);
     const done = app.publications.length;
     const published = app.publications.at(-1) ?? 0;
-    // Later than the second that latency is told of.
+    // After the second for which latency is measured.
     if (done >= due && Date.now() > published + SECOND) {
       await measure();
       due = done + every;
@@ -124,7 +124,7 @@ async function underLoad(
   await load.stop();
   await measure();
   const requests = await app.requests();
-  // A rotation may be under way just then.
+  // A rotation may be in progress at that moment.
   const connectionsLeaked = await atLast(DRAIN + 2 * SECOND, async () =>
     ofOthers(await backend.connections()),
   );
@@ -150,7 +150,7 @@ async function underLoad(
   };
 }
 
-/** Connections that belong to any but one user. */
+/** Connections of all users except one. */
 function ofOthers(connected: readonly string[]): number {
   const counts = Object.values(tally(connected));
   return connected.length - Math.max(0, ...counts);
@@ -173,10 +173,10 @@ interface Span {
   ended: number;
 }
 
-/** @param pauses when the application stood still, as its memory was measured */
+/** @param pauses times at which the measurement of its memory paused the application */
 function counted(results: readonly Result[], publications: readonly number[], pauses: readonly Span[]) {
   const failures = results.flatMap(({ code }) => (code === undefined ? [] : [code]));
-  // Not while the application was still warming up, which would make a publication look fast, nor in a pause.
+  // Excludes the warm-up, whose latency would make a publication look fast, and the pauses.
   const fair = results.filter(
     ({ at, ended }) =>
       at >= (publications[0] ?? 0) && !pauses.some((pause) => at < pause.ended && ended > pause.at),

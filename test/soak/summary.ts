@@ -7,10 +7,10 @@ export interface Latency {
   p99: number;
 }
 
-/** For so long after a publication the pool is said to be at it. */
+/** The time after a publication in which the pool replaces its connections. */
 export const SECOND = 1_000;
 
-/** How long short queries took while new credentials had just come into use, and otherwise; failed ones left out. */
+/** Latency of successful short queries just after new credentials came into use, and at other times. */
 export function latencies(
   results: readonly Result[],
   publications: readonly number[],
@@ -19,7 +19,7 @@ export function latencies(
   const elsewhere: number[] = [];
   for (const { kind, at, ended, took, code } of results) {
     if (kind !== 'query' || code !== undefined) continue;
-    // Under way within that second, whenever it began.
+    // Counts a query that was pending within that second, even if it began earlier.
     const near = publications.some((published) => at < published + SECOND && ended > published);
     (near ? after : elsewhere).push(took);
   }
@@ -46,7 +46,7 @@ export function countOf(results: readonly Result[], kind: Kind): number {
   return results.filter((result) => result.kind === kind).length;
 }
 
-/** How often each one occurs. */
+/** Counts equal values. */
 export function tally(names: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const name of names) counts[name] = (counts[name] ?? 0) + 1;

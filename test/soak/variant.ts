@@ -2,7 +2,7 @@ import type { DynamicModule } from '@nestjs/common';
 import type { PoolEvent } from 'nestjs-vault/pg';
 import type { BackendName } from './backends/backend.js';
 
-/** Where the database is, and what the pool is allowed. */
+/** The address of the database, and the limits of the pool. */
 export interface DatabaseConfig {
   host: string;
   port: number;
@@ -11,19 +11,19 @@ export interface DatabaseConfig {
   max: number;
   /** Milliseconds; at least as long as the longest transaction. */
   drain: number;
-  /** As `pg_stat_activity` shows the connections; MariaDB shows the user. */
+  /** The name of the connections in `pg_stat_activity`; MariaDB shows the user instead. */
   application: string;
 }
 
-/** The work that the load asks for, done with one library. Every statement needs the privileges of the leased user. */
+/** The work of the load, done with one library. Every statement needs the privileges of the leased user. */
 export interface Store {
-  /** A short read or write, on whichever connection is free. */
+  /** A short read or write, on any free connection. */
   query(): Promise<void>;
   /** Reads and writes on one connection for about so many milliseconds, committed at the end. */
   transaction(milliseconds: number): Promise<void>;
-  /** Rows that come one batch after the other, for about so many milliseconds. */
+  /** Reads rows batch by batch, for about so many milliseconds. */
   cursor(milliseconds: number): Promise<void>;
-  /** What happens to the pool. */
+  /** The events of the pool. */
   onRotation(listener: (event: PoolEvent) => void): void;
 }
 
@@ -32,11 +32,11 @@ export const STORE = 'SOAK:STORE';
 
 /** One library over leased credentials. */
 export interface Variant {
-  /** Provides and exports {@link STORE}, on credentials of a database role, as its users would wire it. */
+  /** Provides and exports {@link STORE}, on credentials of a database role, wired as an application would. */
   module(role: string, database: DatabaseConfig): DynamicModule;
 }
 
-/** Each loads its library only where it is wanted. */
+/** Each variant loads its library on first use. */
 export const VARIANTS: Readonly<Record<string, { backend: BackendName; load: () => Promise<Variant> }>> = {
   pg: { backend: 'postgres', load: async () => (await import('./variants/pg.js')).pgVariant },
   typeorm: { backend: 'postgres', load: async () => (await import('./variants/typeorm.js')).typeormVariant },

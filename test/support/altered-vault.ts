@@ -7,20 +7,20 @@ import { live } from '../conformance/life.js';
 /** An answer that can be changed: its body as JSON, its headers, its status. */
 export interface Answer {
   status: number;
-  // Tests write whatever a server might.
+  // Tests write anything that a server might send.
   body: any;
   headers: Record<string, string>;
 }
 
 export type Alter = (answer: Answer, request: TransportRequest) => void;
 
-/** A simulated server, whose answers something between it and the client changes. */
+/** A simulated server behind an intermediary that changes its answers. */
 export class AlteredVault {
   readonly clock = new VirtualClock();
   readonly vault: SimulatedVault;
   /** Changes the answer of each request that succeeded. */
   alter: Alter | undefined;
-  /** Something else between it and the client. */
+  /** Another intermediary between the server and the client. */
   between: (sender: Sender) => Sender = (sender) => sender;
 
   constructor(options: SimulatedVaultOptions = {}) {
@@ -42,7 +42,7 @@ export class AlteredVault {
     };
   }
 
-  /** A connection that is logged in. TTLs are seconds. */
+  /** A connection that has logged in. TTLs are in seconds. */
   async live(
     { ttl = 60, maxTtl = 3_600, tokenTtl = 7_200, tokenMaxTtl = 72_000 } = {},
     options: Partial<VaultOptions> = {},

@@ -4,7 +4,7 @@ import { Test, type TestingModule, type TestingModuleBuilder } from '@nestjs/tes
 import { expect } from 'vitest';
 import type { HttpProxy } from './http-proxy.js';
 
-/** The applications of a test file: what they log is kept, and none of them outlives its test. */
+/** The applications of a test file: keeps their log lines, and closes each at the end of its test. */
 export class Applications {
   readonly #running = new Set<TestingModule>();
   readonly #lines: string[] = [];
@@ -30,7 +30,7 @@ export class Applications {
     return app;
   }
 
-  /** The error that a start fails with; what it prints as is kept like a log line. */
+  /** The error that a start fails with; its printed form is kept like a log line. */
   async startError(metadata: ModuleMetadata): Promise<Error> {
     const error = await this.start(metadata).then(
       () => undefined,
@@ -65,7 +65,7 @@ export class Applications {
     }
   }
 
-  /** For `afterEach`: closes what still runs, and looks for secrets in all that was printed. */
+  /** For `afterEach`: closes running applications, and searches all output for secrets. */
   async finish(): Promise<void> {
     for (const app of this.#running) {
       this.#running.delete(app);

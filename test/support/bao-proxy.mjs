@@ -1,4 +1,4 @@
-// `bao proxy` (or `vault proxy`) with its cache, in front of a server; under a keeper, as servers.mjs has it.
+// `bao proxy` (or `vault proxy`) with its cache, in front of a server; under a keeper, as in servers.mjs.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureOpenBao } from '../../scripts/setup/openbao.mjs';

@@ -27,7 +27,7 @@ export class Authority {
   readonly cert: string;
   readonly #dir: string;
 
-  /** @param by the authority that signs it; by default it is a root */
+  /** @param by the authority that signs it; without one, the result is a root */
   constructor(name = 'tests', by?: Authority) {
     this.#dir = mkdtempSync(join(tmpdir(), 'nestjs-vault-ca-'));
     if (by) this.#sign('ca', name, 'basicConstraints=critical,CA:TRUE', by.#dir);
@@ -36,7 +36,7 @@ export class Authority {
     this.cert = readFileSync(this.certFile, 'utf8');
   }
 
-  /** `altName` as `IP:127.0.0.1` or `DNS:vault.internal`; negative `days` make one that has expired. */
+  /** `altName` as `IP:127.0.0.1` or `DNS:vault.internal`; negative `days` make an expired one. */
   issue(name: string, altName: string, days = 2): Certificate {
     this.#sign(name, name, `subjectAltName=${altName}`, this.#dir, days);
     return this.#read(name);

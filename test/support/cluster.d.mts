@@ -4,26 +4,26 @@ export interface OpenBaoNode extends RunningServer {
   /** `node-1`, ... */
   readonly id: string;
   readonly address: string;
-  /** Of this node itself: a standby forwards most of it, or answers with a redirect. */
+  /** Sends to this node: a standby forwards most requests, or answers with a redirect. */
   api: (method: string, path: string, body?: unknown, options?: ApiOptions) => Promise<ApiAnswer>;
-  /** 200 leads, 429 stands by, 503 is sealed, 501 has not joined yet; undefined where nothing answers. */
+  /** 200 leads, 429 stands by, 503 is sealed, 501 has not joined yet; undefined without an answer. */
   health: () => Promise<number | undefined>;
   /** After `kill`: starts it on the same port and data, and unseals it. */
   start: () => Promise<void>;
   unseal: () => Promise<ApiAnswer>;
 }
 
-/** As one server to {@link provision}: `api` asks whichever node leads, and `address` is that of the first. */
+/** The cluster as one server for {@link provision}: `api` sends to the leader, `address` is the first node's. */
 export interface OpenBaoCluster extends Pick<OpenBaoServer, 'kind' | 'address' | 'rootToken' | 'api'> {
   readonly nodes: readonly OpenBaoNode[];
   readonly addresses: readonly string[];
-  /** The node that leads, as soon as one does; rejects after `timeout` milliseconds, 30 s by default. */
+  /** Waits for a leader and returns it; rejects after `timeout` milliseconds, 30 s by default. */
   leader: (timeout?: number) => Promise<OpenBaoNode>;
   /** Seals the leader: with a single node, the whole cluster. */
   seal: () => Promise<void>;
   /** Unseals every node that runs, and waits for a leader. */
   unseal: () => Promise<void>;
-  /** Has the leader give up its place; another node takes it. */
+  /** Makes the leader step down; another node takes its place. */
   stepDown: () => Promise<void>;
   /** Resolves when every node has a vote again, and could take over. */
   untilVoters: () => Promise<void>;

@@ -1,5 +1,5 @@
 // OpenBao nodes with integrated storage (raft) that form one cluster, each under a keeper of its own. They are sealed
-// with one key share, so that a test can seal and unseal them; a node that is started again is unsealed, too.
+// with one key share, so that a test can seal and unseal them; a restarted node is unsealed, too.
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -50,14 +50,14 @@ async function formCluster(nodes, kind) {
   const { body } = expectOk(await first.api('PUT', 'sys/init', shares, { token: '' }));
   Object.assign(state, { rootToken: body.root_token, key: body.keys[0] });
   await first.untilUp();
-  // One after the other: two that join at once keep the first of them without a majority for seconds.
+  // One after the other: two nodes that join at once leave the first one without a majority for seconds.
   for (const node of nodes.slice(1)) await node.start();
   const cluster = new Cluster(nodes, kind, state);
-  // By default a node has to prove itself for 10 s before it may vote.
+  // By default a node must be stable for 10 s before it may vote.
   const autopilot = { server_stabilization_time: '1s', last_contact_threshold: '10s' };
   expectOk(await cluster.api('POST', 'sys/storage/raft/autopilot/configuration', autopilot));
   await cluster.untilVoters();
-  // A production server has none; the tests provision KV as on a dev server.
+  // A production server has no KV mount; the tests expect one as on a dev server.
   await mount(async (...call) => expectOk(await cluster.api(...call)), 'sys/mounts/secret', {
     type: 'kv',
     options: { version: '2' },
@@ -65,7 +65,7 @@ async function formCluster(nodes, kind) {
   return cluster;
 }
 
-/** One server process, its data, and how it is asked. */
+/** One server process, its data, and its API. */
 class Node {
   constructor({ bin, kind, index, ports, count }) {
     this.id = `node-${index + 1}`;
@@ -108,7 +108,7 @@ class Node {
     });
   }
 
-  /** 200 leads, 429 stands by, 501 has no storage yet, 503 is sealed; undefined where nothing answers. */
+  /** 200 leads, 429 stands by, 501 has no storage yet, 503 is sealed; undefined without an answer. */
   async health() {
     return this.api('GET', 'sys/health', undefined, { token: '' }, 1_000).then(
       ({ status }) => status,
@@ -173,7 +173,7 @@ class Cluster {
     return this.state.rootToken;
   }
 
-  /** The node that leads, as soon as one does. */
+  /** Waits for a leader and returns it. */
   async leader(timeout = LEADER_TIMEOUT_MS) {
     const deadline = Date.now() + timeout;
     for (;;) {
@@ -185,7 +185,7 @@ class Cluster {
     }
   }
 
-  /** Of the leader. */
+  /** The API of the leader. */
   async api(...call) {
     return (await this.leader()).api(...call);
   }

@@ -8,7 +8,7 @@ import type { Clock } from '../../lib/clock/clock.js';
 
 const open = new Set<VaultConnection>();
 
-/** A connection that tells failures at once, instead of trying again; {@link closeConnections} ends it. */
+/** A connection that reports failures at once, without retries; {@link closeConnections} ends it. */
 export function connect(
   options: VaultOptions,
   clock?: Clock,
@@ -20,7 +20,7 @@ export function connect(
   return { connection, bus };
 }
 
-/** What opens sockets, with `tls` options or without. */
+/** The connector that opens sockets, with `tls` options or without. */
 export function connector(tls?: TlsOptions, timeout = 5_000): Connector {
   const listener = { reloaded: () => undefined, unusable: () => undefined };
   return new Connector(resolveTls(tls, []), timeout, listener);

@@ -3,7 +3,7 @@ import { issued, type Issued } from './issued.js';
 
 export type { Issued };
 
-/** What was done again and again, and what became of it. */
+/** The calls of a load, and their results. */
 export class Load {
   count = 0;
   readonly failures: { error: unknown; at: number }[] = [];
@@ -16,18 +16,18 @@ export class Load {
     this.#timer = setInterval(() => this.#do(work), every);
   }
 
-  /** Of all that were started. */
+  /** Results of all calls started so far. */
   get numbers(): number[] {
     return Array.from({ length: this.count }, (_, index) => index + 1);
   }
 
-  /** No more are started; resolves when all are done. */
+  /** Starts no more calls; resolves when all have ended. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all(this.#pending);
   }
 
-  /** Milliseconds until one succeeds that was started from now on. */
+  /** Milliseconds until a call started from now on succeeds. */
   async recovery(): Promise<number> {
     const since = Date.now();
     const { count } = this;
@@ -54,7 +54,7 @@ export class Load {
 /** Waits so many milliseconds. */
 export const pause = (milliseconds: number): Promise<void> => sleep(milliseconds);
 
-/** Resolves when a condition holds; in tests that run concurrently, where `expect.poll` is not to be had. */
+/** Resolves when a condition holds; for concurrent tests, in which `expect.poll` is not available. */
 export async function until(condition: () => boolean | Promise<boolean>, timeout = 15_000): Promise<void> {
   for (const late = Date.now() + timeout; !(await condition());) {
     if (Date.now() > late) throw new Error(`Not within ${timeout} ms: ${condition.toString()}`);
@@ -69,7 +69,7 @@ export function figure(text: string): void {
 
 let serial = 0;
 
-/** Credentials of a user that a test makes by itself. */
+/** Credentials of a user that the test itself makes. */
 export function issueByHand(path?: string): Issued {
   const user = `leased-${++serial}`;
   return issued({ serial, user, password: `canary-of-${user}`, ...(path && { path }) });

@@ -12,15 +12,15 @@ interface Proxied<P extends Pool> {
   open: (credentials$: ReplaySubject<DatabaseCredentials>) => Promise<P>;
   close: (pool: P) => unknown;
   allow: (issued: Issued) => Promise<unknown>;
-  /** As the revocation of its lease does. */
+  /** Removes the user, as the revocation of its lease does. */
   drop: (issued: Issued) => Promise<unknown>;
-  /** Makes a connection where there is none, and asks who that is. */
+  /** Makes a connection if there is none, and returns its user. */
   whoami: (pool: P) => Promise<unknown>;
 }
 
 /**
- * A proxy in between has words of its own for a user who is gone. Whatever they are, the server is asked whether the lease
- * lives, and the next credentials are used as ever.
+ * A proxy reports a removed user in words of its own. For any words, the pool looks up the lease at the server, and
+ * uses the next credentials as usual.
  */
 export async function goneBehindProxy<P extends Pool>(
   { open, close, allow, drop, whoami }: Proxied<P>,
@@ -42,7 +42,7 @@ export async function goneBehindProxy<P extends Pool>(
     return first.refused.length > 0;
   }, 5_000);
   await pause(500);
-  // No proof of anything, so nothing else is asked for; nor is it asked about all the time.
+  // The proxy's words prove nothing, so no new lease is issued; and look-ups are limited in number.
   expect(new Set(first.refused)).toEqual(new Set([false]));
   expect(first.refused.length).toBeLessThan(3);
   expect(events.map(({ type }) => type)).toEqual(['verification-failed']);

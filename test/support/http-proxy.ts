@@ -14,7 +14,7 @@ export interface SeenRequest {
   url: string;
   headers: IncomingMessage['headers'];
   body: string;
-  /** Undefined where no answer was sent. */
+  /** Undefined if no answer was sent. */
   status: number | undefined;
   at: number;
 }
@@ -29,9 +29,9 @@ export type Fault = (
 /** A reverse proxy on a free port that records every request, and can answer in the server's place. */
 export class HttpProxy {
   readonly seen: SeenRequest[] = [];
-  /** Asked first for each request. */
+  /** Called first for each request. */
   fault: Fault | undefined;
-  /** Does the work at the server, then drops the answer, for requests that match. */
+  /** Lets the server execute matching requests, then drops the answers. */
   dropAnswer: ((request: IncomingMessage) => boolean) | undefined;
   readonly #server: Server;
 

@@ -2,13 +2,13 @@ import type { Subject } from 'rxjs';
 import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
 import { expect } from 'vitest';
 
-/** A snapshot made by hand, and what became of its lease. */
+/** A snapshot made by hand, with counts of the calls on its lease. */
 export interface Issued {
   credentials: DatabaseCredentials;
   user: string;
   password: string;
   holds: number;
-  /** What the last hold that told it was for. */
+  /** The reason given by the last hold that had one. */
   need: HoldNeed | undefined;
   refused: boolean[];
 }
@@ -70,7 +70,7 @@ export async function rotateTo(
     .toBe(true);
 }
 
-/** What a promise rejects with. */
+/** Resolves with the error of a rejected promise. */
 export function failure(work: Promise<unknown>): Promise<NodeJS.ErrnoException | undefined> {
   return work.then(
     () => undefined,

@@ -20,9 +20,9 @@ let spec;
 const report = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const running = () => server?.pid !== undefined && server.exitCode === null && server.signalCode === null;
 
-// A parent that is gone cannot read; what is to be done then is up to the end of stdin.
+// A dead parent cannot read; the end of stdin starts the clean-up.
 process.stdout.on('error', () => {});
-// Ctrl-C and a closed terminal are the parent's business: it may want its servers while it shuts down.
+// The parent handles Ctrl-C and a closed terminal: it may need its servers while it shuts down.
 process.on('SIGINT', () => {});
 process.on('SIGHUP', () => {});
 process.on('SIGTERM', end);
@@ -47,7 +47,7 @@ function runServer({ id, command, args, options, stopSignal, lockFile }) {
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text) => report({ event: 'output', text }));
   }
-  // 'close', not 'exit': by then its last words have been forwarded.
+  // 'close', not 'exit': by then all output of the server has been forwarded.
   child.once('close', (code, signal) => report({ event: 'exit', pid: child.pid, code, signal }));
 }
 
@@ -55,12 +55,12 @@ const send = (pid, signal) => {
   try {
     process.kill(pid, signal);
   } catch {
-    // ended in between
+    // The process ended meanwhile.
   }
 };
 
-// A request to end is the server's to pass on. But a postmaster that is stopped or killed leaves its backends
-// working, so these get the signal too; it is stopped first, so that it starts no new ones meanwhile.
+// A server passes a request to end on to its children. But a postmaster that is stopped or killed leaves its backends
+// running, so they get the signal too; it is stopped first, so that it starts no new ones meanwhile.
 function signalServer(signal) {
   if (!running()) return;
   if (!windows && ['SIGSTOP', 'SIGCONT', 'SIGKILL'].includes(signal)) {
@@ -116,6 +116,6 @@ function freeSharedMemory(lockFile) {
     const id = readFileSync(lockFile, 'utf8').split('\n')[6].trim().split(/\s+/)[1];
     execFileSync('ipcrm', ['-m', id], { stdio: 'ignore' });
   } catch {
-    // a clean end removed file and segment
+    // A clean end has removed the file and the segment.
   }
 }

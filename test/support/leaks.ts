@@ -2,7 +2,7 @@ import { format, inspect } from 'node:util';
 import { expect } from 'vitest';
 import { VaultError } from '../../lib/errors/vault-error.js';
 
-/** Everything that a log, a crash report or an error tracker could make of a value. */
+/** Every text that a log, a crash report or an error tracker could make of a value. */
 export function printed(value: unknown): string {
   const parts = [
     String(value),
@@ -18,7 +18,7 @@ export function printed(value: unknown): string {
   return parts.join('\n');
 }
 
-/** Neither whole nor encoded is any of the secrets in what a value prints as. */
+/** Fails if a printed form of a value contains one of the secrets, plain or encoded. */
 export function expectNoLeak(value: unknown, secrets: Iterable<string>): void {
   const text = printed(value);
   for (const secret of secrets) {
@@ -26,12 +26,12 @@ export function expectNoLeak(value: unknown, secrets: Iterable<string>): void {
     const found = [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)].some((form) =>
       text.includes(form),
     );
-    // The text itself stays out of the report of a failure, too.
+    // The report of a failure does not contain the text either.
     expect(found, 'a secret is printed').toBe(false);
   }
 }
 
-/** What a promise rejects with, as it has to be a {@link VaultError}. */
+/** Resolves with the error of a rejected promise, which must be a {@link VaultError}. */
 export async function failureOf(work: Promise<unknown>): Promise<VaultError> {
   const error: unknown = await work.then(
     () => undefined,

@@ -16,14 +16,14 @@ import {
 } from './mariadb.mjs';
 import { startOpenBao, type OpenBaoServer, type Provisioned } from './servers.mjs';
 
-/** `rotated` is the user of a static role, whom an operator has made. */
+/** `rotated` is the user of a static role; an operator made it. */
 const SET_UP = `
   create table items (id int auto_increment primary key, item varchar(40) not null);
   create user rotated@'%' identified by 'before-the-server-knows-it';
   grant select, insert on orders.* to rotated@'%'`;
 
 export interface LeasedMariaDbRole {
-  /** At most 8 characters, as more do not get into the names of users. */
+  /** At most 8 characters: OpenBao cuts longer names off in the names of users. */
   name: string;
   creation?: string[];
   revocation?: string[];
@@ -31,7 +31,7 @@ export interface LeasedMariaDbRole {
   long?: boolean;
 }
 
-/** An OpenBao whose database roles make users in a MariaDB, and the applications of one test file on them. */
+/** An OpenBao whose database roles make users in a MariaDB, and the applications of one test file. */
 export class LeasedMariaDb {
   readonly apps = new Applications();
   readonly bao: OpenBaoServer;
@@ -82,14 +82,14 @@ export class LeasedMariaDb {
     return VaultModule.forRoot({ address: this.bao.address, auth: appRole({ roleId, secretId }) });
   }
 
-  /** An application with these providers and imports beside its VaultModule. */
+  /** An application with a VaultModule and these providers and imports. */
   async app(metadata: ModuleMetadata): Promise<TestingModule> {
     @Module({ ...metadata, imports: [this.vault, ...(metadata.imports ?? [])] })
     class AppModule {}
     return this.apps.start({ imports: [AppModule] });
   }
 
-  /** Has the passwords of these looked for in all that is logged. */
+  /** Adds the passwords of these credentials to the texts that no log line may contain. */
   guarded(credentials$: Observable<LoginCredentials>): Observable<LoginCredentials> {
     return credentials$.pipe(
       tap((one) => {
@@ -99,7 +99,7 @@ export class LeasedMariaDb {
     );
   }
 
-  /** Users whose connections are open, one for each connection. */
+  /** Users of the open connections, one entry for each connection. */
   async connections(role: string): Promise<string[]> {
     return (await connectionsInMariaDb(this.mariadb)).filter((user) => user.startsWith(prefix(role)));
   }
@@ -110,7 +110,7 @@ export class LeasedMariaDb {
     return { users, connections: await this.connections(role) };
   }
 
-  /** As an operator does who has doubts. */
+  /** Revokes all leases of the role, as an operator does after a suspected leak. */
   async revoke(role: string): Promise<void> {
     const { status } = await this.bao.api('PUT', `sys/leases/revoke-prefix/database/creds/${role}`);
     if (status !== 204) throw new Error(`The leases of ${role} could not be revoked (${status}).`);
@@ -123,15 +123,15 @@ export function rotations(app: TestingModule): number {
   return app.get(CredentialsService).recentEvents.filter(({ type }) => type === 'rotated').length;
 }
 
-/** Has a pool make new connections, as sessions of a user who is gone work on, and only a login finds out. */
+/** Makes the pool open new connections: sessions of a removed user go on, and only a new login fails. */
 export async function refresh(pool: RotatingPool, connections = 4): Promise<void> {
   const one = async () => (await pool.promise().getConnection()).destroy();
   await Promise.all(Array.from({ length: connections }, one));
 }
 
 /**
- * Two passwords of a static role; new connections all the time, as it is only these that a password concerns. One that is
- * in use all the time is neither told of the next one, nor cut off after the drain window.
+ * Two passwords of a static role, with new connections all the time, as only logins use the password. A connection that is
+ * in use all the time is neither marked for closing at a new password, nor cut off after the drain window.
  */
 export async function underStaticRole(
   pool: RotatingPool,
@@ -150,7 +150,7 @@ export async function underStaticRole(
   kept.release();
 }
 
-/** What a load does; `work` is what a transaction has to wait for, 0.2 to 1.5 s. */
+/** The calls of a load; a transaction awaits `work`, which takes 0.2 to 1.5 s. */
 export interface Work {
   query: () => Promise<unknown>;
   transaction: (work: () => Promise<void>) => Promise<unknown>;
@@ -162,7 +162,7 @@ export interface Done {
   failures: { at: number; error: Error }[];
 }
 
-/** A query each 40 ms and two transactions at a time, until told to stop, or until the test has finished. */
+/** Runs a query every 40 ms and two transactions at a time, until stopped, or until the test has finished. */
 export function load(
   { query, transaction }: Work,
   note: (text: string) => void,
@@ -187,7 +187,7 @@ export function load(
   const transacting = async () => {
     while (running) {
       await transaction(() => sleep(200 + Math.random() * 1_300)).then(() => done.transactions++, fail);
-      // What fails at once, again and again, would leave no time for anything else.
+      // A loop of immediate failures would leave no time for anything else.
       await sleep(5);
     }
   };

@@ -15,10 +15,10 @@ import {
   type Provisioned,
 } from './servers.mjs';
 
-// Some of these take 20 s by themselves, and longer where many suites run at a time.
+// Some of these tests take 20 s by themselves, and longer when many suites run at a time.
 vi.setConfig({ testTimeout: 60_000 });
 
-/** What the users of each role are members of; so they own nothing, and no GRANT on a table is needed for each. */
+/** The group roles of the leased users: so users own nothing, and need no GRANT on tables of their own. */
 const SET_UP = `
   create role orders_app nologin;
   create role orders_owner nologin;
@@ -28,22 +28,22 @@ const SET_UP = `
   grant usage, create on schema public to orders_owner;
   create role rotated with login password 'before-the-server-knows-it' in role orders_app`;
 
-/** In the words of the guides. */
+/** The statements as the guides have them. */
 const CREATION = `CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE orders_app`;
 const REVOCATION = 'DROP ROLE IF EXISTS "{{name}}"';
-/** Where a revoked lease has to mean that access is over. */
+/** Ends open sessions, too, so that access ends with the lease. */
 export const ENDING_REVOCATION = [
   "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{name}}'",
   REVOCATION,
 ];
-/** For users that change the schema: what they make belongs to orders_owner. */
+/** For users that change the schema: the objects that they make belong to orders_owner. */
 export const OWNER_CREATION = [
   CREATION.replace('orders_app', 'orders_owner'),
   'ALTER ROLE "{{name}}" SET role = orders_owner',
 ];
 
 export interface LeasedRole {
-  /** At most 8 characters, as more do not get into the names of users. */
+  /** At most 8 characters: OpenBao cuts longer names off in the names of users. */
   name: string;
   creation?: string[];
   revocation?: string[];
@@ -51,7 +51,7 @@ export interface LeasedRole {
   long?: boolean;
 }
 
-/** An OpenBao whose database roles make users in a PostgreSQL, and the applications of one test file on them. */
+/** An OpenBao whose database roles make users in a PostgreSQL, and the applications of one test file. */
 export class LeasedPostgres {
   readonly apps = new Applications();
   readonly bao: OpenBaoServer;
@@ -110,9 +110,9 @@ export class LeasedPostgres {
   }
 
   /**
-   * An application with these providers and imports beside its VaultModule.
+   * An application with a VaultModule and these providers and imports.
    *
-   * @param only of a role whose connections are counted: one that an earlier try of the test has left is closed first
+   * @param only the role whose connections the test counts: those left by an earlier try of the test are closed first
    */
   async app(metadata: ModuleMetadata, only?: string): Promise<TestingModule> {
     @Module({ ...metadata, imports: [this.vault, ...(metadata.imports ?? [])] })
@@ -124,7 +124,7 @@ export class LeasedPostgres {
     return app;
   }
 
-  /** Has the passwords of these looked for in all that is logged, and remembers the users. */
+  /** Adds the passwords of these credentials to the texts that no log line may contain, and records the users. */
   guarded<T extends LoginCredentials>(credentials$: Observable<T>): Observable<T> {
     return credentials$.pipe(
       tap((one) => {
@@ -135,12 +135,12 @@ export class LeasedPostgres {
     );
   }
 
-  /** All users that came for a role, in order. */
+  /** All users issued for a role, in order. */
   usersOf(role: string): string[] {
     return this.#users.filter((user) => user.startsWith(prefix(role)));
   }
 
-  /** Users whose connections are open, one for each connection. */
+  /** Users of the open connections, one entry for each connection. */
   async connections(role: string): Promise<string[]> {
     const { rows } = await this.postgres.query<{ usename: string }>(
       'select usename from pg_stat_activity where usename like $1 order by usename',
@@ -149,7 +149,7 @@ export class LeasedPostgres {
     return rows.map(({ usename }) => usename);
   }
 
-  /** Nothing of a role is left, once its application is closed. */
+  /** Waits until no user and no connection of a role is left, after its application has closed. */
   async expectGone(role: string): Promise<void> {
     await eventually(async () => {
       const users = (await usersInDatabase(this.postgres)).filter((user) => user.startsWith(prefix(role)));
@@ -157,7 +157,7 @@ export class LeasedPostgres {
     });
   }
 
-  /** As an operator does who has doubts. */
+  /** Revokes all leases of the role, as an operator does after a suspected leak. */
   async revoke(role: string): Promise<void> {
     const { status } = await this.bao.api('PUT', `sys/leases/revoke-prefix/database/creds/${role}`);
     expect(status).toBe(204);
@@ -176,7 +176,7 @@ function loginOf(one: LoginCredentials): Login {
 
 const prefix = (role: string) => `v-approle-${role}-`;
 
-/** `expect.poll`, which does not know its test where several run at a time. */
+/** Replaces `expect.poll`, which does not know its test when several run at a time. */
 export async function eventually(holds: () => unknown, timeout = 15_000): Promise<void> {
   await vi.waitFor(holds, { timeout, interval: 20 });
 }

@@ -15,13 +15,13 @@ function rotations(app: TestingModule): number {
   return app.get(CredentialsService).recentEvents.filter(({ type }) => type === 'rotated').length;
 }
 
-/** What a load does; `work` is what a transaction has to wait for, 0.2 to 1.5 s. */
+/** The calls of a load; a transaction awaits `work`, which takes 0.2 to 1.5 s. */
 export interface Work {
   query: () => Promise<unknown>;
   transaction: (work: () => Promise<void>) => Promise<unknown>;
 }
 
-/** Of a pool of pg. */
+/** The calls of a load on a pool of pg. */
 export function poolWork(pool: Pool): Work {
   return {
     query: () => pool.query(`insert into orders (item) values ('tea')`),
@@ -39,7 +39,7 @@ export function poolWork(pool: Pool): Work {
   };
 }
 
-/** A query each 40 ms and two transactions at a time, until told to stop. */
+/** Runs a query every 40 ms and two transactions at a time, until stopped. */
 function load({ query, transaction }: Work, note: (text: string) => void) {
   const done = { queries: 0, transactions: 0, failures: [] as { at: number; code: string | undefined }[] };
   let running = true;
@@ -75,7 +75,7 @@ function load({ query, transaction }: Work, note: (text: string) => void) {
 
 const GONE = /connection (terminated|error)|not queryable|already released|connection closed/i;
 
-/** The SQLSTATE; libraries wrap the errors of pg, each in its own way, and Prisma has codes of its own. */
+/** The SQLSTATE: each library wraps the errors of pg in its own way, and Prisma has codes of its own. */
 function codeOf(error: unknown): string | undefined {
   const known = (error ?? {}) as Record<string, unknown>;
   const isState = (code: unknown): code is string => typeof code === 'string' && /^(?!P2)\w{5}$/.test(code);
@@ -91,18 +91,18 @@ function codeOf(error: unknown): string | undefined {
 
 interface Soaked {
   app: TestingModule;
-  /** Of the credentials. */
+  /** The stream of the credentials. */
   role: string;
   work: Work;
-  /** Who is logged in, asked by way of the library. */
+  /** The user that is logged in, as the library returns it. */
   whoami: () => Promise<string | undefined>;
-  /** What somebody may print. */
+  /** The object that an application might print. */
   printed?: unknown;
 }
 
 /**
  * 12 s of queries and transactions over leases of 4 s and at most 8 s: nothing fails, each user's connections are gone
- * a moment after the drain window, and after the application nothing is left.
+ * soon after the drain window, and nothing is left after the application has closed.
  */
 export async function soak(
   world: LeasedPostgres,
@@ -133,7 +133,7 @@ export async function soak(
   await world.expectGone(role);
 }
 
-/** An operator revokes the lease of an application at work: what runs as that user fails, until there is the next. */
+/** An operator revokes the lease of a working application: queries of that user fail until the next credentials. */
 export async function revoked(
   world: LeasedPostgres,
   { app, role, work, whoami }: Soaked,
@@ -152,7 +152,7 @@ export async function revoked(
   const codes = [...new Set(failures.map(({ code }) => code))];
   show(role, { ...done, failures: failures.length, codes, rotated, last });
   expect(codes.filter((code) => !expected.includes(code ?? 'unknown'))).toEqual([]);
-  // A transaction that was open then fails when it goes on; where it is closed first, it is gone.
+  // An open transaction fails at its next statement; if the connection was closed first, there is no error to see.
   expect(last).toBeLessThan(rotated + 2_000);
   expect(await whoami()).not.toBe(before);
   await app.close();
@@ -173,7 +173,7 @@ export async function staticRole(
   await app.close();
 }
 
-/** A transaction that is under way when the application closes is finished, and then nothing is left. */
+/** A transaction that runs while the application closes is finished, and then nothing is left. */
 export async function closing(
   world: LeasedPostgres,
   { app, role, work }: Omit<Soaked, 'whoami'>,
@@ -189,7 +189,7 @@ export async function closing(
   await world.expectGone(role);
 }
 
-/** A connection that is kept is told when it will be closed; until it is given back, it stays the user that it was. */
+/** A connection that a caller keeps is marked with its closing time; it keeps its user until the caller releases it. */
 export async function toldInTime(
   world: LeasedPostgres,
   { app, role, whoami }: Omit<Soaked, 'work'>,

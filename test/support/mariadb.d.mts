@@ -17,7 +17,7 @@ export interface MariaDbServer extends RunningServer {
 
 export interface StaticDatabaseRole {
   name: string;
-  /** Has to exist; the server gives it a password of its own at once. */
+  /** An existing user; the server sets a password of its own at once. */
   username: string;
   rotationPeriod: string;
 }
@@ -26,7 +26,7 @@ export interface MariaDbProvisionOptions extends Omit<ProvisionOptions, 'databas
   /** Default: one role `orders`, 3s and 6s, with a grant on all of the database `orders`. */
   roles?: DatabaseRole[];
   staticRoles?: StaticDatabaseRole[];
-  /** Whom the secrets engine logs in as. Default: the superuser. */
+  /** The user that the secrets engine logs in as. Default: the superuser. */
   admin?: { username: string; password: string };
 }
 
@@ -37,7 +37,7 @@ export function startMariaDb(options?: {
   tls?: { certFile: string; keyFile: string };
 }): Promise<MariaDbServer>;
 
-/** The database secrets engine for MariaDB, and what `provision` makes besides. */
+/** The database secrets engine for MariaDB, and all else that `provision` makes. */
 export function provisionMariaDb(
   bao: OpenBaoServer,
   mariadb: MariaDbServer,
@@ -47,5 +47,5 @@ export function provisionMariaDb(
 /** Names of the users that the database secrets engine has in the database at this moment. */
 export function usersInMariaDb(mariadb: MariaDbServer): Promise<string[]>;
 
-/** Whose connections are open at this moment, of the users that the secrets engine makes; one name a connection. */
+/** The leased users of the connections that are open at this moment; one name for each connection. */
 export function connectionsInMariaDb(mariadb: MariaDbServer): Promise<string[]>;

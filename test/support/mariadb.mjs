@@ -1,4 +1,4 @@
-// MariaDB as it is installed on this machine, in a folder of its own and under a keeper, as servers.mjs has it.
+// MariaDB as installed on this machine, in a folder of its own and under a keeper, as in servers.mjs.
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -53,7 +53,7 @@ async function launch({ port, dir, tls }) {
       if (user) chownSync(join(home, name), user.uid, user.gid);
       return join(home, name);
     };
-    // Temporary tables of its own, too: a server that starts removes those of others in a folder that they share.
+    // A folder of its own for temporary tables: a starting server removes those of other servers from a shared folder.
     const temporary = join(home, 'tmp');
     mkdirSync(temporary, { recursive: true });
     if (user) for (const path of [home, temporary]) chownSync(path, user.uid, user.gid);
@@ -72,7 +72,7 @@ async function launch({ port, dir, tls }) {
         .map((host) => `ALTER USER IF EXISTS ${superuser}@'${host}' IDENTIFIED BY '${password}';\n`)
         .join('') + `CREATE DATABASE IF NOT EXISTS ${database};\n`,
     );
-    // Copies, as it may run as another user.
+    // Copies, as the server may run as another user.
     const own = tls && {
       certFile: write('cert.pem', readFileSync(tls.certFile, 'utf8')),
       keyFile: write('key.pem', readFileSync(tls.keyFile, 'utf8')),
@@ -102,7 +102,7 @@ async function launch({ port, dir, tls }) {
         connectTimeout: 5_000,
         multipleStatements: true,
       });
-      // The server may go while a query is under way; the query rejects, this only keeps the event quiet.
+      // The server may end during a query; the query rejects, and this listener keeps the event from being thrown.
       connection.on('error', () => {});
       try {
         return (await connection.query(sql, params))[0];
@@ -134,7 +134,7 @@ async function launch({ port, dir, tls }) {
   }
 }
 
-/** As small as it starts with: half a second to make, a tenth of one to start. */
+/** The smallest data folder that starts: half a second to make, a tenth of a second to start. */
 function configOf({ home, port, tls }) {
   const settings = {
     port,
@@ -162,7 +162,7 @@ function configOf({ home, port, tls }) {
   );
 }
 
-// ---------------------------------------------------------------- what OpenBao is to know of it
+// ---------------------------------------------------------------- set-up of OpenBao
 
 const CREATION = [
   `CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'`,
@@ -209,7 +209,7 @@ export async function usersInMariaDb(mariadb) {
   return rows.map(({ name }) => name);
 }
 
-/** Whose connections are open at this moment, of the users that the secrets engine makes. */
+/** The leased users of the connections that are open at this moment. */
 export async function connectionsInMariaDb(mariadb) {
   const rows = await mariadb.query(
     `SELECT user AS name FROM information_schema.processlist WHERE user LIKE 'v-%' ORDER BY user`,

@@ -10,7 +10,7 @@ interface World {
   stop: () => Promise<void>;
 }
 
-/** MongoDB for its sample, as scripts/backends has the other servers: as much of it as the driver needs. */
+/** MongoDB for its sample, in the form of scripts/backends: the part of the protocol that the driver needs. */
 export const mongoBackend: Omit<Backend<World>, 'title' | 'variable' | 'look' | 'where'> = {
   available: () => ({ ok: true }),
   async start() {
@@ -39,6 +39,6 @@ export const mongoBackend: Omit<Backend<World>, 'title' | 'variable' | 'look' | 
     return { roleId, secretId: secretId() };
   },
   env: ({ wire }) => ({ MONGODB_URL: wire.url }),
-  /** Nobody drops them here; their leases end. */
+  /** This server drops no users; their leases end. */
   users: async ({ vault }) => vault.liveLeases.map(({ id }) => id),
 };

@@ -8,8 +8,8 @@ const OP_MSG = 2013;
 const ITERATIONS = 4096;
 
 /**
- * As much of a MongoDB as its driver needs to log in (SCRAM-SHA-256) and to run a command, since no real one can be
- * had: users come and go, and connections of a user that is gone are denied everything, as MongoDB does.
+ * The part of MongoDB that its driver needs to log in (SCRAM-SHA-256) and to run a command, as no real server is
+ * available: users can be added and removed, and connections of a removed user are denied everything, as by MongoDB.
  */
 export class MongoWire {
   readonly users = new Map<string, string>();
@@ -129,7 +129,7 @@ const HELLO = {
   saslSupportedMechs: ['SCRAM-SHA-256'],
 };
 
-/** To a write and to a search, as far as the driver looks. */
+/** The answer to a write and to a search: the fields that the driver reads. */
 const ANSWER = { n: 1, cursor: { id: BSON.Long.ZERO, ns: 'shop.orders', firstBatch: [] } };
 
 const failure = (code: number, codeName: string) => ({ ok: 0, code, codeName, errmsg: `${codeName}.` });

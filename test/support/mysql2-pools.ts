@@ -13,7 +13,7 @@ import { startMariaDb, type MariaDbServer } from './mariadb.mjs';
 /** Pools of mysql2 on a MariaDB, with credentials that a test issues by hand. */
 export class Mysql2Pools {
   readonly mariadb: MariaDbServer;
-  /** Whose certificate the server has, where one can be made. */
+  /** The authority of the server's certificate, if one can be made. */
   readonly authority: Authority | undefined;
   readonly #pools: RotatingPool[] = [];
   #serial = 0;
@@ -46,7 +46,7 @@ export class Mysql2Pools {
     return { host, port, database };
   }
 
-  /** To be ended with the others. */
+  /** Adds a pool that is ended with the others. */
   add(pool: RotatingPool): RotatingPool {
     this.#pools.push(pool);
     return pool;
@@ -59,7 +59,7 @@ export class Mysql2Pools {
     );
   }
 
-  /** @param made whether the user is there already, and then whether with a grant on one table alone */
+  /** @param made whether the user exists already, and if so, whether it has a grant on one table only */
   async issue(made: 'now' | 'never' | 'table' = 'now'): Promise<Issued> {
     const serial = ++this.#serial;
     const user = `leased_${serial}`;
@@ -68,7 +68,7 @@ export class Mysql2Pools {
     return issued({ serial, user, password: `canary-${user}` });
   }
 
-  /** A pool with its first credentials, and what it reports. */
+  /** A pool with its first credentials, and its events. */
   async open(options: RotatingPoolConfig = {}, made: 'now' | 'table' = 'now') {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await this.issue(made);

@@ -34,7 +34,7 @@ export class PgPools {
     await Promise.all(open.map((pool) => pool.end()));
   }
 
-  /** To be ended with the others. */
+  /** Adds a pool that is ended with the others. */
   add(pool: RotatingPool): RotatingPool {
     this.#pools.push(pool);
     return pool;
@@ -46,7 +46,7 @@ export class PgPools {
   }
 
   /**
-   * A user of its own, or another password of the user before, as of a static role.
+   * A new user, or another password of the previous user, as of a static role.
    *
    * @param create whether the user is made now
    */
@@ -64,7 +64,7 @@ export class PgPools {
     await this.postgres.query(`create role ${user} login password '${password}'`);
   }
 
-  /** A pool with its first credentials, and what it reports. */
+  /** A pool with its first credentials, and its events. */
   async open(options: RotatingPoolConfig = {}) {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await this.issue();
@@ -88,7 +88,7 @@ export async function whoami(on: { query(sql: string): Promise<{ rows: unknown[]
   return ((await on.query('select current_user as name')).rows[0] as { name: string }).name;
 }
 
-/** Resolves with the 'end' of a connection, also where 'error' comes before it. */
+/** Resolves with the 'end' of a connection, also if 'error' comes before it. */
 export function ended(client: ClientBase): Promise<void> {
   return new Promise((resolve) => client.once('end', resolve));
 }

@@ -1,5 +1,5 @@
-// PgBouncer as it is installed on this machine, in front of a PostgreSQL of servers.mjs, in a folder of its own and
-// under a keeper. Users are found by `auth_query`, as dynamic ones have to be.
+// PgBouncer as installed on this machine, in front of a PostgreSQL of servers.mjs, in a folder of its own and
+// under a keeper. It finds users by `auth_query`, as dynamic users require.
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -36,10 +36,10 @@ export function pgBouncerAvailable() {
 const GUIDE = new URL('../../docs/guides/databases/pg.md', import.meta.url);
 
 /**
- * What the guide has PostgreSQL do, with other names.
+ * The guide's set-up of PostgreSQL, with other names.
  *
  * @param group the role that all leased users are members of
- * @param unknownUsers whether a user who is not there has a secret; otherwise there is no row, as in PgBouncer's example
+ * @param unknownUsers whether an unknown user gets a secret; otherwise there is no row, as in PgBouncer's example
  */
 function lookUp({ name, password, group, unknownUsers }) {
   const [, sql] = /```sql\n(CREATE ROLE pgbouncer [^`]*)```/.exec(readFileSync(GUIDE, 'utf8'));
@@ -51,7 +51,7 @@ function lookUp({ name, password, group, unknownUsers }) {
 
 export async function startPgBouncer(postgres, options) {
   const { port, group, settings = {}, unknownUsers = true } = options;
-  // One for each PgBouncer that a PostgreSQL has.
+  // One user and schema for each PgBouncer in front of a PostgreSQL.
   const name = `pgbouncer_${randomBytes(4).toString('hex')}`;
   const password = randomBytes(12).toString('hex');
   await postgres.query(lookUp({ name, password, group, unknownUsers }));

@@ -5,7 +5,7 @@ export interface RabbitMqServer {
   readonly port: number;
   readonly superuser: string;
   readonly password: string;
-  /** Where its management API is; OpenBao uses it. */
+  /** The address of the management API; OpenBao uses it. */
   readonly management: string;
   readonly pid: number;
   readonly output: string;
@@ -14,7 +14,7 @@ export interface RabbitMqServer {
   pause: () => Promise<void>;
   resume: () => Promise<void>;
   kill: () => Promise<void>;
-  /** Kills it, and starts it on the same port with what it had stored. */
+  /** Kills the server, and starts it on the same port with its stored data. */
   restart: () => Promise<void>;
   stop: () => Promise<void>;
 }
@@ -22,10 +22,10 @@ export interface RabbitMqServer {
 export interface RabbitMqProvisionOptions extends ProvisionOptions {
   /** Default 'app'. */
   role?: string;
-  /** Of all leases of the mount; default '3s' and '6s'. */
+  /** TTLs of all leases of the mount; default '3s' and '6s'. */
   ttl?: string;
   maxTtl?: string;
-  /** JSON: what a user may do. Default: everything in `/`. */
+  /** JSON: the permissions of a user. Default: everything in `/`. */
   vhosts?: string;
 }
 

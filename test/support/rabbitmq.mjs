@@ -1,4 +1,4 @@
-// RabbitMQ as it is installed on this machine, in a folder of its own and under a keeper, as servers.mjs has it.
+// RabbitMQ as installed on this machine, in a folder of its own and under a keeper, as in servers.mjs.
 import { randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
@@ -41,7 +41,7 @@ export async function startRabbitMq({ port } = {}) {
 
 async function launch(port) {
   const home = makeTempDir('rabbitmq');
-  // Erlang starts a port mapper where it finds none, and leaves it behind; so it finds one, which ends with us.
+  // Erlang starts a port mapper if there is none, and leaves it running; so the keeper starts one, which ends with us.
   const mapper = new Keeper();
   const keeper = new Keeper(home);
   const end = async () => {
@@ -66,7 +66,7 @@ async function launch(port) {
       `default_pass = ${password}`,
       'log.file = false',
       'log.console = true',
-      // A second of the start goes into making the default of 512 MB.
+      // Making the default of 512 MB takes a second of the start.
       'raft.wal_max_size_bytes = 1048576',
     ]);
     const env = {
@@ -84,7 +84,7 @@ async function launch(port) {
       RABBITMQ_LOGS: '-',
       RABBITMQ_PID_FILE: join(home, 'pid'),
       RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
-      // Then the script becomes the server, instead of waiting for it.
+      // Makes the script exec the server, instead of waiting for it.
       RUNNING_UNDER_SYSTEMD: 'true',
     };
     const management = `http://${HOST}:${managementPort}`;
@@ -96,7 +96,7 @@ async function launch(port) {
     const start = async () => {
       const options = { cwd: home, env: cleanEnv(/^(RABBITMQ|ERL|NOTIFY)/, env) };
       const command = binary('rabbitmq-server', PLACES);
-      // Its orderly end takes six seconds.
+      // An orderly end takes six seconds.
       await keeper.run({ command, args: [], options, stopSignal: 'SIGKILL' });
       await untilReady('rabbitmq', keeper, () => api('GET', 'overview'));
     };
@@ -120,7 +120,7 @@ async function startMapper(keeper, port) {
   });
 }
 
-// ---------------------------------------------------------------- what OpenBao is to know of it
+// ---------------------------------------------------------------- set-up of OpenBao
 
 const EVERYTHING = JSON.stringify({ '/': { configure: '.*', write: '.*', read: '.*' } });
 

@@ -3,10 +3,10 @@ import { describe } from 'vitest';
 import { openBaoAvailable } from './servers.mjs';
 
 const availability = await openBaoAvailable();
-// Not by console: vitest would put lines of its own around it.
+// Not by console: vitest would add lines of its own around it.
 if (!availability.ok) process.stderr.write(`Skipped: ${availability.reason.replaceAll('\n', ' ')}\n`);
 
-/** What is tried: product and version, as the server itself says. */
+/** Product and version under test, as the server itself reports them. */
 export const realServer = availability.ok
   ? identify(execFileSync(availability.bin, ['version'], { encoding: 'utf8' }))
   : { kind: 'openbao' as const, name: 'real server' };
@@ -19,5 +19,5 @@ function identify(output: string) {
   };
 }
 
-/** `describe` for tests that need OpenBao; skips them where it cannot be had (under CI the file fails). */
+/** `describe` for tests that need OpenBao; skips them if it is not available (under CI the file fails). */
 export const describeReal = availability.ok ? describe : describe.skip;

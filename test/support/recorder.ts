@@ -7,7 +7,7 @@ import type { VaultClient } from '../../lib/services/vault-client.js';
 import { closeConnections, connect } from './connect.js';
 import { answer } from './http-proxy.js';
 
-/** What a {@link client} logs in with. */
+/** The token of a {@link client}. */
 export const TOKEN = 'hvs.canary-token-6e5d4c3b';
 const recorders = new Set<Recorder>();
 
@@ -19,11 +19,11 @@ export async function closeAll(): Promise<void> {
 
 export const client = (address: string | string[], options: Partial<VaultOptions> = {}) =>
   connect({ address, auth: token(TOKEN), timeout: 2_000, ...options }).connection.client;
-/** Which {@link vault} answers. */
+/** The token that {@link vault} answers with. */
 export const who = async (using: VaultClient) =>
   (await using.read<{ who: string }>('kv1/x')).data.reveal().who;
 
-/** A server of the test's own, with what it was asked. */
+/** A server of the test's own, which records its requests. */
 export class Recorder {
   readonly requests: { line: string; token: unknown; namespace: unknown }[] = [];
   readonly sockets = new Set<Socket>();

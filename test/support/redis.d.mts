@@ -12,15 +12,15 @@ export interface RedisServer {
   pause: () => Promise<void>;
   resume: () => Promise<void>;
   kill: () => Promise<void>;
-  /** Kills it, and starts it on the same port, without data and without users. */
+  /** Kills the server, and starts it on the same port, without data and without users. */
   restart: () => Promise<void>;
   stop: () => Promise<void>;
 }
 
 export interface RedisProvisionOptions extends Omit<ProvisionOptions, 'roles'> {
-  /** Default: one role `cache`, 3s and 6s, that may do everything. */
+  /** Default: one role `cache`, 3s and 6s, with all permissions. */
   roles?: DatabaseRole[];
-  /** `rotationPeriod` as '5s'; the user is made. */
+  /** `rotationPeriod` as '5s'; makes the user. */
   staticRoles?: { name: string; username: string; rotationPeriod: string }[];
 }
 

@@ -1,4 +1,4 @@
-// Redis as it is installed on this machine, in a folder of its own and under a keeper, as servers.mjs has it.
+// Redis as installed on this machine, in a folder of its own and under a keeper, as in servers.mjs.
 import { randomBytes } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -41,7 +41,7 @@ async function launch(port) {
   const keeper = new Keeper(home);
   const superuser = 'default';
   const password = randomBytes(12).toString('hex');
-  // Nothing is written to disk: users and data are gone after a restart, as in many a real one.
+  // Nothing is written to disk: a restart loses users and data, as with many real servers.
   const settings = { bind: HOST, port, dir: home, requirepass: password, save: '""', appendonly: 'no' };
   const lines = Object.entries(settings).map(([name, value]) => `${name} ${value}\n`);
   const config = join(home, 'redis.conf');
@@ -74,7 +74,7 @@ async function launch(port) {
   return running(keeper, start, { port, superuser, password, command });
 }
 
-// ---------------------------------------------------------------- what OpenBao is to know of it
+// ---------------------------------------------------------------- set-up of OpenBao
 
 export async function provisionRedis(bao, redis, options = {}) {
   const { roles = [{ name: 'cache', defaultTtl: '3s', maxTtl: '6s' }], staticRoles = [], ...rest } = options;
@@ -113,7 +113,7 @@ export async function usersInRedis(redis) {
   return users.filter((name) => name.startsWith('V_'));
 }
 
-/** Whose connections are open at this moment, of the users that the secrets engine makes. */
+/** The leased users of the connections that are open at this moment. */
 export async function connectionsInRedis(redis) {
   const list = await redis.command('CLIENT', 'LIST');
   return [...list.matchAll(/ user=(V_\S+)/g)].map(([, user]) => user);

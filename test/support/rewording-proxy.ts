@@ -1,16 +1,16 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** A proxy on a port of its own that has other words than the server behind it. */
+/** A proxy on a port of its own that changes the words of the server behind it. */
 export interface RewordingProxy {
   readonly port: number;
   close: () => Promise<void>;
 }
 
 /**
- * Starts one in front of a server of this machine.
+ * Starts a proxy in front of a server of this machine.
  *
- * @param reword gets what the server sends; undefined closes the connection in place of an answer
+ * @param reword gets the bytes that the server sends; undefined closes the connection in place of an answer
  */
 export async function startRewordingProxy(
   target: number,
@@ -50,7 +50,7 @@ export async function startRewordingProxy(
   };
 }
 
-/** Puts bytes in the place of others, which are as many. */
+/** Replaces bytes by others of the same length. */
 export function replaceBytes(answer: Buffer, before: Buffer, after: Buffer): Buffer {
   const at = answer.indexOf(before);
   if (at >= 0) after.copy(answer, at);

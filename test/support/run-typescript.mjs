@@ -13,5 +13,5 @@ const server = await createViteServer({
 });
 const { main } = await server.ssrLoadModule(process.argv[2]);
 await main();
-// Not before: what main imports by need comes from here, too.
+// At the end, not before: the dynamic imports of main are loaded from here, too.
 await server.close();

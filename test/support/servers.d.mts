@@ -2,7 +2,7 @@ import type { QueryResult, QueryResultRow } from 'pg';
 
 export interface ApiAnswer {
   status: number;
-  // Tests read fields of known answers; the server's JSON has no type here.
+  // Tests read fields of known answers, so the server's JSON has no type.
   body: any;
   headers: Record<string, string | string[] | undefined>;
 }
@@ -16,14 +16,14 @@ export interface ApiOptions {
 
 export interface RunningServer {
   readonly port: number;
-  /** Of the server itself; a new one after `restart`. */
+  /** The pid of the server itself; a new one after `restart`. */
   readonly pid: number;
   /** The last 200 lines that the server wrote. */
   readonly output: string;
-  /** SIGSTOP: connections are accepted by the kernel, and nothing answers. */
+  /** SIGSTOP: the kernel accepts connections, and nothing answers. */
   pause: () => Promise<void>;
   resume: () => Promise<void>;
-  /** SIGKILL. The data stay until `stop`. */
+  /** SIGKILL. The data are kept until `stop`. */
   kill: () => Promise<void>;
   /** SIGKILL (or, with `graceful`, the orderly signal), then a start on the same port and data, until it is ready. */
   restart: (options?: { graceful?: boolean }) => Promise<void>;
@@ -36,11 +36,11 @@ export interface OpenBaoOptions {
   storage?: 'dev' | 'raft';
   port?: number;
   /**
-   * `caFile` is what `api` trusts; default: `certFile`. With `client` the server asks each client for a certificate of
-   * `caFile`; `api` shows this one.
+   * `api` trusts `caFile`; default: `certFile`. With `client` the server requires a client certificate of `caFile`; `api`
+   * presents this one.
    */
   tls?: { certFile: string; keyFile: string; caFile?: string; client?: { cert: string; key: string } };
-  /** Keeps the data in its subfolder `openbao`, which is used again and not removed. */
+  /** A folder whose subfolder `openbao` keeps the data; it can be used again and is not removed. */
   dir?: string;
   /** Only for a dev server without TLS. Default: a random one. */
   rootToken?: string;
@@ -50,7 +50,7 @@ export interface OpenBaoServer extends RunningServer {
   readonly kind: 'openbao' | 'vault';
   readonly address: string;
   readonly rootToken: string;
-  /** `path` with or without `/v1/`. Resolves with any status; rejects where there is no answer (30 s). */
+  /** `path` with or without `/v1/`. Resolves with any status; rejects without an answer within 30 s. */
   api: (method: string, path: string, body?: unknown, options?: ApiOptions) => Promise<ApiAnswer>;
 }
 
@@ -74,11 +74,11 @@ export interface TcpProxy {
   readonly connections: number;
   /** Destroys the connections and refuses new ones. */
   cut: () => Promise<void>;
-  /** Accepts and holds connections, forwards nothing. */
+  /** Accepts connections and keeps them open, forwards nothing. */
   blackhole: () => void;
-  /** Each chunk, in each direction, goes on after `ms`. */
+  /** Forwards each chunk, in each direction, after `ms`. */
   delay: (ms: number) => void;
-  /** Ends `cut`, `blackhole` (its connections are destroyed) and `delay`. */
+  /** Ends `cut`, `blackhole` (and destroys its connections) and `delay`. */
   restore: () => Promise<void>;
   close: () => Promise<void>;
 }
@@ -96,7 +96,7 @@ export interface ProvisionOptions {
   databaseMount?: string;
   /** Default 'postgres'. */
   connectionName?: string;
-  /** `host:port` where the secrets engine finds PostgreSQL; for a TcpProxy in between. */
+  /** `host:port` at which the secrets engine reaches PostgreSQL; for a TcpProxy between them. */
   databaseAddress?: string;
   /** Default: one role `app`, 5s and 12s. */
   roles?: DatabaseRole[];
@@ -108,7 +108,7 @@ export interface ProvisionOptions {
   policyName?: string;
   /** HCL. Default: read database credentials, all of `secret/` and `kv1/`, renew, revoke and look up leases. */
   policy?: string;
-  /** Sent as it is to the AppRole. */
+  /** Further parameters of the AppRole, sent unchanged. */
   approle?: {
     token_ttl?: string;
     token_max_ttl?: string;
@@ -119,7 +119,7 @@ export interface ProvisionOptions {
     secret_id_num_uses?: number;
     [field: string]: unknown;
   };
-  /** Has to exist. */
+  /** An existing user. */
   namespace?: string;
 }
 

@@ -1,5 +1,5 @@
-// Real servers for the tests and for the samples: OpenBao (or Vault) and PostgreSQL, each held by a keeper
-// process (keeper.mjs) that ends it when this process is gone.
+// Real servers for the tests and for the samples: OpenBao (or Vault) and PostgreSQL, each run by a keeper
+// process (keeper.mjs) that ends it when this process has ended.
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
@@ -33,13 +33,13 @@ class Keeper {
   #waiting = 0;
   #lastId = 0;
   #lines = [];
-  /** Set while a process runs: `pid`, and `exited` once it has ended. */
+  /** Set from the start of a process: `pid`, and `exited` once it has ended. */
   process;
 
-  /** @param {string | undefined} ownDir is removed at the end */
+  /** @param {string | undefined} ownDir a folder to remove at the end */
   constructor(ownDir = '') {
     const env = { ...process.env };
-    // Meant for this process (a test runner's hooks, its coverage), not for the keeper.
+    // Options of this process (a test runner's hooks, its coverage), not of the keeper.
     delete env.NODE_OPTIONS;
     delete env.NODE_V8_COVERAGE;
     this.#child = spawn(process.execPath, [fileURLToPath(new URL('keeper.mjs', import.meta.url)), ownDir], {
@@ -52,13 +52,13 @@ class Keeper {
     this.#child.stdin.on('error', () => {});
     this.#child.once('exit', () => this.#failAll());
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#receive(JSON.parse(line)));
-    // None of these may keep a parent alive that has nothing else to do.
+    // None of these may keep the event loop of the parent alive.
     this.#child.unref();
     this.#child.stdin.unref();
     this.#child.stdout.unref();
   }
 
-  /** Starts a process; resolves when it is there, not when it is ready. */
+  /** Starts a process; resolves when it runs, not when it is ready. */
   async run(spec) {
     const started = { pid: 0, exited: undefined };
     started.end = new Promise((resolve) => (started.resolveEnd = resolve));
@@ -104,7 +104,7 @@ class Keeper {
     return this.#held(answer);
   }
 
-  // Only while somebody waits for the keeper does its pipe hold the event loop.
+  // The keeper's pipe keeps the event loop alive only while a caller waits for an answer.
   async #held(promise) {
     if (this.#waiting++ === 0) this.#child.stdout.ref();
     try {
@@ -136,7 +136,7 @@ class Keeper {
   }
 }
 
-/** Polls until `probe` gives something true; gives up when the process ends or the time is over. */
+/** Polls until `probe` returns something truthy; gives up when the process ends or time runs out. */
 async function untilReady(what, keeper, probe) {
   const deadline = Date.now() + START_TIMEOUT_MS;
   let last;
@@ -174,7 +174,7 @@ async function freePort() {
   }
 }
 
-/** Runs `start` with the port asked for, or with free ones until one was still free when it was used. */
+/** Runs `start` with the given port, or with free ones until one was still free when it was used. */
 async function withPort(port, start) {
   if (port !== undefined) return start(port);
   for (let attempt = 1; ; attempt++) {
@@ -190,13 +190,13 @@ async function withPort(port, start) {
 
 const makeTempDir = (name, base = tmpdir()) => mkdtempSync(join(base, `nestjs-vault-${name}-`));
 
-/** Private, but not the folders above it: the server may run as another user. */
+/** Makes a private folder below passable ones: the server may run as another user. */
 function makeHome(home) {
   mkdirSync(dirname(home), { recursive: true });
   mkdirSync(home, { recursive: true, mode: 0o700 });
 }
 
-/** The environment without what would steer the server from outside. */
+/** The environment without the variables that configure a server. */
 function cleanEnv(prefixes, extra) {
   const entries = Object.entries(process.env).filter(([name]) => !prefixes.test(name));
   return { ...Object.fromEntries(entries), ...extra };
@@ -204,10 +204,10 @@ function cleanEnv(prefixes, extra) {
 
 // ---------------------------------------------------------------- OpenBao and Vault
 
-/** Whether OpenBao can be started here. Under CI it has to be: then this throws instead. */
+/** Whether OpenBao can be started here. Under CI it must be: then this throws instead. */
 export async function openBaoAvailable() {
   try {
-    // Set by a runner that has tried already, so that not each worker tries again.
+    // A runner that has tried already sets this, so that its workers need not try again.
     if (process.env.OPENBAO_UNAVAILABLE) throw new Error(process.env.OPENBAO_UNAVAILABLE);
     return { ok: true, bin: await ensureOpenBao({ log: console.error }) };
   } catch (error) {
@@ -232,7 +232,7 @@ async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, dir, rootT
     const client = tls?.client && { cert: tls.client.cert, key: tls.client.key };
     makeHome(home);
 
-    // What `init` gave; beside the data, so that a folder that is used again can be opened again.
+    // The answer of `init`, kept beside the data, so that a later run can unseal the same folder.
     const stateFile = join(home, 'init.json');
     let state = existsSync(stateFile) ? JSON.parse(readFileSync(stateFile, 'utf8')) : undefined;
 
@@ -288,7 +288,7 @@ async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, dir, rootT
           await call('PUT', 'sys/unseal', { key: state.keys[0] }, { token: '' });
         }
         if (status !== 200) return false;
-        // Knows our token: it is our server, not another one on a port that was taken meanwhile.
+        // A server that knows our token is ours, not another one that took the port meanwhile.
         return (await call('GET', 'auth/token/lookup-self')).status === 200;
       });
     };
@@ -343,14 +343,14 @@ function serverConfig({ kind, storage, tls, home, port, clusterPort, sealKey }) 
       storage === 'raft'
         ? { raft: { path: data, node_id: 'one', performance_multiplier: '1' } }
         : { inmem: {} },
-    // Vault has no static seal (it is unsealed over the API) and wants its answer to mlock with raft.
+    // Vault has no static seal (it is unsealed over the API), and with raft requires `disable_mlock` to be set.
     ...(kind === 'vault'
       ? { disable_mlock: true }
       : { seal: { static: { current_key_id: 'tests', current_key: sealKey } } }),
   });
 }
 
-/** One request on a connection of its own: nothing is left open, and nothing is taken from a pool. */
+/** One request on a connection of its own: it leaves none open, and takes none from a pool. */
 function request(url, { method, headers, body, tls, timeout }) {
   return new Promise((resolve, reject) => {
     const payload = body === undefined ? undefined : JSON.stringify(body);
@@ -460,7 +460,7 @@ async function launchPostgres({ bin, user, port, dir }) {
         database: to,
         connectionTimeoutMillis: 5_000,
       });
-      // The server may go while a query is under way; the query rejects, this only keeps the event quiet.
+      // The server may end during a query; the query rejects, and this listener keeps the event from being thrown.
       client.on('error', () => {});
       try {
         await client.connect();
@@ -516,7 +516,7 @@ async function launchPostgres({ bin, user, port, dir }) {
   }
 }
 
-/** PostgreSQL refuses to run as root: then it runs as a user that is there anyway. */
+/** PostgreSQL refuses to run as root: then it runs as a user that the system has. */
 function unprivilegedUser() {
   if (process.getuid?.() !== 0) return undefined;
   const id = (flag, name) =>
@@ -525,13 +525,13 @@ function unprivilegedUser() {
     try {
       return { uid: id('-u', name), gid: id('-g', name) };
     } catch {
-      // no such user
+      // No such user.
     }
   }
   throw new Error('PostgreSQL does not run as root, and there is neither a user "postgres" nor "nobody".');
 }
 
-/** A temp folder whose parents that user may pass: TMPDIR may be private to root. */
+/** A temporary folder whose parents that user may pass: TMPDIR may be private to root. */
 function tempBaseFor(user) {
   const open = (path) => (statSync(path).mode & 1) === 1 && (dirname(path) === path || open(dirname(path)));
   return user && !open(tmpdir()) ? '/tmp' : tmpdir();
@@ -565,7 +565,7 @@ const runsFor = (native, user) =>
     ...user,
   });
 
-// npm packages hold no links. The package makes them in an install script, which npm 11 does not run.
+// npm packages contain no links. This package makes them in an install script, which npm 11 does not run.
 function makeLinks(native) {
   const list = join(native, 'pg-symlinks.json');
   if (!existsSync(list)) return;
@@ -582,12 +582,12 @@ function makeLinks(native) {
   }
 }
 
-// For a clone under a home folder that is closed to that other user, or in a read-only place: one copy, kept.
+// For a clone in a private home folder or on a read-only file system: one copy, which is kept.
 async function copyForAll(native, user) {
   const { version } = JSON.parse(readFileSync(join(native, '../package.json'), 'utf8'));
   const base = tempBaseFor(user);
   const shared = join(base, `nestjs-vault-postgres-binaries-${version}`);
-  // In a folder where everybody may write, only what this user has put there is run.
+  // In a folder that all users may write to, only files of this user are run.
   const ours = () => existsSync(shared) && (windows || statSync(shared).uid === process.getuid());
   if (ours()) return shared;
   const scratch = makeTempDir('copy', base);
@@ -628,7 +628,7 @@ export async function startTcpProxy(targetPort) {
       upstream?.destroy();
       pairs.delete(pair);
     };
-    // Whoever goes first takes the other along; nothing is half open through this proxy.
+    // The end of one side ends the other; this proxy has no half-open connections.
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
@@ -679,7 +679,7 @@ export async function startTcpProxy(targetPort) {
       delayMs = ms;
     },
     async restore() {
-      // What was held back in a black hole has lost bytes; those connections cannot go on.
+      // Connections held in a black hole have lost bytes; they cannot go on.
       if (mode === 'blackhole') cutAll();
       mode = 'open';
       delayMs = 0;
@@ -689,7 +689,7 @@ export async function startTcpProxy(targetPort) {
   };
 }
 
-// ---------------------------------------------------------------- what the servers are to hold
+// ---------------------------------------------------------------- set-up of the servers
 
 const DEFAULT_CREATION = [
   `CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'`,
@@ -758,7 +758,7 @@ export async function provision(bao, pg, options = {}) {
     return wrapped.body.wrap_info.token;
   };
   const login = { roleId: body.data.role_id, secretId: await newSecretId() };
-  // Not enumerable, so that appRole takes what this returns: it refuses options that it does not have.
+  // Not enumerable, so that the result can be passed to appRole, which refuses unknown options.
   return Object.defineProperties(login, {
     newSecretId: { value: newSecretId },
     newWrappedSecretId: { value: newWrappedSecretId },
@@ -769,7 +769,7 @@ async function mount(call, path, body) {
   try {
     await call('POST', path, body);
   } catch (error) {
-    // Provisioned before, or a dev server's own.
+    // The mount exists already: an earlier call or the dev server made it.
     if (!/already in use/.test(error.message)) throw error;
   }
 }
@@ -796,10 +796,10 @@ export async function usersInDatabase(pg) {
 }
 
 /**
- * What can be done to a running server, whatever it is.
+ * The controls of a running server of any kind.
  *
  * @param start starts it again; resolves when it is ready
- * @param own what this one has besides
+ * @param own further members of this kind of server
  */
 function running(keeper, start, own) {
   const common = {
@@ -822,7 +822,7 @@ function running(keeper, start, own) {
   return Object.assign(common, own);
 }
 
-// ---------------------------------------------------------------- for the servers of other databases, each in its file
+// ---------------------------------------------------------------- for the files of other databases
 
 export {
   cleanEnv,

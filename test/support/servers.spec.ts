@@ -50,7 +50,7 @@ describeReal('real servers', () => {
     expect(await logIn(db, db.superuser, db.password)).toEqual([{ name: db.superuser }]);
   });
 
-  it('hands out database users that work, to a token of the AppRole', async () => {
+  it('issues database users that work, to a token of the AppRole', async () => {
     const { roleId, newWrappedSecretId } = await provision(bao, db, { approle: { token_ttl: '1m' } });
     const unwrapped = await bao.api('POST', 'sys/wrapping/unwrap', undefined, {
       token: await newWrappedSecretId('30s'),
@@ -77,7 +77,7 @@ describeReal('real servers', () => {
     await expect(logIn(db, username, password)).rejects.toMatchObject({ code: '28P01' });
   });
 
-  it('hands out many users at once', async () => {
+  it('issues many users at once', async () => {
     await provision(bao, db, { roles: [{ name: 'many', defaultTtl: '1m', maxTtl: '1m' }] });
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => bao.api('GET', 'database/creds/many')),
@@ -109,12 +109,12 @@ describeReal('real servers', () => {
     await client.end();
   });
 
-  it('says what the server said when it does not start', async () => {
+  it('reports the output of a server that does not start', async () => {
     await expect(startOpenBao({ port: bao.port })).rejects.toThrow(/address already in use/);
     await expect(startPostgres({ port: db.port })).rejects.toThrow(/could not bind|already in use/i);
   });
 
-  it('keeps PostgreSQL data over a crash', async () => {
+  it('keeps PostgreSQL data after a crash', async () => {
     await db.query("INSERT INTO notes (text) VALUES ('kept')");
     const before = db.pid;
     await db.kill();
@@ -125,7 +125,7 @@ describeReal('real servers', () => {
     expect((await db.query("SELECT text FROM notes WHERE text = 'kept'")).rowCount).toBe(1);
   });
 
-  it('keeps secrets, leases and database users of a raft server over a crash and a restart', async () => {
+  it('keeps secrets, leases and database users of a raft server after a crash and a restart', async () => {
     const raft = await startOpenBao({ storage: 'raft' });
     try {
       await provision(raft, db, { roles: [{ name: 'long', defaultTtl: '1h', maxTtl: '2h' }] });
@@ -166,7 +166,7 @@ describeReal('keeper', () => {
     for await (const line of createInterface({ input: parent.stdout })) {
       return { parent, exited, ...(JSON.parse(line) as { pids: number[]; folder: string }) };
     }
-    throw new Error('the parent ended without a word');
+    throw new Error('the parent ended without output');
   }
   const gone = (pids: number[], folder: string) =>
     vi.waitFor(() => expect([...pids.filter(alive), existsSync(folder)]).toEqual([false]), {
@@ -180,7 +180,7 @@ describeReal('keeper', () => {
     await gone(pids, folder);
   });
 
-  it('does not keep a parent alive that has nothing more to do', async () => {
+  it('does not keep an idle parent alive', async () => {
     const { exited, pids, folder } = await startParent('end');
     expect(await exited).toBe(0);
     await gone(pids, folder);

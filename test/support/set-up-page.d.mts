@@ -1,7 +1,7 @@
 import type { OpenBaoServer, PostgresServer } from './servers.mjs';
 
 export interface Block {
-  /** As the fence names it: `sh`, `sql`, `ts`. */
+  /** The language of the fence: `sh`, `sql`, `ts`. */
   language: string;
   text: string;
   line: number;

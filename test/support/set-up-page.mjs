@@ -1,4 +1,4 @@
-// Follows docs/server-setup.md as a reader does, on servers that the caller started.
+// Runs docs/server-setup.md as a reader would, on servers that the caller started.
 import { spawn } from 'node:child_process';
 import { readFileSync, symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -6,7 +6,7 @@ import { openBaoAvailable } from './servers.mjs';
 
 const PAGE = 'docs/server-setup.md';
 
-/** The fenced blocks of a page, in order, as a reader would copy them; `line` is that of their first one. */
+/** The fenced blocks of a page, in order, as a reader would copy them; `line` is the number of the first line. */
 export function blocksOf(page) {
   const text = readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8');
   return [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map((found) => ({
@@ -16,7 +16,7 @@ export function blocksOf(page) {
   }));
 }
 
-/** Runs a block; resolves with what it printed, and rejects where a command fails. */
+/** Runs a block; resolves with its output, and rejects if a command fails. */
 export function shell({ text }, folder, env) {
   return new Promise((resolve, reject) => {
     const child = spawn('bash', ['-euo', 'pipefail', '-c', text], {
@@ -50,7 +50,7 @@ export async function terminal(bao, folder) {
   };
 }
 
-/** Follows the page, with values for its first block; the secret_id is delivered with the rights that the page gives for it. */
+/** Runs the page with values for its first block; the secret_id is delivered with the page's rights for that. */
 export async function followSetUp(bao, postgres, folder) {
   const [, ...steps] = blocksOf(PAGE);
   const values = {
@@ -77,7 +77,7 @@ export async function followSetUp(bao, postgres, folder) {
     });
   const { body } = await bao.api('GET', 'auth/approle/role/orders/role-id');
   return {
-    /** What an application gets. */
+    /** The values that an application gets. */
     variables: {
       VAULT_ADDR: bao.address,
       VAULT_ROLE_ID: body.data.role_id,

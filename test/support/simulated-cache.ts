@@ -1,14 +1,13 @@
 import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.js';
 import type { Clock } from '../../lib/clock/clock.js';
 
-/** Which requests are the same to a cache: `agent` compares all of them, as Vault's does, `stubborn` no header. */
+/** Headers that a cache compares: `agent` compares all, as Vault's does; `stubborn` only the token. */
 type Kind = 'agent' | 'stubborn';
 
 /**
- * A cache in front of a server, for what is leased and for tokens, as of a Vault Agent. Unlike that it renews nothing by
- * itself.
+ * A cache of leases and tokens in front of a server, as in a Vault Agent. Unlike the agent, it renews nothing by itself.
  *
- * @param keeps milliseconds that an answer is kept
+ * @param keeps how long an answer is kept, in milliseconds
  */
 export function simulatedCache(
   sender: Sender,

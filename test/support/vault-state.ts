@@ -8,20 +8,20 @@ export function tokensSeen(proxy: HttpProxy): string[] {
   return [...new Set(tokens.filter((token) => typeof token === 'string'))];
 }
 
-/** Whether the server knows a token, asked as root. */
+/** Whether the server knows a token; looked up as root. */
 export async function isAlive(bao: OpenBaoServer, token: string): Promise<boolean> {
   const { status } = await bao.api('POST', 'auth/token/lookup', { token });
   expect([200, 403, 404]).toContain(status);
   return status === 200;
 }
 
-/** The ids of the leases below a path, as root sees them. */
+/** The ids of the leases below a path; listed as root. */
 export async function leasesBelow(bao: OpenBaoServer, path: string): Promise<string[]> {
   const { status, body } = await bao.api('LIST', `sys/leases/lookup/${path}`);
   return status === 404 ? [] : (body.data.keys as string[]);
 }
 
-/** Resolves when nothing was seen for so long; rejects where requests never stop. */
+/** Resolves after so long without a request; rejects if requests never stop. */
 export async function quiet(proxy: HttpProxy, milliseconds: number): Promise<void> {
   const before = proxy.seen.length;
   await new Promise((resolve) => setTimeout(resolve, milliseconds));

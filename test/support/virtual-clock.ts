@@ -6,10 +6,10 @@ interface Timer {
   callback: () => void;
 }
 
-/** A clock that stands still until {@link advance}; its wall time can be set apart from its monotonic one. */
+/** A clock that stands still until {@link advance}; its wall time can be set independently of its monotonic time. */
 export class HandClock implements Clock {
   readonly timers = new Set<Timer>();
-  /** The delay of every timer that was ever set. */
+  /** The delays of all timers set so far. */
   readonly delays: number[] = [];
   #monotonic = 5_000;
   #wall = Date.UTC(2026, 0, 1);
@@ -24,7 +24,7 @@ export class HandClock implements Clock {
     return () => this.timers.delete(timer);
   }
 
-  /** Lets time pass, and runs what falls due on the way, in order. */
+  /** Advances the time, and runs due timers in order. */
   advance(milliseconds: number): void {
     const end = this.#monotonic + milliseconds;
     for (;;) {
@@ -37,7 +37,7 @@ export class HandClock implements Clock {
     this.#pass(end - this.#monotonic);
   }
 
-  /** As NTP does, or a machine that slept: the wall clock alone moves. */
+  /** Moves the wall clock only, as NTP or a suspended machine does. */
   stepWall(milliseconds: number): void {
     this.#wall += milliseconds;
   }

@@ -4,7 +4,7 @@ import { firstValueFrom } from 'rxjs';
 import { STORE, type Store } from '../variant.js';
 import type { Measured } from './protocol.js';
 
-/** What the load asks for over HTTP. A failure is answered with its code only. */
+/** The HTTP endpoints of the load. A failure is answered with its code only. */
 @Controller()
 export class LoadController {
   constructor(
@@ -32,7 +32,7 @@ export class LoadController {
     return firstValueFrom(this.credentials.status$);
   }
 
-  /** A collection first, so that only what is held on to is counted. */
+  /** Collects garbage first, so that only reachable memory is counted. */
   @Post('measure')
   measure(): Measured {
     globalThis.gc?.();
@@ -50,7 +50,7 @@ async function answer(work: Promise<void>): Promise<object> {
   }
 }
 
-/** Errors without a code are the driver's own, and fixed texts. */
+/** Errors without a code come from the driver, with fixed texts. */
 export function codeOf(error: unknown): string {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return typeof code === 'string' ? code : String(message);

@@ -35,12 +35,12 @@ async function main(): Promise<void> {
     { logger: new ConsoleLogger({ colors: false, logLevels: ['log', 'warn', 'error', 'fatal'] }) },
   );
   app.enableShutdownHooks(undefined, { useProcessExit: true });
-  // One that was suspended would close the idle connections of the load while they are being used again.
+  // After a suspension, the server would close idle connections just when the load uses them again.
   (app.getHttpServer() as Server).keepAliveTimeout = 60_000;
   await app.listen(0, '127.0.0.1');
   watch(app, config.role);
   tell({ type: 'ready', url: await app.getUrl() });
-  // Whoever started it is gone.
+  // The parent process has ended.
   process.once('disconnect', () => void app.close().finally(() => process.exit()));
 }
 
@@ -79,7 +79,7 @@ function toldStatus({ connections }: VaultStatus): ToldStatus {
   const reasons = [session, ...leases].flatMap(({ state, error, next }) =>
     error ? [error.code] : state === 'valid' ? [] : [next.reason],
   );
-  // Valid, but too short for what the pool does with it.
+  // Valid, but too short for the drain of the pool.
   if (leases.some(({ drain }) => drain)) reasons.push('drain');
   return { health, reasons };
 }

@@ -3,7 +3,7 @@ import type { OpenBaoServer, Provisioned, ProvisionOptions } from '../../support
 
 export type BackendName = 'postgres' | 'mariadb';
 
-/** The role of the database engine, and how long what it issues lives. */
+/** The role of the database engine, and its TTLs. */
 export interface Lease {
   name: string;
   defaultTtl: string;
@@ -12,28 +12,28 @@ export interface Lease {
 
 /** A database server with the table that all variants work on. */
 export interface Backend {
-  /** Where applications find it. */
+  /** The address for applications. */
   readonly where: { host: string; port: number; database: string };
-  /** Has OpenBao make users of it who can do the work, and an AppRole that gets them. */
+  /** Sets up OpenBao: a role whose users can do the work, and an AppRole that may read its credentials. */
   provision(
     bao: OpenBaoServer,
     lease: Lease,
     options: Pick<ProvisionOptions, 'policy' | 'approle'>,
   ): Promise<Provisioned>;
-  /** How many users of OpenBao's are in it. */
+  /** The number of leased users in the database. */
   users(): Promise<number>;
-  /** Who the connections of the applications are logged in as: one for each connection. */
+  /** The users of the applications' connections: one entry for each connection. */
   connections(): Promise<string[]>;
   stop(): Promise<void>;
 }
 
 export interface BackendKind {
-  /** Why it cannot be started here. */
+  /** The reason why it cannot be started here. */
   missing(): string | undefined;
   start(): Promise<Backend>;
 }
 
-/** As many as the longest cursor reads, and some. */
+/** More rows than the longest cursor reads. */
 export const ROWS = 3_000;
 
 export const POLICY = `
@@ -45,7 +45,7 @@ path "auth/token/revoke-self"   { capabilities = ["update"] }
 path "auth/token/lookup-self"   { capabilities = ["read"] }
 `;
 
-/** What is left when nothing is, or when so many milliseconds are over. */
+/** Waits until nothing is left, at most so many milliseconds; returns the rest. */
 export async function atLast(within: number, count: () => Promise<number>): Promise<number> {
   for (const end = Date.now() + within; ; await sleep(200)) {
     const left = await count();

@@ -2,7 +2,7 @@ import { provision, startPostgres, usersInDatabase, type PostgresServer } from '
 import { ROWS, type BackendKind } from './backend.js';
 
 /**
- * What the superuser prepares: a role without login owns the rights, and leased users are members of it. The table is
+ * The set-up by the superuser: a role without login has the privileges, and leased users are members of it. The table is
  * that of sample 03, whose Prisma client is used.
  */
 export const SETUP = `
@@ -23,7 +23,7 @@ export const CREATION = [
 export const REVOCATION = ['drop role if exists "{{name}}"'];
 
 export const POSTGRES: BackendKind = {
-  // Comes with the packages.
+  // Installed with the packages, so always available.
   missing: () => undefined,
   start: async () => {
     const postgres = await startPostgres();
@@ -44,7 +44,7 @@ export const POSTGRES: BackendKind = {
 };
 
 export async function connections(postgres: PostgresServer): Promise<string[]> {
-  // The name of a user that is gone is null.
+  // The name of a dropped user is null.
   const { rows } = await postgres.query<{ name: string | null }>(
     `select usename as name from pg_stat_activity where application_name like 'soak%'`,
   );

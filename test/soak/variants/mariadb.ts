@@ -38,16 +38,16 @@ class MariaDbStore implements Store {
       await connection.commit();
       connection.release();
     } catch (error) {
-      // Closed rather than given back: whatever was begun on it is rolled back with it.
+      // Closed instead of released: this rolls back an open transaction.
       connection.destroy();
       throw error;
     }
   }
 
-  /** Wide rows: of the longer ones, no buffer in between holds so much that the server need not wait for the reader. */
+  /** Wide rows: so no buffer holds all of a long result, and the server has to wait for the reader. */
   async cursor(milliseconds: number): Promise<void> {
     const sql = `select id, repeat('x', 4000) as filler from orders where id <= ? order by id`;
-    // With promises there are no streams; it gives its connection back at the end.
+    // The promise API has no streams; this one releases its connection at the end.
     await readSlowly(this.#pool.pool.query(sql, [rowsIn(milliseconds)]).stream(), milliseconds);
   }
 

@@ -42,14 +42,14 @@ class PgStore implements Store {
 
   async #with(work: (client: PoolClient) => Promise<void>): Promise<void> {
     const client = await this.#pool.connect();
-    // One that breaks while no statement runs would end the process; the next statement tells.
+    // A connection that breaks between statements would otherwise end the process; the next statement rejects.
     client.on('error', ignore);
     try {
       await work(client);
       client.off('error', ignore);
       client.release();
     } catch (error) {
-      // Closed rather than given back: whatever was begun on it is rolled back with it.
+      // Closed instead of released: this rolls back an open transaction.
       client.release(true);
       throw error;
     }

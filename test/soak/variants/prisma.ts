@@ -7,7 +7,7 @@ import { PrismaClient } from '../../../sample/03-prisma/src/generated/prisma/cli
 import { STORE, type DatabaseConfig, type Store, type Variant } from '../variant.js';
 import { BATCH, nextTurn, readSlowly, repeat, rowsIn } from './work.js';
 
-/** As the service of sample 03, whose model is used. */
+/** A service like that of sample 03, with its model. */
 class PrismaStore extends PrismaClient implements Store, OnModuleInit {
   readonly #pool: RotatingPool;
 
@@ -23,7 +23,7 @@ class PrismaStore extends PrismaClient implements Store, OnModuleInit {
 
   async query(): Promise<void> {
     const { id, write } = nextTurn();
-    // Both reject where there is no such row.
+    // Both reject if there is no such row.
     if (write) await this.order.update({ where: { id }, data: { quantity: { increment: 1 } } });
     else await this.order.findUniqueOrThrow({ where: { id } });
   }

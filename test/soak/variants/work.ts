@@ -15,18 +15,18 @@ export const SQL = {
 
 let turns = 0;
 
-/** Each fourth of the short queries writes. Their rows are not those of others: none waits for a transaction's lock. */
+/** Every fourth short query writes, to rows of its own, so that none waits for the lock of a transaction. */
 export function nextTurn(): { id: number; write: boolean } {
   const id = (++turns % 500) + 1;
   return { id, write: id % 4 === 0 };
 }
 
-/** A short query is of one row. */
+/** Checks that a short query found its row. */
 export function expectOneRow(count: number | null | undefined): void {
   if (count !== 1) throw new Error('a row is missing');
 }
 
-/** What is done in a transaction, one after the other, for about so many milliseconds. */
+/** The statements of a transaction, in order, for about so many milliseconds. */
 export async function repeat(milliseconds: number, statement: () => Promise<unknown>): Promise<void> {
   for (const end = performance.now() + milliseconds; performance.now() < end;) {
     await rest(end);
@@ -34,12 +34,12 @@ export async function repeat(milliseconds: number, statement: () => Promise<unkn
   }
 }
 
-/** How many rows are read slowly in so many milliseconds. */
+/** The number of rows that a slow cursor reads in so many milliseconds. */
 export function rowsIn(milliseconds: number): number {
   return Math.ceil(milliseconds / STEP) * BATCH;
 }
 
-/** Reads rows with ids from 1 on, for about so many milliseconds; each has to be there, up to the last. */
+/** Reads rows with ids from 1 on, for about so many milliseconds; checks that none is missing. */
 export async function readSlowly(
   rows: AsyncIterable<{ id: number | bigint | string }>,
   milliseconds: number,
@@ -53,7 +53,7 @@ export async function readSlowly(
   if (last !== rowsIn(milliseconds)) throw new Error('a row of the cursor is missing');
 }
 
-/** A step, or what is left. */
+/** The length of a step, or the rest of the time. */
 function rest(end: number): Promise<void> {
   return sleep(Math.min(STEP, Math.max(end - performance.now(), 0)));
 }
