@@ -3,13 +3,13 @@ import type { SimulatedVault, VirtualClock } from '../../lib/testing/index.js';
 import { simulatedWorlds } from './simulated-world.js';
 import type { World } from './world.js';
 
-/** A world whose server can be told anything, and whose time can be moved at will. */
+/** A world whose server gives any answer, and whose time a test controls. */
 export type SimulatedWorld = World & { readonly clock: VirtualClock; readonly vault: SimulatedVault };
 
-/** Far more than any of them needs. Then the server is gone, so that what asks without end fails and does not hang. */
+/** Far more requests than a story needs. After them the server fails, so that endless requests cannot hang the test. */
 const ENOUGH = 2_000;
 
-/** One story that went wrong once: on a simulated server of its own, which ends with it. */
+/** A regression test of one story: on a simulated server of its own, which ends with it. */
 export function story(
   title: string,
   test: (world: SimulatedWorld) => Promise<void>,
@@ -24,7 +24,7 @@ export function story(
   });
 }
 
-/** What a server says in its errors. */
+/** The body of a server's error. */
 export const errors = (...texts: string[]) => JSON.stringify({ errors: texts });
 export const SEALED = errors('Vault is sealed');
 export const DENIED = errors('permission denied');

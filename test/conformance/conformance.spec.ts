@@ -8,7 +8,7 @@ import type { Worlds } from './world.js';
 
 declare module 'vitest' {
   interface TaskMeta {
-    /** The server's answers were typed in, at least some of them. */
+    /** Whether some answers of the server were made up by the test. */
     canned?: boolean;
   }
 }
@@ -49,7 +49,7 @@ describeReal(realServer.name, () => {
   );
 });
 
-it('every rule is tried here, shown elsewhere, or pending with a reason', () => {
+it('every rule is tested here, tested elsewhere, or pending with a reason', () => {
   const counts = { A: 9, B: 14, C: 20, D: 14, E: 11, F: 5, G: 4, H: 7, I: 3, J: 5, K: 6 };
   const all = Object.entries(counts).flatMap(([letter, count]) =>
     Array.from({ length: count }, (_, index) => `${letter}${index + 1}`),

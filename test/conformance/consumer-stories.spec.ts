@@ -7,7 +7,7 @@ import type { Life, LoginSettings, RoleSettings } from './world.js';
 const LASTING = { ttl: 100 * 3_600, maxTtl: 200 * 3_600 };
 const LOOKUP = /^sys\/leases\/lookup$/;
 
-/** A pool: it takes a hold of each snapshot, and lets go of the one before so many milliseconds after the next. */
+/** A pool: it holds each snapshot, and releases the previous one so many milliseconds after the next. */
 async function pool(
   world: SimulatedWorld,
   role: RoleSettings,
@@ -27,7 +27,7 @@ async function pool(
       letGo = release;
       const old = life.published.find(({ lease }) => lease.serial === serial - 1);
       if (!before || !old) return;
-      // The longest transaction there may be began just before; it ends by using the user once more.
+      // The longest possible transaction began just before; its last statement uses the user once more.
       world.clock.setTimer(drain, () => {
         void world.isValid(old).then((valid) => {
           if (!valid) cutOff.push(serial - 1);
@@ -47,23 +47,20 @@ for (const [ttl, maxTtl, drain] of [
   [3_600, 36_000, 30],
   [60, 60, 20],
 ] as const) {
-  story(
-    `a lease of ${ttl} s / ${maxTtl} s leaves its consumers ${drain} s to let go of it`,
-    async (world) => {
-      const { life, cutOff, ended } = await pool(world, { ttl, maxTtl }, drain * SECOND);
-      await world.advance(20 * maxTtl * SECOND);
-      expect(life.of('rotated').length).toBeGreaterThanOrEqual(19);
-      expect(life.of('rotated').length).toBeLessThanOrEqual(45);
-      expect({ cutOff, ended }).toEqual({ cutOff: [], ended: [] });
-      expect({ told: drainOf(life), warnings: life.of('warning') }).toEqual({
-        told: undefined,
-        warnings: [],
-      });
-    },
-  );
+  story(`a lease of ${ttl} s / ${maxTtl} s leaves its consumers ${drain} s to drain`, async (world) => {
+    const { life, cutOff, ended } = await pool(world, { ttl, maxTtl }, drain * SECOND);
+    await world.advance(20 * maxTtl * SECOND);
+    expect(life.of('rotated').length).toBeGreaterThanOrEqual(19);
+    expect(life.of('rotated').length).toBeLessThanOrEqual(45);
+    expect({ cutOff, ended }).toEqual({ cutOff: [], ended: [] });
+    expect({ told: drainOf(life), warnings: life.of('warning') }).toEqual({
+      told: undefined,
+      warnings: [],
+    });
+  });
 }
 
-story('that takes no renewal that would not be made anyway, where there is time enough', async (world) => {
+story('the drain takes no extra renewal if there is enough time', async (world) => {
   const { life } = await pool(world, { ttl: 3_600, maxTtl: 36_000 }, 30 * SECOND);
   await world.advance(3_600 * SECOND);
   expect(world.requests(RENEW)).toHaveLength(1);
@@ -75,13 +72,13 @@ for (const [what, role, allowed] of [
   ['cannot be extended so far', { ttl: 5, maxTtl: 8 }, 4_000],
   ['cannot be extended', { ttl: 8, maxTtl: 8 }, 4_000],
 ] as const) {
-  story(`a lease that ${what} says at the start that its consumers need too long`, async (world) => {
+  story(`a lease that ${what} warns at the start that its consumers need too long`, async (world) => {
     const { life, cutOff } = await pool(world, role, 30 * SECOND);
     await world.advance(100);
     expect(drainOf(life)).toEqual({ needed: 30_000, allowed });
     expect(life.of('warning')).toMatchObject([{ message: expect.stringContaining('may need 30 s') }]);
     await world.advance(200 * SECOND);
-    // No storm because of it: each lease is used for half of its life.
+    // This causes no storm: each lease is used for half of its TTL.
     expect(world.requests(ISSUE).length).toBeLessThanOrEqual(60);
     expect(cutOff.length).toBeGreaterThan(10);
     expect(life.of('warning')).toHaveLength(1);
@@ -95,7 +92,7 @@ for (const [what, login, drain, logins] of [
   ['60 s, periodic', { ttl: 60, period: 60 }, 50, 1],
 ] as const) {
   story(
-    `a token of ${what} is replaced while the consumers of its leases have ${drain} s to let go`,
+    `a token of ${what} is replaced while the consumers of its leases have ${drain} s to drain`,
     async (world) => {
       const { life, cutOff, ended } = await pool(world, LASTING, drain * SECOND, login);
       await world.advance(1_000 * SECOND);
@@ -108,7 +105,7 @@ for (const [what, login, drain, logins] of [
   );
 }
 
-story('a token that lives too short for its consumers: the status and the log say so', async (world) => {
+story('a token whose TTL is too short for its consumers: the status and the log report it', async (world) => {
   const { life, cutOff } = await pool(world, LASTING, 30 * SECOND, { ttl: 20, maxTtl: 40 });
   await world.advance(SECOND);
   expect(drainOf(life)).toMatchObject({ needed: 30_000, allowed: 20_000 });
@@ -118,7 +115,7 @@ story('a token that lives too short for its consumers: the status and the log sa
   expect(cutOff.length).toBeGreaterThan(10);
 });
 
-story('a lease of two seconds is not renewed at every turn for it', async (world) => {
+story('a drain does not cause a lease of two seconds to be renewed all the time', async (world) => {
   const { life, cutOff } = await pool(world, { ttl: 2, maxTtl: 60 }, 10 * SECOND);
   await world.advance(120 * SECOND);
   expect(world.requests(RENEW).length).toBeLessThan(130);
@@ -126,7 +123,7 @@ story('a lease of two seconds is not renewed at every turn for it', async (world
   expect(cutOff).toEqual([]);
 });
 
-story('who holds a lease is told before it ends all the same', async (world) => {
+story('the holder of a lease is notified before it ends in spite of the hold', async (world) => {
   const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
   const first = life.published[0] as Credentials<{ username: string; password: string }>;
   const told: { left: number; valid: boolean }[] = [];
@@ -141,12 +138,12 @@ story('who holds a lease is told before it ends all the same', async (world) => 
   expect(told).toMatchObject([{ valid: true }]);
 });
 
-story('a consumer that was refused: the lease is looked up once, however many report it', async (world) => {
+story('a consumer was rejected: the lease is looked up once for any number of reports', async (world) => {
   const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
   const { lease } = life.published[0]!;
   await world.settled(Promise.all(Array.from({ length: 20 }, () => lease.refused!(false))));
   expect(world.requests(LOOKUP)).toHaveLength(1);
-  // It lives: whatever the consumer was refused for, a new one would not help.
+  // The lease is valid: a new one would not help against any other cause of the rejection.
   expect(world.requests(ISSUE)).toHaveLength(1);
 
   await world.operator.revokeLeases();
@@ -156,50 +153,53 @@ story('a consumer that was refused: the lease is looked up once, however many re
   expect(await world.isValid(life.published[1]!)).toBe(true);
 });
 
-story('one that is certain is heard while another one that is not has the lease looked up', async (world) => {
-  const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
-  const { lease } = life.published[0]!;
-  world.vault.delay(SECOND, { match: /leases\/lookup/ });
-  const told = [lease.refused!(false), lease.refused!(true)];
-  await world.settled(Promise.all(told));
-  await world.until(() => life.published.length > 1, SECOND);
-  expect(world.requests(LOOKUP)).toHaveLength(1);
-  expect(life.of('rotated')).toMatchObject([{ reason: 'rejected' }]);
-});
-
-story('one that is certain gets another, and one that is never content gets ever fewer', async (world) => {
-  const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
-  life.connection.leases.watch(world.path, false).subscribe(({ lease }) => void lease.refused!(true));
-  await world.advance(SECOND);
-  expect(life.of('rotated')[0]).toMatchObject({ reason: 'rejected' });
-  await world.advance(600 * SECOND);
-  expect(world.requests(ISSUE).length).toBeGreaterThan(8);
-  expect(world.requests(ISSUE).length).toBeLessThan(20);
-});
-
 story(
-  'however often a refusal is told, a new one that cannot be had is asked for no sooner',
+  'a confirmed rejection takes effect while the lease is looked up for an unconfirmed one',
   async (world) => {
     const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
     const { lease } = life.published[0]!;
-    world.network.answer(ISSUE, 500, errors('failed to connect to `user=x database=y`: dial error'));
-    world.clear();
-    for (let told = 0; told < 300; told++) {
-      await world.settled(lease.refused!(true));
-      await world.advance(SECOND);
-    }
-    expect(world.requests(ISSUE).length).toBeLessThan(30);
-    expect(life.connection.leases.statusOf(world.path)).toMatchObject({
-      attempt: expect.any(Number),
-      error: {},
-    });
-    world.network.restore();
-    await world.until(() => life.published.length > 1, 31 * SECOND);
+    world.vault.delay(SECOND, { match: /leases\/lookup/ });
+    const told = [lease.refused!(false), lease.refused!(true)];
+    await world.settled(Promise.all(told));
+    await world.until(() => life.published.length > 1, SECOND);
+    expect(world.requests(LOOKUP)).toHaveLength(1);
+    expect(life.of('rotated')).toMatchObject([{ reason: 'rejected' }]);
   },
 );
 
 story(
-  'a refusal that its token explains: one look-up of it, and everything is issued anew',
+  'a confirmed rejection gets a new lease, and a consumer that rejects each one gets ever fewer',
+  async (world) => {
+    const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
+    life.connection.leases.watch(world.path, false).subscribe(({ lease }) => void lease.refused!(true));
+    await world.advance(SECOND);
+    expect(life.of('rotated')[0]).toMatchObject({ reason: 'rejected' });
+    await world.advance(600 * SECOND);
+    expect(world.requests(ISSUE).length).toBeGreaterThan(8);
+    expect(world.requests(ISSUE).length).toBeLessThan(20);
+  },
+);
+
+story('repeated rejections do not speed up the attempts to issue a new lease', async (world) => {
+  const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
+  const { lease } = life.published[0]!;
+  world.network.answer(ISSUE, 500, errors('failed to connect to `user=x database=y`: dial error'));
+  world.clear();
+  for (let told = 0; told < 300; told++) {
+    await world.settled(lease.refused!(true));
+    await world.advance(SECOND);
+  }
+  expect(world.requests(ISSUE).length).toBeLessThan(30);
+  expect(life.connection.leases.statusOf(world.path)).toMatchObject({
+    attempt: expect.any(Number),
+    error: {},
+  });
+  world.network.restore();
+  await world.until(() => life.published.length > 1, 31 * SECOND);
+});
+
+story(
+  'a rejection caused by the token: one look-up of the token, and everything is issued anew',
   async (world) => {
     const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
     await world.advance(10 * SECOND);
@@ -211,7 +211,7 @@ story(
   },
 );
 
-story('of a lease that was replaced already nobody is asked', async (world) => {
+story('a rejection of a superseded lease causes no request', async (world) => {
   const life = await world.start({ role: { ttl: 10, maxTtl: 20 }, login: LASTING });
   await world.until(() => life.published.length > 1, 30 * SECOND);
   await world.settled(life.published[0]!.lease.refused!(true));
@@ -221,7 +221,7 @@ story('of a lease that was replaced already nobody is asked', async (world) => {
 });
 
 story(
-  'who is about to lend after a sleep past the end waits for one look, however many ask',
+  'a pool that lends after a suspension past the deadline waits for one look-up, shared by all callers',
   async (world) => {
     const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
     const { lease } = life.published[0]!;
@@ -237,25 +237,28 @@ story(
   },
 );
 
-story('where no server answers, who is about to lend waits once, and the database decides', async (world) => {
-  const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
-  const { lease } = life.published[0]!;
-  world.network.cut();
-  await world.clock.suspend(3_600 * SECOND);
-  world.clear();
-  await world.settled(Promise.all([lease.ensureValid!(), lease.ensureValid!()]));
-  const tries = world.requests().length;
-  expect(tries).toBeGreaterThan(0);
-  for (let ask = 0; ask < 1_000; ask++) expect(lease.ensureValid!()).toBeUndefined();
-  expect(world.requests()).toHaveLength(tries);
-  expect(life.connection.status.leases[0]).toMatchObject({ state: 'expired' });
-  world.network.restore();
-  await world.until(() => life.published.length > 1, 60 * SECOND);
-  await expect(lease.ensureValid!()).rejects.toMatchObject({ code: 'VAULT_CREDENTIALS_EXPIRED' });
-});
+story(
+  'without an answer of the server, a pool that lends waits once, and the database decides',
+  async (world) => {
+    const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
+    const { lease } = life.published[0]!;
+    world.network.cut();
+    await world.clock.suspend(3_600 * SECOND);
+    world.clear();
+    await world.settled(Promise.all([lease.ensureValid!(), lease.ensureValid!()]));
+    const tries = world.requests().length;
+    expect(tries).toBeGreaterThan(0);
+    for (let ask = 0; ask < 1_000; ask++) expect(lease.ensureValid!()).toBeUndefined();
+    expect(world.requests()).toHaveLength(tries);
+    expect(life.connection.status.leases[0]).toMatchObject({ state: 'expired' });
+    world.network.restore();
+    await world.until(() => life.published.length > 1, 60 * SECOND);
+    await expect(lease.ensureValid!()).rejects.toMatchObject({ code: 'VAULT_CREDENTIALS_EXPIRED' });
+  },
+);
 
 story(
-  'where the server knows the lease no more and issues no other, nothing is lent, with the reason',
+  'the server has lost the lease and issues no other: the pool lends nothing, and gives the reason',
   async (world) => {
     const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
     const { lease } = life.published[0]!;

@@ -6,7 +6,7 @@ const LASTING = { ttl: 100 * 3_600, maxTtl: 200 * 3_600 };
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-story('a node that does not know a token of a second ago yet: no other login', async (world) => {
+story('a node does not know a token yet that is a second old: no other login', async (world) => {
   const life = await world.start({ role: LONG, watch: false });
   world.vault.kv().put('app', { key: 'value' });
   world.vault.answer(403, DENIED, { times: 1, match: /secret\/data/ });
@@ -17,20 +17,17 @@ story('a node that does not know a token of a second ago yet: no other login', a
   expect(world.requests(LOGIN)).toHaveLength(1);
 });
 
-story(
-  'after a sleep, whoever asks for a credential has it looked at before its timer fires',
-  async (world) => {
-    const life = await world.start({ role: LONG, login: LASTING });
-    world.clear();
-    world.clock.stepWall(3 * HOUR);
-    expect(life.connection.leases.current(world.path)).toBeUndefined();
-    await world.advance(SECOND);
-    expect(world.requests(RENEW)).toHaveLength(1);
-    expect(life.connection.leases.current(world.path)).toBeDefined();
-  },
-);
+story('after a suspension, a request for a credential checks it before its timer fires', async (world) => {
+  const life = await world.start({ role: LONG, login: LASTING });
+  world.clear();
+  world.clock.stepWall(3 * HOUR);
+  expect(life.connection.leases.current(world.path)).toBeUndefined();
+  await world.advance(SECOND);
+  expect(world.requests(RENEW)).toHaveLength(1);
+  expect(life.connection.leases.current(world.path)).toBeDefined();
+});
 
-story('who comes while a lease seems over gets it once it is found alive', async (world) => {
+story('a caller that comes while a lease seems expired gets it once it is found valid', async (world) => {
   const life = await world.start({ role: LONG, login: LASTING });
   world.network.delay(RENEW, 300);
   world.clock.stepWall(3 * HOUR);
@@ -44,7 +41,7 @@ story('who comes while a lease seems over gets it once it is found alive', async
 });
 
 story(
-  'leases are refused one after the other, and one hours later: that is replaced at once',
+  'leases are rejected one after the other, and one hours later: the last is replaced at once',
   async (world) => {
     const life = await world.start({ role: LONG, login: LASTING });
     const refuse = () => void life.published.at(-1)!.lease.refused?.(true);

@@ -8,7 +8,7 @@ const HOUR = 60 * MINUTE;
 const LASTING = { ttl: 100 * 3_600, maxTtl: 200 * 3_600 };
 
 story(
-  'a token dies while a renewal waits as long as the server asked: issued anew at once',
+  'a token is lost while a renewal waits for Retry-After: leases are issued anew at once',
   async (world) => {
     const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
     world.network.answer(RENEW, 429, SEALED, { 'retry-after': '60' });
@@ -17,28 +17,25 @@ story(
     expect(retryAt.getTime() - world.clock.wall()).toBeGreaterThan(50 * SECOND);
     await world.operator.revokeTokens();
     world.vault.kv().put('app', { key: 'value' });
-    // Whoever asks for anything finds out.
+    // Any request shows the loss.
     await world.settled(life.connection.client.read('secret/data/app'));
     await world.until(() => life.published.length > 1, 2 * SECOND);
     expect(await world.isValid(life.published[1]!)).toBe(true);
   },
 );
 
-story(
-  'a server that asks to wait longer than the lease lives is asked once more before its end',
-  async (world) => {
-    const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
-    world.vault.answer(429, SEALED, { times: 1, match: /leases\/renew/ }, { 'retry-after': '60' });
-    await world.until(() => life.of('renewed').length > 0, MINUTE);
-    expect(life.of('renewal-failed')).toHaveLength(1);
-    expect(life.of('expired')).toEqual([]);
-    expect(world.requests(ISSUE)).toHaveLength(1);
-  },
-);
+story('with a Retry-After longer than the lease, one more renewal is sent before its end', async (world) => {
+  const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
+  world.vault.answer(429, SEALED, { times: 1, match: /leases\/renew/ }, { 'retry-after': '60' });
+  await world.until(() => life.of('renewed').length > 0, MINUTE);
+  expect(life.of('renewal-failed')).toHaveLength(1);
+  expect(life.of('expired')).toEqual([]);
+  expect(world.requests(ISSUE)).toHaveLength(1);
+});
 
-story('the end is told again where it comes again', async (world) => {
+story('a lease that expires again is reported again', async (world) => {
   const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
-  // It seems over, and is found alive.
+  // The lease seems expired, and is found valid.
   world.clock.stepWall(HOUR);
   await world.until(() => life.of('renewed').length > 0, MINUTE);
   expect(life.of('expired')).toHaveLength(1);
@@ -54,62 +51,59 @@ for (const [what, status, text] of [
   ['is gone', 400, 'lease not found'],
   ['cannot be renewed any more', 400, 'past the max TTL'],
 ] as const) {
-  story(
-    `who asks after the process stood still waits for the new one, where the old lease ${what}`,
-    async (world) => {
-      const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
-      world.network.answer(RENEW, status, errors(text));
-      world.clear();
-      const resumed = world.clock.stall(5 * MINUTE);
-      const asked = life.connection.leases.get<{ username: string; password: string }>(world.path);
-      await resumed;
-      expect(await world.isValid(await world.settled(asked))).toBe(true);
-      expect(world.requests(RENEW)).toHaveLength(1);
-      expect(world.requests(ISSUE)).toHaveLength(1);
-    },
-  );
+  story(`after a suspension, a caller waits for the new lease if the old one ${what}`, async (world) => {
+    const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
+    world.network.answer(RENEW, status, errors(text));
+    world.clear();
+    const resumed = world.clock.stall(5 * MINUTE);
+    const asked = life.connection.leases.get<{ username: string; password: string }>(world.path);
+    await resumed;
+    expect(await world.isValid(await world.settled(asked))).toBe(true);
+    expect(world.requests(RENEW)).toHaveLength(1);
+    expect(world.requests(ISSUE)).toHaveLength(1);
+  });
 }
 
-story('who asks while the old lease is looked at and the new one cannot be had is told so', async (world) => {
-  const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
-  world.network.answer(ISSUE, 503, SEALED);
-  const resumed = world.clock.stall(5 * MINUTE);
-  const asked = life.connection.leases.get(world.path).catch((error: unknown) => error);
-  await resumed;
-  expect(await world.settled(asked)).toMatchObject({
-    code: 'VAULT_CREDENTIALS_EXPIRED',
-    cause: { code: 'VAULT_SEALED' },
-  });
-});
-
 story(
-  'a lease that could not be given up is asked about again, spaced out, until the server ends it',
+  'a caller during the check of the old lease gets the error if no new one can be issued',
   async (world) => {
-    const life = await world.start({ role: LONG, login: LASTING });
-    world.network.answer(RENEW, 503, SEALED);
-    world.clear();
-    await world.settled(life.connection.leases.release(world.path));
-    await world.advance(10 * MINUTE);
-    const tries = world.vault.requests(/leases\/renew/).map(({ at }) => at);
-    // 30 s, 1 min, 2 min … as there is an hour left, half of each at random.
-    expect(tries.length).toBeGreaterThanOrEqual(3);
-    expect(tries.length).toBeLessThanOrEqual(16);
-    expect(tries.at(-1)! - tries.at(-2)!).toBeGreaterThan(10 * SECOND);
-    expect(await world.isValid(life.published[0]!)).toBe(true);
-
-    world.network.restore();
-    await world.until(() => life.of('retired').length > 0, 5 * MINUTE);
-    expect(life.of('retired')).toMatchObject([{ how: 'asked' }]);
-    await world.advance(2 * SECOND);
-    expect(await world.isValid(life.published[0]!)).toBe(false);
-    world.clear();
-    await world.advance(HOUR);
-    expect(world.requests()).toEqual([]);
+    const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
+    world.network.answer(ISSUE, 503, SEALED);
+    const resumed = world.clock.stall(5 * MINUTE);
+    const asked = life.connection.leases.get(world.path).catch((error: unknown) => error);
+    await resumed;
+    expect(await world.settled(asked)).toMatchObject({
+      code: 'VAULT_CREDENTIALS_EXPIRED',
+      cause: { code: 'VAULT_SEALED' },
+    });
   },
 );
 
+story('a failed retirement is repeated, spaced out, until the server ends the lease', async (world) => {
+  const life = await world.start({ role: LONG, login: LASTING });
+  world.network.answer(RENEW, 503, SEALED);
+  world.clear();
+  await world.settled(life.connection.leases.release(world.path));
+  await world.advance(10 * MINUTE);
+  const tries = world.vault.requests(/leases\/renew/).map(({ at }) => at);
+  // Delays of 30 s, 1 min, 2 min …, as an hour is left; half of each is random.
+  expect(tries.length).toBeGreaterThanOrEqual(3);
+  expect(tries.length).toBeLessThanOrEqual(16);
+  expect(tries.at(-1)! - tries.at(-2)!).toBeGreaterThan(10 * SECOND);
+  expect(await world.isValid(life.published[0]!)).toBe(true);
+
+  world.network.restore();
+  await world.until(() => life.of('retired').length > 0, 5 * MINUTE);
+  expect(life.of('retired')).toMatchObject([{ how: 'asked' }]);
+  await world.advance(2 * SECOND);
+  expect(await world.isValid(life.published[0]!)).toBe(false);
+  world.clear();
+  await world.advance(HOUR);
+  expect(world.requests()).toEqual([]);
+});
+
 story(
-  'a superseded lease that the server never gets to end, ends by itself, and is asked about no more',
+  'a superseded lease whose retirement always fails ends by its TTL, and causes no more requests',
   async (world) => {
     const life = await world.start({ role: { ttl: 600, maxTtl: 900 }, login: LASTING });
     world.vault.answer(503, JSON.parse(SEALED), {
@@ -117,7 +111,7 @@ story(
     });
     await world.until(() => life.of('rotated').length > 0, 15 * MINUTE);
     world.clear();
-    // Until the new one is renewed for the first time: then there are more of these.
+    // Until the first renewal of the new lease: later there are more such requests.
     await world.advance(5 * MINUTE);
     expect(world.requests(RENEW).length).toBeGreaterThanOrEqual(6);
     expect(world.requests(RENEW).length).toBeLessThanOrEqual(28);
@@ -129,7 +123,7 @@ story(
   },
 );
 
-story('what lives for seconds is back within two seconds, also after a long outage', async (world) => {
+story('a lease of seconds is back within two seconds, also after a long outage', async (world) => {
   const life = await world.start({ role: { ttl: 3, maxTtl: 600 }, login: LASTING });
   world.network.cut();
   await world.until(() => life.of('expired').length > 0, 5 * SECOND);
@@ -138,11 +132,11 @@ story('what lives for seconds is back within two seconds, also after a long outa
   world.network.restore();
   await world.until(() => life.published.length > 1, 2 * SECOND);
   expect(await world.isValid(life.published[1]!)).toBe(true);
-  // Half a second apart, half of that at random.
+  // Half a second apart, half of it random.
   expect(asked).toBeLessThan(170);
 });
 
-story('after the end there is nothing to wait for: every way to ask says so', async (world) => {
+story('after the close, every method rejects instead of waiting', async (world) => {
   const life = await world.start({ role: LONG });
   const { leases, client } = life.connection;
   await world.settled(life.connection.close());
@@ -167,9 +161,9 @@ story('after the end there is nothing to wait for: every way to ask says so', as
   expect(world.clock.pending).toBe(0);
 });
 
-// A6 with a lease that outlives the jump by itself, under a token that seems over.
+// A6 with a lease that outlasts the jump itself, under a token that seems expired.
 story(
-  'A6: the wall clock is set past the end of the token, not of the lease: looked at, found alive, and kept',
+  'A6: the wall clock is set past the end of the token, not of the lease: checked, found valid, and kept',
   async (world) => {
     const life = await world.start({
       role: { ttl: 36_000, maxTtl: 360_000 },

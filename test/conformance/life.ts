@@ -7,7 +7,7 @@ import { EventBus, type VaultEvent } from '../../lib/events/events.js';
 import type { Credentials } from '../../lib/leases/lease.js';
 import type { Life } from './world.js';
 
-/** Starts a connection that remembers what happened to it; with `path`, it has a first snapshot of it. */
+/** Starts a connection whose events are recorded; with `path`, waits for its first snapshot. */
 export async function live(
   options: VaultOptions,
   path: string | undefined,

@@ -10,9 +10,9 @@ const MINUTE = 60 * SECOND;
 const users = (world: SimulatedWorld) =>
   world.vault.liveLeases.filter(({ path }) => path.startsWith('database/'));
 
-story('release() during a renewal: the user does not live on for another TTL', async (world) => {
+story('release() during a renewal: the user is not kept for another TTL', async (world) => {
   const life = await world.start({ role: LONG, login: LASTING });
-  // Less than the second that a lease is given to end.
+  // Less than the second that is the increment of a retirement.
   world.network.delay(RENEW, SECOND / 2);
   await world.until(() => world.requests(RENEW).length === 1, 3_600 * SECOND);
   const released = life.connection.leases.release(world.path);
@@ -23,7 +23,7 @@ story('release() during a renewal: the user does not live on for another TTL', a
   expect(await world.isValid(life.published.at(-1)!)).toBe(false);
 });
 
-story('release() while a lease is issued: what is issued is ended', async (world) => {
+story('release() while a lease is issued: the new lease is ended', async (world) => {
   const life = await world.start({ role: LONG, login: LASTING, watch: false });
   world.vault.delay(3 * SECOND, { match: /creds/ });
   const got = life.connection.leases.get(world.path).catch((error: unknown) => error);
@@ -36,7 +36,7 @@ story('release() while a lease is issued: what is issued is ended', async (world
 });
 
 story(
-  'close() while a lease is issued, with a token that lives on: what is issued is ended',
+  'close() while a lease is issued, with a token that is not revoked: the new lease is ended',
   async (world) => {
     const options = { auth: token(world.vault.token({ ttl: 36_000 })) };
     const life = await world.start({ role: LONG, watch: false, options });
@@ -52,7 +52,7 @@ story(
 );
 
 story(
-  'credentials that the database refuses after a failed renewal: the next ones come at once',
+  'the database rejects credentials after a failed renewal: the next ones come at once',
   async (world) => {
     const life = await world.start({ role: LONG, login: LASTING });
     world.network.answer(RENEW, 503, SEALED);
@@ -66,12 +66,12 @@ story(
 );
 
 story(
-  'logins fail while a token is granted less than before: its renewals do not wait for their next try',
+  'logins fail while a token is granted less than before: its renewals do not wait for the next login attempt',
   async (world) => {
     const options = { retry: { jitter: 0 } };
     const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 36_000 }, options });
     world.network.answer(LOGIN, 400, errors('invalid role or secret ID'));
-    // As where the operator has lowered the max TTL of the mount.
+    // The answer after an operator lowered the max TTL of the mount.
     const auth = { client_token: 'x', lease_duration: 30, renewable: true };
     const warnings = [
       'TTL of "10m" exceeded the effective max_ttl of "30s"; TTL value is capped accordingly',
@@ -91,7 +91,7 @@ story(
 );
 
 story(
-  'a token that is replaced while its last request is on the way: what that leased lives',
+  'a token is replaced while its last request is pending: the lease of that request is kept',
   async (world) => {
     const life = await world.start({ role: LONG, login: { ...LASTING, uses: 2 }, watch: false });
     world.vault.databaseRole('slow', { defaultTtl: 3_600, maxTtl: 36_000 });
@@ -101,7 +101,7 @@ story(
     await world.advance(SECOND);
     await world.settled(get(world.path));
     expect(life.of('login').map(({ reason }) => reason)).toEqual(['start', 'uses']);
-    // The token that leased it is no longer the current one, so another one follows.
+    // The lease belongs to a superseded token, so another lease follows.
     expect(await world.isValid(await world.settled(slow))).toBe(true);
     await world.advance(MINUTE);
     const current = life.connection.leases.current<{ username: string; password: string }>(
@@ -111,7 +111,7 @@ story(
   },
 );
 
-story('a hold that is let go of twice counts once', async (world) => {
+story('a hold that is released twice counts once', async (world) => {
   const life = await world.start({ role: { ttl: 60, maxTtl: 120 }, login: LASTING });
   const first = life.published[0]!;
   const [one, other] = [first.lease.hold(), first.lease.hold()];

@@ -12,16 +12,16 @@ import { live } from './life.js';
 import type { Life, World, Worlds } from './world.js';
 
 const STEP = 50;
-/** No GRANT, and no REVOKE: many at a time would collide in PostgreSQL's catalogue, and no rule needs a table. */
+/** No GRANT and no REVOKE: concurrent ones collide in PostgreSQL's catalogue, and no rule needs a table. */
 const CREATE = [`CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'`];
 const REVOKE = ['DROP ROLE IF EXISTS "{{name}}"'];
 const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
-/** Real servers (OpenBao, or what VAULT_BIN names, and PostgreSQL); time is real. */
+/** Real servers (OpenBao or the server in VAULT_BIN, and PostgreSQL) in real time. */
 export async function realWorlds(): Promise<Worlds> {
   const [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
   let count = 0;
-  // The engine is set up by each, and the server refuses to do that twice at a time.
+  // Each world sets up the engine, and the server refuses to do that twice at a time.
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn: InTurn = (work) => {
     const mine = turn.then(work);
@@ -36,7 +36,7 @@ export async function realWorlds(): Promise<Worlds> {
 
 type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** Roles and a policy of its own on shared servers, and a proxy in between. */
+/** Roles and a policy of its own on shared servers, behind a proxy. */
 async function realWorld(
   bao: OpenBaoServer,
   postgres: PostgresServer,
@@ -55,7 +55,7 @@ async function realWorld(
       });
       if (status < 300) return body;
       const text = JSON.stringify(body);
-      // The storage of a busy server refuses one of two changes at the same moment.
+      // The storage of a busy server refuses one of two simultaneous changes.
       if (tries < 3 && /transaction commit failed/.test(text)) continue;
       throw new Error(`${method} ${apiPath}: ${status} ${text}`);
     }

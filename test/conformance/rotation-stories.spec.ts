@@ -8,7 +8,7 @@ const HOUR = 60 * MINUTE;
 const PATH = 'database/static-creds/fixed';
 const READ = /static-creds/;
 
-/** A static role that the server rotates by a schedule; the server looks so many milliseconds after each 5 s. */
+/** A static role that the server rotates by a schedule; the server checks it so many milliseconds after each 5 s. */
 async function scheduled(world: SimulatedWorld, rotationSchedule: string, phase: number): Promise<Life> {
   await world.advance(phase);
   const life = await world.start({ role: LONG, watch: false });
@@ -16,7 +16,7 @@ async function scheduled(world: SimulatedWorld, rotationSchedule: string, phase:
   return life;
 }
 
-/** Seconds of so many in which the password that is handed out is refused. */
+/** The seconds, of so many, in which the database refuses the published password. */
 async function refusedFor(world: SimulatedWorld, life: Life, seconds: number): Promise<number> {
   let refused = 0;
   for (let second = 0; second < seconds; second++) {
@@ -29,7 +29,7 @@ async function refusedFor(world: SimulatedWorld, life: Life, seconds: number): P
 
 for (const phase of [0, 500, 2_500, 4_900]) {
   story(
-    `a minutely schedule, which the server keeps ${phase} ms late: the old password is used for seconds at most`,
+    `a schedule of every minute, which the server runs ${phase} ms late: the old password is used for seconds at most`,
     async (world) => {
       const life = await scheduled(world, '* * * * *', phase);
       await world.settled(life.connection.leases.get(PATH));
@@ -51,14 +51,14 @@ story(
     await world.settled(life.connection.leases.get(PATH));
     expect(await refusedFor(world, life, 120)).toBeLessThanOrEqual(20);
     expect(await refusedFor(world, life, 120)).toBe(0);
-    // Once more to be sure, and then not before the next time.
+    // One more read for safety, then none before the next scheduled time.
     expect(world.requests(READ).length).toBeLessThanOrEqual(3);
   },
   'vault',
 );
 
 story(
-  'the window of a schedule is over: overdue until the next time',
+  'the window of a schedule has passed: overdue until the next time',
   async (world) => {
     await world.advance(2_500);
     const life = await world.start({ role: LONG, watch: false });

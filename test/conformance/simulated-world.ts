@@ -6,14 +6,14 @@ import type { Life, World, Worlds } from './world.js';
 const STEP = 50;
 const HOURS = 36_000_000;
 
-/** Simulated servers under virtual clocks: hours pass in milliseconds, and always alike. */
+/** Simulated servers under virtual clocks: hours pass in milliseconds, with repeatable results. */
 export function simulatedWorlds(dialect: 'openbao' | 'vault'): () => Promise<Worlds> {
   return () =>
     Promise.resolve({ open: () => Promise.resolve(simulatedWorld(dialect)), stop: () => Promise.resolve() });
 }
 
 function simulatedWorld(dialect: 'openbao' | 'vault'): World {
-  // The same each time, schedules included.
+  // Repeatable, schedules included.
   const clock = new VirtualClock({ wall: Date.UTC(2026, 0, 1) });
   const vault = new SimulatedVault({ clock, dialect });
   const lives = new Set<Life>();
@@ -23,7 +23,7 @@ function simulatedWorld(dialect: 'openbao' | 'vault'): World {
     pattern.test(request.path.replace(/^\/v1\//, ''));
 
   let moving: Promise<void> | undefined;
-  /** Lets time go by; those who wait while somebody else moves the clock wait for that. */
+  /** Advances the clock; concurrent callers wait for each other. */
   async function move(milliseconds: number): Promise<void> {
     if (moving) return moving;
     moving = clock.advance(milliseconds).finally(() => {
@@ -108,7 +108,7 @@ function simulatedWorld(dialect: 'openbao' | 'vault'): World {
         void vault.delay(milliseconds, { match: below(pattern) }, { before: true }),
       restore: () => vault.heal(),
     },
-    // All of its answers are, which needs no telling.
+    // All answers of this world are simulated, so there is nothing to mark.
     canned: false,
     async close() {
       vault.heal();

@@ -9,7 +9,7 @@ interface Row {
   results: Record<string, string>;
 }
 
-/** A test of another kind that has the id of a rule at the front of its name. */
+/** A test of another kind whose title begins with the id of a rule. */
 interface Shown {
   id: string;
   title: string;
@@ -17,7 +17,7 @@ interface Shown {
   state: string;
 }
 
-/** Leaves what every rule did on every server where `npm run conformance` makes a table of it. */
+/** Writes the results of every rule on every server to the file that `npm run conformance` reads. */
 export default class TableReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const output = process.env['CONFORMANCE_TABLE'];

@@ -16,11 +16,11 @@ story(
     world.network.answer(/renew-self|login/, 503, SEALED);
     world.clear();
     world.clock.stepWall(3 * HOUR);
-    // Looked at when the timer fires that is pending, at the latest.
+    // Checked by the pending timer at the latest.
     await world.advance(30 * SECOND);
     expect(world.requests().length).toBeLessThanOrEqual(20);
     await world.advance(10 * MINUTE);
-    // The lease would be found alive again and again, and seem over all the same, as its token does.
+    // Repeated renewals would find the lease valid, and it would still seem expired, as its token does.
     expect(world.requests(RENEW).length).toBeLessThanOrEqual(2);
     // Delays of 15 to 30 s, after a few shorter ones.
     expect(world.requests().length).toBeLessThanOrEqual(50);
@@ -42,7 +42,7 @@ story(
 );
 
 story(
-  'a token without an end seems dead for a moment: looked up again, and without an end as before',
+  'a token without expiry seems invalid for a moment: looked up again, and still without expiry',
   async (world) => {
     const life = await world.start({ role: LONG, options: { auth: token('root') } });
     const [login] = life.of('login');
@@ -55,7 +55,7 @@ story(
 
     const { data } = await world.settled(life.connection.client.read<{ data: object }>('secret/data/app'));
     expect(data.reveal().data).toEqual({ key: 'value' });
-    // One that says that it is dead, one that says that it lives.
+    // One look-up fails, one finds the token valid.
     expect(world.requests(LOOKUP_SELF)).toHaveLength(2);
     await world.advance(HOUR);
     expect(world.requests(LOOKUP_SELF)).toHaveLength(2);
@@ -68,14 +68,14 @@ story(
   },
 );
 
-story('a given token in its last second is told to have 0 s: it has an end all the same', async (world) => {
+story('a given token in its last second has a TTL of 0 s: it still expires', async (world) => {
   const given = world.vault.token({ ttl: 600, renewable: false });
   const last = { ttl: 0, expire_time: new Date(world.clock.wall() + 400).toISOString(), renewable: false };
   world.vault.answer(200, { data: last }, { times: 1, match: /lookup-self/ });
   const life = await world.start({ role: LONG, watch: false, options: { auth: token(given) } });
   const { validUntil } = life.of('login')[0]!;
   expect(validUntil.getTime() - world.clock.wall()).toBeLessThanOrEqual(SECOND);
-  // So it is looked up again, by which time the source may hold a new one.
+  // The client looks it up again; by then the source may hold a new one.
   await world.until(() => world.requests(LOOKUP_SELF).length === 2, 5 * SECOND);
   expect(life.connection.status.session.state).toBe('valid');
 });
@@ -95,7 +95,7 @@ for (const uses of [2, 3]) {
         expect(await world.isValid(life.published.at(-1)!)).toBe(true);
       }
       expect(life.published.length).toBeGreaterThan(3);
-      // Each of them is a login more than the one at the start.
+      // Each of them takes a login beyond the one at the start.
       expect(world.requests(LOGIN).length).toBeLessThanOrEqual(life.published.length);
       expect(
         new Set(
@@ -111,7 +111,7 @@ for (const uses of [2, 3]) {
 }
 
 story(
-  'tokens of one use: a login for each request, none without, and a lease is refused with the reason',
+  'tokens of one use: one login for each request, and a lease is refused with the reason',
   async (world) => {
     const life = await world.start({ role: LONG, watch: false, login: { ...LASTING, uses: 1 } });
     world.vault.kv().put('app', { key: 'value' });
@@ -154,68 +154,59 @@ story('a batch token cannot be revoked: at close its leases are ended one by one
   expect(await world.isValid(other)).toBe(false);
 });
 
-story('a batch token that another one has replaced is let go of without a request', async (world) => {
+story('a superseded batch token is dropped without a request', async (world) => {
   const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600, type: 'batch' } });
   await world.until(() => life.of('token-ended').length > 0, 20 * MINUTE);
   expect(life.of('token-ended')).toMatchObject([{ generation: 1, how: 'batch' }]);
   expect(world.requests(REVOKE_SELF)).toEqual([]);
 });
 
-story(
-  'a token that cannot be renewed serves on as long as it lives while a new login fails',
-  async (world) => {
-    const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600, type: 'batch' } });
-    world.vault.databaseRole('other', { defaultTtl: 3_600, maxTtl: 36_000 });
-    world.vault.kv().put('app', { key: 'value' });
-    world.network.answer(LOGIN, 503, SEALED);
-    await world.until(() => life.of('login-failed').length > 1, 8 * MINUTE);
-    await world.settled(life.connection.client.read('secret/data/app'));
-    const { lease } = await world.settled(life.connection.leases.get('database/creds/other'));
-    expect(lease.generation).toBe(1);
-    expect(life.connection.leases.current(world.path)).toBeDefined();
-    world.network.restore();
-    await world.until(() => life.of('login').length > 1, MINUTE);
-    expect(life.of('login')[1]).toMatchObject({ reason: 'not-renewable' });
-    expect(life.of('expired')).toEqual([]);
-  },
-);
+story('a token that cannot be renewed is used until it expires while new logins fail', async (world) => {
+  const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600, type: 'batch' } });
+  world.vault.databaseRole('other', { defaultTtl: 3_600, maxTtl: 36_000 });
+  world.vault.kv().put('app', { key: 'value' });
+  world.network.answer(LOGIN, 503, SEALED);
+  await world.until(() => life.of('login-failed').length > 1, 8 * MINUTE);
+  await world.settled(life.connection.client.read('secret/data/app'));
+  const { lease } = await world.settled(life.connection.leases.get('database/creds/other'));
+  expect(lease.generation).toBe(1);
+  expect(life.connection.leases.current(world.path)).toBeDefined();
+  world.network.restore();
+  await world.until(() => life.of('login').length > 1, MINUTE);
+  expect(life.of('login')[1]).toMatchObject({ reason: 'not-renewable' });
+  expect(life.of('expired')).toEqual([]);
+});
 
-story(
-  'a token is found dead while its renewal waits as long as the server asked: a login at once',
-  async (world) => {
-    const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 6_000 } });
-    world.network.answer(RENEW_SELF, 429, SEALED, { 'retry-after': '60' });
-    await world.until(() => life.of('token-renewal-failed').length > 0, 8 * MINUTE);
-    await world.operator.revokeTokens();
-    world.vault.kv().put('app', { key: 'value' });
-    await world.settled(life.connection.client.read('secret/data/app'));
-    expect(life.of('login')[1]!.at.getTime() - life.of('token-renewal-failed')[0]!.at.getTime()).toBeLessThan(
-      SECOND,
-    );
-    expect(life.of('login')[1]).toMatchObject({ reason: 'token-lost' });
-  },
-);
+story('a token is found invalid while its renewal waits for Retry-After: a login at once', async (world) => {
+  const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 6_000 } });
+  world.network.answer(RENEW_SELF, 429, SEALED, { 'retry-after': '60' });
+  await world.until(() => life.of('token-renewal-failed').length > 0, 8 * MINUTE);
+  await world.operator.revokeTokens();
+  world.vault.kv().put('app', { key: 'value' });
+  await world.settled(life.connection.client.read('secret/data/app'));
+  expect(life.of('login')[1]!.at.getTime() - life.of('token-renewal-failed')[0]!.at.getTime()).toBeLessThan(
+    SECOND,
+  );
+  expect(life.of('login')[1]).toMatchObject({ reason: 'token-lost' });
+});
 
-story(
-  'a server that asks to wait longer than the token lives is asked once more before its end',
-  async (world) => {
-    const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 6_000 } });
-    world.vault.answer(429, SEALED, { times: 1, match: /renew-self/ }, { 'retry-after': '60' });
-    await world.until(() => life.of('token-renewed').length + life.of('login').length > 1, MINUTE);
-    expect(life.of('token-renewal-failed')).toHaveLength(1);
-    expect(life.of('expired')).toEqual([]);
-    // By a renewal, or by a login where that is the safer way by then.
-    const end = life.of('login')[0]!.validUntil.getTime();
-    expect(world.clock.wall()).toBeLessThan(end);
-  },
-);
+story('with a Retry-After longer than the token, one more request is sent before its end', async (world) => {
+  const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 6_000 } });
+  world.vault.answer(429, SEALED, { times: 1, match: /renew-self/ }, { 'retry-after': '60' });
+  await world.until(() => life.of('token-renewed').length + life.of('login').length > 1, MINUTE);
+  expect(life.of('token-renewal-failed')).toHaveLength(1);
+  expect(life.of('expired')).toEqual([]);
+  // A renewal, or a login if that is the safer way by then.
+  const end = life.of('login')[0]!.validUntil.getTime();
+  expect(world.clock.wall()).toBeLessThan(end);
+});
 
 for (const [what, status] of [
   ['with an error', 503],
   ['with a refusal', 403],
 ] as const) {
   story(
-    `a renewal that is answered late ${what}, when a newer token has taken over: no news of this one`,
+    `a renewal that is answered late ${what}, after a newer token has taken over: no event of the old one`,
     async (world) => {
       const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 6_000 } });
       world.vault.delay(9 * SECOND, { match: /renew-self/ });

@@ -9,21 +9,21 @@ import { ISSUE, LOGIN, LONG, LOOKUP_SELF, RENEW, REVOKE_SELF, SECOND } from './r
 
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
-/** Tokens that there are without any login. */
+/** The number of tokens without any login. */
 const ROOT = 1;
 const LASTING = { ttl: 100 * 3_600, maxTtl: 200 * 3_600 };
 const READ = /^secret\/data\//;
 const POLICY_DENIES = errors('1 error occurred:\n\t* permission denied\n\n');
 
 story(
-  'logins work, and whoever else answers does not know their tokens: ever fewer logins, none is left behind',
+  'logins work, but the other node does not know their tokens: ever fewer logins, and no token is left',
   async (world) => {
     const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
     world.network.answer(/^(?!auth\/approle\/login|auth\/token\/revoke-self)/, 403, DENIED);
     world.clear();
     await world.advance(20 * MINUTE);
     const logins = world.requests(LOGIN).length;
-    // A few at first, and then one each half minute.
+    // A few at first, then one each half minute.
     expect(logins).toBeLessThanOrEqual(70);
     expect(world.requests().length).toBeLessThanOrEqual(8 * logins);
     expect(world.requests(REVOKE_SELF).length).toBeGreaterThanOrEqual(logins - 2);
@@ -48,7 +48,7 @@ for (const [what, body] of [
     const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: { ttl: 600, maxTtl: 6_000 } });
     world.network.answer(/./, 403, body);
     world.clear();
-    // Renewals have begun to fail by then.
+    // By then renewals have begun to fail.
     await world.advance(7.25 * MINUTE);
     expect(life.connection.leases.current(world.path)).toBeDefined();
     expect(life.of('renewal-failed').length).toBeGreaterThan(0);
@@ -61,7 +61,7 @@ for (const [what, body] of [
   });
 }
 
-story('a policy that denies the look-up of the own token is no proof that it is dead', async (world) => {
+story('a policy that denies lookup-self does not prove the token invalid', async (world) => {
   const life = await world.start({ role: LONG, login: LASTING });
   world.network.answer(LOOKUP_SELF, 403, POLICY_DENIES);
   world.vault.answer(403, DENIED, { match: /secret\/data/ });
@@ -71,7 +71,7 @@ story('a policy that denies the look-up of the own token is no proof that it is 
   expect(life.connection.leases.current(world.path)).toBeDefined();
 });
 
-story('a secret source that does not come back is told of, and others are asked again', async (world) => {
+story('a secret source that never returns is reported, and the sources are read again', async (world) => {
   const { roleId, secretId } = world.vault.appRole('hangs', { tokenTtl: 600, tokenMaxTtl: 600 });
   let hangs = false;
   const source = () => (hangs ? new Promise<string>(() => undefined) : secretId());
@@ -94,7 +94,7 @@ story('a secret source that does not come back is told of, and others are asked 
   expect(world.vault.liveLeases).toEqual([]);
 });
 
-story('a login that comes too late is ended: nobody would use its token', async (world) => {
+story('the token of a login that ends too late is revoked', async (world) => {
   const { roleId, secretId } = world.vault.appRole('slow', { tokenTtl: 600, tokenMaxTtl: 600 });
   let slow = false;
   const source = async () => {
@@ -146,7 +146,7 @@ story('a static role is read again after the machine slept through its rotation'
   expect(await world.isValid(seen[1]!)).toBe(true);
 });
 
-story('a KV secret is not gone because the login is refused: kept, and tried again', async (world) => {
+story('a KV secret is not gone because a login is refused: kept, and read again', async (world) => {
   const { roleId, secretId } = world.vault.appRole('kv', { tokenTtl: 120, tokenMaxTtl: 120 });
   let id = secretId();
   const options = { auth: appRole({ roleId, secretId: () => id }) };
@@ -171,7 +171,7 @@ story('a KV secret is not gone because the login is refused: kept, and tried aga
   expect(life.connection.status.secrets[0]).toMatchObject({ state: 'valid' });
 });
 
-story('a clock that is set wakes no watch of KV before its time', async (world) => {
+story('a clock step does not wake a KV watch early', async (world) => {
   const life = await world.start({ role: LONG, watch: false, login: LASTING });
   world.vault.kv().put('app', { key: 'one' });
   life.connection.watches.watch('app', { every: 30 * MINUTE }).subscribe();
@@ -180,7 +180,7 @@ story('a clock that is set wakes no watch of KV before its time', async (world) 
   world.clock.stepWall(5 * SECOND);
   await world.advance(MINUTE);
   expect(world.requests(READ)).toEqual([]);
-  // While the machine slept it fell due.
+  // The read fell due during the suspension.
   await world.clock.suspend(HOUR);
   await world.advance(MINUTE);
   expect(world.requests(READ)).toHaveLength(1);
@@ -196,24 +196,21 @@ for (const every of [0, -1, 60, NaN, Infinity]) {
   });
 }
 
-story(
-  'a watch of KV that nobody is subscribed to any more is forgotten, and none begins at the end',
-  async (world) => {
-    const life = await world.start({ role: LONG, watch: false, login: LASTING });
-    world.vault.kv().put('app', { key: 'one' });
-    const subscription = life.connection.watches.watch('app', {}).subscribe();
-    await world.advance(SECOND);
-    expect(life.connection.status.secrets).toHaveLength(1);
-    subscription.unsubscribe();
-    expect(life.connection.status.secrets).toEqual([]);
-    await world.settled(life.connection.close());
-    const ended: unknown[] = [];
-    life.connection.watches.watch('app', {}).subscribe({ error: (error) => ended.push(error) });
-    expect(ended).toMatchObject([{ code: 'VAULT_CLOSED' }]);
-  },
-);
+story('a KV watch without subscribers is dropped, and none starts after the close', async (world) => {
+  const life = await world.start({ role: LONG, watch: false, login: LASTING });
+  world.vault.kv().put('app', { key: 'one' });
+  const subscription = life.connection.watches.watch('app', {}).subscribe();
+  await world.advance(SECOND);
+  expect(life.connection.status.secrets).toHaveLength(1);
+  subscription.unsubscribe();
+  expect(life.connection.status.secrets).toEqual([]);
+  await world.settled(life.connection.close());
+  const ended: unknown[] = [];
+  life.connection.watches.watch('app', {}).subscribe({ error: (error) => ended.push(error) });
+  expect(ended).toMatchObject([{ code: 'VAULT_CLOSED' }]);
+});
 
-story('a lease that is held and only seems to be over is looked at before it is let go of', async (world) => {
+story('a held lease that only seems expired is checked before it is dropped', async (world) => {
   const life = await world.start({ role: { ttl: 600, maxTtl: 60_000 }, login: LASTING });
   const [first] = life.published;
   first!.lease.hold();
@@ -228,32 +225,35 @@ story('a lease that is held and only seems to be over is looked at before it is 
   expect(life.of('retired')).toEqual([]);
 });
 
-story('what a consumer throws when it is told keeps no other lease from being renewed', async (world) => {
-  const thrown: unknown[] = [];
-  const note = (error: unknown) => thrown.push(error);
-  const listeners = process.listeners('uncaughtException');
-  process.removeAllListeners('uncaughtException').on('uncaughtException', note);
-  try {
-    const life = await world.start({ role: { ttl: 60, maxTtl: 120 }, login: LASTING });
-    let told = 0;
-    life.published[0]!.lease.hold({
-      onEnding: () => {
-        throw new Error('of the application');
-      },
-    });
-    life.published[0]!.lease.hold({ onEnding: () => told++ });
-    await world.advance(10 * MINUTE);
-    expect(told).toBe(1);
-    expect(thrown).toMatchObject([{ message: 'of the application' }]);
-    expect(life.of('expired')).toEqual([]);
-    expect(await world.isValid(life.published.at(-1)!)).toBe(true);
-  } finally {
-    process.removeAllListeners('uncaughtException');
-    for (const listener of listeners) process.on('uncaughtException', listener);
-  }
-});
+story(
+  'an error thrown by a consumer in onEnding does not prevent renewals of other leases',
+  async (world) => {
+    const thrown: unknown[] = [];
+    const note = (error: unknown) => thrown.push(error);
+    const listeners = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException').on('uncaughtException', note);
+    try {
+      const life = await world.start({ role: { ttl: 60, maxTtl: 120 }, login: LASTING });
+      let told = 0;
+      life.published[0]!.lease.hold({
+        onEnding: () => {
+          throw new Error('of the application');
+        },
+      });
+      life.published[0]!.lease.hold({ onEnding: () => told++ });
+      await world.advance(10 * MINUTE);
+      expect(told).toBe(1);
+      expect(thrown).toMatchObject([{ message: 'of the application' }]);
+      expect(life.of('expired')).toEqual([]);
+      expect(await world.isValid(life.published.at(-1)!)).toBe(true);
+    } finally {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    }
+  },
+);
 
-story('another token in the file is taken up, though the server was away when it came', async (world) => {
+story('a new token in the file is used, though the server was unreachable when it came', async (world) => {
   const folder = await mkdtemp(join(tmpdir(), 'nestjs-vault-token-'));
   try {
     const file = join(folder, 'token');
@@ -272,7 +272,7 @@ story('another token in the file is taken up, though the server was away when it
   }
 });
 
-story('while requests drain at shutdown, renewals go on though they fail for a while', async (world) => {
+story('while requests drain at shutdown, renewals are retried after failures', async (world) => {
   const life = await world.start({ role: { ttl: 60, maxTtl: 6_000 }, login: LASTING });
   life.connection.freeze();
   world.network.answer(RENEW, 500, errors('internal error'));
@@ -283,24 +283,27 @@ story('while requests drain at shutdown, renewals go on though they fail for a w
   expect(world.requests(ISSUE)).toHaveLength(1);
 });
 
-story('who comes while there is none gets the next one, though it holds the same', async (world) => {
-  const life = await world.start({ role: LONG, watch: false, login: LASTING });
-  world.vault.leasedSecret('engine/creds/app', { ttl: 60, maxTtl: 60, data: () => ({ key: 'constant' }) });
-  const { leases } = life.connection;
-  const early: unknown[] = [];
-  leases.watch('engine/creds/app', false).subscribe((value) => early.push(value));
-  await world.until(() => early.length === 1, SECOND);
-  world.network.cut();
-  await world.advance(2 * MINUTE);
-  expect(leases.current('engine/creds/app')).toBeUndefined();
-  const late: unknown[] = [];
-  leases.watch('engine/creds/app', false).subscribe((value) => late.push(value));
-  expect(late).toEqual([]);
-  world.network.restore();
-  await world.until(() => late.length === 1, MINUTE);
-});
+story(
+  'a subscriber that comes while there is no value gets the next one, even if it is equal',
+  async (world) => {
+    const life = await world.start({ role: LONG, watch: false, login: LASTING });
+    world.vault.leasedSecret('engine/creds/app', { ttl: 60, maxTtl: 60, data: () => ({ key: 'constant' }) });
+    const { leases } = life.connection;
+    const early: unknown[] = [];
+    leases.watch('engine/creds/app', false).subscribe((value) => early.push(value));
+    await world.until(() => early.length === 1, SECOND);
+    world.network.cut();
+    await world.advance(2 * MINUTE);
+    expect(leases.current('engine/creds/app')).toBeUndefined();
+    const late: unknown[] = [];
+    leases.watch('engine/creds/app', false).subscribe((value) => late.push(value));
+    expect(late).toEqual([]);
+    world.network.restore();
+    await world.until(() => late.length === 1, MINUTE);
+  },
+);
 
-story('who waits for a first one at shutdown is told that it is over', async (world) => {
+story('a caller that waits for a first value at shutdown gets VAULT_CLOSED', async (world) => {
   const life = await world.start({ role: LONG, watch: false, login: LASTING });
   world.network.answer(ISSUE, 503, SEALED);
   const asked = life.connection.leases.get(world.path).catch((error: { code: string }) => error.code);

@@ -4,7 +4,7 @@ import type { VaultConnection } from '../../lib/connection/vault-connection.js';
 import type { EventBus, VaultEvent } from '../../lib/events/events.js';
 import type { Credentials } from '../../lib/leases/lease.js';
 
-/** TTLs in seconds, as the operator of a server sets them. */
+/** TTLs in seconds, set by the operator of a server. */
 export interface RoleSettings {
   ttl: number;
   maxTtl: number;
@@ -19,7 +19,7 @@ export interface LoginSettings {
   type?: 'service' | 'batch';
 }
 
-/** One request as the server saw it. */
+/** One request from the server's point of view. */
 export interface WorldRequest {
   method: string;
   /** Below `/v1/`, without the query. */
@@ -31,32 +31,32 @@ export interface WorldRequest {
   answered: boolean;
 }
 
-/** A connection under test, and all that happened to it. */
+/** A connection under test, with a record of its events. */
 export interface Life {
   connection: VaultConnection;
   bus: EventBus;
   events: VaultEvent[];
   /** Every snapshot of the path that was published. */
   published: Credentials<{ username: string; password: string }>[];
-  /** What the stream ended with, if it did. */
+  /** The error or completion of the stream, if it ended. */
   ended: unknown[];
   of<T extends VaultEvent['type']>(type: T): Extract<VaultEvent, { type: T }>[];
 }
 
 /**
- * What a rule is tried on: a server with an operator, a network with faults, and time. Each test is written once
- * against this, and runs on the simulated server under a virtual clock and on real ones.
+ * The environment of a rule: a server with an operator, a network with faults, and time. Each test is written once
+ * against this interface, and runs on the simulated server under a virtual clock and on real servers.
  */
 export interface World {
-  /** Of its database role, its AppRole and its policy. */
+  /** The name of its database role, its AppRole and its policy. */
   readonly name: string;
-  /** Where its credentials are issued. */
+  /** The path of its credentials. */
   readonly path: string;
-  /** Lets time go by. */
+  /** Advances the time. */
   advance(milliseconds: number): Promise<void>;
-  /** Waits for what takes time. */
+  /** Waits for a promise while time passes. */
   settled<T>(work: Promise<T>): Promise<T>;
-  /** Lets time go by until it holds, in small steps; fails after `limit` milliseconds. */
+  /** Advances the time in small steps until a condition holds; fails after `limit` milliseconds. */
   until(holds: () => boolean, limit: number): Promise<void>;
 
   /** A connection that watches {@link path} and has its first snapshot, unless `watch` is false. */
@@ -70,49 +70,49 @@ export interface World {
   /** Requests since the last {@link clear}. */
   requests(path?: RegExp): WorldRequest[];
   clear(): void;
-  /** Whether the server still lets this user in. */
+  /** Whether the user can still log in to the database. */
   isValid(credentials: Credentials<{ username: string; password: string }>): Promise<boolean>;
 
   operator: {
     revokeLeases(): Promise<void>;
     revokeTokens(): Promise<void>;
-    /** One request with the root token, unless with another; resolves with its answer, and rejects where it fails. */
+    /** One request, with the root token by default; resolves with its answer, and rejects if it fails. */
     api(
       method: string,
       path: string,
       body?: unknown,
       options?: { token?: string; wrapTtl?: string },
     ): Promise<any>;
-    /** Has the server rotate the password of a user; resolves with the path to read. Once a connection was started. */
+    /** Makes the server rotate the password of a user; resolves with the path to read. Call it after `start`. */
     staticRole(rotationSeconds: number): Promise<string>;
   };
 
   network: {
     /** Answers matching requests in the server's place, until {@link restore}. */
     answer(path: RegExp, status: number, body: string, headers?: Record<string, string>): void;
-    /** The request reaches the server, and its answer is lost; once. */
+    /** Lets one request reach the server, and drops its answer. */
     loseAnswer(path: RegExp): void;
-    /** Connections break before anything reaches the server, until {@link restore}. */
+    /** Breaks connections before a request reaches the server, until {@link restore}. */
     cut(path?: RegExp): void;
-    /** Requests are taken, and never get anywhere, until {@link restore}. */
+    /** Accepts requests, and never forwards or answers them, until {@link restore}. */
     hang(path: RegExp): void;
-    /** Requests are so late at the server; those that are given up on their way never reach it. */
+    /** Delays requests to the server; those that the client aborts meanwhile never reach it. */
     delay(path: RegExp, milliseconds: number): void;
     restore(): void;
   };
 
-  /** Whether answers of the server were made up: then the rule was not tried against its own. */
+  /** Whether answers were made up: then the rule was not tested against the server's own. */
   readonly canned: boolean;
 
-  /** What only a simulated world has. */
+  /** Members that only a simulated world has. */
   readonly clock?: VirtualClock;
   readonly vault?: SimulatedVault;
 
-  /** Ends every connection that was started. */
+  /** Closes every connection that was started. */
   close(): Promise<void>;
 }
 
-/** Makes worlds that know nothing of each other, so that rules are tried side by side. */
+/** Makes independent worlds, so that rules run side by side. */
 export interface Worlds {
   open(): Promise<World>;
   stop(): Promise<void>;

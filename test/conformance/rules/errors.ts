@@ -18,7 +18,7 @@ const SHORT = { ttl: 4, maxTtl: 600 };
 const errors = (...texts: string[]) => JSON.stringify({ errors: texts });
 const DENIED = errors('1 error occurred:\n\t* permission denied\n\n');
 
-/** The last try came so many milliseconds before the end at most, and consumers were told what they are in for. */
+/** Checks that the last attempt came at most so many milliseconds before the end, and that events reported it. */
 async function endsInTime(world: World, life: Life, margin: number): Promise<void> {
   const failed = [...life.of('renewal-failed'), ...life.of('rotation-failed')];
   const { validUntil } = life.published[0]!.lease;
@@ -34,7 +34,7 @@ async function endsInTime(world: World, life: Life, margin: number): Promise<voi
 }
 
 export const errorTaxonomy: Rules = [
-  everywhere('C1', 'a lease that is gone is issued anew', async (world) => {
+  everywhere('C1', 'a lost lease is issued anew', async (world) => {
     const life = await world.start({ role: SHORT });
     await world.operator.revokeLeases();
     await world.until(() => life.of('rotated').length > 0, 5 * SECOND);
@@ -48,7 +48,7 @@ export const errorTaxonomy: Rules = [
     async (world) => {
       const life = await world.start({ role: SHORT });
       world.clear();
-      // By the time of its first renewal it is older than this.
+      // At its first renewal the lease is older than this.
       await setTtls(world, { ttl: 1, maxTtl: 1 });
       await world.until(() => life.of('rotated').length > 0, 5 * SECOND);
       expect(world.requests(RENEW)).toHaveLength(1);
@@ -68,7 +68,7 @@ export const errorTaxonomy: Rules = [
   }),
   everywhere(
     'C4',
-    'any other 400 on a renewal may pass: the value is kept and nothing is issued until it must',
+    'any other 400 on a renewal may be temporary: the value is kept, and nothing is issued until necessary',
     async (world) => {
       const life = await world.start({ role: { ttl: 8, maxTtl: 600 } });
       const restore = await databaseDown(world);
@@ -81,20 +81,20 @@ export const errorTaxonomy: Rules = [
       expect(world.requests(ISSUE)).toHaveLength(1);
     },
   ),
-  everywhere('C5', 'denied to renew itself while alive: one look, and no login in a loop', async (world) => {
+  everywhere('C5', 'a valid token is denied renew-self: one look-up, and no login loop', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 600 } });
     world.network.answer(RENEW_SELF, 403, errors('permission denied'));
     await world.advance(14 * SECOND);
     const refusals = world.requests(RENEW_SELF);
     expect(refusals.length).toBeGreaterThanOrEqual(4);
     expect(world.requests(LOOKUP_SELF)).toHaveLength(refusals.length);
-    // Each token is refused once, at two thirds of its TTL at the earliest.
+    // Each token is denied once, at two thirds of its TTL at the earliest.
     expect(world.requests(LOGIN).length).toBeLessThanOrEqual(1 + 14 / (0.6 * 4));
     expect(world.requests(LOGIN)).toHaveLength(refusals.length + 1);
     expect(life.of('expired')).toEqual([]);
     expect(life.connection.leases.current(world.path)).toBeDefined();
   }),
-  everywhere('C7', 'denied to renew leases: issued anew in time, and told once', async (world) => {
+  everywhere('C7', 'renewal of leases is denied: issued anew in time, and reported once', async (world) => {
     const life = await world.start({ role: SHORT });
     await deny(world, 'sys/leases/renew');
     await world.until(() => life.of('rotated').length > 1, 10 * SECOND);
@@ -102,7 +102,7 @@ export const errorTaxonomy: Rules = [
     expect(life.of('expired')).toEqual([]);
     expect(life.of('warning').filter(({ message }) => /renew/.test(message))).toHaveLength(1);
   }),
-  everywhere('C8', 'rate-limited: waits as long as it is told', async (world) => {
+  everywhere('C8', 'rate-limited: waits as long as Retry-After says', async (world) => {
     const life = await world.start({ role: { ttl: 12, maxTtl: 600 } });
     world.network.answer(RENEW, 429, errors('rate limit quota exceeded'), { 'retry-after': '1' });
     await world.until(() => life.of('renewal-failed').length > 0, 10 * SECOND);
@@ -113,21 +113,25 @@ export const errorTaxonomy: Rules = [
       900,
     );
   }),
-  everywhere('C9', 'sealed or unreachable: serves what it has, logs in no more, resumes', async (world) => {
-    const life = await world.start({ role: { ttl: 15, maxTtl: 600 } });
-    world.network.answer(/./, 503, errors('Vault is sealed'));
-    await world.until(() => life.of('renewal-failed').length > 1, 13 * SECOND);
-    expect(life.connection.leases.current(world.path)).toBeDefined();
-    expect(life.connection.leases.statusOf(world.path)).toMatchObject({
-      state: 'degraded',
-      error: { code: 'VAULT_SEALED' },
-    });
-    world.network.restore();
-    await world.until(() => life.of('renewed').length > 0, 3 * SECOND);
-    expect(world.requests(LOGIN)).toHaveLength(1);
-    expect(life.published).toHaveLength(1);
-    expect(life.ended).toEqual([]);
-  }),
+  everywhere(
+    'C9',
+    'sealed or unreachable: keeps its credentials, does not log in, and resumes',
+    async (world) => {
+      const life = await world.start({ role: { ttl: 15, maxTtl: 600 } });
+      world.network.answer(/./, 503, errors('Vault is sealed'));
+      await world.until(() => life.of('renewal-failed').length > 1, 13 * SECOND);
+      expect(life.connection.leases.current(world.path)).toBeDefined();
+      expect(life.connection.leases.statusOf(world.path)).toMatchObject({
+        state: 'degraded',
+        error: { code: 'VAULT_SEALED' },
+      });
+      world.network.restore();
+      await world.until(() => life.of('renewed').length > 0, 3 * SECOND);
+      expect(world.requests(LOGIN)).toHaveLength(1);
+      expect(life.published).toHaveLength(1);
+      expect(life.ended).toEqual([]);
+    },
+  ),
   everywhere('C10', 'renew-self that keeps failing with 500 gives way to a login in time', async (world) => {
     const login = { ttl: 5, maxTtl: 600 };
     const { auth, remove } = await removableLogin(world, login);
@@ -151,7 +155,7 @@ export const errorTaxonomy: Rules = [
       expect(`${error.stack} ${JSON.stringify(error)}`).not.toContain('canary-page');
     },
   ),
-  everywhere('C15', 'a 200 that lacks what it must hold is a failed try', async (world) => {
+  everywhere('C15', 'a 200 without its required fields is a failed attempt', async (world) => {
     const life = await world.start({ role: { ttl: 6, maxTtl: 600 }, login: { ttl: 6, maxTtl: 600 } });
     world.network.answer(/renew/, 200, '{"auth":null,"data":null}');
     await world.until(
@@ -197,7 +201,7 @@ export const errorTaxonomy: Rules = [
       expect(world.requests().length).toBeLessThanOrEqual(10);
     },
   ),
-  everywhere('C17', 'the last try comes before the end, and the end is told', async (world) => {
+  everywhere('C17', 'the last attempt comes before the end, and the end is reported', async (world) => {
     const life = await world.start({ role: { ttl: 12, maxTtl: 600 } });
     world.network.cut();
     await world.until(() => life.of('expired').length > 0, 13 * SECOND);
@@ -206,14 +210,14 @@ export const errorTaxonomy: Rules = [
     await world.until(() => life.published.length > 1, 6 * SECOND);
     expect(life.ended).toEqual([]);
   }),
-  simulated('C17', 'the delays of a long lease shrink with what is left of it', async (world) => {
+  simulated('C17', 'the retry delays of a long lease shrink with the time left', async (world) => {
     const life = await world.start({ role: { ttl: 3_600, maxTtl: 36_000 } });
     world.network.cut();
     await world.until(() => life.of('expired').length > 0, 3_601 * SECOND);
     await endsInTime(world, life, SECOND);
     expect(world.requests().length).toBeLessThan(60);
   }),
-  everywhere('C18', 'success starts the delays from the beginning', async (world) => {
+  everywhere('C18', 'success resets the retry delays', async (world) => {
     const life = await world.start({ role: { ttl: 12, maxTtl: 600 } });
     world.network.cut(RENEW);
     await world.until(() => life.of('renewal-failed').length > 1, 11 * SECOND);

@@ -25,7 +25,7 @@ export const RULES: Rules = [
   ...lives,
 ];
 
-/** Rules that are shown by tests of another kind, which have the id at the front of their names. */
+/** Rules with tests of another kind, whose titles begin with the id. */
 export const ELSEWHERE: readonly string[] = ['C12', 'C19', 'F3', 'G4', 'H3', 'H7', 'I1', 'K5', 'K6'];
 
 /** Rules that are not kept yet, with the reason. */

@@ -22,59 +22,67 @@ const failureOf = (work: Promise<unknown>) =>
     (error: VaultError) => error.code,
   );
 
-/** Until the server has ended what it was asked to end, which it does in its own time. */
+/** Waits until the server has ended a lease, which takes it some time. */
 async function isGone(world: World, life: Life, index: number): Promise<boolean> {
   for (let waited = 0; waited < 8 && (await world.isValid(life.published[index]!)); waited++)
     await world.advance(SECOND);
   return !(await world.isValid(life.published[index]!));
 }
 
-/** What rests on how a server behaves, rather than on what it answers. */
+/** Rules that depend on the behaviour of a server, not only on its answers. */
 export const live: Rules = [
-  everywhere('C6', 'a denied path is no dead token; a dead token is looked up once', async (world) => {
-    const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
-    world.clear();
-    expect(await failureOf(world.settled(life.connection.client.read('sys/mounts')))).toBe(
-      'VAULT_PERMISSION_DENIED',
-    );
-    expect(world.requests(LOGIN)).toEqual([]);
-    expect(world.requests(LOOKUP_SELF).length).toBeLessThanOrEqual(1);
-
-    await world.operator.revokeTokens();
-    world.clear();
-    await world.settled(life.connection.client.read('database/creds/' + world.name));
-    expect(world.requests(LOGIN)).toHaveLength(1);
-  }),
-  everywhere('C13', 'a deleted version, a missing one and a missing secret are told apart', async (world) => {
-    const life = await world.start({ role: LONG, watch: false });
-    const at = `secret/data/${world.name}`;
-    const read = (version?: number) =>
-      failureOf(
-        world.settled(life.connection.readKv(world.name, version === undefined ? {} : { version }, SECOND)),
+  everywhere(
+    'C6',
+    'a denied path does not mean an invalid token; an invalid token is looked up once',
+    async (world) => {
+      const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
+      world.clear();
+      expect(await failureOf(world.settled(life.connection.client.read('sys/mounts')))).toBe(
+        'VAULT_PERMISSION_DENIED',
       );
-    expect(await read()).toBe('VAULT_SECRET_NOT_FOUND');
-    await world.operator.api('POST', at, { data: { key: 'one' } });
-    expect(await read()).toBeUndefined();
-    expect(await read(2)).toBe('VAULT_SECRET_NOT_FOUND');
-    await world.operator.api('DELETE', at);
-    expect(await read()).toBe('VAULT_SECRET_DELETED');
-    await world.operator.api('PUT', `secret/destroy/${world.name}`, { versions: [1] });
-    expect(await read(1)).toBe('VAULT_SECRET_DESTROYED');
-  }),
+      expect(world.requests(LOGIN)).toEqual([]);
+      expect(world.requests(LOOKUP_SELF).length).toBeLessThanOrEqual(1);
+
+      await world.operator.revokeTokens();
+      world.clear();
+      await world.settled(life.connection.client.read('database/creds/' + world.name));
+      expect(world.requests(LOGIN)).toHaveLength(1);
+    },
+  ),
+  everywhere(
+    'C13',
+    'a deleted version, a missing version and a missing secret have different errors',
+    async (world) => {
+      const life = await world.start({ role: LONG, watch: false });
+      const at = `secret/data/${world.name}`;
+      const read = (version?: number) =>
+        failureOf(
+          world.settled(life.connection.readKv(world.name, version === undefined ? {} : { version }, SECOND)),
+        );
+      expect(await read()).toBe('VAULT_SECRET_NOT_FOUND');
+      await world.operator.api('POST', at, { data: { key: 'one' } });
+      expect(await read()).toBeUndefined();
+      expect(await read(2)).toBe('VAULT_SECRET_NOT_FOUND');
+      await world.operator.api('DELETE', at);
+      expect(await read()).toBe('VAULT_SECRET_DELETED');
+      await world.operator.api('PUT', `secret/destroy/${world.name}`, { versions: [1] });
+      expect(await read(1)).toBe('VAULT_SECRET_DESTROYED');
+    },
+  ),
   everywhere(
     'C20',
-    'the last use of a token is gone with nothing to show: another token, and once more',
+    'the last use of a token was lost: a new login, and the request is repeated',
     async (world) => {
       const make = async () => {
         const settings = { policies: [policyOf(world)], num_uses: 6, ttl: '600s' };
         return (await world.operator.api('POST', 'auth/token/create', settings)).auth.client_token as string;
       };
-      // The policy is there once something was started.
+      // `start` creates the policy.
       await world.start({ role: LONG, watch: false });
       let given = await make();
       const life = await world.start({ role: LONG, watch: false, options: { auth: token(() => given) } });
       const first = given;
-      // One was spent by the look-up at the start; somebody else spends all but the last.
+      // The look-up at the start took one use; another client takes all but the last.
       for (let use = 0; use < 4; use++)
         await world.operator.api('GET', 'auth/token/lookup-self', undefined, { token: first });
       given = await make();
@@ -84,7 +92,7 @@ export const live: Rules = [
       expect(world.requests(ISSUE)).toHaveLength(2);
     },
   ),
-  everywhere('D6', 'a lease that its token cuts short is told of', async (world) => {
+  everywhere('D6', 'a lease that its token cuts short is reported', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 6 } });
     await world.until(() => life.of('rotated').length > 0, 8 * SECOND);
     expect(life.of('warning').map(({ message }) => message)).toEqual([
@@ -105,7 +113,7 @@ export const live: Rules = [
     expect(await isGone(world, life, 0)).toBe(true);
     expect(await world.isValid(life.published[1]!)).toBe(true);
   }),
-  everywhere('E3', 'an abandoned token is ended in one request, and its leases with it', async (world) => {
+  everywhere('E3', 'an unused token is revoked in one request, and its leases with it', async (world) => {
     const life = await world.start({
       role: LONG,
       login: { ttl: 9, maxTtl: 12 },
@@ -120,7 +128,7 @@ export const live: Rules = [
   }),
   everywhere(
     'E9',
-    'refused by the database: looked up once however many tell, then issued anew',
+    'rejected by the database: looked up once for any number of reports, then issued anew',
     async (world) => {
       const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
       const { lease } = life.published[0]!;
@@ -135,38 +143,42 @@ export const live: Rules = [
       await world.settled(Promise.all(Array.from({ length: 20 }, () => lease.refused!(false))));
       await world.until(() => life.of('rotated').length > 0, 10 * SECOND);
       expect(world.requests(LOOKUP)).toHaveLength(1);
-      // A busy database may refuse to make two users at the same moment, which is tried again.
+      // A busy database may refuse to make two users at the same moment; the client retries.
       expect(world.requests(ISSUE).length - life.of('rotation-failed').length).toBe(1);
       expect(await world.isValid(life.published[1]!)).toBe(true);
     },
   ),
-  simulated('F1', 'the same for keys of AWS, whose answers say when in another way', async (world) => {
-    const life = await world.start({ role: LONG, watch: false });
-    const keys = (access_key: string, seconds: number) => ({
-      data: {
-        access_key,
-        secret_key: `of-${access_key}`,
-        expiration: new Date(world.clock!.wall() + seconds * SECOND).toISOString(),
-      },
-    });
-    const seen: unknown[] = [];
-    let heal = world.vault!.answer(200, keys('AKIA1', 60), { match: /static-creds/ });
-    life.connection.leases
-      .watch<{ access_key: string }>('aws/static-creds/app', false)
-      .subscribe(({ data }) => seen.push(data.reveal().access_key));
-    await world.advance(59 * SECOND);
-    expect(world.requests(/static-creds/)).toHaveLength(1);
-    // Its turn has come, and the server has not got round to it yet.
-    await world.advance(5 * SECOND);
-    const asked = world.requests(/static-creds/).length;
-    expect(asked).toBeGreaterThan(2);
-    expect(asked).toBeLessThan(7);
-    heal();
-    heal = world.vault!.answer(200, keys('AKIA2', 60), { match: /static-creds/ });
-    await world.advance(3 * SECOND);
-    expect(seen).toEqual(['AKIA1', 'AKIA2']);
-    heal();
-  }),
+  simulated(
+    'F1',
+    'the same for keys of AWS, whose answers give the expiry in another form',
+    async (world) => {
+      const life = await world.start({ role: LONG, watch: false });
+      const keys = (access_key: string, seconds: number) => ({
+        data: {
+          access_key,
+          secret_key: `of-${access_key}`,
+          expiration: new Date(world.clock!.wall() + seconds * SECOND).toISOString(),
+        },
+      });
+      const seen: unknown[] = [];
+      let heal = world.vault!.answer(200, keys('AKIA1', 60), { match: /static-creds/ });
+      life.connection.leases
+        .watch<{ access_key: string }>('aws/static-creds/app', false)
+        .subscribe(({ data }) => seen.push(data.reveal().access_key));
+      await world.advance(59 * SECOND);
+      expect(world.requests(/static-creds/)).toHaveLength(1);
+      // The rotation is due, and the server has not done it yet.
+      await world.advance(5 * SECOND);
+      const asked = world.requests(/static-creds/).length;
+      expect(asked).toBeGreaterThan(2);
+      expect(asked).toBeLessThan(7);
+      heal();
+      heal = world.vault!.answer(200, keys('AKIA2', 60), { match: /static-creds/ });
+      await world.advance(3 * SECOND);
+      expect(seen).toEqual(['AKIA1', 'AKIA2']);
+      heal();
+    },
+  ),
   everywhere('F1', 'a static role is read again when the server has rotated it', async (world) => {
     const life = await world.start({ role: LONG, watch: false });
     const path = await world.operator.staticRole(5);
@@ -174,14 +186,14 @@ export const live: Rules = [
     life.connection.leases
       .watch<{ username: string; password: string }>(path, false)
       .subscribe((value) => seen.push(value));
-    // The server looks every five seconds which passwords are due.
+    // The server checks every five seconds which passwords are due.
     await world.until(() => seen.length > 2, 30 * SECOND);
     expect(await world.isValid(seen.at(-1)!)).toBe(true);
     expect(await world.isValid(seen[0]!)).toBe(false);
     expect(world.requests(/static-creds/).length).toBeLessThan(30);
     expect(life.of('expired')).toEqual([]);
   }),
-  everywhere('G2', 'an issue under way is given up at shutdown, and leaves no lease', async (world) => {
+  everywhere('G2', 'a pending issue is aborted at shutdown, and leaves no lease', async (world) => {
     const life = await world.start({ role: LONG, watch: false });
     world.network.delay(ISSUE, SECOND);
     const reading = failureOf(life.connection.leases.get(world.path));
@@ -189,16 +201,16 @@ export const live: Rules = [
     await world.advance(0.3 * SECOND);
     await world.settled(life.connection.close());
     expect(await world.settled(reading)).toMatch(/^VAULT_/);
-    // By then the server would have made one.
+    // By then the server would have made a lease.
     await world.advance(2 * SECOND);
     expect(world.requests(ISSUE)).toMatchObject([{ answered: false }]);
-    // Where there is none, the list is not found.
+    // Without leases, the list is not found.
     const leases = world.operator.api('LIST', `sys/leases/lookup/${world.path}`);
     await expect(leases).rejects.toThrow('404');
   }),
   everywhere(
     'H4',
-    'a wrapped secret_id is checked, unwrapped once, and serves later logins',
+    'a wrapped secret_id is checked, unwrapped once, and used for later logins',
     async (world) => {
       await world.start({ role: LONG, watch: false, login: { ttl: 3, maxTtl: 4 } });
       const role = `auth/approle/role/${world.name}`;
@@ -217,7 +229,7 @@ export const live: Rules = [
         'sys/wrapping/unwrap',
       ]);
 
-      // Somebody was faster.
+      // Another process unwrapped it first.
       const stolen = await wrap();
       await world.operator.api('POST', 'sys/wrapping/unwrap', {}, { token: stolen });
       world.clear();
@@ -228,14 +240,10 @@ export const live: Rules = [
       expect(world.requests(LOGIN)).toEqual([]);
     },
   ),
-  everywhere(
-    'H5',
-    'a token is renewed for as long as it can be, and no login spent before',
-    async (world) => {
-      await world.start({ role: LONG, watch: false, login: { ttl: 3, maxTtl: 600 } });
-      await world.advance(8 * SECOND);
-      expect(world.requests(RENEW_SELF).length).toBeGreaterThanOrEqual(3);
-      expect(world.requests(LOGIN)).toHaveLength(1);
-    },
-  ),
+  everywhere('H5', 'a token is renewed as long as possible, without an early login', async (world) => {
+    await world.start({ role: LONG, watch: false, login: { ttl: 3, maxTtl: 600 } });
+    await world.advance(8 * SECOND);
+    expect(world.requests(RENEW_SELF).length).toBeGreaterThanOrEqual(3);
+    expect(world.requests(LOGIN)).toHaveLength(1);
+  }),
 ];

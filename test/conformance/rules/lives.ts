@@ -12,7 +12,7 @@ interface Login {
   password: string;
 }
 
-/** What lives for ten minutes, as its engine answers it at a time in seconds. */
+/** An answer that is valid for ten minutes, as its engine gives it at a time in seconds. */
 const EXPIRING: Record<string, (name: string, now: number) => Record<string, unknown>> = {
   'identity/oidc/token/app': (token) => ({ client_id: 'c', token, ttl: 600 }),
   'gcp/roleset/app/token': (token, now) => ({ token, token_ttl: 600, expires_at_seconds: now + 600 }),
@@ -21,34 +21,38 @@ const EXPIRING: Record<string, (name: string, now: number) => Record<string, unk
   'ssh/sign/app': (name, now) => ({ serial_number: name, signed_key: certificate(name, now + 600) }),
 };
 
-/** How long answers without a lease live: knowledge of each engine. */
+/** Lifetimes of answers without a lease, which each engine knows. */
 export const lives: Rules = [
-  simulated('F2', 'keys of a KV secret that look like a life are none: it is read once', async (world) => {
-    const life = await world.start({ role: LONG, watch: false });
-    const mark = { certificate: 'a', signed_key: 'a', access_key: 'a', last_vault_rotation: PAST };
-    const plain = { ...mark, ttl: 0, expires_at_seconds: 1, token_ttl: 1 };
-    const names = ['app', 'static-creds/app', 'static-cred/app', 'issue/app', 'sign/app', 'token/app'];
-    for (const version of [1, 2] as const) {
-      const kv = world.vault!.kv(`kv${version}`, version);
-      for (const [name, expiration] of names.flatMap(
-        (one) =>
-          [
-            [`${one}-1`, PAST],
-            [`${one}-2`, 1],
-          ] as const,
-      )) {
-        kv.put(name, { ...plain, expiration });
-        const path = version === 2 ? `kv2/data/${name}` : `kv1/${name}`;
-        await world.settled(life.connection.leases.get(path));
+  simulated(
+    'F2',
+    'keys of a KV secret that look like a TTL have no meaning: it is read once',
+    async (world) => {
+      const life = await world.start({ role: LONG, watch: false });
+      const mark = { certificate: 'a', signed_key: 'a', access_key: 'a', last_vault_rotation: PAST };
+      const plain = { ...mark, ttl: 0, expires_at_seconds: 1, token_ttl: 1 };
+      const names = ['app', 'static-creds/app', 'static-cred/app', 'issue/app', 'sign/app', 'token/app'];
+      for (const version of [1, 2] as const) {
+        const kv = world.vault!.kv(`kv${version}`, version);
+        for (const [name, expiration] of names.flatMap(
+          (one) =>
+            [
+              [`${one}-1`, PAST],
+              [`${one}-2`, 1],
+            ] as const,
+        )) {
+          kv.put(name, { ...plain, expiration });
+          const path = version === 2 ? `kv2/data/${name}` : `kv1/${name}`;
+          await world.settled(life.connection.leases.get(path));
+        }
       }
-    }
-    await world.advance(10 * MINUTE);
-    expect(world.requests(/^kv/)).toHaveLength(4 * names.length);
-    expect(life.connection.status.health).toBe('up');
-  }),
+      await world.advance(10 * MINUTE);
+      expect(world.requests(/^kv/)).toHaveLength(4 * names.length);
+      expect(life.connection.status.health).toBe('up');
+    },
+  ),
   simulated(
     'F1',
-    'a rotation fails at the server: told once, degraded, and read ever less often',
+    'a rotation fails at the server: reported once, degraded, and read ever less often',
     async (world) => {
       const life = await world.start({ role: LONG, watch: false });
       const path = await world.operator.staticRole(60);
@@ -64,7 +68,7 @@ export const lives: Rules = [
       expect(world.requests(STATIC).length).toBeLessThan(30 * 5);
       expect(life.of('rotation-failed')).toMatchObject([{ path, reason: 'server' }]);
       expect(life.of('expired')).toEqual([]);
-      // Another cause in between, and the same one after it.
+      // Another cause between them, and the same one after it.
       world.network.answer(STATIC, 503, SEALED);
       await world.advance(MINUTE);
       world.network.restore();
@@ -76,7 +80,7 @@ export const lives: Rules = [
       await reaches(world, () => life.of('rotated').length > 0, 6);
       expect(life.of('rotated')).toMatchObject([{ reason: 'server' }]);
       expect(state()).toEqual([['valid', undefined]]);
-      // The next time it fails, that is told again.
+      // The next failure is reported again.
       world.vault!.databaseDown();
       await world.advance(3 * MINUTE);
       expect(overdue()).toHaveLength(2);
@@ -85,7 +89,7 @@ export const lives: Rules = [
   ...[true, false].map((certain) =>
     simulated(
       'E9',
-      `refused without a lease (certain: ${certain}): read at once, however many tell`,
+      `rejected without a lease (confirmed: ${certain}): read at once for any number of reports`,
       async (world) => {
         const life = await world.start({ role: LONG, watch: false });
         const path = await world.operator.staticRole(24 * 3_600);
@@ -99,7 +103,7 @@ export const lives: Rules = [
         expect(await world.isValid(life.connection.leases.current<Login>(path)!)).toBe(true);
         expect(life.of('rotated')).toMatchObject([{ reason: 'rejected', serial: 2 }]);
 
-        // Refused with what is current, whatever the server says: asked ever less often, and nothing is published.
+        // Rejected though the server calls it current: read ever less often, and nothing is published.
         const { lease } = life.connection.leases.current(path)!;
         world.clear();
         for (let second = 0; second < 600; second++) {
@@ -115,7 +119,7 @@ export const lives: Rules = [
     ),
   ),
   ...Object.entries(EXPIRING).map(([path, answer]) =>
-    simulated('F3', `${path} has no lease: replaced in time, and expired where that fails`, async (world) => {
+    simulated('F3', `${path} has no lease: replaced in time, and expired if that fails`, async (world) => {
       const life = await world.start({ role: LONG, watch: false });
       const seen: unknown[] = [];
       const serve = (name: string) => {
@@ -150,13 +154,13 @@ export const lives: Rules = [
   ),
 ];
 
-/** Lets so many minutes go by at most, in steps that cost little. */
+/** Advances by at most so many minutes, in steps that cost little. */
 async function reaches(world: World, holds: () => boolean, minutes: number): Promise<void> {
   for (let step = 0; step < 12 * minutes && !holds(); step++) await world.advance(5 * SECOND);
   expect(holds()).toBe(true);
 }
 
-/** A certificate of OpenSSH as far as its end, which has no key to speak of. */
+/** An OpenSSH certificate up to its end of validity, with a dummy key. */
 function certificate(id: string, validBefore: number): string {
   const field = (text: string) => {
     const length = Buffer.alloc(4);

@@ -4,17 +4,17 @@ import { LONG, RENEW, SECOND, simulated, type Rules } from './rule.js';
 
 const HOURLY = { ttl: 3_600, maxTtl: 100 * 24 * 3_600 };
 
-/** The most requests that were under way at one moment, where each takes so many milliseconds. */
+/** The largest number of concurrent requests, if each takes so many milliseconds. */
 function mostAtOnce(world: World, path: RegExp, takes: number): number {
   const times = world.requests(path).map(({ at }) => at);
   return Math.max(...times.map((at) => times.filter((other) => other > at - takes && other <= at).length));
 }
 
-/** What falls together: renewals that are slow, late, or due at the same moment. */
+/** Rules on coincidences: renewals that are slow, late, or due at the same moment. */
 export const load: Rules = [
-  simulated('B9', 'too little is left for another renewal: rotated, before any error', async (world) => {
+  simulated('B9', 'too little time is left for another renewal: rotated, before any error', async (world) => {
     const life = await world.start({ role: { ttl: 60, maxTtl: 63 }, login: HOURLY });
-    // The process stands still until shortly before the end: the renewal is late, and hardly brings anything.
+    // The process is suspended until shortly before the end: the renewal is late, and grants hardly anything.
     const resumed = world.clock!.stall(58 * SECOND);
     await resumed;
     await world.until(() => life.of('rotated').length > 0, SECOND);
@@ -25,13 +25,13 @@ export const load: Rules = [
     expect(await world.isValid(life.published[0]!)).toBe(true);
     expect([...life.of('renewal-failed'), ...life.of('expired')]).toEqual([]);
   }),
-  simulated('B11', 'one renewal of a lease at a time, whatever asks for one meanwhile', async (world) => {
+  simulated('B11', 'one renewal of a lease at a time, for any number of causes', async (world) => {
     const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: HOURLY });
     const { leases } = life.connection;
     const { lease } = life.published[0]!;
     world.vault!.delay(5 * SECOND, { match: /leases\/renew/ });
     await world.until(() => world.requests(RENEW).length > 0, 60 * SECOND);
-    // It is refused, seems to be over by the wall clock, and over again after the machine has slept.
+    // The lease is rejected, then seems expired by the wall clock, and again after a suspension.
     const asked = [lease.refused!(false), leases.get(world.path)];
     await world.advance(SECOND / 2);
     world.clock!.stepWall(30 * SECOND);

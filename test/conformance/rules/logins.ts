@@ -5,7 +5,7 @@ import { everywhere, ISSUE, LOGIN, LONG, LOOKUP_SELF, SECOND, simulated, type Ru
 
 const HOURLY = { ttl: 3_600, maxTtl: 36_000 };
 
-/** Logins: where they come from, and how they are spaced. */
+/** Rules on logins: their causes, and the delays between them. */
 export const logins: Rules = [
   everywhere('H1', 'a refused secret_id: no loop, neither at once nor later', async (world) => {
     await world.start({ role: LONG, watch: false });
@@ -24,7 +24,7 @@ export const logins: Rules = [
   }),
   simulated(
     'H1',
-    'a secret_id that is refused in mid-life: asked about once a minute, and a new one is taken at once',
+    'a secret_id that is refused during operation: tried once a minute, and a new one is used at once',
     async (world) => {
       const { roleId, secretId } = world.vault!.appRole('other', { tokenTtl: 60, tokenMaxTtl: 90 });
       let current = secretId();
@@ -42,7 +42,7 @@ export const logins: Rules = [
       const before = world.requests(LOGIN).length;
       await world.advance(50 * SECOND);
       expect(world.requests(LOGIN).length - before).toBeLessThanOrEqual(1);
-      // Once the token is over it is not ready, and the reason is told.
+      // After the token has expired, the connection is not ready, and reports the reason.
       await world.until(() => life.connection.status.health === 'down', 15 * SECOND);
       expect(life.connection.status.session).toMatchObject({
         state: 'expired',
@@ -75,7 +75,7 @@ export const logins: Rules = [
     world.vault!.heal();
     await world.until(() => life.of('login').length > 1, 40 * SECOND);
   }),
-  simulated('H6', 'so are those of a start that fails, however long it is given', async (world) => {
+  simulated('H6', 'failed logins of a start are spaced out, for any time limit', async (world) => {
     world.network.answer(LOGIN, 500, '{"errors":["internal error"]}');
     const options = { startup: { timeout: 300 * SECOND } };
     await expect(world.start({ role: LONG, options })).rejects.toMatchObject({ status: 500 });
@@ -85,7 +85,7 @@ export const logins: Rules = [
     const waits = times.slice(1).map((at, index) => at - times[index]!);
     expect(Math.min(...waits.slice(6))).toBeGreaterThan(10 * SECOND);
   }),
-  simulated('H6', 'so are those of starts and requests that follow one another', async (world) => {
+  simulated('H6', 'failed logins of successive starts and requests are spaced out', async (world) => {
     world.network.answer(LOGIN, 500, '{"errors":["internal error"]}');
     const options = { startup: { login: 'deferred' as const, timeout: SECOND } };
     const life = await world.start({ role: LONG, watch: false, options });
@@ -103,19 +103,15 @@ export const logins: Rules = [
     await world.settled(life.connection.login());
     expect(life.of('login')).toMatchObject([{ reason: 'start', generation: 1 }]);
   }),
-  simulated(
-    'I2',
-    'refused right after the login: tried again before the token is given up',
-    async (world) => {
-      const denied = { errors: ['permission denied'] };
-      world.vault!.answer(403, denied, { times: 1, match: /creds/ });
-      world.vault!.answer(403, denied, { times: 1, match: /lookup-self/ });
-      const life = await world.start({ role: LONG });
-      expect(life.published).toHaveLength(1);
-      expect(world.requests(LOGIN)).toHaveLength(1);
-      expect(world.requests(LOOKUP_SELF)).toHaveLength(2);
-    },
-  ),
+  simulated('I2', 'refused right after the login: repeated before the token is replaced', async (world) => {
+    const denied = { errors: ['permission denied'] };
+    world.vault!.answer(403, denied, { times: 1, match: /creds/ });
+    world.vault!.answer(403, denied, { times: 1, match: /lookup-self/ });
+    const life = await world.start({ role: LONG });
+    expect(life.published).toHaveLength(1);
+    expect(world.requests(LOGIN)).toHaveLength(1);
+    expect(world.requests(LOOKUP_SELF)).toHaveLength(2);
+  }),
   simulated('I3', 'a cluster that lost its tokens: one login, everything issued anew', async (world) => {
     const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: HOURLY });
     await world.advance(10 * SECOND);
@@ -127,7 +123,7 @@ export const logins: Rules = [
   }),
   simulated(
     'I3',
-    'the processes of a cluster that lost its tokens do not come at one moment',
+    'after a cluster lost its tokens, its clients do not log in at the same moment',
     async (world) => {
       const lives: Life[] = [];
       for (let process = 0; process < 10; process++)

@@ -5,18 +5,18 @@ import type { Life, World } from '../world.js';
 const FAILS = JSON.stringify({ errors: ['internal error'] });
 const REFUSED = JSON.stringify({ errors: ['invalid role or secret ID'] });
 
-/** The one that was issued first works, and has worked all the time. */
+/** Checks that the first credentials still work, and have worked all the time. */
 async function keepsTheFirst(world: World, life: Life): Promise<void> {
   expect(life.published).toHaveLength(1);
   expect(life.of('expired')).toEqual([]);
   expect(await world.isValid(life.published[0]!)).toBe(true);
 }
 
-/** Near the max TTL, and what only looks like it. */
+/** Rules near the max TTL, and in cases that only look like it. */
 export const maxTtl: Rules = [
   simulated(
     'B7',
-    'a TTL that an operator lowers is no max TTL: renewed on, and nothing issued',
+    'an operator lowers a TTL: this is no max TTL; renewals go on, and nothing is issued',
     async (world) => {
       const life = await world.start({ role: { ttl: 3_600, maxTtl: 100_000 } });
       for (const defaultTtl of [600, 60]) {
@@ -28,7 +28,7 @@ export const maxTtl: Rules = [
       expect(life.of('renewed').every(({ capped }) => !capped)).toBe(true);
     },
   ),
-  simulated('B7', 'a token TTL that an operator lowers: renewed on, and no login', async (world) => {
+  simulated('B7', 'an operator lowers a token TTL: renewals go on, without a login', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 3_600, maxTtl: 100_000 } });
     world.vault!.appRole('app', { tokenTtl: 60, tokenMaxTtl: 100_000 });
     await world.advance(2 * 3_600 * SECOND);
@@ -37,7 +37,7 @@ export const maxTtl: Rules = [
   }),
   simulated(
     'E4',
-    'the rotation at the max TTL fails: renewed as long as anything is granted, then no more',
+    'the rotation at the max TTL fails: renewed as long as the server grants anything, then not again',
     async (world) => {
       const life = await world.start({ role: { ttl: 60, maxTtl: 90 } });
       world.network.answer(ISSUE, 500, FAILS);
@@ -49,7 +49,7 @@ export const maxTtl: Rules = [
       expect(life.connection.leases.statusOf(world.path)).toMatchObject({ state: 'valid' });
       await world.until(() => life.of('expired').length > 0, 250 * SECOND);
       const capped = life.of('renewed').filter((event) => event.capped);
-      // Near it by the first of each pair, at it by the second.
+      // The first of each pair leads near the max TTL, the second to it.
       expect(capped.length).toBeLessThanOrEqual(4);
     },
   ),
@@ -70,7 +70,7 @@ export const maxTtl: Rules = [
   ),
   simulated(
     'H5',
-    'a token taken to be near its max TTL, and the login refused: renewed as long as anything is granted',
+    'a token seems near its max TTL and the login is refused: renewed as long as the server grants anything',
     async (world) => {
       const life = await world.start({ role: LONG, login: { ttl: 3_600, maxTtl: 100_000 } });
       world.network.answer(LOGIN, 400, REFUSED);

@@ -3,7 +3,7 @@ import type { Credentials } from '../../../lib/leases/lease.js';
 import type { Life, LoginSettings, RoleSettings, World } from '../world.js';
 import { LONG, SECOND } from './rule.js';
 
-/** What operators do while an application runs, by the API of the server, and so alike on every one. */
+/** Actions of operators while an application runs, by the API, so alike on every server. */
 
 export type Snapshots = Credentials<{ username: string; password: string }>[];
 
@@ -12,7 +12,7 @@ export function policyOf(world: World): string {
   return world.vault ? 'simulated-everything' : world.name;
 }
 
-/** Takes one permission away, which the policy `default` may have granted. */
+/** Removes one permission, which the policy `default` may have granted. */
 export async function deny(world: World, path: string): Promise<void> {
   const at = `sys/policies/acl/${policyOf(world)}`;
   const { data } = await world.operator.api('GET', at);
@@ -26,7 +26,7 @@ export async function setTtls(world: World, { ttl, maxTtl }: RoleSettings): Prom
   await world.operator.api('POST', `database/roles/${world.name}`, { default_ttl: ttl, max_ttl: maxTtl });
 }
 
-/** From now on the server cannot reach the database of the role, until what this resolves with is called. */
+/** Cuts the server off from the database of the role; resolves with a function that restores it. */
 export async function databaseDown(world: World): Promise<() => Promise<void>> {
   const { vault, operator, name } = world;
   if (vault) {
@@ -47,7 +47,7 @@ export async function databaseDown(world: World): Promise<() => Promise<void>> {
   return () => operator.api('POST', role, { db_name: data.db_name });
 }
 
-/** A login whose role can be removed: its tokens live on and cannot be renewed, and logins go on by another role. */
+/** A login whose role can be removed: its tokens stay valid but cannot be renewed; logins go on by another role. */
 export async function removableLogin(world: World, { ttl, maxTtl }: LoginSettings) {
   const { operator } = world;
   const [first, next] = [`auth/approle/role/${world.name}-first`, `auth/approle/role/${world.name}-next`];
@@ -61,7 +61,7 @@ export async function removableLogin(world: World, { ttl, maxTtl }: LoginSetting
     await operator.api('POST', `${role}/role-id`, { role_id: ids.role_id });
     await operator.api('POST', `${role}/custom-secret-id`, { secret_id: ids.secret_id });
   };
-  // The method and the policy are there once something was started.
+  // `start` creates the method and the policy.
   await world.start({ role: LONG, watch: false });
   await make(first);
   return {
@@ -73,7 +73,7 @@ export async function removableLogin(world: World, { ttl, maxTtl }: LoginSetting
   };
 }
 
-/** Watches as many secrets more, of roles like that of the world; each has its first snapshot. */
+/** Watches so many more secrets, of roles like that of the world; each has its first snapshot. */
 export async function watchMore(world: World, life: Life, count: number): Promise<Snapshots[]> {
   const { data } = await world.operator.api('GET', `database/roles/${world.name}`);
   const { db_name, creation_statements, revocation_statements, default_ttl, max_ttl } = data;

@@ -3,7 +3,7 @@ import { token } from '../../../lib/index.js';
 import { everywhere, ISSUE, LOGIN, LONG, RENEW, RENEW_SELF, SECOND, type Rules } from './rule.js';
 
 export const renewing: Rules = [
-  everywhere('A2', 'a lease dies with its token, whatever TTL it reports', async (world) => {
+  everywhere('A2', 'a lease ends with its token, for any TTL that the server reports', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 6 } });
     const [first] = life.published;
     expect(first!.lease.validUntil.getTime() - first!.lease.issuedAt.getTime()).toBeLessThanOrEqual(
@@ -21,7 +21,7 @@ export const renewing: Rules = [
     'a secret without a lease is not expired, and nothing is scheduled for it',
     async (world) => {
       const life = await world.start({ role: LONG, watch: false });
-      // Any readable path without a lease will do: the token's own description.
+      // Any readable path without a lease: here the token's own description.
       const path = 'auth/token/lookup-self';
       await life.connection.leases.get(path);
       world.clear();
@@ -58,7 +58,7 @@ export const renewing: Rules = [
     expect(world.requests()).toEqual([]);
   }),
   everywhere('B3', 'a renewal changes no data and emits nothing', async (world) => {
-    // Long enough for a second try, should a busy server fail the first.
+    // Long enough for a second attempt, should a busy server fail the first.
     const life = await world.start({ role: { ttl: 6, maxTtl: 600 } });
     await world.until(() => life.of('renewed').length > 0, 7 * SECOND);
     expect(life.published).toHaveLength(1);
@@ -88,7 +88,7 @@ export const renewing: Rules = [
     await world.until(() => life.of('renewed').length > 0 && life.of('token-renewed').length > 0, 5 * SECOND);
     expect(world.requests(/renew/).every(({ path }) => RENEW.test(path) || RENEW_SELF.test(path))).toBe(true);
   }),
-  everywhere('B13', 'a periodic token is renewed for ever, without a new login', async (world) => {
+  everywhere('B13', 'a periodic token is renewed without limit and without a new login', async (world) => {
     const life = await world.start({ role: LONG, login: { period: 2 } });
     await world.until(() => life.of('token-renewed').length >= 5, 12 * SECOND);
     expect(world.requests(LOGIN)).toHaveLength(1);

@@ -7,7 +7,7 @@ import { everywhere, LONG, SECOND, simulated, type Rules } from './rule.js';
 const MINUTE = 60 * SECOND;
 const READ = /^secret\/data\//;
 
-/** A connection, a KV secret at `app`, and what a watch of it yields. */
+/** A connection, a KV secret at `app`, and the emissions of its watch. */
 async function watching(world: World, options: KvWatchOptions = {}) {
   const life = await world.start({ role: LONG, watch: false, login: { period: 36_000 } });
   const secret = world.vault!.kv();
@@ -27,28 +27,32 @@ async function watching(world: World, options: KvWatchOptions = {}) {
   return { life, secret, seen, ends, subscribe, subscription, status, keys };
 }
 
-/** KV secrets that are watched, and what is counted. */
+/** Rules on watched KV secrets, and on counters. */
 export const secrets: Rules = [
-  simulated('F2', 'a new version is seen within the interval, and only news are told', async (world) => {
-    const { life, secret, status, keys, subscription } = await watching(world);
-    await world.advance(30 * MINUTE);
-    expect(keys()).toEqual(['one']);
-    expect(world.requests(READ).length).toBeLessThanOrEqual(8);
-    secret.put('app', { key: 'two' });
-    await world.advance(5.6 * MINUTE);
-    expect(keys()).toEqual(['one', 'two']);
-    expect(life.of('secret-changed')).toMatchObject([{ path: 'secret/app', version: 2 }]);
-    expect(status()).toMatchObject({ path: 'secret/app', state: 'valid', version: 2 });
-
-    subscription.unsubscribe();
-    world.clear();
-    await world.advance(30 * MINUTE);
-    expect(world.requests(READ)).toEqual([]);
-    expect(life.connection.status.secrets).toEqual([]);
-  }),
   simulated(
     'F2',
-    'a deleted version is an event; the value read last stays until it is back',
+    'a new version is seen within the interval, and only changes are emitted',
+    async (world) => {
+      const { life, secret, status, keys, subscription } = await watching(world);
+      await world.advance(30 * MINUTE);
+      expect(keys()).toEqual(['one']);
+      expect(world.requests(READ).length).toBeLessThanOrEqual(8);
+      secret.put('app', { key: 'two' });
+      await world.advance(5.6 * MINUTE);
+      expect(keys()).toEqual(['one', 'two']);
+      expect(life.of('secret-changed')).toMatchObject([{ path: 'secret/app', version: 2 }]);
+      expect(status()).toMatchObject({ path: 'secret/app', state: 'valid', version: 2 });
+
+      subscription.unsubscribe();
+      world.clear();
+      await world.advance(30 * MINUTE);
+      expect(world.requests(READ)).toEqual([]);
+      expect(life.connection.status.secrets).toEqual([]);
+    },
+  ),
+  simulated(
+    'F2',
+    'a deleted version is an event; the last value is kept until a new one comes',
     async (world) => {
       const { life, secret, status, keys, subscribe } = await watching(world, { every: MINUTE });
       secret.delete('app');
@@ -65,7 +69,7 @@ export const secrets: Rules = [
       expect(life.connection.status.health).toBe('up');
     },
   ),
-  simulated('F4', 'an outage keeps the value, and ends neither stream nor tries', async (world) => {
+  simulated('F4', 'an outage keeps the value, and ends neither stream nor retries', async (world) => {
     const { life, status, keys, ends, secret } = await watching(world, { every: MINUTE });
     world.network.cut(READ);
     await world.advance(10 * MINUTE);
@@ -80,27 +84,31 @@ export const secrets: Rules = [
     await world.settled(life.connection.close());
     expect(ends).toEqual(['complete']);
   }),
-  simulated('F5', 'refused is not the same as out of reach: `drop` replays it no more', async (world) => {
-    const { life, keys, subscribe } = await watching(world, { every: MINUTE, whenGone: 'drop' });
-    world.network.answer(READ, 503, '{"errors":["Vault is sealed"]}');
-    await world.advance(5 * MINUTE);
-    const during: KvSecret<{ key: string }>[] = [];
-    subscribe(during);
-    expect(during).toHaveLength(1);
+  simulated(
+    'F5',
+    'a refusal differs from an outage: `drop` does not replay the value after it',
+    async (world) => {
+      const { life, keys, subscribe } = await watching(world, { every: MINUTE, whenGone: 'drop' });
+      world.network.answer(READ, 503, '{"errors":["Vault is sealed"]}');
+      await world.advance(5 * MINUTE);
+      const during: KvSecret<{ key: string }>[] = [];
+      subscribe(during);
+      expect(during).toHaveLength(1);
 
-    world.network.restore();
-    await world.advance(MINUTE);
-    world.network.answer(READ, 403, '{"errors":["1 error occurred:\\n\\t* permission denied\\n\\n"]}');
-    await world.advance(2 * MINUTE);
-    expect(life.of('secret-gone')).toMatchObject([{ error: { code: 'VAULT_PERMISSION_DENIED' } }]);
-    const late: KvSecret<{ key: string }>[] = [];
-    subscribe(late);
-    expect(late).toEqual([]);
-    world.network.restore();
-    await world.advance(2 * MINUTE);
-    expect(late).toHaveLength(1);
-    expect(keys()).toEqual(['one', 'one']);
-  }),
+      world.network.restore();
+      await world.advance(MINUTE);
+      world.network.answer(READ, 403, '{"errors":["1 error occurred:\\n\\t* permission denied\\n\\n"]}');
+      await world.advance(2 * MINUTE);
+      expect(life.of('secret-gone')).toMatchObject([{ error: { code: 'VAULT_PERMISSION_DENIED' } }]);
+      const late: KvSecret<{ key: string }>[] = [];
+      subscribe(late);
+      expect(late).toEqual([]);
+      world.network.restore();
+      await world.advance(2 * MINUTE);
+      expect(late).toHaveLength(1);
+      expect(keys()).toEqual(['one', 'one']);
+    },
+  ),
   everywhere('K2', 'requests, failures, logins and rotations are counted', async (world) => {
     const life = await world.start({ role: { ttl: 3, maxTtl: 5 } });
     world.network.cut(/leases\/renew/);
@@ -109,14 +117,14 @@ export const secrets: Rules = [
     await world.until(() => life.of('rotated').length > 0, 10 * SECOND);
     const { counters } = life.connection.status;
     const failed = life.of('renewal-failed').length;
-    // A busy database may refuse to make a user, which is tried again.
+    // A busy database may refuse to make a user; the client retries.
     const refused = life.of('rotation-failed').length;
     const { reason } = life.of('rotated')[0]!;
     expect(counters).toMatchObject({
       requests: {
         login: { total: 1, failed: 0 },
         read: { total: 2 + refused, failed: refused },
-        // Past the max TTL for it, the next renewal may be refused besides.
+        // Past the max TTL, the next renewal may fail in addition.
         ...(refused === 0 && { 'renew-lease': { failed } }),
       },
       errors: { VAULT_UNREACHABLE: failed },

@@ -6,17 +6,17 @@ import { everywhere, ISSUE, LONG, SECOND, simulated, type Rules } from './rule.j
 
 const HOUR = 3_600 * SECOND;
 
-/** What the client does around leases: static roles, given tokens, shutdown, what it tells. */
+/** Rules around leases: static roles, given tokens, shutdown, events and log. */
 export const service: Rules = [
-  simulated('C11', '412 is a matter of waiting', async (world) => {
+  simulated('C11', '412 is retried after a pause', async (world) => {
     world.vault!.answer(412, { errors: ['required index state not present'] }, { times: 1, match: /creds/ });
     const life = await world.start({ role: LONG });
     expect(life.published).toHaveLength(1);
     expect(world.requests(ISSUE)).toHaveLength(2);
   }),
-  simulated('D4', 'a new login comes while there is time to issue again and to drain', async (world) => {
+  simulated('D4', 'a new login leaves enough time to issue again and to drain', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 60, maxTtl: 100 } });
-    // A pool, whose longest transaction takes half a minute.
+    // A pool whose longest transaction takes half a minute.
     life.published[0]!.lease.hold({ drain: 30 * SECOND });
     await world.until(() => life.of('rotated').length > 0, 110 * SECOND);
     const [first] = life.of('login');
@@ -33,7 +33,7 @@ export const service: Rules = [
     expect(pairs.every((pair) => Object.isFrozen(pair))).toBe(true);
     expect(await world.isValid(life.published.at(-1)!)).toBe(true);
   }),
-  simulated('E7', 'the same value again is no rotation', async (world) => {
+  simulated('E7', 'an unchanged value is no rotation', async (world) => {
     const life = await world.start({ role: LONG, watch: false });
     await world.settled(world.vault!.staticRole('fixed', { username: 'fixed', rotationPeriod: 60 }));
     const seen: unknown[] = [];
@@ -45,13 +45,13 @@ export const service: Rules = [
       { match: /static-creds/ },
     );
     await world.advance(120 * SECOND);
-    // The other password once, and its being read again and again not at all.
+    // One rotation for the other password, and none for repeated reads of it.
     expect(world.requests(/static-creds/).length).toBeGreaterThan(10);
     expect(seen).toHaveLength(2);
     expect(life.of('rotated')).toMatchObject([{ reason: 'server', serial: 2 }]);
     expect(life.of('issued').length).toBeLessThanOrEqual(2);
   }),
-  simulated('D13', 'a given token: its file is watched, and another one in it is taken up', async (world) => {
+  simulated('D13', 'a given token: its file is watched, and a new token in it is used', async (world) => {
     const first = world.vault!.token({ ttl: 3_600 });
     let file = { token: first, version: '1' };
     const reader = {
@@ -62,7 +62,7 @@ export const service: Rules = [
     const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, options: { auth: token(reader) } });
     await world.advance(60 * SECOND);
     expect(life.of('login')).toHaveLength(1);
-    // Replaced in steps: for a moment there is none.
+    // The file is replaced in steps: for a moment there is none.
     file = { token: '', version: '' };
     await world.advance(30 * SECOND);
     file = { token: world.vault!.token({ ttl: 3_600 }), version: '2' };
@@ -73,18 +73,18 @@ export const service: Rules = [
     expect(await world.isValid(life.published[1]!)).toBe(true);
     expect(life.of('expired')).toEqual([]);
   }),
-  simulated('E10', 'no more than 60 issues a minute of one path, whatever happens', async (world) => {
+  simulated('E10', 'no more than 60 issues a minute of one path, in any case', async (world) => {
     const life = await world.start({ role: { ttl: 3_600, maxTtl: 36_000 } });
     world.clear();
     const gone = { errors: ['lease not found'] };
     world.vault!.answer(400, gone, { match: /leases\/renew/ });
-    // Every lease is short and gone at its first renewal.
+    // Every lease is short, and lost at its first renewal.
     world.vault!.databaseRole('app', { defaultTtl: 1, maxTtl: 36_000 });
     world.vault!.revokeLease(world.path);
     await world.advance(3_600 * SECOND);
     const next = () => life.connection.status.leases[0]!.next;
     await world.until(() => next().reason === 'issue-limit', 60 * SECOND);
-    // The status says for how long, and the log why.
+    // The status gives the time, and the log the reason.
     const { at: until } = next();
     const issues = world.requests(ISSUE).length;
     await world.advance(until!.getTime() - world.clock!.wall() - 1);
@@ -112,7 +112,7 @@ export const service: Rules = [
     for (const at of times)
       expect(times.filter((other) => Math.abs(other - at) < SECOND).length).toBeLessThan(10);
   }),
-  simulated('G3', 'a request that hangs is given up in time for another', async (world) => {
+  simulated('G3', 'a hanging request is aborted in time for another', async (world) => {
     const life = await world.start({ role: { ttl: 60, maxTtl: 600 } });
     const heal = world.vault!.delay(600 * SECOND, { match: /leases\/renew/ });
     await world.until(() => life.of('renewal-failed').length > 0, 60 * SECOND);
@@ -121,7 +121,7 @@ export const service: Rules = [
     await world.until(() => life.of('renewed').length + life.of('rotated').length > 0, 20 * SECOND);
     expect(life.of('expired')).toEqual([]);
   }),
-  simulated('G3', 'the same for an issue, as long as there is a lease to replace', async (world) => {
+  simulated('G3', 'the same for an issue, while there is a lease to replace', async (world) => {
     const life = await world.start({ role: { ttl: 10, maxTtl: 15 } });
     const heal = world.vault!.delay(600 * SECOND, { match: /creds/ });
     await world.until(() => life.of('rotation-failed').length > 0, 20 * SECOND);
@@ -132,7 +132,7 @@ export const service: Rules = [
   }),
   simulated(
     'J1',
-    'the end: no rotation, streams complete, one revocation, bounded, without an error',
+    'shutdown: no rotation, streams complete, one revocation, bounded, without an error',
     async (world) => {
       const life = await world.start({ role: { ttl: 60, maxTtl: 600 } });
       world.network.cut();
@@ -143,12 +143,12 @@ export const service: Rules = [
       expect(life.of('token-ended')).toMatchObject([{ how: 'revoke-failed' }]);
     },
   ),
-  everywhere('J3', 'a revocation is told as asked for, not as done', async (world) => {
+  everywhere('J3', 'a revocation is reported as requested, not as done', async (world) => {
     const life = await world.start({ role: LONG });
     await world.settled(life.connection.close());
     expect(life.of('token-ended')).toMatchObject([{ how: 'revoke-requested' }]);
   }),
-  simulated('J4', 'of a process that dies, everything ends by itself', async (world) => {
+  simulated('J4', 'everything that a killed process held ends by its TTL', async (world) => {
     const role = { ttl: 60, maxTtl: 100 };
     const options = { renewal: { grace: 24 * HOUR } };
     const life = await world.start({ role, login: { ttl: 120, maxTtl: 600 }, options });
@@ -156,26 +156,26 @@ export const service: Rules = [
     await world.until(() => life.published.length > 1, 100 * SECOND);
     expect(world.vault!.leaseCount).toBe(2);
     world.clear();
-    // No timer fires any more, as of a process that was killed.
+    // No timer fires any more, as in a killed process.
     const resumed = world.clock!.stall(121 * SECOND);
     expect(world.requests()).toEqual([]);
     expect(world.vault).toMatchObject({ leaseCount: 0, tokenCount: 1, liveUsers: [] });
     await resumed;
   }),
-  everywhere('J4', 'a process that nothing is heard of any more leaves nothing behind', async (world) => {
+  everywhere('J4', 'an unreachable process leaves nothing behind', async (world) => {
     const options = { renewal: { grace: HOUR } };
     const life = await world.start({ role: { ttl: 3, maxTtl: 5 }, login: { ttl: 6, maxTtl: 600 }, options });
     life.published[0]!.lease.hold();
     await world.until(() => life.published.length > 1, 6 * SECOND);
     for (const one of life.published) expect(await world.isValid(one)).toBe(true);
-    // Whatever it asks for; the operator below is heard.
+    // Drops all requests of the process, not those of the operator below.
     world.network.cut(/^(?!sys\/leases\/lookup\/)/);
     await world.advance(9 * SECOND);
     for (const one of life.published) expect(await world.isValid(one)).toBe(false);
-    // Where there is none, the list is not found.
+    // Without leases, the list is not found.
     await expect(world.operator.api('LIST', `sys/leases/lookup/${world.path}`)).rejects.toThrow('404');
   }),
-  everywhere('K1', 'what happened can be read off the events, in order', async (world) => {
+  everywhere('K1', 'events report each step, in order', async (world) => {
     const life = await world.start({ role: { ttl: 4, maxTtl: 10 } });
     await world.until(() => life.of('rotated').length > 0, 12 * SECOND);
     await world.settled(life.connection.close());
@@ -191,7 +191,7 @@ export const service: Rules = [
       true,
     );
   }),
-  everywhere('K1', 'a server that goes away is told once, and once when it is back', async (world) => {
+  everywhere('K1', 'an outage of the server is reported once, and once its end', async (world) => {
     const life = await world.start({ role: { ttl: 3, maxTtl: 600 } });
     world.network.cut();
     await world.until(() => life.of('expired').length > 0, 6 * SECOND);
@@ -204,7 +204,7 @@ export const service: Rules = [
     expect(life.of('vault-recovered')).toHaveLength(1);
     expect(back!.after).toBeCloseTo(back!.at.getTime() - away!.at.getTime(), -2);
   }),
-  simulated('K1', 'what failed, what ended, and how long is left', async (world) => {
+  simulated('K1', 'events report each failure, each end, and the time left', async (world) => {
     const life = await world.start({ role: { ttl: 60, maxTtl: 90 } });
     world.vault!.answer(500, {}, { match: /creds/ });
     await world.until(() => life.of('expired').length > 0, 100 * SECOND);
@@ -220,7 +220,7 @@ export const service: Rules = [
   }),
   everywhere(
     'K3',
-    'health: up, degraded while an outage is outlived, down when it is not, up again',
+    'health: up, degraded during an outage, down when credentials expire, up again',
     async (world) => {
       const life = await world.start({ role: { ttl: 6, maxTtl: 600 } });
       const health = () => life.connection.status.health;
@@ -233,7 +233,7 @@ export const service: Rules = [
       await world.until(() => health() === 'up', 6 * SECOND);
     },
   ),
-  everywhere('K4', 'nothing that is told holds a secret', async (world) => {
+  everywhere('K4', 'no event and no log line contains a secret', async (world) => {
     const life = await world.start({ role: { ttl: 3, maxTtl: 5 } });
     const restore = await databaseDown(world);
     await world.until(() => life.of('renewal-failed').length > 0, 4 * SECOND);

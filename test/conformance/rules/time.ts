@@ -16,7 +16,7 @@ const HOUR = 3_600 * SECOND;
 const DAY = 24 * HOUR;
 const HOURLY = { ttl: 3_600, maxTtl: 100 * 24 * 3_600 };
 
-/** What rests on clocks. */
+/** Rules on clocks. */
 export const time: Rules = [
   simulated(
     'A1',
@@ -37,7 +37,7 @@ export const time: Rules = [
       const life = await world.start({ role: LONG, login: { ttl: 5, maxTtl: 600, type: 'batch' } });
       const { issuedAt, validUntil } = life.published[0]!.lease;
       expect(validUntil.getTime() - issuedAt.getTime()).toBeLessThanOrEqual(5 * SECOND);
-      // What the server itself says of a lease whose role grants an hour.
+      // The server's own answer for a lease whose role grants an hour.
       const role = `auth/approle/role/${world.name}`;
       const { operator } = world;
       const { auth } = await operator.api('POST', 'auth/approle/login', {
@@ -68,7 +68,7 @@ export const time: Rules = [
   ),
   simulated(
     'A5',
-    'stopped past the deadline: one look, then a new one; nothing dead is handed out',
+    'stopped past the deadline: one look-up, then a new lease; no expired one is returned',
     async (world) => {
       const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: HOURLY });
       world.clear();
@@ -85,7 +85,7 @@ export const time: Rules = [
   ),
   simulated(
     'A5',
-    'the machine slept past the deadlines of lease and token: both are looked at, both replaced',
+    'suspended past the deadlines of lease and token: both are checked, both replaced',
     async (world) => {
       const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: { ttl: 120, maxTtl: 600 } });
       world.clear();
@@ -97,7 +97,7 @@ export const time: Rules = [
       expect(await world.isValid(life.published[1]!)).toBe(true);
     },
   ),
-  simulated('A6', 'the wall clock is set an hour ahead: looked at, found alive, and kept', async (world) => {
+  simulated('A6', 'the wall clock is set an hour ahead: checked, found valid, and kept', async (world) => {
     const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: { ttl: 600, maxTtl: 6_000 } });
     world.clear();
     world.clock!.stepWall(HOUR);
@@ -116,12 +116,12 @@ export const time: Rules = [
     expect(world.requests(RENEW)).toHaveLength(1);
     expect(life.of('expired')).toEqual([]);
   }),
-  simulated('A9', 'no timer is left when it has been closed', async (world) => {
+  simulated('A9', 'no timer is left after the close', async (world) => {
     const life = await world.start({ role: LONG });
     await world.settled(life.connection.close());
     expect(world.clock!.pending).toBe(0);
   }),
-  simulated('B4', 'a renewal that answers for another lease is not believed', async (world) => {
+  simulated('B4', 'a renewal whose answer names another lease is ignored', async (world) => {
     const life = await world.start({ role: { ttl: 60, maxTtl: 600 } });
     world.network.answer(
       RENEW,
@@ -136,13 +136,13 @@ export const time: Rules = [
     await world.until(() => life.of('renewal-failed').length > 0, 50 * SECOND);
     expect(life.of('renewed')).toEqual([]);
   }),
-  simulated('B5', 'what was granted counts, not what was asked for', async (world) => {
+  simulated('B5', 'the granted TTL counts, not the requested increment', async (world) => {
     const life = await world.start({ role: { ttl: 60, maxTtl: 90 } });
     await world.until(() => life.of('renewed').length > 0, 50 * SECOND);
     const [renewed] = life.of('renewed');
     expect(renewed!.validUntil.getTime() - renewed!.at.getTime()).toBeLessThan(55 * SECOND);
   }),
-  simulated('B5', 'what the server warns of is told, once', async (world) => {
+  simulated('B5', 'a warning of the server is reported once', async (world) => {
     const role = { ttl: 60, maxTtl: 6_000 };
     const life = await world.start({ role });
     const lease = world.vault!.liveLeases[0]!.id;

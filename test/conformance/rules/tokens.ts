@@ -13,12 +13,12 @@ import {
 import { setTtls, watchMore } from './operator.js';
 
 export const tokens: Rules = [
-  everywhere('D1', 'each lease tells which token made it', async (world) => {
+  everywhere('D1', 'each lease names the token that made it', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 6 } });
     await world.until(() => life.published.length > 1, 8 * SECOND);
     expect(life.published.map(({ lease }) => lease.generation)).toEqual([1, 2]);
   }),
-  everywhere('D2', 'a new token: every lease is issued again before the old one ends', async (world) => {
+  everywhere('D2', 'a new token: every lease is issued again before the old token ends', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 6, maxTtl: 9 } });
     const all = [life.published, ...(await watchMore(world, life, 5))];
     await world.until(() => all.every(({ length }) => length > 1), 12 * SECOND);
@@ -30,7 +30,7 @@ export const tokens: Rules = [
       .validUntil.getTime();
     const times = rotated.map(({ at }) => at.getTime());
     expect(Math.max(...times)).toBeLessThan(ends);
-    // Not all at one moment.
+    // The issues are spread.
     expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(100);
     for (const [first] of all) expect(await world.isValid(first!)).toBe(true);
     expect(life.of('expired')).toEqual([]);
@@ -56,10 +56,10 @@ export const tokens: Rules = [
   }),
   everywhere(
     'D7',
-    'a token that died unnoticed: all its leases are dead, one login, all issued anew',
+    'a token was revoked unnoticed: all its leases have ended, one login, all issued anew',
     async (world) => {
       const life = await world.start({ role: { ttl: 4, maxTtl: 600 }, login: { ttl: 600, maxTtl: 600 } });
-      // These would not ask for an hour.
+      // These leases are not due for an hour.
       await setTtls(world, LONG);
       const others = await watchMore(world, life, 4);
       await world.operator.revokeTokens();
@@ -68,17 +68,17 @@ export const tokens: Rules = [
       await world.until(() => all.every(({ length }) => length > 1), 6 * SECOND);
       expect(life.of('login').slice(1)).toMatchObject([{ generation: 2, reason: 'token-lost' }]);
       expect(life.of('rotated')).toHaveLength(5);
-      // The one that noticed, and those that died with the token.
+      // The lease that noticed, and the others that ended with the token.
       for (const { reason } of life.of('rotated')) expect(reason).toBe('lease-lost');
       for (const [, next] of all) expect(await world.isValid(next!)).toBe(true);
       expect(world.requests(LOGIN)).toHaveLength(1);
-      // A busy database may refuse to make two users at the same moment, which is tried again.
+      // A busy database may refuse to make two users at the same moment; the client retries.
       expect(world.requests(ISSUE).length - life.of('rotation-failed').length).toBe(5);
     },
   ),
   everywhere(
     'D8',
-    'many refused requests: one look, one login, each request repeated once',
+    'many refused requests: one look-up, one login, each request repeated once',
     async (world) => {
       const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
       await world.operator.revokeTokens();
@@ -86,7 +86,7 @@ export const tokens: Rules = [
       const reads = Array.from({ length: 20 }, () => life.connection.client.read('auth/token/lookup-self'));
       await world.settled(Promise.all(reads));
       expect(world.requests(LOGIN)).toHaveLength(1);
-      // Twenty refused, one or two that ask why (the token is new), twenty repeated.
+      // Twenty refused requests, one or two look-ups (the token is new), twenty repeated requests.
       expect(world.requests(LOOKUP_SELF).length).toBeLessThanOrEqual(42);
     },
   ),
@@ -104,7 +104,7 @@ export const tokens: Rules = [
   ),
   everywhere(
     'D10',
-    'a use-limited token is replaced before its last use, which would take its leases along',
+    'a use-limited token is replaced before its last use, which would end its leases',
     async (world) => {
       const life = await world.start({
         role: { ttl: 3, maxTtl: 600 },
@@ -116,7 +116,7 @@ export const tokens: Rules = [
       expect(life.of('expired')).toEqual([]);
     },
   ),
-  everywhere('D14', 'a failed login is not kept', async (world) => {
+  everywhere('D14', 'a failed login is not cached', async (world) => {
     world.network.answer(LOGIN, 500, '{"errors":["internal error"]}');
     const starting = world.start({ role: LONG });
     await world.until(() => world.requests(LOGIN).length > 0, 9 * SECOND);
@@ -136,21 +136,17 @@ export const tokens: Rules = [
       .filter((type) => /issued|rotated|drained|retired/.test(type));
     expect(order).toEqual(['issued', 'issued', 'rotated', 'drained', 'retired']);
   }),
-  everywhere(
-    'E2',
-    'a lease that nobody uses is ended by the server, with a short increment',
-    async (world) => {
-      const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
-      await world.settled(life.connection.leases.release(world.path));
-      expect(world.requests(RENEW).map(({ body }) => JSON.parse(body).increment)).toEqual([1]);
-      // The server revokes in its own time.
-      for (let waited = 0; waited < 8 && (await world.isValid(life.published[0]!)); waited++)
-        await world.advance(SECOND);
-      expect(await world.isValid(life.published[0]!)).toBe(false);
-      expect(life.ended).toEqual(['complete']);
-    },
-  ),
-  everywhere('E4', 'rotation fails while the old one works: kept, tried again, told', async (world) => {
+  everywhere('E2', 'an unused lease is ended by the server, with a short increment', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
+    await world.settled(life.connection.leases.release(world.path));
+    expect(world.requests(RENEW).map(({ body }) => JSON.parse(body).increment)).toEqual([1]);
+    // Revocation takes the server some time.
+    for (let waited = 0; waited < 8 && (await world.isValid(life.published[0]!)); waited++)
+      await world.advance(SECOND);
+    expect(await world.isValid(life.published[0]!)).toBe(false);
+    expect(life.ended).toEqual(['complete']);
+  }),
+  everywhere('E4', 'rotation fails while the old lease works: kept, retried, reported', async (world) => {
     const life = await world.start({ role: { ttl: 5, maxTtl: 7 } });
     world.network.answer(ISSUE, 500, '{"errors":["internal error"]}');
     await world.until(() => life.of('rotation-failed').length > 0, 8 * SECOND);
@@ -173,12 +169,12 @@ export const tokens: Rules = [
     expect(world.requests(ISSUE)).toHaveLength(1);
     expect(world.requests(LOGIN)).toHaveLength(1);
   }),
-  everywhere('G1', 'a lost answer to an issue: tried again, spaced out', async (world) => {
+  everywhere('G1', 'a lost answer to an issue: repeated, spaced out', async (world) => {
     world.network.loseAnswer(ISSUE);
     const life = await world.start({ role: LONG });
     const [first, second] = world.requests(ISSUE);
     expect(world.requests(ISSUE)).toHaveLength(2);
-    // `retry.initialDelay`, half of it random.
+    // Half of `retry.initialDelay` is random.
     expect(second!.at - first!.at).toBeGreaterThanOrEqual(250);
     expect(await world.isValid(life.published[0]!)).toBe(true);
     expect(life.of('rotation-failed')[0]).toMatchObject({ reason: 'first' });
@@ -193,7 +189,7 @@ export const tokens: Rules = [
     expect(life.of('token-ended')).toMatchObject([{ how: 'revoke-requested' }]);
     expect(life.ended).toEqual(['complete']);
   }),
-  everywhere('J5', 'nothing goes on after the end', async (world) => {
+  everywhere('J5', 'nothing goes on after the close', async (world) => {
     const life = await world.start({ role: { ttl: 3, maxTtl: 600 }, login: { ttl: 3, maxTtl: 600 } });
     await world.settled(life.connection.close());
     world.clear();
