@@ -24,7 +24,7 @@ interface Signed {
 const ANSWER = `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
 <Arn>arn:aws:iam::1:user/u</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`;
 
-/** A client of the SDK whose requests end here, signed as they are. */
+/** A client of the SDK whose signed requests end here. */
 function client(credentials: AwsCredentialIdentityProvider) {
   const keys: string[] = [];
   const tokens: (string | undefined)[] = [];
@@ -46,7 +46,7 @@ function client(credentials: AwsCredentialIdentityProvider) {
   return { keys, tokens, send: () => sts.send(new GetCallerIdentityCommand({})) };
 }
 
-/** Keys by hand, and the numbers of those that are held. */
+/** Keys made by hand, and the numbers of the held ones. */
 function keys() {
   const held = new Set<number>();
   const credentials = (n: number, age: number, left = 60_000): Credentials => ({
@@ -108,14 +108,14 @@ describe('AWS on a simulated server', () => {
     });
     return { app, sts: app.get<ReturnType<typeof client>>('STS') };
   }
-  it('each request is signed with keys whose lease lives, through rotations', async () => {
+  it('each request is signed with keys of a valid lease, across rotations', async () => {
     const { app, sts } = await start('aws/creds/app', 0);
     let oldest = 0;
     const load = new Load(async () => {
       await sts.send();
       oldest = Math.max(oldest, Date.now() - (issuedAt.get(sts.keys.at(-1) ?? '') ?? 0));
     });
-    // The first two had all of their life then; how long that is depends on the jitter of the renewals.
+    // The first two keys had their whole lifetime, whose length depends on the jitter of the renewals.
     await expect.poll(() => new Set(sts.keys).size, { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
     await load.stop();
     const used = new Set(sts.keys);
@@ -133,7 +133,7 @@ describe('AWS on a simulated server', () => {
     let late = 0;
     const load = new Load(async () => {
       await sts.send();
-      // AWS ends them, whoever holds the lease.
+      // AWS ends them, even if the lease is held.
       if (Date.now() - (issuedAt.get(sts.keys.at(-1) ?? '') ?? 0) > 3_000) late++;
     });
     // The first two were used until they were replaced, before AWS would have ended them.
@@ -141,7 +141,7 @@ describe('AWS on a simulated server', () => {
     await load.stop();
     expect(load.failures).toEqual([]);
     expect(late).toBe(0);
-    // With each key its own.
+    // Each key has its own session token.
     expect(sts.tokens).toEqual(sts.keys.map((key) => `canary-of-the-token-${key.slice('AKIA'.length)}`));
     await app.close();
   });
@@ -157,7 +157,7 @@ describe('AWS on a simulated server', () => {
     expect(sts.keys).toEqual(['AKIA1', 'AKIA2']);
   });
 
-  it('new keys of an IAM user are used once AWS knows them; until then the ones before, which are held', async () => {
+  it('new keys of an IAM user are used once AWS knows them; until then the previous ones, which are held', async () => {
     const { credentials, held } = keys();
     const credentials$ = new BehaviorSubject(credentials(1, 100));
     const provider = awsCredentials(credentials$, { settle: 500 });
@@ -176,7 +176,7 @@ describe('AWS on a simulated server', () => {
     expect([...held]).toEqual([]);
   });
 
-  it('keys are held until the next ones have settled and what was signed before is done', async () => {
+  it('keys are held until the next ones have settled and requests signed before have ended', async () => {
     vi.useFakeTimers();
     try {
       const { credentials, held } = keys();
@@ -192,7 +192,7 @@ describe('AWS on a simulated server', () => {
     }
   });
 
-  it('expiration is that of the lease as it is now, and at most a minute away', async () => {
+  it('expiration is the current one of the lease, and at most a minute ahead', async () => {
     const { app } = await start('aws/creds/app');
     const credentials = app.get(CredentialsService);
     const provider = awsCredentials(credentials.watch('aws/creds/app'), { settle: 0 });
@@ -206,7 +206,7 @@ describe('AWS on a simulated server', () => {
     expect(+(await long()).expiration - Date.now()).toBeLessThanOrEqual(60_000);
   });
 
-  it('says what is wrong: another secret, a stream that is over, no keys in time', async () => {
+  it('errors name the cause: another secret, a completed stream, no keys in time', async () => {
     vault.leasedSecret('aws/creds/other', { data: () => ({ username: 'x', password: 'canary-of-another' }) });
     const { app } = await start('aws/creds/long');
     const credentials = app.get(CredentialsService);

@@ -42,7 +42,7 @@ describeReal('Drizzle on leased users', () => {
               ...world.where,
               max: 6,
               drain: DRAIN,
-              // New connections all the time, as it is only these that a password concerns.
+              // New connections all the time, as only logins use the password.
               ...(typeof target !== 'string' && { maxUses: 3 }),
             });
             return drizzle({ client: pool });
@@ -74,7 +74,7 @@ describeReal('Drizzle on leased users', () => {
   });
 
   it.concurrent(
-    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    'an operator revokes the lease: queries of that user fail until the next credentials',
     async () => {
       const { app, work, whoami } = await start('revoked');
       await revoked(world, { app, role: 'revoked', work, whoami });
@@ -86,7 +86,7 @@ describeReal('Drizzle on leased users', () => {
     await staticRole(world, { app, work, whoami });
   });
 
-  it.concurrent('a transaction that is under way when the application closes is finished', async () => {
+  it.concurrent('a transaction that runs while the application closes is finished', async () => {
     const { app, work } = await start('closing');
     await closing(world, { app, role: 'closing', work });
   });

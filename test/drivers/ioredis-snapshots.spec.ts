@@ -38,7 +38,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
   };
   const whoami = (client: RotatingRedis) => client.acl('WHOAMI');
 
-  it('uses new credentials once they have logged in, on the connection that it has', async () => {
+  it('uses new credentials once they have logged in, on the existing connection', async () => {
     const { client, credentials$, first, events } = await open();
     const id = await client.client('ID');
     const late = await issue({ create: false });
@@ -64,14 +64,14 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     await client.quit();
   });
 
-  it('an answer to the login that is no verdict shows no password, to whoever hears of it', async () => {
+  it('an unclear answer to the login shows no password in any event or error', async () => {
     const full = createServer((connection) => connection.end('-ERR max number of clients reached\r\n'));
     await new Promise<void>((resolve) => full.listen(0, '127.0.0.1', resolve));
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const { credentials, password } = await issue();
     credentials$.next(credentials);
     const heard: unknown[] = [];
-    // As it is at that moment.
+    // The text as it is at that moment.
     const trace = (message: unknown) => heard.push(inspect(message, { depth: 9 }));
     subscribe('tracing:ioredis:command:error', trace);
     const client = new RotatingRedis(credentials$, {
@@ -92,7 +92,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     expect(inspect(heard, { depth: 9 })).not.toContain(password);
   });
 
-  it('reports credentials that Redis refuses, and stays with the ones before', async () => {
+  it('reports credentials that Redis rejects, and keeps the previous ones', async () => {
     const { client, credentials$, first, events } = await open();
     const wrong = await issue({ create: false });
     credentials$.next(wrong.credentials);
@@ -102,7 +102,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     client.disconnect();
   });
 
-  it('does not start with credentials that Redis refuses, and ends', async () => {
+  it('does not start with credentials that Redis rejects, and ends', async () => {
     const wrong = await issue({ create: false });
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     credentials$.next(wrong.credentials);
@@ -115,7 +115,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     await expect.poll(() => wrong.holds).toBe(0);
   });
 
-  it('does not start where there is no Redis, or no credentials', async () => {
+  it('does not start without Redis, or without credentials', async () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const none = createRotatingRedis(credentials$, { host: redis.host, port: 1 });
     credentials$.complete();
@@ -130,7 +130,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     expect(there$.observed).toBe(false);
   });
 
-  it('a command that blocks has the drain window; then the connection is made again, and the command repeated', async () => {
+  it('a blocking command may last for the drain window; then the client reconnects and repeats it', async () => {
     const { client, credentials$, first, events } = await open({ drain: 300 });
     const popped = client.blpop('slow', 0);
     await pause(50);
@@ -159,7 +159,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
   });
 
   it.each(['disconnect', 'quit'] as const)(
-    'connected again after %s(), it begins with the current user, and rotates; ended, it holds nothing',
+    'connected again after %s(), it starts with the current user, and rotates; ended, it holds nothing',
     async (end) => {
       const { client, credentials$, first, events } = await open();
       const gone = async () => {
@@ -192,7 +192,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     },
   );
 
-  it('a monitor is made again, and goes on', async () => {
+  it('a monitor reconnects, and goes on', async () => {
     const { client, credentials$, first } = await open();
     const monitor = (await client.monitor()) as RotatingRedis;
     const heard: string[] = [];
@@ -208,7 +208,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     client.disconnect();
   });
 
-  it('a command that is denied is a reason to check, and none for other credentials', async () => {
+  it('a denied command causes a check, but no request for other credentials', async () => {
     const { client, first } = await open();
     await redis.command('ACL', 'SETUSER', first.user, '-flushall');
     await expect(client.flushall()).rejects.toThrow('NOPERM');
@@ -217,7 +217,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     client.disconnect();
   });
 
-  it('a client that its user ends lets go, also where it was never connected', async () => {
+  it('a client that its user ends releases its hold, even if it never connected', async () => {
     const { client, credentials$, first } = await open();
     client.disconnect();
     await expect.poll(() => first.holds).toBe(0);
@@ -226,7 +226,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
 });
 
 describe('options', () => {
-  it('of a rotating client name no user', async () => {
+  it('of a rotating client must not name a user', async () => {
     const options = { username: 'me', password: 'canary-in-the-options' } as object;
     const error: unknown = await createRotatingRedis(new ReplaySubject(1), options).catch(
       (one: unknown) => one,

@@ -24,7 +24,7 @@ import { startOpenBao, type OpenBaoServer, type Provisioned } from '../support/s
 import { versionOf } from '../support/version-of.js';
 
 const version = versionOf('ioredis');
-/** From 6 on it speaks RESP3, unless told otherwise. */
+/** From version 6 on, ioredis uses RESP3 by default. */
 const PROTOCOLS = version.startsWith('5.') ? ([2] as const) : ([3, 2] as const);
 
 describeRedis('ioredis', () => {
@@ -85,7 +85,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
     'commands each 20 ms, messages and blocking reads for 12 s over RESP%d: none fails, none is lost',
     async (protocol) => {
       const { app, client, events } = await start(`cache${protocol}`, protocol);
-      // Nothing of an earlier try.
+      // Removes data of an earlier try.
       const id = randomUUID();
       const [counter, queue, channel] = [`count-${id}`, `jobs-${id}`, `news-${id}`];
       const [subscriber, worker] = [client.duplicate(), client.duplicate()];
@@ -121,7 +121,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
       expect(commands.failures).toEqual([]);
       expect(Number(await client.get(counter))).toBe(commands.count);
       expect(taken.toSorted((a, b) => a - b)).toEqual(commands.numbers);
-      // Over RESP2 a connection that subscribes is made again at each rotation.
+      // With RESP2, a subscribed connection is made again at each rotation.
       if (protocol === 2) await until(() => reconnects === rotations(events));
       expect(reconnects).toBe(protocol === 2 ? rotations(events) : 0);
       if (protocol === 2) expect(missed).toBeLessThan(rotations(events) * 15);
@@ -135,7 +135,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
   );
 
   it.concurrent(
-    'an operator revokes the lease: commands wait for other credentials, and none fails',
+    'an operator revokes the lease: commands wait for new credentials, and none fails',
     async () => {
       const { client, events } = await start('revoked');
       const load = new Load(() => client.incr('revoked'));
@@ -161,7 +161,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
     expect(await client.acl('WHOAMI')).toBe('fixed');
   });
 
-  it('Redis restarts and has forgotten its users: others are issued', async () => {
+  it('Redis restarts and has lost its users: new ones are issued', async () => {
     const { client } = await start('lost');
     const load = new Load(() => client.incr('lost'), 50);
     await redis.restart();
@@ -173,7 +173,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
     expect(recovered).toBeLessThan(10_000);
   });
 
-  it('nothing of it is printed', async () => {
+  it('no secret is printed', async () => {
     await applications.finish();
     expect(passwords.size).toBeGreaterThan(5);
     expect(await connectionsInRedis(redis)).toEqual([]);

@@ -80,7 +80,7 @@ describeReal('Knex on leased users', () => {
   });
 
   it.concurrent(
-    'all pooled connections rotate, not only the first; idle ones without being asked for',
+    'all pooled connections rotate, not only the first; idle ones without being used',
     async () => {
       const { app, db, events } = await start('all');
       const fill = async () => {
@@ -141,7 +141,7 @@ describeReal('Knex on leased users', () => {
   );
 
   it.concurrent(
-    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    'an operator revokes the lease: queries of that user fail until the next credentials',
     async () => {
       const { app, work, whoami } = await start('revoked');
       await revoked(world, { app, role: 'revoked', work, whoami });
@@ -151,25 +151,25 @@ describeReal('Knex on leased users', () => {
   it.concurrent('a static role, whose password the server rotates every 5 s', async () => {
     const { app, work, whoami } = await start(
       { path: 'database/static-creds/rotated' },
-      // New connections all the time, as it is only these that a password concerns.
+      // New connections all the time, as only logins use the password.
       { pool: { min: 0, max: 6, maxConnectionLifetimeMillis: 50 } },
     );
     await staticRole(world, { app, work, whoami });
   });
 
-  it.concurrent('a transaction that is under way when the application closes is finished', async () => {
+  it.concurrent('a transaction that runs while the application closes is finished', async () => {
     const { app, work } = await start('closing');
     await closing(world, { app, role: 'closing', work });
   });
 
-  it.concurrent('a connection that is kept is told in time that there is another user', async () => {
+  it.concurrent('a kept connection is notified in time of another user', async () => {
     const { app, db, whoami } = await start('told');
     const acquire = () => db.client.acquireConnection() as Promise<Client>;
     const release = (connection: Client) => db.client.releaseConnection(connection) as Promise<void>;
     await toldInTime(world, { app, role: 'told', whoami }, acquire, release);
   });
 
-  it.concurrent('what outlasts the drain window is cut off, and the pool goes on', async () => {
+  it.concurrent('a transaction that outlasts the drain window is cut off, and the pool goes on', async () => {
     const { app, db, events, whoami } = await start('late');
     const before = await whoami();
     const transaction = await db.transaction();
@@ -210,7 +210,7 @@ describeReal('Knex on leased users', () => {
     );
   });
 
-  it.concurrent('refuses a connection that is a function, as that is for credentials', () => {
+  it.concurrent('refuses a function as connection, as that would supply credentials', () => {
     expect(() => knex({ client: rotatingClient(NEVER), connection: () => ({}) })).toThrow(
       expect.objectContaining({ code: 'VAULT_CONFIG_INVALID' }),
     );

@@ -41,7 +41,7 @@ describeReal('Kysely on leased users', () => {
               ...world.where,
               max: 6,
               drain: target === 'late' ? 300 : DRAIN,
-              // New connections all the time, as it is only these that a password concerns.
+              // New connections all the time, as only logins use the password.
               ...(typeof target !== 'string' && { maxUses: 3 }),
             });
             return new Kysely<Database>({ dialect: new PostgresDialect({ pool, cursor: Cursor }) });
@@ -74,7 +74,7 @@ describeReal('Kysely on leased users', () => {
     await soak(world, { app, role: 'soak', work, whoami, printed: db });
   });
 
-  it.concurrent('a result that is read over a rotation, through a cursor, is read to its end', async () => {
+  it.concurrent('a result that is read by a cursor during a rotation is read to its end', async () => {
     const { app, db, whoami } = await start('stream');
     const before = await whoami();
     const done = new AbortController();
@@ -88,7 +88,7 @@ describeReal('Kysely on leased users', () => {
       .stream(10);
     for await (const _row of stream) {
       rows++;
-      // Slowly until there is another user, so that it is in the middle then.
+      // Reads slowly until there is another user, so that the rotation comes in the middle.
       if (rows % 10 === 0 && !done.signal.aborted) await sleep(80);
     }
     expect(rows).toBe(1_000);
@@ -99,7 +99,7 @@ describeReal('Kysely on leased users', () => {
     await world.expectGone('stream');
   });
 
-  it.concurrent('a stream that outlasts the drain window fails, rather than hang', async () => {
+  it.concurrent('a stream that outlasts the drain window fails instead of hanging', async () => {
     const { app, db } = await start('late');
     const read = async () => {
       const rows = sql<{ n: number }>`generate_series(1, 10000)`.as('n');
@@ -110,9 +110,9 @@ describeReal('Kysely on leased users', () => {
     await world.expectGone('late');
   });
 
-  // Kysely 0.29 has it; npm run matrix.
+  // Needs Kysely 0.29, which npm run matrix installs.
   (versionOf('kysely').startsWith('0.28.') ? it.skip : it.concurrent)(
-    'a query that is aborted ends on the server',
+    'an aborted query ends on the server',
     async () => {
       const { app, db, whoami } = await start('aborted');
       const query = sql`select pg_sleep(30)` as { execute(on: typeof db, options: object): Promise<unknown> };
@@ -121,7 +121,7 @@ describeReal('Kysely on leased users', () => {
   );
 
   it.concurrent(
-    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    'an operator revokes the lease: queries of that user fail until the next credentials',
     async () => {
       const { app, work, whoami } = await start('revoked');
       await revoked(world, { app, role: 'revoked', work, whoami });
@@ -133,7 +133,7 @@ describeReal('Kysely on leased users', () => {
     await staticRole(world, { app, work, whoami });
   });
 
-  it.concurrent('a transaction that is under way when the application closes is finished', async () => {
+  it.concurrent('a transaction that runs while the application closes is finished', async () => {
     const { app, work } = await start('closing');
     await closing(world, { app, role: 'closing', work });
   });

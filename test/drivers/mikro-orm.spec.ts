@@ -13,7 +13,7 @@ class Order {
   id!: string;
   item!: string;
 }
-/** MikroORM 7 does not. */
+/** MikroORM 7 has no such option. */
 const USES_KNEX = 'PostgreSqlKnexDialect' in mikroOrm;
 const OrderSchema = new EntitySchema<Order>({
   class: Order,
@@ -41,7 +41,7 @@ describeReal('MikroORM on leased users', () => {
   const start = async (target: Parameters<typeof getCredentialsToken>[0]) => {
     const events: PoolEvent[] = [];
     const { host, port, database } = world.where;
-    // New connections all the time, as it is only these that a password concerns.
+    // New connections all the time, as only logins use the password.
     const uses = typeof target === 'string' ? {} : { maxUses: 3 };
     const app = await world.app({
       providers: [
@@ -100,8 +100,8 @@ describeReal('MikroORM on leased users', () => {
     await world.expectGone('types');
   });
 
-  // MikroORM 7 has it; npm run matrix.
-  (USES_KNEX ? it.skip : it.concurrent)('a query that is aborted ends on the server', async () => {
+  // Needs MikroORM 7, which npm run matrix installs.
+  (USES_KNEX ? it.skip : it.concurrent)('an aborted query ends on the server', async () => {
     const { app, orm, whoami } = await start('aborted');
     const connection = orm.em.getConnection() as { execute(...all: unknown[]): Promise<unknown> };
     await aborted(world, { app, role: 'aborted', whoami }, (options) =>
@@ -110,7 +110,7 @@ describeReal('MikroORM on leased users', () => {
   });
 
   it.concurrent(
-    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    'an operator revokes the lease: queries of that user fail until the next credentials',
     async () => {
       const { app, work, whoami } = await start('revoked');
       await revoked(world, { app, role: 'revoked', work, whoami });
@@ -135,20 +135,20 @@ describeReal('MikroORM on leased users', () => {
     await expect(starting).rejects.toMatchObject({ code: 'VAULT_CONFIG_INVALID' });
   });
 
-  it.concurrent('what was connected and never used holds nothing once it is closed', async () => {
+  it.concurrent('a connected but unused ORM holds nothing once it is closed', async () => {
     const one = issueByHand();
     await world.postgres.query(`create role "${one.user}" login password '${one.password}'`);
     const { host, port, database } = world.where;
     const credentials$ = new BehaviorSubject<LoginCredentials>(one.credentials);
     const driverOptions = rotatingDriverOptions(credentials$);
     const orm = await MikroORM.init({ host, port, dbName: database, entities: [OrderSchema], driverOptions });
-    // MikroORM 6 has done so already, and would forget that client.
+    // MikroORM 6 has connected already, and would lose that client.
     if (!USES_KNEX) await orm.connect();
     await orm.close();
     await eventually(() => expect([credentials$.observed, one.holds]).toEqual([false, 0]));
   });
 
-  it.concurrent('a transaction that is under way when the application closes is finished', async () => {
+  it.concurrent('a transaction that runs while the application closes is finished', async () => {
     const { app, work } = await start('closing');
     await closing(world, { app, role: 'closing', work });
   });

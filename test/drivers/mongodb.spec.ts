@@ -13,7 +13,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { figure, issueByHand, Load, pause, until, type Issued } from '../support/driver-load.js';
 import { MongoWire } from '../support/mongo-wire.js';
 
-describe('MongoDB, with the real driver on as much of a server as it needs', () => {
+describe('MongoDB, with the real driver on a minimal server', () => {
   let wire: MongoWire;
   const close: (() => Promise<void>)[] = [];
 
@@ -56,7 +56,7 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
       issued.push(next);
       credentials$.next(next.credentials);
       await expect.poll(() => before.holds, { timeout: 3_000 }).toBe(0);
-      // As the server drops a user whose lease nobody holds.
+      // The server drops a user once its lease is not held any more.
       wire.users.delete(before.user);
     }
     await load.stop();
@@ -80,7 +80,7 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
       const createClient = (url: string, options: MongoClientOptions) => {
         const client = new MongoClient(url, options);
         const connect = client.connect.bind(client);
-        // The second one proves the next credentials.
+        // The second connection verifies the next credentials.
         if (++made === 2)
           client.connect = () => {
             late.push(closed.then(connect));
@@ -105,7 +105,7 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     },
   );
 
-  it('a client that was closed with its user cannot be connected again, and says so', async () => {
+  it('a client that was closed with its user rejects another connect()', async () => {
     const { mongo, credentials$, first } = await open({ drain: 100 });
     const before = mongo.client;
     credentials$.next(issue().credentials);
@@ -125,7 +125,7 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
       expect(inspect(value, { depth: 9 })).not.toContain(first.password);
   });
 
-  it('what takes longer than the drain window is cut off, and reported', async () => {
+  it('an operation that takes longer than the drain window is cut off, and reported', async () => {
     const { mongo, credentials$, first, events } = await open({ drain: 200 });
     wire.delay = 1_000;
     const slow = run(mongo).catch((error: unknown) => error);
@@ -138,7 +138,7 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     await expect.poll(() => first.holds).toBe(0);
   });
 
-  it('uses new credentials once they have logged in, and reports those that are refused', async () => {
+  it('uses new credentials once they have logged in, and reports rejected ones', async () => {
     const { mongo, credentials$, first, events } = await open({ drain: 100 });
     const late = issue({ create: false });
     credentials$.next(late.credentials);
@@ -160,7 +160,7 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     });
     const user = issue();
     const credentials$ = new BehaviorSubject<LoginCredentials>(login(user, user.password));
-    // One more connection of the client before could not log in once the password is another.
+    // Another connection of the previous client could not log in after the change of the password.
     const options = { drain: 200, maxPoolSize: 1 };
     const mongo = await createRotatingMongo(credentials$, wire.url, options);
     close.push(() => mongo.close());
@@ -171,14 +171,14 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     credentials$.next(login(user, 'canary-of-the-next-password'));
     await until(() => mongo.client !== client);
     await load.recovery();
-    // That of before, which could open no connection any more.
+    // The previous client, which could open no connection any more.
     await until(() => mongo.supersededCount === 0);
     await load.stop();
     expect(load.failures).toEqual([]);
     expect(await run(mongo)).toBe(user.user);
   });
 
-  it('a user that is dropped is noticed by what it is denied, and replaced', async () => {
+  it('a dropped user is noticed by its denied commands, and replaced', async () => {
     const { mongo, credentials$, first } = await open();
     wire.users.delete(first.user);
     await expect(run(mongo)).rejects.toMatchObject({ code: 13 });
@@ -188,7 +188,7 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     await expect.poll(() => run(mongo).catch(() => 'denied')).toBe(next.user);
   });
 
-  it('a command that is denied is no reason for other credentials', async () => {
+  it('a denied command is no reason for other credentials', async () => {
     const { mongo, first } = await open();
     await run(mongo);
     const { password } = first;
@@ -200,7 +200,7 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     expect(first.refused).toEqual([false]);
   });
 
-  it('does not start with credentials that MongoDB refuses, without any, or without a server', async () => {
+  it('does not start with credentials that MongoDB rejects, without any, or without a server', async () => {
     const wrong = issue({ create: false });
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     credentials$.next(wrong.credentials);
@@ -220,7 +220,7 @@ describe('MongoDB, with the real driver on as much of a server as it needs', () 
     expect(inspect(failed, { depth: 9 })).not.toContain(wrong.password);
   });
 
-  it('the stream completes: operations under way are finished, then it closes', async () => {
+  it('the stream completes: running operations are finished, then the client closes', async () => {
     const { mongo, credentials$, first } = await open();
     wire.delay = 200;
     const slow = run(mongo);
@@ -262,7 +262,7 @@ describe('MongoDB, with clients made by the test', () => {
     return { mongo, made, credentials$, first, told };
   };
 
-  it('a new client is connected before it takes the place; the one before is closed after the drain window', async () => {
+  it('a new client is connected before it is used; the previous one is closed after the drain window', async () => {
     const { mongo, made, credentials$, first, told } = await open(200);
     const [one] = made;
     expect(one).toMatchObject({ connected: true, options: { auth: { username: first.user } } });
@@ -306,7 +306,7 @@ describe('MongoDB, with clients made by the test', () => {
     ['mongodb://me:canary-in-the-url@db', {}],
     ['mongodb+srv://me:canary-in-the-url@db', {}],
     ['mongodb://db', { auth: { username: 'me', password: 'canary-in-the-options' } }],
-  ])('neither the URL nor the options name a user', async (url, options) => {
+  ])('neither the URL nor the options may name a user', async (url, options) => {
     const error: unknown = await createRotatingMongo(new ReplaySubject(1), url, options as object).catch(
       (one: unknown) => one,
     );

@@ -22,11 +22,11 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
   afterAll(() => pools?.stop());
   afterEach(() => pools?.end());
 
-  it('keeps no password where it could be printed, and changeUser works all the same', async () => {
+  it('keeps no password in a printable place, and changeUser still works', async () => {
     const { pool, first } = await pools.open();
     const connection = await pool.getConnection();
     const slow = connection.query('select sleep(0.2)');
-    // Both know each other, so they cannot be JSON.
+    // Both refer to each other, so they cannot become JSON.
     const shown = () => inspect([pool, connection], { depth: 12, showHidden: true, getters: true });
     expect(shown()).toContain(first.user);
     expect(shown()).not.toContain(`canary-${first.user}`);
@@ -54,7 +54,7 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
     expect(pool.escape(`it's`)).toBe(`'it\\'s'`);
   });
 
-  it('Kysely and Drizzle take it, and rotate with it', async () => {
+  it('Kysely and Drizzle accept it, and rotate with it', async () => {
     const { pool, rotate } = await pools.open();
     const kysely = new Kysely<unknown>({ dialect: new MysqlDialect({ pool: pool.pool }) });
     const drizzled = drizzle(pool);
@@ -72,7 +72,7 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
     await kysely.destroy();
   });
 
-  it.skipIf(!opensslAvailable)('over TLS, all is the same', async () => {
+  it.skipIf(!opensslAvailable)('works over TLS', async () => {
     const ssl = { ca: pools.authority?.cert, verifyIdentity: true };
     const { pool, first, rotate, events } = await pools.open({ ssl, host: 'localhost', drain: 300 });
     const [[row]] = (await pool.query(`show status like 'Ssl_version'`)) as [{ Value: string }[], unknown];
@@ -85,13 +85,13 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
     expect(await failed).toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST' });
     expect(events.at(-1)).toMatchObject({ type: 'drain-timeout', count: 1 });
     expect(pool.counters).toMatchObject({ rotated: 1, 'drain-timeout': 1 });
-    // The server finds out when the statement is done, and not before.
+    // The server notices only at the end of the statement.
     expect(await pools.connections(first.user)).toBe(1);
     await expect.poll(() => pools.connections(first.user), { timeout: 5_000 }).toBe(0);
     connection.release();
   });
 
-  it('made before there are credentials, it connects when they come', async () => {
+  it('made before the first credentials, it connects when they come', async () => {
     const credentials$ = new Subject<DatabaseCredentials>();
     const pool = new RotatingPool(credentials$, pools.where);
     pools.add(pool);
@@ -101,13 +101,13 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
     expect(await waiting).toBe(first.user);
   });
 
-  it('does not wait for credentials longer than for a connection', async () => {
+  it('waits for credentials no longer than for a connection', async () => {
     const pool = new RotatingPool(new Subject<DatabaseCredentials>(), { ...pools.where, connectTimeout: 50 });
     pools.add(pool);
     await expect(pool.promise().getConnection()).rejects.toThrow(/credentials/);
   });
 
-  it('ends with its stream: transactions finish first, nothing new is begun, every lease is let go of', async () => {
+  it('ends with its stream: transactions finish first, nothing new begins, every lease is released', async () => {
     const { pool, first, credentials$ } = await pools.open();
     const connection = await pool.getConnection();
     await connection.beginTransaction();
@@ -123,12 +123,12 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
     connection.release();
     await expect.poll(() => first.holds).toBe(0);
     await expect.poll(() => pools.connections(first.user)).toBe(0);
-    // Whoever made it may end it, too.
+    // The application may also end its pool itself.
     await pool.end();
     await pool.end();
   });
 
-  it('the first login is refused: VAULT_CREDENTIALS_REJECTED, and what to look at', async () => {
+  it('the first login is rejected: VAULT_CREDENTIALS_REJECTED, with a hint on the cause', async () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const wrong = await pools.issue('never');
     credentials$.next(wrong.credentials);
@@ -143,7 +143,7 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
     expect(wrong.holds).toBe(0);
   });
 
-  it('the database of the config is not granted: the hint says so, at once', async () => {
+  it('the database of the config is not granted: the error comes at once, and its hint names the grant', async () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await pools.issue('table');
     credentials$.next(first.credentials);
@@ -156,7 +156,7 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
     expect(Date.now() - before).toBeLessThan(2_000);
   });
 
-  it("mysql2's own limits are told as mysql2 does", async () => {
+  it("mysql2's own limits have mysql2's errors", async () => {
     const { pool } = await pools.open({ connectionLimit: 1, queueLimit: 1 });
     const connection = await pool.getConnection();
     const queued = whoami(pool);
@@ -165,7 +165,7 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
     await queued;
   });
 
-  it('whatever the stream errors with, the pool rejects with', async () => {
+  it('the pool rejects with the error of the stream', async () => {
     const credentials$ = new Subject<DatabaseCredentials>();
     const pool = createRotatingPool(credentials$, pools.where);
     credentials$.error(new Error('denied'));

@@ -128,7 +128,7 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
     },
   );
 
-  it.concurrent('a connection that a stream gives back is lent to one user at a time', async ({ expect }) => {
+  it.concurrent('a connection that a stream releases is lent to one caller at a time', async ({ expect }) => {
     const { knex } = await start('streams', 1);
     const order: string[] = [];
     const streaming = async () => {

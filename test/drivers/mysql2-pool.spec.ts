@@ -17,7 +17,7 @@ describeMariaDb('rotating pool of mysql2', () => {
   afterAll(() => pools?.stop());
   afterEach(() => pools?.end());
 
-  it('uses new credentials only once they have logged in; until then the ones before', async () => {
+  it('uses new credentials only once they have logged in; until then the previous ones', async () => {
     const { pool, first, types, credentials$ } = await pools.open();
     const late = await pools.issue('never');
     credentials$.next(late.credentials);
@@ -30,7 +30,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     expect(late).toMatchObject({ holds: 1, refused: [] });
   });
 
-  it('reports credentials that the database refuses, and stays with the ones before', async () => {
+  it('reports credentials that the database rejects, and keeps the previous ones', async () => {
     const { pool, first, types, credentials$ } = await pools.open();
     const wrong = await pools.issue('never');
     credentials$.next(wrong.credentials);
@@ -40,7 +40,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     expect(first).toMatchObject({ holds: 1, refused: [] });
   });
 
-  it('waits out a database that is away, and never asks for other credentials because of it', async () => {
+  it('waits for an unreachable database, and requests no other credentials because of it', async () => {
     const { pool, first, types, credentials$ } = await pools.open();
     const next = await pools.issue();
     await pools.mariadb.kill();
@@ -49,11 +49,11 @@ describeMariaDb('rotating pool of mysql2', () => {
     await pools.mariadb.restart();
     await expect.poll(types, { timeout: 5_000 }).toContain('rotated');
     expect(await whoami(pool)).toBe(next.user);
-    // The server was asked whether a lease lives, as a proxy may say anything of a user who is gone.
+    // The server was asked whether the lease is valid, as a proxy may answer anything for a removed user.
     expect(new Set([...first.refused, ...next.refused])).toEqual(new Set([false]));
   });
 
-  it('closes idle connections of earlier credentials at once, all of them, and in good order', async () => {
+  it('closes all idle connections of earlier credentials at once, by COM_QUIT', async () => {
     const aborted = async () =>
       Number(
         (await pools.mariadb.query<{ Value: string }>(`show global status like 'Aborted_clients'`))[0]?.Value,
@@ -69,7 +69,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     expect(await aborted()).toBe(before);
   });
 
-  it('lets a transaction finish, tells its connection, and holds the lease until then', async () => {
+  it('lets a transaction finish, notifies its connection, and holds the lease until then', async () => {
     const { pool, first, rotate, types } = await pools.open();
     const connection = await pool.getConnection();
     await connection.beginTransaction();
@@ -88,19 +88,19 @@ describeMariaDb('rotating pool of mysql2', () => {
     expect(types()).toEqual(['rotated']);
   });
 
-  it('a connection that is handed on without ever being idle is not handed on past a rotation', async () => {
+  it('a connection that passes from caller to caller without being idle is not lent past a rotation', async () => {
     const { pool, first, rotate } = await pools.open({ connectionLimit: 1 });
     const connection = await pool.getConnection();
     const next = await pools.issue();
     await rotate(next);
-    // mysql2 gives it to whoever waits, without an event.
+    // mysql2 passes it to a waiting caller without an event.
     const waiting = [whoami(pool), whoami(pool)];
     connection.release();
     expect(await Promise.all(waiting)).toEqual([next.user, next.user]);
     await expect.poll(() => first.holds).toBe(0);
   });
 
-  it('nor does whoever waits wait for ever where its user destroys it, or it breaks', async () => {
+  it('a waiting caller does not hang if another caller destroys its connection, or it breaks', async () => {
     const { pool, rotate } = await pools.open({ connectionLimit: 2 });
     const [one, other] = await Promise.all([pool.getConnection(), pool.getConnection()]);
     const broken = failure(other.query('select sleep(20)'));
@@ -113,7 +113,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     expect(await broken).toBeInstanceOf(Error);
   });
 
-  it('nobody gets a connection that was begun with the credentials before', async () => {
+  it('a connection that was begun with earlier credentials is not lent', async () => {
     const proxy = await startTcpProxy(pools.mariadb.port);
     onTestFinished(() => proxy.close());
     const { pool, first, rotate } = await pools.open({ port: proxy.port });
@@ -130,7 +130,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     await expect.poll(() => first.holds).toBe(0);
   });
 
-  it('nor does it fail where that one is closed, as the lease ends', async () => {
+  it('a call does not fail when such a connection is closed at the end of its lease', async () => {
     const proxy = await startTcpProxy(pools.mariadb.port);
     onTestFinished(() => proxy.close());
     const { pool, first, credentials$ } = await pools.open({ port: proxy.port });
@@ -147,7 +147,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     await expect.poll(() => first.holds).toBe(0);
   });
 
-  it("one that is kept hears 'error', and leaves the pool though it is never given back", async () => {
+  it("a kept connection emits 'error', and leaves the pool though it is never released", async () => {
     const { pool, rotate } = await pools.open({ drain: 200, connectionLimit: 1 });
     for (let rotation = 0; rotation < 3; rotation++) {
       const kept = await pool.getConnection();
@@ -162,7 +162,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     }
   });
 
-  it('lends none past the end of its lease before one look; says why, where there is none', async () => {
+  it('lends no connection past the end of its lease before a check; gives the reason if there is none', async () => {
     const { pool, first, rotate } = await pools.open({ connectionLimit: 1 });
     let looks = 0;
     let outcome: Promise<void> | undefined;
@@ -181,7 +181,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     expect(await failure(pool.query('select 1'))).toMatchObject({ code: 'VAULT_CREDENTIALS_EXPIRED' });
   });
 
-  it('one that its user has ended says so', async () => {
+  it('a pool that its user has ended rejects with that reason', async () => {
     const { pool } = await pools.open();
     await pool.end();
     expect(await failure(pool.query('select 1'))).toMatchObject({
@@ -205,7 +205,7 @@ describeMariaDb('rotating pool of mysql2', () => {
   });
 
   it.each(['waits for its reader', 'waits for the server'])(
-    'a stream of rows fails with its connection, rather than wait for ever: one that %s',
+    'a stream of rows fails with its connection instead of hanging: one that %s',
     async (which) => {
       const { pool, rotate } = await pools.open({ drain: 300 });
       const sql =
@@ -222,7 +222,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     },
   );
 
-  it('so do those that wait for it, and one that comes later', async () => {
+  it('queued queries fail with the connection, and so does a later one', async () => {
     const { pool, rotate } = await pools.open({ drain: 300 });
     const connection = await pool.getConnection();
     const core = connection.connection as unknown as Connection;
@@ -238,7 +238,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     connection.release();
   });
 
-  it('closes them before the lease ends, however long the window is', async () => {
+  it('closes connections before the lease ends, even within the drain window', async () => {
     const { pool, first, rotate, events } = await pools.open();
     const connection = await pool.getConnection();
     await rotate(await pools.issue());
@@ -248,7 +248,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     connection.release();
   });
 
-  it('takes unproved credentials where the ones before are about to end', async () => {
+  it('uses unverified credentials when the previous ones are about to end', async () => {
     const { pool, first, credentials$ } = await pools.open();
     const late = await pools.issue('never');
     credentials$.next(late.credentials);
@@ -257,7 +257,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     expect(await whoami(pool)).toBe(late.user);
   });
 
-  it('a user who is gone: whoever connects waits for the next one, and nobody sees an error', async () => {
+  it('a removed user: new connections wait for the next credentials, without an error', async () => {
     const { pool, first, rotate } = await pools.open();
     await pools.mariadb.query(`drop user ${first.user}`);
     (await pool.getConnection()).destroy();
@@ -270,25 +270,25 @@ describeMariaDb('rotating pool of mysql2', () => {
   });
 
   it.each(['query', 'execute'] as const)(
-    'lost privileges (%s): the credentials are checked once in a while, not at each error',
+    'lost privileges (%s): the credentials are checked at intervals, not at each error',
     async (method) => {
       const { pool, first } = await pools.open({}, 'table');
       const run = (sql: string) => (method === 'query' ? pool.query(sql) : pool.execute(sql));
       const denied = async () => (await failure(run('select * from private')))?.errno;
       expect(await Promise.all(Array.from({ length: 50 }, denied))).toEqual(Array(50).fill(1142));
-      // They still log in, so whether the lease lives is the question; a grant may be missing for good.
+      // The login still works, so only the server knows whether the lease is valid; a grant may be missing for good.
       await expect.poll(() => first.refused).toEqual([false]);
       await denied();
       expect(first.refused).toEqual([false]);
     },
   );
 
-  it('denied statements do not hide a user who is gone', async () => {
+  it('denied statements do not hide a removed user', async () => {
     const { pool, first, rotate } = await pools.open({}, 'table');
     const denied = () => failure(pool.query('select * from private'));
     await denied();
     await expect.poll(() => first.refused).toEqual([false]);
-    // Each is checked later than the one before.
+    // Each check comes later than the one before.
     await new Promise((resolve) => setTimeout(resolve, 1_100));
     await denied();
     await expect.poll(() => first.refused).toEqual([false, false]);
@@ -301,7 +301,7 @@ describeMariaDb('rotating pool of mysql2', () => {
     expect(await waiting).toBe(next.user);
   });
 
-  it('all privileges on the database are lost: the user is let in, so the server is asked', async () => {
+  it('all privileges on the database are lost: the user can log in, so the lease is looked up', async () => {
     const { pool, first } = await pools.open();
     await pools.mariadb.query(`revoke all privileges on orders.* from ${first.user}`);
     (await pool.getConnection()).destroy();

@@ -141,20 +141,15 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
     },
   );
 
-  it.concurrent(
-    'a database that is not granted: the error says what to do, and no secret',
-    async ({ expect }) => {
-      const error: unknown = await start('wrong', { database: 'elsewhere' }).catch(
-        (reason: unknown) => reason,
-      );
-      expect(error).toBeInstanceOf(VaultError);
-      expect(error).toMatchObject({
-        code: 'VAULT_CREDENTIALS_REJECTED',
-        hint: expect.stringMatching(/GRANT/),
-      });
-      note(String((error as Error).stack));
-    },
-  );
+  it.concurrent('a database that is not granted: the error has a hint, and no secret', async ({ expect }) => {
+    const error: unknown = await start('wrong', { database: 'elsewhere' }).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(VaultError);
+    expect(error).toMatchObject({
+      code: 'VAULT_CREDENTIALS_REJECTED',
+      hint: expect.stringMatching(/GRANT/),
+    });
+    note(String((error as Error).stack));
+  });
 
   it.each(['username', 'password', 'url'])('refuses options that name `%s`', async (key) => {
     const value =

@@ -19,10 +19,10 @@ const TABLE_GRANT = [
   `CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'`,
   `GRANT SELECT, INSERT ON orders.items TO '{{name}}'@'%'`,
 ];
-/** MariaDB alone has the second statement. */
+/** Only MariaDB has the second statement. */
 const KILL = [`DROP USER IF EXISTS '{{name}}'@'%'`, `KILL USER '{{name}}'`];
 
-/** Milliseconds: tenths of a second where the machine has nothing else to do; without a check it would be 40 s. */
+/** In milliseconds: tenths of a second on an idle machine; 40 s without the pool's check. */
 const SOON = 10_000;
 
 describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
@@ -41,7 +41,7 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
   });
   afterAll(() => leased?.stop());
 
-  /** An application with a pool, and what happened to it. */
+  /** An application with a pool, and the pool's events. */
   const start = async (role: string, config: RotatingPoolConfig = {}) => {
     const inject = getCredentialsToken(role === 'rotated' ? { path: 'database/static-creds/rotated' } : role);
     const useFactory = (credentials$: Observable<LoginCredentials>) =>
@@ -89,7 +89,7 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
       });
       await sleep(12_000);
       const { failures, queries, transactions } = await stop();
-      // Whoever is current is the only one that is left.
+      // Only the current user is left.
       const others = async () => {
         const now = await whoami(pool);
         return (await leased.connections('soak')).filter((user) => user !== now);
@@ -117,37 +117,40 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
     },
   );
 
-  it.concurrent('a result that is read slowly over a rotation is told, and finishes', async ({ expect }) => {
-    const { pool, events } = await start('stream', { drain: 3_000 });
-    const connection = await pool.getConnection();
-    const before = await whoami(connection);
-    let until: Date | undefined;
-    void once(connection, 'superseded').then(([time]) => (until = time as Date));
-    // The connection of the callback API, as the other one has no streams.
-    const core = connection.connection as unknown as CoreConnection;
-    const stream = core.query('select seq from seq_1_to_50000').stream();
-    let rows = 0;
-    for await (const _row of stream) {
-      rows++;
-      // Slowly until it is told, so that it is in the middle then.
-      if (!until && rows % 100 === 0) await sleep(20);
-    }
-    connection.release();
-    expect(rows).toBe(50_000);
-    expect(until?.getTime()).toBeGreaterThan(Date.now());
-    expect(events.map(({ type }) => type)).toEqual(['rotated']);
-    expect(await whoami(pool)).not.toBe(before);
-    await expect.poll(() => pool.supersededCount).toBe(0);
-  });
+  it.concurrent(
+    'a result that is read slowly during a rotation is notified, and finishes',
+    async ({ expect }) => {
+      const { pool, events } = await start('stream', { drain: 3_000 });
+      const connection = await pool.getConnection();
+      const before = await whoami(connection);
+      let until: Date | undefined;
+      void once(connection, 'superseded').then(([time]) => (until = time as Date));
+      // The connection of the callback API, as the other one has no streams.
+      const core = connection.connection as unknown as CoreConnection;
+      const stream = core.query('select seq from seq_1_to_50000').stream();
+      let rows = 0;
+      for await (const _row of stream) {
+        rows++;
+        // Reads slowly until the notification, so that the rotation comes in the middle.
+        if (!until && rows % 100 === 0) await sleep(20);
+      }
+      connection.release();
+      expect(rows).toBe(50_000);
+      expect(until?.getTime()).toBeGreaterThan(Date.now());
+      expect(events.map(({ type }) => type)).toEqual(['rotated']);
+      expect(await whoami(pool)).not.toBe(before);
+      await expect.poll(() => pool.supersededCount).toBe(0);
+    },
+  );
 
   it.concurrent(
-    'an operator revokes the lease: sessions keep their rights, whoever connects waits for the next user',
+    'an operator revokes the lease: sessions keep their privileges, new connections wait for the next user',
     async ({ expect, onTestFinished }) => {
       const { pool, count } = await start('revoked');
       const before = await whoami(pool);
       const all = await Promise.all(Array.from({ length: 4 }, () => pool.getConnection()));
       await leased.revoke('revoked');
-      // A grant on a database is looked up when a session selects it, and not again: nobody would notice.
+      // MariaDB checks a grant on a database only when a session selects it, so sessions would not notice.
       for (const old of all) {
         await old.query('insert into items (item) values (?)', ['while revoked']);
         expect(await whoami(old)).toBe(before);
@@ -168,7 +171,7 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
   );
 
   it.concurrent(
-    'with grants on tables, sessions lose their rights at once: a few queries fail, then it is over',
+    'with grants on tables, sessions lose their privileges at once: a few queries fail, then none',
     async ({ expect, onTestFinished }) => {
       const { pool, count } = await start('table');
       const { done, stop } = load(work(pool), note, onTestFinished);
@@ -189,7 +192,7 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
   );
 
   it.concurrent(
-    'with KILL USER in the revocation, sessions end with the lease: what they do just now fails, nothing else',
+    'with KILL USER in the revocation, sessions end with the lease: their running statements fail, nothing else',
     async ({ expect, onTestFinished }) => {
       const { pool, count } = await start('killed');
       const { done, stop } = load(work(pool), note, onTestFinished);
@@ -202,7 +205,7 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
       await stop();
       const { failures, queries } = done;
       show('killed', { recovered, queries, failures: failures.length });
-      // The two transactions, and queries that were under way: what is closed cannot even roll back.
+      // The two transactions, and running queries: a closed session cannot even roll back.
       const lost = /Connection lost|closed state|Connection was killed/;
       expect(failures.map(({ error }) => error.message).filter((message) => !lost.test(message))).toEqual([]);
       expect(failures.length).toBeLessThan(10);
@@ -211,13 +214,13 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
   );
 
   it.concurrent(
-    'an operator drops the user: the lease lives, and a new one is issued all the same',
+    'an operator drops the user: a new lease is issued though the old one is valid',
     async ({ expect, onTestFinished }) => {
       const { pool, count } = await start('dropped');
       const before = await whoami(pool);
       const all = await Promise.all(Array.from({ length: 4 }, () => pool.getConnection()));
       await leased.mariadb.query(`drop user '${before}'@'%'`);
-      // The next one that has to be made finds out.
+      // The next new connection shows it.
       const at = performance.now();
       for (const connection of all) connection.destroy();
       const { done, stop } = load(work(pool), note, onTestFinished);
@@ -236,7 +239,7 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
     async ({ expect, onTestFinished }) => {
       const { pool, count } = await start('rotated');
       const { stop } = load(work(pool), note, onTestFinished);
-      // New connections all the time, as it is only these that a password concerns.
+      // New connections all the time, as only logins use the password.
       const churn = setInterval(() => {
         void pool.getConnection().then(
           (connection) => connection.destroy(),
@@ -254,7 +257,7 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
     },
   );
 
-  it.concurrent('a transaction under way when the application closes is finished', async ({ expect }) => {
+  it.concurrent('a transaction that runs while the application closes is finished', async ({ expect }) => {
     const { app, pool } = await start('closing');
     const connection = await pool.getConnection();
     await connection.beginTransaction();

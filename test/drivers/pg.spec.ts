@@ -23,7 +23,7 @@ describeReal('pg by itself on a static role', () => {
   });
   afterAll(() => world?.stop());
 
-  it('whose password the server rotates every 5 s: nothing fails, and nobody is warned of what its user owns', async () => {
+  it('whose password the server rotates every 5 s: nothing fails, and no warning of objects that its user owns', async () => {
     const events: PoolEvent[] = [];
     const app: TestingModule = await world.app({
       providers: [
@@ -31,7 +31,7 @@ describeReal('pg by itself on a static role', () => {
           provide: POOL,
           inject: [getCredentialsToken({ path: 'database/static-creds/rotated' })],
           useFactory: async (credentials$: Observable<LoginCredentials>) => {
-            // New connections all the time, as it is only these that a password concerns.
+            // New connections all the time, as only logins use the password.
             const config = { ...world.where, max: 6, maxUses: 3, drain: 100 };
             const pool = await createRotatingPool(world.guarded(credentials$), config);
             return pool.on('rotation', (event) => events.push(event));
@@ -40,7 +40,7 @@ describeReal('pg by itself on a static role', () => {
       ],
     });
     const pool = app.get<RotatingPool>(POOL);
-    // In use from the first password on.
+    // A connection in use since the first password.
     const kept = await pool.connect();
     const whoami = async () => {
       const { rows } = await kept.query<{ name: string }>('select current_user as name');
@@ -49,7 +49,7 @@ describeReal('pg by itself on a static role', () => {
       return rows[0]?.name;
     };
     await staticRole(world, { app, work: poolWork(pool), whoami });
-    // Who connects before the new password is read is refused, and waits for it.
+    // A connection attempt before the new password is read is rejected, and waits for it.
     const types = new Set(events.map(({ type }) => type));
     expect([...types].filter((type) => type !== 'refused')).toEqual(['rotated']);
   });

@@ -23,9 +23,9 @@ type Mode = (typeof MODES)[number];
 
 describePgBouncer('pg through PgBouncer', () => {
   let world: LeasedPostgres;
-  /** As the guide has it. */
+  /** The set-up of the guide. */
   let bouncer: PgBouncerServer;
-  /** Breaks a login off before the password where there is no such user, as PgBouncer's own example has it. */
+  /** Ends the login of an unknown user before the password, as in PgBouncer's own example. */
   let curt: PgBouncerServer;
 
   beforeAll(async () => {
@@ -36,7 +36,7 @@ describePgBouncer('pg through PgBouncer', () => {
       { name: short(mode, 'kill'), long: true, revocation: ENDING_REVOCATION },
     ]);
     world = await LeasedPostgres.start(roles);
-    // What an idle server connection of a user who is gone may hold on to.
+    // The time that an idle server connection of a removed user may stay open.
     const settings = { server_idle_timeout: 1, server_login_retry: 1 };
     bouncer = await startPgBouncer(world.postgres, { group: 'orders_app', settings });
     curt = await startPgBouncer(world.postgres, { group: 'orders_app', settings, unknownUsers: false });
@@ -84,13 +84,13 @@ describePgBouncer('pg through PgBouncer', () => {
     '%s mode: a static role whose password the server changes, and nothing fails',
     async (mode) => {
       const path = 'database/static-creds/rotated';
-      // New connections all the time, as it is only these that a password concerns.
+      // New connections all the time, as only logins use the password.
       const { app, pool } = await start(path, mode, { maxUses: 3 });
       await staticRole(world, { app, work: poolWork(pool), whoami: () => whoami(pool) });
     },
   );
 
-  it('nobody but PgBouncer may ask for a password, and it gets none but those of leased users', async () => {
+  it('only PgBouncer may read passwords, and only those of leased users', async () => {
     const { name, password } = bouncer;
     const secretOf = async (who: Client, user: string) => {
       const sql = `select secret from ${name}.user_lookup($1)`;
@@ -127,7 +127,7 @@ describePgBouncer('pg through PgBouncer', () => {
       act: revoke,
     },
   ]);
-  // One after the other, as it is about time.
+  // One after the other, as the test measures time.
   it.each(gone)('$mode mode: $what: recovered within about a second', async ({ mode, role, act }) => {
     const through = role === short(mode, 'curt') ? curt : bouncer;
     const { app, pool, events } = await start(`database/creds/${role}`, mode, { maxUses: 5, through });
@@ -152,5 +152,5 @@ describePgBouncer('pg through PgBouncer', () => {
   });
 });
 
-/** The name of a role: at most 8 characters, as more do not get into the names of users. */
+/** The name of a role: at most 8 characters, as OpenBao cuts longer names off in the names of users. */
 const short = (mode: string, name: string) => `${mode.slice(0, 4)}${name}`;

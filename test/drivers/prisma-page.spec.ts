@@ -1,5 +1,5 @@
-// The blocks of the page on Prisma, as they stand. The engine of `prisma migrate` comes from the network, so here a login
-// with its DATABASE_URL stands in for it.
+// The unchanged blocks of the page on Prisma. `prisma migrate` loads its engine from the network, so a script that logs
+// in with its DATABASE_URL replaces it here.
 import { execFile } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -43,7 +43,7 @@ describeReal('the page on Prisma', () => {
     expect(existsSync(join(folder, 'src/generated/prisma/client.ts'))).toBe(true);
   });
 
-  it('migrates as a leased user, which is gone when the command ends, however it ends', async () => {
+  it('migrates as a leased user, which is removed when the command ends, also after a failure', async () => {
     writeFileSync(
       join(folder, 'npx'),
       `#!${process.execPath}

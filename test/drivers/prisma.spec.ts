@@ -18,7 +18,7 @@ describeReal('Prisma on leased users', () => {
       { name: 'closing', long: true },
       { name: 'broken', long: true },
     ]);
-    // What the schema of the sample has.
+    // The columns of the sample's schema.
     await world.postgres.query(
       `alter table orders add quantity int not null default 1, add placed_at timestamptz not null default now()`,
     );
@@ -36,7 +36,7 @@ describeReal('Prisma on leased users', () => {
               ...world.where,
               max: 6,
               drain: DRAIN,
-              // New connections all the time, as it is only these that a password concerns.
+              // New connections all the time, as only logins use the password.
               ...(typeof target !== 'string' && { maxUses: 3 }),
             });
             return new PrismaClient({
@@ -70,7 +70,7 @@ describeReal('Prisma on leased users', () => {
   });
 
   it.concurrent(
-    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    'an operator revokes the lease: queries of that user fail until the next credentials',
     async () => {
       const { app, work, whoami } = await start('revoked');
       await revoked(world, { app, role: 'revoked', work, whoami });
@@ -82,7 +82,7 @@ describeReal('Prisma on leased users', () => {
     await staticRole(world, { app, work, whoami });
   });
 
-  it.concurrent('a transaction that is under way when the application closes is finished', async () => {
+  it.concurrent('a transaction that runs while the application closes is finished', async () => {
     const { app, work } = await start('closing');
     await closing(world, { app, role: 'closing', work });
   });

@@ -60,7 +60,7 @@ describeMariaDb('MariaDB behind a proxy', () => {
   let proxy: RewordingProxy;
   beforeAll(async () => {
     mariadb = await startMariaDb();
-    // The marker of an error, its number, and what comes after that.
+    // The marker of an error, its number, and the bytes after it.
     const error = (number: number) => Buffer.from([0xff, number & 0xff, number >> 8, 0x23]);
     proxy = await startRewordingProxy(mariadb.port, (answer) =>
       replaceBytes(answer, error(1045), error(9001)),
@@ -95,7 +95,7 @@ describe('MongoDB behind a proxy', () => {
   let proxy: RewordingProxy;
   beforeAll(async () => {
     wire = await MongoWire.start();
-    // As Atlas has it, whose proxy answers 8000 (AtlasError) in place of 18 (AuthenticationFailed).
+    // The proxy of Atlas answers 8000 (AtlasError) in place of 18 (AuthenticationFailed).
     const code = (number: number) => {
       const field = Buffer.from('\x10code\0....', 'latin1');
       field.writeInt32LE(number, 6);

@@ -60,7 +60,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
   const ready = (channel: ChannelWrapper) => channel.waitForConnect();
 
   it.concurrent(
-    'uses new credentials once they have logged in, and reports those that are refused',
+    'uses new credentials once they have logged in, and reports rejected ones',
     async ({ expect }) => {
       const { connection, credentials$, first, events } = await open();
       const late = await issue({ create: false });
@@ -81,7 +81,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
   );
 
   it.concurrent(
-    'a message that is worked on holds the connection it came by, at most for the drain window',
+    'an unacknowledged message holds its connection, at most for the drain window',
     async ({ expect }) => {
       const { connection, first, rotate, events } = await open(500);
       const channel = connection.createChannel({ setup: lossless('slow') });
@@ -95,7 +95,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
       expect(types(events)).toEqual(['rotated', 'drain-timeout']);
       expect(connection.counters).toMatchObject({ rotated: 1, 'drain-timeout': 1 });
       await until(() => messages.length === 2);
-      // The first is no business of the newer channel, which would be closed for it.
+      // The first delivery does not belong to the newer channel, which would be closed for it.
       channel.ack(messages[0] as ConsumeMessage);
       channel.ack(messages[1] as ConsumeMessage);
       expect(messages[1]?.fields.redelivered).toBe(true);
@@ -105,7 +105,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
   );
 
   it.concurrent(
-    'a queue that belongs to the connection before is set up again when that is gone',
+    'an exclusive queue of the previous connection is set up again when that has closed',
     async () => {
       const { connection, rotate } = await open();
       const received: string[] = [];
@@ -127,7 +127,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
     },
   );
 
-  it.concurrent('requests under way get their answers', async ({ expect }) => {
+  it.concurrent('pending requests get their answers', async ({ expect }) => {
     const { connection, rotate } = await open();
     connection.createChannel({
       setup: async (one: Channel) => {
@@ -165,7 +165,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
     expect(load.failures).toEqual([]);
   });
 
-  it.concurrent('what waits for a confirmation survives a broken connection', async ({ expect }) => {
+  it.concurrent('messages that wait for a confirmation survive a broken connection', async ({ expect }) => {
     const { connection, first } = await open();
     const channel = connection.createChannel({ setup: lossless('broken') });
     await ready(channel);
@@ -176,7 +176,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
   });
 
   it.concurrent(
-    'a message that RabbitMQ denies the user is rejected, not sent again and again',
+    'a message that RabbitMQ denies is rejected, not sent again and again',
     async ({ expect }) => {
       const { connection, first } = await open();
       const channel = connection.createChannel({ setup: lossless('denied') });
@@ -190,7 +190,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
   );
 
   it.concurrent(
-    'does not start with credentials that RabbitMQ refuses, without any, or without a broker',
+    'does not start with credentials that RabbitMQ rejects, without any, or without a broker',
     async ({ expect }) => {
       const wrong = await issue({ create: false });
       const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
@@ -208,7 +208,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
     },
   );
 
-  it.concurrent('closed, it cannot be connected again, and says so at once', async ({ expect }) => {
+  it.concurrent('after close, another connect is rejected at once', async ({ expect }) => {
     const { connection, credentials$, first } = await open();
     await connection.close();
     await until(() => first.holds === 0);
@@ -220,7 +220,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
   });
 
   it.concurrent(
-    'the stream completes: messages under way are finished, then it closes',
+    'the stream completes: messages in progress are finished, then it closes',
     async ({ expect }) => {
       const { connection, credentials$, first } = await open();
       const channel = connection.createChannel({ setup: lossless('last') });
@@ -259,7 +259,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
             await allow(issued);
           },
           drop: ({ user }) => rabbit.api('DELETE', `users/${user}`),
-          // RabbitMQ looks at the `userId` of a message.
+          // RabbitMQ checks the `userId` of a message.
           whoami: async (connection) => {
             for (const userId of users) {
               const channel = await connection.connection?.createConfirmChannel();
@@ -279,7 +279,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
     },
   );
 
-  it.concurrent('URLs name no user', async ({ expect }) => {
+  it.concurrent('URLs must not name a user', async ({ expect }) => {
     const error: unknown = await createRotatingConnection(
       new ReplaySubject(1),
       'amqp://me:canary-in-the-url@localhost',

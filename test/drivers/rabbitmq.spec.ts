@@ -65,7 +65,7 @@ describeRabbitMq('RabbitMQ', () => {
   }
   const rotations = (events: PoolEvent[]) => events.filter(({ type }) => type === 'rotated').length;
   const lossless = (queue: string) => (channel: Channel) => channel.assertQueue(queue, { durable: true });
-  /** Works on each message for 150 ms, and acknowledges it by whatever channel there is then. */
+  /** Works on each message for 150 ms, and acknowledges it by the current channel. */
   async function consume(connection: RotatingConnection, queue: string) {
     const received: number[] = [];
     let redelivered = 0;
@@ -82,7 +82,7 @@ describeRabbitMq('RabbitMQ', () => {
   it('messages each 20 ms for 12 s: each is confirmed, and arrives once', async () => {
     const { app, connection, events } = await start();
     const consumer = await consume(connection, 'orders');
-    // As many do it: with a consumer of its own in each set-up, and the channel at hand.
+    // A common pattern: a new consumer in each set-up, on the channel of that set-up.
     const byHand: number[] = [];
     connection.createChannel({
       setup: async (channel: Channel) => {
@@ -128,7 +128,7 @@ describeRabbitMq('RabbitMQ', () => {
     await expect.poll(() => usersInRabbitMq(rabbit)).toEqual([]);
   }, 40_000);
 
-  it('an operator revokes the lease: messages wait for other credentials, and none is lost', async () => {
+  it('an operator revokes the lease: messages wait for new credentials, and none is lost', async () => {
     const { app, connection, events } = await start();
     const consumer = await consume(connection, 'revoked');
     const publisher = connection.createChannel({ setup: lossless('revoked') });
@@ -150,7 +150,7 @@ describeRabbitMq('RabbitMQ', () => {
     await app.close();
   });
 
-  it('nothing of it is printed', async () => {
+  it('no secret is printed', async () => {
     await applications.finish();
     expect(passwords.size).toBeGreaterThan(3);
     await expect.poll(() => usersInRabbitMq(rabbit)).toEqual([]);

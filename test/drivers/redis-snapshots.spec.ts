@@ -35,7 +35,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     return { client, credentials$, first, events };
   };
 
-  it('logs in anew on the connection that it has, and holds the lease before for the drain window', async () => {
+  it('logs in again on the existing connection, and holds the previous lease for the drain window', async () => {
     const { client, credentials$, first, events } = await open();
     const id = await client.clientId();
     const next = await issue();
@@ -52,7 +52,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
   });
 
   it.each(['close', 'destroy'] as const)(
-    'connected again after %s(), it begins with the current user, and rotates; closed, it holds nothing',
+    'connected again after %s(), it starts with the current user, and rotates; closed, it holds nothing',
     async (end) => {
       const { client, credentials$, first, events } = await open();
       await client[end]();
@@ -81,7 +81,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     },
   );
 
-  it('uses new credentials once Redis lets them in, and reports those that it refuses', async () => {
+  it('uses new credentials once Redis accepts them, and reports rejected ones', async () => {
     const { client, credentials$, first, events } = await open();
     const late = await issue({ create: false });
     credentials$.next(late.credentials);
@@ -99,7 +99,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     client.destroy();
   });
 
-  it('without a way to prove them, a connection stays as it was where Redis refuses, and tries again', async () => {
+  it('without a verification, a connection that Redis rejects stays as it was, and tries again', async () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();
     credentials$.next(first.credentials);
@@ -114,7 +114,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     client.destroy();
   });
 
-  it('does not start with credentials that Redis refuses, without any, or without Redis', async () => {
+  it('does not start with credentials that Redis rejects, without any, or without Redis', async () => {
     const wrong = await issue({ create: false });
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     credentials$.next(wrong.credentials);
@@ -140,7 +140,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     expect(credentials$.observed).toBe(false);
   });
 
-  it('does not wait for ever for a server that accepts connections and never answers', async () => {
+  it('stops waiting for a server that accepts connections and never answers', async () => {
     const sockets = new Set<Socket>();
     const silent = createServer((socket) => void sockets.add(socket.on('error', () => undefined))).listen(0);
     await once(silent, 'listening');
@@ -160,7 +160,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     }
   }, 15_000);
 
-  it('a command that blocks for longer than the drain window is cut by Redis, and the connection made again', async () => {
+  it('Redis cuts a command that blocks for longer than the drain window, and the client reconnects', async () => {
     const { client, credentials$, first } = await open(300);
     const failed = client.blPop('slow', 0).then(
       () => undefined,
@@ -176,7 +176,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     client.destroy();
   });
 
-  it('over RESP2 a subscriber is cut by Redis, and subscribes again', async () => {
+  it('with RESP2, Redis cuts a subscriber, which subscribes again', async () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();
     credentials$.next(first.credentials);
@@ -196,7 +196,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     client.destroy();
   });
 
-  it('a connection that broke and was made again logs in anew, too', async () => {
+  it('a connection that broke logs in again after its reconnect', async () => {
     const { client, credentials$ } = await open();
     for (let broken = 0; broken < 3; broken++) {
       const again = new Promise((resolve) => client.once('ready', resolve));
@@ -210,7 +210,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     await expect.poll(() => client.isOpen).toBe(false);
   });
 
-  it('a client of one’s own with the provider ends when told', async () => {
+  it('a client that an application makes with the provider ends on demand', async () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();
     credentials$.next(first.credentials);
@@ -231,7 +231,7 @@ describe('options', () => {
     { password: 'canary-in-the-options' },
     { url: 'redis://me:canary-in-the-options@localhost' },
     { url: 'unix://me:canary-in-the-options@/tmp/socket' },
-  ])('of a rotating client name no user', async (options) => {
+  ])('of a rotating client must not name a user', async (options) => {
     const error: unknown = await createRotatingClient(new ReplaySubject(1), options).catch(
       (one: unknown) => one,
     );

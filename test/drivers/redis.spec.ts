@@ -158,7 +158,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
     40_000,
   );
 
-  it.concurrent('an operator revokes the lease: commands wait for other credentials', async () => {
+  it.concurrent('an operator revokes the lease: commands wait for new credentials', async () => {
     const { client, events } = await startClient('revoked');
     const load = new Load(() => client.incr('revoked'));
     await pause(300);
@@ -166,7 +166,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
     const recovered = await load.recovery();
     await load.stop();
     figure(`redis: lease revoked: ${recovered} ms, ${load.failures.length} of ${load.count} commands failed`);
-    // What was on its way when Redis cut the connection; node-redis does not repeat it.
+    // A command that was pending when Redis cut the connection; node-redis does not repeat it.
     expect(load.failures.length).toBeLessThanOrEqual(5);
     expect(recovered).toBeLessThan(10_000);
     expect(rotations(events)).toBe(1);
@@ -181,7 +181,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
     expect(await client.aclWhoAmI()).toBe('fixed');
   });
 
-  it('Redis restarts and has forgotten its users: others are issued', async () => {
+  it('Redis restarts and has lost its users: new ones are issued', async () => {
     const { client, events } = await startClient('lost');
     const load = new Load(() => client.incr('lost'), 50);
     await redis.restart();
@@ -194,7 +194,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
     expect(events.map(({ type }) => type)).toEqual(['refused', 'rotated']);
   });
 
-  it('nothing of it is printed', async () => {
+  it('no secret is printed', async () => {
     await applications.finish();
     expect(passwords.size).toBeGreaterThan(5);
     expect(await connectionsInRedis(redis)).toEqual([]);

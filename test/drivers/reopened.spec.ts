@@ -17,7 +17,7 @@ import { failure, type Issued } from '../support/issued.js';
 import { eventually } from '../support/leased-postgres.js';
 import { PgPools, whoami } from '../support/pg-pools.js';
 
-/** A library that is opened and closed again and again. */
+/** A library that is opened and closed repeatedly. */
 interface Library {
   whoami(): Promise<string | undefined>;
   close(): Promise<unknown>;
@@ -54,7 +54,7 @@ describe('a library that is closed', () => {
       ),
     );
 
-  /** As Sequelize's page "Using sequelize in AWS Lambda" has it. */
+  /** The pattern of Sequelize's page "Using sequelize in AWS Lambda". */
   const lambdaOf = (sequelize: Sequelize): Library => {
     const { connectionManager } = sequelize;
     return {
@@ -110,7 +110,7 @@ describe('a library that is closed', () => {
     };
   };
 
-  /** What a subscription to the credentials and a lease cost is given back each time, and taken anew. */
+  /** Each close releases the subscription and the hold, and each open takes new ones. */
   it.concurrent.each([
     ['Knex', ofKnex],
     ['Sequelize', ofSequelize],
@@ -118,7 +118,7 @@ describe('a library that is closed', () => {
     ['TypeORM', ofTypeorm],
     ['MikroORM', ofMikroOrm],
   ] satisfies [string, Make][])(
-    '%s: opened again it begins with the current user, and rotates; closed, it holds nothing',
+    '%s: opened again it starts with the current user, and rotates; closed, it holds nothing',
     async (_name, make) => {
       const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
       const events: PoolEvent[] = [];
@@ -131,7 +131,7 @@ describe('a library that is closed', () => {
       await eventually(() => expect(holds()).toEqual([0, 0, 0]));
       expect(credentials$.observed).toBe(false);
 
-      // Whose user is gone by the time that it is opened again.
+      // The user has been removed by the time of the next open.
       await world.postgres.query(`drop role ${first.user}`);
       credentials$.next(second.credentials);
       await library.open();
@@ -164,7 +164,7 @@ describe('a library that is closed', () => {
     ['TypeORM', ofTypeorm],
     ['MikroORM', ofMikroOrm],
   ] satisfies [string, Make][])(
-    '%s: lends no idle connection past the end of its lease before one look',
+    '%s: lends no idle connection past the end of its lease before a check',
     async (_name, make) => {
       const [first, second] = [await world.issue(), await world.issue()];
       const credentials$ = new BehaviorSubject(first.credentials);
@@ -190,10 +190,10 @@ describe('a library that is closed', () => {
     ['Knex', ofKnex],
     ['Sequelize', ofSequelize],
   ] satisfies [string, Make][])(
-    '%s: opened again after the credentials have come to their end, it says so at once',
+    '%s: opened again after the end of the credentials, it fails at once with that reason',
     async (_name, make) => {
       const live$ = new BehaviorSubject((await world.issue()).credentials);
-      // As that of a CredentialsService: once it has completed, there is nothing to replay.
+      // The stream of a CredentialsService: once it has completed, there is nothing to replay.
       const credentials$ = defer(() => (live$.isStopped ? EMPTY : live$));
       const library = await make(credentials$, { drain: 1_000, onRotation: () => undefined });
       await library.whoami();
@@ -218,7 +218,7 @@ describe('a library that is closed', () => {
   };
   const GONE = { code: 'VAULT_CLOSED', hint: expect.stringContaining('Create a new pool') as string };
 
-  it('a pool of pg has no way to be opened again: it says so, as does what it makes clients with', async () => {
+  it('a pool of pg cannot be opened again: pool and client factory reject with that reason', async () => {
     const { pool } = await poolOf();
     await pool.end();
     expect(await failure(pool.connect())).toMatchObject(GONE);
@@ -231,7 +231,7 @@ describe('a library that is closed', () => {
     expect(await failure(new Client(options).connect())).toMatchObject(GONE);
   });
 
-  it('Kysely says by itself that it has been destroyed', async () => {
+  it('Kysely itself reports that it has been destroyed', async () => {
     const { pool, first } = await poolOf();
     const db = new Kysely({ dialect: new PostgresDialect({ pool }) });
     await sql`select 1`.execute(db);
@@ -241,8 +241,8 @@ describe('a library that is closed', () => {
   });
 
   it.each([
-    ['goes on with a pool that is its own', false],
-    ['says that a pool it has ended is at its end', true],
+    ['goes on with a pool of its own', false],
+    ['rejects after it has ended the pool', true],
   ])('Prisma, which connects again by itself after $disconnect(), %s', async (_what, disposeExternalPool) => {
     const { pool, first } = await poolOf();
     const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool }) });

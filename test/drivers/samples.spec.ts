@@ -33,11 +33,11 @@ import { openBaoAvailable, startOpenBao } from '../support/servers.mjs';
 interface Sample {
   name: string;
   module: Type;
-  /** Where it has orders. */
+  /** The endpoint of its orders. */
   orders?: Type<{ place(item: string): Promise<unknown>; recent(): Promise<{ item: string }[]> }>;
-  /** What it asks Vault for; default 'orders'. */
+  /** Its role in Vault; default 'orders'. */
   target?: CredentialsTarget;
-  /** A user that Vault does not know of; default: the superuser's login. */
+  /** A user that Vault does not manage; default: the superuser's login. */
   user?: (server: any) => object;
 }
 
@@ -76,7 +76,7 @@ const SAMPLES: Sample[] = [
   },
 ];
 
-/** A rotation included; the machine may be busy. */
+/** Time limit, including a rotation on a busy machine. */
 const SOON = { timeout: 15_000 };
 const FOLDER = new URL('../../sample/', import.meta.url);
 const LEASE = {
@@ -101,7 +101,7 @@ for (const { name } of SAMPLES) {
 // Not by console: vitest would put lines of its own around it.
 for (const [name, reason] of missing) process.stderr.write(`Skipped: ${name}, ${reason}\n`);
 
-it('no sample is forgotten, neither here nor by npm start; the first has a test of its own', () => {
+it('no sample is missing here or in npm start; the first has a test of its own', () => {
   const folders = readdirSync(FOLDER).filter((name) => /^\d/.test(name));
   expect(NAMES).toEqual(folders);
   expect(SAMPLES.map(({ name }) => name)).toEqual(folders.slice(1));

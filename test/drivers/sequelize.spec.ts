@@ -107,7 +107,7 @@ describeReal('Sequelize on leased users', () => {
   const fill = (sequelize: Sequelize, count: number, type: 'read' | 'write' = 'write') =>
     Promise.all(
       Array.from({ length: count }, () =>
-        // Types know of read and write, the manager of SELECT and the rest.
+        // The types distinguish read and write, the manager SELECT and other statements.
         sequelize.connectionManager.getConnection({
           type: (type === 'read' ? 'SELECT' : 'UPDATE') as 'read',
         }),
@@ -120,7 +120,7 @@ describeReal('Sequelize on leased users', () => {
     expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
   });
 
-  /** Fills its pools until all connections are of one user, as a rotation may come in between. */
+  /** Fills the pools until all connections are of one user, as a rotation may come between. */
   const filled = async (role: string, fillAll: () => Promise<unknown>, check: (users: string[]) => void) => {
     let user = '';
     await eventually(async () => {
@@ -133,7 +133,7 @@ describeReal('Sequelize on leased users', () => {
     return user;
   };
 
-  it.concurrent('all pooled connections rotate; idle ones without being asked for', async () => {
+  it.concurrent('all pooled connections rotate; idle ones without being used', async () => {
     const { app, sequelize, events } = await start('all');
     const six = (users: string[]) => expect(users).toHaveLength(6);
     const before = await filled('all', () => fill(sequelize, 6), six);
@@ -148,27 +148,30 @@ describeReal('Sequelize on leased users', () => {
     await world.expectGone('all');
   });
 
-  it.concurrent('replication: the pools of both kinds rotate, each server with its own proof', async () => {
-    const other = { ...world.where, host: 'localhost' };
-    const { app, sequelize, events } = await start('replicas', {
-      replication: { write: world.where, read: [other, world.where] },
-    });
-    const both = () => Promise.all([fill(sequelize, 3), fill(sequelize, 4, 'read')]);
-    // Where dead ones had to go first, Sequelize's pool makes more than it was asked for.
-    const seven = (users: string[]) => expect(users.length).toBeGreaterThanOrEqual(7);
-    const before = await filled('replicas', both, (users) => expect(users).toHaveLength(7));
-    const rotated = events.length;
-    // Of both pools.
-    await eventually(() => expect(events.length).toBeGreaterThanOrEqual(rotated + 2));
-    await eventually(async () => expect(await world.connections('replicas')).toEqual([]));
-    expect(await filled('replicas', both, seven)).not.toBe(before);
-    expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
-    await app.close();
-    await world.expectGone('replicas');
-  });
+  it.concurrent(
+    'replication: the pools of both kinds rotate, each server with its own verification',
+    async () => {
+      const other = { ...world.where, host: 'localhost' };
+      const { app, sequelize, events } = await start('replicas', {
+        replication: { write: world.where, read: [other, world.where] },
+      });
+      const both = () => Promise.all([fill(sequelize, 3), fill(sequelize, 4, 'read')]);
+      // If it had to remove broken connections first, Sequelize's pool makes more than requested.
+      const seven = (users: string[]) => expect(users.length).toBeGreaterThanOrEqual(7);
+      const before = await filled('replicas', both, (users) => expect(users).toHaveLength(7));
+      const rotated = events.length;
+      // Connections of both pools.
+      await eventually(() => expect(events.length).toBeGreaterThanOrEqual(rotated + 2));
+      await eventually(async () => expect(await world.connections('replicas')).toEqual([]));
+      expect(await filled('replicas', both, seven)).not.toBe(before);
+      expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
+      await app.close();
+      await world.expectGone('replicas');
+    },
+  );
 
   it.concurrent(
-    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    'an operator revokes the lease: queries of that user fail until the next credentials',
     async () => {
       const { app, work, whoami } = await start('revoked');
       await revoked(world, { app, role: 'revoked', work, whoami });
@@ -176,7 +179,7 @@ describeReal('Sequelize on leased users', () => {
   );
 
   it.concurrent('a static role, whose password the server rotates every 5 s', async () => {
-    // New connections all the time, as it is only these that a password concerns.
+    // New connections all the time, as only logins use the password.
     const { app, work, whoami } = await start(
       { path: 'database/static-creds/rotated' },
       { pool: { max: 6, maxUses: 2 } },
@@ -184,12 +187,12 @@ describeReal('Sequelize on leased users', () => {
     await staticRole(world, { app, work, whoami });
   });
 
-  it.concurrent('a transaction that is under way when the application closes is finished', async () => {
+  it.concurrent('a transaction that runs while the application closes is finished', async () => {
     const { app, work } = await start('closing');
     await closing(world, { app, role: 'closing', work });
   });
 
-  it.concurrent('a connection that is kept is told in time that there is another user', async () => {
+  it.concurrent('a kept connection is notified in time of another user', async () => {
     const { app, sequelize, whoami } = await start('told');
     const { connectionManager } = sequelize;
     const acquire = () => connectionManager.getConnection({ type: 'write' }) as Promise<Client>;
@@ -197,7 +200,7 @@ describeReal('Sequelize on leased users', () => {
     await toldInTime(world, { app, role: 'told', whoami }, acquire, release);
   });
 
-  it.concurrent('what outlasts the drain window is cut off, and the pool goes on', async () => {
+  it.concurrent('a transaction that outlasts the drain window is cut off, and the pool goes on', async () => {
     const { app, sequelize, events, whoami } = await start('late');
     const before = await whoami();
     const transaction = await sequelize.transaction();

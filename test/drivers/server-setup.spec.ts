@@ -31,7 +31,7 @@ import { blocksOf, followSetUp } from '../support/set-up-page.mjs';
 
 const blocks = blocksOf('docs/server-setup.md');
 
-/** Its database is the one that the page makes. */
+/** The server whose database the page makes. */
 @Injectable()
 class Orders implements OnModuleInit {
   pool!: Pool;
@@ -69,7 +69,7 @@ describeReal('the page on the set-up of a server', () => {
   };
 
   beforeAll(async () => {
-    // No development server: that one has a KV engine from the start.
+    // Not a development server, which has a KV engine from the start.
     [bao, postgres] = await Promise.all([startOpenBao({ storage: 'raft' }), startPostgres()]);
     page = await followSetUp(bao, postgres, folder);
     proxy = await HttpProxy.start(bao.address);
@@ -103,11 +103,11 @@ describeReal('the page on the set-up of a server', () => {
     expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(['sh', 'sql']));
   });
 
-  it('its blocks make what they say', async () => {
+  it('its blocks make the objects that they name', async () => {
     expect(page.printed).toContain('the-key-of-the-payment-provider');
     expect(statSync(page.variables.VAULT_SECRET_ID_FILE).mode & 0o077).toBe(0);
     expect(secretId()).toMatch(/^[0-9a-f-]{36}$/);
-    // The try at the end of the page left nothing.
+    // The trial at the end of the page left nothing.
     await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
     const { data } = await root('GET', 'database/config/shop');
     expect(JSON.stringify(data)).not.toContain('change-me');
@@ -118,7 +118,7 @@ describeReal('the page on the set-up of a server', () => {
   });
 
   it('the policy is enough to read, issue, renew, rotate and revoke; nothing is refused, and nothing left', async () => {
-    // The lives of the page are too long for a test; all else is as the page made it.
+    // The TTLs of the page are too long for a test; all else is as the page made it.
     await root('POST', 'database/roles/orders', { default_ttl: '4s', max_ttl: '8s' });
     await root('POST', 'auth/approle/role/orders', { token_period: '5s' });
     const app = await start();
@@ -129,7 +129,7 @@ describeReal('the page on the set-up of a server', () => {
     expect(first).toMatch(/^v-approle-orders-/);
     await eventually(async () => expect(await orders.user()).not.toBe(first), 20_000);
     await orders.place();
-    // Asks whether the lease lives.
+    // Looks up the lease.
     await app.get(CredentialsService).current('database/creds/orders')?.lease.refused?.(false);
     await eventually(() => expect(proxy.count(/leases\/lookup/)).toBeGreaterThan(0));
     await app.close();
@@ -149,7 +149,7 @@ describeReal('the page on the set-up of a server', () => {
     await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
   });
 
-  it('the rights of the policy are those, and no others', async () => {
+  it('the policy grants these rights, and no others', async () => {
     const login = await bao.api('POST', 'auth/approle/login', {
       role_id: page.variables.VAULT_ROLE_ID,
       secret_id: secretId(),
@@ -168,7 +168,7 @@ describeReal('the page on the set-up of a server', () => {
     expect(await status('POST', 'auth/token/revoke-self')).toBe(204);
   });
 
-  it('a start works after the day of the first secret_id, as another one was delivered', async () => {
+  it('a start works after the expiry of the first secret_id, as another one was delivered', async () => {
     await root('POST', 'auth/approle/role/orders/secret-id/destroy', { secret_id: secretId() });
     expect(await apps.startError(application())).toMatchObject({
       code: 'VAULT_SECRET_ID_INVALID',

@@ -1,4 +1,4 @@
-// The blocks of the page on TypeORM, as they stand, on a real OpenBao and PostgreSQL.
+// The unchanged blocks of the page on TypeORM, on a real OpenBao and PostgreSQL.
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ import {
 import { blocksOf, shell, terminal } from '../support/set-up-page.mjs';
 
 const blocks = blocksOf('docs/guides/databases/typeorm.md').map(({ text }) => text);
-/** The one block that holds these words. */
+/** The only block that contains a text. */
 function block(words: string): string {
   const found = blocks.filter((text) => text.includes(words));
   expect(found, words).toHaveLength(1);
@@ -45,7 +45,7 @@ const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const PASSWORD = 'password-of-vault-admin';
 const SHOP = 'password-of-the-old-user';
 
-/** What an expression of the page is, with these names. */
+/** Evaluates an expression of the page, with these names. */
 const evaluated = (text: string, names: object): unknown => runInNewContext(`(${text.trim()})`, { ...names });
 
 class CreateShipments1700000000001 implements MigrationInterface {
@@ -70,7 +70,7 @@ describeReal('the page on TypeORM', () => {
   beforeAll(async () => {
     [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
     apps.guard(PASSWORD, SHOP, bao.rootToken);
-    // A table that the application made before, as its user `shop`.
+    // A table that the application made earlier, as its user `shop`.
     await postgres.query(`
       create role vault_admin login createrole password '${PASSWORD}';
       create role shop login password '${SHOP}';
@@ -119,7 +119,7 @@ describeReal('the page on TypeORM', () => {
     class AppModule {}
     return { imports: [AppModule] };
   };
-  /** The job of the page, with its module in the place of MigrationsModule. */
+  /** The job of the page, with a module in place of MigrationsModule. */
   const migrate = async (migrations: TypeOrmModuleOptions['migrations']) => {
     const text = block('export async function migrate').replaceAll(/^import .*$/gm, '');
     const NestFactory = {
@@ -137,7 +137,7 @@ describeReal('the page on TypeORM', () => {
       `select tableowner from pg_tables where tablename in ('shipments', 'migrations')`,
     );
     expect(rows).toEqual([{ tableowner: 'orders_owner' }, { tableowner: 'orders_owner' }]);
-    // With nothing left to migrate, an application may run migrations that has no right to.
+    // With nothing to migrate, an application without the right to may run migrations.
     const app = await apps.start(
       application('orders', { migrations: [CreateShipments1700000000001], migrationsRun: true }),
     );
@@ -154,7 +154,7 @@ describeReal('the page on TypeORM', () => {
     await left();
   });
 
-  it('the command line migrates as a leased user, which is gone when it ends', async () => {
+  it('the command line migrates as a leased user, which is removed at its end', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-typeorm-'));
     try {
       symlinkSync(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'));
@@ -211,7 +211,7 @@ describeReal('the page on TypeORM', () => {
     await postgres.query(block('SET LOCAL lock_timeout'));
     const before = done;
     await eventually(() => expect(done).toBeGreaterThan(before + 50));
-    // What only an owner may.
+    // Statements that only an owner may run.
     await old.query('alter table orders add column note text');
     const app = await apps.start(application('orders-migrations'));
     await app.get(DataSource).query('alter table orders drop column note');
@@ -225,7 +225,7 @@ describeReal('the page on TypeORM', () => {
     await left();
   });
 
-  // The last one: Nest closes nothing where a start fails, so that its user goes on, as this process does.
+  // Last: Nest closes nothing after a failed start, so its user is kept for as long as this process runs.
   it('`migrationsRun` without the right to change the schema ends at once', async () => {
     const { toRetry } = evaluated(`{ ${block('toRetry:')} }`, { VaultError }) as TypeOrmModuleOptions;
     const start = performance.now();
@@ -233,7 +233,7 @@ describeReal('the page on TypeORM', () => {
       application('orders', { migrations: [Denied1700000000004], migrationsRun: true, toRetry }),
     );
     expect(error).toMatchObject({ code: '42501' });
-    // One try more would take 3 s.
+    // One more attempt would take 3 s.
     expect(performance.now() - start).toBeLessThan(3_000);
   });
 });

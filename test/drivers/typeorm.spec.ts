@@ -30,7 +30,7 @@ class Order {
   item!: string;
 }
 
-/** As in any application: nothing here knows that the user changes. */
+/** An ordinary service: nothing in it depends on the change of users. */
 @Injectable()
 class Orders {
   constructor(
@@ -40,7 +40,7 @@ class Orders {
 
   readonly query = () => this.orders.insert({ item: 'tea' });
 
-  /** With a savepoint that is rolled back, and one that is not. */
+  /** A transaction with a savepoint that is rolled back, and one that is kept. */
   readonly transaction = (work: () => Promise<void>) =>
     this.dataSource.transaction(async (outer) => {
       await outer.insert(Order, { item: 'milk' });
@@ -125,7 +125,7 @@ describeReal('TypeORM on leased users', () => {
   });
 
   it.concurrent('replication: the pool of each server rotates, idle connections at once', async () => {
-    // This application's only, should another try of this test have left some.
+    // Only this application's connections: an earlier try of this test may have left some.
     const mine = randomUUID().slice(0, 8);
     const server = (name: string) => ({ ...world.where, applicationName: `${name} ${mine}` });
     const { app, dataSource, count } = await start('replicas', {
@@ -155,7 +155,7 @@ describeReal('TypeORM on leased users', () => {
     const before = await open();
     await Promise.all(pools.map((pool) => once(pool, 'rotation')));
     expect(count('rotated')).toBe(pools.length);
-    // As many as were idle, all of the new user.
+    // As many connections as were idle, all of the new user.
     await eventually(async () => expect(await open()).not.toBe(before));
     // Reads go to a replica, writes to the primary.
     await dataSource.getRepository(Order).find({ take: 1 });
@@ -164,7 +164,7 @@ describeReal('TypeORM on leased users', () => {
     await world.expectGone('replicas');
   });
 
-  it.concurrent('migrations under a leased user: the owner role owns what they make', async () => {
+  it.concurrent('migrations under a leased user: the owner role owns the new objects', async () => {
     const { app, dataSource, orders, events } = await start('migrate', {
       migrations: [CreateShipments1700000000000],
       migrationsRun: true,
@@ -186,13 +186,13 @@ describeReal('TypeORM on leased users', () => {
     await eventually(async () => expect(await orders.whoami()).not.toBe(first));
     await dataSource.undoLastMigration();
     await app.close();
-    // Users that owned something could not be dropped; the pool would have warned of them.
+    // Users that own objects cannot be dropped; the pool would have warned of them.
     expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
     await world.expectGone('migrate');
   });
 
   it.concurrent(
-    'an operator revokes the lease: what runs as that user fails, until the next one is there',
+    'an operator revokes the lease: queries of that user fail until the next credentials',
     async () => {
       const { app, orders } = await start('revoked');
       await revoked(world, { app, role: 'revoked', work: orders, whoami: orders.whoami });
@@ -200,16 +200,16 @@ describeReal('TypeORM on leased users', () => {
   );
 
   it.concurrent(
-    'a revocation that ends sessions: what was under way fails, and nothing after that',
+    'a revocation that ends sessions: running statements fail, and nothing after that',
     async () => {
       const { app, orders } = await start('killed');
-      // PostgreSQL tells some of them, the others find the connection gone.
+      // Some sessions get PostgreSQL's message, others find the connection closed.
       await revoked(world, { app, role: 'killed', work: orders, whoami: orders.whoami }, ['57P01', 'gone']);
     },
   );
 
   it.concurrent(
-    'users that act as an owner role: their sessions go on, and the next login finds out',
+    'users that act as an owner role: their sessions go on, and the next login fails',
     async () => {
       const { app, orders } = await start('acting', { extra: { maxUses: 5 } } as TypeOrmModuleOptions);
       await revoked(world, { app, role: 'acting', work: orders, whoami: orders.whoami }, []);
@@ -226,7 +226,7 @@ describeReal('TypeORM on leased users', () => {
             driver: rotatingDriver(world.guarded(credentials$)),
             ...world.where,
             entities: [Order],
-            // New connections all the time, as it is only these that a password concerns.
+            // New connections all the time, as only logins use the password.
             extra: { maxUses: 3 },
           }),
         }),
@@ -251,7 +251,7 @@ describeReal('TypeORM on leased users', () => {
   });
 
   it.concurrent(
-    'first credentials that are refused: told so, and the pool that TypeORM forgets is ended',
+    'rejected first credentials: the error names the cause, and the pool that TypeORM drops is ended',
     async () => {
       let holds = 0;
       const credentials$ = new BehaviorSubject<DatabaseCredentials>({
