@@ -44,7 +44,7 @@ import {
 } from '../support/servers.mjs';
 import { isAlive, quiet, tokensSeen } from '../support/vault-state.js';
 
-/** What each test writes to `secret/app`. */
+/** The values that each test writes to `secret/app`. */
 const APP = { apiKey: 'canary-api-key', place: 'here' };
 
 describeReal('decorators', () => {
@@ -92,7 +92,7 @@ describeReal('decorators', () => {
       { ...metadata, imports: [VaultModule.forRoot(options()), ...(metadata.imports ?? [])] },
       customise,
     );
-  /** The credentials are such that PostgreSQL knows the user. */
+  /** Checks that PostgreSQL knows the user of the credentials. */
   const expectWorking = async (credentials: DatabaseCredentials) => {
     apps.guard(credentials.password.reveal());
     expect(await usersInDatabase(postgres)).toContain(credentials.username.reveal());
@@ -100,7 +100,7 @@ describeReal('decorators', () => {
   /** Requests for secrets, without the login's. */
   const reads = () => proxy.requests.filter((line) => !/\/auth\//.test(line));
 
-  it('inject in constructor parameters and in properties; one read for all who ask the same', async () => {
+  it('inject in constructor parameters and in properties; one read for equal requests', async () => {
     @Injectable()
     class ByConstructor {
       constructor(
@@ -137,7 +137,7 @@ describeReal('decorators', () => {
 
   it('a class that is declared after VaultModule.forRoot was called', async () => {
     const vault = VaultModule.forRoot(options());
-    // As a file that is evaluated later: the decorator runs only now, with a token nobody has named before.
+    // Like a file that is evaluated later: the decorator runs only now, with a new token.
     @Injectable()
     class DeclaredLater {
       constructor(@InjectSecret('app', { key: 'place' }) readonly place: Secret) {}
@@ -167,7 +167,7 @@ describeReal('decorators', () => {
     const app = await start({ imports: [FeatureModule] });
     expect(app.get(Deep, { strict: false }).key.reveal()).toBe(APP.apiKey);
     expect(app.get(DeepModule, { strict: false }).name.reveal()).toBe('other');
-    // Issued during the start, though nobody has subscribed yet.
+    // Issued during the start, without a subscriber.
     expect(reads().sort()).toEqual([
       'GET /v1/database/creds/reports',
       'GET /v1/secret/data/app',
@@ -199,7 +199,7 @@ describeReal('decorators', () => {
     await expectWorking(await firstValueFrom(plain.credentials$));
   });
 
-  it('forFeature: what it names is read at the start, and the start fails where it is missing', async () => {
+  it('forFeature: its secrets are read at the start, which fails if one is missing', async () => {
     await start({ imports: [VaultModule.forFeature({ credentials: ['reports'], secrets: ['app'] })] });
     expect(reads().sort()).toEqual(['GET /v1/database/creds/reports', 'GET /v1/secret/data/app']);
 
@@ -245,7 +245,7 @@ describeReal('decorators', () => {
     class BrokenModule {}
     const error = await loader.load(() => BrokenModule).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'VAULT_STARTUP_FAILED' });
-    // The application goes on: only that module could not be loaded.
+    // The application goes on: only that module failed to load.
     expect(app.get(CredentialsService).current('database/creds/late')).toBeDefined();
     expect(proxy.count(/revoke-self/)).toBe(0);
   });
@@ -279,7 +279,7 @@ describeReal('decorators', () => {
     expect(reads()).toHaveLength(3);
   });
 
-  it('subclasses inherit what the base class asks for, and add their own', async () => {
+  it('subclasses inherit the injections of the base class, and add their own', async () => {
     abstract class Base {
       @InjectSecret('app', { key: 'place' }) readonly place!: Secret;
 
@@ -314,7 +314,7 @@ describeReal('decorators', () => {
     }
     @Injectable()
     class Host extends Base {
-      // Nest itself would ask for this one when it has those of the constructor.
+      // Nest itself would resolve this one after those of the constructor.
       @Inject(getSecretToken('other', { key: 'name' })) readonly name!: Secret;
 
       constructor(
@@ -326,7 +326,7 @@ describeReal('decorators', () => {
       }
     }
     const all = ['GET /v1/database/creds/orders', 'GET /v1/secret/data/app', 'GET /v1/secret/data/other'];
-    // None is answered before all have been asked for.
+    // No read is answered before all have been sent.
     let goOn: () => void = () => undefined;
     const asked = new Promise<void>((resolve) => (goOn = resolve));
     proxy.fault = async () => {
@@ -347,7 +347,7 @@ describeReal('decorators', () => {
     expect(reads()).toHaveLength(all.length);
   });
 
-  it("Nest's own @Inject: what is missing is named in one error, base classes' included", async () => {
+  it("Nest's own @Inject: one error names all missing secrets, those of base classes included", async () => {
     abstract class Base {
       @Inject(getSecretToken('gone/for-the-base')) readonly base!: Secret;
     }
@@ -369,7 +369,7 @@ describeReal('decorators', () => {
   it.each([
     ['ours', InjectCredentials],
     ["Nest's own", (role: string) => Inject(getCredentialsToken(role))],
-  ])('a constructor that overrides another one asks for its own alone: %s', async (_whose, inject) => {
+  ])('a constructor that overrides another one injects only its own: %s', async (_whose, inject) => {
     @Injectable()
     class Base {
       constructor(@inject('orders') readonly credentials$: Observable<DatabaseCredentials>) {}
@@ -405,7 +405,7 @@ describeReal('decorators', () => {
     await expectWorking(await firstValueFrom(loose.orders$));
   });
 
-  it('factories ask by token', async () => {
+  it('factories inject by token', async () => {
     const app = await start({
       providers: [
         {
@@ -450,7 +450,7 @@ describeReal('decorators', () => {
     expect(old.get(OldHost).name.reveal()).toBe('version one');
   });
 
-  it('a missing key names those there are; a missing secret names its path', async () => {
+  it('the error of a missing key names the existing keys; that of a missing secret names its path', async () => {
     const failure = (decorate: PropertyDecorator) => {
       @Injectable()
       class Host {
@@ -552,7 +552,7 @@ describeReal('decorators', () => {
     expect(reads()).toEqual(['GET /v1/secret/data/other']);
   });
 
-  it('deferred: forFeature reads nothing until something asks', async () => {
+  it('deferred: forFeature reads nothing until the first use', async () => {
     await apps.start({
       imports: [
         VaultModule.forRoot(options({ startup: { login: 'deferred' } })),
@@ -646,7 +646,7 @@ describeReal('decorators', () => {
         'GET /v1/database/creds/orders',
         'GET /v1/secret/data/other',
       ]);
-      // One ends; the other one goes on.
+      // One application ends; the other one goes on.
       await one.close();
       expect(second.count(/revoke-self/)).toBe(0);
       expect(two.get(CredentialsService).current('database/creds/orders')).toBeDefined();
@@ -658,7 +658,7 @@ describeReal('decorators', () => {
     }
   });
 
-  it('one dynamic module that is imported by several modules is one connection', async () => {
+  it('a dynamic module that several modules import is one connection', async () => {
     const vault: DynamicModule = VaultModule.forRoot(options());
     @Injectable()
     class A {

@@ -47,7 +47,7 @@ describe('the first lines of the log', () => {
       .compile();
   const own = () => lines.filter((line) => line.includes('[default]'));
 
-  it('tell that a token and a user are there, and what became of them', async () => {
+  it('report a token and a user, and their ends', async () => {
     const app = await start();
     await clock.until(app.close());
     const date = String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`;
@@ -58,7 +58,7 @@ describe('the first lines of the log', () => {
     ]);
   });
 
-  it('of a given token without an end', async () => {
+  it('report a given token without expiry', async () => {
     auth = token(vault.token({ policies: ['root'] }));
     const app = await start();
     await clock.until(app.close());
@@ -67,14 +67,14 @@ describe('the first lines of the log', () => {
     expect(own().join()).not.toContain('for ever');
   });
 
-  it('promise no other try where there is none', async () => {
+  it('announce no other attempt if there is none', async () => {
     auth = appRole({ roleId: 'wrong', secretId: 'wrong' });
     const error = await failureOf(start());
     expect(error.message).not.toContain('gave up');
     expect(own()).toEqual([expect.stringMatching(/^warn: .default. login-failed: The server refuses/)]);
   });
 
-  it('tell after the start when the next try is', async () => {
+  it('report after the start when the next attempt is', async () => {
     const { roleId, secretId } = vault.appRole('short', { tokenTtl: 60, tokenMaxTtl: 60 });
     auth = appRole({ roleId, secretId: secretId() });
     const app = await start();
@@ -84,7 +84,7 @@ describe('the first lines of the log', () => {
     await clock.until(app.close());
   });
 
-  it('and the error says for how long a start was tried', async () => {
+  it('the error gives the time for which a start was tried', async () => {
     vault.seal();
     const error = await failureOf(clock.until(start({ timeout: 5_000 })));
     expect(error).toMatchObject({ code: 'VAULT_SEALED', status: 503 });
@@ -93,8 +93,8 @@ describe('the first lines of the log', () => {
     );
   });
 
-  it('tell a test runner in time what a start waits for', async () => {
-    // Nobody moves the clock, as nobody answers in the network of a test.
+  it('report early, for a test runner, the reason why a start waits', async () => {
+    // The test does not advance the clock, just as no server answers in the network of a test.
     vault.delay(60_000);
     const began = performance.now();
     const failed = failureOf(start());
@@ -109,7 +109,7 @@ describe('the first lines of the log', () => {
   });
 });
 
-describe('called without what they need', () => {
+describe('called without required arguments', () => {
   it.each([
     ['forRoot', undefined, /its options are missing/],
     ['forRoot', null, /its options are missing/],

@@ -46,7 +46,7 @@ describe('tokens outside of constructors', () => {
   const reads = () => requests().filter((line) => !line.includes('auth/'));
   const logins = () => requests().filter((line) => line.includes('auth/approle/login')).length;
 
-  it('app.get: credentials are asked for when they are subscribed to, and not before', async () => {
+  it('app.get: credentials are requested on subscription, and not before', async () => {
     const token = getCredentialsToken('orders');
     const app = await start();
     const credentials$ = app.get<Credentials$>(token);
@@ -56,7 +56,7 @@ describe('tokens outside of constructors', () => {
     expect(reads()).toEqual(['GET database/creds/orders']);
   });
 
-  it('a wrong path in a class of another application of the process is no concern of this one', async () => {
+  it('a wrong path in a class of another application of the process does not affect this one', async () => {
     class Elsewhere {}
     InjectCredentials('orders?x')(Elsewhere, undefined, 0);
     await start();
@@ -110,7 +110,7 @@ describe('tokens outside of constructors', () => {
     expect(reads()).toEqual(['GET secret/data/app']);
   });
 
-  it('ModuleRef.create builds a class that is no provider, whatever was looked up before', async () => {
+  it('ModuleRef.create builds a class that is no provider, after any look-ups', async () => {
     @Injectable()
     class Loose {
       constructor(
@@ -126,8 +126,8 @@ describe('tokens outside of constructors', () => {
     expect(reads()).toEqual(['GET secret/data/app', 'GET database/creds/orders']);
   });
 
-  it('modules that are imported as promises get their tokens, and are read ahead', async () => {
-    // As import() of a file: its decorators run after Nest has met VaultModule.
+  it('modules that are imported as promises get their tokens, and their secrets are read at the start', async () => {
+    // Like import() of a file: its decorators run after Nest has scanned VaultModule.
     const late = new Promise((resolve) => setImmediate(resolve)).then(() => {
       @Injectable()
       class Late {

@@ -28,7 +28,7 @@ describeReal('registration', () => {
   const apps = new Applications();
   let bao: OpenBaoServer;
   let proxy: HttpProxy;
-  /** The way of the second connection. */
+  /** The proxy of the second connection. */
   let other: HttpProxy;
   let role: Provisioned;
   let team: Provisioned;
@@ -122,7 +122,7 @@ describeReal('registration', () => {
     expect(await readPlace(app.get(KvService))).toBe('root');
   });
 
-  it('forRootAsync with what registerAs(...).asProvider() gives, and a promise of options', async () => {
+  it('forRootAsync with registerAs(...).asProvider(), and with a promise of options', async () => {
     const config = registerAs('vault', () => Promise.resolve(options()));
     const app = await apps.start({
       imports: [ConfigModule.forRoot({ ignoreEnvFile: true }), VaultModule.forRootAsync(config.asProvider())],
@@ -149,7 +149,7 @@ describeReal('registration', () => {
     expect(await readPlace(app.get(KvService))).toBe('root');
   });
 
-  it('forRootAsync with useExisting: the instance that another module has', async () => {
+  it('forRootAsync with useExisting: the instance of another module', async () => {
     let made = 0;
     @Injectable()
     class VaultSettings implements VaultOptionsFactory {
@@ -204,8 +204,8 @@ describeReal('registration', () => {
     expect(app.get(Feature, { strict: false }).secret.reveal()).toBe('root');
   });
 
-  it('isGlobal false: a feature module has the connection only where it imports it', async () => {
-    // Past the proxy: where Nest itself fails the start, nothing tells the library to take its login back.
+  it('isGlobal false: a feature module has the connection only if it imports it', async () => {
+    // Directly, without the proxy: if Nest itself fails the start, the library is not notified to revoke its login.
     const strange = VaultModule.forRoot({ ...options(bao.address), isGlobal: false });
     @Injectable()
     class NeedsClient {
@@ -250,7 +250,7 @@ describeReal('registration', () => {
     }
     const app = await apps.start({
       imports: [
-        // The named one first: the class must stand for the default one all the same.
+        // The named connection first: the class must still stand for the default one.
         VaultModule.forRootAsync({ name: 'team', useFactory: teamOptions }),
         VaultModule.forRoot(options()),
       ],
@@ -305,7 +305,7 @@ describeReal('registration', () => {
     expect(await readPlace(app.get(KvService), { connection: 'team' })).toBe('team');
   });
 
-  it('an unknown connection is told together with those there are', async () => {
+  it('the error of an unknown connection lists the existing ones', async () => {
     const app = await apps.start({
       imports: [VaultModule.forRoot(options()), VaultModule.forRoot({ ...teamOptions(), name: 'team' })],
     });
@@ -327,7 +327,7 @@ describeReal('registration', () => {
     expect(credentials.current('kv1/where', unknown)).toBeUndefined();
   });
 
-  it('a decorator that names an unknown connection fails the start, and the error says which it named', async () => {
+  it('a decorator that names an unknown connection fails the start, and the error gives that name', async () => {
     @Injectable()
     class Host {
       constructor(@InjectSecret('where', { connection: 'taem' }) readonly secret: Secret) {}
@@ -340,7 +340,7 @@ describeReal('registration', () => {
     expect(error.message).toContain('taem');
   });
 
-  it('two connections without a name are refused with the remedy, and nothing is asked of the server', async () => {
+  it('two connections without a name are refused with a hint, and without a request to the server', async () => {
     const error = (await apps.startError({
       imports: [VaultModule.forRoot(options()), VaultModule.forRootAsync({ useFactory: teamOptions })],
     })) as VaultError;
@@ -360,7 +360,7 @@ describeReal('registration', () => {
     expect(twice.message).toContain('"team"');
   });
 
-  it('one error tells every problem of the options, and shows no value', async () => {
+  it('one error lists all problems of the options, and shows no value', async () => {
     const misplaced = `${bao.rootToken} misplaced`;
     apps.guard(misplaced);
     const error = await apps.startError({
@@ -403,7 +403,7 @@ describeReal('registration', () => {
       expect(error.message).toContain(problem);
   });
 
-  it('options that are missing altogether are told as such', async () => {
+  it('the error of missing options says that they are missing', async () => {
     for (const useFactory of [() => undefined as never, () => ({}) as never]) {
       const error = await apps.startError({ imports: [VaultModule.forRootAsync({ useFactory })] });
       expect(error).toMatchObject({ code: 'VAULT_CONFIG_INVALID' });
@@ -422,7 +422,7 @@ describeReal('registration', () => {
     expect(proxy.requests).toEqual([]);
   });
 
-  it('where one connection cannot start, the other one is ended, too', async () => {
+  it('if one connection cannot start, the other one is closed, too', async () => {
     const error = await apps.startError({
       imports: [
         VaultModule.forRoot(options()),
@@ -431,7 +431,7 @@ describeReal('registration', () => {
     });
     expect(error).toMatchObject({ code: 'VAULT_TOKEN_INVALID' });
     expect(proxy.count(/login$/)).toBeLessThanOrEqual(1);
-    // The error came after the end of it.
+    // The error came after the close.
     expect(proxy.count(/revoke-self$/)).toBe(proxy.count(/login$/));
   });
 });

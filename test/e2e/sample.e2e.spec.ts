@@ -39,7 +39,7 @@ describeReal('sample 01, a rotating database', () => {
     [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
     proxy = await HttpProxy.start(bao.address);
     await postgres.query(file('setup.sql'));
-    // A user that does not come from the server, as a CI job's database has it.
+    // A user that the server did not issue, as in the database of a CI job.
     await postgres.query(`create user ci with login password 'ci-password' in role orders_app`);
     const statements = {
       creationStatements: [file('creation.sql')],
@@ -52,7 +52,7 @@ describeReal('sample 01, a rotating database', () => {
       ],
       approleName: 'orders',
       policy: file('policy.hcl'),
-      // Nothing but the sample's own policy.
+      // Only the sample's own policy.
       approle: { token_no_default_policy: true, token_ttl: '2s', token_max_ttl: '4s' },
     });
     apps.guard(bao.rootToken, role.secretId);
@@ -97,13 +97,13 @@ describeReal('sample 01, a rotating database', () => {
 
     credentials$.complete();
     await app.close();
-    // It logs in, keeps its token and ends it; nothing else.
+    // Only requests for its token: login, renewal and revocation.
     expect(proxy.requests.filter((line) => !/ \/v1\/auth\//.test(line))).toEqual([]);
     expect([proxy.count(/login$/), proxy.count(/revoke-self$/)]).toEqual([1, 1]);
     expect(await usersInDatabase(postgres)).toEqual([]);
   });
 
-  it('with the options overridden, too, it runs where there is no server at all', async () => {
+  it('with the options overridden, too, it runs without any server', async () => {
     const options: VaultOptions = {
       address: 'http://127.0.0.1:1',
       auth: appRole({ roleId: 'none', secretId: 'none' }),
@@ -147,15 +147,15 @@ describeReal('sample 01, a rotating database', () => {
     const happened = new Set(events.map(({ type }) => type));
     for (const type of ['issued', 'renewed', 'token-renewed', 'drained'] as const)
       expect(happened).toContain(type);
-    // Whatever the policy lacked would show as a failure, or as a warning that there is no right to renew; that TTLs of
-    // a few seconds are short is another matter.
+    // A missing right would show as a failure, or as a warning that renewals are denied. Warnings of TTLs of a few seconds
+    // do not count.
     const trouble = events.filter(
       (event) => 'error' in event || (event.type === 'warning' && /may not be renewed/.test(event.message)),
     );
     expect(trouble).toEqual([]);
     const ends = events.flatMap((event) => (event.type === 'token-ended' ? [event.how] : []));
     expect(ends).not.toContain('revoke-failed');
-    // A token that is over by the clock may live on, so its end is asked for; one that does not answers 403.
+    // A token that has expired by the clock may still be valid, so it is revoked; an invalid one answers 403.
     const denied = proxy.seen.filter(({ status, url }) => status === 403 && !url.endsWith('revoke-self'));
     expect(denied).toEqual([]);
     await expect.poll(() => usersInDatabase(postgres), { timeout: 4_000 }).toEqual([]);

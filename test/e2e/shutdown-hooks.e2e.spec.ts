@@ -11,7 +11,7 @@ describe('an application that does not listen to SIGTERM', () => {
   beforeEach(() => {
     apps = new Applications();
     vault = new SimulatedVault();
-    // Those of the test runner, which would hide that the application has none.
+    // The listeners of the test runner would hide that the application has none.
     listeners = process.listeners('SIGTERM') as NodeJS.SignalsListener[];
     process.removeAllListeners('SIGTERM');
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
@@ -43,14 +43,14 @@ describe('an application that does not listen to SIGTERM', () => {
     expect(warnings()).toHaveLength(1);
   });
 
-  it('is not warned where it calls enableShutdownHooks, also after the start', async () => {
+  it('is not warned if it calls enableShutdownHooks, also after the start', async () => {
     const app = await apps.start({ imports: [await vaultModule()] });
     app.enableShutdownHooks();
     vi.advanceTimersByTime(60_000);
     expect(warnings()).toEqual([]);
   });
 
-  it('is not warned under VaultTestingModule, nor where it is closed before', async () => {
+  it('is not warned under VaultTestingModule, nor if it is closed before', async () => {
     await apps.start({ imports: [VaultTestingModule.forRoot({ vault }), await vaultModule()] });
     const app = await apps.start({ imports: [await vaultModule()] });
     await app.close();

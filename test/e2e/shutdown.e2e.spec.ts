@@ -69,7 +69,7 @@ describeReal('shutdown', () => {
 
   beforeEach(async () => {
     proxy.clear();
-    // What the test before has retired is gone by now, or soon.
+    // Users retired by the previous test are removed by now, or soon.
     await expect.poll(() => usersInDatabase(postgres), { timeout: 4_000 }).toEqual([]);
   });
 
@@ -121,7 +121,7 @@ describeReal('shutdown', () => {
   };
   const request = (url: string) => fetch(url, { headers: { connection: 'close' } });
 
-  it('a request in flight is let finish with its connection; then one revoke-self, and the user is gone', async () => {
+  it('a request in flight finishes on its connection; then one revoke-self, and the user is removed', async () => {
     let entered: () => void = nothing;
     const inFlight = new Promise<void>((resolve) => (entered = resolve));
     @Controller()
@@ -130,7 +130,7 @@ describeReal('shutdown', () => {
 
       @Get('slow')
       async slow() {
-        // Two queries, the second one on whatever the pool gives then: longer than the lease of 2 s lives unrenewed.
+        // Two queries, the second on any connection of the pool: together longer than the lease of 2 s without renewal.
         entered();
         await this.pool.query('select pg_sleep(1.6)');
         const { rows } = await this.pool.query<{ user: string }>(
@@ -187,7 +187,7 @@ describeReal('shutdown', () => {
         await closingBegan;
         const { data } = await this.credentials.get<{ username: string }>('database/creds/second');
         await this.kv.read('app');
-        // Renewed in vain, it would be rotated now.
+        // After a failed renewal, the lease would be rotated now.
         await expect.poll(() => proxy.count(/sys\/leases\/renew$/), { timeout: 3_000 }).toBe(1);
         await new Promise((resolve) => setTimeout(resolve, 250));
         return { user: data.reveal().username };
@@ -218,7 +218,7 @@ describeReal('shutdown', () => {
     await gone();
   });
 
-  it('SIGTERM, where the application enabled shutdown hooks: drained, revoked, and nothing secret printed', async () => {
+  it('SIGTERM, with shutdown hooks enabled: drained, revoked, and no secret printed', async () => {
     const runner = fileURLToPath(new URL('../support/run-typescript.mjs', import.meta.url));
     const fixture = fileURLToPath(new URL('fixtures/signal-app.ts', import.meta.url));
     const child = spawn(process.execPath, [runner, fixture], {
@@ -265,8 +265,8 @@ describeReal('shutdown', () => {
     expectNoSecrets(output, [role.secretId, secretToken as string]);
   });
 
-  it('with the server out of reach it ends within shutdown.timeout, and does not throw', async () => {
-    // One accepts and never answers, the other one refuses.
+  it('with an unreachable server it ends within shutdown.timeout, and does not throw', async () => {
+    // One server accepts and never answers, the other one refuses connections.
     const { app, credentials } = await start({ shutdown: { timeout: 600 } });
     const stream = ended(credentials.database('orders'));
     await credentials.get(ORDERS);
@@ -291,7 +291,7 @@ describeReal('shutdown', () => {
       await bao.api('POST', 'auth/token/revoke', { token: revoked });
   });
 
-  it('a given token is not revoked; its leases end soon all the same', async () => {
+  it('a given token is not revoked, but its leases end soon', async () => {
     const { body } = await bao.api('POST', 'auth/token/create', { policies: ['app'], ttl: '5m' });
     const given = body.auth.client_token as string;
     const { app, credentials } = await start({ auth: token(given) });
@@ -307,7 +307,7 @@ describeReal('shutdown', () => {
     expect(await leasesBelow(bao, `${ORDERS}/`)).toEqual([]);
   });
 
-  it('shutdown.revoke false: the token lives on, its leases end soon', async () => {
+  it('shutdown.revoke false: the token stays valid, its leases end soon', async () => {
     const { app, credentials } = await start({ shutdown: { revoke: false } });
     await credentials.get(ORDERS);
     await app.close();
@@ -317,13 +317,13 @@ describeReal('shutdown', () => {
     await gone();
   });
 
-  it('a credential that is held delays the revocation until it is let go of', async () => {
+  it('a held credential delays the revocation until it is released', async () => {
     const { app, credentials } = await start();
     const { lease } = await credentials.get(ORDERS);
     const release = lease.hold();
     const stream = ended(credentials.database('orders'));
     const closing = closeTime(app);
-    // The stream completes first: that is how a holder learns of it.
+    // The stream completes first, which notifies the holder.
     expect(await stream).toBe('completed');
     await quiet(proxy, 300);
     expect(await usersInDatabase(postgres)).toHaveLength(1);
@@ -333,7 +333,7 @@ describeReal('shutdown', () => {
     await gone();
   });
 
-  it('a credential that is never let go of delays it for a part of shutdown.timeout', async () => {
+  it('a credential that is never released delays it for a part of shutdown.timeout', async () => {
     const { app, credentials } = await start({ shutdown: { timeout: 1_000 } });
     const { lease } = await credentials.get(ORDERS);
     lease.hold();
@@ -344,7 +344,7 @@ describeReal('shutdown', () => {
     await gone();
   });
 
-  it('a login that is under way is waited for, and its token revoked', async () => {
+  it('the shutdown waits for a pending login, and revokes its token', async () => {
     const { app, credentials } = await start({ startup: { login: 'deferred' } });
     proxy.fault = async (incoming) => {
       if (/login/.test(incoming.url ?? '')) await new Promise((resolve) => setTimeout(resolve, 250));
@@ -359,7 +359,7 @@ describeReal('shutdown', () => {
     expect(await isAlive(bao, tokensSeen(proxy)[0] as string)).toBe(false);
   });
 
-  it('after it nothing is asked of the server, and who asks is told so', async () => {
+  it('after the shutdown no request is sent, and calls are rejected with that reason', async () => {
     const { app, credentials } = await start();
     await credentials.get(ORDERS);
     const kv = app.get(KvService);
@@ -371,12 +371,12 @@ describeReal('shutdown', () => {
     await expect(firstValueFrom(credentials.database('orders'))).rejects.toMatchObject(closed);
     await expect(kv.read('app')).rejects.toMatchObject(closed);
     expect(credentials.current(ORDERS)).toBeUndefined();
-    // A second close has nothing left to do.
+    // A second close does nothing.
     await app.close();
     expect(proxy.requests).toEqual([]);
   });
 
-  it('a run of a user application leaves no lease behind, also when it fails midway', async () => {
+  it('a run of an application leaves no lease behind, also when it fails midway', async () => {
     @Injectable()
     class Orders {
       constructor(@Inject('POOL') readonly pool: Pool) {}
@@ -405,7 +405,7 @@ describeReal('shutdown', () => {
       await expect.poll(() => leasesBelow(bao, `${path}/`)).toEqual([]);
   });
 
-  it('the hooks of the application before it still have their user; then the streams complete', async () => {
+  it('earlier hooks of the application still have their user; then the streams complete', async () => {
     const order: string[] = [];
     @Injectable()
     class Consumer {

@@ -6,12 +6,12 @@ import { expect, it, onTestFinished } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** `npm start` on a machine where no server binary can be had. */
+/** `npm start` on a machine without a server binary. */
 async function start(args: readonly string[], extra: Record<string, string> = {}) {
   const env: NodeJS.ProcessEnv = { ...process.env, BAO_BIN: '/nonexistent', ...extra };
   for (const name of ['VAULT_ADDR', 'VAULT_BIN', ...('CI' in extra ? [] : ['CI'])]) delete env[name];
   const child = spawn(process.execPath, ['scripts/start.mjs', ...args], { cwd: root, env });
-  // It ends what it has started first.
+  // It ends its child processes first.
   onTestFinished(() => void (child.exitCode === null && child.kill('SIGTERM')));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => (output += String(piece)));
@@ -28,8 +28,8 @@ const answers = (host: string, port: number) =>
     socket.on('error', () => resolve(false));
   });
 
-// 10 s, and the build of library and sample where that is older than the sources.
-it('npm start says that it uses a simulated server, runs as on a real one, and leaves nothing behind', async () => {
+// 10 s, and the build of library and sample if that is older than the sources.
+it('npm start prints that it uses a simulated server, runs as on a real one, and leaves nothing behind', async () => {
   const { code, output } = await start(['--for', '5', '--port', '0']);
   expect(output).toMatch(/^Instead of OpenBao a simulated server: BAO_BIN is set to \/nonexistent, and/m);
   expect(output).toMatch(/^ +\S+s +issued +#1 /m);
@@ -44,7 +44,7 @@ it('npm start says that it uses a simulated server, runs as on a real one, and l
   expect(await Promise.all(open)).toEqual([false, false, false]);
 }, 240_000);
 
-it('under CI it refuses, as a real server was promised there', async () => {
+it('under CI it fails, as CI requires a real server', async () => {
   const { code, output } = await start(['--for', '5'], { CI: 'true' });
   expect(output.trim()).toBe(
     'BAO_BIN is set to /nonexistent, and there is no such file. Or set VAULT_ADDR to a server of yours.',

@@ -32,7 +32,7 @@ import {
 } from '../support/servers.mjs';
 import { isAlive, quiet, tokensSeen } from '../support/vault-state.js';
 
-/** Asks for two credentials and three KV secrets, some of them twice. */
+/** Injects two credentials and three KV secrets, some of them twice. */
 @Injectable()
 class Five {
   @InjectSecret('one') readonly one!: Secret;
@@ -164,7 +164,7 @@ describeReal('start-up', () => {
     expect(proxy.requests.slice(1).sort()).toEqual(FIVE);
   });
 
-  it('the N are under way at the same time', async () => {
+  it('the N are concurrent', async () => {
     proxy.fault = async () => {
       await new Promise((resolve) => setTimeout(resolve, 300));
       return false;
@@ -212,7 +212,7 @@ describeReal('start-up', () => {
     expect(proxy.requests).toHaveLength(101);
   });
 
-  it('deferred: no request until something is used, and none at the end if nothing was', async () => {
+  it('deferred: no request before the first use, and none at the end if there was no use', async () => {
     @Injectable()
     class Host {
       constructor(@InjectCredentials('orders') readonly orders$: Observable<DatabaseCredentials>) {}
@@ -236,7 +236,7 @@ describeReal('start-up', () => {
     expect(proxy.requests).toEqual([]);
   });
 
-  it('deferred: the application starts while the server is away, and works when it is back', async () => {
+  it('deferred: the application starts while the server is unreachable, and works after that', async () => {
     proxy.fault = sealed;
     const app = await apps.start({ imports: [vault({ startup: { login: 'deferred' } })] });
     const pending = firstValueFrom(app.get(CredentialsService).database('orders'));
@@ -246,7 +246,7 @@ describeReal('start-up', () => {
     expect(await usersInDatabase(postgres)).toContain(username.reveal());
   });
 
-  it('a server that is sealed at first is waited for, at the login and at the reads', async () => {
+  it('the start waits for a server that is sealed at first, at the login and at the reads', async () => {
     const refusals = new Map<string, number>();
     proxy.fault = (request, response, body) => {
       const count = (refusals.get(request.url ?? '') ?? 0) + 1;
@@ -286,7 +286,7 @@ describeReal('start-up', () => {
     expect(time).toBeLessThan(1_000);
   });
 
-  it('a server that accepts and never answers does not hold the start longer either', async () => {
+  it('a server that accepts and never answers does not delay the start any longer', async () => {
     proxy.fault = () => new Promise<boolean>(() => undefined);
     let error: Error | undefined;
     const time = await elapsed(async () => {
@@ -296,7 +296,7 @@ describeReal('start-up', () => {
     expect(time).toBeLessThan(1_500);
   });
 
-  it('login and reads share startup.timeout; a login that was made is revoked', async () => {
+  it('login and reads share startup.timeout; the token is revoked', async () => {
     const begin = performance.now();
     proxy.fault = (request, response, body) => {
       const { url = '' } = request;
@@ -327,7 +327,7 @@ describeReal('start-up', () => {
     expect(proxy.requests).toHaveLength(1);
   });
 
-  it('what waiting cannot help fails at once', async () => {
+  it('a permanent failure fails at once', async () => {
     const auth = appRole({ roleId: role.roleId, secretId: 'not-the-secret-id' });
     let error: Error | undefined;
     const time = await elapsed(async () => {

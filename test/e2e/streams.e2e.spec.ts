@@ -47,7 +47,7 @@ describeReal('streams and holding', () => {
   let proxy: HttpProxy;
   let role: Provisioned;
   let subscriptions = new Subscription();
-  /** What consumers threw: RxJS would end the process with it. */
+  /** Errors thrown by consumers: RxJS would end the process with them. */
   const thrown: string[] = [];
 
   beforeAll(async () => {
@@ -95,7 +95,7 @@ describeReal('streams and holding', () => {
     firstValueFrom(
       app.get(CredentialsService).events$.pipe(filter((event): event is EventOf<T> => event.type === type)),
     );
-  /** All that a stream does, from now on. */
+  /** Records all notifications of a stream from now on. */
   const record = <T>(stream$: Observable<T>) => {
     const seen = { values: [] as T[], error: undefined as unknown, completed: false };
     subscriptions.add(
@@ -136,7 +136,7 @@ describeReal('streams and holding', () => {
     expect(issues('steady')).toBe(1);
   });
 
-  it('status$ and events$ tell what happens; recentEvents has the start-up', async () => {
+  it('status$ and events$ report each step; recentEvents has the start-up', async () => {
     const { app, credentials } = await start();
     expect(credentials.recentEvents.map(({ type }) => type)).toEqual(['login']);
     const events: VaultEvent[] = [];
@@ -171,7 +171,7 @@ describeReal('streams and holding', () => {
     const name = user(await firstValueFrom(credentials.database('renewing')));
     const subscription = credentials.database('renewing').subscribe();
     subscription.unsubscribe();
-    // Nobody is subscribed: it is renewed all the same, beyond the life of the first grant.
+    // Renewed without a subscriber, beyond the TTL of the first grant.
     await next(app, 'renewed');
     await next(app, 'renewed');
     expect(credentials.status('database/creds/renewing')?.state).toBe('valid');
@@ -182,7 +182,7 @@ describeReal('streams and holding', () => {
     expect(increments).toEqual([]);
   });
 
-  it('release: streams complete, the user disappears, and asking again issues anew', async () => {
+  it('release: streams complete, the user is removed, and another request issues anew', async () => {
     const { credentials } = await start();
     const path = 'database/creds/steady';
     const [one, two] = [record(credentials.database('steady')), record(credentials.watch(path))];
@@ -200,7 +200,7 @@ describeReal('streams and holding', () => {
     await credentials.release('never/asked/for');
   });
 
-  it('release while the first read is on its way leaves no user behind', async () => {
+  it('release during the first read leaves no user behind', async () => {
     const { credentials } = await start();
     proxy.fault = async (request) => {
       if (/creds/.test(request.url ?? '')) await new Promise((resolve) => setTimeout(resolve, 200));
@@ -214,7 +214,7 @@ describeReal('streams and holding', () => {
     await expect.poll(() => usersInDatabase(postgres), { timeout: 5_000 }).toEqual([]);
   });
 
-  it('a failed first read is not kept: once the role exists it works; meanwhile the rate is limited', async () => {
+  it('a failed first read is not cached: once the role exists it works; until then the rate is limited', async () => {
     const { credentials } = await start();
     const path = 'database/creds/later';
     expect(await codeOf(credentials.get(path))).toBe('VAULT_ROLE_NOT_FOUND');
@@ -230,7 +230,7 @@ describeReal('streams and holding', () => {
     await bao.api('DELETE', 'database/roles/later');
   });
 
-  it('permission denied at the first read ends a stream, unless it is to keep trying', async () => {
+  it('permission denied at the first read ends a stream, unless it keeps trying', async () => {
     const { app, credentials } = await start();
     await bao.api(
       'POST',
@@ -239,7 +239,7 @@ describeReal('streams and holding', () => {
     );
     const plain = record(credentials.database('granted'));
     await expect.poll(() => plain.error).toMatchObject({ code: 'VAULT_PERMISSION_DENIED', status: 403 });
-    // Asked right after a refusal, while the rate is limited.
+    // Requested right after a refusal, while the rate is limited.
     const patient = record(credentials.database('granted', { keepTrying: true }));
     const failed = await next(app, 'rotation-failed');
     expect(failed.error.code).toBe('VAULT_PERMISSION_DENIED');
@@ -250,13 +250,13 @@ describeReal('streams and holding', () => {
     await bao.api('PUT', 'sys/policies/acl/app', { policy: granted });
     await expect.poll(() => patient.values.length, { timeout: 3_000 }).toBe(1);
     expect(await isUser(user(patient.values[0] as DatabaseCredentials))).toBe(true);
-    // The one that ended stays ended; a new one works.
+    // The ended stream stays ended; a new one works.
     expect(plain.values).toEqual([]);
     expect(await codeOf(firstValueFrom(credentials.database('granted')))).toBe('resolved');
     await bao.api('PUT', 'sys/policies/acl/app', { policy: POLICY });
   });
 
-  it('a subscriber that throws harms nobody else', async () => {
+  it('a subscriber that throws does not affect others', async () => {
     const { app, credentials } = await start();
     const before = record(credentials.database('rotating'));
     subscriptions.add(
@@ -272,7 +272,7 @@ describeReal('streams and holding', () => {
     expect(credentials.status('database/creds/rotating')).toMatchObject({ state: 'valid', attempt: 0 });
   });
 
-  it('a listener of events that throws harms nobody else either', async () => {
+  it('a listener of events that throws does not affect others', async () => {
     const { credentials } = await start();
     for (const stream$ of [credentials.events$, credentials.status$] as Observable<unknown>[])
       subscriptions.add(
@@ -300,7 +300,7 @@ describeReal('streams and holding', () => {
     await expect.poll(() => isUser(first), { timeout: 3_000 }).toBe(false);
   });
 
-  it('a KV secret can be watched: it has no end, and is read once', async () => {
+  it('a KV secret can be watched: it does not expire, and is read once', async () => {
     const { credentials } = await start();
     await bao.api('POST', 'secret/data/still', { data: { value: 1 } });
     const stream = record(credentials.watch('secret/data/still'));
@@ -315,13 +315,13 @@ describeReal('streams and holding', () => {
     expect(stream.values[0]).toBe(second.values[0]);
   });
 
-  it('after its end a credential is not replayed; the stream goes on when the server is back', async () => {
+  it('an expired credential is not replayed; the stream goes on when the server is reachable again', async () => {
     const { app, credentials } = await start();
     const path = 'database/creds/renewing';
     const stream = record(credentials.database('renewing'));
     await expect.poll(() => stream.values.length).toBe(1);
     const expired = next(app, 'expired');
-    // Slow, so that some of the reads below come while a try is under way.
+    // Slow, so that some of the reads below come during an attempt.
     proxy.fault = async (_request, response) => {
       await new Promise((resolve) => setTimeout(resolve, 60));
       return answer(response, 503, { errors: ['Vault is sealed'] });
@@ -351,7 +351,7 @@ describeReal('streams and holding', () => {
     expect(stream).toMatchObject({ error: undefined, completed: false });
   });
 
-  it('a held lease outlives its rotation, and is retired when it is let go of', async () => {
+  it('a held lease outlasts its rotation, and is retired when it is released', async () => {
     const { app, credentials } = await start({ renewal: { grace: 0 } });
     const first = await firstValueFrom(credentials.database('rotating'));
     const name = user(first);
@@ -361,7 +361,7 @@ describeReal('streams and holding', () => {
     const retirements = () => proxy.seen.filter(({ body }) => /"increment":1\b/.test(body)).length;
     expect(credentials.status('database/creds/rotating')?.superseded).toBe(1);
     release();
-    // A hold counts once, however often it is let go of.
+    // A second release of the same hold has no effect.
     release();
     expect(retirements()).toBe(0);
     expect(credentials.recentEvents.map(({ type }) => type)).not.toContain('drained');
@@ -372,7 +372,7 @@ describeReal('streams and holding', () => {
     await expect.poll(() => isUser(name), { timeout: 3_000 }).toBe(false);
   });
 
-  it('release of a held path waits for the holder before the user goes', async () => {
+  it('release of a held path waits for the holder before the user is removed', async () => {
     const { credentials } = await start();
     const path = 'database/creds/renewing';
     const held = await credentials.get<{ username: string }>(path);
@@ -380,7 +380,7 @@ describeReal('streams and holding', () => {
     const release = held.lease.hold();
     await credentials.release(path);
     expect(credentials.current(path)).toBeUndefined();
-    // Longer than the 2 s of the grant: it is renewed for the holder.
+    // Longer than the 2 s of the grant: the lease is renewed for the holder.
     await new Promise((resolve) => setTimeout(resolve, 2_600));
     expect(await isUser(name)).toBe(true);
     release();
@@ -400,7 +400,7 @@ describeReal('streams and holding', () => {
   });
 });
 
-/** Rejects with a plain error where a promise takes longer than that. */
+/** Rejects with a plain error if a promise takes too long. */
 function withDeadline<T>(promise: Promise<T>, milliseconds: number): Promise<T> {
   return Promise.race([
     promise,

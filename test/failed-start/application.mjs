@@ -1,5 +1,5 @@
-// An application that ends in the way that CASE names, in the format that it names, on the packages of its folder. It
-// prints `HELD` with the user and the accessor of each token that it has when it fails, and `FAILS` with the time. Run by
+// An application that ends in the way and the format that CASE names, on the packages of its folder. It prints `HELD` with
+// the user and the accessor of each token that it has when it fails, and `FAILS` with the time. Run by
 // scripts/failed-start.mjs.
 import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -16,7 +16,7 @@ const { Module } = await load('@nestjs/common');
 const { NestFactory } = await load('@nestjs/core');
 const vault = await load('nestjs-vault');
 
-/** Printed at once, also where the process ends in the same moment. */
+/** Prints at once, even if the process ends in the same moment. */
 const print = (...words) => writeSync(1, `${words.join(' ')}\n`);
 const fails = () => print('FAILS', Date.now());
 const failure = () => {
@@ -29,7 +29,7 @@ const auth = (copy = vault) =>
 const connection = (more, copy = vault) =>
   copy.VaultModule.forRoot({ address: ADDRESS, auth: auth(copy), ...more });
 
-/** Has a user made, and prints what the server is to have no more when this process has ended. */
+/** Issues a user, and prints it with the accessor: both must be gone from the server after the end of this process. */
 async function hold(credentials, client) {
   const [{ data }, self] = await Promise.all([
     credentials.get('database/creds/orders'),
@@ -70,7 +70,7 @@ function module(imports, at = where, copy = vault) {
   return App;
 }
 
-/** A port that is taken. */
+/** A port in use. */
 async function taken() {
   const server = createServer().unref();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -124,7 +124,7 @@ const OTHER = {
   async 'process.exit(8) while close() is under way'() {
     const app = await context(module([connection()]));
     fails();
-    // Its revocation is on its way, or not.
+    // The revocation may be pending or not.
     void app.close();
     setTimeout(() => process.exit(8), after);
   },

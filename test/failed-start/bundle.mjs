@@ -1,4 +1,4 @@
-// Bundles as `nest build --webpack` does, with all packages in it.
+// Bundles like `nest build --webpack`, all packages included.
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -6,9 +6,9 @@ import { join } from 'node:path';
 const require = createRequire(import.meta.url);
 const webpack = createRequire(require.resolve('@nestjs/cli/package.json'))('webpack');
 
-/** @returns the file, which needs no other one to run */
+/** @returns the file, which runs without any other file */
 export function bundle(entry, folder) {
-  // Nest asks for packages that it can do without.
+  // Optional packages of Nest.
   const externals = ({ request }, done) => {
     const name = /^(?:@[^/]+\/)?[^./@][^/]*/.exec(request)?.[0];
     if (!name || existsSync(join(folder, 'node_modules', name))) done();
@@ -18,7 +18,7 @@ export function bundle(entry, folder) {
   const options = {
     mode: 'production',
     target: 'node',
-    // Names are not what this is about, and it takes its time.
+    // Mangling of names takes long, and does not matter here.
     optimization: { minimize: false },
     entry,
     externals,

@@ -1,4 +1,4 @@
-// The same as application.mjs with `{ where: 'provider' }`, for a bundler, which wants to see the names of packages.
+// The same as application.mjs with `{ where: 'provider' }`, for a bundler, which needs literal names of packages.
 require('reflect-metadata');
 const { writeSync } = require('node:fs');
 const { Module } = require('@nestjs/common');

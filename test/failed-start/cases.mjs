@@ -1,9 +1,9 @@
-// The ways in which a start fails and a process ends, each with its exit code as Node and Nest have it by themselves;
-// those that are not `long` stand for the rest in a short run.
+// The ways in which a start fails and a process ends, each with the exit code that Node and Nest give without this
+// package; a short run leaves out the `long` ones.
 const WHERE = ['provider', 'onModuleInit', 'onApplicationBootstrap', 'listen'];
 const END = { uncaught: 1, caught: 0, exit: 3 };
 
-/** With `abortOnError` Nest itself ends the process where a provider fails; in hooks and `listen` it makes no difference. */
+/** With `abortOnError` Nest itself ends the process when a provider fails; in hooks and `listen` it has no effect. */
 export const FAILED_STARTS = WHERE.flatMap((where) =>
   [true, false].flatMap((abort) =>
     Object.entries(END).map(([end, code]) => ({
@@ -16,7 +16,7 @@ export const FAILED_STARTS = WHERE.flatMap((where) =>
 );
 
 const flags = process.allowedNodeEnvironmentFlags;
-/** Its name below Node 24 and since. */
+/** The option's name before Node 24, and since. */
 const PERMISSION = flags.has('--permission') ? '--permission' : '--experimental-permission';
 
 const other = (name, code, { title = name, after, ...more } = {}) => ({
@@ -26,7 +26,7 @@ const other = (name, code, { title = name, after, ...more } = {}) => ({
   ...more,
 });
 
-/** `left`: nothing can end what was made, and the process ends all the same. */
+/** `left`: the token and the user cannot be ended, and the process still ends. */
 export const OTHER_ENDS = [
   other('runs out', 0),
   other('process.exit(5) while it runs', 5),

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import type { TransportResponse } from '../../lib/client/transport.js';
 
-/** Handed out by every good answer; in no error, event or line of a log. */
+/** A secret in every good answer; must be in no error, event or log line. */
 export const CANARY = 'canary-of-the-answer';
 
 export type Answer = Pick<TransportResponse, 'statusCode' | 'headers' | 'body'>;
 
 export const ok = (body: unknown): Answer => ({ statusCode: 200, headers: {}, body: JSON.stringify(body) });
 
-/** JSON as text, for what an object cannot hold: the same key twice, `__proto__`, numbers without an end. */
+/** JSON as text, for values that an object cannot hold: the same key twice, `__proto__`, infinite numbers. */
 export const raw = (body: string, statusCode = 200, headers: Answer['headers'] = {}): Answer => ({
   statusCode,
   headers,
@@ -62,7 +62,7 @@ export const TABLE: readonly (readonly [string, Answer])[] = [
   ['__proto__', raw(`{"__proto__":{"data":{"password":"${CANARY}"}},"data":{"__proto__":{"x":1}}}`)],
   ['constructor', raw('{"data":{"constructor":{"prototype":{"x":1}},"hasOwnProperty":1,"toString":1}}')],
   ['a thenable', raw('{"data":{"then":"x"},"then":{"a":1}}')],
-  ['numbers without an end', raw('{"lease_id":"x/y","lease_duration":1e999,"data":{"ttl":1e999}}')],
+  ['infinite numbers', raw('{"lease_id":"x/y","lease_duration":1e999,"data":{"ttl":1e999}}')],
   ['numbers of many digits', raw(`{"data":{},"lease_duration":${'9'.repeat(10_000)}}`)],
   ['deep lists in data', raw(`{"data":${nested('[', ']')},"warnings":["w"]}`)],
   ['deep objects in data', raw(`{"data":${nested('{"a":', '}')},"warnings":["w"]}`)],
@@ -171,7 +171,7 @@ const headers = fc.oneof(
     ),
   },
 );
-/** Words by which errors are told apart, so that every branch is met. */
+/** Texts by which the client distinguishes errors, so that the test reaches every branch. */
 const WORDS = [
   '1 error occurred:\n\t* permission denied\n\n',
   'permission denied',
@@ -185,7 +185,7 @@ const WORDS = [
   CANARY,
 ];
 
-/** Answers that nearly are what a server says: one to three members are others, or the text is cut or bent. */
+/** Answers close to a server's own: one to three members are replaced, or the text is cut or corrupted. */
 export function hostileAnswers(good: object): fc.Arbitrary<Answer> {
   const ways = fc.constantFrom(...waysInto({ warnings: [], errors: [], ...good }));
   const changes = fc.array(fc.tuple(ways, values), { minLength: 1, maxLength: 3 });

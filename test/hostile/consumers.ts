@@ -20,7 +20,7 @@ const auth = { client_token: TOKEN, accessor: 'a', lease_duration: 3_600, renewa
 const wrapped = { creation_path: 'auth/approle/role/app/secret-id', creation_ttl: 60 };
 const metadata = { version: 1, created_time: '2026-01-01T00:00:00Z', custom_metadata: { owner: 'team' } };
 
-/** A server that answers what it should, but for one path. */
+/** A server with correct answers for all paths except one. */
 export class Server implements Sender {
   readonly good: Record<string, object> = {
     'auth/approle/login': { auth },
@@ -77,7 +77,7 @@ export class Server implements Sender {
       return { lease_id, lease_duration: 60, renewable: true };
     }
     const good = this.good[path] ?? {};
-    // The same twice would be the answer of a cache.
+    // The same answer twice would look like a cache.
     const number = ++this.answered;
     if ('lease_id' in good) return { ...good, lease_id: `${path}/${number}` };
     if ('auth' in good) return { ...good, auth: { ...auth, client_token: `${TOKEN}-${number}` } };
@@ -85,7 +85,7 @@ export class Server implements Sender {
   }
 }
 
-/** A connection to such a server, and all who read an answer of it. */
+/** A connection to such a server, and all readers of its answer. */
 export class World {
   readonly clock = new VirtualClock();
   readonly server = new Server();
@@ -107,12 +107,12 @@ export class World {
 
   async start(): Promise<this> {
     await this.clock.until(this.connection.login());
-    // A token is young for two seconds, in which a refusal is looked at twice.
+    // Within the replication lag of two seconds, a refusal of a new token is checked twice.
     await this.clock.advance(3_000);
     return this;
   }
 
-  /** By what is read of the answer: where it is asked for, and by whom. `shows`: names, which are no secret. */
+  /** Consumers by kind of answer: the path, and the call. `shows`: names, which are not secret. */
   readonly consumers: Record<string, { path: string; ask: () => Promise<unknown>; shows?: boolean }> = {
     login: {
       path: 'auth/approle/login',
@@ -148,7 +148,7 @@ export class World {
     certificate: { path: 'pki/issue/app', ask: () => this.#issue('pki/issue/app') },
   };
 
-  /** One answer for one consumer: throws where what must hold does not. */
+  /** Gives one answer to one consumer: throws if an invariant does not hold. */
   async meet(name: string, answer: Answer): Promise<void> {
     const { path, ask, shows } = this.consumers[name] as (typeof this.consumers)[string];
     this.server.hostile = { path, answer };
@@ -166,7 +166,7 @@ export class World {
       expectHidden(this.events);
       expectHidden(this.connection.status);
     }
-    // Whatever the answer was, it goes back in part at most.
+    // At most a part of the answer is sent back.
     for (const { headers } of this.server.asked) expect(JSON.stringify(headers).length).toBeLessThan(20_000);
   }
 
@@ -187,7 +187,7 @@ export class World {
     const { token: wrapping, ttl = 0 } = answer.wrapInfo ?? {};
     expect(Number.isFinite(ttl)).toBe(true);
     if (wrapping) expect(wrapping.reveal()).toMatch(/^[\x21-\x7e]{1,8192}$/);
-    // Where it was made, and the accessor, are names.
+    // Creation path and accessor are names.
     return [answer.data, answer.warnings, wrapping];
   }
 
@@ -211,7 +211,7 @@ export class World {
       return credentials;
     } finally {
       await this.clock.until(this.connection.leases.release(path));
-      // What was refused for good is repeated for half a second.
+      // A permanent refusal is repeated for half a second.
       await this.clock.advance(1_000);
     }
   }

@@ -7,9 +7,9 @@ import { noStackTraces } from './no-stack-traces.js';
 
 const LIMIT = 600_000;
 const NAMES = Object.keys(new World().consumers);
-/** Of all inputs. */
+/** Share of all inputs. */
 const SHARE = 0.6;
-/** Consumers whose path is opened and released each time, which takes as long as several reads. */
+/** Consumers whose path is watched and released each time, which takes as long as several reads. */
 const SLOW = new Set(['issue', 'static role', 'certificate']);
 const parts = NAMES.length - SLOW.size + SLOW.size / 4;
 

@@ -19,7 +19,7 @@ import { MISPLACED, ODD_VALUES, OWN_ERROR } from './odd-values.js';
 import { noStackTraces } from './no-stack-traces.js';
 
 const LIMIT = 600_000;
-/** Of all inputs. */
+/** Share of all inputs. */
 const SHARES = { options: 0.2, names: 0.2 };
 
 noStackTraces();
@@ -27,16 +27,16 @@ let world: World;
 beforeAll(async () => void (world = await new World().start()));
 afterAll(() => world.clock.until(world.connection.close()));
 
-/** What is refused is refused by an error of ours, that shows nothing of what was given. */
+/** Refused values must be refused by a `VaultError` that shows nothing of the value. */
 function attempt<T>(work: () => T, shows = false): T | undefined {
   try {
     return work();
   } catch (error) {
-    // A getter of the caller's own may throw as it likes.
+    // A getter of the caller may throw any error.
     if (error === OWN_ERROR) return undefined;
     expectFit(error);
     const shown = `${error.message}${JSON.stringify(error)}`;
-    expect(!shows && shown.includes(MISPLACED), 'what was given is printed').toBe(false);
+    expect(!shows && shown.includes(MISPLACED), 'the given value is printed').toBe(false);
     return undefined;
   }
 }
@@ -128,7 +128,7 @@ const names = fc.oneof(
   { weight: 1, arbitrary: ODD_VALUES },
 ) as fc.Arbitrary<string>;
 
-/** A name leads where it says, and nowhere else. */
+/** A name leads to its own path only. */
 function expectSame(encoded: string | undefined, name: string): void {
   if (encoded === undefined) return;
   const url = new URL(`http://vault.test/v1/${encoded}`);

@@ -1,12 +1,12 @@
-/** How many inputs there are, in all kinds together, and what they are drawn with: `npm run hostile -- --help`. */
+/** Total number of inputs of all kinds, and their seed: `npm run hostile -- --help`. */
 const { HOSTILE_INPUTS = '1500', HOSTILE_SEED = '20261129' } = process.env;
 
 export const inputs = Number(HOSTILE_INPUTS);
 export const seed = HOSTILE_SEED === 'random' ? Date.now() % 2 ** 31 : Number(HOSTILE_SEED);
-/** Beyond the few of `npm test`. */
+/** Whether there are more inputs than the few of `npm test`. */
 export const whole = 'HOSTILE_INPUTS' in process.env;
 
-/** Tells how many of a kind were tried. */
+/** Prints the number of inputs of a kind. */
 export function counted(kind: string, count: number): void {
   if (whole) console.log(`hostile ${kind}: ${count} inputs, seed ${seed}`);
 }

@@ -5,15 +5,15 @@ import { expectFit, expectHidden, World } from './consumers.js';
 import { counted, inputs, seed } from './inputs.js';
 
 const PATH = 'database/creds/app';
-/** A life takes as long as a hundred answers by themselves. */
+/** One lifecycle takes as long as a hundred single answers. */
 const SHARE = 0.005;
-/** The second answer, behind the login, is the lease. */
+/** The second answer, after the login, is the lease. */
 const LEASE_ID = `${PATH}/2`;
 const renewed = { lease_id: LEASE_ID, lease_duration: 60, renewable: true };
 
-/** Where a credential that is in use meets an answer, and when the request for it comes. */
+/** Requests that a credential in use causes, and their times. */
 const MOMENTS: Record<string, { path: string; good: object; seconds: number; step: number }> = {
-  // At two thirds of a minute, and no more than that.
+  // At two thirds of a minute at the latest.
   'renewal of the lease': { path: 'sys/leases/renew', good: renewed, seconds: 46, step: 1 },
   'look-up of a lease': {
     path: 'sys/leases/lookup',
@@ -32,7 +32,7 @@ const MOMENTS: Record<string, { path: string; good: object; seconds: number; ste
 type Moment = (typeof MOMENTS)[string];
 
 it.each(Object.entries(MOMENTS))(
-  'a credential in use lives, whatever one answer holds: %s',
+  'a credential in use survives any single answer: %s',
   async (name, moment) => {
     const numRuns = Math.ceil((inputs * SHARE) / Object.keys(MOMENTS).length);
     await fc.assert(
@@ -66,7 +66,7 @@ async function liveThrough({ path, seconds, step }: Moment, answer: Answer): Pro
   expect(now, `a valid credential after ${JSON.stringify(answer)}`).toBeDefined();
   expect(errored).toBeUndefined();
   expect(JSON.stringify(now?.lease.validUntil)).not.toBe('null');
-  // Later ones are renewed as ever.
+  // Later leases are renewed as usual.
   await clock.advance(300_000);
   expect(connection.leases.current(PATH)).toBeDefined();
   for (const event of world.events) if ('error' in event && event.error) expectFit(event.error);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
 
-/** Frames are looked up in source maps, which takes longer than all else; a failure shows its input. */
+/** Stack traces off: source maps take longer than all else, and a failure shows its input anyway. */
 export function noStackTraces(): void {
   const { stackTraceLimit } = Error;
   beforeAll(() => void (Error.stackTraceLimit = 0));

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 
-/** Put where a secret could have been mistaken for an option. */
+/** A secret given as an option by mistake. */
 export const MISPLACED = 'hvs.canary-misplaced';
 
 /** Thrown by getters of such values. */
 export const OWN_ERROR = new TypeError(MISPLACED);
 
-/** As options, a source, a list or an auth method. Its getters are no members of its own, as reports look at those. */
+/** For options, a source, a list or an auth method. Its getters are on the prototype, as reports read own members. */
 class Treacherous {
   get address(): never {
     throw OWN_ERROR;
@@ -29,7 +29,7 @@ class Treacherous {
   }
 }
 
-/** Values that nobody would give, and some that break what touches them. */
+/** Odd values, some of which throw on any access. */
 export const ODD_VALUES: fc.Arbitrary<unknown> = fc.oneof(
   {
     weight: 3,

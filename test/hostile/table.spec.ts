@@ -11,12 +11,12 @@ afterAll(() => world.clock.until(world.connection.close()));
 
 const NAMES = Object.keys(new World().consumers);
 
-it.each(NAMES)('a good answer serves: %s', async (name) => {
+it.each(NAMES)('a good answer works: %s', async (name) => {
   const { path, ask } = world.consumers[name] as (typeof world.consumers)[string];
   expect(await ask(), path).toBeDefined();
 });
 
-// In `npm test` each answer meets one consumer, and all of them in `npm run hostile`.
+// `npm test` gives each answer to one consumer, `npm run hostile` to all.
 describe.each(NAMES.map((name, number) => [name, number] as const))('%s', (name, number) => {
   it.each(TABLE.filter((_, row) => whole || row % NAMES.length === number))('%s', async (_what, answer) => {
     await world.meet(name, answer);
@@ -50,7 +50,7 @@ it.each<[string, (size: number) => Answer]>([
   ['white space', (n) => raw(`${' '.repeat(n)}{}`)],
   ['errors', (n) => ({ ...ok({ errors: many(n, 'permission denied ') }), statusCode: 403 })],
   ['a long error', (n) => ({ ...ok({ errors: ['failed to '.repeat(n)] }), statusCode: 500 })],
-])('four times as many cost about four times as much: %s', async (_what, answer) => {
+])('four times the input costs about four times the time: %s', async (_what, answer) => {
   const size = whole ? 20_000 : 4_000;
   const [small, large] = [answer(size), answer(4 * size)];
   const meet = (one: Answer) => () => world.meet('read', one);

@@ -1,4 +1,4 @@
-// The tarball with the oldest version of each driver that is let in: the types compile, and no driver is refused.
+// The tarball with the oldest accepted version of each driver: the types compile, and no driver is refused.
 import { join } from 'node:path';
 import { run } from './managers.mjs';
 import { verdictOf } from './old-drivers.mjs';
@@ -29,11 +29,11 @@ export async function atTheFloors({ check, floors, which, context }) {
       '@mikro-orm/core': orm,
       'nestjs-vault': `file:${tarball}`,
     },
-    // amqplib has its own from 1.2 on.
+    // amqplib has its own types from 1.2 on.
     devDependencies: { ...types, '@types/amqplib': '0.10.8' },
     fixtures: ['use.mjs', 'floors.ts'],
   });
-  // Libraries want others of each other; not here.
+  // Some libraries require newer versions of each other; this test ignores that.
   const [command, args] = managers.npm.install;
   const { ok, output } = await run(command, [...args, '--legacy-peer-deps', '--ignore-scripts'], {
     cwd: app,
@@ -50,5 +50,5 @@ export async function atTheFloors({ check, floors, which, context }) {
   }
 }
 
-/** It came as far as to a connection that nobody takes. */
+/** The driver got as far as a refused connection. */
 const CONNECTS = new Set(['ECONNREFUSED', 'MongoServerSelectionError', 'SequelizeConnectionRefusedError']);

@@ -1,15 +1,15 @@
-// npm, pnpm and Yarn, each as it makes an application of a package.json. Those that Node does not bring are packages of npm,
-// kept in .cache.
+// npm, pnpm and Yarn: how each installs an application from a package.json. pnpm and Yarn are installed from npm, into
+// .cache.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const NPM = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 const PACKAGES = { pnpm: '10.34.9', '@yarnpkg/cli-dist': '4.18.1', yarn: '1.22.22' };
-/** Milliseconds that one command may take. */
+/** Time limit of one command, in milliseconds. */
 const PATIENCE = 180_000;
 
-/** Runs a command to its end; `output` is what it printed, errors among it. */
+/** Runs a command to its end; `output` has stdout and stderr. */
 export function run(command, args, { cwd, env = {} } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, timeout: PATIENCE });
@@ -22,7 +22,7 @@ export function run(command, args, { cwd, env = {} } = {}) {
   });
 }
 
-/** Starts a program of Node, and waits for a line of its output; gives that, and what ends the program. */
+/** Starts a Node program, and waits for a line of its output; returns the line, and a function that ends the program. */
 export async function start(args, until, { cwd, env = {} }) {
   const child = spawn(process.execPath, args, { cwd, env: { ...process.env, ...env }, timeout: PATIENCE });
   const closed = new Promise((resolve) => child.once('close', resolve));
@@ -44,9 +44,9 @@ export async function start(args, until, { cwd, env = {} }) {
 }
 
 /**
- * By name: `prepare(folder)` writes what it wants beside the package.json, `install` and `node` are the commands.
+ * By name: `prepare(folder)` writes further files beside the package.json, `install` and `node` are the commands.
  *
- * @param cache a folder that stays
+ * @param cache a folder that is kept between runs
  */
 export async function packageManagers(cache) {
   const bin = await installed(join(cache, 'managers'));
@@ -64,7 +64,7 @@ export async function packageManagers(cache) {
       install: [process.execPath, [pnpm, 'install', '--store-dir', join(cache, 'pnpm')]],
       node: plain,
     },
-    // Plug'n'Play: there is no node_modules, and packages stay in their archives.
+    // Plug'n'Play: no node_modules; packages are loaded from their archives.
     yarn: {
       prepare: (folder) => {
         writeFileSync(join(folder, 'yarn.lock'), '');
@@ -83,7 +83,7 @@ export async function packageManagers(cache) {
   };
 }
 
-/** The node_modules that hold them. */
+/** The node_modules of the package managers. */
 async function installed(folder) {
   const modules = join(folder, 'node_modules');
   const manifest = JSON.stringify({ private: true, dependencies: PACKAGES });
@@ -96,11 +96,11 @@ async function installed(folder) {
       cwd: folder,
     },
   );
-  if (!ok || !existsSync(modules)) throw new Error(`pnpm and Yarn cannot be had:\n${output}`);
+  if (!ok || !existsSync(modules)) throw new Error(`pnpm and Yarn could not be installed:\n${output}`);
   return modules;
 }
 
-/** Yarn takes no notice of npm's registry. */
+/** Yarn ignores npm's registry setting. */
 async function yarnSettings(folder) {
   const { output } = await run(NPM, ['config', 'get', 'registry']);
   const registry = new URL(output.trim());

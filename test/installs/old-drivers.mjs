@@ -1,10 +1,10 @@
-// The tarball beside drivers that are older than its integrations want, with each package manager: it installs, an
-// application that does not use them with Vault works, and one that does gets an error that says what to do.
+// The tarball beside drivers older than its integrations require, with each package manager: it installs, an application
+// that does not use them with Vault works, and one that does gets an error with a hint.
 import { join } from 'node:path';
 import { run } from './managers.mjs';
 import { compile, project } from './project.mjs';
 
-/** With the subpath that uses it. */
+/** Old drivers, each with the subpath that uses it. */
 export const OLD = {
   redis: ['5.8.0', 'redis'],
   mongodb: ['5.9.2', 'mongodb'],
@@ -15,14 +15,14 @@ export const OLD = {
   typeorm: ['0.3.17', 'typeorm'],
   'amqp-connection-manager': ['4.1.14', 'rabbitmq'],
 };
-/** What cannot be loaded without others: in versions that are new enough. */
+/** Further packages that a driver needs, in recent versions. */
 const ALSO = {
   'amqp-connection-manager': { amqplib: '0.10.3' },
   knex: { pg: '8.16.3' },
   typeorm: { pg: '8.16.3' },
 };
 
-/** @param names of old drivers, in one project */
+/** @param names old drivers to install in one project */
 export async function besideOld({ check, manager, names, context }) {
   const { managers, folder, tarball, nest, types } = context;
   const tool = managers[manager];

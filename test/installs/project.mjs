@@ -6,7 +6,7 @@ import { run } from './managers.mjs';
 
 const fixtures = fileURLToPath(new URL('fixtures/', import.meta.url));
 
-/** Makes one; gives its folder. */
+/** Makes a scratch application; returns its folder. */
 export function project(
   folder,
   { type = 'module', dependencies, devDependencies = {}, fixtures: files = [] },
@@ -25,7 +25,7 @@ export function project(
   return folder;
 }
 
-/** As strict as an application can be, with the declarations of all packages. */
+/** The strictest compiler options, with checks of all declarations. */
 export const STRICT = [
   '--noEmit',
   '--strict',
@@ -42,8 +42,7 @@ export const STRICT = [
 ];
 
 /**
- * Compiles a file, with all declarations of this package: also where drivers and Nest have errors in theirs, which are
- * not counted.
+ * Compiles a file with all declarations of this package. Errors in the declarations of drivers and Nest do not count.
  */
 export async function compile(folder, file) {
   const tsc = join(folder, 'node_modules', 'typescript', 'bin', 'tsc');

@@ -1,6 +1,6 @@
-// README, and the page on tests, in applications as `nest new` makes them, as they stand: the line installs, the module
-// compiles, the tests pass, and the application lives on the OpenBao and the PostgreSQL of the page on the set-up of a server,
-// then on the simulated server of the page on tests, and leaves no user.
+// The unchanged README and the page on tests, in applications made by `nest new`: the line installs, the module compiles,
+// the tests pass, and the application runs on the OpenBao and the PostgreSQL of the page on server set-up, then on the
+// simulated server of the page on tests, and leaves no user.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,7 +27,7 @@ const compilerOptions = {
   rootDir: '.',
 };
 
-/** What @nestjs/cli 11 and 12 write, as far as a test needs it. */
+/** The files of @nestjs/cli 11 and 12 that the test needs. */
 const TEMPLATES = {
   11: {
     title: 'Nest 11, CommonJS, jest',
@@ -60,19 +60,17 @@ const TEMPLATES = {
       },
     },
     line: (text) => text,
-    // As README says.
+    // The command of README.
     source: (text) => text.replaceAll(`'./app.module'`, `'./app.module.js'`),
   },
 };
 
 /** In a CommonJS project. */
 function instead() {
-  return (
-    /take `(@nestjs\/config@[\w.]+)` in its place/.exec(readme)?.[1] ?? '(README does not say which version)'
-  );
+  return /take `(@nestjs\/config@[\w.]+)` in its place/.exec(readme)?.[1] ?? '(README names no version)';
 }
 
-/** The blocks that name their file in their first line. */
+/** The blocks whose first line names their file. */
 const files = [
   ...(readme + page('docs/testing.md')).matchAll(/^```[tj]s\n\/\/ (\S+\.m?[tj]s)\n([\s\S]*?)^```$/gm),
 ];
@@ -84,7 +82,7 @@ const NAMES = [
   'vault-local.mjs',
 ];
 const [, line = ''] = /^```sh\n(npm install nestjs-vault .*)\n```$/m.exec(readme) ?? [];
-/** Of the user that the tests have. */
+/** Credentials of the user of the tests. */
 const [, ci = ''] = /`(CREATE ROLE ci .*?)`/.exec(page('docs/testing.md')) ?? [];
 
 export async function asReadme({ check, major, context }) {
@@ -139,7 +137,7 @@ export async function asReadme({ check, major, context }) {
     });
     const printed = Object.fromEntries((vault.found ?? '').split(' ').map((pair) => pair.split('=')));
     for (const [server, its] of Object.entries({ OpenBao: variables, 'the simulated server': printed })) {
-      // Port 3000 may be taken here.
+      // Port 3000 may be in use.
       const main = await start(['dist/src/main.js'], /successfully started/, {
         cwd: app,
         env: { ...env, ...its, PORT: '0' },
@@ -147,7 +145,7 @@ export async function asReadme({ check, major, context }) {
       const working = await users();
       check(`${title}: main.ts on ${server}, users: ${working}`, working === 1, main.output());
       await main.stop();
-      // A server drops them a moment after the revocation.
+      // A server drops users a moment after the revocation.
       for (let tries = 0; tries < 100 && (await users()) > 0; tries++) await sleep(50);
       const left = await users();
       check(`${title}: after SIGTERM, users: ${left}`, left === 0, vault.output() + main.output());

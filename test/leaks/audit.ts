@@ -2,7 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { inspect, types } from 'node:util';
 import { HIDDEN, PRINTERS } from './printers.js';
 
-/** Counts what was printed of how much, and notes where a secret was in it; not the secret. */
+/** Counts objects and prints, and records the places where a print has a secret; not the secret. */
 export class Audit {
   readonly #subject: string;
   readonly #canaries = new Map<string, string>();
@@ -22,7 +22,7 @@ export class Audit {
     for (const form of formsOf(value)) this.#canaries.set(form, name);
   }
 
-  /** Has printers print a value. */
+  /** Prints a value with each printer. */
   #print(name: string, value: unknown, printers: typeof PRINTERS): void {
     this.#objects.add(name);
     for (const [printer, print] of Object.entries(printers)) {
@@ -30,7 +30,7 @@ export class Audit {
       try {
         text = print(value);
       } catch (error) {
-        // What refuses the value (cycles, functions) may say so with the value.
+        // A printer that rejects the value (cycles, functions) may show it in its error.
         text = inspect(error, { depth: Infinity });
       }
       if (text === undefined) continue;
@@ -40,7 +40,7 @@ export class Audit {
     }
   }
 
-  /** Prints all of them, and looks at whatever can be reached from each. */
+  /** Prints all of them, and searches all objects reachable from each. */
   printAll(objects: Record<string, unknown>): void {
     for (const [name, value] of Object.entries(objects)) {
       this.#print(name, value, { ...PRINTERS, ...HIDDEN });
@@ -48,12 +48,12 @@ export class Audit {
     }
   }
 
-  /** Prints all of them while a connection logs in: for that long the driver has the password where it reads it. */
+  /** Prints all of them during a login: for that time the driver has the password in a property. */
   printAtLogin(objects: Record<string, unknown>): void {
     for (const [name, value] of Object.entries(objects)) this.#print(name, value, PRINTERS);
   }
 
-  /** Looks for secrets in a text. */
+  /** Searches a text for secrets. */
   read(name: string, text: string): void {
     this.#objects.add(name);
     this.#prints++;
@@ -61,7 +61,7 @@ export class Audit {
     if (found !== undefined) this.#note(`${name}: ${found}`, 'text');
   }
 
-  /** Fails where something was shown since it was called last; says by which printers, not what. */
+  /** Fails if a secret was shown since the last call; names the printers, not the secret. */
   expectClean(): void {
     const leaks = [...this.#leaks].map(
       ([what, printers]) => `${what} (${printers.length}: ${printers.join(', ')})`,
@@ -71,7 +71,7 @@ export class Audit {
     if (leaks.length > 0) throw new Error(`${prints} prints show a secret:\n${leaks.join('\n')}`);
   }
 
-  /** A line for people, and one for the script that adds them up. */
+  /** Prints a line for readers, and one for the script that adds up the counts. */
   count(): void {
     const counts = { subject: this.#subject, objects: this.#objects.size, prints: this.#prints };
     const file = process.env['LEAKS_COUNTS'];
@@ -79,7 +79,7 @@ export class Audit {
     if (file) appendFileSync(file, `${JSON.stringify(all)}\n`);
   }
 
-  /** Properties that are not enumerable, too: what no property holds, no printer finds. */
+  /** Includes properties that are not enumerable: a value that no property holds cannot be printed. */
   #walk(name: string, root: unknown): void {
     const seen = new Set<object>();
     const pending: { path: string; value: unknown }[] = [{ path: name, value: root }];
@@ -120,7 +120,7 @@ export class Audit {
   }
 }
 
-/** A secret as text, and as what texts make of it or of its bytes. */
+/** A secret as text, and its encodings. */
 function formsOf(value: string): Set<string> {
   const bytes = Buffer.from(value);
   const hex = bytes.toString('hex');
@@ -129,7 +129,7 @@ function formsOf(value: string): Set<string> {
     encodeURIComponent(value),
     JSON.stringify(value).slice(1, -1),
     hex,
-    // As a Buffer prints itself.
+    // The printed form of a Buffer.
     (hex.match(/../g) ?? []).join(' '),
     bytes.join(','),
     bytes.join(', '),

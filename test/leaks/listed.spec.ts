@@ -13,11 +13,11 @@ import { HIDDEN } from './printers.js';
 
 const CANARY = 'canary-that-is-listed';
 
-// docs/secrecy.md names what cannot be prevented: what is not so any more is to be taken out of it.
-describe('what docs/secrecy.md lists is so', () => {
+// docs/secrecy.md lists leaks that cannot be prevented: remove an item there when its test fails.
+describe('the list of docs/secrecy.md is true', () => {
   afterEach(closeConnections);
 
-  it("undici's diagnostics channels hand tokens and bodies to whoever subscribes", async () => {
+  it("undici's diagnostics channels pass tokens and bodies to every subscriber", async () => {
     const vault = new SimulatedVault();
     const { roleId, secretId } = vault.appRole('app');
     const id = secretId();
@@ -41,20 +41,20 @@ describe('what docs/secrecy.md lists is so', () => {
     await vault.close();
   });
 
-  it('a TLS socket shows the key that it was given', () => {
+  it('a TLS socket shows its private key', () => {
     const socket = connectTls({ host: '127.0.0.1', port: 1, passphrase: CANARY });
     socket.on('error', () => undefined);
     expect(inspect(socket, { depth: 3 })).toContain(CANARY);
     socket.destroy();
   });
 
-  it('console.dir with showHidden shows what a driver needs while it logs in', () => {
+  it('console.dir with showHidden shows the password of a driver during the login', () => {
     const client = {};
     hide(client, { password: CANARY });
     expect(HIDDEN['console.dir, everything']?.(client)).toContain(CANARY);
   });
 
-  it('a diagnostic report holds the environment, and /proc what the process was started with', () => {
+  it('a diagnostic report contains the environment, and /proc the initial environment and arguments', () => {
     const program = `
       const { TEST_CANARY } = process.env;
       const { environmentVariables } = process.report.getReport();
@@ -68,7 +68,7 @@ describe('what docs/secrecy.md lists is so', () => {
     );
   });
 
-  it('a heap snapshot holds every secret', () => {
+  it('a heap snapshot contains every secret', () => {
     const program = `
       const value = [...'${CANARY}'].reverse().join('');
       (async () => {
@@ -80,8 +80,8 @@ describe('what docs/secrecy.md lists is so', () => {
   });
 });
 
-describeReal('what docs/secrecy.md lists of PostgreSQL is so', () => {
-  it('statements are logged with the password that they set: those that fail, by default', async () => {
+describeReal('the list of docs/secrecy.md on PostgreSQL is true', () => {
+  it('statements are logged with the password that they set: by default the failed ones', async () => {
     const postgres = await startPostgres();
     try {
       await postgres.query('create role taken');

@@ -8,7 +8,7 @@ import { createRotatingPool } from 'nestjs-vault/pg';
 import { createRotatingConnection } from 'nestjs-vault/rabbitmq';
 import { createRotatingClient } from 'nestjs-vault/redis';
 
-/** Where a server is, and two users of it, of whom the second follows the first. */
+/** The address of a server, and two users of it, the second one for after the rotation. */
 export interface Login {
   host: string;
   port: number;
@@ -19,7 +19,7 @@ export interface Login {
 type Driver = 'pg' | 'mysql2' | 'redis' | 'rabbitmq' | 'mongodb';
 export type Logins = Partial<Record<Driver, Login>>;
 
-/** Logs in with each driver in a process of its own; what stdin has names servers and users. */
+/** Logs in with each driver in a process of its own; stdin names servers and users. */
 export async function main(): Promise<void> {
   const logins = JSON.parse(await text(process.stdin)) as Logins;
   for (const name of Object.keys(logins) as Driver[]) {

@@ -37,7 +37,7 @@ describe('no printer shows a password of MongoDB', () => {
   };
   const clean = () => audit.expectClean();
 
-  it('of a client, what it is made of, and its events', async () => {
+  it('of a client, its parts, and its events', async () => {
     const credentials$ = stream();
     const given: MongoClientOptions[] = [];
     const mongo = await createRotatingMongo(credentials$, wire.url, {
@@ -110,7 +110,7 @@ describe('no printer shows a password of MongoDB', () => {
     clean();
   });
 
-  it('of a login that is refused, and of a user who is gone', async () => {
+  it('of a rejected login, and of a removed user', async () => {
     const refused$ = stream({ create: false });
     const mongo = new RotatingMongo(refused$, wire.url);
     const clients: MongoClient[] = [];

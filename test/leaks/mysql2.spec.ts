@@ -37,7 +37,7 @@ describeMariaDb('no printer shows a password of MariaDB', () => {
   };
   const clean = () => audit.expectClean();
 
-  it('of a pool, its connections, and what runs on them', async () => {
+  it('of a pool, its connections, and their statements', async () => {
     const { pool, rotate, first } = await pools.open();
     audit.guard(`the password of ${first.user}`, first.password);
     const connection = await pool.getConnection();
@@ -92,7 +92,7 @@ describeMariaDb('no printer shows a password of MariaDB', () => {
     clean();
   });
 
-  it('of a login that is refused', async () => {
+  it('of a rejected login', async () => {
     const refused$ = await stream('never');
     const pool = pools.add(new RotatingPool(refused$, pools.where));
     const [connection, created] = await Promise.all([

@@ -54,7 +54,7 @@ describe('no printer shows a secret of the package itself', () => {
   afterEach(() => apps.finish());
   afterAll(() => audit.count());
 
-  /** Every token and every secret_id that this server is sent is looked for. */
+  /** The search includes every token and secret_id sent to this server. */
   const guarded = (vault: SimulatedVault): SimulatedVault => {
     const sender = vault.transport();
     const send: Sender['send'] = (request) => {
@@ -110,11 +110,11 @@ describe('no printer shows a secret of the package itself', () => {
   for (const [name, value] of Object.entries({ PASSPHRASE, KV, STATIC, AWS_SECRET, AWS_TOKEN }))
     audit.guard(name, value);
 
-  it('of whatever an entry point exports', async () => {
+  it('of all exports of each entry point', async () => {
     expect(ENTRY_POINTS.length).toBe(13);
     for (const file of ENTRY_POINTS) {
       const exported = (await import(join(lib, file))) as Record<string, unknown>;
-      // Not by themselves: pino calls a cause that is a function.
+      // Wrapped: pino would call a cause that is a function.
       const objects = Object.entries(exported).map(([name, value]) => [`${file}: ${name}`, { value }]);
       audit.printAll(Object.fromEntries(objects) as Record<string, unknown>);
     }
@@ -177,7 +177,7 @@ describe('no printer shows a secret of the package itself', () => {
     audit.expectClean();
   });
 
-  it('of errors, whatever was refused', async () => {
+  it('of errors, for any refused value', async () => {
     const { app, vault, secretId } = await start();
     const client = app.get(VaultClient);
     const value = 'canary-in-a-refused-request';
@@ -221,7 +221,7 @@ describe('no printer shows a secret of the package itself', () => {
     audit.expectClean();
   });
 
-  it('of the log that Nest keeps', async () => {
+  it("of Nest's log", async () => {
     let text = '';
     const spies = [process.stdout, process.stderr].map((stream) =>
       vi.spyOn(stream, 'write').mockImplementation((chunk) => Boolean((text += String(chunk)))),
@@ -237,7 +237,7 @@ describe('no printer shows a secret of the package itself', () => {
     audit.expectClean();
   });
 
-  it('of what tests are made of', () => {
+  it('of the testing subpath', () => {
     const vault = new SimulatedVault({ clock: new VirtualClock() });
     const { secretId, ...role } = vault.appRole('app');
     audit.guard('a secret_id', secretId());

@@ -34,7 +34,7 @@ describeReal('no printer shows a password of PostgreSQL', () => {
     await pools?.stop();
   });
 
-  /** Credentials, one after the other, whose passwords are looked for. */
+  /** Credentials, one after the other, whose passwords the test searches for. */
   const issue = async (options?: { create: boolean }): Promise<Issued> => {
     const one = await pools.issue(options);
     audit.guard(`the password of ${one.user}`, one.password);
@@ -47,7 +47,7 @@ describeReal('no printer shows a password of PostgreSQL', () => {
   };
   const clean = () => audit.expectClean();
 
-  it('of a pool, its connections, and what runs on them', async () => {
+  it('of a pool, its connections, and their statements', async () => {
     const { pool, rotate, first } = await pools.open({ max: 4 });
     audit.guard(`the password of ${first.user}`, first.password);
     const client = await pool.connect();
@@ -110,7 +110,7 @@ describeReal('no printer shows a password of PostgreSQL', () => {
     clean();
   });
 
-  it('of a login that is refused', async () => {
+  it('of a rejected login', async () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     credentials$.next((await issue({ create: false })).credentials);
     const pool = pools.add(new RotatingPool(credentials$, pools.where));

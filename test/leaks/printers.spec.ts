@@ -3,13 +3,16 @@ import { HIDDEN, PRINTERS } from './printers.js';
 
 const CANARY = 'canary-in-an-error';
 
-/** An error with a secret wherever an error can have one. */
+/** An error with a secret in every place that can hold one. */
 function leaky(): Error {
   const error = Object.assign(new Error(CANARY, { cause: new Error(CANARY) }), { client: { auth: CANARY } });
-  // What formats of winston and template strings would show of an object.
+  // The text that winston's formats and template strings show of an object.
   return Object.defineProperty(error, 'hidden', { value: CANARY, enumerable: false });
 }
 
-it.each(Object.entries({ ...PRINTERS, ...HIDDEN }))('%s shows what is there', (_name, print) => {
-  expect(print(leaky())).toContain(CANARY);
-});
+it.each(Object.entries({ ...PRINTERS, ...HIDDEN }))(
+  '%s shows the secret of a plain error',
+  (_name, print) => {
+    expect(print(leaky())).toContain(CANARY);
+  },
+);

@@ -13,7 +13,7 @@ import winston from 'winston';
  * multiplies with each level; beyond it the audit looks at properties itself.
  */
 const DEPTH = 4;
-/** What is not enumerable, too. */
+/** Includes properties that are not enumerable. */
 const EVERYTHING: InspectOptions = {
   depth: DEPTH,
   showHidden: true,
@@ -21,7 +21,7 @@ const EVERYTHING: InspectOptions = {
 };
 const MESSAGE = Symbol.for('message');
 
-/** What a sink received while `write` ran. */
+/** The text that a sink received while `write` ran. */
 function collected(write: (sink: Writable) => void): string {
   let text = '';
   const sink = new Writable({
@@ -34,12 +34,12 @@ function collected(write: (sink: Writable) => void): string {
   return text;
 }
 
-/** The one printer that goes by what is hidden, whatever the object has to say of itself. */
+/** The only printer that shows hidden properties and ignores the object's own inspect method. */
 export const HIDDEN: Record<string, (value: unknown) => string> = {
   'console.dir, everything': (value) => collected((stdout) => new Console({ stdout }).dir(value, EVERYTHING)),
 };
 
-/** What is written to stdout and stderr while `print` runs. */
+/** The text written to stdout and stderr while `print` runs. */
 function captured(print: () => void): string {
   let text = '';
   const spies = [process.stdout, process.stderr].map((stream) =>
@@ -53,7 +53,7 @@ function captured(print: () => void): string {
   return text;
 }
 
-/** The text of what is thrown, as a reporter has it. */
+/** The text of a thrown value, as reporters print it. */
 function thrown(act: () => void): unknown {
   try {
     act();
@@ -63,7 +63,7 @@ function thrown(act: () => void): unknown {
   return undefined;
 }
 
-/** Every string and number in what can be enumerated, as serialisers of crash reporters collect it. */
+/** Every string and number of enumerable properties, as serialisers of crash reporters collect them. */
 function enumerated(value: unknown): string {
   const seen = new Set<unknown>();
   const found: string[] = [];
@@ -82,16 +82,16 @@ function enumerated(value: unknown): string {
   return found.join('\n');
 }
 
-/** Of what is bigger, assert makes its message for minutes: it looks 1,000 levels deep. */
+/** Limit for assert, which takes minutes for the message of a larger value: it goes 1,000 levels deep. */
 const TOO_BIG = 50_000;
 
-/** What assert says of a value, where that is not too big. */
+/** The message of assert for a value, if that is not too large. */
 function asserted(value: unknown, say: () => string): string | undefined {
   const text = inspect(value, { depth: DEPTH, getters: true, customInspect: false });
   return text.length > TOO_BIG ? undefined : say();
 }
 
-/** Each way in which a logger, a crash reporter or a test runner makes text of a value; undefined where it does not try. */
+/** The ways in which loggers, crash reporters and test runners print a value; undefined if one skips it. */
 export const PRINTERS: Record<string, (value: unknown) => string | undefined> = {
   'String()': (value) => String(value),
   'template string': (value) => `${value as string}`,

@@ -81,7 +81,7 @@ describeRabbitMq('no printer shows a password of RabbitMQ', () => {
     clean();
   });
 
-  it('of a login that is refused', async () => {
+  it('of a rejected login', async () => {
     const refused$ = await stream({ create: false });
     const manager = new RotatingConnection(refused$, url, { reconnectTimeInSeconds: 1 });
     opened.push(manager);

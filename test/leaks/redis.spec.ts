@@ -56,7 +56,7 @@ describeRedis('no printer shows a password of Redis', () => {
     };
   };
 
-  it('of ioredis, what it is made of, and what it gives', async () => {
+  it('of ioredis, its parts, and its results', async () => {
     const credentials$ = await stream();
     const client = await createRotatingRedis(credentials$, where());
     opened.push(() => client.disconnect());
@@ -77,7 +77,7 @@ describeRedis('no printer shows a password of Redis', () => {
       'error of a command': await failure(client.call('NO-SUCH') as Promise<unknown>),
       'results of a pipeline': await client.pipeline().get('one').call('NO-SUCH').exec(),
     });
-    // ioredis takes what it is shown at once for answers.
+    // ioredis would take values that are shown at once for answers.
     monitor.disconnect();
     const rotated = once(client, 'rotation');
     const next = await issue();
@@ -97,7 +97,7 @@ describeRedis('no printer shows a password of Redis', () => {
     clean();
   });
 
-  it('of refused logins', async () => {
+  it('of rejected logins', async () => {
     const refused$ = await stream({ create: false });
     const client = new RotatingRedis(refused$, where());
     opened.push(() => client.disconnect());
@@ -112,7 +112,7 @@ describeRedis('no printer shows a password of Redis', () => {
     clean();
   });
 
-  it('of node-redis, what it is made of, and what it gives', async () => {
+  it('of node-redis, its parts, and its results', async () => {
     const credentials$ = await stream();
     const client = await createRotatingClient(credentials$, { socket: where() });
     opened.push(() => client.destroy());

@@ -1,4 +1,4 @@
-// Workers of `cluster` and worker threads that each start an application: each logs in by itself, and revokes what it made
+// Workers of `cluster` and worker threads that each start an application: each logs in by itself, and revokes its token
 // when it closes. Runs itself as the child.
 import assert from 'node:assert/strict';
 import cluster from 'node:cluster';

@@ -15,7 +15,7 @@ const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 
 let passed = 0;
 let failed = 0;
 
-/** @returns what it printed, where it succeeded */
+/** @returns its output, if it succeeded */
 async function check(name, command, args, { cwd = root } = {}) {
   const { ok, output, stdout } = await run(command, args, { cwd });
   if (ok) passed++;
@@ -83,7 +83,7 @@ try {
     )
       return;
     for (const format of ['esm', 'cjs'])
-      await check(`Nest ${nest}: a whole life, ${format}`, process.execPath, ['smoke.mjs', format], {
+      await check(`Nest ${nest}: a whole lifecycle, ${format}`, process.execPath, ['smoke.mjs', format], {
         cwd: app,
       });
     // Nest 11's own declarations do not pass without skipLibCheck, so only ours are checked there.
@@ -95,7 +95,7 @@ try {
       { cwd: app },
     );
   };
-  // Each waits for a registry for a while.
+  // Each waits some time for a registry.
   await Promise.all(['11', '12'].map(application));
 } finally {
   rmSync(scratch, { recursive: true, force: true });

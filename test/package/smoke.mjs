@@ -1,12 +1,12 @@
-// Runs in a scratch application with the packed tarball installed, as `node smoke.mjs <esm|cjs>`: a whole life of
-// an application against a stand-in for the server, which tells what it was asked.
+// Runs in a scratch application with the packed tarball installed, as `node smoke.mjs <esm|cjs>`: the whole lifecycle of
+// an application against a fake server, which records its requests.
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import assert from 'node:assert/strict';
 
 const require = createRequire(import.meta.url);
 const load = process.argv[2] === 'cjs' ? (name) => Promise.resolve(require(name)) : (name) => import(name);
-// Ours first, on purpose: the order of imports must not matter.
+// This package first, on purpose: the order of imports must not matter.
 const [vault, pg, testing, common, core] = await Promise.all(
   ['nestjs-vault', 'nestjs-vault/pg', 'nestjs-vault/testing', '@nestjs/common', '@nestjs/core'].map(load),
 );
@@ -74,7 +74,7 @@ assert.deepEqual(
   ],
 );
 
-// Majors of Nest differ in what they make of errors at the end.
+// The majors of Nest handle errors at shutdown differently.
 const simulated = new testing.SimulatedVault();
 class TestedModule {}
 common.Module({

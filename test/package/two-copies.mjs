@@ -1,5 +1,5 @@
-// Both copies of the package, ESM and CommonJS, in one process: as an application has them of which one part is imported
-// and another required.
+// Both copies of the package, ESM and CommonJS, in one process: as in an application that imports the package in one part
+// and requires it in another.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
@@ -66,7 +66,7 @@ const consumer = (copy, connection) => {
 const first = (observable) =>
   new Promise((resolve, reject) => observable.subscribe({ next: resolve, error: reject }));
 
-// What one copy makes is known to the other.
+// Each copy recognises the objects of the other.
 const secret = new esm.Secret('canary');
 const error = await start([esm.VaultModule.forRoot({ address: 'nowhere', auth: esm.token('t') })]).catch(
   (one) => one,
@@ -74,7 +74,7 @@ const error = await start([esm.VaultModule.forRoot({ address: 'nowhere', auth: e
 assert.ok(error instanceof esm.VaultError && error instanceof cjs.VaultError);
 assert.equal(esm.getCredentialsToken('orders'), cjs.getCredentialsToken('orders'));
 
-// An application of each, whose classes are decorated by the other; both end what they made.
+// One application with each copy, whose classes are decorated by the other copy; both revoke their tokens.
 const Crossed = { esm: consumer(cjs), cjs: consumer(esm) };
 const apps = await Promise.all([
   start([connection(esm)], [Crossed.esm]),
@@ -94,7 +94,7 @@ assert.ok(failure instanceof cjs.VaultError);
 await Promise.all(apps.map((app) => app.close()));
 assert.equal(alive.size, 0);
 
-// One application with a connection of each: each has services of its own, which know their own connection.
+// One application with a connection of each copy: each has services of its own, for its own connection.
 const names = { a: consumer(esm, 'a'), b: consumer(esm, 'b') };
 const both = await start([connection(esm, 'a'), connection(cjs, 'b')], Object.values(names));
 for (const one of Object.values(names))

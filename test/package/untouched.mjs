@@ -1,6 +1,6 @@
-// Run as `node untouched.mjs <esm|cjs>`: imports each entry point of the package after its peers, and compares what a
-// process has before and after. An application's own `fetch` must go on using what it used. The package is looked up
-// from the working directory.
+// Run as `node untouched.mjs <esm|cjs>`: imports each entry point of the package after its peers, and compares the state
+// of the process before and after. An application's own `fetch` must keep its dispatcher. The package is resolved from
+// the working directory.
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import dns from 'node:dns';
@@ -18,7 +18,7 @@ import 'node:worker_threads';
 const require = createRequire(join(process.cwd(), 'package.json'));
 const esm = process.argv[2] === 'esm';
 
-/** From the working directory, in either format. */
+/** Resolves from the working directory, in either format. */
 const load = (name) => (esm ? import(pathToFileURL(resolve(name)).href) : Promise.resolve(require(name)));
 
 /** `require.resolve` would find the CommonJS copy of this package. */
@@ -27,7 +27,7 @@ function resolve(name) {
   return name.startsWith('nestjs-vault') ? path.replace(`${join('dist', 'cjs')}`, join('dist', 'esm')) : path;
 }
 
-/** Entry points, with the packages that each is for: what those do to a process is theirs. */
+/** Entry points with their peer packages, whose own effects on the process do not count. */
 const ENTRIES = {
   '': [],
   '/testing': [],
@@ -58,10 +58,10 @@ const SHARED = {
   net, http, https, 'http.globalAgent': http.globalAgent, 'https.globalAgent': https.globalAgent, 'process.env': process.env,
 }; // prettier-ignore
 
-/** Read through a getter, which Node replaces by the value the first time. */
+/** Properties with a getter, which Node replaces by the value at the first read. */
 const LAZY = Symbol('lazy');
 
-/** Every own property, those of prototypes too, with its value: what is added, removed or replaced shows. */
+/** Every own property, those of prototypes too, with its value: shows additions, removals and replacements. */
 function picture() {
   const seen = new Map();
   const note = (name, object) => {
@@ -80,7 +80,7 @@ function picture() {
   }
   seen.set('maximum of listeners', [EventEmitter.defaultMaxListeners, process.getMaxListeners()]);
   seen.set('order of addresses', [dns.getDefaultResultOrder(), net.getDefaultAutoSelectFamily()]);
-  seen.set('what keeps the process alive', [process.getActiveResourcesInfo().toSorted().join()]);
+  seen.set('active handles of the process', [process.getActiveResourcesInfo().toSorted().join()]);
   return seen;
 }
 
@@ -88,7 +88,7 @@ function changes(before, after) {
   const names = new Set([...before.keys(), ...after.keys()]);
   return [...names].filter((name) => {
     const [old, now] = [before.get(name), after.get(name)];
-    // Node replaces a getter when it loads what is behind it.
+    // Node replaces a getter when it loads the module behind it.
     if (old?.[0] === LAZY && now) return false;
     return !old || !now || old.some((value, index) => !Object.is(value, now[index]));
   });
@@ -107,8 +107,8 @@ const available = (name) => {
   }
 };
 
-// A dependency that looks at one of these makes Node load its own undici, which hides that another copy would have been
-// first: so nothing is behind them.
+// A dependency that reads one of these makes Node load its own undici, which would hide that another copy came first: so
+// these globals are empty here.
 for (const name of ['FormData', 'Headers', 'Request', 'Response', 'WebSocket', 'CloseEvent', 'MessageEvent'])
   Object.defineProperty(globalThis, name, { value: class {}, configurable: true });
 const DISPATCHER = Symbol.for('undici.globalDispatcher.1');

@@ -1,4 +1,4 @@
-/** Fields whose numbers depend on the moment. */
+/** Fields whose numbers depend on the time. */
 const MOMENTS = new Set(['creation_time', 'last_renewal_time', 'server_time_utc', 'ttl']);
 /** Fields whose texts differ from server to server. */
 const OWN = new Set(['request_id', 'cluster_name', 'cluster_id', 'version', 'password', 'id', 'uuid']);
@@ -12,7 +12,7 @@ const KINDS: [RegExp, string][] = [
   [/\b[0-9A-Za-z]{24}\b(\.[0-9A-Za-z]{6})?/g, '<id>'],
 ];
 
-/** An answer with everything replaced that two servers cannot have in common. */
+/** An answer with placeholders for all values that differ between two servers. */
 export function normalise(value: unknown, key = ''): unknown {
   if (Array.isArray(value)) return value.map((one) => normalise(one, key));
   if (typeof value === 'object' && value !== null) {
@@ -22,7 +22,7 @@ export function normalise(value: unknown, key = ''): unknown {
   }
   if (typeof value === 'number') return MOMENTS.has(key) && value > 0 ? '<n>' : value;
   if (typeof value !== 'string') return value;
-  // Whether it is empty says something.
+  // Emptiness is part of the comparison.
   if (OWN.has(key) && value !== '') return `<${key}>`;
   return KINDS.reduce((text, [pattern, kind]) => text.replace(pattern, kind), value);
 }

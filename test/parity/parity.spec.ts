@@ -17,7 +17,7 @@ const ROLES = [
   { name: 'long', defaultTtl: '1h', maxTtl: '2h' },
 ];
 
-/** The simulated server answers as the real one of its dialect does: the same requests, the same status and shape of body. */
+/** The simulated server answers like the real one of its dialect: equal requests, equal status and shape of body. */
 describeReal(`parity with ${realServer.name}`, () => {
   let bao: OpenBaoServer;
   let postgres: PostgresServer;

@@ -1,7 +1,7 @@
 import http from 'node:http';
 import type { ApiAnswer, ApiOptions } from '../support/servers.mjs';
 
-/** A request as it is written: a text is a body of its own, everything else is JSON. */
+/** A request of a script: a string is the raw body, any other value is sent as JSON. */
 export type Send = (method: string, path: string, body?: unknown, options?: ApiOptions) => Promise<ApiAnswer>;
 
 /** Sends requests to one server, each on a connection of its own. */

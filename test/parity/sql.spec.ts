@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startPostgres, usersInDatabase, type PostgresServer } from '../support/servers.mjs';
 import { asker, type Ask } from '../unit/testing/support.js';
 
-/** The simulated server hands out users of a PostgreSQL that exists. */
+/** The simulated server issues users of a real PostgreSQL. */
 describe('a simulated server with a real database', () => {
   let postgres: PostgresServer;
   let operator: pg.Client;
@@ -50,7 +50,7 @@ describe('a simulated server with a real database', () => {
     }
   };
 
-  it('makes users that work, and drops them at their time or when they are revoked', async () => {
+  it('makes users that work, and drops them at their expiry or revocation', async () => {
     const first = (await ask('GET', 'database/creds/app')).body;
     const second = (await ask('GET', 'database/creds/app')).body;
     expect(await works(first.data.username as string, first.data.password as string)).toBe(true);
@@ -64,7 +64,7 @@ describe('a simulated server with a real database', () => {
     expect(await usersInDatabase(postgres)).toEqual([]);
   });
 
-  it('refuses to revoke a user that owns something, which lives on', async () => {
+  it('cannot revoke a user that owns an object, which is kept', async () => {
     const { lease_id, data } = (await ask('GET', 'database/creds/app')).body;
     await operator.query(`CREATE TABLE owned (id int); ALTER TABLE owned OWNER TO "${data.username}"`);
     const refused = await ask('POST', 'sys/leases/revoke', { lease_id, sync: true });
@@ -78,7 +78,7 @@ describe('a simulated server with a real database', () => {
     expect(await usersInDatabase(postgres)).toEqual([]);
   });
 
-  it('tells what the database says where a statement fails', async () => {
+  it('answers with the message of the database if a statement fails', async () => {
     vault.databaseRole('bad', { creationStatements: ['BOGUS'] });
     const { status, body } = await ask('GET', 'database/creds/bad');
     expect([status, body.errors[0]]).toEqual([

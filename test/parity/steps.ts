@@ -1,15 +1,15 @@
 import type { ApiAnswer, ApiOptions } from '../support/servers.mjs';
 
-/** What a script remembers of one server. */
+/** The values that a script keeps of one server. */
 export type Known = Record<string, string>;
 
-/** One request, made of what the server told before. */
+/** One request, made from earlier answers. */
 export interface Step {
   name: string;
   request: (known: Known) => [method: string, path: string, body?: unknown, options?: ApiOptions];
-  /** What later requests need of the answer. */
+  /** Keeps the values of the answer that later requests need. */
   keep?: (answer: ApiAnswer, known: Known) => void;
-  /** Milliseconds to wait before. */
+  /** Delay before the request, in milliseconds. */
   wait?: number;
 }
 
@@ -42,7 +42,7 @@ const keepWrap =
   ({ body }, known) => {
     known[name] = body.wrap_info.token as string;
   };
-/** What is left of a token, in seconds that each server rounds in its own way. */
+/** The time left of a token in seconds, which each server rounds differently. */
 const nearly =
   (seconds: number, then?: Step['keep']): Step['keep'] =>
   ({ body }, known) => {
@@ -53,7 +53,7 @@ const nearly =
 const login = 'auth/approle/login';
 
 const POLICY = `
-# what the tests may do
+# permissions of the tests
 path "secret/data/app/*" { capabilities = ["create", "read", "update", "patch"] }
 path "secret/data/app/denied" { capabilities = ["deny"] }
 path "secret/metadata/app/" { capabilities = ["list"] }
@@ -453,7 +453,7 @@ step('revoke-prefix', () => ['POST', `sys/leases/revoke-prefix/${creds}`, { sync
 step('revoke-prefix by app token', (k) => ['POST', `sys/leases/revoke-prefix/${creds}`, {}, as(k['app'])]);
 step('creds of periodic token', (k) => ['GET', creds, undefined, as(k['periodic'])], keepLease('tree'));
 step('revoke its token', (k) => ['POST', 'auth/token/revoke-self', {}, as(k['periodic'])]);
-step('renew a lease of a dead token', (k) => ['POST', renew, { lease_id: k['tree'] }], undefined, 300);
+step('renew a lease of a revoked token', (k) => ['POST', renew, { lease_id: k['tree'] }], undefined, 300);
 step('static role', () => [
   'POST',
   'database/static-roles/fixed',
@@ -578,7 +578,7 @@ step('sealed: seal-status', () => ['GET', 'sys/seal-status', undefined, as('')])
 step('sealed: leader', () => ['GET', 'sys/leader', undefined, as('')]);
 step('sealed: init', () => ['GET', 'sys/init', undefined, as('')]);
 
-/** Those that a server can be asked for: the community edition of HashiCorp Vault has no namespaces. */
+/** The steps that a server supports: the community edition of HashiCorp Vault has no namespaces. */
 export function stepsFor(kind: 'openbao' | 'vault'): readonly Step[] {
   return steps.filter(({ name }) => kind === 'openbao' || !name.startsWith('namespace:'));
 }

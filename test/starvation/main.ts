@@ -12,7 +12,7 @@ import { provision, startOpenBao, startPostgres } from '../support/servers.mjs';
 const NEIGHBOURS = 200;
 const HEALTHY = 'database/creds/healthy';
 
-/** How often each kind of neighbour was begun, and how it ended. */
+/** Counts of the calls of each kind of neighbour, and of their results. */
 class Tally {
   readonly #kinds = new Map<string, Map<string, number>>();
 
@@ -29,7 +29,7 @@ class Tally {
   }
 }
 
-/** A database that takes connections and never says a word. */
+/** A database that accepts connections and never answers. */
 async function blackHole(): Promise<{ port: number; stop: () => void }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => sockets.add(socket.on('error', () => undefined)));
@@ -41,7 +41,7 @@ async function blackHole(): Promise<{ port: number; stop: () => void }> {
   return { port: (server.address() as AddressInfo).port, stop };
 }
 
-/** 200 neighbours of each kind hang at once on a real server; a healthy lease of 6 s has to live through it. */
+/** 200 neighbours of each kind hang at once on a real server; a healthy lease of 6 s must survive. */
 export async function main(): Promise<void> {
   const seconds = process.argv.includes('--short') ? 20 : 60;
   const [bao, postgres, hole] = await Promise.all([startOpenBao(), startPostgres(), blackHole()]);
@@ -106,7 +106,7 @@ async function run(
           kind,
           error instanceof VaultError ? error.code : error === undefined ? 'answered' : 'no VaultError',
         );
-        // What is refused at once would otherwise leave no time for anything else.
+        // A loop of immediate refusals would leave no time for anything else.
         if (error instanceof VaultError && error.code === 'VAULT_REQUEST_INVALID') await sleep(1_000);
       }
     })();
