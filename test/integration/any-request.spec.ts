@@ -9,7 +9,7 @@ import { startOpenBao, type OpenBaoServer } from '../support/servers.mjs';
 
 const WRAP = { headers: { 'X-Vault-Wrap-TTL': '60s' } };
 
-describeReal('any request: nothing of an answer is lost', () => {
+describeReal('any request: returns the whole answer', () => {
   let bao: OpenBaoServer;
   const client = () => connect({ address: bao.address, auth: token(bao.rootToken) }).connection.client;
 
@@ -96,7 +96,7 @@ describeReal('any request: nothing of an answer is lost', () => {
       'VAULT_REQUEST_INVALID',
       /authority/,
     ],
-  ])('what is refused: %s', async (_what, path, body, code, hint) => {
+  ])('refused: %s', async (_what, path, body, code, hint) => {
     const using = client();
     await using.write('secret/metadata/cas', { cas_required: true });
     const error = await failureOf(using.write(path, body));

@@ -56,7 +56,7 @@ describeReal('logging in', () => {
   }
   const alive = async (one: string) =>
     (await bao.api('GET', 'auth/token/lookup-self', undefined, { token: one })).status === 200;
-  /** The token of a connection, as the proxy saw it. */
+  /** The token of a connection, recorded by the proxy. */
   const lastToken = () =>
     proxy.seen.findLast(({ headers }) => headers['x-vault-token'])?.headers['x-vault-token'];
 
@@ -102,7 +102,7 @@ describeReal('logging in', () => {
       });
     });
 
-    it('many who ask at once wait for one login', async () => {
+    it('concurrent callers wait for one login', async () => {
       const { connection } = approle(role.secretId);
       await Promise.all(Array.from({ length: 50 }, () => connection.client.read('auth/token/lookup-self')));
       expect(proxy.count(/approle\/login/)).toBe(1);
@@ -114,11 +114,7 @@ describeReal('logging in', () => {
         () => fromEnv('NESTJS_VAULT_NOT_SET'),
         /environment variable NESTJS_VAULT_NOT_SET/,
       ],
-      [
-        'a file that is not there',
-        () => fromFile(join(dir, 'none')),
-        /file .*none cannot be read \(ENOENT\)/,
-      ],
+      ['a missing file', () => fromFile(join(dir, 'none')), /file .*none cannot be read \(ENOENT\)/],
       ['a folder', () => fromFile(dir), /cannot be read \(EISDIR\)/],
       ['a function of nothing', () => () => undefined, /secret_id is unset or empty/],
       [
@@ -126,12 +122,8 @@ describeReal('logging in', () => {
         () => () => Promise.reject(new TypeError(role.secretId)),
         /secret_id threw TypeError/,
       ],
-      [
-        'a wrapping token that is not there',
-        () => fromWrappedToken(fromEnv('NESTJS_VAULT_NOT_SET')),
-        /NOT_SET/,
-      ],
-    ])('%s: the server is not asked', async (_what, source, message) => {
+      ['a missing wrapping token', () => fromWrappedToken(fromEnv('NESTJS_VAULT_NOT_SET')), /NOT_SET/],
+    ])('%s: no request is sent', async (_what, source, message) => {
       const error = await failureOf(approle(source()).connection.login());
       expect(error.code).toBe('VAULT_SOURCE_UNREADABLE');
       expect(error.message).toMatch(message);
@@ -140,7 +132,7 @@ describeReal('logging in', () => {
       expectNoLeak(error, canaries);
     });
 
-    it('is read again at each login, here a file that was replaced', async () => {
+    it('is read again at each login, here a replaced file', async () => {
       const path = join(dir, 'replaced');
       await writeFile(path, role.secretId);
       const { connection, bus } = approle(fromFile(path));
@@ -160,7 +152,7 @@ describeReal('logging in', () => {
       expectNoLeak(bus.recent, canaries);
     });
 
-    it('H3: a file that is deleted after reading serves later logins from memory', async () => {
+    it('H3: a file that is deleted after reading is used for later logins from memory', async () => {
       const path = join(dir, 'deleted');
       await writeFile(path, role.secretId);
       const { connection, bus } = approle(fromFile(path, { deleteAfterRead: true }));
@@ -199,7 +191,7 @@ describeReal('logging in', () => {
       expect(unwrap?.headers['x-vault-token']).toBe(wrapping);
     });
 
-    it('is unwrapped once, however often a login follows', async () => {
+    it('is unwrapped once, for any number of logins', async () => {
       const { connection } = approle(fromWrappedToken(await role.newWrappedSecretId()));
       await connection.login();
       await bao.api('POST', 'auth/token/revoke', { token: await tokenOf(connection) });
@@ -207,7 +199,7 @@ describeReal('logging in', () => {
       expect([proxy.count(/wrapping\/unwrap/), proxy.count(/approle\/login/)]).toEqual([1, 2]);
     });
 
-    it('a new one from the source is unwrapped', async () => {
+    it('a new wrapping token from the source is unwrapped', async () => {
       const path = join(dir, 'wrapped');
       await writeFile(path, await role.newWrappedSecretId());
       const { connection } = approle(fromWrappedToken(fromFile(path)));
@@ -272,7 +264,7 @@ describeReal('logging in', () => {
         const auth = appRole({ roleId: own.roleId, secretId, mountPath: `/${mountPath}/` });
         await connect({ address: proxy.address, auth }).connection.login();
       }
-      // A token for the usual mount is not one for this.
+      // A token for the usual mount is not valid for this one.
       const secretId = fromWrappedToken(await role.newWrappedSecretId());
       const auth = appRole({ roleId: own.roleId, secretId, mountPath });
       const error = await failureOf(connect({ address: proxy.address, auth }).connection.login());
@@ -302,7 +294,7 @@ describeReal('logging in', () => {
   });
 
   describe('a secret_id that was refused', () => {
-    it('is not repeated at the server within a minute, unless the source has another', async () => {
+    it('is not sent again within a minute, unless the source has another', async () => {
       const clock = new HandClock();
       let current = 'canary-wrong-secret-id';
       canaries.add(current);
@@ -324,7 +316,7 @@ describeReal('logging in', () => {
       expect(proxy.requests).toEqual([LOGIN, LOGIN, LOGIN]);
     });
 
-    it('what may pass is asked again, though', async () => {
+    it('a temporary failure is retried', async () => {
       const { connection } = approle(role.secretId, { startup: { timeout: 2_000 } });
       let sealed = 3;
       proxy.fault = (_request, response) =>
@@ -389,7 +381,7 @@ describeReal('logging in', () => {
     expectNoLeak(error, canaries);
   });
 
-  it('a login in a namespace that does not hold that of the connection', async (context) => {
+  it('a login in a namespace that does not contain that of the connection', async (context) => {
     if (bao.kind === 'vault') context.skip();
     await bao.api('POST', 'sys/namespaces/apart');
     const own = await provision(bao, undefined, { namespace: 'apart' });
@@ -413,7 +405,7 @@ describeReal('logging in', () => {
     expect(proxy.requests).toEqual([LOOKUP, UNWRAP, 'GET /v1/auth/token/lookup-self']);
     const own = await tokenOf(connection);
     await connection.close();
-    // It was given to the application, though wrapped.
+    // The token counts as given, though it was wrapped.
     expect(await alive(own)).toBe(true);
   });
 
@@ -442,7 +434,7 @@ describeReal('logging in', () => {
       expect(ttl).toBeGreaterThan(25_000);
       expect(ttl).toBeLessThanOrEqual(61_000);
       await connection.close();
-      // It is not ours to revoke.
+      // The client does not revoke a given token.
       expect(await alive(one)).toBe(true);
       expect(proxy.count(/revoke/)).toBe(0);
       expectNoLeak([bus.recent, connection.status], canaries);
@@ -459,7 +451,7 @@ describeReal('logging in', () => {
       expect(await alive(bao.rootToken)).toBe(true);
     });
 
-    it('with few uses: what is left of them is known', async () => {
+    it('with few uses: the number left is known', async () => {
       const one = await createToken({ policies: ['default'], num_uses: 3, ttl: '60s' });
       const { connection } = given(one);
       await connection.login();
@@ -493,7 +485,7 @@ describeReal('logging in', () => {
       expectNoLeak(bus.recent, canaries);
     });
 
-    it('while the token of an own login is revoked at the end', async () => {
+    it('the token of a login is revoked at the end', async () => {
       const { connection, bus } = approle(role.secretId);
       const own = await tokenOf(connection);
       expect(await alive(own)).toBe(true);

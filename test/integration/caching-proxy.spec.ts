@@ -60,7 +60,7 @@ describeReal('behind a caching proxy', () => {
     }
     expect(logins.failed, JSON.stringify(logins)).toBe(0);
     expect(logins.good).toBeGreaterThan(20);
-    // Each of them was used for most of its life.
+    // Each lease was used for most of its TTL.
     expect(users.size).toBeLessThanOrEqual(6);
     expect(bus.recent.filter(({ type }) => /failed|expired/.test(type))).toEqual([]);
     await connection.close();

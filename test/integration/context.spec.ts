@@ -12,7 +12,7 @@ import { resolveOptions } from '../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { EventBus } from '../../lib/events/events.js';
 
-// The sockets of undici, Node's own timers and its promises: what a virtual clock and a simulated server do not have.
+// The sockets of undici, and Node's own timers and promises, which a virtual clock and a simulated server lack.
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -34,7 +34,7 @@ beforeEach(async () => {
   connection = new VaultConnection(resolveOptions({ address, auth }), bus);
 });
 
-/** Each lease and token is another one: the same twice would be taken for the answer of a cache. */
+/** Each lease and token is new: the same twice would look like the answer of a cache. */
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url?.replace('/v1/', '') ?? '';
   const number = asked.push(path);
@@ -64,7 +64,7 @@ afterEach(async () => {
 
 const renewals = () => asked.filter((path) => path === 'sys/leases/renew').length;
 
-/** All that a request of an application may be the first to do. */
+/** All actions that a request of an application may be the first to cause. */
 async function work(): Promise<void> {
   const credentials = await connection.leases.get('database/creds/app');
   credentials.lease.hold({ drain: 100 });
@@ -73,7 +73,7 @@ async function work(): Promise<void> {
   await Promise.all([1, 2, 3].map(() => connection.client.read('secret/data/app')));
 }
 
-it('the store of the request that asked first is freed, though renewals go on', async () => {
+it('the store of the first request is freed, though renewals go on', async () => {
   let store: WeakRef<object> | undefined;
   await (async () => {
     const large = { body: Buffer.alloc(30_000_000) };
@@ -81,7 +81,7 @@ it('the store of the request that asked first is freed, though renewals go on', 
     await requests.run(large, work);
   })();
   for (const before = renewals(); renewals() < before + 2;) await sleep(50);
-  // Node keeps the request that a socket is busy with until the next turns.
+  // Node keeps the request of a busy socket until the next turns of the event loop.
   for (let turn = 0; turn < 20 && store?.deref(); turn++) {
     await sleep(10);
     collect();
@@ -90,7 +90,7 @@ it('the store of the request that asked first is freed, though renewals go on', 
   expect(asked).toContain('auth/token/renew-self');
 });
 
-it('a direct call is told of in the context of its caller, and its socket is of nobody', async () => {
+it('a direct call reports its events in the context of its caller, and its socket has no context', async () => {
   const seen: Record<string, unknown[]> = { create: [], connected: [] };
   const listeners = Object.entries({ create: 'undici:request:create', connected: 'undici:client:connected' });
   const noting = listeners.map(([name, channel]) => {
@@ -107,7 +107,7 @@ it('a direct call is told of in the context of its caller, and its socket is of 
   } finally {
     noting.forEach((stop) => stop());
   }
-  // The login, then two reads, for which tracing makes spans of the caller's.
+  // The login, then two reads, whose spans belong to the caller.
   expect(seen['create']).toEqual([undefined, caller, caller]);
   expect(seen['connected']?.length).toBeGreaterThan(1);
   expect(new Set(seen['connected'])).toEqual(new Set([undefined]));

@@ -30,7 +30,7 @@ import {
 const BAD_SECRET_ID = 'invalid role or secret ID';
 const DENIED = '1 error occurred:\n\t* permission denied\n\n';
 
-describeReal('every failure has its code, a hint that helps, and no secret in it', () => {
+describeReal('every failure has its code, a useful hint, and no secret', () => {
   let bao: OpenBaoServer;
   let postgres: PostgresServer;
   let proxy: HttpProxy;
@@ -103,7 +103,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     return new Promise((resolve) => server.close(() => resolve()));
   }
 
-  /** Something else that listens; its address. */
+  /** Starts a server of another kind; returns its address. */
   async function listen(listener: RequestListener): Promise<string> {
     const server = createServer(listener);
     servers.push(server);
@@ -121,13 +121,13 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     const auth = appRole({ roleId: role.roleId, secretId: canary(role.secretId), ...ids });
     return connect({ address: proxy.address, auth, ...options }).connection.login();
   };
-  /** A client that is logged in; as root where a token is not given. */
+  /** A client that has logged in; as root if no token is given. */
   const client = (given = bao.rootToken, options: Partial<VaultOptions> = {}) =>
     connect({ address: proxy.address, auth: token(canary(given)), ...options }).connection.client;
   const asRole = (options: Partial<VaultOptions> = {}) =>
     connect({ address: proxy.address, auth: appRole(role), ...options }).connection;
 
-  /** Of another role, so that its lock-out harms nobody else. */
+  /** Logs in with another role, so that a lock-out affects no other test. */
   async function ownRole(name: string, approle: object = {}): Promise<Provisioned> {
     const own = await provision(bao, undefined, { approleName: name, approle: { ...approle } });
     canary(own.secretId);
@@ -174,7 +174,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
   });
 
   it('secret_id: expired', async (context) => {
-    // HashiCorp's own lets it live on for up to a minute.
+    // HashiCorp Vault accepts it for up to another minute.
     if (bao.kind === 'vault') context.skip();
     const secretId = canary(expiring.secretId);
     const lookup = await bao.api('POST', 'auth/approle/role/expiring/secret-id/lookup', {
@@ -199,7 +199,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     },
   );
 
-  it('locked out after repeated bad logins, told from a method that is not there', async () => {
+  it('locked out after repeated bad logins: distinguished from a missing method', async () => {
     const own = await ownRole('locked');
     for (let bad = 0; bad < 5; bad++) {
       const body = { role_id: own.roleId, secret_id: 'bad' };
@@ -218,7 +218,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
       message: /auth\/nothing-here\/login/,
       status: 403,
     });
-    // The other roles were not locked out by finding that out.
+    // That check did not lock out other roles.
     await logIn();
   });
 
@@ -251,7 +251,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
       const error = await failureOf(ask(asRole().client));
       check(error, { code: 'VAULT_PERMISSION_DENIED', hint: /Add to a policy/, status: 403 });
       expect(error.hint).toContain(`path "${path}" { capabilities = ["${capability}"] }`);
-      // And that is all it takes.
+      // The capability of the hint is enough.
       await bao.api('PUT', 'sys/policies/acl/granted', {
         policy: /path ".*" \{ capabilities = \[.*\] \}/.exec(error.hint)?.[0],
       });
@@ -261,7 +261,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     },
   );
 
-  it('the token is dead from the start', async () => {
+  it('the token is invalid from the start', async () => {
     const dead = await createToken({ policies: ['default'] });
     await bao.api('POST', 'auth/token/revoke', { token: dead });
     const expected = { code: 'VAULT_TOKEN_INVALID', hint: /expired, was revoked or used up/, status: 403 };
@@ -269,7 +269,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     check(await failureOf(client(canary('hvs.never-was-a-token')).read('secret/data/app/x')), expected);
   });
 
-  it('the token dies in mid-life, and its source has no other', async () => {
+  it('the token is revoked during operation, and its source has no other', async () => {
     const given = await createToken({ policies: ['app'] });
     const reader = client(given);
     await failureOf(reader.read('secret/data/app/nothing'));
@@ -364,7 +364,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     });
   });
 
-  it('no answer in time: a network that swallows, and a server that stands still', async () => {
+  it('no answer in time: a network that drops packets, and a suspended server', async () => {
     const network = await startTcpProxy(bao.port);
     const timeout = 250;
     const expected = {
@@ -392,7 +392,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     }
   });
 
-  it('connection dropped after the work was done', async () => {
+  it('connection dropped after the server executed the request', async () => {
     const reader = client();
     await failureOf(reader.read('kv1/x'));
     proxy.dropAnswer = () => true;
@@ -401,7 +401,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
       hint: /firewalls between/,
     });
     const { body } = await bao.api('GET', 'secret/data/app/dropped');
-    // A write is not repeated: it was done.
+    // A write is not repeated: the server executed it.
     expect(body.data.metadata.version).toBe(1);
   });
 
@@ -471,7 +471,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     ['behind', -600, /CLOCK: the server's clock is \d+ s behind this machine's/],
   ];
   it.each(skews)(
-    'a clock that is %s is told wherever a token or a secret_id is refused',
+    'a clock that is %s is reported if a token or a secret_id is refused',
     async (_way, by, hint) => {
       const date = { date: new Date(Date.now() + by * 1000).toUTCString() };
       const refuse = (status: number, words: string) => {
@@ -489,12 +489,12 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     },
   );
 
-  it('clocks that agree are not spoken of', async () => {
+  it('clocks that agree are not mentioned', async () => {
     const refused = [logIn({ roleId: randomUUID() }), client('hvs.never-was-a-token').read('kv1/x')];
     for (const { hint } of await Promise.all(refused.map(failureOf))) expect(hint).not.toContain('CLOCK');
   });
 
-  it('unknown mount: to who may see it, and to who may not', async () => {
+  it('unknown mount: for a token with and without the right to see mounts', async () => {
     check(await failureOf(client().read('nomount/x')), {
       code: 'VAULT_MOUNT_NOT_FOUND',
       hint: /Correct `mount`.*vault secrets list/,
@@ -551,7 +551,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
   it.each([
     ['wrong-password', '28P01'],
     ['no-login', '28000'],
-  ])('the database refuses the credential: %s', async (name, sqlState) => {
+  ])('the database rejects the credential: %s', async (name, sqlState) => {
     const error = await failureOf(pool(await issued(name)));
     check(error, {
       code: 'VAULT_CREDENTIALS_REJECTED',
@@ -560,7 +560,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     });
   });
 
-  it('the database refuses the credential: its user is gone', async () => {
+  it('the database rejects the credential: its user was removed', async () => {
     const credentials = await issued('app');
     await postgres.query(`DROP OWNED BY "${credentials.username.reveal()}"`);
     await postgres.query(`DROP ROLE "${credentials.username.reveal()}"`);
@@ -572,7 +572,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     });
   });
 
-  it('what is no user and password is told', async () => {
+  it('an answer without user and password is reported', async () => {
     await bao.api('POST', 'kv1/no-user', { token: canary('canary-in-kv-1234') });
     const { connection } = connect({ address: bao.address, auth: token(bao.rootToken) });
     const stream = connection.leases.watch<never>('kv1/no-user', false).pipe(map(toDatabaseCredentials));
@@ -584,7 +584,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
   });
 
   it.each(['[]', 'null', '"text"', '7', '{}', '{"data":null}', ''])(
-    'a success that holds nothing is a failed try: %s',
+    'a success without data is a failed attempt: %s',
     async (body) => {
       const { connection } = connect({
         address: proxy.address,
@@ -602,7 +602,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
       await expect
         .poll(() => connection.status.leases[0]?.error?.code)
         .toMatch(/VAULT_(RESPONSE_INVALID|NOT_VAULT)/);
-      // It may pass, so the stream waits.
+      // The failure may be temporary, so the stream waits.
       expect(outcomes).toEqual([]);
       expectNoLeak(connection.status, canaries);
       subscription.unsubscribe();
@@ -622,14 +622,14 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     [{ auth: { client_token: 7, lease_duration: 60 } }],
     [{ auth: { client_token: 'canary-of-a-token' } }],
     [{ auth: 'yes' }],
-  ])('a login that is answered %j is a failed one', async (body) => {
+  ])('a login with the answer %j has failed', async (body) => {
     canary('canary-of-a-token');
     proxy.fault = (_request, response) => answer(response, 200, body);
     check(await failureOf(logIn()), { code: 'VAULT_RESPONSE_INVALID', hint: /stands between/ });
   });
 
   it.each([[{}], [{ ttl: '60s' }], [{ ttl: null }]])(
-    'a look-up that answers %j is a failed one',
+    'a look-up with the answer %j has failed',
     async (data) => {
       proxy.fault = (_request, response) => answer(response, 200, { data });
       check(await failureOf(client().read('kv1/x')), {
@@ -658,14 +658,14 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
         setImmediate(() => response.destroy());
       },
     ],
-  ])('JSON that breaks off, %s', async (_how, send) => {
+  ])('truncated JSON, %s', async (_how, send) => {
     const address = await listen((_request, response) => send(response));
     const error = await failureOf(client(bao.rootToken, { address }).read('kv1/x'));
     expect(['VAULT_NOT_VAULT', 'VAULT_UNREACHABLE']).toContain(error.code);
     expectNoLeak(error, canaries);
   });
 
-  it('an answer without an end is cut off, and not kept in memory', async () => {
+  it('an endless answer is cut off, and not kept in memory', async () => {
     let sent = 0;
     const chunk = Buffer.alloc(1024 * 1024, 'x');
     const address = await listen((_request, response) => {
@@ -685,7 +685,7 @@ describeReal('every failure has its code, a hint that helps, and no secret in it
     expect(sent).toBeLessThan(64);
   });
 
-  it('neither do events and status hold a secret', async () => {
+  it('events and status contain no secret', async () => {
     const bad = connect({
       address: proxy.address,
       auth: appRole({ roleId: role.roleId, secretId: new Secret(role.secretId) }),

@@ -37,7 +37,7 @@ async function listen(server: Server): Promise<string> {
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 const http = async (listener: RequestListener) => `http://${await listen(createHttp(listener))}`;
-/** Answers each connection with the same bytes, whatever it is asked, and then ends it or not. */
+/** Answers each connection with the same bytes for any request, and then ends it or not. */
 const bytes = async (text: string, end: 'end' | 'reset' | 'open' = 'end') =>
   `http://${await listen(
     createTcp((socket) => {
@@ -48,10 +48,10 @@ const bytes = async (text: string, end: 'end' | 'reset' | 'open' = 'end') =>
       });
     }),
   )}`;
-/** Takes connections and says nothing: a TLS handshake never ends there. */
+/** Accepts connections and sends nothing: a TLS handshake never ends there. */
 const silent = async (scheme = 'https') => `${scheme}://${await listen(createTcp(() => undefined))}`;
 
-/** Answers as Vault would; what `hangs` matches gets no answer. */
+/** Answers as Vault would; a request that `hangs` matches gets no answer. */
 const vault =
   (hangs = /slow/, seen: string[] = []): RequestListener =>
   (request, response) => {
@@ -69,13 +69,13 @@ function transport(address: string | string[], connectTimeout = 5_000): Transpor
 const client = (address: string | string[], options: Partial<VaultOptions> = {}) =>
   connect({ address, auth: token(TOKEN), timeout: 2_000, ...options }).connection.client;
 const GET: TransportRequest = { method: 'GET', path: '/v1/kv1/x', headers: {}, timeout: 2_000 };
-/** As the package tells the failure of a request. */
+/** The error of a failed request. */
 const failure = (work: Promise<unknown>, path = 'kv1/x') =>
   work.then(
     () => undefined,
     (error: unknown) => fromNetworkError(error, path, ['http://vault']),
   );
-/** Milliseconds, and what it was. */
+/** The duration in milliseconds, and the result. */
 async function timed<T>(work: Promise<T>): Promise<{ took: number; error: T }> {
   const began = performance.now();
   const error = await work;
@@ -93,7 +93,7 @@ describe('a request that cannot be sent', () => {
     { 'x-vault-token': 'another' },
   ];
 
-  it('hurts no other: 128 of each kind, and the next read is answered', async () => {
+  it('affects no other: 128 of each kind, and the next read is answered', async () => {
     const seen: string[] = [];
     const using = client(await http(vault(/slow/, seen)));
     for (const bad of [...headers.map((one) => ({ headers: one })), { method: 'GE T' as 'GET' }]) {
@@ -109,7 +109,7 @@ describe('a request that cannot be sent', () => {
     expect((await using.read<{ who: string }>('kv1/x')).data.reveal()).toEqual({ who: 'vault' });
   });
 
-  it('nor where the HTTP client is the one that refuses it', async () => {
+  it('affects no other if the HTTP client refuses it', async () => {
     const seen: string[] = [];
     const sender = transport(await http(vault(/slow/, seen)));
     const slow = failure(sender.send({ ...GET, path: '/v1/slow' }));
@@ -129,12 +129,12 @@ describe('a request that cannot be sent', () => {
       }
     }
     expect((await sender.send(GET)).statusCode).toBe(200);
-    // What was under way meanwhile went on.
+    // Concurrent requests went on.
     expect(await slow).toMatchObject({ code: 'VAULT_TIMEOUT', answerLost: true });
   });
 });
 
-describe('an exchange ends by its own timer and signal, wherever it waits', () => {
+describe('an exchange ends by its own timer and signal, at any stage', () => {
   it.each<[string, () => Promise<string>, object, { answerLost?: true }]>([
     ['in the queue for a connection', () => http(vault(/./)), { fill: 64 }, {}],
     ['in a handshake', () => silent(), {}, {}],
@@ -161,7 +161,7 @@ describe('an exchange ends by its own timer and signal, wherever it waits', () =
     await Promise.all(filling);
   });
 
-  it('one that was given up in the queue is not sent later', async () => {
+  it('a request that was aborted in the queue is not sent later', async () => {
     const seen: string[] = [];
     const sender = transport(await http(vault(/slow/, seen)));
     const slow = Array.from({ length: 64 }, () =>
@@ -174,7 +174,7 @@ describe('an exchange ends by its own timer and signal, wherever it waits', () =
     expect(seen.filter((line) => line.includes('given-up'))).toEqual([]);
   });
 
-  it('what is vital does not wait behind 200 hanging reads', async () => {
+  it('vital requests do not wait behind 200 hanging reads', async () => {
     const sender = transport(await http(vault()));
     const slow = Array.from({ length: 200 }, () => failure(sender.send({ ...GET, path: '/v1/slow' })));
     const { took } = await timed(sender.send({ ...GET, lane: 'vital' }));
@@ -183,12 +183,12 @@ describe('an exchange ends by its own timer and signal, wherever it waits', () =
     await Promise.all(slow);
   });
 
-  it('an address that takes connections and does nothing leaves time for the next one', async () => {
+  it('an address that accepts connections and never answers leaves time for the next one', async () => {
     const sender = transport([await silent(), (await http(vault())).replace('127.0.0.1', 'localhost')]);
     expect((await sender.send({ ...GET, timeout: 1_000 })).statusCode).toBe(200);
   });
 
-  it('an address that answers others is no address that hangs', async () => {
+  it('an address that answers other requests does not count as hanging', async () => {
     const seen: string[] = [];
     const other: string[] = [];
     const sender = transport([await http(vault(/slow/, seen)), await http(vault(/slow/, other))]);
@@ -200,7 +200,7 @@ describe('an exchange ends by its own timer and signal, wherever it waits', () =
   });
 });
 
-describe('only what is known not to have been sent counts as not done', () => {
+describe('only a request that was certainly not sent counts as not executed', () => {
   const OK = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n';
   it.each<[string, () => Promise<string>, string]>([
     [
@@ -234,19 +234,19 @@ describe('only what is known not to have been sent counts as not done', () => {
     ['a reset before any answer', () => bytes('', 'reset'), 'VAULT_UNREACHABLE'],
     ['an end before any answer', () => bytes(''), 'VAULT_UNREACHABLE'],
     ['no answer in time', () => http(vault(/./)), 'VAULT_TIMEOUT'],
-  ])('may be done: %s', async (_what, address, code) => {
+  ])('may have been executed: %s', async (_what, address, code) => {
     const auth = appRole({ roleId: 'role', secretId: 'canary-secret-id' });
     const { connection, bus } = connect({
       address: await address(),
       auth,
       timeout: code === 'VAULT_TIMEOUT' ? 500 : 5_000,
     });
-    // Its login, which is not tried again here.
+    // The login, without retries here.
     const error = await failureOf(connection.client.read('kv1/x'));
     expect(error).toMatchObject({ code, answerLost: true, path: 'auth/approle/login' });
     expect(mayBeDone(error, 'auth/approle/login')).toBe(true);
     expectNoLeak(error, ['canary-secret-id']);
-    // An event says so of a server that answered nothing, alone.
+    // Only a server without any answer is reported as unreachable.
     const unreachable = bus.recent.some(({ type }) => type === 'vault-unreachable');
     expect(unreachable).toBe(code === 'VAULT_UNREACHABLE');
   });
@@ -260,7 +260,7 @@ describe('only what is known not to have been sent counts as not done', () => {
       () => bytes('hello').then((one) => one.replace('http:', 'https:')),
       'VAULT_TLS_UNTRUSTED',
     ],
-  ])('not done: %s', async (_what, address, code) => {
+  ])('not executed: %s', async (_what, address, code) => {
     const auth = appRole({ roleId: 'role', secretId: 'secret' });
     const { connection } = connect({ address: await address(), auth, timeout: 500 });
     const error = await failureOf(connection.login());
@@ -269,7 +269,7 @@ describe('only what is known not to have been sent counts as not done', () => {
     expect(mayBeDone(error, 'auth/approle/login')).toBe(false);
   });
 
-  it('the server is not told to be back by an answer that is none of its own', async () => {
+  it("an answer that is not the server's own does not count as its recovery", async () => {
     let mode: 'reset' | 'page' | 'vault' = 'reset';
     const address = await http((request, response) => {
       if (mode === 'reset') request.socket.destroy();
@@ -292,8 +292,8 @@ describe('only what is known not to have been sent counts as not done', () => {
   });
 });
 
-describe('connections that a balancer has forgotten while they were idle', () => {
-  /** Resets what comes over connections that were open when `forget` was called, as balancers do. */
+describe('idle connections that a balancer has dropped', () => {
+  /** Resets requests on connections that were open when `forget` was called, as balancers do. */
   async function balancer(target: string) {
     const { port } = new URL(target);
     const forgotten = new Set<Socket>();
@@ -311,14 +311,14 @@ describe('connections that a balancer has forgotten while they were idle', () =>
         socket.on('close', () => upstream.destroy());
       }),
     )}`;
-    // undici lends a connection again a turn of the event loop after its answer.
+    // undici reuses a connection one turn of the event loop after its answer.
     const forget = async () => {
       for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
       known.forEach((socket) => forgotten.add(socket));
     };
     return { address, forget };
   }
-  /** Node's server closes a connection whose body it was not asked for. */
+  /** Node's server closes a connection whose request body was not read. */
   const whole =
     (listener: RequestListener): RequestListener =>
     (request, response) =>
@@ -333,7 +333,7 @@ describe('connections that a balancer has forgotten while they were idle', () =>
     return { client: connection.client, forget, seen, told };
   }
 
-  it('a read is sent again at once: 4 of 4, each done once', async () => {
+  it('a read is sent again at once: 4 of 4, each executed once', async () => {
     const { client: using, forget, seen, told } = await behindOne();
     for (let round = 0; round < 4; round++) {
       await forget();
@@ -345,7 +345,7 @@ describe('connections that a balancer has forgotten while they were idle', () =>
     expect(told()).toEqual([]);
   });
 
-  it('however many of them there are', async () => {
+  it('any number of such connections', async () => {
     const { client: using, forget, seen, told } = await behindOne();
     const many = () => Promise.all(Array.from({ length: 20 }, () => using.read('kv1/x')));
     await many();
@@ -355,7 +355,7 @@ describe('connections that a balancer has forgotten while they were idle', () =>
     expect(told()).toEqual([]);
   });
 
-  it('what may issue something is sent once, and says nothing of the server', async () => {
+  it('a request that may issue a lease is sent once, and does not count as an outage', async () => {
     const { client: using, forget, seen, told } = await behindOne();
     const wrapped = { headers: { 'X-Vault-Wrap-TTL': '60s' } };
     for (const send of [
@@ -373,7 +373,7 @@ describe('connections that a balancer has forgotten while they were idle', () =>
     expect(told()).toEqual([]);
   });
 
-  it('what the package knows to do no more when it is done twice, is', async () => {
+  it('a request known to be idempotent is sent again', async () => {
     const seen: string[] = [];
     const { address, forget } = await balancer(await http(whole(vault(/never/, seen))));
     const sender = transport(address);
@@ -384,7 +384,7 @@ describe('connections that a balancer has forgotten while they were idle', () =>
     expect(seen).toHaveLength(2);
   });
 
-  it('a server that is gone is told all the same', async () => {
+  it('an unreachable server is still reported', async () => {
     const seen: string[] = [];
     let gone = false;
     const address = await http((request, response) => {
@@ -420,7 +420,7 @@ describe('redirects', () => {
   it.each<[string, object]>([
     ['no Location', {}],
     ['an empty one', { location: '' }],
-    ['one that cannot be read', { location: 'http://:::' }],
+    ['an unreadable one', { location: 'http://:::' }],
   ])('%s: the login is posted once', async (_what, headers) => {
     for (const status of [301, 302, 303, 307, 308]) {
       const seen: string[] = [];
@@ -439,7 +439,7 @@ describe('redirects', () => {
     const error = await failure(
       transporting.send({ ...GET, method: 'POST', body: '{"secret_id":"canary-secret-id"}' }),
     );
-    // The next address is asked, as a standby does nothing: once, and not for the sake of the redirect.
+    // The next address is tried once, as a standby executes nothing; the redirect is not followed.
     expect(error).toBeUndefined();
     expect(seen).toEqual(['POST /v1/kv1/x']);
     const alone = await redirecting(status, [], { location: '/v1/auth/approle/login' });

@@ -49,7 +49,7 @@ describeReal('key-value secrets', () => {
   const read = (path: string, options: KvReadOptions & { kvVersion?: 1 | 2 } = {}) =>
     kv().readKv<{ value: string }>(path, options);
 
-  it('version 2: the latest one, with what is known of it', async () => {
+  it('version 2: the latest one, with its metadata', async () => {
     const secret = await read('app');
     expect(secret.data).toBeInstanceOf(Secret);
     expect(secret.data.reveal()).toEqual({ value: CANARY });
@@ -87,7 +87,7 @@ describeReal('key-value secrets', () => {
     ],
     ['a destroyed version', 'app', { version: 2 }, 'VAULT_SECRET_DESTROYED', /Version 2/, /gone for good/],
     [
-      'a version there never was',
+      'a version that never existed',
       'app',
       { version: 99 },
       'VAULT_SECRET_NOT_FOUND',
@@ -103,7 +103,7 @@ describeReal('key-value secrets', () => {
       /undelete/,
     ],
     [
-      'a secret there never was',
+      'a secret that never existed',
       'nothing',
       {},
       'VAULT_SECRET_NOT_FOUND',
@@ -111,7 +111,7 @@ describeReal('key-value secrets', () => {
       /`kvVersion`/,
     ],
     [
-      'so in version 1',
+      'a secret that never existed, in version 1',
       'nothing',
       { mount: 'kv1', kvVersion: 1 },
       'VAULT_SECRET_NOT_FOUND',
@@ -127,7 +127,7 @@ describeReal('key-value secrets', () => {
       /`kvVersion`/,
     ],
     [
-      'a mount the policy does not know',
+      'a mount that the policy does not allow',
       'app',
       { mount: 'other' },
       'VAULT_PERMISSION_DENIED',
@@ -142,7 +142,7 @@ describeReal('key-value secrets', () => {
     expectNoLeak(error, [CANARY, role.secretId]);
   });
 
-  it('version 2 read as version 1: the server says so', async () => {
+  it('version 2 read as version 1: the server reports it', async () => {
     const root = await provision(bao, undefined, {
       approleName: 'all',
       policy: 'path "*" { capabilities = ["read"] }',
@@ -162,7 +162,7 @@ describeReal('key-value secrets', () => {
     ['/secret/data/app', {}, '"app" with mount "secret"'],
     ['team/kv/data/a/b', { mount: 'team/kv' }, '"a/b" with mount "team/kv"'],
     ['team/kv/data/a/b', { mount: '/team/kv/' }, '"a/b" with mount "team/kv"'],
-  ])('the API path %s is refused, with the path to ask for', async (path, options, hint) => {
+  ])('the API path %s is refused, and the error names the right path', async (path, options, hint) => {
     const error = await failureOf(read(path, options));
     expect(error.code).toBe('VAULT_PATH_INVALID');
     expect(error.hint).toContain(hint);
@@ -194,7 +194,7 @@ describeReal('key-value secrets', () => {
     expect(error.message).toContain('no versions to pin');
   });
 
-  it('what may pass is tried again, within the timeout', async () => {
+  it('a temporary failure is retried within the timeout', async () => {
     let sealed = 2;
     proxy.fault = (request, response) =>
       Boolean(request.url?.includes('/data/')) &&
@@ -207,7 +207,7 @@ describeReal('key-value secrets', () => {
     expect((await failureOf(kv(200).readKv('app', {}))).code).toBe('VAULT_SEALED');
   });
 
-  it('a token that died unnoticed is replaced, and the read done again', async () => {
+  it('a token that was revoked unnoticed is replaced, and the read repeated', async () => {
     const connection = kv();
     await connection.readKv('app', {});
     const token = String(proxy.seen.at(-1)?.headers['x-vault-token']);
@@ -216,7 +216,7 @@ describeReal('key-value secrets', () => {
     const secrets = await Promise.all(Array.from({ length: 20 }, () => connection.readKv('app', {})));
     expect(secrets.every(({ version }) => version === 4)).toBe(true);
     expect(proxy.count(/approle\/login/)).toBe(1);
-    // Two, as the token is so new that a node might not know it yet.
+    // Two look-ups, as the token is so new that a node might not know it yet.
     expect(proxy.count(/lookup-self/)).toBe(2);
     expectNoLeak(connection.status, [token, CANARY]);
   });

@@ -7,7 +7,7 @@ import { startOpenBao, type OpenBaoServer } from '../support/servers.mjs';
 
 const PUBLIC_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIzZvlroUl+kO7wEi6/0G3CY3D46vBA8lPgT4jO3azAr';
 
-describeReal('what expires without a lease', () => {
+describeReal('secrets that expire without a lease', () => {
   let bao: OpenBaoServer;
   let client: string;
 
@@ -19,7 +19,7 @@ describeReal('what expires without a lease', () => {
     await bao.api('POST', 'ssh/config/ca', { generate_signing_key: true });
     const role = { key_type: 'ca', allow_user_certificates: true, allowed_users: 'app', default_user: 'app' };
     await bao.api('POST', 'ssh/roles/app', { ...role, ttl: '6s', not_before_duration: '30s' });
-    // Identity tokens are for those who have an identity, which the root token has not.
+    // Identity tokens need an entity, which the root token lacks.
     const rules = 'path "identity/oidc/token/*" { capabilities = ["read"] }';
     await bao.api('PUT', 'sys/policies/acl/app', {
       policy: `${rules}\npath "ssh/sign/*" { capabilities = ["update"] }`,

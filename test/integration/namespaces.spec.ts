@@ -35,7 +35,7 @@ describeReal('namespaces', () => {
   afterEach(closeConnections);
   afterAll(() => bao?.stop());
 
-  it('H7: the login may be in another one than the reads; its token is renewed and revoked there', async (context) => {
+  it('H7: the login may be in another namespace than the reads; its token is renewed and revoked there', async (context) => {
     context.skip(bao.kind !== 'openbao', 'HashiCorp Vault has namespaces in its Enterprise edition only');
     const { connection, bus } = connect({
       address: bao.address,

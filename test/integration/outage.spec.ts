@@ -19,7 +19,7 @@ import {
 
 const POLICY = 'path "database/creds/*" { capabilities = ["read"] }';
 
-describeReal('trouble in mid-life', () => {
+describeReal('faults during operation', () => {
   let bao: OpenBaoServer;
   let postgres: PostgresServer;
   let proxy: HttpProxy;
@@ -33,7 +33,7 @@ describeReal('trouble in mid-life', () => {
     await Promise.all([proxy?.stop(), bao?.stop(), postgres?.stop()]);
   });
 
-  /** A connection with a pool on it, and all that happened to it. */
+  /** A connection with a pool, and their events. */
   async function start(ttl: string, token: string) {
     const { roleId, secretId } = await provision(bao, postgres, {
       roles: [{ name: 'app', defaultTtl: ttl, maxTtl: '10m' }],
@@ -57,20 +57,20 @@ describeReal('trouble in mid-life', () => {
       .pipe(map(toDatabaseCredentials));
     const streamErrors: unknown[] = [];
     credentials$.subscribe({ error: (error) => streamErrors.push(error) });
-    // Short, so that leases of a few seconds leave enough of it, and are renewed in their usual time.
+    // Short, so that leases of a few seconds leave enough time, and are renewed as usual.
     const pool = await createRotatingPool(credentials$, { host, port, database, max: 3, drain: 1_000 });
     const until = (type: VaultEvent['type'], timeout = 20_000) =>
       expect.poll(() => events.filter((event) => event.type === type).length, { timeout }).toBeGreaterThan(0);
     return { connection, events, pool, streamErrors, until, credentials$ };
   }
 
-  it('the server is down for 6 s: no query fails, status tells, and nothing bursts when it is back', async () => {
+  it('the server is down for 6 s: no query fails, the status reports it, and no burst of requests follows', async () => {
     const { connection, events, streamErrors, until } = await start('20s', '10m');
     const failures: unknown[] = [];
     let queries = 0;
     const load = setInterval(() => {
       queries++;
-      // A connection of its own each time, so that the password is put to the test.
+      // A new connection each time, so that the password is used.
       const { host, port, database } = postgres;
       const path = 'database/creds/app';
       const current = connection.leases.current<{ username: string; password: string }>(path);
@@ -86,7 +86,7 @@ describeReal('trouble in mid-life', () => {
       states.add(connection.status.leases[0]?.state ?? 'none'),
     );
 
-    // Down when the first renewal falls due (12 to 14 s), and for 6 s.
+    // Down for 6 s from before the first renewal (12 to 14 s).
     await new Promise((resolve) => setTimeout(resolve, 9_000));
     await bao.kill();
     const down = new Promise((resolve) => setTimeout(resolve, 6_000));
@@ -96,7 +96,7 @@ describeReal('trouble in mid-life', () => {
     await bao.restart();
     await until('renewed');
     clearInterval(load);
-    // Changes are told with rests in between, longer ones where the machine is busy.
+    // Status changes are emitted with pauses between them, longer ones on a busy machine.
     await expect
       .poll(() => [...states], { timeout: 6_000 })
       .toEqual(expect.arrayContaining(['valid', 'degraded']));
@@ -135,14 +135,14 @@ describeReal('trouble in mid-life', () => {
     await connection.close();
   }, 30_000);
 
-  it('an operator revokes the lease: the next renewal finds out and a new one is issued', async () => {
+  it('an operator revokes the lease: the next renewal fails, and a new lease is issued', async () => {
     const { connection, pool, until, credentials$ } = await start('6s', '10m');
     const first = await firstValueFrom(credentials$);
     await bao.api('PUT', 'sys/leases/revoke-prefix/database/creds/app');
     await until('rotated');
     const second = await firstValueFrom(credentials$);
     expect(second.username.reveal()).not.toBe(first.username.reveal());
-    // The pool proves them first; until then its connections are of a user who is gone.
+    // The pool verifies the credentials first; until then its connections belong to a removed user.
     const user = () =>
       pool.query<{ name: string }>('select current_user as name').then(
         ({ rows }) => rows[0]?.name,

@@ -9,7 +9,7 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 const requests = new AsyncLocalStorage<object>();
 
-describe('the context of what a rotating pool does', () => {
+describe('the async context of a rotating pool', () => {
   let pools: PgPools;
 
   beforeAll(async () => {
@@ -18,8 +18,8 @@ describe('the context of what a rotating pool does', () => {
   afterAll(() => pools?.stop());
   afterEach(() => pools?.end());
 
-  it('connections, proofs and events are of no request, and keep the store of none', async () => {
-    // The pool's own timer of an idle connection would keep what it was given back in.
+  it('connections, verifications and events belong to no request, and keep no store', async () => {
+    // The pool's idle timer of a connection would keep the context of its release.
     const { pool, rotate } = await pools.open({ max: 4, idleTimeoutMillis: 0 });
     const events: unknown[] = [];
     pool.on('rotation', () => events.push(requests.getStore()));
@@ -30,7 +30,7 @@ describe('the context of what a rotating pool does', () => {
       const large = { body: Buffer.alloc(30_000_000) };
       store = new WeakRef(large);
       await requests.run(large, async () => {
-        // More than are open, and one that is denied, so that the credentials are checked.
+        // More queries than open connections, and a denied one, so that the credentials are checked.
         await Promise.all([1, 2, 3].map(() => pool.query('select pg_sleep(0.05)')));
         await pool.query('select * from pg_authid').catch(() => undefined);
         await whoami(pool);

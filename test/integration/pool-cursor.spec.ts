@@ -9,7 +9,7 @@ import { startTcpProxy } from '../support/servers.mjs';
 
 const ROWS = 'select * from generate_series(1, 100) as n';
 
-describe('a cursor whose connection is closed, as it outlasts the drain window', () => {
+describe('a cursor that outlasts the drain window, so that its connection is closed', () => {
   let pools: PgPools;
   const clients: PoolClient[] = [];
 
@@ -45,7 +45,7 @@ describe('a cursor whose connection is closed, as it outlasts the drain window',
     await new Promise((resolve) => cursor.close(resolve));
   });
 
-  it('while it is read', async () => {
+  it('during a read', async () => {
     const { client, cut } = await open();
     const cursor = client.query(new Cursor('select n, pg_sleep(10) from generate_series(1, 9) as n'));
     const reading = failure(cursor.read(10));
@@ -54,14 +54,14 @@ describe('a cursor whose connection is closed, as it outlasts the drain window',
     await cursor.close();
   });
 
-  it('while the answer to its last read is on its way, or that to its close', async () => {
+  it('while the answer to its last read or to its close is pending', async () => {
     for (const last of ['read', 'close'] as const) {
       const proxy = await startTcpProxy(pools.postgres.port);
       const { client } = await open(proxy.port);
       const cursor = cursorOn(client);
       await cursor.read(10);
       const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
-      // The rows have come; that the server is ready for what is next is not heard of any more.
+      // The rows have come; the message that the server is ready never arrives.
       connection.prependOnceListener('commandComplete', () => {
         proxy.blackhole();
         setImmediate(() => void proxy.cut());
@@ -89,7 +89,7 @@ describe('a cursor whose connection is closed, as it outlasts the drain window',
     expect(await failed).toMatchObject({ message: 'Connection terminated' });
   });
 
-  it('one that is read to its end in time gets all rows, by promise and by callback', async () => {
+  it('a cursor that is read to its end in time gets all rows, by promise and by callback', async () => {
     const { client } = await open();
     const cursor = cursorOn(client);
     const first = await new Promise<{ n: number }[]>((resolve) =>

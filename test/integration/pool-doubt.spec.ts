@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { PgPools, whoami } from '../support/pg-pools.js';
 import type { PostgresServer } from '../support/servers.mjs';
 
-describe('a rotating pool that is denied something', () => {
+describe('a rotating pool whose statements are denied', () => {
   let pools: PgPools;
   let postgres: PostgresServer;
 
@@ -17,7 +17,7 @@ describe('a rotating pool that is denied something', () => {
   const issue = () => pools.issue();
   const open = (options?: RotatingPoolConfig) => pools.open(options);
 
-  it('a user who is gone: whoever connects waits for the next one, and nobody sees an error', async () => {
+  it('a removed user: new connections wait for the next credentials, without an error', async () => {
     const { pool, first, rotate } = await open();
     await postgres.query(`drop role ${first.user}`);
     for (const client of [await pool.connect()]) client.release(true);
@@ -35,40 +35,40 @@ describe('a rotating pool that is denied something', () => {
       const { pool, first } = await open();
       const told = `do $$ begin raise 'denied' using errcode = '${state}'; end $$`;
       await expect(pool.query(told)).rejects.toMatchObject({ code: state });
-      // They log in as ever.
+      // The credentials still log in.
       await expect.poll(() => first.refused).toEqual([false]);
     },
   );
 
-  it('lost privileges: the credentials are checked once in a while, not at each error', async () => {
+  it('lost privileges: the credentials are checked at intervals, not at each error', async () => {
     const { pool, first } = await open();
     await postgres.query('create table private (id int)');
     const denied = () => pool.query('select * from private').catch(({ code }: { code: string }) => code);
     expect(await Promise.all(Array.from({ length: 50 }, denied))).toEqual(Array(50).fill('42501'));
-    // They still log in, so whether the lease lives is the question; a grant may be missing for good.
+    // The login still works, so only the server knows whether the lease is valid; a grant may be missing for good.
     await expect.poll(() => first.refused.length).toBeGreaterThan(0);
     await Promise.all(Array.from({ length: 50 }, denied));
-    // The first check again after a second at the earliest, the next one after two.
+    // The second check comes after a second at the earliest, the next one after two.
     expect(first.refused.length).toBeLessThan(4);
     expect(new Set(first.refused)).toEqual(new Set([false]));
   });
 
-  it('statements that are denied for good do not hide a user who is gone, though nobody logs in', async () => {
+  it('permanently denied statements do not hide a removed user, even without new logins', async () => {
     const { pool, first } = await open();
-    // By itself, as the pool gives up a connection whose query failed.
+    // On its own client, as the pool removes a connection whose query failed.
     const client = await pool.connect();
     const denied = async () => {
       await expect(client.query('select * from pg_authid')).rejects.toMatchObject({ code: '42501' });
       return first.refused;
     };
-    // Each is checked later than the one before.
+    // Each check comes later than the one before.
     await expect.poll(denied, { timeout: 5_000 }).toEqual([false, false]);
     await postgres.query(`drop role ${first.user}`);
     await expect.poll(denied, { timeout: 5_000 }).toEqual([false, false, true]);
     client.release();
   });
 
-  it('lets no query run on earlier ones any more, where the database has denied one of them something', async () => {
+  it('runs no query on earlier connections after the database has denied one of them a statement', async () => {
     const { pool, rotate } = await open({ max: 5 });
     const clients = await Promise.all([1, 2].map(() => pool.connect()));
     for (const client of clients) client.release();

@@ -8,7 +8,7 @@ import { startPostgres, type PostgresServer } from '../support/servers.mjs';
 
 let serial = 0;
 
-/** A snapshot made by hand, and how often it was held and is held. */
+/** A snapshot made by hand, and its numbers of holds: all, and current. */
 function issue(user: string, password: string) {
   const issued = { taken: 0, holds: 0, credentials: undefined as unknown as DatabaseCredentials };
   issued.credentials = {
@@ -47,7 +47,7 @@ describe('a pool that its user ends', () => {
     return { pool, credentials$ };
   };
 
-  it('keeps the hold until the last connection is given back, and takes none afterwards', async () => {
+  it('keeps the hold until the last connection is released, and takes none afterwards', async () => {
     const first = user();
     const { pool, credentials$ } = await open(first.credentials);
     const client = await pool.connect();
@@ -66,7 +66,7 @@ describe('a pool that its user ends', () => {
     expect(credentials$.observed).toBe(false);
   });
 
-  it('lets go of the lease of a superseded connection that is still in use, and of the current one, in its own time', async () => {
+  it('releases the hold of a superseded connection in use, and that of the current one, each when its connections end', async () => {
     const [first, second] = [user(), user()];
     const { pool, credentials$ } = await open(first.credentials);
     const old = await pool.connect();
@@ -84,7 +84,7 @@ describe('a pool that its user ends', () => {
     await ending;
   });
 
-  it('an idle pool lets go at once', async () => {
+  it('an idle pool releases its hold at once', async () => {
     const first = user();
     const { pool } = await open(first.credentials);
     expect(first.holds).toBe(1);
@@ -92,7 +92,7 @@ describe('a pool that its user ends', () => {
     await expect.poll(() => first.holds).toBe(0);
   });
 
-  it('one that has no connection any more holds on until it is ended, as it may open another', async () => {
+  it('a pool without connections keeps its hold until it is ended, as it may open another', async () => {
     const first = user();
     const { pool } = await open(first.credentials, { idleTimeoutMillis: 10 });
     await expect.poll(() => pool.totalCount).toBe(0);
@@ -102,7 +102,7 @@ describe('a pool that its user ends', () => {
   });
 });
 
-describe('a database that takes connections and never answers', () => {
+describe('a database that accepts connections and never answers', () => {
   const sockets = new Set<Socket>();
   let silent: Server;
   let port: number;
@@ -110,7 +110,7 @@ describe('a database that takes connections and never answers', () => {
   beforeAll(async () => {
     silent = createServer((socket) => {
       sockets.add(socket);
-      // Read, so that it is noticed when the client is gone.
+      // Reads from the socket, so that the end of the client is noticed.
       socket
         .on('error', () => undefined)
         .on('close', () => sockets.delete(socket))
@@ -129,7 +129,7 @@ describe('a database that takes connections and never answers', () => {
   const connecting = () => expect.poll(() => sockets.size).toBe(1);
   const gone = () => expect.poll(() => sockets.size).toBe(0);
 
-  it('the stream ends meanwhile: told that it has, after the time for a connection, and nothing is left', async () => {
+  it('the stream ends meanwhile: the error says so after the connection timeout, and nothing is left', async () => {
     const first = nowhere();
     const began = performance.now();
     const starting = createRotatingPool(of(first.credentials), {
@@ -163,8 +163,8 @@ describe('a database that takes connections and never answers', () => {
   it.each<[string, object]>([
     ['says nothing', {}],
     ['says undefined', { connectionTimeoutMillis: undefined }],
-    ['wants to wait for ever', { connectionTimeoutMillis: 0 }],
-  ])('there is a time for the first connection though the config %s', async (_what, config) => {
+    ['sets no timeout', { connectionTimeoutMillis: 0 }],
+  ])('the first connection has a timeout even if the config %s', async (_what, config) => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const [ended, lives] = [nowhere(), nowhere()];
     const outcomes: Record<string, unknown> = {};
@@ -191,7 +191,7 @@ describe('a database that takes connections and never answers', () => {
   it.each<[string, object]>([
     ['says nothing', {}],
     ['says undefined', { connectionTimeoutMillis: undefined }],
-  ])('there is a time for each later connection, too, where the config %s', async (_what, config) => {
+  ])('each later connection has a timeout, too, if the config %s', async (_what, config) => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { credentials } = nowhere();
     const pool = new RotatingPool(concat(of(credentials), NEVER), { host: '127.0.0.1', port, ...config });

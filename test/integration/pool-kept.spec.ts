@@ -6,7 +6,7 @@ import { ended, PgPools, whoami } from '../support/pg-pools.js';
 
 const DRAIN = 200;
 
-describe('a connection that is kept past the drain window', () => {
+describe('a connection kept past the drain window', () => {
   let pools: PgPools;
   beforeAll(async () => {
     pools = await PgPools.start();
@@ -14,13 +14,13 @@ describe('a connection that is kept past the drain window', () => {
   afterEach(() => pools.end());
   afterAll(() => pools.stop());
 
-  it("one that listens hears 'error', then 'end', as where the server ends it; the public recipe reconnects", async () => {
+  it("a listener gets 'error', then 'end', as if the server had ended it; the recipe of the docs reconnects", async () => {
     const { pool, rotate } = await pools.open({ drain: DRAIN });
     const heard: string[] = [];
     const seen: unknown[] = [];
     let connects = 0;
     let current: PoolClient | undefined;
-    // As graphile-worker and pg-listen do it: they know of no other event.
+    // The pattern of graphile-worker and pg-listen, which handle no other event.
     const listen = async () => {
       const client = await pool.connect();
       connects++;
@@ -50,7 +50,7 @@ describe('a connection that is kept past the drain window', () => {
     current?.release(true);
   });
 
-  it('one that holds an advisory lock learns that it has lost it', async () => {
+  it('the holder of an advisory lock is notified of its loss', async () => {
     const { pool, rotate } = await pools.open({ drain: DRAIN });
     const client = await pool.connect();
     await client.query('select pg_advisory_lock(7)');
@@ -62,7 +62,7 @@ describe('a connection that is kept past the drain window', () => {
     client.release();
   });
 
-  it('one whose user listens to nothing ends no process, and one that runs a query fails with it once', async () => {
+  it('a connection without listeners ends no process, and a running query fails once', async () => {
     const { pool, rotate } = await pools.open({ drain: DRAIN });
     const silent = await pool.connect();
     const gone = ended(silent);
@@ -74,7 +74,7 @@ describe('a connection that is kept past the drain window', () => {
     expect(await failure(silent.query('select 1'))).toBeInstanceOf(Error);
   });
 
-  it('one that is never given back leaves the pool; given back later, it does no harm', async () => {
+  it('a connection that is never released leaves the pool; a late release has no effect', async () => {
     const { pool, rotate } = await pools.open({ drain: DRAIN, max: 2, connectionTimeoutMillis: 2_000 });
     const kept: PoolClient[] = [];
     const dones: ((error?: Error) => void)[] = [];

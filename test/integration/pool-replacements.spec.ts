@@ -33,7 +33,7 @@ describe('how a rotating pool replaces its connections', () => {
     expect(await connections(next.user)).toBe(2);
   });
 
-  it('where there is no room for that, replaces them one at a time', async () => {
+  it('replaces them one at a time if the pool is full', async () => {
     const { pool, first, rotate } = await open({ max: 4 });
     const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
     for (const client of clients) client.release();
@@ -46,12 +46,12 @@ describe('how a rotating pool replaces its connections', () => {
     expect(ready).toEqual([3, 3, 3, 3]);
   });
 
-  it('replaces what is in use when it is released, and nothing twice', async () => {
+  it('replaces a connection in use when it is released, and none twice', async () => {
     const { pool, first, rotate } = await open({ max: 10 });
     const [one, ...others] = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
     for (const client of others) client.release();
     const borrowed: Promise<unknown>[] = [];
-    // All that are idle, while the first of them is being replaced, and what replaces it.
+    // All idle connections, while the first of them is being replaced, and its replacement.
     pool.once('connect', () => {
       for (let left = others.length; left >= 0; left--) borrowed.push(pool.query('select pg_sleep(0.2)'));
     });
@@ -66,7 +66,7 @@ describe('how a rotating pool replaces its connections', () => {
     expect(await connections(next.user)).toBe(4);
   });
 
-  it('hands on idle ones for a while where no others can be made, and closes them then', async () => {
+  it('lends idle ones for some time if no others can be made, then closes them', async () => {
     const { pool, first, rotate } = await open({ max: 4, drain: 4_000 });
     const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
     for (const client of clients) client.release();
@@ -80,11 +80,11 @@ describe('how a rotating pool replaces its connections', () => {
     expect(await whoami(pool)).toBe(next.user);
   });
 
-  it('as many are ready afterwards where logins take longer than the time to hand over', async () => {
+  it('the same number is ready afterwards, even if logins take longer than the handover', async () => {
     const { pool, first, rotate } = await open({ max: 10, drain: 2_000 });
     const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
     for (const client of clients) client.release();
-    // Ready after 0.3 s each, and idle ones are handed over for 0.5 s.
+    // A login takes 0.3 s, and the handover of idle connections lasts for 0.5 s.
     pool.on('connect', (client) => void client.query('select pg_sleep(0.3)'));
     const next = await issue();
     await rotate(next);
@@ -93,7 +93,7 @@ describe('how a rotating pool replaces its connections', () => {
     await expect.poll(() => connections(next.user), { timeout: 5_000 }).toBe(4);
   });
 
-  it('whoever uses the pool all the time has hardly more connections at a rotation', async () => {
+  it('a busy pool opens hardly more connections at a rotation', async () => {
     const { pool, first, rotate } = await open({ max: 20 });
     let done = false;
     let most = 0;
@@ -112,14 +112,14 @@ describe('how a rotating pool replaces its connections', () => {
     expect(most).toBeLessThan(10);
   });
 
-  it('nothing that a driver throws at once ends the process, or the next rotations', async () => {
+  it('a synchronous error of a driver ends neither the process nor later rotations', async () => {
     let allowed = Infinity;
     const stream = () => {
       if (allowed-- <= 0) throw new Error('no instance of it');
       return new Socket();
     };
     const { pool, first, rotate } = await open({ drain: 400, stream });
-    // The proof.
+    // The verification.
     allowed = 1;
     const second = await issue();
     await rotate(second);
@@ -132,7 +132,7 @@ describe('how a rotating pool replaces its connections', () => {
     expect(await connections(third.user)).toBe(1);
   });
 
-  it.each([2, 6])('opens no more connections than it may, also for a moment: %i', async (max) => {
+  it.each([2, 6])('never opens more connections than allowed: %i', async (max) => {
     const { pool, first, rotate } = await open({ max });
     const clients = await Promise.all([1, 2].map(() => pool.connect()));
     for (const client of clients) client.release();
@@ -140,7 +140,7 @@ describe('how a rotating pool replaces its connections', () => {
     const burst: Promise<unknown>[] = [];
     pool.on('connect', () => {
       most = Math.max(most, pool.totalCount);
-      // While the idle ones are being replaced.
+      // During the replacement of idle connections.
       if (burst.length === 0)
         burst.push(...Array.from({ length: 10 }, () => pool.query('select pg_sleep(0.05)')));
     });

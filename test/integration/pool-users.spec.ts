@@ -16,7 +16,7 @@ describe('the users of a rotating pool', () => {
   const own = ({ user }: Issued) =>
     pools.postgres.query(`create table owned_${user} (id int); alter table owned_${user} owner to ${user}`);
 
-  it('warns where a user of an earlier lease owns something, as it cannot be dropped', async () => {
+  it('warns if a user of an earlier lease owns an object, as it cannot be dropped', async () => {
     const { first, rotate, events } = await pools.open();
     await own(first);
     await rotate(await issue());
@@ -41,7 +41,7 @@ describe('the users of a rotating pool', () => {
     expect(await pools.connections(first.user)).toBe(0);
   });
 
-  it('an end is no failure where the user is gone before it', async () => {
+  it('the end is no failure if the user was removed before', async () => {
     const { pool, first, events } = await pools.open();
     await pools.postgres.query(`drop role ${first.user}`);
     await pool.end();
@@ -49,7 +49,7 @@ describe('the users of a rotating pool', () => {
     expect(events).toEqual([]);
   });
 
-  it('a static user, whose password changes, may own what it likes', async () => {
+  it('a static user, whose password changes, may own objects', async () => {
     const { pool, first, rotate, events } = await pools.open();
     await own(first);
     await rotate(await issue({ of: first }));
@@ -69,7 +69,7 @@ describe('the users of a rotating pool', () => {
     const before = await pidOf(pool);
     await rotate(await issue({ of: first }));
     await expect.poll(() => pidOf(pool)).not.toBe(before);
-    // Longer than the drain window, as of another one that ends.
+    // Longer than the drain window, as for the connection of another user.
     const other = await pools.open({ drain: 200 });
     const lent = await other.pool.connect();
     await other.rotate(await issue());
@@ -83,7 +83,7 @@ describe('the users of a rotating pool', () => {
     expect(events.map(({ type }) => type)).toEqual(['rotated']);
   });
 
-  it('nor are they spared where another user comes later', async () => {
+  it('connections in use are cut off if another user comes later', async () => {
     const { pool, first, rotate, events } = await pools.open({ drain: 100 });
     const kept = await pool.connect();
     await rotate(await issue({ of: first }));

@@ -22,7 +22,7 @@ describe('rotating pool', () => {
   const open = (options?: RotatingPoolConfig) => pools.open(options);
   const connections = (user: string) => pools.connections(user);
 
-  it('uses new credentials only once they have logged in; until then the ones before', async () => {
+  it('uses new credentials only once they have logged in; until then the previous ones', async () => {
     const { pool, first, events, credentials$ } = await open();
     const late = await issue({ create: false });
     credentials$.next(late.credentials);
@@ -31,12 +31,12 @@ describe('rotating pool', () => {
     await pools.create(late.user, late.credentials.password.reveal());
     await expect.poll(() => whoami(pool)).toBe(late.user);
     expect(events.map(({ type }) => type)).toEqual(['rotated']);
-    // The idle one of before goes when the next one is there.
+    // The previous idle connection is closed when the next one is ready.
     await expect.poll(() => first.holds).toBe(0);
     expect(late).toMatchObject({ holds: 1, refused: [] });
   });
 
-  it('reports credentials that the database refuses, and stays with the ones before', async () => {
+  it('reports credentials that the database rejects, and keeps the previous ones', async () => {
     const { pool, first, events, credentials$ } = await open();
     const wrong = await issue({ create: false });
     credentials$.next(wrong.credentials);
@@ -46,7 +46,7 @@ describe('rotating pool', () => {
     expect(first).toMatchObject({ holds: 1, refused: [] });
   });
 
-  it('waits out a database that is away, and never asks for other credentials because of it', async () => {
+  it('waits for an unreachable database, and requests no other credentials because of it', async () => {
     const { pool, first, events, credentials$ } = await open();
     const next = await issue();
     await postgres.kill();
@@ -57,11 +57,11 @@ describe('rotating pool', () => {
     await postgres.restart();
     await expect.poll(() => events.map(({ type }) => type), { timeout: 5_000 }).toContain('rotated');
     expect(await whoami(pool)).toBe(next.user);
-    // The server was asked whether a lease lives, as a proxy may say anything of a user who is gone.
+    // The server was asked whether the lease is valid, as a proxy may answer anything for a removed user.
     expect(new Set([...first.refused, ...next.refused])).toEqual(new Set([false]));
   });
 
-  it('closes all idle connections of earlier credentials, and lets go of their lease then', async () => {
+  it('closes all idle connections of earlier credentials, then releases their lease', async () => {
     const { pool, first, rotate } = await open({ max: 4 });
     const clients = await Promise.all([1, 2, 3, 4].map(() => pool.connect()));
     for (const client of clients) client.release();
@@ -71,7 +71,7 @@ describe('rotating pool', () => {
     await expect.poll(() => first.holds).toBe(0);
   });
 
-  it('lets a transaction finish, tells its connection, and holds the lease until then', async () => {
+  it('lets a transaction finish, notifies its connection, and holds the lease until then', async () => {
     const { pool, first, rotate, events } = await open();
     const client = await pool.connect();
     await client.query('begin');
@@ -113,7 +113,7 @@ describe('rotating pool', () => {
     listener?.release();
   });
 
-  it('closes and reports what is still in use after the drain window', async () => {
+  it('closes and reports connections that are still in use after the drain window', async () => {
     const { pool, first, rotate, events } = await open({ drain: 300 });
     expect(first.need?.drain).toBe(300);
     const client = await pool.connect();
@@ -127,7 +127,7 @@ describe('rotating pool', () => {
     await expect.poll(() => first.holds).toBe(0);
   });
 
-  it('closes them before the lease ends, however long the window is', async () => {
+  it('closes connections before the lease ends, even within the drain window', async () => {
     const { pool, first, rotate, events } = await open();
     const client = await pool.connect();
     await rotate(await issue());
@@ -137,7 +137,7 @@ describe('rotating pool', () => {
     client.release(true);
   });
 
-  it('takes unproved credentials where the ones before are about to end', async () => {
+  it('uses unverified credentials when the previous ones are about to end', async () => {
     const { pool, first, credentials$ } = await open();
     const late = await issue({ create: false });
     credentials$.next(late.credentials);
@@ -146,11 +146,11 @@ describe('rotating pool', () => {
     expect(await whoami(pool)).toBe(late.user);
   });
 
-  it('who connects while the credentials change gets a connection of the new ones', async () => {
+  it('a connection attempt during a change of credentials gets a connection of the new ones', async () => {
     const proxy = await startTcpProxy(postgres.port);
     const { pool, first, credentials$ } = await open({ port: proxy.port });
     const held = await pool.connect();
-    // So that the login takes its time.
+    // Slows down the login.
     proxy.delay(200);
     const late = pool.connect();
     await expect.poll(() => proxy.connections).toBe(2);
@@ -163,7 +163,7 @@ describe('rotating pool', () => {
     await proxy.close();
   });
 
-  it('made before there are credentials, it connects when they come', async () => {
+  it('made before the first credentials, it connects when they come', async () => {
     const credentials$ = new Subject<DatabaseCredentials>();
     const pool = new RotatingPool(credentials$, pools.where);
     pools.add(pool);
@@ -173,7 +173,7 @@ describe('rotating pool', () => {
     expect(await waiting).toBe(first.user);
   });
 
-  it('does not wait for credentials longer than for a connection', async () => {
+  it('waits for credentials no longer than for a connection', async () => {
     const pool = new RotatingPool(new Subject<DatabaseCredentials>(), {
       ...pools.where,
       connectionTimeoutMillis: 50,
@@ -182,7 +182,7 @@ describe('rotating pool', () => {
     await expect(pool.connect()).rejects.toThrow(/timeout|credentials/);
   });
 
-  it('ends with its stream, and lets go of every lease', async () => {
+  it('ends with its stream, and releases every lease', async () => {
     const { pool, first, credentials$ } = await open();
     const client = await pool.connect();
     credentials$.complete();
@@ -193,7 +193,7 @@ describe('rotating pool', () => {
     await expect.poll(() => connections(first.user)).toBe(0);
   });
 
-  it('is ended by its stream and by whoever made it, in any order', async () => {
+  it('is ended by its stream and by its owner, in any order', async () => {
     const { pool, credentials$ } = await open();
     credentials$.complete();
     await expect.poll(() => pool.ending).toBe(true);
@@ -202,7 +202,7 @@ describe('rotating pool', () => {
     expect(pool.ended).toBe(true);
   });
 
-  it('a connection that breaks while nobody listens to it ends no process; its user is told by the next query', async () => {
+  it('a connection that breaks without a listener ends no process; its next query fails', async () => {
     const { pool, first } = await open();
     const client = await pool.connect();
     const ended = new Promise((resolve) => client.once('end', () => resolve(undefined)));
@@ -215,7 +215,7 @@ describe('rotating pool', () => {
     expect(await whoami(pool)).toBe(first.user);
   });
 
-  it('takes credentials in the form of static roles, too', async () => {
+  it('accepts credentials in the form of static roles, too', async () => {
     const { credentials } = await issue();
     const data = new Secret({
       username: credentials.username.reveal(),

@@ -13,7 +13,7 @@ import { provision, startOpenBao, type OpenBaoServer, type Provisioned } from '.
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const CANARY = 'canary-in-the-secret-31415926';
 
-/** What an application does, in a process of its own: with its environment, and with the output of every module. */
+/** An application in a process of its own, with a given environment; returns all its output. */
 const PROGRAM = `
 import { appRole } from './auth/app-role.js';
 import { resolveOptions } from './config/resolved-options.js';
@@ -41,7 +41,7 @@ await connection.close();
 console.log('done');
 `;
 
-describeReal('an environment that would like to know', () => {
+describeReal('an environment with debug output', () => {
   let bao: OpenBaoServer;
   let proxy: HttpProxy;
   let role: Provisioned;
@@ -52,7 +52,7 @@ describeReal('an environment that would like to know', () => {
     role = await provision(bao, undefined);
     await bao.api('POST', 'secret/data/app', { data: { value: CANARY } });
     proxy = await HttpProxy.start(bao.address);
-    // Beside node_modules, so that packages are found.
+    // Beside node_modules, so that packages resolve.
     mkdirSync(join(root, '.cache'), { recursive: true });
     built = mkdtempSync(join(root, '.cache/secrecy-'));
     transpile(join(root, 'lib'), built);
@@ -115,7 +115,7 @@ describeReal('an environment that would like to know', () => {
     expect(secrets.filter((secret) => output.includes(secret))).toHaveLength(0);
   });
 
-  it('variables of Vault and of proxies decide nothing', async () => {
+  it('variables of Vault and of proxies have no effect', async () => {
     let reached = 0;
     const elsewhere = createServer((_request, response) => {
       reached++;

@@ -51,7 +51,7 @@ const timed = <T>(work: () => T): [T, number] => {
   return [work(), performance.now() - began];
 };
 
-it('sends each request as it is, and tells the status of each answer', async () => {
+it('sends each request unchanged, and returns the status of each answer', async () => {
   const { addresses, seen } = await serve({ status: 204 }, { status: 403 });
   const [one, other] = addresses.map((address) => routeTo(`${address}/proxy`));
   const headers = { 'X-Vault-Token': 'hvs.other', 'X-Vault-Namespace': 'team' };
@@ -70,7 +70,7 @@ it('sends each request as it is, and tells the status of each answer', async () 
   ]);
 });
 
-it('asks the next address where one refuses, is sealed, is a standby, or takes too long', async () => {
+it('tries the next address if one refuses, is sealed, is a standby, or takes too long', async () => {
   const { addresses, seen } = await serve({ status: 503 }, { status: 307 }, {}, { status: 204 });
   const route = { addresses: ['http://127.0.0.1:1', ...addresses] };
   const [statuses, took] = timed(() => sendBlocking([request(route)], 2_500));
@@ -79,7 +79,7 @@ it('asks the next address where one refuses, is sealed, is a standby, or takes t
   expect((await seen()).map(({ server }) => server)).toEqual([0, 1, 2, 3]);
 });
 
-it('stands still no longer than it may, and has no status of what did not answer', async () => {
+it('blocks no longer than its limit, and has no status for a missing answer', async () => {
   const { addresses } = await serve({ status: 204 }, {});
   const [good, silent] = addresses.map(routeTo);
   const [statuses, took] = timed(() =>
@@ -103,7 +103,7 @@ describe.runIf(opensslAvailable)('TLS', () => {
   });
   afterAll(() => authority?.remove());
 
-  it('as the connection has it: authority, name, client certificate', async () => {
+  it('with the settings of the connection: authority, name, client certificate', async () => {
     const tls = { cert: server.cert, key: server.key, ca: authority.cert, requestCert: true };
     const { addresses, seen } = await serve({ status: 204, tls });
     const route = (options: object) => new Transport(addresses, connector(options, 1_000)).route as Route;
@@ -115,7 +115,7 @@ describe.runIf(opensslAvailable)('TLS', () => {
       { ...whole, serverName: '10.1.2.4' },
       { serverName: 'vault.internal', cert, key },
     ];
-    // An application that checks nothing itself does not make this one careless.
+    // Disabled checks of the application do not disable those of the package.
     const variable = 'NODE_TLS_REJECT_UNAUTHORIZED';
     process.env[variable] = '0';
     try {

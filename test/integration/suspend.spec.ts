@@ -33,7 +33,7 @@ describeReal('a process that is suspended', () => {
 
   // Windows has no SIGSTOP.
   it.skipIf(process.platform === 'win32')(
-    'SIGSTOP past the deadline: one look, then a new one; nothing dead is handed out',
+    'SIGSTOP past the deadline: one look-up, then a new lease; no expired one is returned',
     async () => {
       const { roleId, secretId } = await provision(bao, postgres, {
         roles: [{ name: 'app', defaultTtl: '3s', maxTtl: '10m' }],
@@ -75,7 +75,7 @@ describeReal('a process that is suspended', () => {
   );
 
   it.skipIf(process.platform === 'win32')(
-    'SIGSTOP past the deadline: no idle connection of the user who is gone is lent, and there is one look',
+    'SIGSTOP past the deadline: no idle connection of the removed user is lent, and there is one look-up',
     async () => {
       const { roleId, secretId } = await provision(bao, postgres, {
         roles: [{ name: 'app', defaultTtl: '4s', maxTtl: '10m' }],

@@ -14,7 +14,7 @@ import { describeReal } from '../support/real-servers.js';
 import { closeAll, Recorder } from '../support/recorder.js';
 import { provision, startOpenBao, startTcpProxy } from '../support/servers.mjs';
 
-/** A mounted volume, as Kubernetes writes it: files are links into a folder that is swapped as a whole. */
+/** A mounted volume as in Kubernetes: files are links into a folder that is replaced as a whole. */
 class Volume {
   readonly #dir = mkdtempSync(join(tmpdir(), 'nestjs-vault-volume-'));
   #version = 0;
@@ -74,7 +74,7 @@ describeTls('files of the tls options', () => {
     const paths = { certFile: files.path('cert'), keyFile: files.path('key'), caFile: first.certFile };
     const bao = await startOpenBao({ tls: paths });
     const proxy = await startTcpProxy(bao.port);
-    /** The connections that are open end, and new ones shake hands again. */
+    /** Ends open connections, so that new ones make new handshakes. */
     const reconnect = async () => {
       await proxy.cut();
       await proxy.restore();
@@ -114,7 +114,7 @@ describeTls('files of the tls options', () => {
     }
   });
 
-  it('a client certificate changes: one that does not fit its key yet is not used, and nothing fails', async () => {
+  it('a client certificate changes: until it fits its key it is not used, and nothing fails', async () => {
     const server = first.issue('server', 'IP:127.0.0.1');
     const shown: string[] = [];
     const own = await Recorder.start(
@@ -145,7 +145,7 @@ describeTls('files of the tls options', () => {
     expectNoLeak(bus.recent, [one?.key ?? '', two?.key ?? '']);
   });
 
-  it('all files are gone: what they held stays in use', async () => {
+  it('all files are removed: their last contents stay in use', async () => {
     const { cert, key } = first.issue('server', 'IP:127.0.0.1');
     const data = { ttl: 0, renewable: false, num_uses: 0 };
     const own = await Recorder.start(
@@ -162,7 +162,7 @@ describeTls('files of the tls options', () => {
   });
 });
 
-/** Common name of the authority that signed what the server shows. */
+/** Common name of the authority that signed the server's certificate. */
 function issuerOf(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {

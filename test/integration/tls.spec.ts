@@ -55,11 +55,11 @@ describeTls('TLS', () => {
     expectNoLeak(error, [bao.rootToken, server.key, TOKEN]);
     return error;
   }
-  /** A server of the test's own, which shows a certificate. */
+  /** A server of the test's own with a certificate. */
   const showing = ({ cert, key }: { cert: string; key: string }) =>
     Recorder.start(vault('own'), { cert, key });
 
-  it('a server whose authority is given is trusted, and keeps its connection', async () => {
+  it('a server with a given authority is trusted, and keeps its connection', async () => {
     const using = client(bao.address, { auth: token(bao.rootToken), tls: { ca: ca.cert } });
     for (let again = 0; again < 3; again++) await using.read('auth/token/lookup-self');
     await read(bao.address, { ca: [other.cert, Buffer.from(ca.cert)] });
@@ -70,8 +70,8 @@ describeTls('TLS', () => {
     it.each([
       ['with an authority of its own', () => ({ tls: { ca: ca.cert } })],
       ['with the authorities of the system', () => ({})],
-    ])('whatever the environment says, %s', async (_what, tls) => {
-      // Node warns of what it finds there.
+    ])('for any environment, %s', async (_what, tls) => {
+      // Node warns about such variables.
       vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
       vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
       vi.stubEnv('VAULT_SKIP_VERIFY', '1');
@@ -92,7 +92,7 @@ describeTls('TLS', () => {
       expect(elsewhere.requests).toEqual([]);
     });
 
-    it('each address by itself: one that is not trusted is passed over, and gets nothing', async () => {
+    it('each address by itself: an untrusted one is skipped, and gets no request', async () => {
       const stranger = await showing(other.issue('stranger', 'IP:127.0.0.1'));
       await read([stranger.address, bao.address], { ca: ca.cert });
       expect(stranger.requests).toEqual([]);
@@ -104,7 +104,7 @@ describeTls('TLS', () => {
       expect(error.answerLost).toBeUndefined();
     });
 
-    it('by a name or an address that is given', async () => {
+    it('by a given name or address', async () => {
       await read(bao.address, { ca: ca.cert, serverName: 'vault.internal' });
       const named = await showing(ca.issue('named', 'DNS:vault.internal,IP:10.1.2.3'));
       await read(named.address, { ca: ca.cert, serverName: '10.1.2.3' });
@@ -122,7 +122,7 @@ describeTls('TLS', () => {
   });
 
   describe('a hint for each failure', () => {
-    it('the authority is not known', async () => {
+    it('the authority is unknown', async () => {
       for (const tls of [undefined, { ca: other.cert }]) {
         const error = await untrusted(
           read(bao.address, tls),
@@ -155,7 +155,7 @@ describeTls('TLS', () => {
       await untrusted(read(own.address, { ca: ca.cert }), /UNABLE_TO_/, /does not send its intermediate/);
     });
 
-    it('the root that the server sends is not known', async () => {
+    it('the root that the server sends is unknown', async () => {
       const own = await showing({ ...server, cert: server.cert + ca.cert });
       await untrusted(read(own.address, undefined), /SELF_SIGNED_CERT_IN_CHAIN/, /^The root of the server/);
     });
@@ -180,7 +180,7 @@ describeTls('TLS', () => {
       );
     });
 
-    it('the certificate has expired: it speaks of clocks', async () => {
+    it('the certificate has expired: the hint mentions clocks', async () => {
       const expired = await showing(ca.issue('expired', 'IP:127.0.0.1', -1));
       await untrusted(
         read(expired.address, { ca: ca.cert }),
@@ -212,7 +212,7 @@ describeTls('TLS', () => {
       expect(error.hint).toMatch(/A port that wants TLS may cut the connection.*https:\/\//);
     });
 
-    it('something else that is not TLS', async () => {
+    it('another protocol than TLS', async () => {
       const sockets = new Set<Socket>();
       const ssh = createTcp((socket) => sockets.add(socket).size && socket.write('SSH-2.0-OpenSSH_9.2\r\n'));
       await new Promise<void>((resolve) => ssh.listen(0, '127.0.0.1', resolve));
@@ -261,7 +261,7 @@ describeTls('TLS', () => {
       const { cert, key } = made?.() ?? {};
       const tls = { ca: ca.cert, ...(cert && key && { cert, key }) };
       const error = await untrusted(read(demanding.address, tls, TOKEN), code, hint);
-      // The server read nothing of it, although it was sent.
+      // The server read no byte of the request, although it was sent.
       expect(error.answerLost).toBeUndefined();
       expectNoLeak(error, [key ?? TOKEN]);
     });
@@ -284,7 +284,7 @@ describeTls('TLS', () => {
     const error = await failureOf(client(standby.address, { tls: { ca: ca.cert } }).read('kv1/x'));
     expect(error.code).toBe('VAULT_STANDBY');
     expect(error.message).toContain('leaves TLS');
-    // Options refuse addresses with and without TLS; the transport does not rely on that.
+    // The options refuse a mix of http and https; the transport does not rely on that.
     const transport = new Transport([standby.address, clear.address], connector({ ca: ca.cert }));
     const headers = { 'X-Vault-Token': TOKEN };
     await transport

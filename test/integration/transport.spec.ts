@@ -15,7 +15,7 @@ afterEach(async () => {
 
 const REFUSED = 'http://127.0.0.1:1';
 
-it('many first reads at the same time, which share one signal, are no reason for a warning', async () => {
+it('many concurrent first reads with one signal cause no warning', async () => {
   const server = await Recorder.start((request, response) => {
     setTimeout(() => vault('all')(request, response), 20);
   });
@@ -33,15 +33,15 @@ it('many first reads at the same time, which share one signal, are no reason for
 });
 
 describe('several addresses', () => {
-  it('the next one is asked where the first refuses, and from then on', async () => {
+  it('the next one is used if the first refuses, and from then on', async () => {
     const second = await Recorder.start(vault('second'));
     const using = client([REFUSED, second.address]);
     for (let read = 0; read < 3; read++) expect(await who(using)).toBe('second');
-    // One look-up of the token, three reads.
+    // One look-up of the token, and three reads.
     expect(second.lines).toHaveLength(4);
   });
 
-  it('it stays with the one that answered, and moves on when that one goes', async () => {
+  it('it keeps to the address that answered, and moves on when that fails', async () => {
     const first = await Recorder.start(vault('first'));
     const second = await Recorder.start(vault('second'));
     const third = await Recorder.start(vault('third'));
@@ -49,7 +49,7 @@ describe('several addresses', () => {
     expect([await who(using), await who(using)]).toEqual(['first', 'first']);
     expect(second.lines).toEqual([]);
     await first.stop();
-    // A connection that was open is dropped with what was on it; the next request goes elsewhere.
+    // An open connection breaks with its requests; the next request goes to another address.
     await who(using).catch(() => undefined);
     expect([await who(using), await who(using)]).toEqual(['second', 'second']);
     await second.stop();
@@ -62,7 +62,7 @@ describe('several addresses', () => {
     ['sealed', 503, { errors: ['Vault is sealed'] }],
     ['without a leader', 503, { errors: [] }],
     ['a redirect to a leader that is not configured', 307, ''],
-  ])('C12: a node that does not serve is passed over: %s', async (_what, code, body) => {
+  ])('C12: a node that does not serve is skipped: %s', async (_what, code, body) => {
     const idle = await Recorder.start(
       status(code, body, code === 307 ? { location: 'http://dead.invalid/v1/x' } : {}),
     );
@@ -72,7 +72,7 @@ describe('several addresses', () => {
     expect(idle.lines).toHaveLength(1);
   });
 
-  it('where none serves, that is told, and each is asked again next time', async () => {
+  it('if none serves, the error says so, and each is tried again next time', async () => {
     const sealed = () => Recorder.start(status(503, { errors: ['Vault is sealed'] }));
     const nodes = [await sealed(), await sealed()];
     const using = client(nodes.map(({ address }) => address));
@@ -95,7 +95,7 @@ describe('several addresses', () => {
     expect(hanging.lines).toHaveLength(1);
   });
 
-  it('G4: what may have been done at one is not done again at another', async () => {
+  it('G4: a request that one node may have executed is not repeated at another', async () => {
     const cut = await Recorder.start((_request, response) => response.destroy());
     const other = await Recorder.start(vault('other'));
     const { connection } = connect({
@@ -114,7 +114,7 @@ describe('several addresses', () => {
 });
 
 describe('redirects', () => {
-  it('C19: to a configured address: followed once, with the token, and from then on asked first', async () => {
+  it('C19: to a configured address: followed once, with the token, and from then on tried first', async () => {
     const leader = await Recorder.start(vault('leader'));
     const standby = await Recorder.start((request, response) =>
       redirect(`${leader.address}${request.url}`)(request, response),
@@ -163,7 +163,7 @@ describe('redirects', () => {
     expect([stranger.lines, stranger.sockets.size]).toEqual([[], 0]);
   });
 
-  it('nor does a login send its secret_id there', async () => {
+  it('a login does not send its secret_id there', async () => {
     const stranger = await Recorder.start(vault('stranger'));
     const standby = await Recorder.start(redirect(`${stranger.address}/v1/auth/approle/login`));
     const auth = appRole({ roleId: 'role', secretId: TOKEN });
@@ -172,7 +172,7 @@ describe('redirects', () => {
     expect(stranger.sockets.size).toBe(0);
   });
 
-  it.each([301, 302, 303, 307, 308])('C19: status %i is no different', async (code) => {
+  it.each([301, 302, 303, 307, 308])('C19: the same for status %i', async (code) => {
     const stranger = await Recorder.start(vault('stranger'));
     const standby = await Recorder.start(status(code, '', { location: `${stranger.address}/v1/x` }));
     expect((await failureOf(who(client(standby.address)))).code).toBe('VAULT_STANDBY');
@@ -205,15 +205,15 @@ describe('connections, time, abort', () => {
     const using = client(server.address);
     for (let read = 0; read < 50; read++) await who(using);
     expect(server.lines).toHaveLength(51);
-    // One in use, one that undici opened while the first was not yet idle again.
+    // One connection in use, and one that undici opened while the first was not yet idle again.
     expect(server.sockets.size).toBeLessThanOrEqual(1 + 2);
   });
 
-  it('many at once are bounded', async () => {
+  it('concurrent ones are bounded', async () => {
     const server = await Recorder.start(vault('server'));
     const using = client(server.address);
     await Promise.all(Array.from({ length: 200 }, () => who(using)));
-    // The login has one of its own.
+    // The login has a connection of its own.
     expect(server.sockets.size).toBeLessThanOrEqual(1 + 64);
   });
 
@@ -233,7 +233,7 @@ describe('connections, time, abort', () => {
     await expect.poll(() => hanging?.destroyed).toBe(true);
   });
 
-  it('one request may be given less time, never more', async () => {
+  it('the timeout of one request may be shorter, never longer', async () => {
     const server = await Recorder.start((request, response) => {
       if (request.url?.endsWith('lookup-self')) vault('server')(request, response);
     });
@@ -245,7 +245,7 @@ describe('connections, time, abort', () => {
     }
   });
 
-  it('an abort ends a request under way, and one that has not begun', async () => {
+  it('an abort ends a pending request, and one that has not begun', async () => {
     const seen: (() => void)[] = [];
     const arrived = new Promise<void>((resolve) => seen.push(resolve));
     const server = await Recorder.start((request, response) => {
@@ -280,7 +280,7 @@ describe('connections, time, abort', () => {
   });
 });
 
-describe('what may not be in a header', () => {
+describe('invalid characters in a header', () => {
   const CHARACTERS = ['VAULT_CONFIG_INVALID', 'The token holds characters'] as const;
   const LINES = ['VAULT_SOURCE_UNREADABLE', 'holds 2 lines'] as const;
   it.each([
@@ -300,7 +300,7 @@ describe('what may not be in a header', () => {
   });
 
   it.each(['team\nX-Vault-Token: x', 'équipe'])(
-    'K5: so is the namespace of one request: %j',
+    'K5: the namespace of one request with %j is refused',
     async (namespace) => {
       const server = await Recorder.start(vault('server'));
       const using = client(server.address);
@@ -312,7 +312,7 @@ describe('what may not be in a header', () => {
     },
   );
 
-  it('K5: and any header that is given', async () => {
+  it('K5: any given header with a line break is refused', async () => {
     const server = await Recorder.start(vault('server'));
     const using = client(server.address);
     await who(using);
@@ -325,7 +325,7 @@ describe('what may not be in a header', () => {
   });
 });
 
-describe('what may not be in a path', () => {
+describe('invalid characters in a path', () => {
   it.each([
     '../sys/mounts',
     'a/../b',
@@ -406,7 +406,7 @@ describeReal('names on the real server', () => {
     }
   });
 
-  it('names that look alike are different secrets', async () => {
+  it('similar names are different secrets', async () => {
     const { connection } = connect({ address: bao.address, auth: token(bao.rootToken) });
     for (const name of ['x', 'x#y', 'x%23y']) {
       await bao.api('POST', `secret/data/${encodeURIComponent(name)}`, { data: { name } });
