@@ -60,7 +60,7 @@ const folderOf = (file: string) => (file.includes('/') ? (file.split('/')[0] as 
 const isLocal = ({ to }: Import) => files.includes(to);
 const told = ({ from, to, typeOnly }: Import) => `${from} -> ${to}${typeOnly ? ' (types)' : ''}`;
 
-/** What each room may use; `type:` where nothing of it may be there at run time. */
+/** The imports allowed in each room; `type:` allows type imports only. */
 const MAY_USE: Record<string, readonly string[]> = {
   clock: [],
   errors: [],
@@ -101,7 +101,7 @@ it('Nest is known to the module, the decorators, the services, and the integrati
   expect(using.length).toBeGreaterThan(5);
 });
 
-it('nor does what runs without Nest reach it through another file', () => {
+it('rooms without Nest do not reach it through another file either', () => {
   const reached = (file: string, seen = new Set<string>()): Set<string> => {
     for (const { to } of imports.filter((one) => one.from === file && !one.typeOnly)) {
       if (seen.has(to)) continue;
@@ -121,13 +121,13 @@ it('node-vault is known to one file, and so is undici', () => {
   const ofUndici = imports.filter(({ to }) => /^undici($|\/)/.test(to));
   const running = ofUndici.filter(({ from, typeOnly }) => !typeOnly && !from.endsWith('.d.ts'));
   expect([...new Set(running.map(({ from }) => from))]).toEqual(['client/undici.ts']);
-  // Its index replaces what the application's own fetch runs on.
+  // Its index replaces the dispatcher of the application's own fetch.
   expect(running.filter(({ to }) => to === 'undici')).toEqual([]);
   const mentions = files.filter((file) => /['"]node-vault['"]/.test(readFileSync(join(root, file), 'utf8')));
   expect(mentions).toEqual(['client/api-client.ts']);
 });
 
-it('imports no package that is not declared', () => {
+it('imports declared packages only', () => {
   const { dependencies, peerDependencies } = JSON.parse(
     readFileSync(join(root, '../package.json'), 'utf8'),
   ) as Record<'dependencies' | 'peerDependencies', Record<string, string>>;
@@ -168,7 +168,7 @@ it('an optional peer is used by the integration of its name alone', () => {
   expect(upwards.map(told)).toEqual([]);
 });
 
-it('the environment is read in secret sources only, and for what is told in production or under a test runner', () => {
+it('the environment is read in secret sources only, and for messages in production or under a test runner', () => {
   const reading = files.filter((file) => /process\.env/.test(readFileSync(join(root, file), 'utf8')));
   expect(reading.sort()).toEqual(['secret/secret-source.ts', 'testing/production.ts', 'vault.slow-start.ts']);
 });

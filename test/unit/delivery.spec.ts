@@ -1,4 +1,4 @@
-// The table in docs/server-setup.md: which way of delivering a secret_id outlives which restart.
+// The table in docs/server-setup.md: the restarts that each way of delivering a secret_id survives.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,15 +28,15 @@ interface World {
   roleId: string;
   secretId: () => string;
   wrapped: () => string;
-  /** What lies in the folder of the node. */
+  /** The contents of the node's folder. */
   put(name: string, value: string): string;
 }
 
 interface Way {
   role?: SimulatedAppRole;
-  /** Once; returns how the application logs in, at each start. */
+  /** Delivers once; returns the login of the application at each start. */
   deliver: (world: World) => () => AuthMethod;
-  /** What the platform does each 8 hours. */
+  /** The platform's action every 8 hours. */
   again?: (world: World) => unknown;
 }
 
@@ -86,7 +86,7 @@ const WAYS: Record<string, Way> = {
   },
 };
 
-/** Whether a start in this way works after these hours, with what was delivered before the first start. */
+/** Whether a start works after so many hours, with the delivery before the first start. */
 async function restarts(way: Way, hours: number): Promise<boolean> {
   const clock = new VirtualClock();
   const vault = new SimulatedVault({ clock });
@@ -127,7 +127,7 @@ async function restarts(way: Way, hours: number): Promise<boolean> {
   );
 }
 
-describe('ways of delivery, as the page on the set-up of a server lists them', () => {
+describe('ways of delivery, listed on the page on server set-up', () => {
   const rows = page
     .split('\n')
     .filter((line) => line.startsWith('|'))
@@ -143,7 +143,7 @@ describe('ways of delivery, as the page on the set-up of a server lists them', (
     const way = WAYS[name] as Way;
     const later = words(await restarts(way, 72));
     expect([hours, days]).toEqual([words(await restarts(way, 2)), later]);
-    // Another node knows what this one knows, unless something has to run there.
+    // Another node has the same files, unless a program must run there.
     expect(elsewhere.startsWith(later)).toBe(true);
   });
 });

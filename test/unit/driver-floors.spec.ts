@@ -18,11 +18,11 @@ const rows = [
   floors: floors.split(', '),
 }));
 
-it('the table of oldest versions is that of the code', () => {
+it('the table of oldest versions equals that of the code', () => {
   expect(Object.fromEntries(rows.map(({ name, floors }) => [name, floors]))).toEqual(FLOORS);
 });
 
-it('and so are the pages', () => {
+it('the pages name the same versions', () => {
   for (const { page, name, floors } of rows) {
     const [introduction = ''] = read(`${pages}/${page}`).split('```');
     for (const floor of floors) {
@@ -35,7 +35,7 @@ it('and so are the pages', () => {
   }
 });
 
-it('the package manager refuses none, as an application may hold an old one without using it here', () => {
+it('the package manager refuses no version, as an application may use an old driver without this package', () => {
   const { peerDependencies, peerDependenciesMeta, exports } = JSON.parse(read('package.json')) as {
     peerDependencies: Record<string, string>;
     peerDependenciesMeta: Record<string, { optional: boolean }>;

@@ -4,17 +4,17 @@ import { ours } from '../../bench/fleet/policies/ours.js';
 import { MINUTE, SCENARIOS, type Scenario } from '../../bench/fleet/scenarios.js';
 import { simulate } from '../../bench/fleet/simulate.js';
 
-// A small part of what `npm run fleet` measures: so that a change that harms fleets is noticed here.
+// A small part of `npm run fleet`, so that `npm test` shows changes that harm fleets.
 const instances = 300;
 const scenario = (id: Scenario['id']) => SCENARIOS.find((one) => one.id === id) as Scenario;
 
-it('no instance holds on to a credential that is over in a seal of 10 minutes with a TTL of 1 h', async () => {
+it('no instance keeps an expired credential in a seal of 10 minutes with a TTL of 1 h', async () => {
   const figures = await simulate(ours, scenario('seal'), { instances, seed: 1, after: 20 * MINUTE });
   expect(figures).toMatchObject({ expiredInstances: 0, withoutSeconds: 0, healthyAfter: expect.any(Number) });
 });
 
 it('the peak over the mean after a restart is at most a third of that of a LifetimeWatcher that does not back off', async () => {
-  // In a small fleet a short absence leaves too few that fail, and chance would decide.
+  // In a small fleet a short outage leaves too few failures, and chance would decide.
   const restart = { ...scenario('restart'), lasts: 2 * MINUTE };
   const settings = { instances, seed: 1, ttl: 20 * MINUTE, after: 10 * MINUTE };
   const mine = await simulate(ours, restart, settings);

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
 
-/** Of other sites: each was looked at, and is there. */
+/** Links to other sites: each was checked by hand. */
 const KNOWN = new Set([
   'https://github.com/aws/aws-sdk-js-v3',
   'https://github.com/jwalton/node-amqp-connection-manager',
@@ -17,7 +17,7 @@ const KNOWN = new Set([
   'https://www.npmjs.com/package/mongodb',
 ]);
 
-/** Where readers of the package click; `dist` has no pages. */
+/** The pages of the package; `dist` has none. */
 const pages = files
   .filter((name) => name !== 'dist' && existsSync(join(root, name)))
   .flatMap((name) => (statSync(join(root, name)).isDirectory() ? markdownIn(name) : [name]))
@@ -29,13 +29,13 @@ function markdownIn(folder: string): string[] {
   );
 }
 
-/** Without code, in which brackets mean something else. */
+/** The text without code, in which brackets have another meaning. */
 const prose = (page: string) =>
   readFileSync(join(root, page), 'utf8')
     .replaceAll(/^( *)(```|~~~).*?^\1\2/gms, '')
     .replaceAll(/`[^`\n]*`/g, (code) => code.replaceAll(/[[\]()<>]/g, ''));
 
-/** Inline, of a reference, and of HTML. */
+/** Links of all forms: inline, by reference, and HTML. */
 function linksOf(text: string): string[] {
   const inline = text.matchAll(/\]\(\s*<?([^)\s>]+)>?[^)]*\)/g);
   const reference = text.matchAll(/^ *\[[^\]]+\]: *<?([^\s>]+)/gm);
@@ -44,7 +44,7 @@ function linksOf(text: string): string[] {
   return [...inline, ...reference, ...html, ...bare].map(([, target]) => target as string);
 }
 
-/** What GitHub and npm call the headings of a page. */
+/** The anchors that GitHub and npm give to the headings of a page. */
 function anchorsOf(page: string): Set<string> {
   const seen = new Map<string, number>();
   const anchors = new Set<string>();
@@ -60,7 +60,7 @@ function anchorsOf(page: string): Set<string> {
   return anchors;
 }
 
-/** Why a link leads nowhere, for a reader who has the package alone. */
+/** The reason why a link is dead for a reader of the package. */
 function fault(page: string, link: string): string | undefined {
   if (/^[a-z]+:/i.test(link)) return KNOWN.has(link) ? undefined : 'an address that the list does not have';
   const [path = '', anchor] = link.split('#');
@@ -73,7 +73,7 @@ function fault(page: string, link: string): string | undefined {
   return anchor === undefined || anchorsOf(index).has(anchor) ? undefined : 'no such heading';
 }
 
-it('every link of the packed pages leads somewhere', () => {
+it('every link of the packed pages has a target', () => {
   const links = pages.flatMap((page) => linksOf(prose(page)).map((link) => ({ page, link })));
   expect(pages).toContain('README.md');
   expect(links.length).toBeGreaterThan(80);

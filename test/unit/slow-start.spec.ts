@@ -8,7 +8,7 @@ const connection = { name: 'default', waitsFor: 'no answer of https://v:8200 yet
 let logSlowStart: typeof SlowStart.logSlowStart;
 
 beforeAll(async () => {
-  // It takes its timer when it is loaded.
+  // The module takes its timer when it is loaded.
   vi.useFakeTimers();
   const again: string = '../../lib/vault.slow-start.js?loaded-again';
   ({ logSlowStart } = (await import(again)) as typeof SlowStart);
@@ -23,7 +23,7 @@ it.each([
   [false, /^.default. The application has not started.*no answer of https:.*import VaultTestingModule/],
   [true, /no answer of.*clock.until\(app.init\(\)\)/],
 ])(
-  'before a hook of jest is given up, the log says what a start waits for (simulated: %s)',
+  'before a hook of jest times out, the log gives the reason why a start waits (simulated: %s)',
   (simulated, told) => {
     logSlowStart(connection, logger, simulated);
     vi.advanceTimersByTime(4_000);
@@ -31,7 +31,7 @@ it.each([
   },
 );
 
-it('says nothing where the start is over, or no test runs', () => {
+it('logs nothing after the start, or outside of tests', () => {
   logSlowStart(connection, logger, false)();
   for (const name of ['NODE_ENV', 'JEST_WORKER_ID', 'VITEST_WORKER_ID', 'NODE_TEST_CONTEXT'])
     vi.stubEnv(name, undefined);

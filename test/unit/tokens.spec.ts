@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { getCredentialsToken, getSecretToken, VaultError } from '../../lib/index.js';
 
 describe('injection tokens', () => {
-  it('different secrets have different tokens, whatever their parts hold', () => {
+  it('different secrets have different tokens, for any parts', () => {
     const tokens = [
       getSecretToken('payments', { key: 'apiKey', version: 3 }),
       getSecretToken('payments@3', { key: 'apiKey' }),
@@ -29,11 +29,11 @@ describe('injection tokens', () => {
     expect(new Set(tokens).size).toBe(tokens.length);
   });
 
-  it('the same secret has the same token, however its defaults are written', () => {
+  it('the same secret has the same token, with defaults given or left out', () => {
     expect(getSecretToken('app', { mount: 'secret', connection: 'default' })).toBe(getSecretToken('app'));
   });
 
-  it('a version that is a number here and a string there is refused', () => {
+  it('a version that is a number in one place and a string in another is refused', () => {
     getSecretToken('typed', { version: 3 });
     const refused = () => getSecretToken('typed', { version: '3' as unknown as number });
     expect(refused).toThrow(expect.objectContaining({ code: 'VAULT_CONFIG_INVALID' }));

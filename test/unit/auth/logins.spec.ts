@@ -51,7 +51,7 @@ describe('a login', () => {
       expect(connection?.status.session).toMatchObject({ state: 'valid', generation: 1 });
     });
 
-    it('of a login, where that is named', async () => {
+    it('of a login, if that path is given', async () => {
       const { roleId, secretId } = vault.appRole('app');
       const body = { role_id: roleId, secret_id: secretId() };
       const creationPath = 'auth/approle/login';
@@ -59,7 +59,7 @@ describe('a login', () => {
       expect(connection?.status.session.state).toBe('valid');
     });
 
-    it('that holds something else is refused, and not unwrapped', async () => {
+    it('with other contents is refused, and not unwrapped', async () => {
       const wrapping = vault.appRole('app').wrappedSecretId();
       const error = await failureOf(login(token(fromWrappedToken(wrapping))));
       expect(error.code).toBe('VAULT_WRAPPING_PATH_MISMATCH');
@@ -84,13 +84,13 @@ describe('a login', () => {
     expectNoLeak(error, [wrapping, 'canary-own']);
   });
 
-  it('without a secret_id, where the role binds none', async () => {
+  it('without a secret_id, if the role binds none', async () => {
     const { roleId } = vault.appRole('open', { bindSecretId: false, tokenBoundCidrs: ['127.0.0.1/32'] });
     await login(appRole({ roleId }));
     expect(connection?.status.session.state).toBe('valid');
   });
 
-  it('without a secret_id, where the role binds one', async () => {
+  it('without a secret_id, if the role binds one', async () => {
     const { roleId } = vault.appRole('app');
     const error = await failureOf(login(appRole({ roleId })));
     expect(error.code).toBe('VAULT_SECRET_ID_INVALID');
@@ -168,13 +168,13 @@ describe('a login', () => {
       expect(requests()).toEqual([]);
     });
 
-    it('nor do the logins after the start', async () => {
+    it('the error of later logins names it, too', async () => {
       const own = connect(appRole({ roleId, secretId: never }), { timeout: 1_000 });
       const error = await failureOf(clock.until(own.client.read('secret/data/app')));
       expect(error.message).toContain('has not come within 4 s: secret_id (a function) does not answer');
     });
 
-    it('it is the network that is told where the server does not answer to a wrapping token', async () => {
+    it('the error names the network if the server does not answer a look-up of a wrapping token', async () => {
       const secretId = fromWrappedToken(vault.appRole('app').wrappedSecretId());
       vault.delay(60_000);
       const error = await failureOf(login(appRole({ roleId, secretId }), { timeout: 20_000 }));
@@ -205,7 +205,7 @@ describe('a login', () => {
       return error.message;
     };
 
-    it("that is the connection's own: the policy is in it", async () => {
+    it("equal to the connection's: the policy is in it", async () => {
       expect(await denied('team', 'team')).toMatch(
         /read at secret\/data\/app in namespace "team"\..*role, in namespace "team": path "secret\/data\/app"/,
       );
@@ -218,7 +218,7 @@ describe('a login', () => {
       expect(await denied('root', 'team')).toMatch(/in the root namespace: path "team\/secret\/data\/app"/);
     });
 
-    it('that does not hold that of the connection: no policy helps', async () => {
+    it('that does not contain that of the connection: no policy helps', async () => {
       expect(await denied('team', undefined)).toMatch(
         /token of namespace "team" has no rights at secret\/data\/app in the root namespace.*set `namespace`/,
       );
@@ -231,7 +231,7 @@ describe('a login', () => {
       );
     });
 
-    it('where the role is not: the namespace and the mount are named', async () => {
+    it('without the role: the error names the namespace and the mount', async () => {
       vault.namespace('other').appRole('app', { mount: 'machines' });
       const { roleId, secretId } = vault.namespace('team').appRole('app', { mount: 'machines' });
       const auth = appRole({ roleId, secretId: secretId(), mountPath: 'machines', namespace: 'other' });

@@ -42,7 +42,7 @@ async function answering(answer: Partial<TransportResponse>) {
 }
 
 describe.each(['openbao', 'vault'] as const)('a wrapped answer of %s', (dialect) => {
-  it('hands out its token, by which the secret can be had once', async () => {
+  it('returns its wrapping token, which gives the secret once', async () => {
     const { client } = await simulated(dialect);
     await client.write('secret/data/app', { data: { password: 'canary-wrapped' } });
     const { data, wrapInfo } = await client.read('secret/data/app', {
@@ -66,7 +66,7 @@ describe.each(['openbao', 'vault'] as const)('a wrapped answer of %s', (dialect)
     });
   });
 
-  it('of a new token names that token by its accessor; unwrapped, all that is told of it is there', async () => {
+  it('of a new token names that token by its accessor; unwrapped, it is complete', async () => {
     const { client } = await simulated(dialect);
     const made = await client.write(
       'auth/token/create',
@@ -86,7 +86,7 @@ describe.each(['openbao', 'vault'] as const)('a wrapped answer of %s', (dialect)
   });
 });
 
-it('a list and a delete could not hand a wrapping token out, and refuse to ask for one', async () => {
+it('a list and a delete cannot return a wrapping token, and refuse the option', async () => {
   const { vault, client } = await simulated();
   const options = { headers: { 'X-vault-wrap-TTL': '60s' } };
   for (const asked of [client.list('secret/metadata', options), client.delete('secret/data/app', options)]) {
@@ -97,7 +97,7 @@ it('a list and a delete could not hand a wrapping token out, and refuse to ask f
   expect(vault.count(/secret/)).toBe(0);
 });
 
-it('a wrapping token that is none is no success', async () => {
+it('an invalid wrapping token is a failure', async () => {
   for (const wrap_info of [
     {},
     { token: 5, ttl: 60 },
@@ -117,12 +117,12 @@ describe.each(['openbao', 'vault'] as const)('answers without `data` of %s', (di
     const { data } = await client.read<object>(path);
     expect(data.reveal()).not.toHaveProperty('request_id');
     expect(Object.keys(data.reveal() ?? {}).join()).toMatch(/initialized|ha_enabled/);
-    // They are for anybody, and in no namespace.
+    // They need no token, and have no namespace.
     expect(vault.requests(path)).toMatchObject([{ token: undefined, namespace: '' }]);
   });
 });
 
-it('any answer without the members of an envelope is handed out whole; one that has them, as before', async () => {
+it('an answer without the members of an envelope is returned whole; one with them, as before', async () => {
   const keys = { keys: [{ kid: 'one', kty: 'RSA' }] };
   const jwks = await answering({ body: JSON.stringify(keys) });
   expect((await jwks.read('identity/oidc/.well-known/keys')).data.reveal()).toEqual(keys);
@@ -132,7 +132,7 @@ it('any answer without the members of an envelope is handed out whole; one that 
   }
 });
 
-describe('the health of a node is an answer, whatever its status', () => {
+describe('the health of a node is an answer for any status', () => {
   it.each<[string, (vault: SimulatedVault) => void, number, object]>([
     ['standby', (vault) => vault.standby(), 429, { standby: true, sealed: false }],
     ['sealed', (vault) => vault.seal(), 503, { sealed: true, initialized: true }],
@@ -151,12 +151,12 @@ describe('the health of a node is an answer, whatever its status', () => {
     const answer = await client.read('sys/health');
     expect(answer).toMatchObject({ status });
     expect(answer.data.reveal()).toMatchObject(members);
-    // It says nothing of whether the server works.
+    // The answer does not show whether the server works.
     expect(events.filter(({ type }) => type.startsWith('vault-'))).toEqual([]);
     expect(connection.status.counters).toBeDefined();
   });
 
-  it('is told also where nobody can log in, and is no recovery', async () => {
+  it('is returned also when no login works, and does not count as a recovery', async () => {
     const vault = new SimulatedVault();
     vault.seal();
     const auth = appRole({ roleId: 'r', secretId: 's' });
@@ -172,7 +172,7 @@ describe('the health of a node is an answer, whatever its status', () => {
     ]);
   });
 
-  it('a rate limit, and what is none of Vault, are errors there, too', async () => {
+  it('a rate limit, and an answer that is not of Vault, are errors there, too', async () => {
     const limited = await answering({ statusCode: 429, body: '{"errors":["rate limit quota exceeded"]}' });
     expect(await failureOf(limited.read('sys/health'))).toMatchObject({ code: 'VAULT_RATE_LIMITED' });
     const page = await answering({ statusCode: 503, body: '<html>' });
@@ -204,13 +204,13 @@ describe('answers that are no JSON', () => {
     expect(bytes.equals(DER)).toBe(true);
   });
 
-  it('are none where there is nothing yet', async () => {
+  it('are undefined if there is nothing yet', async () => {
     const client = await answering({ statusCode: 204, headers: type('application/pkix-crl') });
     expect((await client.read('pki/ca/pem', { responseType: 'text' })).data.reveal()).toBe('');
     expect((await client.read('pki/crl', { responseType: 'bytes' })).data.reveal()).toHaveLength(0);
   });
 
-  it('that are wrapped still hand out their token', async () => {
+  it('still return a wrapping token', async () => {
     const body = {
       data: null,
       wrap_info: {
@@ -229,7 +229,7 @@ describe('answers that are no JSON', () => {
     expect(wrapInfo?.token.reveal()).toBe('s.wrapping');
   });
 
-  it('are the web page of a proxy all the same', async () => {
+  it('still count as the web page of a proxy', async () => {
     const client = await answering({
       body: '<html>canary</html>',
       headers: type('text/html; charset=utf-8'),
@@ -238,7 +238,7 @@ describe('answers that are no JSON', () => {
     expect(error).toMatchObject({ code: 'VAULT_NOT_VAULT' });
   });
 
-  it('asked for as JSON, are refused with the remedy', async () => {
+  it('are refused with a hint if requested as JSON', async () => {
     const client = await answering({ body: PEM, headers: type('application/pem-certificate-chain') });
     const error = await failureOf(client.read('pki/ca/pem'));
     expect(error).toMatchObject({ code: 'VAULT_NOT_VAULT' });
@@ -246,7 +246,7 @@ describe('answers that are no JSON', () => {
     expectNoLeak(error, ['MIIBcanary']);
   });
 
-  it('cannot be asked for as anything else', async () => {
+  it('cannot be requested in any other form', async () => {
     const client = await answering({});
     const responseType = 'arraybuffer' as unknown as 'text';
     expect(await failureOf(client.read('pki/ca', { responseType }))).toMatchObject({

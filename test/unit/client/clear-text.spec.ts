@@ -21,7 +21,7 @@ it.each([
   'http://127.1:8200',
   'http://127.255.0.3',
   'http://[::1]:8200/prefix',
-])('%s is no matter', (address) => {
+])('%s is accepted', (address) => {
   expect(inClear(address)).toEqual([]);
 });
 
@@ -34,7 +34,7 @@ it.each([
   'http://0.0.0.0:8200',
   'http://[::ffff:10.0.0.1]:8200',
   'http://host.docker.internal:8200',
-])('%s is refused, with the line that allows it, and allowed by that', (address) => {
+])('%s is refused, with the option that allows it, and accepted with that', (address) => {
   expect(() => inClear(address)).toThrow(
     /"audit".*would send secret_ids, tokens and secrets over the network in clear.*VAULT_CONFIG_INVALID.*https:\/\/.*allowHttp: true/,
   );
@@ -46,7 +46,7 @@ it('each address counts', () => {
   expect(() => inClear(['http://localhost:8200', 'http://b:8200'])).toThrow(/\(http:\/\/b:8200\)/);
 });
 
-it('where it is allowed, one warning says what travels; without a network there is none', async () => {
+it('when allowed, one warning lists what travels in clear; without a network there is none', async () => {
   const address = 'http://vault.internal:8200';
   const warningsOf = async (allowHttp: boolean, simulated?: SimulatedVault) => {
     const bus = new EventBus();

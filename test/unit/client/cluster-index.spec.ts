@@ -5,7 +5,7 @@ import { systemClock } from '../../../lib/clock/clock.js';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { token } from '../../../lib/index.js';
 
-it('I1: the index that an answer tells is sent with the reads that follow, and with nothing else', async () => {
+it('I1: the index of an answer is sent with the following reads, and with no other request', async () => {
   const seen: TransportRequest[] = [];
   const transport: Sender = {
     send(request) {

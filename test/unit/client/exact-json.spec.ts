@@ -12,17 +12,17 @@ it.each<[string, unknown]>([
   ['1234567890123456789', ID],
   ['[-9007199254740993, 9007199254740993]', [-9007199254740993n, 9007199254740993n]],
   ['{"a":{"b":[1234567890123456789]}}', { a: { b: [ID] } }],
-  // These are held exactly, or are no integers.
+  // Exact numbers, or no integers.
   ['9007199254740991', 9007199254740991],
   ['[0.12345678901234567890, 1e30, -0]', [Number('0.12345678901234567890'), 1e30, -0]],
-  // Nothing of a text is a number.
+  // Digits in a string are no number.
   ['{"1234567890123456789":"1234567890123456789"}', { [String(ID)]: String(ID) }],
   [String.raw`["\\", "\"1234567890123456789", 1]`, ['\\', `"${ID}`, 1]],
 ])('%s', (json, value) => {
   expect(parseExactly(json)).toEqual(value);
 });
 
-it('is what JSON.parse makes of it, for anything that JSON.stringify writes', () => {
+it('equals JSON.parse for any output of JSON.stringify', () => {
   fc.assert(
     fc.property(fc.json({ maxDepth: 4 }), (json) => {
       const exact = JSON.stringify(parseExactly(json), (_name, one: unknown) =>
@@ -37,7 +37,7 @@ it('is what JSON.parse makes of it, for anything that JSON.stringify writes', ()
   expect(() => parseExactly(`[${'9'.repeat(10_000)}]`)).toThrow(RangeError);
 });
 
-it('a secret holds its integers as they are, and is compared by them', async () => {
+it('a secret keeps its exact integers, and is compared by them', async () => {
   let id = ID;
   const transport: Sender = {
     send: ({ path }) => {
@@ -62,7 +62,7 @@ it('a secret holds its integers as they are, and is compared by them', async () 
   const watched = { mount: 'kv1', kvVersion: 1 as const, every: 1_000 };
   connection.watches.watch('app', watched).subscribe(({ data }) => seen.push(data.reveal()));
   await clock.advance(5_000);
-  // The same to a number.
+  // Equal as numbers.
   id += 1n;
   await clock.advance(5_000);
   expect(seen).toEqual([{ id: ID }, { id: ID + 1n }]);

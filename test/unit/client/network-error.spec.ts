@@ -59,7 +59,7 @@ it('names every address that was tried', () => {
   expect(told(coded('ECONNREFUSED'), 'http://a:1', 'http://b:2').message).toContain('http://a:1, http://b:2');
 });
 
-it('speaks of client certificates where there is TLS only, and of TLS where there is none', () => {
+it('mentions client certificates with TLS only, and TLS without it', () => {
   expect(told(coded('ECONNRESET'), 'http://vault:8200').hint).not.toContain('tls.cert');
   expect(told(coded('ECONNRESET'), 'http://vault:8200').hint).toMatch(/wants TLS.*https:\/\//);
   expect(told(coded('ECONNRESET')).hint).not.toMatch(/wants TLS/);
@@ -71,7 +71,7 @@ it('names the address whose certificate is not trusted, of several', () => {
   expect(message).toContain('to https://b:8200 failed');
 });
 
-it('an error that is typed already passes', () => {
+it('a VaultError passes unchanged', () => {
   const error = closed();
   expect(told(error)).toBe(error);
 });

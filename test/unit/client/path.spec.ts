@@ -33,7 +33,7 @@ it.each([
   ['...', '...'],
   ['..a/.b', '..a/.b'],
   ['a\\..\\b', 'a%5C..%5Cb'],
-])('encodes %j as %j, which means the same to a URL', (path, encoded) => {
+])('encodes %j as %j, which is the same in a URL', (path, encoded) => {
   expect(encodePath(path, 'path')).toBe(encoded);
   const url = new URL(`http://vault/v1/${encoded}`);
   expect([url.pathname, url.search, url.hash]).toEqual([`/v1/${encoded}`, '', '']);
@@ -70,13 +70,13 @@ it.each([
   }
 });
 
-it('takes paths of a few KB', () => {
+it('accepts paths of a few KB', () => {
   const path = `${'a'.repeat(2_047)}/${'b'.repeat(2_048)}`;
   expect(encodePath(path, 'path')).toBe(path);
 });
 
 it.each(['team/kv', '/team/kv', 'team/kv/', '/team/kv/'])(
-  'takes the mount %j as servers list it, with one slash',
+  'accepts the mount %j as servers list it, with one slash',
   (mount) => {
     expect(encodeMount(mount)).toBe('team/kv');
     expect(barePath(mount)).toBe('team/kv');
@@ -96,7 +96,7 @@ it('a folder to be listed may end in a slash, as servers name folders, and in on
     expect(() => encodeFolder(path)).toThrow(/empty part/);
 });
 
-/** Processor time, the least of a few tries, as others use the machine as well. */
+/** CPU time: the minimum of some runs, as the machine is shared. */
 function cost(work: () => unknown): number {
   return Math.min(
     ...Array.from({ length: 5 }, () => {
@@ -120,7 +120,7 @@ it.each<[string, (slashes: string) => unknown]>([
   ['mount of AppRole', (slashes) => appRole({ roleId: 'r', secretId: 's', mountPath: `x${slashes}y` })],
   ['namespace', (slashes) => resolveOptions({ ...OPTIONS, namespace: `x${slashes}y` })],
   ['address', (slashes) => resolveOptions({ ...OPTIONS, address: `http://vault.test/x${slashes}y` })],
-])('%s: four times as long costs no more than about four times as much', (_what, work) => {
+])('%s: four times the length costs at most about four times the time', (_what, work) => {
   const attempt = (length: number) => () => {
     try {
       work('/'.repeat(length));
@@ -129,7 +129,7 @@ it.each<[string, (slashes: string) => unknown]>([
     }
   };
   attempt(1_000)();
-  // A millisecond of either is noise; quadratic work would take sixteen times as long, of seconds.
+  // A millisecond of either is noise; quadratic work would take sixteen times as long, some seconds.
   expect(cost(attempt(200_000))).toBeLessThan(8 * cost(attempt(50_000)) + 20_000);
 });
 
@@ -164,6 +164,6 @@ it.each([
   expect((error as VaultError).stack).not.toContain('canary');
 });
 
-it('lets a good header value through', () => {
+it('accepts a valid header value', () => {
   expect(assertHeaderValue('hvs.CAESIJ-_x=', 'token')).toBe('hvs.CAESIJ-_x=');
 });

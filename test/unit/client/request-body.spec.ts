@@ -44,9 +44,9 @@ it.each<[string, unknown, RegExp?]>([
   ['a Map', { data: { key: new Map([[CANARY, 1]]) } }, /a Map/],
   ['a Set', { data: new Set([CANARY]) }, /a Set/],
   ['bytes', { data: { key: Buffer.from(CANARY) } }, /base64/],
-  // The server would keep what it prints as.
+  // The server would store its printed form.
   ['a Secret', { data: { password: new Secret(CANARY) } }, /reveal\(\)/],
-])('%s is refused with the remedy, before anything is sent', async (_what, body, remedy = /BigInt/) => {
+])('%s is refused with a hint, before any request', async (_what, body, remedy = /BigInt/) => {
   const { vault, connection } = await connected();
   for (const send of [
     () => connection.client.write('secret/data/app', body),
@@ -59,13 +59,13 @@ it.each<[string, unknown, RegExp?]>([
     expectNoLeak(error, [CANARY]);
   }
   expect(vault.history).toEqual([]);
-  // Nor did it cost one of the three uses that the token has.
+  // It took none of the token's three uses.
   for (const key of ['1', '2']) await connection.client.write(`secret/data/${key}`, { data: {} });
   expect(vault.count(/login/)).toBe(0);
   await connection.close();
 });
 
-it('a body that JSON has a form for arrives as it is', async () => {
+it('a JSON body arrives unchanged', async () => {
   const { vault, connection } = await connected();
   const data = {
     text: 'ä\n"',

@@ -56,7 +56,7 @@ it.each<[string, object]>([
   ['a Map', new Map([['x-a', '1']])],
   ['a list', ['x-a', '1']],
   ['a text', 'x-a: 1' as unknown as object],
-])('headers that cannot be meant are refused: %s', (_what, headers) => {
+])('invalid headers are refused: %s', (_what, headers) => {
   expect(refusal({ headers })).toMatchObject({ code: 'VAULT_REQUEST_INVALID' });
 });
 
@@ -66,18 +66,18 @@ it.each<[string, object]>([
   ['a method that forges a line', { method: 'GET /x HTTP/1.1\r\n' }],
   ['no method', { method: undefined }],
   ['a timeout of 0', { timeout: 0 }],
-  ['a timeout that is none', { timeout: NaN }],
+  ['an invalid timeout', { timeout: NaN }],
   ['a timeout as a text', { timeout: '5s' }],
-  ['a signal that is none', { signal: {} }],
+  ['an invalid signal', { signal: {} }],
   ['a controller in the place of its signal', { signal: new AbortController() }],
-])('refused before anything is sent: %s', (_what, request) => {
+])('refused before any request: %s', (_what, request) => {
   expect(refusal(request)).toMatchObject({
     code: 'VAULT_REQUEST_INVALID',
     hint: expect.stringMatching(/\w/),
   });
 });
 
-it('what a caller may decide passes, its names in lower case', () => {
+it('headers that a caller may set pass, with names in lower case', () => {
   const headers = {
     'Content-Type': 'application/merge-patch+json',
     'X-Vault-Wrap-TTL': '60s',

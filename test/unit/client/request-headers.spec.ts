@@ -30,13 +30,13 @@ async function recorded(options: Partial<VaultOptions> = {}) {
   return { connection, client: connection.client, sent };
 }
 
-/** The names and values that are sent, as pairs: none may be there twice. */
+/** The sent names and values as pairs: none may occur twice. */
 const pairs = ({ headers }: TransportRequest) =>
   Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const);
 const headersOf = (request: TransportRequest | undefined) =>
   Object.fromEntries(pairs(request as TransportRequest));
 
-describe('each request says who sends it', () => {
+describe('each request names its sender', () => {
   it('the login, a read, a list and a revocation', async () => {
     const { connection, client, sent } = await recorded();
     await client.read('secret/data/app');
@@ -54,7 +54,7 @@ describe('each request says who sends it', () => {
 });
 
 describe('`headers` of a connection', () => {
-  it('go with each request, the login among them; those of one request come first', async () => {
+  it('are sent with each request, the login included; those of one request take precedence', async () => {
     const headers = { 'X-Gateway-Key': CANARY, 'User-Agent': 'shop/1.0', 'X-Request-Id': 'mine' };
     const { connection, client, sent } = await recorded({ headers });
     headers['X-Gateway-Key'] = 'changed later';
@@ -68,7 +68,7 @@ describe('`headers` of a connection', () => {
       const names = pairs(request).map(([name]) => name);
       expect(new Set(names).size).toBe(names.length);
     }
-    // By this one, caches tell two logins apart.
+    // Caches distinguish two logins by this one.
     expect(headersOf(login)['x-request-id']).not.toBe('mine');
   });
 
@@ -85,7 +85,7 @@ describe('`headers` of a connection', () => {
     ['Headers of fetch', new Headers({ a: CANARY }), /plain object/],
     ['a text', CANARY, /plain object/],
     ['null', null, /plain object/],
-  ])('are refused at the start, and not shown: %s', (_what, headers, text) => {
+  ])('are refused at the start, and not printed: %s', (_what, headers, text) => {
     const options = { address: 'https://vault.test', auth: token('t'), headers } as unknown as VaultOptions;
     let refused: unknown;
     try {
@@ -103,9 +103,9 @@ describe('the type of a body', () => {
   it.each<[string, 'POST' | 'PATCH' | 'PUT', Record<string, string>, string]>([
     ['JSON', 'POST', {}, 'application/json'],
     ['JSON', 'PUT', {}, 'application/json'],
-    ['a merge patch where it is a PATCH', 'PATCH', {}, 'application/merge-patch+json'],
-    ['what the caller says', 'PATCH', { 'CONTENT-TYPE': 'application/json' }, 'application/json'],
-    ['what the caller says', 'POST', { 'Content-type': 'application/x' }, 'application/x'],
+    ['a merge patch for PATCH', 'PATCH', {}, 'application/merge-patch+json'],
+    ['the value of the caller', 'PATCH', { 'CONTENT-TYPE': 'application/json' }, 'application/json'],
+    ['the value of the caller', 'POST', { 'Content-type': 'application/x' }, 'application/x'],
   ])('%s: %s %j', async (_what, method, headers, type) => {
     const { client, sent } = await recorded();
     await client.request({ method, path: 'secret/data/app', body: { data: {} }, headers });
@@ -128,7 +128,7 @@ describe('the namespace of one request', () => {
   });
 
   it.each(['', '/', '..', 'a//b', 5])(
-    '%j is refused before anything is sent: it would drop that of the connection',
+    '%j is refused before any request: it would drop that of the connection',
     async (namespace) => {
       const { client, sent } = await recorded({ namespace: 'team' });
       const error = await failureOf(client.read('kv1/x', { namespace: namespace as string }));
@@ -138,7 +138,7 @@ describe('the namespace of one request', () => {
     },
   );
 
-  it('an empty one of the login is refused at the start', () => {
+  it('an empty namespace of the login is refused at the start', () => {
     const auth = appRole({ roleId: 'role', secretId: 'id', namespace: '' });
     expect(() => resolveOptions({ address: 'https://vault.test', auth, namespace: 'team' })).toThrow(
       /`namespace`.*empty/,

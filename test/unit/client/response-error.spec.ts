@@ -10,7 +10,7 @@ function judge(status: number, messages: string | readonly string[], more: Parti
   return fromResponse({ status, messages: list, json: true, method: 'GET', path: at, ...more });
 }
 
-// What servers answer, in their words: reference/server-responses.md has both of them.
+// Answers of the servers in their own words, recorded from both.
 it.each<[number, string | string[], string]>([
   [400, 'invalid role or secret ID', 'VAULT_SECRET_ID_INVALID'],
   [400, 'failed to validate SecretID: secret ID is expired', 'VAULT_SECRET_ID_INVALID'],
@@ -72,7 +72,7 @@ it.each<[number, string | string[], string]>([
   expect(error.hint.length).toBeGreaterThan(15);
 });
 
-// Words of both servers: reference/server-responses-2.md, B.1, B.3 and B.6.
+// Words of both servers.
 it.each<[string, RegExp]>([
   ['check-and-set parameter required for this call', /`options: \{ cas \}`/],
   ['metadata check-and-set parameter required for this call', /`metadata_cas`/],
@@ -100,7 +100,7 @@ it.each<[string, RegExp]>([
   expectNoLeak(error, ['evil.org']);
 });
 
-it('no error promises what its reader may not get: whether it is tried again depends on who asked', () => {
+it('no error announces a retry, as that depends on the caller', () => {
   const texts = [
     'lease not found',
     'lease is not renewable',
@@ -113,19 +113,22 @@ it('no error promises what its reader may not get: whether it is tried again dep
     for (const text of texts) expect(judge(status, text).hint).not.toMatch(/by itself|tried again/);
 });
 
-it.each([472, 473])('C12: %i is the state of a standby, and told as such', (status) => {
+it.each([472, 473])('C12: %i is the state of a standby, and reported as such', (status) => {
   const error = judge(status, []);
   expect(error).toMatchObject({ code: 'VAULT_STANDBY', status, path: at });
   expect(error.hint.length).toBeGreaterThan(15);
 });
 
-it.each([200, 400, 403, 404, 429, 500, 502, 503])('what is no JSON is no Vault, with status %i', (status) => {
-  const error = judge(status, [], { json: false });
-  expect(error).toMatchObject({ code: 'VAULT_NOT_VAULT', status });
-  expect(error.hint).toContain('`address`');
-});
+it.each([200, 400, 403, 404, 429, 500, 502, 503])(
+  'an answer that is not JSON does not come from Vault, with status %i',
+  (status) => {
+    const error = judge(status, [], { json: false });
+    expect(error).toMatchObject({ code: 'VAULT_NOT_VAULT', status });
+    expect(error.hint).toContain('`address`');
+  },
+);
 
-it('a 403 without reasons is no Vault: of a dead token it would say so', () => {
+it('a 403 without reasons does not come from Vault, which would name an invalid token', () => {
   expect(judge(403, [])).toMatchObject({ code: 'VAULT_NOT_VAULT', status: 403 });
 });
 
@@ -142,7 +145,7 @@ it.each([
   expect(error.hint).toContain(`path "${at}" { capabilities = ["${capability}"] }`);
 });
 
-it('writes the path of a policy as policies do, not encoded', () => {
+it('writes the path of a policy as in policies, not encoded', () => {
   const path = "secret/data/o'brien%20%26%20s%C3%B6hne";
   const error = judge(403, '1 error occurred:\n\t* permission denied\n\n', { path });
   expect(error.hint).toContain(`path "secret/data/o'brien & söhne"`);
@@ -153,7 +156,7 @@ it.each<[number, string]>([
   [400, 'wrapping token is not valid or does not exist'],
   [403, 'permission denied'],
   [403, '1 error occurred:\n\t* permission denied\n\n'],
-])('%i %j: the hint tells of clocks that differ, and only then', (status, message) => {
+])('%i %j: the hint mentions clocks that differ, and only those', (status, message) => {
   expect(judge(status, message, { clockSkew: 600_000 }).hint).toMatch(/CLOCK: .*600 s ahead of/);
   expect(judge(status, message, { clockSkew: -600_000 }).hint).toMatch(/CLOCK: .*600 s behind/);
   for (const clockSkew of [undefined, 0, 29_000, -29_000]) {
@@ -163,17 +166,17 @@ it.each<[number, string]>([
   }
 });
 
-it('names the namespace where the token may belong to another', () => {
+it('names the namespace if the token may belong to another', () => {
   expect(judge(403, 'permission denied', { namespace: 'team/app' }).hint).toContain('"team/app"');
   expect(judge(404, 'namespace not found', { namespace: 'team/app' }).message).toContain('"team/app"');
 });
 
-it("K6: shows nothing of the server's own words: they can hold host names, and inputs", () => {
+it("K6: shows nothing of the server's own words: they can contain host names and inputs", () => {
   for (const status of [400, 403, 404, 405, 412, 413, 429, 472, 500, 502, 503]) {
     for (const json of [true, false]) expectNoLeak(judge(status, `x ${CANARY} y`, { json }), [CANARY]);
   }
 });
 
-it('keeps what Retry-After says', () => {
+it('keeps the value of Retry-After', () => {
   expect(judge(429, '', { retryAfter: 7_000 }).retryAfter).toBe(7_000);
 });

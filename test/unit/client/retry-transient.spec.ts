@@ -32,7 +32,7 @@ function run(answers: (Error | string)[], budget = 10_000) {
   return { clock, tries, controller, outcome, pass };
 }
 
-it('tries again what may pass, with growing pauses', async () => {
+it('retries a temporary failure, with growing pauses', async () => {
   const { tries, outcome, pass } = run([
     error('VAULT_SEALED'),
     error('VAULT_STANDBY'),
@@ -44,26 +44,26 @@ it('tries again what may pass, with growing pauses', async () => {
   expect(tries).toEqual([0, 500, 1_500, 3_500]);
 });
 
-it('does not try again what cannot pass', async () => {
+it('does not retry a permanent failure', async () => {
   const refused = error('VAULT_SECRET_ID_INVALID');
   const { tries, outcome } = run([refused, 'ok']);
   expect(await outcome).toBe(refused);
   expect(tries).toEqual([0]);
 });
 
-it('nor what is no error of this package', async () => {
+it('does not retry an error of another package', async () => {
   const bug = new TypeError('bug');
   expect(await run([bug, 'ok']).outcome).toBe(bug);
 });
 
-it('asked to wait for no time at all, it waits as ever', async () => {
+it('with Retry-After: 0 it waits as usual', async () => {
   const { tries, outcome, pass } = run([error('VAULT_SEALED', 0), error('VAULT_SEALED', 0), 'ok']);
   await pass(2_000);
   expect(await outcome).toBe('ok');
   expect(tries).toEqual([0, 500, 1_500]);
 });
 
-it('gives up when the time is over, with the last error, and does not overrun', async () => {
+it('gives up when its time has passed, with the last error, and does not overrun', async () => {
   const sealed = error('VAULT_SEALED');
   const { tries, outcome, pass } = run([sealed], 3_000);
   await pass(10_000);
@@ -73,14 +73,14 @@ it('gives up when the time is over, with the last error, and does not overrun', 
   expect(tries.length).toBeLessThan(12);
 });
 
-it('waits as long as the server says', async () => {
+it('waits for as long as Retry-After says', async () => {
   const { tries, outcome, pass } = run([error('VAULT_RATE_LIMITED', 4_000), 'ok']);
   await pass(5_000);
   expect(await outcome).toBe('ok');
   expect(tries).toEqual([0, 4_000]);
 });
 
-it('does not wait for longer than it may', async () => {
+it('does not wait beyond its time limit', async () => {
   const limited = error('VAULT_RATE_LIMITED', 60_000);
   expect(await run([limited, 'ok']).outcome).toBe(limited);
 });

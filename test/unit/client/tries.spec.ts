@@ -11,18 +11,18 @@ const limited = new VaultError({
 });
 const retry = { initialDelay: 500, maxDelay: 300_000, jitter: 0.5 };
 
-/** Milliseconds until the next try. */
+/** Milliseconds until the next attempt. */
 function delay(random: number, left: number): number {
   const clock = new HandClock();
   const tries = new Tries({ clock, options: { retry }, random: () => random });
   return tries.fail(limited, { left, ttl: 3_600_000 }).getTime() - clock.wall();
 }
 
-it('a server that asks all to wait for 4 s does not get all of them back in the same moment', () => {
+it('clients that wait for the same Retry-After of 4 s do not retry in the same moment', () => {
   const delays = [0, 0.25, 0.5, 1].map((random) => delay(random, Infinity));
   expect(delays).toEqual([4_000, 4_500, 5_000, 6_000]);
 });
 
-it('one more try comes before the end, however long the server asks to wait', () => {
+it('one more attempt comes before the deadline, for any Retry-After', () => {
   expect(delay(1, 6_000)).toBe(3_000);
 });

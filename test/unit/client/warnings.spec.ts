@@ -8,7 +8,7 @@ import { expectNoLeak } from '../../support/leaks.js';
 
 const CAPPED = 'TTL of "9h" exceeded the effective max_ttl of "1m57s"; TTL value is capped accordingly';
 
-/** What a client makes of an answer. */
+/** The warnings that a client emits for an answer. */
 function received(answer: object): Promise<ApiResponse> {
   const transport: Sender = {
     send: () => Promise.resolve({ statusCode: 200, headers: {}, body: JSON.stringify(answer), address: '' }),
@@ -18,13 +18,13 @@ function received(answer: object): Promise<ApiResponse> {
   return new ApiClient(options, systemClock, transport).send({ method: 'GET', path: 'database/creds/app' });
 }
 
-it('passes what servers warn of as they say it', async () => {
+it('passes warnings of servers unchanged', async () => {
   expect((await received({ data: {}, warnings: [CAPPED, 'second'] })).warnings).toEqual([CAPPED, 'second']);
   expect((await received({ data: {}, warnings: null })).warnings).toEqual([]);
   expect((await received({ data: {} })).warnings).toEqual([]);
 });
 
-it('lets no line be forged in a log, and no terminal be steered', async () => {
+it('removes line breaks and terminal sequences', async () => {
   const { warnings } = await received({
     warnings: [
       'first\r\n[Nest] LOG forged',
@@ -41,13 +41,13 @@ it('bounds their length and their number', async () => {
   expect(warnings[0]).toMatch(/^w{200,}…$/);
 });
 
-it('takes no more for a warning than a text', async () => {
+it('accepts only strings as warnings', async () => {
   const { warnings } = await received({ warnings: [{ password: 'hunter22' }, 7, null, 'text', ''] });
   expect(warnings).toEqual(['text']);
   expect((await received({ warnings: 'no list' })).warnings).toEqual([]);
 });
 
-it('shows nothing of what the same answer hands out, though an engine should repeat it', async () => {
+it('shows no secret of the same answer, even if an engine repeats it', async () => {
   const [password, key, made] = ['canary-p4ssw0rd', 'canary-nested-key', 'hvs.canary-token'];
   const { warnings, data } = await received({
     data: { username: 'v-approle-app', password, more: [{ key }] },
@@ -75,13 +75,13 @@ it('shows no part of a secret that is longer than a warning', async () => {
   expect(warnings[0]).toBe('failed with [redacted]…');
 });
 
-it('what comes into view where a secret was taken out is hidden as well', async () => {
+it('a secret that appears after the removal of another one is hidden as well', async () => {
   const [long, next] = ['canary-long-'.repeat(20), 'canary-next-'.repeat(20)];
   const { warnings } = await received({ data: { long, next }, warnings: [`${long}${next}${next}`] });
   expectNoLeak(warnings, ['canary-long', 'canary-next']);
 });
 
-/** Milliseconds of the processor. */
+/** CPU time in milliseconds. */
 async function cost(work: () => Promise<unknown>): Promise<number> {
   const before = process.cpuUsage();
   await work();
@@ -89,7 +89,7 @@ async function cost(work: () => Promise<unknown>): Promise<number> {
   return (user + system) / 1_000;
 }
 
-it('looks for no more than a thousand secrets: the warnings of a larger answer are not shown', async () => {
+it('searches for at most a thousand secrets: the warnings of a larger answer are not shown', async () => {
   const data = Array.from({ length: 200_000 }, (_, index) => `canary-${index}-`.padEnd(40, 'x'));
   const warnings = Array.from({ length: 10 }, () => `${data[7]} ${'y'.repeat(100_000)}`);
   const without = await cost(() => received({ data: { data } }));
@@ -97,6 +97,6 @@ it('looks for no more than a thousand secrets: the warnings of a larger answer a
   const withThem = await cost(async () => (told = (await received({ data: { data }, warnings })).warnings));
   expect(told).toEqual([expect.stringContaining('not shown')]);
   expectNoLeak(told, [data[7] as string]);
-  // Each secret was looked for in each warning, which took a hundred times as long as all else.
+  // Searching each warning for each secret would take a hundred times as long as all else.
   expect(withThem).toBeLessThan(3 * without + 200);
 });

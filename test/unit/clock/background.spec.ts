@@ -3,9 +3,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type * as Background from '../../../lib/clock/background.js';
 
-it('leaves nothing that a test runner takes for an open handle', async () => {
+it('leaves no open handle for a test runner', async () => {
   const open = new Map<number, string>();
-  // As jest --detectOpenHandles does; promises, and timers that let the process end, are no handles.
+  // The check of jest --detectOpenHandles: promises and unreferenced timers are no handles.
   const init = (id: number, type: string) => void (/^(VAULT|bound-)/.test(type) && open.set(id, type));
   const hook = createHook({ init, destroy: (id) => void open.delete(id) }).enable();
   try {

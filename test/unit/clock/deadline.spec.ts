@@ -12,7 +12,7 @@ it('runs down on both clocks', () => {
   expect(remaining(deadline, clock)).toBe(-1_000);
 });
 
-it('comes sooner where the machine slept, and never later where its clock was set back', () => {
+it('comes sooner after a suspension, and never later after a step back', () => {
   const clock = new HandClock();
   const deadline = after(now(clock), 10_000);
   clock.stepWall(-3_600_000);

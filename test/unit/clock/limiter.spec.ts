@@ -10,7 +10,7 @@ function gate() {
 }
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-it('runs so many at a time, the others in their order', async () => {
+it('runs up to its limit at a time, the others in order', async () => {
   const limiter = new Limiter(2);
   const gates = Array.from({ length: 6 }, gate);
   const started: number[] = [];
@@ -35,7 +35,7 @@ it('runs so many at a time, the others in their order', async () => {
   expect([started, most]).toEqual([[0, 1, 2, 3, 4, 5], 2]);
 });
 
-it('a failed job gives its place back', async () => {
+it('a failed job frees its place', async () => {
   const limiter = new Limiter(1);
   const fail = () => limiter.run(() => Promise.reject(new Error('no')));
   const throwing = () =>
@@ -46,7 +46,7 @@ it('a failed job gives its place back', async () => {
   expect(await limiter.run(() => Promise.resolve('yes'))).toBe('yes');
 });
 
-it('a newcomer does not slip in before those who wait', async () => {
+it('a new job does not overtake waiting ones', async () => {
   const limiter = new Limiter(1);
   const order: string[] = [];
   const first = gate();
@@ -57,7 +57,7 @@ it('a newcomer does not slip in before those who wait', async () => {
   expect(order).toEqual(['waiting', 'newcomer']);
 });
 
-describe('what cannot wait', () => {
+describe('urgent jobs', () => {
   let clock: HandClock;
   let limiter: Limiter;
   let order: string[];
@@ -72,7 +72,7 @@ describe('what cannot wait', () => {
       await until;
     }, latest);
 
-  it('the one that has to begin first is next, and the others keep their order', async () => {
+  it('the job with the earliest latest start is next, and the others keep their order', async () => {
     const first = gate();
     const open = Promise.resolve();
     const now = clock.monotonic();
@@ -88,7 +88,7 @@ describe('what cannot wait', () => {
     expect(order).toEqual(['running', 'sooner', 'later', 'whenever 1', 'whenever 2']);
   });
 
-  it('begins at its latest time without a place, and takes none of another later', async () => {
+  it('begins at its latest start without a place, and takes none from another job later', async () => {
     const [hanging, urgent, after] = [gate(), gate(), gate()];
     const now = clock.monotonic();
     void job('hanging', hanging.opened);
@@ -100,7 +100,7 @@ describe('what cannot wait', () => {
     clock.advance(1);
     await settle();
     expect(order).toEqual(['hanging', 'urgent']);
-    // The place that was too many is not handed on.
+    // The extra place is not passed on.
     urgent.open();
     await settle();
     expect(order).toEqual(['hanging', 'urgent']);

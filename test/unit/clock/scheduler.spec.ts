@@ -36,14 +36,14 @@ it('keeps the order of a few hundred random times', () => {
   expect(done).toEqual([...times].sort((a, b) => a - b));
 });
 
-it('a task for the past runs on the next turn, not at once', () => {
+it('a task in the past runs on the next turn, not at once', () => {
   at(-60_000, 'late');
   expect(ran).toEqual([]);
   clock.advance(0);
   expect(ran).toEqual(['late@0']);
 });
 
-it('32 days are slept in pieces that no timer overflows on', () => {
+it('32 days are waited for in steps that do not overflow a timer', () => {
   const month = 32 * 24 * 3_600_000;
   expect(month).toBeGreaterThan(2 ** 31);
   at(month, 'renewal');
@@ -56,7 +56,7 @@ it('32 days are slept in pieces that no timer overflows on', () => {
   expect(clock.delays.length).toBeLessThan(month / 30_000 + 5);
 });
 
-it('Infinity is never, and needs no timer', () => {
+it('Infinity means never, and needs no timer', () => {
   at(Infinity, 'never');
   expect(clock.timers.size).toBe(0);
 });
@@ -81,19 +81,16 @@ it('a task may schedule and cancel others while it runs', () => {
   expect(ran).toEqual(['child@50', 'child@60']);
 });
 
-it.each([3_600_000, -3_600_000])(
-  'where the wall clock jumps by %d ms, all tasks look again, once',
-  (jump) => {
-    at(3_000_000, 'far');
-    at(40_000, 'near');
-    clock.advance(1_000);
-    clock.stepWall(jump);
-    clock.advance(29_000);
-    expect(ran.map((line) => line.split('@')[0])).toEqual(['near', 'far']);
-    clock.advance(3_000_000);
-    expect(ran).toHaveLength(2);
-  },
-);
+it.each([3_600_000, -3_600_000])('after a jump of the wall clock by %d ms, all tasks run once', (jump) => {
+  at(3_000_000, 'far');
+  at(40_000, 'near');
+  clock.advance(1_000);
+  clock.stepWall(jump);
+  clock.advance(29_000);
+  expect(ran.map((line) => line.split('@')[0])).toEqual(['near', 'far']);
+  clock.advance(3_000_000);
+  expect(ran).toHaveLength(2);
+});
 
 it('ordinary drift is no jump', () => {
   at(600_000, 'far');
@@ -104,7 +101,7 @@ it('ordinary drift is no jump', () => {
   expect(ran).toEqual([]);
 });
 
-it('an earlier task moves the one timer', () => {
+it('an earlier task moves the timer', () => {
   at(20_000, 'second');
   at(10, 'first');
   expect(clock.timers.size).toBe(1);

@@ -19,7 +19,7 @@ it.each<[string, unknown, RegExp]>([
   ['null', null, /must be a text, as .*: found null/],
   ['a promise', Promise.resolve(''), /found a promise/],
   ['a Buffer', Buffer.from('https://vault'), /found a Buffer/],
-  ['one of several that is none', ['https://a', 7], /`address\[1\]` must be a text, as .*: found a number/],
+  ['an invalid one of several', ['https://a', 7], /`address\[1\]` must be a text, as .*: found a number/],
   ['port 99999', 'https://vault:99999', /has a port that is not a number from 1 to 65535/],
   ['port 0', 'https://vault:0', /has a port that is not a number/],
   ['a port that is no number', 'https://vault:82oo', /has a port that is not a number/],
@@ -34,7 +34,7 @@ it.each<[string, unknown, RegExp]>([
   ['one slash', 'https:/vault', /must be a URL that starts with/],
   ['three slashes', 'https:///vault', /must be a URL that starts with/],
   ['no host', 'https://', /must be a URL that starts with/],
-  ['a host that is none', 'https://1.2.3.4.5:8200', /has a host that cannot be read/],
+  ['an invalid host', 'https://1.2.3.4.5:8200', /has a host that cannot be read/],
   ['both schemes, one behind a blank', ['https://a:8200', ' http://b:8200'], /`address\[1\]` has blanks/],
   ['both schemes', ['https://a:8200', 'HTTP://b:8200'], /mixes http:\/\/ and https:\/\//],
 ])('an address with %s', (_what, address, problem) => {
@@ -47,7 +47,7 @@ it.each([
   'https://[::1]',
   'https://gateway/vault,eu',
   'https://ключ.example:8200/',
-])('%s is no problem', (address) => {
+])('%s is valid', (address) => {
   expect(problemsOf(address)).toBe('');
 });
 

@@ -22,7 +22,7 @@ function refusal(options: unknown, name?: string): VaultError {
   throw new Error('accepted');
 }
 
-it('fills in every default, and freezes what it gives', () => {
+it('fills in every default, and freezes the result', () => {
   const resolved = resolveOptions(good);
   expect(resolved).toEqual({
     name: 'default',
@@ -49,7 +49,7 @@ it('fills in every default, and freezes what it gives', () => {
   }
 });
 
-it('keeps what is given, beside the defaults of what is not', () => {
+it('keeps given values, and adds defaults for the others', () => {
   const tls = { serverName: 'vault' };
   const given = {
     ...good,
@@ -92,7 +92,7 @@ it.each([
   expect(resolveOptions({ ...good, address: given }).addresses).toEqual([address]);
 });
 
-it('takes several addresses', () => {
+it('accepts several addresses', () => {
   const address = ['https://a:8200', 'https://b:8200'];
   expect(resolveOptions({ ...good, address }).addresses).toEqual(address);
 });
@@ -169,15 +169,11 @@ it.each<[string, unknown, RegExp]>([
   ['no addresses', { ...good, address: [] }, /`address` is missing/],
   ['an address without a scheme', { ...good, address: 'vault.internal:8200' }, /starts with http/],
   ['an auth method of another package', { ...good, auth: { roleId: 'x' } }, /`auth` must be an auth method/],
-  [
-    'groups that are none',
-    { ...good, retry: 3, tls: true },
-    /`retry` must be an object.*`tls` must be an object/,
-  ],
+  ['invalid groups', { ...good, retry: 3, tls: true }, /`retry` must be an object.*`tls` must be an object/],
   ['TLS without TLS', { ...good, address: 'http://vault', tls: { ca: 'x' } }, /starts with http:\/\//],
   ['a namespace with a line break', { ...good, namespace: 'team\nx' }, /`namespace` must be names/],
   ['a namespace beyond ASCII', { ...good, namespace: 'équipe' }, /`namespace` must be names/],
-  ['a namespace that is no text', { ...good, namespace: 7 }, /`namespace` must be a string/],
+  ['a namespace that is not a string', { ...good, namespace: 7 }, /`namespace` must be a string/],
   ['a token without a source', { ...good, auth: token(undefined as never) }, /`auth: token` needs a source/],
   ['an empty token', { ...good, auth: token('') }, /`auth: token` needs a source/],
 ])('refuses %s', (_what, options, problem) => {
@@ -198,7 +194,7 @@ it.each<[string, () => AuthMethod, RegExp]>([
     /needs a `secretId`.*leave it out/,
   ],
   [
-    'a namespace that is none',
+    'an invalid namespace',
     () => appRole({ roleId: 'r', namespace: 5 } as never),
     /a `namespace` that is no text/,
   ],
@@ -231,15 +227,15 @@ it.each<[string, () => AuthMethod, RegExp]>([
     () => token(fromWrappedToken(fromFile('/run/x', { keep: 1 } as never))),
     /`fromFile` has no option `keep`/,
   ],
-])('refuses what an auth method or a source does not have: %s', (_what, auth, problem) => {
+])('refuses unknown options of an auth method or a source: %s', (_what, auth, problem) => {
   expect(refusal({ ...good, auth: auth() }).message).toMatch(problem);
 });
 
-it('takes a role that binds no secret_id', () => {
+it('accepts a role that binds no secret_id', () => {
   expect(resolveOptions({ ...good, auth: appRole({ roleId: 'r' }) }).auth.kind).toBe('approle');
 });
 
-it('prints no value that it refuses: it may be a secret in the wrong place', () => {
+it('prints no refused value: it may be a secret in the wrong place', () => {
   const options = {
     address: CANARY,
     namespace: `${CANARY} `.repeat(2),
@@ -261,7 +257,7 @@ it('prints no value that it refuses: it may be a secret in the wrong place', () 
   expectNoLeak(resolveOptions(good), [CANARY]);
 });
 
-it('takes nothing from the environment', () => {
+it('reads nothing from the environment', () => {
   const names = ['VAULT_ADDR', 'VAULT_TOKEN', 'VAULT_NAMESPACE', 'VAULT_SKIP_VERIFY', 'VAULT_CACERT'];
   for (const name of names) process.env[name] = 'http://elsewhere';
   try {

@@ -92,7 +92,7 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     ['a web page', { ca: Buffer.from('<html>') }, /is no PEM/],
     ['a PEM that is cut off', { ca: root.cert.slice(0, 200) }, /is PEM that is cut off/],
     [
-      'a certificate that is none',
+      'an invalid certificate',
       { ca: root.cert.replace(/MII/, 'AAA') },
       /holds a certificate that cannot be read \(number 1 of 1\)/,
     ],
@@ -129,7 +129,7 @@ describe.skipIf(!opensslAvailable)('tls', () => {
       /ssh-keygen/,
     ],
     [
-      'a key that is none',
+      'an invalid key',
       mutual({ key: `-----BEGIN PRIVATE KEY-----\n${BODY}\n-----END PRIVATE KEY-----` }),
       /^`tls.key` holds a private key that cannot be read$/,
     ],
@@ -196,11 +196,11 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     ['an encrypted key', { cert: client.cert, key: encrypted, passphrase: 'right' }],
     ['a server name', { serverName: 'vault.internal' }],
     ['an address as the server name', { serverName: '10.0.0.1' }],
-  ])('%s is fine', (_what, given) => {
+  ])('%s is accepted', (_what, given) => {
     expect(problemsOf(given)).toBe('');
   });
 
-  it('what it gives is plain data, that a worker thread can be handed', () => {
+  it('returns plain data that can be passed to a worker thread', () => {
     const given = { ca: [root.certFile, other.cert], cert: client.certFile, key: client.keyFile };
     const resolved = resolveTls(given, []);
     const material = structuredClone(resolved?.material);
@@ -209,7 +209,7 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     expect(resolved?.files).toEqual([root.certFile, client.certFile, client.keyFile]);
   });
 
-  it('files are checked again only where they hold something else', async () => {
+  it('files are checked again only after their contents have changed', async () => {
     const ca = file('changing.pem', root.cert);
     const resolved = resolveTls({ ca }, []);
     const reread = () => resolved?.reread();

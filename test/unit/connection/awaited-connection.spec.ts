@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers());
 const CYCLE = { code: 'VAULT_STARTUP_FAILED', hint: expect.stringContaining('cycle') as string };
 const listeners = () => process.listenerCount('beforeExit');
 
-it('options that do not arrive within 10 s fail what waits for the connection', async () => {
+it('if options do not arrive within 10 s, waiting callers get an error', async () => {
   const before = listeners();
   const awaited = new AwaitedConnection('default');
   const waiting = awaited.wait();
@@ -18,7 +18,7 @@ it('options that do not arrive within 10 s fail what waits for the connection', 
   expect(listeners()).toBe(before);
 });
 
-it('a connection that has begun may take its time, and leaves no listener behind', async () => {
+it('a connection that has begun has no such limit, and leaves no listener behind', async () => {
   const before = listeners();
   const awaited = new AwaitedConnection('default');
   let settled = false;

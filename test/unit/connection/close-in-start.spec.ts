@@ -10,7 +10,7 @@ const silent = { log() {}, error() {}, warn() {} };
 class Consumer {}
 InjectCredentials('app')(Consumer, undefined, 0);
 
-/** An application that starts, and what its `close()` calls of this package meanwhile. */
+/** An application during its start, and the hooks of this package that its `close()` calls. */
 function starting({ consumer = false, timeout = 30_000 } = {}) {
   const clock = new VirtualClock();
   const vault = new SimulatedVault({ clock });
@@ -40,7 +40,7 @@ function starting({ consumer = false, timeout = 30_000 } = {}) {
       .compile(),
   );
   const close = () => (connections as VaultConnections).close();
-  /** Tokens that were made, and those that the server was asked to revoke. */
+  /** Issued tokens, and tokens whose revocation was requested. */
   const tokens = () => [vault.count(/approle\/login/), vault.count(/revoke-self/)];
   return { clock, vault, started, close, tokens };
 }
@@ -58,7 +58,7 @@ describe('close() during a start', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('while it waits to try again: it rejects at once with why the last try failed', async () => {
+  it('while it waits to retry: it rejects at once with the error of the last attempt', async () => {
     const { clock, vault, started, close, tokens } = starting();
     vault.seal();
     await clock.advance(20_000);

@@ -9,9 +9,9 @@ import { resolveInjection } from '../../../lib/discovery/resolve-injection.js';
 import type { Credentials } from '../../../lib/leases/lease.js';
 import { SimulatedVault, VirtualClock } from '../../../lib/testing/index.js';
 
-/** As a module for request contexts has it (nestjs-cls, nestjs-pino, OpenTelemetry). */
+/** The store of a module for request contexts, as nestjs-cls, nestjs-pino or OpenTelemetry. */
 const requests = new AsyncLocalStorage<string>();
-/** What ran in which request. */
+/** The request context of each recorded step. */
 let seen: { what: string; in: string }[] = [];
 const note = (what: string) => seen.push({ what, in: requests.getStore() ?? 'no request' });
 const strangers = () => seen.filter((one) => one.in !== 'no request');
@@ -46,7 +46,7 @@ function world() {
   return { clock, vault, connection, bus };
 }
 
-/** Time passes in a context of its own, in which timers of the virtual clock run. */
+/** Advances the time in a context of its own, in which timers of the virtual clock run. */
 const pass = (clock: VirtualClock, milliseconds: number) =>
   requests.run('the clock', () => clock.advance(milliseconds));
 
@@ -98,7 +98,7 @@ it('only a direct call runs in the context of its caller', async () => {
   await clock.until(connection.close());
 });
 
-it('what a caller is the first to notice belongs to no caller either', async () => {
+it('an event that a caller notices first does not run in the context of that caller', async () => {
   const { clock, vault, connection } = world();
   await clock.until(connection.leases.get('database/creds/app'));
 
@@ -117,7 +117,7 @@ it('what a caller is the first to notice belongs to no caller either', async () 
   expect(seen.map(({ what }) => what)).toEqual(
     expect.arrayContaining(['GET /auth/token/lookup-self', 'login', 'rotated']),
   );
-  // The read itself, with the dead token and with the next one.
+  // The read itself, with the revoked token and with the next one.
   const read = { what: 'GET /secret/data/app', in: 'reader' };
   expect(strangers()).toEqual([read, read]);
 
@@ -128,7 +128,7 @@ it('what a caller is the first to notice belongs to no caller either', async () 
   expect(strangers()).toEqual([]);
 });
 
-it('a listener that enters a context changes nothing of what comes later', async () => {
+it('a listener that enters a context does not affect later work', async () => {
   const { clock, connection, bus } = world();
   bus.events$.subscribe(() => requests.enterWith('a listener'));
   connection.changes$.subscribe(() => requests.enterWith('a listener'));
@@ -139,7 +139,7 @@ it('a listener that enters a context changes nothing of what comes later', async
   await clock.until(connection.close());
 });
 
-it('a static secret is read once for all, and for no caller', async () => {
+it('a static secret is read once for all callers, and in the context of none', async () => {
   const { clock, connection } = world();
   const definition = { kind: 'secret', token: 'one', connection: 'default', path: 'app' } as const;
   await requests.run('first', () =>

@@ -25,7 +25,7 @@ const asked = (...given: Parameters<typeof lastRequests>) =>
 const REVOKED = ['auth/token/revoke-self', {}];
 const retired = (lease_id: string) => ['sys/leases/renew', { lease_id, increment: 1 }];
 
-it('each token of this process is revoked, and takes its leases along', () => {
+it('each token of this process is revoked, with its leases', () => {
   const [first, second] = [token(), token({ place: { namespace: 'team' } })];
   const last = lastRequests([first, second], [lease('a', first), lease('b', second)], true, clock);
   expect(last.map(({ generation, revokes }) => [generation, revokes])).toEqual([
@@ -39,21 +39,21 @@ it.each([
   ['given', token({ own: false }), true],
   ['a batch token', token({ revocable: false }), true],
   ['kept by shutdown.revoke', token(), false],
-])('leases of a token that lives on are retired: %s', (_, generation, revoke) => {
+])('leases of a token that stays valid are retired: %s', (_, generation, revoke) => {
   const leases = [
     lease('a', generation),
     lease('not renewable', generation, { renewable: false }),
     lease('retired before', generation, { retired: true }),
-    lease('over in a moment', generation, {
+    lease('about to expire', generation, {
       grant: { deadline: { monotonic: clock.monotonic() + 1_900, wall: clock.wall() + 1_900 } } as never,
     }),
   ];
   expect(asked([generation], leases, revoke, clock)).toEqual([retired('a')]);
 });
 
-it('of a token that the server has ended nothing is left', () => {
+it('nothing is left of a token that the server has revoked', () => {
   expect(asked([token({ dead: true })], [], true, clock)).toEqual([]);
-  // Dead soon after it was made, where a server behind a balancer did not know it.
+  // Refused soon after its login by another server behind a balancer.
   expect(asked([token({ dead: true, diedEarly: true })], [], true, clock)).toEqual([REVOKED]);
   expect(asked([], [], true, clock)).toEqual([]);
 });

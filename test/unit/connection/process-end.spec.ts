@@ -4,12 +4,12 @@ import { SimulatedVault, VaultTestingModule } from 'nestjs-vault/testing';
 import { beforeEach, expect, it } from 'vitest';
 import { endWithProcess, startIsOver, type Ending } from '../../../lib/connection/process-end.js';
 
-// Another file of this worker that failed may have left an application open, whose listeners these would share.
+// A failed file of this worker may have left an application open, with which these would share listeners.
 beforeEach(() => Reflect.deleteProperty(globalThis, Symbol.for('nestjs-vault.process-end')));
 
 const EVENTS = ['exit', 'beforeExit', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 const listeners = () => EVENTS.map((event) => process.listenerCount(event));
-/** How many more there are than before: one for the end of the process, one for signals. */
+/** The number of additional listeners: one for the end of the process, one for signals. */
 const more = (before: number[]) => listeners().map((count, index) => count - (before[index] ?? 0));
 
 const ending = (closed: string[] = []): Ending => ({
@@ -36,7 +36,7 @@ it('100 applications share a listener for each event, and leave none behind', as
   const apps = await Promise.all(Array.from({ length: 100 }, () => application()));
   expect(more(before)).toEqual([1, 1, 1, 1, 1]);
   await Promise.all(apps.slice(1).map((app) => app.init()));
-  // One has not started yet.
+  // One application has not started yet.
   expect(more(before)).toEqual([1, 1, 1, 1, 1]);
   await apps[0]?.init();
   expect(more(before)).toEqual([1, 1, 0, 0, 0]);
@@ -44,18 +44,18 @@ it('100 applications share a listener for each event, and leave none behind', as
   expect(more(before)).toEqual([0, 0, 0, 0, 0]);
 });
 
-it('an application on a simulated server has nothing that outlives the process', async () => {
+it('an application on a simulated server has nothing to end at process exit', async () => {
   const before = listeners();
   const vault = new SimulatedVault();
   const inMemory = await application('https://vault.internal:8200', vault);
-  // This thread would wait for itself to answer.
+  // The blocked thread could not answer its own request.
   const listening = await application(await vault.listen());
   expect(more(before)).toEqual([0, 0, 0, 0, 0]);
   await Promise.all([inMemory.close(), listening.close()]);
   await vault.close();
 });
 
-it('what is open when nothing keeps the process alive is closed, in the time that it may take', async () => {
+it('connections that are open when the event loop is empty are closed within the time limit', async () => {
   const before = process.listeners('beforeExit');
   const closed: string[] = [];
   const done = endWithProcess(ending(closed), false);
@@ -66,7 +66,7 @@ it('what is open when nothing keeps the process alive is closed, in the time tha
   expect(process.listeners('beforeExit')).toEqual(before);
 });
 
-it('comes before the listeners of the application, one of which may call process.exit()', () => {
+it('runs before the listeners of the application, one of which may call process.exit()', () => {
   const theirs = () => undefined;
   process.on('exit', theirs);
   const done = endWithProcess(ending(), false);
@@ -76,7 +76,7 @@ it('comes before the listeners of the application, one of which may call process
   process.off('exit', theirs);
 });
 
-it('listens to signals as long as a start is under way', () => {
+it('listens to signals during a start', () => {
   const before = listeners();
   const [one, other] = [ending(), ending()];
   const done = [endWithProcess(one, true), endWithProcess(other, true)];

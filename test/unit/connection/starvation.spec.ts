@@ -13,18 +13,18 @@ const SECOND = 1_000;
 const HEALTHY = 'database/creds/healthy';
 const HOURS = 36_000_000;
 
-/** What hangs: requests that never reach the server, and those whose answer never comes. */
+/** Requests that never reach the server, and requests that are never answered. */
 interface World {
   vault: SimulatedVault;
   connection: VaultConnection;
-  /** Requests about leases of this engine hang, too, which their paths do not tell. */
+  /** Requests about leases of this engine hang, too, though their paths do not show it. */
   hang(engine: string): void;
 }
 
-/** Keeps so many of a kind under way; the index tells them apart. */
+/** Keeps so many requests of a kind pending; the index distinguishes them. */
 type Neighbour = (world: World, index: number) => Promise<unknown> | void;
 
-/** As soon as one is over, the next one begins. */
+/** Starts the next request when one has ended. */
 const again =
   (ask: (world: World, index: number) => Promise<unknown>): Neighbour =>
   (world, index) => {
@@ -35,7 +35,7 @@ const again =
     next();
   };
 const closed = new Set<World>();
-/** Issued while the engine still works, so that renewals and look-ups are what hangs. */
+/** Issued while the engine still works, so that renewals and look-ups hang. */
 const leased =
   (then: (world: World, path: string) => unknown = () => undefined): Neighbour =>
   async (world, index) => {
@@ -59,7 +59,7 @@ const KINDS: Record<string, Neighbour> = {
     void connection.leases.watch(`hole-${index}/creds/r`, true).subscribe({ error: () => undefined }),
   'issues with parameters': ({ connection }, index) =>
     void connection.leases.watch('hole/issue/r', true, { index }).subscribe({ error: () => undefined }),
-  'renewals that hang, and what is issued in their place': leased(),
+  'renewals that hang, and issues in their place': leased(),
   'look-ups that hang': leased(({ connection }, path) => {
     void connection.leases.current(path)?.lease.refused?.(true);
   }),
@@ -67,12 +67,12 @@ const KINDS: Record<string, Neighbour> = {
     await connection.client.read('kv1/slow', { headers: { te: 'trailers' } }).catch(() => undefined);
     await sleep(clock, 2 * SECOND);
   }),
-  'requests that are given up': again(({ connection }) =>
+  'requests that are aborted': again(({ connection }) =>
     connection.client.read('kv1/slow', { timeout: 2 * SECOND }),
   ),
 };
-/** These begin before the engine hangs. */
-const LEASED = new Set(['renewals that hang, and what is issued in their place', 'look-ups that hang']);
+/** Kinds that begin before the engine hangs. */
+const LEASED = new Set(['renewals that hang, and issues in their place', 'look-ups that hang']);
 
 let clock: VirtualClock;
 beforeEach(() => {
@@ -118,7 +118,7 @@ async function open(roles: number): Promise<{ world: World; events: VaultEvent[]
 }
 
 describe.each([8, 40, 200])('%i hanging neighbours', (count) => {
-  it.each(Object.entries(KINDS))('%s: a healthy lease of 6 s is never over', async (kind, neighbour) => {
+  it.each(Object.entries(KINDS))('%s: a healthy lease of 6 s never expires', async (kind, neighbour) => {
     const leases = LEASED.has(kind);
     const { world, events } = await open(leases ? count : 0);
     const { vault, connection } = world;

@@ -9,7 +9,7 @@ import { SimulatedVault, VirtualClock } from '../../../lib/testing/index.js';
 /** Milliseconds that the listener works each time. */
 const LONG = 50;
 
-it('whoever takes long to hear of a change is told of many together, and of the last one', async () => {
+it('a slow listener gets several changes together, and the last one', async () => {
   const time = new VirtualClock();
   let worked = 0;
   const clock: Clock = {
@@ -18,7 +18,7 @@ it('whoever takes long to hear of a change is told of many together, and of the 
     setTimer: (delay, callback) => time.setTimer(delay, callback),
   };
   const vault = new SimulatedVault({ clock: time });
-  // All leases are ended at once, so that their ends are told together.
+  // All leases end at once, so that one notification covers them.
   const options = resolveOptions({ address: 'http://vault.test', auth: token('root'), concurrency: 16 });
   const connection = new VaultConnection(options, new EventBus(), clock, vault.transport());
   const told: number[] = [];
@@ -32,11 +32,11 @@ it('whoever takes long to hear of a change is told of many together, and of the 
     await time.until(connection.leases.get(`database/creds/r${role}`));
   }
   await time.advance(25 * LONG);
-  // Of the login at once, and of all the rest after a while.
+  // One notification for the login at once, and a later one for all the rest.
   expect(told.length).toBeLessThanOrEqual(3);
   expect(told.at(-1)).toBe(10);
 
-  // Nobody is left behind at the end, and who lets go of a lease in a rest is not waited for any longer.
+  // Each listener gets the last state, and a release during the pause ends at once.
   const letGo = connection.leases.current('database/creds/r0')?.lease.hold();
   vault.databaseRole('last');
   await time.until(connection.leases.get('database/creds/last'));

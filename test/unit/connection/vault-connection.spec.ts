@@ -7,31 +7,28 @@ import { SimulatedVault, VirtualClock } from '../../../lib/testing/index.js';
 import { Authority, encryptKey, opensslAvailable } from '../../support/certificates.js';
 import { expectNoLeak } from '../../support/leaks.js';
 
-it.skipIf(!opensslAvailable)(
-  'prints nothing of what it was given: neither keys nor what it logs in with',
-  async () => {
-    const clock = new VirtualClock();
-    const vault = new SimulatedVault({ clock });
-    vault.databaseRole('app');
-    const { roleId, secretId } = vault.appRole('app');
-    const [passphrase, id] = ['canary-passphrase', secretId()];
-    const authority = new Authority();
-    const { cert, keyFile } = authority.issue('client', 'DNS:client');
-    const key = encryptKey(keyFile, passphrase);
-    authority.remove();
-    const options = resolveOptions({
-      address: 'https://vault.test',
-      tls: { cert, key, passphrase },
-      auth: appRole({ roleId, secretId: new Secret(id) }),
-    });
-    const connection = new VaultConnection(options, new EventBus(), clock, vault.transport());
-    await clock.until(connection.login());
-    const { data } = await clock.until(
-      connection.leases.get<{ username: string; password: string }>('database/creds/app'),
-    );
-    const canaries = [key.split('\n')[1] ?? '', passphrase, id, data.reveal().password];
-    for (const value of [connection, { connection }, connection.client, connection.leases, connection.status])
-      expectNoLeak(value, canaries);
-    await clock.until(connection.close());
-  },
-);
+it.skipIf(!opensslAvailable)('prints nothing of its options: neither keys nor login secrets', async () => {
+  const clock = new VirtualClock();
+  const vault = new SimulatedVault({ clock });
+  vault.databaseRole('app');
+  const { roleId, secretId } = vault.appRole('app');
+  const [passphrase, id] = ['canary-passphrase', secretId()];
+  const authority = new Authority();
+  const { cert, keyFile } = authority.issue('client', 'DNS:client');
+  const key = encryptKey(keyFile, passphrase);
+  authority.remove();
+  const options = resolveOptions({
+    address: 'https://vault.test',
+    tls: { cert, key, passphrase },
+    auth: appRole({ roleId, secretId: new Secret(id) }),
+  });
+  const connection = new VaultConnection(options, new EventBus(), clock, vault.transport());
+  await clock.until(connection.login());
+  const { data } = await clock.until(
+    connection.leases.get<{ username: string; password: string }>('database/creds/app'),
+  );
+  const canaries = [key.split('\n')[1] ?? '', passphrase, id, data.reveal().password];
+  for (const value of [connection, { connection }, connection.client, connection.leases, connection.status])
+    expectNoLeak(value, canaries);
+  await clock.until(connection.close());
+});

@@ -20,7 +20,7 @@ const started = (connections: VaultConnections, name: string) => {
   return connection;
 };
 
-it('whoever waits for a connection gets it when it is up', async () => {
+it('a caller that waits for a connection gets it after its start', async () => {
   const connections = connectionsOf('a');
   const waiting = connections.get('a');
   const connection = started(connections, 'a');
@@ -30,7 +30,7 @@ it('whoever waits for a connection gets it when it is up', async () => {
   await connections.close();
 });
 
-it('where its start fails, who waits for it is told why, and who waits for another one that it is over', async () => {
+it('if a start fails, its callers get the error, and callers of other connections get VAULT_CLOSED', async () => {
   const connections = connectionsOf('a', 'b', 'c');
   const up = started(connections, 'c');
   connections.add(up);
@@ -43,10 +43,10 @@ it('where its start fails, who waits for it is told why, and who waits for anoth
   expect(a).toBe(error);
   expect(b).toMatchObject({ code: 'VAULT_CLOSED' });
   expect(all).toBe(error);
-  // Later, too.
+  // Later callers, too.
   expect(await failureOf(connections.get('a'))).toBe(error);
   expect(await failureOf(connections.get('b'))).toMatchObject({ code: 'VAULT_CLOSED' });
-  // What was up is closed with the others, and says so itself.
+  // A started connection is closed with the others, and rejects later calls itself.
   expect(await connections.get('c')).toBe(up);
   expect(await failureOf(up.leases.get('database/creds/app'))).toMatchObject({ code: 'VAULT_CLOSED' });
 });
@@ -59,7 +59,7 @@ it('a connection that begins after another has failed is closed', async () => {
   expect(await failureOf(late.leases.get('database/creds/app'))).toMatchObject({ code: 'VAULT_CLOSED' });
 });
 
-it('at shutdown nobody is left waiting, and it is no unhandled rejection where nobody waited', async () => {
+it('at shutdown all waiting callers get an error, and without callers there is no unhandled rejection', async () => {
   const connections = connectionsOf('a');
   const waiting = failureOf(connections.get('a'));
   await connections.close();
@@ -67,13 +67,13 @@ it('at shutdown nobody is left waiting, and it is no unhandled rejection where n
   await connectionsOf('never asked for').close();
 });
 
-it('an application whose start fails leaves nobody waiting for a secret', async () => {
+it('an application whose start fails leaves no caller waiting for a secret', async () => {
   const clock = new VirtualClock();
   const vault = new SimulatedVault({ clock });
   const waiting: Promise<unknown>[] = [];
   @Injectable()
   class Early {
-    // Built before any connection is up.
+    // Built before any connection has started.
     constructor(credentials: CredentialsService) {
       for (const connection of [undefined, 'other'])
         waiting.push(failureOf(credentials.get('database/creds/app', { ...(connection && { connection }) })));

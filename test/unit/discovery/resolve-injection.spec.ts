@@ -6,7 +6,7 @@ import { EventBus } from '../../../lib/events/events.js';
 import { token, type Secret } from '../../../lib/index.js';
 import { SimulatedVault, VirtualClock } from '../../../lib/testing/index.js';
 
-it('a secret that was missing is read again by who asks next, as a lazy module', async () => {
+it('a missing secret is read again at the next injection, as by a lazy module', async () => {
   const clock = new VirtualClock();
   const vault = new SimulatedVault({ clock });
   vault.kv();
@@ -19,7 +19,7 @@ it('a secret that was missing is read again by who asks next, as a lazy module',
   await expect(read()).rejects.toMatchObject({ code: 'VAULT_SECRET_NOT_FOUND' });
   vault.kv().put('app', { key: 'value' });
   expect((await read()).reveal()).toEqual({ key: 'value' });
-  // That is kept.
+  // This value is kept.
   vault.clearHistory();
   await read();
   expect(vault.count(/secret/)).toBe(0);

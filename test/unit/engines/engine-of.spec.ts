@@ -34,7 +34,7 @@ it.each<[string, string, Record<string, unknown>, string, Life, Partial<Answer>?
   ],
   ['a static role', 'database/static-creds/app', { ttl: 60 }, 'static-role', { rotatesIn: 60_000 }],
   ['one of LDAP', 'org/ldap/static-cred/a/b', { ttl: 0 }, 'static-role', { rotatesIn: 0 }],
-  ['one without a life', 'database/static-creds/app', { message: 'maintenance' }, 'static-role', {}],
+  ['one without a TTL', 'database/static-creds/app', { message: 'maintenance' }, 'static-role', {}],
   [
     'one by a schedule, rotated a while ago',
     'database/static-creds/app',
@@ -100,7 +100,7 @@ it.each<[string, string, Record<string, unknown>, string, Life, Partial<Answer>?
     { expiresIn: 60_000 },
   ],
   [
-    'one that tells its end only',
+    'one with its expiry only',
     'gcp/token/app',
     { token: 'a', expires_at_seconds: IN_A_MINUTE },
     'gcp-token',
@@ -138,7 +138,7 @@ it.each([
   ['database/static-creds/app', { ttl: 5, password: 'a' }, { ttl: 5, password: 'b' }, false],
   ['gcp/token/app', { token_ttl: 5, expires_at_seconds: 1 }, { token_ttl: 4, expires_at_seconds: 1 }, true],
   ['own/thing', { ttl: 5 }, { ttl: 4 }, false],
-])('two answers of %s are the same where only the time left differs', (path, one, other, same) => {
+])('two answers of %s are equal if only the time left differs', (path, one, other, same) => {
   const engine = engineOf(answerOf(path, one));
   expect(JSON.stringify(engine.comparable(one)) === JSON.stringify(engine.comparable(other))).toBe(same);
 });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { validBefore } from '../../../lib/engines/ssh-certificate.js';
 
-// Signed by ssh-keygen for 2026-01-01T00:00:00Z to 2026-01-02T03:04:05Z, and without an end.
+// Signed by ssh-keygen for 2026-01-01T00:00:00Z to 2026-01-02T03:04:05Z, and without expiry.
 const ED25519 =
   'ssh-ed25519-cert-v01@openssh.com AAAAIHNzaC1lZDI1NTE5LWNlcnQtdjAxQG9wZW5zc2guY29tAAAAIFEK6fLyuQqHc2+l1mQYw0aFl' +
   '36EMUKSbYc6yBVCKqK7AAAAIIzZvlroUl+kO7wEi6/0G3CY3D46vBA8lPgT4jO3azArAAAAAAAAAAAAAAABAAAAAmlkAAAAEQAAAANhcHAAAAA' +
@@ -40,11 +40,11 @@ it.each([
   ['an unknown type', `x ${Buffer.from('\0\0\0\x01x').toString('base64')}`, undefined],
   ['no key at all', 'maintenance', undefined],
   ['nothing', '', undefined],
-])('reads until when a certificate is valid: %s', (_, certificate, end) => {
+])('reads the expiry of a certificate: %s', (_, certificate, end) => {
   expect(validBefore(certificate)).toBe(end);
 });
 
-it('whatever is cut off or changed is no end, or another one, and no error', () => {
+it('a truncated or changed certificate has no expiry, or another one, and causes no error', () => {
   const [type = '', base64 = ''] = ED25519.split(' ');
   const blob = Buffer.from(base64, 'base64');
   for (let at = 0; at < blob.length; at++) {

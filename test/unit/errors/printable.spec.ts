@@ -16,7 +16,7 @@ function expectFit(text: string): void {
   expect(text).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/);
 }
 
-it('keeps a plain text as it is', () => {
+it('keeps a plain text unchanged', () => {
   for (const text of ['', 'database/creds/app', 'Schlüssel 🔑 "a" <b>', 'x'.repeat(8_192)])
     expect(printable(text)).toBe(text);
 });
@@ -34,7 +34,7 @@ it('names the first of many', () => {
   expect(many.length).toBeLessThan(2_000);
 });
 
-it.each([FORGED, HUGE])('no part of an error forges a line or has no end', (text) => {
+it.each([FORGED, HUGE])('no part of an error has a line break or unlimited length', (text) => {
   const error = new VaultError({ code: 'VAULT_SEALED', message: text, hint: text, path: text });
   for (const part of [error.message, error.hint, error.path ?? '']) expectFit(part);
   expect(error.message).toContain('[VAULT_SEALED]');
@@ -43,15 +43,15 @@ it.each([FORGED, HUGE])('no part of an error forges a line or has no end', (text
 
 it.each<[string, unknown]>([
   ['a name with line breaks', Object.assign(new Error('x'), { name: FORGED })],
-  ['a name without an end', Object.assign(new Error('x'), { name: HUGE })],
-  ['a name that is no text', Object.assign(new Error('x'), { name: { toString: 1 } })],
+  ['a very long name', Object.assign(new Error('x'), { name: HUGE })],
+  ['a name that is not a string', Object.assign(new Error('x'), { name: { toString: 1 } })],
   ['a symbol', Symbol('x')],
-])('an error of others with %s is told by a plain word', (_what, thrown) => {
+])('a foreign error with %s is named by a plain word', (_what, thrown) => {
   expectFit(unexpected(thrown, 'It').message);
   expect(classOf(thrown).length).toBeLessThan(70);
 });
 
-it('no event makes more than a line of the log', () => {
+it('each event makes one line of the log', () => {
   const lines: string[] = [];
   const log = (line: string) => lines.push(line);
   const events$ = new Subject<VaultEvent>();

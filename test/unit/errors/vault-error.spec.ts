@@ -4,7 +4,7 @@ import { isTransient, VaultError, type VaultErrorCode } from '../../../lib/error
 
 const init = { code: 'VAULT_SEALED', message: 'The server is sealed.', hint: 'Unseal it.' } as const;
 
-it('tells what happened, its code and what to do, in the message as well', () => {
+it('has text, code and hint, also in the message', () => {
   const error = new VaultError({ ...init, status: 503, path: 'secret/data/x', retryAfter: 7000 });
   expect(error).toBeInstanceOf(Error);
   expect(error).toMatchObject({ ...init, message: expect.anything() as string, name: 'VaultError' });
@@ -14,13 +14,13 @@ it('tells what happened, its code and what to do, in the message as well', () =>
   expect(error.stack).toContain('vault-error.spec.ts');
 });
 
-it('has no property for what is not known', () => {
+it('has no property for unknown values', () => {
   const error = new VaultError(init);
   for (const name of ['status', 'path', 'retryAfter', 'errors', 'cause'])
     expect(error).not.toHaveProperty(name);
 });
 
-it('carries its cause, and the errors that it sums up', () => {
+it('has its cause, and the errors that it combines', () => {
   const cause = new VaultError(init);
   const error = new VaultError({ ...init, code: 'VAULT_STARTUP_FAILED', cause, errors: [cause, cause] });
   expect(error.cause).toBe(cause);
@@ -38,7 +38,7 @@ it('is an instance of the class of every copy of the package, and nothing else i
   }
 });
 
-// Every code once; the compiler tells when one is missing.
+// Every code once; the compiler reports a missing one.
 const TRANSIENT: Record<VaultErrorCode, boolean> = {
   VAULT_SEALED: true,
   VAULT_STANDBY: true,
@@ -82,6 +82,6 @@ const TRANSIENT: Record<VaultErrorCode, boolean> = {
   VAULT_CLOSED: false,
 };
 
-it.each(Object.entries(TRANSIENT))('%s may pass by itself: %s', (code, expected) => {
+it.each(Object.entries(TRANSIENT))('%s is temporary: %s', (code, expected) => {
   expect(isTransient(new VaultError({ ...init, code: code as VaultErrorCode }))).toBe(expected);
 });

@@ -14,7 +14,7 @@ afterEach(() => {
   config.onUnhandledError = null;
 });
 
-it('is hot: who comes late sees the next ones, and the last ones are kept aside', () => {
+it('is hot: a late subscriber gets later events, and recent ones are kept separately', () => {
   const bus = new EventBus();
   bus.emit(event('before'));
   const seen: VaultEvent[] = [];
@@ -30,14 +30,14 @@ it('keeps the last hundred', () => {
   expect(messages(bus.recent)).toEqual(Array.from({ length: 100 }, (_, index) => String(index + 150)));
 });
 
-it('what it keeps cannot be changed from outside', () => {
+it('kept events cannot be changed from outside', () => {
   const bus = new EventBus();
   bus.emit(event('kept'));
   (bus.recent as VaultEvent[]).length = 0;
   expect(bus.recent).toHaveLength(1);
 });
 
-it('a subscriber that throws harms neither the others nor whoever emits', async () => {
+it('a subscriber that throws affects neither the others nor the emitter', async () => {
   const unhandled: unknown[] = [];
   config.onUnhandledError = (error) => unhandled.push(error);
   const bus = new EventBus();

@@ -16,14 +16,14 @@ it.each([
   ['50', 10],
   ['-5', 60],
   ['soon', 60],
-])('what a cache answers lasts from when that was made: Age: %s', async (age, seconds) => {
+])('the TTL of a cached answer counts from its creation: Age: %s', async (age, seconds) => {
   const world = new AlteredVault();
   const { connection } = await world.live();
   world.alterAll(/creds/, ({ headers }) => (headers['age'] = age));
   const at = world.clock.wall();
   const { lease } = await world.clock.until(connection.leases.get(PATH));
   const left = (+lease.validUntil - at) / 1_000;
-  // Ages are rounded: a second less is believed of what is cached.
+  // Ages are rounded: the client takes a second off the TTL of a cached answer.
   expect(left).toBeGreaterThanOrEqual(seconds - 1);
   expect(left).toBeLessThanOrEqual(seconds);
   await world.clock.until(connection.close());
@@ -33,7 +33,7 @@ it.each([
   ['60', '60'],
   ['a million', '1000000'],
   ['400 digits', '9'.repeat(400)],
-])('what was over when a cache answered it (Age: %s) is a failed try', async (_, age) => {
+])('a cached answer that has expired (Age: %s) is a failed attempt', async (_, age) => {
   const world = new AlteredVault();
   const { connection } = await world.live();
   world.alterAll(/creds/, ({ headers }) => Object.assign(headers, { age }));
@@ -48,7 +48,7 @@ it.each([
 });
 
 it.each(['agent', 'stubborn'] as const)(
-  'behind a cache (%s), over ten max TTLs of leases and two of tokens, no credential is used that is over',
+  'behind a cache (%s), for ten max TTLs of leases and two of tokens, no expired credential is used',
   async (kind) => {
     const world = new AlteredVault();
     let hits = () => 0;
@@ -71,7 +71,7 @@ it.each(['agent', 'stubborn'] as const)(
     }
     expect(hits()).toBeGreaterThan(10);
     expect(used.refused).toBe(0);
-    // A cache that can be passed costs nothing: each lease is used for its whole life.
+    // A cache that can be bypassed has no cost: each lease is used for its whole TTL.
     if (kind === 'agent') {
       expect(used).toEqual({ valid: 3_600, refused: 0, none: 0 });
       expect(life.of('rotated').length).toBeLessThanOrEqual(16);

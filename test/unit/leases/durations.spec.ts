@@ -10,10 +10,10 @@ const TOKEN_RENEWAL = /renew-self$/;
 const LOOK_UP = /lookup-self$/;
 const PATH = 'database/creds/app';
 const MINUTE = 60_000;
-/** Requests a minute that no useless answer may lead to. */
+/** Limit of requests a minute for any useless answer. */
 const BOUND = 30;
 
-/** As no server writes a duration. In JSON, NaN is null. */
+/** Invalid durations. In JSON, NaN is null. */
 const NONE: [unknown][] = [
   [0.01],
   [59.5],
@@ -29,7 +29,7 @@ const NONE: [unknown][] = [
 ];
 const INVALID = { code: 'VAULT_RESPONSE_INVALID' };
 
-it.each(NONE)('an issue that is answered with a duration of %j is a failed try', async (duration) => {
+it.each(NONE)('an issue with a duration of %j is a failed attempt', async (duration) => {
   const world = new AlteredVault();
   const life = await world.live();
   const { connection } = life;
@@ -46,7 +46,7 @@ it.each(NONE)('an issue that is answered with a duration of %j is a failed try',
   await world.clock.until(connection.close());
 });
 
-it.each(NONE)('a renewal that is answered with a duration of %j is a failed try', async (duration) => {
+it.each(NONE)('a renewal with a duration of %j is a failed attempt', async (duration) => {
   const world = new AlteredVault();
   const life = await world.live();
   const { connection } = life;
@@ -64,37 +64,31 @@ it.each(NONE)('a renewal that is answered with a duration of %j is a failed try'
   await world.clock.until(connection.close());
 });
 
-// A token without an end is what 0 would mean.
-it.each([...NONE, [0]])(
-  'a login that is answered with a duration of %j is a failed one',
-  async (duration) => {
-    const world = new AlteredVault();
-    world.alterAll(LOGIN, ({ body }) => (body.auth.lease_duration = duration));
-    expect(await failureOf(world.live({}, { startup: { timeout: MINUTE } }))).toMatchObject(INVALID);
-    expect(world.vault.count(LOGIN)).toBeLessThanOrEqual(BOUND);
-  },
-);
+// 0 would mean a token without expiry.
+it.each([...NONE, [0]])('a login with a duration of %j is a failed attempt', async (duration) => {
+  const world = new AlteredVault();
+  world.alterAll(LOGIN, ({ body }) => (body.auth.lease_duration = duration));
+  expect(await failureOf(world.live({}, { startup: { timeout: MINUTE } }))).toMatchObject(INVALID);
+  expect(world.vault.count(LOGIN)).toBeLessThanOrEqual(BOUND);
+});
 
-it.each(NONE)(
-  'a renewal of the token that is answered with a duration of %j is a failed try',
-  async (duration) => {
-    const world = new AlteredVault();
-    const life = await world.live();
-    const { connection } = life;
-    world.alterAll(TOKEN_RENEWAL, ({ body }) => (body.auth.lease_duration = duration));
-    await world.clock.advance(5_200_000);
-    expect(life.of('token-renewal-failed')[0]).toMatchObject({ error: INVALID });
-    expect(connection.status.session).toMatchObject({ state: 'degraded', validUntil: expect.any(Date) });
-    expect(world.vault.count(TOKEN_RENEWAL)).toBeLessThanOrEqual(BOUND);
+it.each(NONE)('a renewal of the token with a duration of %j is a failed attempt', async (duration) => {
+  const world = new AlteredVault();
+  const life = await world.live();
+  const { connection } = life;
+  world.alterAll(TOKEN_RENEWAL, ({ body }) => (body.auth.lease_duration = duration));
+  await world.clock.advance(5_200_000);
+  expect(life.of('token-renewal-failed')[0]).toMatchObject({ error: INVALID });
+  expect(connection.status.session).toMatchObject({ state: 'degraded', validUntil: expect.any(Date) });
+  expect(world.vault.count(TOKEN_RENEWAL)).toBeLessThanOrEqual(BOUND);
 
-    world.alter = undefined;
-    await world.clock.advance(400_000);
-    expect(connection.status.session).toMatchObject({ state: 'valid', generation: 1 });
-    await world.clock.until(connection.close());
-  },
-);
+  world.alter = undefined;
+  await world.clock.advance(400_000);
+  expect(connection.status.session).toMatchObject({ state: 'valid', generation: 1 });
+  await world.clock.until(connection.close());
+});
 
-it.each(NONE)('a given token whose look-up answers a TTL of %j is not believed', async (duration) => {
+it.each(NONE)('a given token whose look-up answers a TTL of %j is not accepted', async (duration) => {
   const world = new AlteredVault();
   world.alterAll(LOOK_UP, ({ body }) => (body.data.ttl = duration));
   const failure = await failureOf(world.live({}, { auth: token('root'), startup: { timeout: MINUTE } }));
@@ -103,7 +97,7 @@ it.each(NONE)('a given token whose look-up answers a TTL of %j is not believed',
 });
 
 it.each(['0.001', '0', '-5', '1e-9', 'Infinity', 'now', ''])(
-  'whatever the server says in Retry-After (%j), it is not asked more often',
+  'no value of Retry-After (%j) causes more requests',
   async (retryAfter) => {
     const world = new AlteredVault();
     const { connection } = await world.live();
@@ -127,7 +121,7 @@ it('a lease of a second, which renewals do not extend: two requests a second at 
   await world.clock.until(connection.close());
 });
 
-/** As it would be if the work had succeeded: nothing. */
+/** The result after a success: nothing. */
 async function failureOf(work: Promise<unknown>): Promise<unknown> {
   return work.then(
     () => undefined,

@@ -13,7 +13,7 @@ const RENEWAL = /leases\/renew$/;
 const PATH = 'database/creds/app';
 const INVALID = { code: 'VAULT_RESPONSE_INVALID', answerLost: true };
 
-/** What something else may answer in the place of credentials, or make of them. */
+/** Answers of an intermediary in place of credentials, or changed ones. */
 const ANSWERS: [string, (answer: Answer) => void][] = [
   ['a message', (answer) => (answer.body = { data: { message: 'maintenance' } })],
   ['a page of an error as JSON', (answer) => (answer.body = { error: 'bad gateway', status: 502 })],
@@ -43,7 +43,7 @@ function isValid(world: AlteredVault, current: Credentials<Login> | undefined): 
 const rotations = (world: AlteredVault) => world.vault.count(ISSUE);
 
 it.each(ANSWERS)(
-  'a rotation that is answered with %s is a failed try; the good lease stays',
+  'a rotation that is answered with %s is a failed attempt; the valid lease is kept',
   async (_, change) => {
     const world = new AlteredVault();
     const life = await world.live({ ttl: 60, maxTtl: 120 });
@@ -80,7 +80,7 @@ it.each(ANSWERS)(
     expect(connection.status.health).toBe('up');
     expect(seen.length).toBe(2);
     expect(valid()).toBe(true);
-    // What the bad answers leased was ended.
+    // The leases of the bad answers were ended.
     expect(world.vault.leaseCount).toBe(1);
     await world.clock.until(connection.close());
     expect(world.vault.leaseCount).toBe(0);
@@ -89,7 +89,7 @@ it.each(ANSWERS)(
 );
 
 it.each(ANSWERS)(
-  'the same to the end of the lease and past it (%s): none is told, and then a good one',
+  'the same until after the end of the lease (%s): no value is published, then a good one',
   async (_, change) => {
     const world = new AlteredVault();
     const life = await world.live({ ttl: 60, maxTtl: 120 });
@@ -116,26 +116,29 @@ it.each(ANSWERS)(
   },
 );
 
-it.each(ANSWERS.slice(0, 7))('a first issue that is answered with %s is a failed try', async (_, change) => {
-  const world = new AlteredVault();
-  const { connection } = await world.live();
-  world.alterAll(ISSUE, change);
-  const ended: unknown[] = [];
-  const seen: unknown[] = [];
-  connection.leases.watch<Login>(PATH, false, undefined, isLogin).subscribe({
-    next: (one) => seen.push(one),
-    error: (error) => ended.push(error),
-  });
-  await world.clock.advance(10_000);
-  expect([seen, ended]).toEqual([[], []]);
-  expect(connection.status.leases).toMatchObject([{ state: 'pending', error: INVALID }]);
-  world.alter = undefined;
-  await world.clock.advance(30_000);
-  expect(seen.length).toBe(1);
-  await world.clock.until(connection.close());
-});
+it.each(ANSWERS.slice(0, 7))(
+  'a first issue that is answered with %s is a failed attempt',
+  async (_, change) => {
+    const world = new AlteredVault();
+    const { connection } = await world.live();
+    world.alterAll(ISSUE, change);
+    const ended: unknown[] = [];
+    const seen: unknown[] = [];
+    connection.leases.watch<Login>(PATH, false, undefined, isLogin).subscribe({
+      next: (one) => seen.push(one),
+      error: (error) => ended.push(error),
+    });
+    await world.clock.advance(10_000);
+    expect([seen, ended]).toEqual([[], []]);
+    expect(connection.status.leases).toMatchObject([{ state: 'pending', error: INVALID }]);
+    world.alter = undefined;
+    await world.clock.advance(30_000);
+    expect(seen.length).toBe(1);
+    await world.clock.until(connection.close());
+  },
+);
 
-it('a consumer that asks for a login where there is none harms no other', async () => {
+it('a consumer that requires user name and password does not affect consumers of other secrets', async () => {
   const world = new AlteredVault();
   const { connection } = await world.live({ ttl: 60, maxTtl: 120 });
   world.alterAll(ISSUE, ({ body }) => (body.data = { access_key: 'a', secret_key: `s-${body.lease_id}` }));
@@ -150,7 +153,7 @@ it('a consumer that asks for a login where there is none harms no other', async 
   await world.clock.until(connection.close());
 });
 
-it('what an operator makes a role issue from now on is believed where the lease before it has ended', async () => {
+it('a role that an operator changed is accepted once the previous lease has ended', async () => {
   const world = new AlteredVault();
   const life = await world.live({ ttl: 60, maxTtl: 120 });
   const { connection } = life;
@@ -163,7 +166,7 @@ it('what an operator makes a role issue from now on is believed where the lease 
   await world.clock.until(connection.close());
 });
 
-it('the lease that is in use, answered as a new one, is neither taken nor ended', async () => {
+it('the current lease in an answer to an issue is neither accepted nor ended', async () => {
   const world = new AlteredVault();
   const life = await world.live({ ttl: 60, maxTtl: 120 });
   const { connection } = life;
@@ -178,7 +181,7 @@ it('the lease that is in use, answered as a new one, is neither taken nor ended'
 
 it.each<[string, (answer: Answer) => void]>([
   ['no lease', ({ body }) => delete body.lease_id],
-  ['the lease of somebody else', ({ body }) => (body.lease_id = 'database/creds/app/other')],
+  ['the lease of another client', ({ body }) => (body.lease_id = 'database/creds/app/other')],
   ['{}', (answer) => (answer.body = {})],
   ['[]', (answer) => (answer.body = [])],
   ['a message', (answer) => (answer.body = { data: { message: 'maintenance' } })],
@@ -196,7 +199,7 @@ it.each<[string, (answer: Answer) => void]>([
 
 it.each<[string, (answer: Answer) => void]>([
   ['no token', ({ body }) => delete body.auth.client_token],
-  ['the token of somebody else', ({ body }) => (body.auth.accessor = 'of-another')],
+  ['the token of another client', ({ body }) => (body.auth.accessor = 'of-another')],
   ['nothing of a token', ({ body }) => (body.auth = null)],
   ['a text', ({ body }) => (body.auth = 'renewed')],
   ['{}', (answer) => (answer.body = {})],
@@ -224,7 +227,7 @@ it.each<[string, (answer: Answer) => void]>([
   expect(await failure).toMatchObject(INVALID);
 });
 
-it('a login that repeats the token in use has failed, and that token lives on', async () => {
+it('a login that repeats the current token has failed, and that token stays valid', async () => {
   const world = new AlteredVault();
   let first: unknown;
   world.alterAll(/login$/, (answer) => (answer.body = first ??= answer.body));
@@ -241,7 +244,7 @@ it('a login that repeats the token in use has failed, and that token lives on', 
 });
 
 it.each(ANSWERS.slice(0, 7))(
-  'a static role that answers %s is read again; its password stays',
+  'a static role that answers %s is read again; its password is kept',
   async (_, change) => {
     const world = new AlteredVault();
     const { connection } = await world.live();

@@ -12,7 +12,7 @@ const renewal = { at: 0.66, jitter: 0.05 };
 const random = () => 0.5;
 const hooks = { needed: () => {}, refused: () => Promise.resolve(), ensureValid: () => undefined };
 
-/** A lease of a minute, and what happened to it. */
+/** A lease of a minute, and its history. */
 function planned(
   happens: (lease: Lease<unknown>, clock: HandClock) => void,
   circumstances: Partial<Circumstances> = {},
@@ -42,45 +42,41 @@ function planned(
 
 it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Partial<Circumstances>?]>([
   ['as usual', 'renew renewal in 39600', () => {}],
-  ['the server says that it is over', 'rotate lease-lost in 0', (lease) => (lease.over = true)],
-  ['it seems over: asked first', 'renew renewal in 0', (_, clock) => clock.advance(2 * MINUTE)],
+  ['the server reports its end', 'rotate lease-lost in 0', (lease) => (lease.over = true)],
+  ['it seems expired: checked first', 'renew renewal in 0', (_, clock) => clock.advance(2 * MINUTE)],
   [
-    'asked in vain: a new one',
+    'the check failed: a new one',
     'rotate expired in 0',
     (_, clock) => clock.advance(2 * MINUTE),
     { failures: 1 },
   ],
+  ['its token has ended: no check', 'rotate lease-lost in 0', (lease) => (lease.generation.dead = true)],
   [
-    'its token is known to be dead: not asked',
-    'rotate lease-lost in 0',
-    (lease) => (lease.generation.dead = true),
-  ],
-  [
-    'renewals keep failing, and little is left',
+    'renewals keep failing, and little time is left',
     'rotate renewal-failing in 0',
     (_, clock) => clock.advance(55_000),
     { failures: 5 },
   ],
   [
-    'renewals find no server, which would issue nothing either',
+    'renewals find no server, so an issue would fail, too',
     'renew renewal in 0',
     (_, clock) => clock.advance(55_000),
     { failures: 5, away: true },
   ],
   [
-    'at the very end, by another way',
+    'just before the end, a rotation',
     'rotate renewal-failing in 0',
     (_, clock) => clock.advance(59_000),
     { failures: 5, away: true },
   ],
   [
-    'so did the rotation: a renewal again',
+    'the rotation failed, too: a renewal again',
     'renew renewal in 0',
     (_, clock) => clock.advance(55_000),
     { failures: 5, rotationFailed: true },
   ],
   [
-    'what its token has left is no reason to give up',
+    'the time left of its token is no reason to give up',
     'renew renewal in 0',
     ({ generation }, clock) => {
       generation.grant = {
@@ -92,12 +88,12 @@ it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Part
     { failures: 1 },
   ],
   [
-    'a consumer was refused with it',
+    'a consumer was rejected with it',
     'rotate rejected in 0',
     (lease) => (lease.rejected = { at: 0, certain: true }),
   ],
   [
-    'it is to be replaced later than renewed',
+    'its replacement is due later than its renewal',
     'renew renewal in 39600',
     (lease) => (lease.rejected = { at: MINUTE, certain: true }),
   ],

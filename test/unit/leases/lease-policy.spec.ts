@@ -24,13 +24,18 @@ it.each<[string, Partial<LeaseView>, string, number]>([
   ['a fresh lease is renewed at two thirds', {}, 'renew renewal', 6_600],
   ['jitter brings it forward', { jitter: -1 }, 'renew renewal', 6_100],
   ['jitter puts it off', { jitter: 1 }, 'renew renewal', 7_100],
-  ['later the same moment is nearer', { left: 5_000 }, 'renew renewal', 1_600],
-  ['what is overdue is due now', { left: 1_000 }, 'renew renewal', 0],
+  ['the due time does not move as time passes', { left: 5_000 }, 'renew renewal', 1_600],
+  ['an overdue renewal is due now', { left: 1_000 }, 'renew renewal', 0],
   ['near its max TTL it is replaced', { maxTtl: 'near' }, 'rotate max-ttl', 0],
-  ['so is one at its max TTL', { maxTtl: 'reached' }, 'rotate max-ttl', 0],
-  ['of a few seconds one is left', { ttl: 2_000, left: 2_000, jitter: 1 }, 'renew renewal', 1_000],
-  ['one that is over is issued anew', { left: 0 }, 'rotate expired', 0],
-  ['so is one whose token is over', { tokenLeft: 0 }, 'rotate expired', 0],
+  ['a lease at its max TTL is replaced, too', { maxTtl: 'reached' }, 'rotate max-ttl', 0],
+  [
+    'of a TTL of a few seconds, one second is left',
+    { ttl: 2_000, left: 2_000, jitter: 1 },
+    'renew renewal',
+    1_000,
+  ],
+  ['an expired lease is issued anew', { left: 0 }, 'rotate expired', 0],
+  ['a lease with an expired token is issued anew', { tokenLeft: 0 }, 'rotate expired', 0],
   [
     'without renewal it is replaced late',
     { renewable: false, ttl: 60_000, left: 60_000 },
@@ -51,10 +56,10 @@ it.each<[string, Partial<LeaseView>, string, number]>([
     Infinity,
   ],
   ['a newer token replaces the lease, soonest', { superseded: 0, jitter: -1 }, 'rotate token', 0],
-  ['in a quarter of what is left, latest', { superseded: 0, jitter: 1 }, 'rotate token', 2_500],
-  ['whose time runs', { superseded: 1_000, left: 9_000, jitter: 1 }, 'rotate token', 1_500],
-  ['whatever its max TTL says', { superseded: 0, jitter: 1, maxTtl: 'near' }, 'rotate token', 2_500],
-  ['the old token ends it', { superseded: 0, jitter: 1, tokenLeft: 4_000 }, 'rotate token', 1_000],
+  ['within a quarter of the time left', { superseded: 0, jitter: 1 }, 'rotate token', 2_500],
+  ['counted from the new token', { superseded: 1_000, left: 9_000, jitter: 1 }, 'rotate token', 1_500],
+  ['even near its max TTL', { superseded: 0, jitter: 1, maxTtl: 'near' }, 'rotate token', 2_500],
+  ['before the old token ends it', { superseded: 0, jitter: 1, tokenLeft: 4_000 }, 'rotate token', 1_000],
   [
     'half a minute at most',
     { superseded: 0, jitter: 1, ttl: 3_600_000, left: 3_600_000, tokenLeft: 3_600_000 },
@@ -69,20 +74,24 @@ it.each<[string, Partial<LeaseView>, string, number]>([
 
 it.each<[string, Partial<LeaseView>, string]>([
   ['near its max TTL, a renewal that is due comes first', { maxTtl: 'near', left: 3_000 }, 'renew renewal'],
-  ['before that the next try', { maxTtl: 'near', left: 5_000 }, 'rotate max-ttl'],
+  ['before that the next attempt', { maxTtl: 'near', left: 5_000 }, 'rotate max-ttl'],
   ['a newer token changes nothing', { superseded: 1_000, left: 3_000, tokenLeft: 9_000 }, 'renew renewal'],
   ['at its max TTL nothing helps', { maxTtl: 'reached', left: 3_000 }, 'rotate max-ttl'],
-  ['nor where it cannot be renewed', { superseded: 1_000, left: 3_000, renewable: false }, 'rotate token'],
-])('where a rotation has failed: %s', (_what, view, expected) => {
+  [
+    'the same for a lease that cannot be renewed',
+    { superseded: 1_000, left: 3_000, renewable: false },
+    'rotate token',
+  ],
+])('after a failed rotation: %s', (_what, view, expected) => {
   const step = nextLeaseStep({ ...fresh, ...view }, renewal, true);
   expect(`${step.action} ${step.reason}`).toBe(expected);
 });
 
 it.each<[string, Partial<LeaseView>, string]>([
-  ['a newer token is no reason to let it go', { superseded: 0 }, 'renew renewal'],
-  ['nor is a near max TTL', { maxTtl: 'near' }, 'renew renewal'],
+  ['a newer token is no reason to end it', { superseded: 0 }, 'renew renewal'],
+  ['a near max TTL is no reason either', { maxTtl: 'near' }, 'renew renewal'],
   ['at its max TTL it ends', { maxTtl: 'reached' }, 'rotate max-ttl'],
-])('where nothing replaces it: %s', (_what, view, expected) => {
+])('without a replacement: %s', (_what, view, expected) => {
   const step = nextHeldStep({ ...fresh, ...view }, renewal);
   expect(`${step.action} ${step.reason}`).toBe(expected);
 });

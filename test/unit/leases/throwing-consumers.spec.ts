@@ -11,7 +11,7 @@ const PATH = 'database/creds/app';
 const reported: unknown[] = [];
 const told = () => new Promise((resolve) => setTimeout(resolve, 20));
 
-// RxJS throws what a subscriber throws from a timer of its own, for the application to hear of.
+// RxJS rethrows the error of a subscriber in a timer, for the application to handle.
 beforeEach(() => {
   reported.length = 0;
   config.onUnhandledError = (error) => reported.push(error);
@@ -32,7 +32,7 @@ function rotation(credentials$: Observable<Credentials>): Rotation<string> {
   );
 }
 
-it('an operator, a subscriber, a hold and an event listener that throw end themselves alone', async () => {
+it('an operator, a subscriber, a hold and an event listener that throw affect only themselves', async () => {
   const world = new AlteredVault();
   const life = await world.live({ ttl: 60, maxTtl: 120 });
   const { connection, bus } = life;
@@ -67,7 +67,7 @@ it('an operator, a subscriber, a hold and an event listener that throw end thems
   expect(life.of('renewed').length).toBeGreaterThan(4);
   expect([...life.of('rotation-failed'), ...life.of('renewal-failed'), ...life.of('expired')]).toEqual([]);
   expect(connection.status.health).toBe('up');
-  // A new subscriber gets the current one.
+  // A new subscriber gets the current snapshot.
   const now: Credentials[] = [];
   watch().subscribe((one) => now.push(one));
   expect(now).toEqual([connection.leases.current(PATH)]);
@@ -78,7 +78,7 @@ it('an operator, a subscriber, a hold and an event listener that throw end thems
   expect(world.vault.leaseCount).toBe(0);
 });
 
-it('the same of a watch of KV', async () => {
+it('the same for a KV watch', async () => {
   const world = new AlteredVault();
   const { connection } = await world.live();
   world.vault.policy('app', 'path "*" { capabilities = ["create", "read", "update"] }');

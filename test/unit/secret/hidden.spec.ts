@@ -10,7 +10,7 @@ class Config {
   declare password: string;
 }
 
-it('a driver reads what printers do not find', () => {
+it('a driver can read a value that printers do not find', () => {
   const config = new Config();
   hide(config, { password: CANARY });
   expect(config.password).toBe(CANARY);
@@ -21,14 +21,14 @@ it('a driver reads what printers do not find', () => {
   expect(config.password).toBeUndefined();
 });
 
-it('what a driver writes over something hidden is hidden, too', () => {
+it('a new value that a driver assigns to a hidden property is hidden, too', () => {
   const config = new Config();
   hide(config, { password: undefined });
   config.password = CANARY;
   expectNoLeak(config, [CANARY]);
 });
 
-it('a property behind a proxy is found by no printer, whatever it shows', () => {
+it('no printer, with any options, finds a property behind a proxy', () => {
   const config = withHidden(new Config(), 'password', () => CANARY);
   expect(config.password).toBe(CANARY);
   expect(config).toBeInstanceOf(Config);
@@ -38,7 +38,7 @@ it('a property behind a proxy is found by no printer, whatever it shows', () => 
     expect(inspect(config, { ...everything, showProxy })).not.toContain(CANARY);
 });
 
-it('hidden bytes are sent as they are, and print as nothing of it', () => {
+it('hidden bytes are sent unchanged, and are not printed', () => {
   const bytes = hiddenBytes(CANARY);
   expect(Buffer.concat([bytes]).toString()).toBe(CANARY);
   expect(inspect([bytes])).toBe('[ [redacted] ]');

@@ -69,13 +69,13 @@ it.each<[string, SecretSource, RegExp]>([
     /secret_id threw RangeError/,
   ],
   // oxlint-disable-next-line typescript/prefer-promise-reject-errors
-  ['a function that rejects with anything', () => Promise.reject(CANARY), /secret_id threw string/],
+  ['a function that rejects with a non-error', () => Promise.reject(CANARY), /secret_id threw string/],
   [
     'an unset variable',
     fromEnv('NESTJS_VAULT_UNSET'),
     /environment variable NESTJS_VAULT_UNSET is unset or empty/,
   ],
-])('%s is unreadable, and tells nothing else', async (_name, source, told) => {
+])('%s is unreadable, and shows nothing else', async (_name, source, told) => {
   const error = await failureOf(read(source));
   expect(error.code).toBe('VAULT_SOURCE_UNREADABLE');
   expect(error.message).toMatch(told);
@@ -107,19 +107,19 @@ describe.each<[string, (content: string | Uint8Array) => Promise<SecretSource>]>
       return fromFile(join(dir, 'mistake'), { deleteAfterRead: true });
     },
   ],
-])('%s: what is no single line of text is told, and not sent', (name, sourceOf) => {
+])('%s: a value that is not a single line of text is reported, and not sent', (name, sourceOf) => {
   it.each(MISTAKES)('%s', async (_what, content, found) => {
     const error = await failureOf(read(await sourceOf(content)));
     expect(error.code).toBe('VAULT_SOURCE_UNREADABLE');
     expect(error.message).toMatch(found);
     expect(error.hint).toMatch(/value alone, as UTF-8 and in one line/);
     expectNoLeak(error, [CANARY]);
-    // Nothing has been taken out of it.
+    // Nothing was removed from it.
     if (name === 'fromFile') expect(await readFile(join(dir, 'mistake'))).toEqual(Buffer.from(content));
   });
 });
 
-it('what looks like JSON and is none, or a number, may be a secret', async () => {
+it('text that resembles JSON, or a number, may be a secret', async () => {
   for (const value of ['{not-json', '12345', 'true', '"half'])
     expect((await read(() => value)).reveal()).toBe(value);
 });
@@ -128,14 +128,14 @@ it.each<[string, unknown, RegExp]>([
   ['an object', { CANARY }, /secret_id is no text \(its type is object\)/],
   ['an array', [CANARY], /its type is array/],
   ['a number', 7, /its type is number/],
-])('a function of %s is told so', async (_what, value, told) => {
+])('the error of a function that returns %s names that', async (_what, value, told) => {
   const error = await failureOf(read(() => value as never));
   expect(error).toMatchObject({ code: 'VAULT_SOURCE_UNREADABLE' });
   expect(error.message).toMatch(told);
   expectNoLeak(error, [CANARY]);
 });
 
-it('a file that is replaced by a mistake is a warning, and the value before it serves on', async () => {
+it('a file with invalid new contents is a warning, and the previous value stays in use', async () => {
   const path = join(dir, 'spoilt');
   const source = fromFile(path);
   await writeFile(path, CANARY);
@@ -152,7 +152,7 @@ describe('fromEnv with deleteAfterRead', () => {
   const source = fromEnv(NAME, { deleteAfterRead: true });
   afterEach(() => vi.unstubAllEnvs());
 
-  it('leaves nothing to child processes and reports, and serves later logins from memory', async () => {
+  it('leaves nothing to child processes and reports, and supplies later logins from memory', async () => {
     vi.stubEnv(NAME, ` ${CANARY}\n`);
     expect((await read(source)).reveal()).toBe(CANARY);
     const child = execFileSync(process.execPath, ['-p', 'JSON.stringify(process.env)'], { encoding: 'utf8' });
@@ -161,7 +161,7 @@ describe('fromEnv with deleteAfterRead', () => {
     expect((await read(source)).reveal()).toBe(CANARY);
   });
 
-  it('shares the value with every source of that name, and takes a new one up', async () => {
+  it('shares the value with every source of that name, and accepts a new one', async () => {
     vi.stubEnv(NAME, 'canary-of-the-next');
     expect((await read(fromEnv(NAME, { deleteAfterRead: true }))).reveal()).toBe('canary-of-the-next');
     expect(process.env[NAME]).toBeUndefined();
@@ -171,14 +171,14 @@ describe('fromEnv with deleteAfterRead', () => {
     expectNoLeak([source, memory], ['canary-of-the-next']);
   });
 
-  it('without it the variable stays', async () => {
+  it('without the option the variable is kept', async () => {
     vi.stubEnv('NESTJS_VAULT_TEST_STAYS', CANARY);
     await read(fromEnv('NESTJS_VAULT_TEST_STAYS'));
     expect(process.env['NESTJS_VAULT_TEST_STAYS']).toBe(CANARY);
   });
 });
 
-it('tells which source is read, and when it has answered', async () => {
+it('reports which source is read, and when it has answered', async () => {
   const told: (string | undefined)[] = [];
   const using = { ...context(), reading: (what: string | undefined) => void told.push(what) };
   await read(() => CANARY, using);
@@ -195,13 +195,16 @@ it.each([
   '3e2f6c1a-aaaa-4bbb-8ccc-dddddddddddd',
   'with white space',
   'x'.repeat(65),
-])('fromEnv, given a value (%s) in the place of a name, tells so, and nothing of it', async (given) => {
-  const source = fromEnv(given);
-  const error = await failureOf(read(source));
-  expect(error).toMatchObject({ code: 'VAULT_SOURCE_UNREADABLE' });
-  expect(error.message).toContain('fromEnv takes the name of one');
-  expectNoLeak([error, source], [given]);
-});
+])(
+  'the error of fromEnv with a value (%s) in place of a name says so, and does not show it',
+  async (given) => {
+    const source = fromEnv(given);
+    const error = await failureOf(read(source));
+    expect(error).toMatchObject({ code: 'VAULT_SOURCE_UNREADABLE' });
+    expect(error.message).toContain('fromEnv takes the name of one');
+    expectNoLeak([error, source], [given]);
+  },
+);
 
 it('an error of this package passes through a function', async () => {
   const own = new VaultError({ code: 'VAULT_CLOSED', message: 'no', hint: 'none' });
@@ -218,7 +221,7 @@ it('fromEnv reads again each time', async () => {
   expect((await failureOf(read(source))).code).toBe('VAULT_SOURCE_UNREADABLE');
 });
 
-it('fromFile trims, reads again each time, and goes on with the last value where the file has gone', async () => {
+it('fromFile trims, reads again each time, and uses the last value after the file was removed', async () => {
   const path = join(dir, 'rotating');
   const source = fromFile(path);
   expect((await failureOf(read(source))).message).toContain('cannot be read (ENOENT)');
@@ -236,14 +239,14 @@ it('fromFile trims, reads again each time, and goes on with the last value where
   expect((await read(source)).reveal()).toBe('last-value');
 });
 
-it('fromFile does not print the secret where that was given instead of its path', async () => {
+it('fromFile does not print a secret that was given instead of its path', async () => {
   const error = await failureOf(read(fromFile(CANARY)));
   expect(error).toMatchObject({ code: 'VAULT_SOURCE_UNREADABLE' });
   expect(error.message).toContain('fromFile takes a path');
   expectNoLeak(error, [CANARY]);
 });
 
-it('H3: fromFile deletes the file where asked to', async () => {
+it('H3: fromFile deletes the file on request', async () => {
   const path = join(dir, 'once');
   await writeFile(path, CANARY);
   const using = context();
@@ -255,7 +258,7 @@ it('H3: fromFile deletes the file where asked to', async () => {
 });
 
 it.skipIf(process.platform === 'win32')('H3: a file that cannot be deleted is a warning', async () => {
-  // root may delete anything, but not what the kernel gives out
+  // root may delete any file, but not those of /proc.
   if (process.platform === 'linux') return expectKept('/proc/self/comm');
   const path = join(dir, 'kept');
   await writeFile(path, CANARY);
@@ -281,7 +284,7 @@ it.each<[unknown]>([
   [{}],
   [{ creation_path: 7 }],
   [{ creation_path: 'auth/approle/login' }],
-])('a look-up that answers %j does not lead to an unwrap', async (data) => {
+])('after a look-up that answers %j, nothing is unwrapped', async (data) => {
   const sent: string[] = [];
   const send: SecretSourceContext['send'] = ({ path }) => {
     sent.push(path);
@@ -294,7 +297,7 @@ it.each<[unknown]>([
   expectNoLeak(error, [CANARY]);
 });
 
-it('an unwrapping without a secret_id in it is unreadable', async () => {
+it('an unwrapped answer without a secret_id is unreadable', async () => {
   const send: SecretSourceContext['send'] = ({ path }) =>
     Promise.resolve({
       data:

@@ -11,7 +11,7 @@ import { expectNoLeak } from '../../support/leaks.js';
 const CANARY = 'canary-7f3a91d2';
 const secret = () => new Secret(CANARY);
 
-it('is reached through reveal() only', () => {
+it('is accessible through reveal() only', () => {
   expect(secret().reveal()).toBe(CANARY);
   const data = { password: CANARY };
   expect(new Secret(data).reveal()).toBe(data);
@@ -69,7 +69,7 @@ it.each<[string, (value: Secret) => unknown]>([
   }
 });
 
-it('says that something was left out', () => {
+it('shows that a value was redacted', () => {
   for (const text of [String(secret()), inspect(secret()), format('%s %j', secret(), secret())]) {
     expect(text).toContain('[redacted]');
   }
@@ -151,7 +151,7 @@ it.each<[string, unknown, unknown]>([
   ['a text and what it looks like', '1', 1],
   ['nothing and an empty text', undefined, ''],
   ['an object and its members', { a: 1 }, [['a', 1]]],
-])('assertions tell %s apart, and show neither', (_what, one, other) => {
+])('assertions distinguish %s, and show neither', (_what, one, other) => {
   const differ = { one: new Secret(one), other: new Secret(other) };
   expect(differ.one).not.toEqual(differ.other);
   expect({ secret: differ.one }).not.toStrictEqual({ secret: differ.other });
@@ -171,7 +171,7 @@ it.each<[string, unknown, unknown]>([
   expectNoLeak(shown.join(' '), [CANARY, 'canary-another']);
 });
 
-it('assertions take equal values for equal, whatever the order of their members', () => {
+it('assertions treat equal values as equal, for any order of their members', () => {
   expect(secret()).toEqual(secret());
   expect(new Secret({ a: 1, b: { c: 2, d: 3 } })).toStrictEqual(new Secret({ b: { d: 3, c: 2 }, a: 1 }));
   assert.deepEqual(new Secret([1, 'a', null]), new Secret([1, 'a', null]));

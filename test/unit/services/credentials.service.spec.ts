@@ -5,12 +5,12 @@ import { CredentialsService, getCredentialsToken, token, VaultModule } from '../
 import { SimulatedVault, VaultTestingModule, VirtualClock } from '../../../lib/testing/index.js';
 
 it.each(['my role', 'a%20b', 'ä', '100%', 'a.b-c_d'])(
-  'a role named %s is asked for by its name, encoded once',
+  'a role named %s is requested by its name, encoded once',
   async (role) => {
     const clock = new VirtualClock();
     const vault = new SimulatedVault({ clock });
     const answer = { lease_id: 'x/y', lease_duration: 60, data: { username: role, password: 'p' } };
-    // That the server finds such a role is its own matter: what it is asked for is ours.
+    // Checks the request only, not whether the server finds such a role.
     vault.answer(200, answer, { match: /creds/ });
     const app = await Test.createTestingModule({
       imports: [
@@ -33,7 +33,7 @@ it.each(['my role', 'a%20b', 'ä', '100%', 'a.b-c_d'])(
     const credentials = await firstValueFrom(service.database(role, { mount: 'my db' }));
     expect(credentials.username.reveal()).toBe(role);
     expect(credentials.lease.path).toBe(path.slice('/v1/'.length));
-    // One and the same, however it is asked for.
+    // The same stream for both forms of the request.
     expect((await service.get(`my db/creds/${role}`)).lease.path).toBe(credentials.lease.path);
     expect(vault.count(/creds/)).toBe(1);
     await clock.until(app.close());

@@ -21,7 +21,7 @@ const OF_VERSION_2: [string, Change][] = [
   ['an object as a version', ({ body }) => (body.data.metadata.version = { toString: 1 })],
   ['a fraction as a version', ({ body }) => (body.data.metadata.version = 1.5)],
   ['no time', ({ body }) => delete body.data.metadata.created_time],
-  ['a time that is none', ({ body }) => (body.data.metadata.created_time = 'soon')],
+  ['an invalid time', ({ body }) => (body.data.metadata.created_time = 'soon')],
   ['a number as a time', ({ body }) => (body.data.metadata.created_time = 1e300)],
   ['a list as custom metadata', ({ body }) => (body.data.metadata.custom_metadata = [1])],
 ];
@@ -87,7 +87,7 @@ it.each(OF_VERSION_2)('a read that is answered with %s fails', async (_, change)
   await world.clock.until(connection.close());
 });
 
-it('a secret that is made anew has the version that it had, and is told of', async () => {
+it('a secret that was deleted and created again with the same version is emitted', async () => {
   const { world, connection, seen, ended } = await watched(2, 'keep');
   await world.clock.until(connection.client.delete('secret/metadata/app').catch(() => undefined));
   world.vault.kv().put('app', { key: 'two' });

@@ -15,14 +15,14 @@ function granted(...renewals: [at: number, seconds: number, warned?: boolean][])
   );
 }
 
-it('a grant counts from when the request left, and 0 never ends', () => {
+it('a grant counts from the time of the request, and 0 never expires', () => {
   expect(firstGrant(60, sent(5), random)).toMatchObject({ ttl: 60_000, deadline: sent(65), maxTtl: 'far' });
   expect(firstGrant(0, sent(5), random)).toMatchObject({ ttl: Infinity, deadline: sent(Infinity) });
 });
 
 it.each<[string, Grant['maxTtl'], [number, number, boolean?][]]>([
   [
-    'as much as before',
+    'the same as before',
     'far',
     [
       [0, 60],
@@ -38,7 +38,7 @@ it.each<[string, Grant['maxTtl'], [number, number, boolean?][]]>([
     ],
   ],
   [
-    'as much, with a warning (a period)',
+    'the same, with a warning (a period)',
     'far',
     [
       [0, 60],
@@ -54,7 +54,7 @@ it.each<[string, Grant['maxTtl'], [number, number, boolean?][]]>([
     ],
   ],
   [
-    'less once, without: the TTL was lowered',
+    'less once, without a warning: the TTL was lowered',
     'far',
     [
       [0, 3_600],
@@ -62,7 +62,7 @@ it.each<[string, Grant['maxTtl'], [number, number, boolean?][]]>([
     ],
   ],
   [
-    'and stays so',
+    'less once, then the same, without a warning: the TTL was lowered',
     'far',
     [
       [0, 3_600],
@@ -71,7 +71,7 @@ it.each<[string, Grant['maxTtl'], [number, number, boolean?][]]>([
     ],
   ],
   [
-    'less and less, without',
+    'less and less, without a warning',
     'near',
     [
       [0, 60],
@@ -80,7 +80,7 @@ it.each<[string, Grant['maxTtl'], [number, number, boolean?][]]>([
     ],
   ],
   [
-    'only what was left, without',
+    'only the time left, without a warning',
     'near',
     [
       [0, 60],
