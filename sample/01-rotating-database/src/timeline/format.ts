@@ -44,7 +44,7 @@ export function shorten(name: string, length: number): string {
 export function formatUntil(until: Date, now: number): string {
   const left = until.getTime() - now;
   // Dates near the end of what a Date can hold stand for "never".
-  if (!(left < 1e13)) return 'for ever';
+  if (!(left < 1e13)) return 'no expiry';
   const clock = until.toTimeString().slice(0, 8);
   return `${formatDuration(left / 1000).padStart(6)}  ${clock}`;
 }
