@@ -1,5 +1,5 @@
-// KV reads through this package, bare node-vault and bare undici: client CPU for each read and throughput, in one
-// run on one server, in turns, so that what else the machine does hits all three alike.
+// KV reads through this package, bare node-vault and bare undici: client CPU for each read and throughput, in one run on
+// one server, in turns, so that other load of the machine affects all three alike.
 import 'reflect-metadata';
 import createNodeVault from 'node-vault';
 import { Agent, request } from 'undici';
@@ -73,7 +73,7 @@ async function measure(read, count, concurrency) {
   return { cpu: (user + system) / count, throughput: (count / (performance.now() - start)) * 1000 };
 }
 
-/** What `CredentialsService.current` costs, in nanoseconds. */
+/** Cost of one call of `CredentialsService.current`, in nanoseconds. */
 export async function current(bao, path) {
   class AppModule {}
   Module({ imports: [VaultModule.forRoot({ address: bao.address, auth: token(bao.rootToken) })] })(AppModule);

@@ -1,4 +1,4 @@
-// npm run bench: ratios against peers, in one run. Figures that were seen stand in bench/README.md.
+// npm run bench: ratios against peers, in one run. bench/README.md has measured figures.
 import { ensureBuilt, ensureInstalled } from '../scripts/ensure-installed.mjs';
 
 await ensureInstalled();

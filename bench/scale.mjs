@@ -1,5 +1,5 @@
 // Ten thousand leases in one process: memory, timers, the event loop in real time, and the CPU of an hour. Clients and
-// servers run in processes of their own, so that nobody's memory or CPU is taken for another's.
+// servers run in processes of their own, so that the measured memory and CPU are only those of the client.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ const file = (name) => fileURLToPath(new URL(`scale/${name}`, import.meta.url));
 const OURS = 'nestjs-vault';
 const BY_HAND = 'node-vault, a timer each';
 const ANSWERS = 'the answers alone';
-/** Seconds; each lease is renewed once, from 18 s after it was issued on. */
+/** In seconds; each lease is renewed once, 18 s after its issue at the earliest. */
 const SHORT = { ttl: 30, seconds: 24 };
 
 export async function scale(leases = 10_000) {
@@ -37,7 +37,7 @@ async function atRest(leases) {
 
 const PHASES = {
   before: '500 are held, for 5 s',
-  issuing: 'the others are issued',
+  issuing: 'the other leases are issued',
   kept: `all are renewed, in ${SHORT.seconds} s`,
   followed: 'the same, and status$ has a subscriber',
   lost: 'the token is lost, and all issued anew',
@@ -68,7 +68,7 @@ async function anHour(leases) {
   console.log(table(['server', 'renewals', 'CPU ms', 'CPU µs each', 'timers'], rows));
 }
 
-/** A server and a client of it; tells what the client saw. */
+/** Runs a server and a client of it; returns the client's measurements. */
 async function live({ ttl, ...settings }) {
   const server = fork(file('server.mjs'), [String(settings.leases), String(ttl)]);
   try {
@@ -85,7 +85,7 @@ async function live({ ttl, ...settings }) {
   }
 }
 
-/** Runs a file in a process of its own, which may have orders; resolves with the last that it tells. */
+/** Runs a file in a process of its own, which may send orders; resolves with its last message. */
 async function run(name, settings, obey = async () => {}) {
   const child = fork(file(name), [JSON.stringify(settings)], { execArgv: ['--expose-gc'] });
   let told;
@@ -95,7 +95,7 @@ async function run(name, settings, obey = async () => {}) {
     await obey(message.order);
     child.send('done');
   });
-  // What was told last comes before the second.
+  // The last message comes before `disconnect`.
   const [[code]] = await Promise.all([once(child, 'exit'), once(child, 'disconnect')]);
   if (code !== 0) throw new Error(`${name} ended with ${code}`);
   return told;

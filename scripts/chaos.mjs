@@ -1,5 +1,5 @@
-// npm run chaos: what becomes of queries when something breaks, as a table (and JSON). About three minutes. --json <file>
-// keeps the table; the rest is vitest's.
+// npm run chaos: the effect of faults on queries, as a table (and JSON). About three minutes. --json <file> writes the
+// table; other arguments are passed to vitest.
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,12 +15,12 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 await ensureInstalled();
-// Bundled with the application, though chaos does not use it.
+// The bundle of the application includes it, though chaos does not use it.
 await ensurePrismaClient();
 await ensureOpenBao({ log: (line) => console.log(line) });
 const root = fileURLToPath(new URL('..', import.meta.url));
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-// Each of them has some applications and servers of its own.
+// Each file starts some applications and servers of its own.
 const args = ['run', '--maxWorkers=3', ...positionals];
 if (values.testNamePattern) args.push('-t', values.testNamePattern);
 const { status } = spawnSync(process.execPath, [vitest, ...args], {

@@ -1,5 +1,5 @@
-// npm run conformance: tries every rule on the simulated server (both dialects) and on a real one, runs the tests of other
-// kinds that show a rule, prints the table of rules and servers, and writes it to docs/conformance.md.
+// npm run conformance: tests every rule on the simulated server (both dialects) and on a real one, runs the tests of
+// other kinds that prove a rule, prints the table of rules and servers, and writes it to docs/conformance.md.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { ensureInstalled } from './ensure-installed.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 await ensureInstalled();
 
-/** Runs tests, and returns what the reporter of the table made of them. */
+/** Runs tests, and returns the results of the table reporter. */
 function run(...args) {
   const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-conformance-'));
   const output = join(folder, 'rules.json');
@@ -32,7 +32,7 @@ const named = ['test/unit', 'test/integration']
   .filter((path) => /['"`][A-K]\d+: /.test(readFileSync(join(root, path), 'utf8')));
 const { shown } = run(...named, '-t', String.raw`(^|\s)[A-K]\d+: `);
 
-/** A rule counts as shown only where its tests were there, ran, and passed. */
+/** A rule counts as proved only if its tests exist, ran, and passed. */
 function rowOfElsewhere(id) {
   const tests = shown.filter((test) => test.id === id);
   const passed = tests.filter(({ state }) => state === 'passed');
@@ -43,7 +43,7 @@ function rowOfElsewhere(id) {
 }
 
 const others = elsewhere.map(rowOfElsewhere);
-// What failed has been told by the run; what was skipped needs something that is not here.
+// The run has reported failures; skipped tests need a server that is not available here.
 if (others.some(({ missing }) => missing)) process.exitCode = 1;
 const later = Object.entries(pending).map(([id, why]) => ({
   id,

@@ -1,5 +1,5 @@
-// What has to be there before anything else can run: packages, the library's build, the samples' builds.
-// Runs in a fresh clone, so Node built-ins only.
+// Prerequisites of all other scripts: packages, the build of the library, the builds of the samples.
+// Runs in a fresh clone, so it uses Node built-ins only.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { symlinkSync } from 'node:fs';
@@ -9,17 +9,17 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const readJson = (path) => JSON.parse(readFileSync(join(root, path), 'utf8'));
 
-/** A problem whose message is all that a reader needs: no stack trace. */
+/** An error that is printed by its message only, without a stack trace. */
 export class SetupError extends Error {}
 
-/** @throws SetupError where this Node is not one of `engines` in package.json */
+/** @throws SetupError if this Node is not one of `engines` in package.json */
 export function ensureNode() {
   const { node } = readJson('package.json').engines;
   if (satisfies(process.versions.node, node)) return;
   throw new SetupError(`This needs Node ${node}; ${process.execPath} is ${process.version}.`);
 }
 
-/** Understands what `engines` is written in here: `^x.y.z` and `>=x.y.z`, joined by `||`. */
+/** Parses the notation of `engines` in package.json: `^x.y.z` and `>=x.y.z`, joined by `||`. */
 function satisfies(version, range) {
   const numbers = (text) => text.match(/\d+/g).slice(0, 3).map(Number);
   const given = numbers(version);
@@ -31,7 +31,7 @@ function satisfies(version, range) {
   });
 }
 
-/** Installs the packages of the lock file, unless they are there. */
+/** Installs the packages of the lock file, unless they are installed. */
 export async function ensureInstalled() {
   ensureNode();
   if (isInstalled()) return;
@@ -45,7 +45,7 @@ export async function ensureInstalled() {
   }
 }
 
-// Both files list every package: the lock what should be there, npm's own record what it put there.
+// Both files list every package: the lock file the required ones, npm's own record the installed ones.
 function isInstalled() {
   const record = 'node_modules/.package-lock.json';
   if (!existsSync(join(root, record))) return false;
@@ -60,14 +60,14 @@ function isInstalled() {
 /** Builds the library, unless dist is newer than its sources. */
 export async function ensureBuilt() {
   const sources = ['lib', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'tsconfig.cjs.json'];
-  // Written last of all.
+  // The build writes this file last.
   if (isNewer('dist/cjs/package.json', sources)) return;
   console.error('Building the library ...');
   const code = await run(process.execPath, [join('scripts', 'build.mjs')], { stdout: 2 });
   if (code !== 0) throw new SetupError(`The build of the library failed (${code}): see above.`);
 }
 
-/** Compiles a sample, as `sample/01-rotating-database`, unless that is done; gives the path of its main file. */
+/** Compiles a sample, as `sample/01-rotating-database`, unless it is compiled; returns the path of its main file. */
 export async function ensureSample(sample) {
   linkLibrary(sample);
   if (existsSync(join(root, sample, 'prisma'))) await ensurePrismaClient(sample);
@@ -91,14 +91,14 @@ export async function ensurePrismaClient(sample = join('sample', '03-prisma')) {
   const code = await run(process.execPath, [prisma, 'generate'], {
     stdout: 'ignore',
     cwd: join(root, sample),
-    // It looks for an engine that generating does not need, and would load it from the network; any file will do.
+    // Prisma searches for an engine that generating does not need, and would download it; any file satisfies it.
     env: { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, PRISMA_HIDE_UPDATE_MESSAGE: '1' },
   });
   if (code !== 0)
     throw new SetupError(`The Prisma client of ${sample} was not generated (${code}): see above.`);
 }
 
-/** A sample names the library as `file:../..`; npm would make the same link. Its other packages are found here. */
+/** A sample names the library as `file:../..`; npm would make the same link. Its other packages resolve to those of this folder. */
 function linkLibrary(sample) {
   const link = join(root, sample, 'node_modules', readJson('package.json').name);
   if (existsSync(link) && realpathSync(link) === realpathSync(root)) return;
@@ -119,21 +119,21 @@ function isNewer(target, sources) {
 function newest(path) {
   const { mtimeMs } = statSync(path);
   if (!statSync(path).isDirectory()) return mtimeMs;
-  // A folder's own time tells of files that were removed.
+  // The time of a folder shows removed files.
   return Math.max(mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-/** Installs with npm; gives its exit code. */
+/** Installs with npm; returns its exit code. */
 export function runNpm(args, options = {}) {
   const all = [...args, '--no-audit', '--no-fund', '--loglevel=error'];
-  // npm says where it is when it runs us. Elsewhere it is on the PATH; on Windows a .cmd, which needs a shell.
+  // npm sets its path when it runs this script. Otherwise npm is on the PATH; on Windows as a .cmd, which needs a shell.
   const npm = process.env.npm_execpath;
   return basename(npm ?? '').startsWith('npm')
     ? run(process.execPath, [npm, ...all], options)
     : run('npm', all, { shell: process.platform === 'win32', ...options });
 }
 
-/** Runs a command here, unless told where; gives its exit code, or the signal that ended it. */
+/** Runs a command, by default in this folder; returns its exit code, or the signal that ended it. */
 export function run(command, args, { stdout = 'inherit', ...options } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: ['ignore', stdout, 'inherit'], ...options });

@@ -1,7 +1,7 @@
 // npm run failed-start [-- --short]: starts that fail and processes that end without `close()`, on a real OpenBao and a
-// real PostgreSQL: the users and tokens that are left at the server, the milliseconds from the failure to the end, and the
-// exit code. Each case runs on the built package as it is packed, in both formats, on the oldest Nest, the last 11 and the
-// one of development; --short: on that alone, and each kind of failure once.
+// real PostgreSQL: prints the users and tokens that are left at the server, the milliseconds from the failure to the end,
+// and the exit code. Each case runs on the packed package, in both formats, on the oldest Nest, the last 11 and the one of
+// development; --short: on the last only, and each kind of failure once.
 import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -22,7 +22,7 @@ import { project } from '../test/installs/project.mjs';
 import { ensureBuilt, ensureInstalled, runNpm } from './ensure-installed.mjs';
 
 const AT_A_TIME = 3;
-/** Milliseconds from the failure to the end of the process: `shutdown.exitTimeout`, and what a busy machine takes. */
+/** Limit from the failure to the end of the process, in milliseconds: `shutdown.exitTimeout`, and a reserve. */
 const LIMIT = 3_000 + 1_500;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const short = process.argv.includes('--short');
@@ -57,7 +57,7 @@ async function onNest(version) {
   const cases = [...FAILED_STARTS, ...OTHER_ENDS].filter(({ long }) => !short || !long);
   const waiting = ['cjs', 'esm'].flatMap((format, index) =>
     cases
-      // Each in one of the formats.
+      // Alternates between the formats.
       .filter((_, position) => !short || position % 2 === index)
       .map((one) => ({ ...one, format })),
   );
@@ -76,7 +76,7 @@ async function onNest(version) {
   if (!failed) rmSync(folder, { recursive: true, force: true });
 }
 
-/** Lays out a folder as that of a user. */
+/** Creates a folder like that of a user. */
 async function install(folder, version) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -132,10 +132,10 @@ async function check(folder, { name, file, run, code, left = false, token, flags
   const users = await usersLeft(held);
   const tokens = await tokensLeft(held);
   const problems = [
-    held.length === 0 && 'it held nothing',
-    (signal ?? exitCode) !== code && `the exit code is to be ${code}`,
-    stalled && !(took > 2_800) && 'it is to wait for the server',
-    !(took < LIMIT) && `it is to end within ${LIMIT} ms`,
+    held.length === 0 && 'it had no user and no token',
+    (signal ?? exitCode) !== code && `the exit code must be ${code}`,
+    stalled && !(took > 2_800) && 'it must wait for the server',
+    !(took < LIMIT) && `it must end within ${LIMIT} ms`,
     users.length !== (left ? held.length : 0) && 'users',
     tokens.length !== (left || given ? held.length : 0) && 'tokens',
     /\b(?:hvs|s)\.\w{20}/.test(output) && 'a token is printed',
@@ -148,7 +148,7 @@ async function check(folder, { name, file, run, code, left = false, token, flags
   if (problems.length > 0) console.log(`      ${problems.join('; ')}\n${output.replace(/^/gm, '      | ')}`);
 }
 
-/** The server ends a user some moments after it has answered. */
+/** The server removes a user some moments after its answer. */
 async function usersLeft(held) {
   const until = Date.now() + 3_000;
   for (;;) {

@@ -1,5 +1,5 @@
-// npm run hostile: hostile answers for all that reads one, and random answers, options and names (fast-check). Prints how
-// many inputs of each kind there were, and the seed. See --help.
+// npm run hostile: hostile answers for all readers of answers, and random answers, options and names (fast-check). Prints
+// the number of inputs of each kind, and the seed. See --help.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,7 @@ const { values } = parseArgs({
 });
 if (values.help) {
   console.log(`npm run hostile -- [--inputs 100000] [--seed 20261129 | random]
-The same seed tries the same inputs. A failure prints the input and its path, to be given to fast-check.`);
+The same seed tries the same inputs. A failure prints the input and its path for fast-check.`);
 } else {
   await ensureInstalled();
   const root = fileURLToPath(new URL('..', import.meta.url));

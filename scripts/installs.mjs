@@ -1,6 +1,6 @@
-// npm run installs [-- --short]: the packed tarball in applications: README as it stands on Nest 11 and 12; beside older
-// drivers, with npm, pnpm and Yarn; with the oldest versions that are let in. The short form, for CI, has all old drivers
-// in one application.
+// npm run installs [-- --short]: the packed tarball in applications: the unchanged README on Nest 11 and 12; beside older
+// drivers, with npm, pnpm and Yarn; with the oldest accepted versions. The short form, for CI, has all old drivers in one
+// application.
 import { createHash } from 'node:crypto';
 import {
   cpSync,
@@ -63,7 +63,7 @@ try {
   const beside = (manager, some) => () => besideOld({ check, manager, names: some, context });
   const floors = (which) => () => atTheFloors({ check, floors: FLOORS, which, context });
   const readme = (major) => () => asReadme({ check, major, context });
-  // npm itself refuses redis 5 beside TypeORM 0.3.17, which takes redis 3 and 4.
+  // npm itself refuses redis 5 beside TypeORM 0.3.17, which accepts redis 3 and 4.
   const npm = [['redis'], names.filter((name) => name !== 'redis')].map((some) => beside('npm', some));
   const short = [readme(11), readme(12), ...npm, beside('pnpm', names), beside('yarn', names), floors(0)];
   const whole = ['npm', 'pnpm', 'yarn', 'yarn 1'].flatMap((manager) =>
@@ -83,7 +83,7 @@ console.log(
 );
 process.exitCode = failed ? 1 : 0;
 
-/** What git has, or would take. */
+/** Files that git tracks or would add. */
 async function copyOfSources() {
   const { output } = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
     cwd: root,
@@ -96,7 +96,7 @@ async function copyOfSources() {
   return clone;
 }
 
-/** Packs as somebody does who has cloned it. Under a name of its content, as Yarn keeps what it has seen by name. */
+/** Packs in a fresh clone. The file name depends on the content, as Yarn caches tarballs by name. */
 async function pack(clone) {
   const { ok, output } = await run(NPM, ['pack', '--silent', '--pack-destination', folder], { cwd: clone });
   const packed = readdirSync(folder).find((name) => name.endsWith('.tgz'));

@@ -1,5 +1,5 @@
-// npm run leaks: each object that an application can reach × each printer, with every driver whose server is here. It
-// prints how much it printed. The rest of the arguments are vitest's.
+// npm run leaks: each object that an application can reach × each printer, with every driver whose server is installed.
+// Prints the counts. Other arguments are passed to vitest.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,12 +25,10 @@ try {
   const counts = lines.map((line) => JSON.parse(line));
   for (const { subject, objects, printers, prints, walked } of counts)
     console.log(
-      `${subject}: ${objects} objects × ${printers} printers: ${prints} prints; ${walked} objects looked into`,
+      `${subject}: ${objects} objects × ${printers} printers: ${prints} prints; ${walked} objects searched`,
     );
   const sum = (key) => counts.reduce((total, one) => total + one[key], 0);
-  console.log(
-    `leaks: ${sum('objects')} objects, ${sum('prints')} prints, ${sum('walked')} objects looked into`,
-  );
+  console.log(`leaks: ${sum('objects')} objects, ${sum('prints')} prints, ${sum('walked')} objects searched`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

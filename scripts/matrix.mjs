@@ -1,6 +1,6 @@
-// npm run matrix [-- row …]: the suites of databases and drivers with other versions than package.json has for
-// development: with the oldest that are let in, and with those that need a newer Node. Each row is a copy of
-// this folder in .cache/matrix, with the same lock file otherwise.
+// npm run matrix [-- row …]: the suites of databases and drivers with other versions than those of development: the oldest
+// accepted ones, and those that need a newer Node. Each row is a copy of this folder in .cache/matrix, with the same lock
+// file otherwise.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ import { ensureOpenBao } from './setup/openbao.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-/** What a copy consists of, but for what is made. */
+/** The files of a copy, without generated ones. */
 const FOLDERS = ['lib', 'test', 'scripts', 'sample', 'docs'];
 const FILES = [
   'package-lock.json',
@@ -45,25 +45,25 @@ const ROWS = {
     node: '24.22.3',
     packages: {
       kysely: '0.29.9',
-      // npm does not install it beside TypeORM, which wants ioredis 5.
+      // npm does not install it beside TypeORM, which requires ioredis 5.
       ioredis: '6.0.0',
       '@mikro-orm/core': '7.2.5',
       '@mikro-orm/postgresql': '7.2.5',
-      // Of MikroORM 6 only.
+      // Packages of MikroORM 6 only.
       '@mikro-orm/knex': undefined,
     },
   },
 };
 
-/** Next to the suites of the drivers: those of pg itself, and of what rests on the internals of Nest. */
+/** Further suites: those of pg itself, and of features that rest on the internals of Nest. */
 const TESTS = ['test/integration/pool', 'test/integration/rotation', 'test/e2e/lookups'];
-/** Of pages whose versions are no row's. */
+/** Suites of pages whose versions differ from all rows. */
 const ELSEWHERE = ['--exclude', 'test/drivers/{server-setup,prisma-page}.spec.ts'];
 
 const names = process.argv.slice(2);
 const unknown = names.find((name) => !ROWS[name]);
 if (unknown !== undefined)
-  throw new Error(`There is no row ${unknown}; there are ${Object.keys(ROWS).join(', ')}.`);
+  throw new Error(`There is no row ${unknown}. Rows: ${Object.keys(ROWS).join(', ')}.`);
 const bin = await ensureOpenBao({ log: (line) => console.log(line) });
 for (const name of names.length > 0 ? names : Object.keys(ROWS)) {
   const { node, packages } = ROWS[name];
@@ -76,19 +76,19 @@ for (const name of names.length > 0 ? names : Object.keys(ROWS)) {
   else rmSync(folder, { recursive: true, force: true });
 }
 
-/** Whether it failed. */
+/** Whether a suite of the row failed. */
 async function row(folder, { node, packages }) {
   rmSync(folder, { recursive: true, force: true });
   const filter = (path) => !MADE.has(basename(path));
   for (const file of [...FOLDERS, ...FILES])
     cpSync(join(root, file), join(folder, file), { recursive: true, filter });
   const devDependencies = { ...manifest.devDependencies, ...packages };
-  // Its binary as a package of its own: the package `node` runs a script when it is installed.
+  // The package with the binary only: the package `node` has an install script.
   const runtime = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
   devDependencies[runtime] = node;
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...manifest, devDependencies }, undefined, 2));
   if (await runNpm(['install', '--legacy-peer-deps', '--ignore-scripts'], { cwd: folder })) return true;
-  // As it is published: built against the versions of development. Last, as what is older than its sources is built anew.
+  // The published build is made with the versions of development. Last, as a build older than its sources is repeated.
   cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
   const command = join(folder, 'node_modules', runtime, 'bin', 'node');
   const options = { cwd: folder, env: { ...process.env, BAO_BIN: bin } };

@@ -1,4 +1,4 @@
-// Before npm packs or publishes: what is published is built, also in a fresh clone.
+// Runs before npm packs or publishes: builds the package, also in a fresh clone.
 import { ensureBuilt, ensureInstalled } from './ensure-installed.mjs';
 
 await ensureInstalled();

@@ -1,5 +1,5 @@
-// npm run samples: builds every sample, and has each of them work for some seconds on servers of its own, two at a time.
-// One line each; fails where one does not build, where its work fails, or where it sees no rotation or leaves a user.
+// npm run samples: builds every sample, and runs each for some seconds on servers of its own, two at a time. Prints one
+// line for each; fails if a sample does not build, if its work fails, or if it has no rotation or leaves a user.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { ensureBuilt, ensureInstalled, ensureSample } from './ensure-installed.m
 import { ensureOpenBao } from './setup/openbao.mjs';
 
 const AT_A_TIME = 2;
-/** Of what one has printed that fails. */
+/** The number of lines to print of a failed sample. */
 const LINES = 30;
 const START = fileURLToPath(new URL('start.mjs', import.meta.url));
 const ARGUMENTS = ['--for', '12', '--ttl', '3', '--port', '0'];
@@ -45,7 +45,7 @@ async function work() {
   }
 }
 
-/** Why it cannot run here, if so. Under CI there has to be an OpenBao: then it runs, and says so. */
+/** The reason why a sample cannot run here, if any. CI requires an OpenBao: there the sample runs without one, and fails. */
 async function whyNot(name) {
   const { available, simulate } = await backendOf(name);
   const here = available();
@@ -77,7 +77,7 @@ function run(name) {
   });
 }
 
-/** Nothing more is begun, and what runs ends its work. */
+/** Starts no more samples, and lets running ones end. */
 function stop(signal) {
   waiting.length = 0;
   for (const child of children) child.kill(signal);

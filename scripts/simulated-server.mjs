@@ -1,9 +1,9 @@
-// What startOpenBao gives, on a simulated server over a port: for machines where no server binary can be had. The
-// database is a real one, so its users are, too. Needs the library to be built.
+// A simulated server on a port, with the interface of startOpenBao: for machines without a server binary. Database and
+// users are real. Needs the build of the library.
 import { randomUUID } from 'node:crypto';
 import { SimulatedVault } from '../dist/esm/testing/index.js';
 
-/** @param postgres as startPostgres gives it: creation and revocation statements run there; none where it is not given */
+/** @param postgres the result of startPostgres, which runs the statements of roles; without it none are run */
 export async function startSimulatedServer(postgres) {
   const rootToken = randomUUID();
   const vault = new SimulatedVault({

@@ -1,4 +1,4 @@
-// npm run soak: rotation under load, with what it has to show as a table (and JSON). See --help.
+// npm run soak: rotation under load, with the results as a table (and JSON). See --help.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ const file = (path) => join(root, path);
 const { status } = spawnSync(
   process.execPath,
   [file('test/support/run-typescript.mjs'), file('test/soak/main.ts'), ...process.argv.slice(2)],
-  // Where it was called, for the path of --json.
+  // The caller's working directory, for the path of --json.
   { stdio: ['ignore', 'inherit', 'inherit'] },
 );
 process.exitCode = status ?? 1;

@@ -1,5 +1,5 @@
 // npm start: a sample application on real servers, or on the user's own (VAULT_ADDR).
-// Runs in a fresh clone, so nothing is imported that has to be installed first.
+// Runs in a fresh clone, so it imports nothing that must be installed first.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
@@ -19,13 +19,13 @@ const LOOK_EVERY_MS = 500;
 const USAGE = `Usage: npm start -- [--sample <name>] [--for <seconds>] [--ttl <seconds>] [--port <port>]
 
 A Nest application whose user (of a database, a broker, ...) is issued, renewed and rotated while it works. Without
-VAULT_ADDR it gets an OpenBao and the other servers of its own; with it, it runs on yours: see the README of the sample.
+VAULT_ADDR this script starts OpenBao and the other servers; with it, the sample runs on your servers: see its README.
 
-  --sample <name>  one of these, or how it begins (default: the first)
+  --sample <name>  one of these, or the start of a name (default: the first)
                    ${NAMES.join('\n                   ')}
-  --for <seconds>  end by itself; exit code 0 only if nothing failed and no user is left
-  --ttl <seconds>  of a user (default: 10); it lives three times as long at most
-  --port <port>    where it answers HTTP: 01 to 04 (default: PORT, or 3000, or a free one if that is taken)
+  --for <seconds>  end after this time; exit code 0 only if nothing failed and no user is left
+  --ttl <seconds>  TTL of a user (default: 10); its max TTL is three times that
+  --port <port>    HTTP port of samples 01 to 04 (default: PORT, or 3000, or a free one if that is in use)
   --help           this text`;
 
 let sample;
@@ -35,7 +35,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => i
 try {
   process.exitCode = await main(parseOptions());
 } catch (error) {
-  // What was started ends with this process.
+  // All started servers end with this process.
   process.stderr.write(`${error instanceof SetupError ? error.message : error.stack}\n`);
   process.exitCode = 1;
 }
@@ -49,10 +49,10 @@ async function main(options) {
   const backend = await backendOf(options.sample);
   const here = backend.available();
   if (!own && !here.ok) {
-    const remedy = `On servers of yours: set VAULT_ADDR and ${backend.variable} (sample/${options.sample}/README.md).`;
+    const remedy = `To use your own servers, set VAULT_ADDR and ${backend.variable} (sample/${options.sample}/README.md).`;
     throw new SetupError(`${options.sample} needs ${backend.title}: ${here.reason} ${remedy}`);
   }
-  // The two long downloads of a fresh clone, at the same time.
+  // The two long downloads of a fresh clone run at the same time.
   const [, simulated] = await Promise.all([ensureInstalled(), own ? undefined : whyNoServer(backend)]);
   await ensureBuilt();
   const entry = await ensureSample(join('sample', options.sample));
@@ -63,33 +63,33 @@ async function main(options) {
   return own ? onOwnServers(run) : onLocalServers(run, simulated);
 }
 
-/** Why there is no server binary here, if so. */
+/** The reason why there is no server binary, if any. */
 async function whyNoServer({ title, simulate, onlySimulated }) {
   if (onlySimulated) return onlySimulated;
   try {
     await ensureOpenBao({ log: console.error });
     return undefined;
   } catch (error) {
-    const reason = `${error.message.replaceAll('\n', ' ')} Or set VAULT_ADDR to a server of yours.`;
-    // There a server was promised, and a simulated one would prove less than it seems to.
+    const reason = `${error.message.replaceAll('\n', ' ')} Or set VAULT_ADDR to your own server.`;
+    // CI requires a real server: a simulated one would prove less.
     if (process.env.CI === 'true') throw new SetupError(reason, { cause: error });
     if (!simulate)
-      throw new SetupError(`There is no simulated one for ${title}. ${reason}`, { cause: error });
+      throw new SetupError(`There is no simulated server for ${title}. ${reason}`, { cause: error });
     return reason;
   }
 }
 
-/** A Vault, and the server that its users are for. */
+/** Starts a Vault, and the server that its users log in to. */
 async function startServers(backend, simulated) {
   if (!simulated) return Promise.allSettled([startOpenBao(), backend.start()]);
-  console.log(`Instead of OpenBao a simulated server: ${simulated}\n`);
+  console.log(`Using a simulated server instead of OpenBao: ${simulated}\n`);
   const [server] = await Promise.allSettled([backend.start()]);
   if (!server.value) return [server];
   return [...(await Promise.allSettled([backend.simulate(server.value)])), server];
 }
 
 async function onOwnServers({ sample: name, backend, entry, env }) {
-  console.log(`On the servers of VAULT_ADDR (${process.env.VAULT_ADDR}) and ${backend.variable}.\n`);
+  console.log(`Using the servers of VAULT_ADDR (${process.env.VAULT_ADDR}) and ${backend.variable}.\n`);
   const code = await runSample(name, entry, { ...process.env, ...env });
   if (code === 0) console.log(`  users left  revocation requested; check ${backend.look}`);
   return code;
@@ -101,7 +101,7 @@ async function onLocalServers({ sample: name, ttl, backend, entry, env }, simula
   try {
     for (const { reason } of started) if (reason) throw reason;
     const [vault, server] = servers;
-    // What an administrator sets up once: see the README of the sample for the same by hand.
+    // The administrator's set-up; the README of the sample has the same by hand.
     const { roleId, secretId } = await backend.setUp(vault, server, {
       file: (path) => readFileSync(join(root, 'sample', name, path), 'utf8'),
       lease: { defaultTtl: `${ttl}s`, maxTtl: `${3 * ttl}s` },
@@ -128,13 +128,13 @@ async function onLocalServers({ sample: name, ttl, backend, entry, env }, simula
   }
 }
 
-/** Nothing of the user's own set-up may find its way in. */
+/** The environment without the user's own settings. */
 function withoutOwnServers(env) {
   const own = /^(VAULT_|BAO_|PG|MYSQL_|REDIS_|RABBITMQ_|MONGODB_|AWS_)/i;
   return Object.fromEntries(Object.entries(env).filter(([name]) => !own.test(name)));
 }
 
-/** The sample gets what it would get in production: variables. Gives its exit code. */
+/** Runs the sample with variables, as in production; returns its exit code. */
 function runSample(name, entry, env) {
   return new Promise((resolve, reject) => {
     sample = spawn(process.execPath, [entry], {
@@ -150,7 +150,7 @@ function runSample(name, entry, env) {
   });
 }
 
-/** Looks on as users come and go, and tells at the end whether all are gone. */
+/** Records the users of the database, and prints at the end whether all have been removed. */
 function watchUsers(backend, server) {
   const seen = new Set();
   const look = async () => {
@@ -161,7 +161,7 @@ function watchUsers(backend, server) {
 
   return async function usersLeft() {
     clearInterval(timer);
-    // The server revokes on its own time, within a second as a rule.
+    // The server revokes asynchronously, usually within a second.
     const endedAt = Date.now();
     for (;;) {
       const left = await backend.users(server);
@@ -173,21 +173,21 @@ function watchUsers(backend, server) {
       console.log(
         left.length > 0
           ? `  users left  ${left.length} of ${seen.size}: ${left.join(', ')}`
-          : `  users left  0 of ${seen.size}${last ? `: ${last} is gone from ${backend.title}, too` : ''}`,
+          : `  users left  0 of ${seen.size}${last ? `: ${last} was removed from ${backend.title}, too` : ''}`,
       );
       return left.length;
     }
   };
 }
 
-// The first one lets the sample end its work (from a terminal it has got the signal already, and ignores another);
-// the servers stay until it has, and end with this process. npm passes on what the terminal has sent us as well,
-// so only a later one is meant to force.
+// The first signal lets the sample end its work (from a terminal the sample has received it already, and ignores another
+// one); the servers run until then, and end with this process. npm forwards the terminal's signal, too, so only a later
+// one forces the end.
 function interrupt(signal) {
   const first = interruptedAt === 0;
   if (first) interruptedAt = Date.now();
   if (first && sample) {
-    // On Windows the sample has the terminal's signal as well, and `kill` would not let it end its work.
+    // On Windows the sample has received the terminal's signal, and `kill` would not let it end its work.
     if (process.platform !== 'win32') sample.kill(signal);
   } else if (first || Date.now() - interruptedAt > 500) {
     sample?.kill('SIGKILL');
@@ -207,12 +207,12 @@ function parseOptions() {
       },
     });
     const named = NAMES.find((name) => name.startsWith(values.sample));
-    if (!named) throw new SetupError(`--sample takes one of ${NAMES.join(', ')}, not "${values.sample}".`);
+    if (!named) throw new SetupError(`--sample must be one of ${NAMES.join(', ')}, not "${values.sample}".`);
     const number = (name, min, max) => {
       const value = values[name];
       if (value === undefined) return undefined;
       if (/^\d+$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
-      throw new SetupError(`--${name} takes a whole number from ${min} to ${max}, not "${value}".`);
+      throw new SetupError(`--${name} must be a whole number from ${min} to ${max}, not "${value}".`);
     };
     return {
       sample: named,
@@ -227,7 +227,7 @@ function parseOptions() {
   }
 }
 
-/** The port wished for, or a free one. */
+/** The requested port, or a free one. */
 function portFrom(wish) {
   return new Promise((resolve) => {
     const probe = net.createServer();

@@ -1,5 +1,5 @@
-// npm run test:drivers: the integrations with other drivers than pg. MariaDB, Redis and RabbitMQ are used where they
-// are installed; a suite whose server is not there is skipped, and says so in one line.
+// npm run test:drivers: the integrations with other drivers than pg. MariaDB, Redis and RabbitMQ are used if they are
+// installed; a suite whose server is missing is skipped, and prints one line about it.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ await ensurePrismaClient();
 await ensureOpenBao({ log: (line) => console.log(line) });
 const root = fileURLToPath(new URL('..', import.meta.url));
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-// Leases of seconds, and many applications in each file: two cores have no room for more.
+// Leases of seconds, and many applications in each file: more workers would overload two cores.
 const workers = process.env['CI'] ? ['--maxWorkers=2'] : [];
 const { status } = spawnSync(process.execPath, [vitest, 'run', ...workers, ...process.argv.slice(2)], {
   cwd: root,

@@ -1,5 +1,5 @@
-// npm test: everything that must hold before a change lands, from a fresh clone. Imports nothing that needs to be
-// installed first. The last line is `N passed, N failed, N skipped`.
+// npm test: all checks before a change lands, from a fresh clone. Imports nothing that must be installed first. The last
+// line is `N passed, N failed, N skipped`.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const total = { passed: 0, failed: 0, skipped: 0 };
 const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
 
-/** Runs one step, and returns what it printed where that is asked for. */
+/** Runs one step; with `capture` returns its output, too. */
 function step(name, command, args, { capture = false, counts = true, env = {} } = {}) {
   const start = performance.now();
   console.log(`\n── ${name}`);
@@ -30,7 +30,7 @@ function step(name, command, args, { capture = false, counts = true, env = {} } 
   return { ok, stdout: result.stdout ?? '' };
 }
 
-/** Runs steps that only compute side by side, and prints each as a whole. */
+/** Runs steps that only use the CPU side by side, and prints the output of each as a whole. */
 function sideBySide(...steps) {
   const start = performance.now();
   return Promise.all(
@@ -63,14 +63,14 @@ function add(counts) {
 }
 
 await ensureInstalled();
-// Checked with all else, though its own tests are among those of the drivers.
+// The typecheck needs it, though its own tests are among those of the drivers.
 await ensurePrismaClient();
-// Once, here: workers that each tried would each report it.
+// Checked once here, as each worker would report it.
 const unavailable = await ensureOpenBao({ log: (line) => console.log(line) }).then(
   () => undefined,
   (error) => error.message,
 );
-if (unavailable) console.log(`OpenBao cannot be had, so tests that need it are skipped: ${unavailable}`);
+if (unavailable) console.log(`OpenBao is not available, so tests that need it are skipped: ${unavailable}`);
 
 step('lint', bin('oxlint'), ['--type-aware', '--deny-warnings', 'lib', 'test', 'sample', 'bench', 'scripts']);
 const [, , built] = await sideBySide(

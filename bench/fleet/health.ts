@@ -1,12 +1,12 @@
 import type { Instance } from './instance.js';
 import { MINUTE, SECOND, type World } from './scenarios.js';
 
-/** How often instances are looked at: at first, and later on; in between, after a twelfth of the time that has passed. */
+/** Intervals of the checks: at first, and at most; between them, a twelfth of the elapsed time. */
 const STEP = 10 * SECOND;
 const LONGEST_STEP = MINUTE;
 const SHARE = 1 / 12;
 
-/** Looks at all instances again and again: whether what they hold still works at the server. */
+/** Checks at intervals whether the credentials of all instances still work at the server. */
 export class Health {
   #expiredSeconds = 0;
   #withoutSeconds = 0;
@@ -31,9 +31,9 @@ export class Health {
   }
 
   /**
-   * Lets time pass.
+   * Advances the time.
    *
-   * @param recovering the incident is over, so that they should become healthy again
+   * @param recovering the incident has ended, so the instances should become healthy again
    */
   async watch(milliseconds: number, recovering: boolean): Promise<void> {
     const { clock, vault } = this.#world;
@@ -44,12 +44,12 @@ export class Health {
       if (this.#look(step / SECOND, waiting) && waiting) this.#healthyAfter = passed / SECOND;
       await clock.advance(step);
       passed += step;
-      // The server remembers for tests what it was asked; nobody asks here.
+      // The server records its requests for tests; this simulation does not need them.
       vault.clearHistory();
     }
   }
 
-  /** Counts what is wrong for the seconds until the next look; returns whether all are well, where that is wanted. */
+  /** Counts failures for the seconds until the next check; with `wanted`, returns whether all are healthy. */
   #look(seconds: number, wanted: boolean): boolean {
     const { vault } = this.#world;
     let well = true;
@@ -57,7 +57,7 @@ export class Health {
       const credential = instance.current();
       if (credential && vault.isValid(credential.username, credential.password)) {
         this.#had.add(instance);
-        // Only asked for where it matters: it is the expensive part.
+        // Computed only on demand, as it is expensive.
         if (wanted && well && instance.failing) well = false;
         continue;
       }

@@ -6,31 +6,31 @@ export interface Credential {
   password: string;
 }
 
-/** What an instance is given: a server, a clock, and what it logs in with. */
+/** The environment of an instance: a server, a clock, and login secrets. */
 export interface Surroundings {
   clock: Clock;
   server: Sender;
   roleId: string;
   secretId: string;
-  /** Where its credential is issued. */
+  /** The path of its credential. */
   path: string;
 }
 
 /** One process of the fleet: it has one token and one lease. */
 export interface Instance {
   start(): void;
-  /** What the application would open a connection to the database with, now. */
+  /** The credential that the application would use for a new connection now. */
   current(): Credential | undefined;
-  /** Something that it has to do has failed, and has not worked since. */
+  /** Whether a request has failed, and not succeeded since. */
   readonly failing: boolean;
 }
 
-/** A client whose policy is compared. */
+/** A client of the comparison. */
 export interface Client {
-  /** Short, for file names and the command line. */
+  /** Short name, for files and the command line. */
   id: string;
   name: string;
-  /** Share of a TTL after which it renews, roughly: a fleet that runs for long is spread over so much of a TTL. */
+  /** Approximate share of a TTL after which it renews: the renewals of a long-running fleet spread over that share. */
   renewsAt: number;
   make(surroundings: Surroundings): Instance;
 }

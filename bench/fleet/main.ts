@@ -40,13 +40,13 @@ export async function main(): Promise<void> {
   const file = path('../../docs/fleet.md');
   const prettier = { ...(await resolveConfig(file)), parser: 'markdown' };
   console.log(`\n${await format(tables(results), prettier)}`);
-  if (instances < FULL) return console.log(`docs/fleet.md is written from ${FULL} instances on.`);
+  if (instances < FULL) return console.log(`docs/fleet.md is written with ${FULL} instances or more.`);
   writeFileSync(file, await format(report(results, instances), prettier));
   writeFileSync(path('../../docs/fleet.svg'), chart(results, instances));
-  console.log('The tables stand in docs/fleet.md, the picture in docs/fleet.svg.');
+  console.log('Tables: docs/fleet.md. Chart: docs/fleet.svg.');
 }
 
-/** Young objects die young here, and there are many: a larger nursery for them halves the time. */
+/** The simulation makes many short-lived objects: a larger young generation halves the time. */
 const FLAGS = ['--max-semi-space-size=128'];
 
 function measure(id: string, instances: number): Promise<Measured> {

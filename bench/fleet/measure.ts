@@ -9,7 +9,7 @@ export async function main(): Promise<void> {
   const [id, instances] = process.argv.slice(3);
   const client = CLIENTS.find((one) => one.id === id);
   if (!client) throw new Error(`There is no client ${id}.`);
-  // Failures are the matter of these simulations; where they are made is not.
+  // The simulations need the failures, not their stack traces.
   Error.stackTraceLimit = 0;
   const measured: Partial<Measured> = {};
   for (const scenario of SCENARIOS) {

@@ -6,7 +6,7 @@ import { capacity, SCENARIOS, SECOND, type Scenario } from './scenarios.js';
 import type { Figures } from './simulate.js';
 import { chanceAlone } from './tally.js';
 
-/** What one client did in all scenarios. */
+/** The results of one client in all scenarios. */
 export interface Result {
   client: Client;
   measured: Measured;

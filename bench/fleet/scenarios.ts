@@ -6,16 +6,16 @@ export const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
 
-/** Requests a second that the server can answer: 500 for 10,000 instances, and for fewer in proportion. */
+/** Capacity of the server in requests a second: 500 for 10,000 instances, in proportion for fewer. */
 export function capacity(instances: number): number {
   return instances / 20;
 }
 
-/** Of tokens and leases alike; nothing is near its max TTL in a run. */
+/** TTL of tokens and leases; none comes near its max TTL in a run. */
 export const TTL = HOUR;
 const PATH = 'database/creds/app';
 
-/** One server, its clock, and what was sent to it. */
+/** One server, its clock, and the counts of its requests. */
 export class World {
   readonly clock = new VirtualClock();
   readonly vault = new SimulatedVault({ clock: this.clock });
@@ -25,7 +25,7 @@ export class World {
   readonly secretId: string;
   readonly path = PATH;
 
-  /** @param ttl milliseconds, of tokens and leases */
+  /** @param ttl TTL of tokens and leases, in milliseconds */
   constructor(instances: number, ttl: number) {
     const work = SECOND / capacity(instances);
     this.server = new BusyServer(this.clock, this.vault.transport(), this.tally, work);
@@ -36,17 +36,17 @@ export class World {
   }
 }
 
-/** What happens to a fleet. Times in milliseconds. */
+/** An incident of a fleet. Times in milliseconds. */
 export interface Scenario {
   id: 'start' | 'restart' | 'seal' | 'fail-over';
   title: string;
-  /** How long the incident lasts; rates are looked at, and health is waited for, from its end on. */
+  /** Duration of the incident; rates and the time to health count from its end. */
   lasts: number;
-  /** For how long the fleet is watched after it. */
+  /** Duration of the observation after the incident. */
   after: number;
-  /** How many times; the run with the median peak over mean is told (default: once). */
+  /** Number of runs; the report shows the one with the median peak over mean (default: 1). */
   runs?: number;
-  /** The fleet starts within the incident, instead of having run for long when it begins. */
+  /** Whether the fleet starts within the incident, instead of long before it. */
   starting?: true;
   begin?(world: World): void;
   end?(world: World): void;
@@ -65,7 +65,7 @@ export const SCENARIOS: readonly Scenario[] = [
     title: 'Restart: connections are refused for 30 s',
     lasts: 30 * SECOND,
     after: 15 * MINUTE,
-    // What came in the first seconds decides, and chance has a part in that.
+    // The first seconds decide the result, and depend on chance.
     runs: 3,
     begin: ({ server }) => server.stop(),
     end: ({ server }) => server.start(),

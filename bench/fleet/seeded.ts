@@ -1,4 +1,4 @@
-/** Random numbers from 0 to 1 that are the same again for the same seed (mulberry32). */
+/** Pseudo-random numbers from 0 to 1, the same ones for the same seed (mulberry32). */
 function generator(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -9,7 +9,7 @@ function generator(seed: number): () => number {
   };
 }
 
-/** Runs work whose chance can be repeated: the library draws its jitter from `Math.random`, and so do the peers. */
+/** Runs work with repeatable random numbers: the library and its peers draw their jitter from `Math.random`. */
 export async function seeded<T>(seed: number, work: () => Promise<T>): Promise<T> {
   const { random } = Math;
   Math.random = generator(seed);

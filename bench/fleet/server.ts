@@ -6,21 +6,21 @@ import type { Tally } from './tally.js';
 
 interface Waiting {
   request: TransportRequest;
-  /** The client has gone: real servers notice, and do no work for it. */
+  /** Whether the client has closed its request: real servers notice that, and do not execute it. */
   gone: boolean;
   answer: (response: Promise<TransportResponse>) => void;
   fail: (error: Error) => void;
 }
 
 /**
- * The way to a server that can do only so much: requests are worked on one after the other, each for the same time,
- * and the rest wait, as they do at a Vault without quotas. It can be away: connections are refused then.
+ * A queue before a server of limited capacity: it handles requests one after the other, each for the same time, and the
+ * rest wait, as at a Vault without quotas. It can be stopped, and then refuses connections.
  */
 export class BusyServer implements Sender {
   readonly #clock: Clock;
   readonly #inner: Sender;
   readonly #tally: Tally;
-  /** Milliseconds of work for one request. */
+  /** Time to handle one request, in milliseconds. */
   readonly #work: number;
   #queue: Waiting[] = [];
   #first = 0;
@@ -34,7 +34,7 @@ export class BusyServer implements Sender {
     this.#work = work;
   }
 
-  /** Stops as a process does that is killed: what it was about to do is lost, and connections are refused. */
+  /** Stops like a killed process: pending requests are lost, and connections are refused. */
   stop(): void {
     this.#away = true;
     const lost = this.#queue.slice(this.#first);
@@ -77,7 +77,7 @@ export class BusyServer implements Sender {
         },
       };
       this.#queue.push(waiting);
-      // A timer only for those who may have to wait so long: the others would only cost memory and time.
+      // A timer only for requests that may have to wait so long: others would only cost memory and time.
       if ((this.#queue.length - this.#first) * this.#work >= request.timeout)
         cancel = this.#clock.setTimer(request.timeout, () => waiting.fail(new TransportTimeout('sent')));
       this.#next();

@@ -4,29 +4,29 @@ import { SECOND, TTL, World, type Scenario } from './scenarios.js';
 import { seeded } from './seeded.js';
 import { between, most, mostWithin, sum } from './tally.js';
 
-/** What one fleet did in one scenario. */
+/** The results of one fleet in one scenario. */
 export interface Figures {
-  /** Requests in the busiest second over those in the average one, from the end of the incident on. */
+  /** Requests in the busiest second, divided by those in the average one, from the end of the incident on. */
   peakToMean: number;
   /** Requests in the busiest second. */
   peak: number;
   /** Requests in the average second. */
   mean: number;
-  /** Logins and issues that were answered, in the 60 s with the most of them. */
+  /** Answered logins and issues, in the 60 s with the most of them. */
   loginsAMinute: number;
   issuesAMinute: number;
-  /** Seconds from the end of the incident until every instance had a credential that works and nothing that fails. */
+  /** Seconds from the end of the incident until every instance had a valid credential and no failing request. */
   healthyAfter: number | undefined;
-  /** Instances that held on to a credential that was over. */
+  /** Number of instances that used an expired credential. */
   expiredInstances: number;
-  /** Seconds that they did so, all added up. */
+  /** Sum of the seconds in which they did so. */
   expiredSeconds: number;
-  /** Seconds that instances knew to have no credential, all added up; before the first one does not count. */
+  /** Sum of the seconds in which instances knew that they had no credential; not counted before the first one. */
   withoutSeconds: number;
-  /** Requests from the beginning of the incident on, and how many of them found no server. */
+  /** Requests from the start of the incident on, and the number of those that found no server. */
   requests: number;
   refused: number;
-  /** Requests in each second, from a minute before the incident on, and the index of the second it begins in. */
+  /** Requests in each second, from a minute before the incident on, and the index of its first second. */
   series: number[];
   begins: number;
 }
@@ -34,13 +34,13 @@ export interface Figures {
 export interface Settings {
   instances: number;
   seed: number;
-  /** Milliseconds (default: {@link TTL}). */
+  /** TTL in milliseconds (default: {@link TTL}). */
   ttl?: number;
-  /** Milliseconds that the fleet is watched (default: that of the scenario). */
+  /** Duration of the observation in milliseconds (default: that of the scenario). */
   after?: number;
 }
 
-/** Lets one fleet go through one scenario; always in the same way, for the same seed. */
+/** Simulates one fleet in one scenario; with the same result for the same seed. */
 export function simulate(client: Client, scenario: Scenario, settings: Settings): Promise<Figures> {
   return seeded(settings.seed, () => pass(client, scenario, settings));
 }
@@ -51,8 +51,8 @@ async function pass(client: Client, scenario: Scenario, settings: Settings): Pro
   const world = new World(count, ttl);
   const { clock, server, tally, roleId, secretId, path } = world;
 
-  // A fleet that has run for long renews at any time alike: as if it had been started over one such period. By a tenth
-  // of a TTL after the last start every jitter has had its part in the renewals.
+  // The renewals of a long-running fleet are spread evenly, as after starts spread over one renewal period. A tenth of a
+  // TTL after the last start, the jitter has affected all renewals.
   const spread = starting ? lasts : ttl * client.renewsAt;
   const fleet = Array.from({ length: count }, () => {
     const instance = client.make({ clock, server, roleId, secretId, path });
@@ -71,7 +71,7 @@ async function pass(client: Client, scenario: Scenario, settings: Settings): Pro
   const [from, ended, to] = [begins, begins + lasts, begins + lasts + after].map((at) =>
     Math.round(at / SECOND),
   ) as [number, number, number];
-  // A rolling start is a load by itself.
+  // A rolling start itself is the load.
   const looked = between(tally.sent, starting ? from : ended, to);
   const mean = sum(looked) / looked.length;
   return {

@@ -8,13 +8,13 @@ function kindOf({ path }: TransportRequest): Kind {
   return /^\/v1\/auth\/[^/]+\/login$/.test(path) ? 'login' : 'other';
 }
 
-/** What was sent to the server, by seconds of the clock. */
+/** Counts the requests to the server, by seconds of the clock. */
 export class Tally {
-  /** Requests that were sent, those to a server that is away among them. */
+  /** Sent requests, those to a stopped server included. */
   readonly sent: number[] = [];
-  /** Those that found no server. */
+  /** Requests that found no server. */
   readonly refused: number[] = [];
-  /** Those that were answered with what they asked for. */
+  /** Successful requests. */
   readonly answered: Record<Kind, number[]> = { login: [], issue: [], other: [] };
   readonly #clock: Clock;
 
@@ -41,7 +41,7 @@ export class Tally {
   }
 }
 
-/** The seconds from `from` to `to`, those in which nothing happened included. */
+/** The counts of the seconds from `from` to `to`, including seconds without requests. */
 export function between(counts: readonly number[], from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, index) => counts[from + index] ?? 0);
 }
@@ -49,7 +49,7 @@ export function between(counts: readonly number[], from: number, to: number): nu
 export const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
 export const most = (counts: readonly number[]) => counts.reduce((high, count) => Math.max(high, count), 0);
 
-/** The most in any stretch of so many seconds in a row. */
+/** The largest sum of so many consecutive seconds. */
 export function mostWithin(counts: readonly number[], seconds: number): number {
   let running = 0;
   let high = 0;
@@ -60,7 +60,7 @@ export function mostWithin(counts: readonly number[], seconds: number): number {
   return high;
 }
 
-/** The peak over the mean of requests that come at random times, in the median of many such runs. */
+/** Peak over mean of requests at random times: the median of many such runs. */
 export function chanceAlone(mean: number, seconds: number): number {
   let share = Math.exp(-mean);
   let upTo = share;

@@ -1,20 +1,20 @@
-// One client in a process of its own, which tells its parent what it saw: the memory that each lease takes, how many
-// timers there are, or how long the event loop is held up in real time. Needs --expose-gc.
+// One client in a process of its own, which reports to its parent: the memory of each lease, the number of timers, or the
+// delays of the event loop in real time. Needs --expose-gc.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { countTimers, during, heapUsed } from './gauges.mjs';
 import { pathsOf } from './paths.mjs';
 
 const { what, peer, server, leases, seconds } = JSON.parse(process.argv[2]);
-// Before anything is imported that sets one.
+// Before the import of any module that sets a timer.
 const pendingTimers = what === 'timers' ? countTimers() : undefined;
 const { PEERS } = await import('./peers.mjs');
 
-/** By then the pool has closed its connections, and the timers of those are gone. */
+/** By then the pool has closed its idle connections and their timers. */
 const POOL_IDLE = 6_000;
-/** So many leases are held before anything is measured: what is compiled late, and connections, are there by then. */
+/** Number of leases before the measurement: by then code is compiled, and connections are open. */
 const WARM = 500;
 
-// The timers of this package let a process end.
+// The timers of this package do not keep a process alive.
 const alive = setInterval(() => {}, 1_000_000);
 const client = await PEERS[peer](server);
 const paths = pathsOf(leases);
@@ -51,7 +51,7 @@ clearInterval(alive);
 process.send({ seen });
 process.disconnect();
 
-/** Has the server do something. */
+/** Sends an order to the server. */
 function order(name) {
   return new Promise((resolve) => {
     process.once('message', resolve);

@@ -2,8 +2,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Counts the timers that are set from now on, and neither fire nor are cleared. What it remembers of each is memory,
- * which is therefore not to be measured in the same process.
+ * Counts pending timers among those set from now on. It records each, so the memory must not be measured in the same
+ * process.
  */
 export function countTimers() {
   const timers = new Set();
@@ -24,7 +24,7 @@ export function countTimers() {
   return () => timers.size;
 }
 
-/** Bytes that are in use once all that can go is gone. */
+/** Used heap after garbage collection, in bytes. */
 export async function heapUsed() {
   for (let round = 0; round < 3; round++) {
     globalThis.gc();
@@ -34,15 +34,15 @@ export async function heapUsed() {
 }
 
 /**
- * Milliseconds of time, of CPU, and by which the event loop was held up, during some work. A timer is due each
- * millisecond; what is told of it is how much later than that it comes.
+ * Milliseconds of time, of CPU, and of event loop delay during some work. A timer is due each millisecond; the delay is
+ * the time by which it fires late.
  */
 export async function during(work) {
   const delay = monitorEventLoopDelay({ resolution: 1 });
   const cpu = process.cpuUsage();
   const start = performance.now();
   delay.enable();
-  // What begins with the work is counted from its first timer on only.
+  // The measurement begins with its first timer, so that timer must be set before the work.
   await sleep(5);
   await work();
   delay.disable();

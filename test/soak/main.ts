@@ -15,7 +15,7 @@ A Nest application under HTTP load while its database user rotates: short querie
   --json <file>    also writes the report to a file
   --help           this text
 
-mariadb is skipped where MariaDB is not installed.`;
+mariadb is skipped if MariaDB is not installed.`;
 
 const RATIO = 1.5;
 /** Allowed growth of the heap in a run: a share, or so many bytes. */

@@ -1,5 +1,5 @@
-// What an application does around clients that only keep alive: it logs in, issues a credential, and does so again
-// when told that a token or a lease will not be kept any longer.
+// The application around clients that only renew: it logs in, issues a credential, and repeats that when the client
+// reports that it stops renewing a token or a lease.
 //
 // - The order (a new token and a new lease when the token's watcher ends, a new lease when the lease's does):
 //   hashicorp/hello-vault-go, sample-app/vault_renewal.go:51-75 and 126-135. That sample ends the process where one of
@@ -7,9 +7,9 @@
 //   each time less up to a quarter at random, 5 minutes at most (openbao/openbao,
 //   internal/command/agentproxyshared/auth/auth.go:21-24, 116-131 and 535-543).
 // - The Agent switches the client's own retries off for this (auth.go:221-223), so there are none.
-// - The sample starts both watchers anew whichever has ended (:93-118), and with it one more renewal of the token;
-//   kinder: only the one that has ended.
-// - A 403 to the issue means to it that the token is dead, and it logs in: kinder than the sample, which ends.
+// - The sample restarts both watchers when either has ended (:93-118), which adds a renewal of the token; kinder: only
+//   the one that has ended.
+// - It takes a 403 to the issue for an invalid token, and logs in: kinder than the sample, which ends.
 import type { Credential, Surroundings } from '../instance.js';
 import { Failure, pause, type Answer, type Auth, type Call } from './exchange.js';
 
@@ -17,13 +17,13 @@ const FIRST_DELAY = 1_000;
 const LONGEST_DELAY = 300_000;
 
 export interface Keeping {
-  /** Keeps a token from now on; the one before is given up. */
+  /** Starts to renew a token, and stops renewing the previous one. */
   keepToken(auth: Auth): void;
-  /** Keeps a lease from now on; the one before is given up. */
+  /** Starts to renew a lease, and stops renewing the previous one. */
   keepLease(lease: Answer, token: string): void;
 }
 
-/** The part of an instance that is the application's, not the library's. */
+/** The application's part of an instance, without the library. */
 export class Application {
   current: Credential | undefined;
   /** The last login or issue failed. */
@@ -35,7 +35,7 @@ export class Application {
   #leaseWanted = true;
   #busy = false;
 
-  /** @param send one request, sent once */
+  /** @param send sends one request, without retries */
   constructor(
     surroundings: Surroundings,
     send: (call: Omit<Call, 'timeout'>) => Promise<Answer>,
@@ -46,13 +46,13 @@ export class Application {
     this.#keeping = keeping;
   }
 
-  /** The token will not be kept any longer, or there is none yet: its leases end with it. */
+  /** Called when the token is not renewed any longer, or at the start: its leases end with it. */
   tokenEnds(): void {
     this.#token = undefined;
     void this.#act();
   }
 
-  /** The lease will not be kept any longer. */
+  /** Called when the lease is not renewed any longer. */
   leaseEnds(): void {
     this.#leaseWanted = true;
     void this.#act();

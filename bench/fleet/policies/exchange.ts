@@ -1,18 +1,18 @@
 import type { Clock } from '../../../lib/clock/clock.js';
 import type { Sender } from '../../../lib/client/transport.js';
 
-/** One request of a client that is compared. */
+/** One request of a client of the comparison. */
 export interface Call {
   method: 'GET' | 'POST' | 'PUT';
   /** Below `/v1/`. */
   path: string;
   token?: string;
   body?: object;
-  /** Milliseconds. */
+  /** Timeout in milliseconds. */
   timeout: number;
 }
 
-/** What was answered: the parts of the envelope that clients look at. */
+/** An answer: the members that clients read. */
 export interface Answer {
   lease_id: string;
   lease_duration: number;
@@ -27,10 +27,10 @@ export interface Auth {
   renewable: boolean;
 }
 
-/** No answer with a status of 2xx: what went wrong, where anything was answered at all. */
+/** The error of a request without a 2xx answer, with the status of the answer if there was one. */
 export class Failure extends Error {
   constructor(
-    /** HTTP status; nothing where the connection failed. */
+    /** HTTP status; undefined after a failed connection. */
     readonly status: number | undefined,
     text: string,
   ) {
@@ -38,7 +38,7 @@ export class Failure extends Error {
   }
 }
 
-/** Sends one request once. */
+/** Sends one request, without retries. */
 export async function exchange(server: Sender, call: Call): Promise<Answer> {
   const { method, path, token, body, timeout } = call;
   const response = await server
@@ -56,7 +56,7 @@ export async function exchange(server: Sender, call: Call): Promise<Answer> {
   return JSON.parse(response.body) as Answer;
 }
 
-/** Waits; there is nothing to give it up for in a simulation. */
+/** Waits, without a way to abort, which a simulation does not need. */
 export function pause(clock: Clock, milliseconds: number): Promise<void> {
   return new Promise((resolve) => {
     clock.setTimer(milliseconds, resolve, true);

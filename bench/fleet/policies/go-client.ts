@@ -1,9 +1,9 @@
-// How HashiCorp's and OpenBao's Go client sends a request, with its defaults:
-// - 60 s for all tries together, 2 retries, 1 to 1.5 s as the base of the delay: openbao/openbao api/client.go:321-328,
+// Requests of HashiCorp's and OpenBao's Go client, with its defaults:
+// - 60 s for all attempts together, 2 retries, 1 to 1.5 s as the base of the delay: openbao/openbao api/client.go:321-328,
 //   hashicorp/vault api/client.go DefaultConfig (the same values).
-// - Tried again are failed connections, 429, and 5xx but 501: hashicorp/go-retryablehttp client.go:495-542; and 412,
-//   which does not occur here: openbao api/client.go:1801-1810. 503 is sealed, so sealed servers are asked three times.
-// - The delay is a random base times the number of the try: go-retryablehttp client.go:619-656.
+// - It retries after failed connections, 429, and 5xx except 501: hashicorp/go-retryablehttp client.go:495-542; and 412,
+//   which does not occur here: openbao api/client.go:1801-1810. A sealed server answers 503, so it gets three requests.
+// - The delay is a random base times the number of the attempt: go-retryablehttp client.go:619-656.
 import type { Sender } from '../../../lib/client/transport.js';
 import type { Clock } from '../../../lib/clock/clock.js';
 import { exchange, Failure, pause, type Answer, type Call } from './exchange.js';

@@ -1,21 +1,21 @@
-// LifetimeWatcher of the Go API client, in its default behaviour (errors are ignored until the end is near), with the
-// application around it that application.ts describes. Two of them are alike in everything but failures:
+// LifetimeWatcher of the Go API client, with its default behaviour (errors are ignored until the end is near), and with
+// the application of application.ts around it. Its two versions differ only in failures:
 //
 // Both (hashicorp/vault api/lifetime_watcher.go as of the move to backoff v4, openbao/openbao api/lifetime_watcher.go;
 // lines of the latter at df6ce2c):
 // - It renews at once when it starts (:275-296), so a login is followed by a renewal.
-// - The grace is a tenth to a fifth of the TTL, at random (:395-412), drawn anew only where what is granted is more than
-//   what was left (:383-385): in steady state each watcher keeps its own.
-// - It sleeps for two thirds of what was granted and a third of the grace (:387-389): 0.70 to 0.73 of the TTL.
-// - It ends where what is left is within the grace, or would be after the sleep (:362-364); then the application acts.
+// - The grace is a tenth to a fifth of the TTL, at random (:395-412), drawn again only if a grant is longer than the time
+//   left (:383-385): in steady state each watcher keeps its own.
+// - It sleeps for two thirds of the grant and a third of the grace (:387-389): 0.70 to 0.73 of the TTL.
+// - It ends when the time left is within the grace, or would be after the sleep (:362-364); then the application acts.
 //
 // HashiCorp's, since hashicorp/vault#26383: after an error it sleeps 10 s, then twice as long each time up to 5 minutes,
-// each less or more by up to half at random (cenkalti/backoff v4.3.0 exponential.go:169-216). After "permission denied"
-// it goes on as if the secret were not renewable, which at that point of a TTL means that it ends.
-// (That it may not deliver the error at its end, #28611, makes no difference: the application acts on the end.)
+// each varied by up to half at random (cenkalti/backoff v4.3.0 exponential.go:169-216). After "permission denied" it goes
+// on as if the secret were not renewable, which at that point of a TTL means that it ends. (#28611, that it may not
+// deliver the error at its end, has no effect here: the application acts on the end.)
 //
-// OpenBao's, and HashiCorp's before that change: the delay is computed and thrown away (:347-351), and it sleeps for
-// 0; openbao/openbao#3747 is open. Between two errors there are but the retries of the Go client.
+// OpenBao's, and HashiCorp's before that change: the delay is computed and discarded (:347-351), and it sleeps for 0;
+// openbao/openbao#3747 is open. Only the retries of the Go client separate two errors.
 import type { Clock } from '../../../lib/clock/clock.js';
 import type { Client, Credential, Instance, Surroundings } from '../instance.js';
 import { Application } from './application.js';
@@ -26,7 +26,7 @@ const FIRST_DELAY = 10_000;
 const LONGEST_DELAY = 300_000;
 
 interface Flavour {
-  /** Sleeps after errors, and takes a 403 for an end. */
+  /** Whether it sleeps after errors, and ends at a 403. */
   backsOff: boolean;
 }
 
@@ -35,7 +35,7 @@ class LifetimeWatcher {
   #stopped = false;
   readonly #clock: Clock;
   readonly #flavour: Flavour;
-  /** Milliseconds that a renewal grants. */
+  /** The TTL granted by a renewal, in milliseconds. */
   readonly #renew: () => Promise<number>;
 
   constructor(clock: Clock, flavour: Flavour, renew: () => Promise<number>) {
@@ -48,7 +48,7 @@ class LifetimeWatcher {
     this.#stopped = true;
   }
 
-  /** Resolves when the watcher gives up, with whether anybody still wants to know. */
+  /** Resolves when the watcher ends; with false if the application has stopped it before. */
   async watch(granted: number): Promise<boolean> {
     let renewedAt = this.#clock.monotonic();
     let before = granted;

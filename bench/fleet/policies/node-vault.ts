@@ -1,16 +1,16 @@
-// node-vault 0.12.0: startTokenRenewal and startLeaseRenewal (src/index.js:379-523), with the application around it that
-// application.ts describes.
+// node-vault 0.12.0: startTokenRenewal and startLeaseRenewal (src/index.js:379-523), with the application of
+// application.ts around it.
 // - Renews after 0.8 of the TTL in whole seconds, without jitter (:408, :483).
-// - One error ends it: the timer is gone, an event is emitted (:419-424, :494-499). The README does not mention these
+// - One error ends it: it clears the timer and emits an event (:419-424, :494-499). The README does not mention these
 //   events; kinder: the application listens, and logs in or issues anew at once.
-// - No retries and no timeout of its own (there is none among the defaults).
+// - No retries, and no default timeout.
 import type { Clock } from '../../../lib/clock/clock.js';
 import type { Client, Credential, Instance, Surroundings } from '../instance.js';
 import { Application } from './application.js';
 import { exchange } from './exchange.js';
 
 const AT = 0.8;
-/** No timeout: longer than any run. */
+/** Stands for no timeout: longer than any run. */
 const TIMEOUT = 2 ** 31 - 1;
 
 class Renewal {
@@ -21,7 +21,7 @@ class Renewal {
     this.#clock = clock;
   }
 
-  /** @param renew answers with the seconds that were granted */
+  /** @param renew resolves with the granted seconds */
   start(seconds: number, renew: () => Promise<number>, onEnd: () => void): void {
     this.#cancel();
     let cancelled = false;

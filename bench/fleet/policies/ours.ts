@@ -1,4 +1,4 @@
-// This package: the connection itself, with its scheduler, its policies and its defaults; nothing is modelled.
+// This package: a real connection, with its scheduler, its policies and its defaults, not a model.
 import { appRole } from '../../../lib/index.js';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../../lib/connection/vault-connection.js';

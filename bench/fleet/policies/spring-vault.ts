@@ -1,25 +1,25 @@
-// Spring Vault: a rotating secret in a SecretLeaseContainer over a LifecycleAwareSessionManager, wired and set as Spring
-// Cloud Vault does by default (spring-cloud-vault VaultConfiguration.java:172-202: the container hears of the session's
-// events). Lines of spring-vault at b8fce1d (4.1.0 and 20 commits).
+// Spring Vault: a rotating secret in a SecretLeaseContainer with a LifecycleAwareSessionManager, with the wiring and the
+// settings of Spring Cloud Vault (spring-cloud-vault VaultConfiguration.java:172-202: the container listens to the events
+// of the session). Lines of spring-vault at b8fce1d (4.1.0 and 20 commits).
 //
 // Session (LifecycleAwareSessionManager.java, ...Support.java):
-// - Logs in when a token is asked for and there is none (:316-358); a login with AppRole needs no look-up (:342).
+// - Logs in when a token is requested and there is none (:316-358); a login with AppRole needs no look-up (:342).
 // - Renews 5 s before the end, at least 1 s from now (Support:51-54, 298-303), without jitter.
-// - Any error drops the token, as LeaseStrategy.dropOnError is the default (:267-283; Support:81), and is told (:280);
-//   so is a renewal that grants 7 s or less (:295-307; Support:262). Nothing is scheduled after it (:386-389).
+// - Any error drops the token, as LeaseStrategy.dropOnError is the default (:267-283; Support:81), and emits an event
+//   (:280); so does a renewal that grants 7 s or less (:295-307; Support:262). Nothing is scheduled after it (:386-389).
 //
 // Container (SecretLeaseContainer.java):
-// - Renews 60 s before the end, at least 10 s from now (:186, 192, 1004-1007), without jitter; the increment is what was
-//   granted (LeaseEndpoints.java:187-192).
+// - Renews 60 s before the end, at least 10 s from now (:186, 192, 1004-1007), without jitter; the increment is the
+//   granted TTL (LeaseEndpoints.java:187-192).
 // - 400, or 10 s or less granted, means expired: a new secret is issued (:763-770, 776-779, 822-841).
-// - Any other error drops the lease: it is reported, and never tried again (:788-790 with :194). As known from
+// - Any other error drops the lease: it is reported, and never retried (:788-790 with :194). Reported in
 //   spring-cloud/spring-cloud-vault#708 and spring-projects/spring-vault#839 ("retries belong into the HTTP client").
-//   The other strategies would come too late: the next try is a whole interval away (spring-cloud-vault#958).
+//   The other strategies would come too late: the next attempt is a whole interval later (spring-cloud-vault#958).
 // - After a token was dropped all secrets are issued anew, with a new login, once; events within half a second of
-//   that are dropped (:1051, 1076-1097, 599-629). Where this fails nothing is tried again (:621-623, 751-754).
+//   that are dropped (:1051, 1076-1097, 599-629). If this fails, nothing is retried (:621-623, 751-754).
 //
-// Kinder: the look-up of the mount before the first read (KeyValueDelegate.java:111-118) is left out. ClientOptions: 5 s
-// to connect and 15 s for the answer.
+// Kinder: without the look-up of the mount before the first read (KeyValueDelegate.java:111-118). ClientOptions: 5 s to
+// connect and 15 s for the answer.
 import type { Clock } from '../../../lib/clock/clock.js';
 import type { Client, Credential, Instance, Surroundings } from '../instance.js';
 import { exchange, Failure, type Answer, type Auth, type Call } from './exchange.js';
@@ -90,7 +90,7 @@ class SpringVault implements Instance {
       const { auth } = await this.#send({ method: 'POST', path: 'auth/token/renew-self', token });
       if (auth && auth.lease_duration > TOKEN_EXPIRED) return void this.#keepToken(auth);
     } catch {
-      // Whatever went wrong: see below.
+      // Any error drops the token, as described above.
     }
     this.#token = undefined;
     this.#restart();

@@ -10,7 +10,7 @@ import { TimelineService } from './timeline/timeline.service.js';
 
 @Module({
   imports: [
-    // The variables are read by `configuration` alone, and when the application is made, not on import.
+    // Only `configuration` reads the variables, when the application is created, not on import.
     ConfigModule.forRoot({
       isGlobal: true,
       ignoreEnvFile: true,
@@ -25,7 +25,7 @@ import { TimelineService } from './timeline/timeline.service.js';
     OrdersModule,
   ],
   controllers: [HealthController],
-  // Both idle until main.ts starts them.
+  // Both are idle until main.ts starts them.
   providers: [LoadService, TimelineService],
 })
 export class AppModule {}

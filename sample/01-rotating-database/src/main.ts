@@ -7,7 +7,7 @@ import { LoadService } from './load/load.service.js';
 import { colours } from './timeline/format.js';
 import { TimelineService } from './timeline/timeline.service.js';
 
-/** The timeline tells what goes well; an error that ends the start is told once, below. */
+/** Limits Nest's log to warnings and errors: the timeline shows the rest. The code below prints a failed start once. */
 class TroubleLogger extends ConsoleLogger {
   override error(message: unknown, ...rest: unknown[]): void {
     if (rest.at(-1) !== 'ExceptionHandler') super.error(message, ...(rest as string[]));
@@ -19,7 +19,7 @@ async function main(): Promise<void> {
     logger: new TroubleLogger({ colors: colours, logLevels: ['warn', 'error', 'fatal'] }),
     abortOnError: false,
   });
-  // Ctrl-C closes the application, which ends its credentials; an exit code can then tell how it went.
+  // Ctrl-C closes the application, which ends its credentials; the process then exits with its own code.
   app.enableShutdownHooks(undefined, { useProcessExit: true });
 
   const config = app.get<ConfigService<Configuration, true>>(ConfigService);

@@ -27,7 +27,7 @@ import { OrdersService } from './orders/orders.service.js';
       inject: [getCredentialsToken('orders'), ConfigService],
       useFactory: (credentials$: Observable<DatabaseCredentials>, config: ConfigService) => ({
         type: 'postgres',
-        // No transaction here takes longer.
+        // Milliseconds; no transaction of this application takes longer.
         driver: rotatingDriver(credentials$, { drain: 10_000 }),
         host: config.getOrThrow<string>('PGHOST'),
         port: Number(config.get('PGPORT', 5432)),
@@ -42,7 +42,7 @@ import { OrdersService } from './orders/orders.service.js';
     OrdersModule,
   ],
   providers: [
-    // The work that you see it do.
+    // The work that the sample prints.
     loadOn(OrdersService, (orders) => [
       () => orders.place('tea'),
       () => orders.recent(),

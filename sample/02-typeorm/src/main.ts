@@ -6,7 +6,7 @@ const app = await NestFactory.create(AppModule, {
   logger: ['warn', 'error', 'fatal'],
   abortOnError: false,
 });
-// Ctrl-C closes the application, which ends its credentials; an exit code can then tell how it went.
+// Ctrl-C closes the application, which ends its credentials; the process then exits with its own code.
 app.enableShutdownHooks(undefined, { useProcessExit: true });
 try {
   await app.listen(Number(process.env['PORT'] ?? 3000), process.env['HOST'] ?? '127.0.0.1');
@@ -14,5 +14,5 @@ try {
   await app.close();
   throw error;
 }
-process.stdout.write(`Answers at ${await app.getUrl()}/orders. Ctrl-C ends it.\n\n`);
+process.stdout.write(`Listening at ${await app.getUrl()}/orders. Ctrl-C ends it.\n\n`);
 keepWorking(app);

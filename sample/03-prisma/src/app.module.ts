@@ -23,7 +23,7 @@ import { PrismaModule } from './prisma/prisma.module.js';
     OrdersModule,
   ],
   providers: [
-    // The work that you see it do.
+    // The work that the sample prints.
     loadOn(OrdersService, (orders) => [
       () => orders.place('tea'),
       () => orders.recent(),

@@ -21,7 +21,7 @@ import { OrdersRepository } from './orders/orders.repository.js';
     OrdersModule,
   ],
   providers: [
-    // The work that you see it do.
+    // The work that the sample prints.
     loadOn(OrdersRepository, (orders) => [
       () => orders.place('tea'),
       () => orders.recent(),

@@ -28,7 +28,7 @@ import { KNEX, OrdersRepository } from './orders.repository.js';
       inject: [getCredentialsToken('orders'), ConfigService],
       useFactory: async (credentials$: Observable<DatabaseCredentials>, config: ConfigService) => {
         const db = knex({
-          // No transaction here takes longer than that.
+          // Milliseconds; no transaction of this application takes longer.
           client: rotatingClient(credentials$, { drain: 2_000 }),
           connection: {
             host: config.getOrThrow<string>('PGHOST'),
@@ -37,12 +37,12 @@ import { KNEX, OrdersRepository } from './orders.repository.js';
           },
           pool: { min: 0, max: 5 },
         });
-        // Fails the start where the database refuses the first user.
+        // Connects at the start, which fails if the database rejects the first user.
         await db.raw('SELECT 1');
         return db;
       },
     },
-    // The work that you see it do.
+    // The work that the sample prints.
     loadOn(OrdersRepository, (orders) => [
       () => orders.place('tea'),
       () => orders.recent(),

@@ -10,7 +10,7 @@ export interface Order {
   state: 'open' | 'shipped';
 }
 
-/** An ordinary repository over Knex: nothing in its queries knows that the user behind them changes. */
+/** An ordinary repository with Knex: none of its queries depends on the change of users. */
 @Injectable()
 export class OrdersRepository {
   constructor(@Inject(KNEX) private readonly db: Knex) {}

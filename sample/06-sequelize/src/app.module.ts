@@ -36,15 +36,15 @@ import { OrdersRepository } from './orders.repository.js';
           logging: false as const,
           pool: { max: 5 },
         };
-        // No transaction here takes longer than that.
+        // Milliseconds; no transaction of this application takes longer.
         const sequelize = new Sequelize(rotatingOptions(credentials$, options, { drain: 2_000 }));
         defineOrder(sequelize);
-        // Fails the start where the database refuses the first user.
+        // Connects at the start, which fails if the database rejects the first user.
         await sequelize.authenticate();
         return sequelize;
       },
     },
-    // The work that you see it do.
+    // The work that the sample prints.
     loadOn(OrdersRepository, (orders) => [
       () => orders.place('tea'),
       () => orders.recent(),

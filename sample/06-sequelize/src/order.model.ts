@@ -14,7 +14,7 @@ export class Order extends Model<InferAttributes<Order>, InferCreationAttributes
   declare state: CreationOptional<'open' | 'shipped'>;
 }
 
-/** The table is made by setup.sql. */
+/** The model of the table in setup.sql. */
 export function defineOrder(sequelize: Sequelize): void {
   Order.init(
     {

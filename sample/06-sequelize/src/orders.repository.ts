@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { QueryTypes, Sequelize } from 'sequelize';
 import { Order } from './order.model.js';
 
-/** An ordinary repository over Sequelize: nothing in its queries knows that the user behind them changes. */
+/** An ordinary repository with Sequelize: none of its queries depends on the change of users. */
 @Injectable()
 export class OrdersRepository {
   constructor(private readonly sequelize: Sequelize) {}

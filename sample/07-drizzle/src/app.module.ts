@@ -32,13 +32,13 @@ import { DRIZZLE, OrdersRepository } from './orders.repository.js';
           port: Number(config.get('PGPORT', 5432)),
           database: config.getOrThrow<string>('PGDATABASE'),
           max: 5,
-          // No transaction here takes longer.
+          // Milliseconds; no transaction of this application takes longer.
           drain: 2_000,
         });
         return drizzle({ client });
       },
     },
-    // The work that you see it do.
+    // The work that the sample prints.
     loadOn(OrdersRepository, (orders) => [
       () => orders.place('tea'),
       () => orders.recent(),

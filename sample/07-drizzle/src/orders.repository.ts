@@ -5,7 +5,7 @@ import { orders, type Order } from './schema.js';
 
 export const DRIZZLE = Symbol('DRIZZLE');
 
-/** An ordinary repository over Drizzle: nothing in its queries knows that the user behind them changes. */
+/** An ordinary repository with Drizzle: none of its queries depends on the change of users. */
 @Injectable()
 export class OrdersRepository {
   constructor(@Inject(DRIZZLE) private readonly db: NodePgDatabase) {}

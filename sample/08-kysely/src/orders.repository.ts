@@ -12,7 +12,7 @@ export interface Database {
 
 export type Order = Selectable<Database['orders']>;
 
-/** An ordinary repository over Kysely: nothing in its queries knows that the user behind them changes. */
+/** An ordinary repository with Kysely: none of its queries depends on the change of users. */
 @Injectable()
 export class OrdersRepository {
   constructor(private readonly db: Kysely<Database>) {}

@@ -34,11 +34,11 @@ import { OrdersRepository } from './orders.repository.js';
           dbName: config.getOrThrow<string>('PGDATABASE'),
           entities: [OrderSchema],
           pool: { max: 5 },
-          // No transaction here takes longer than `drain`.
+          // Milliseconds; no transaction of this application takes longer.
           driverOptions: rotatingDriverOptions(credentials$, { drain: 2_000 }),
         }),
     },
-    // The work that you see it do.
+    // The work that the sample prints.
     loadOn(OrdersRepository, (orders) => [
       () => orders.place('tea'),
       () => orders.recent(),

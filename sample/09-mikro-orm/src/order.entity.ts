@@ -7,7 +7,7 @@ export class Order {
   state: 'open' | 'shipped' = 'open';
 }
 
-/** The table is made by setup.sql. */
+/** The model of the table in setup.sql. */
 export const OrderSchema = new EntitySchema<Order>({
   class: Order,
   tableName: 'orders',

@@ -2,7 +2,7 @@ import { LockMode, MikroORM } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { Order } from './order.entity.js';
 
-/** An ordinary repository over MikroORM: nothing in its queries knows that the user behind them changes. */
+/** An ordinary repository with MikroORM: none of its queries depends on the change of users. */
 @Injectable()
 export class OrdersRepository {
   constructor(private readonly orm: MikroORM) {}

@@ -25,18 +25,18 @@ import { CacheService, REDIS } from './cache.service.js';
     {
       provide: REDIS,
       inject: [getCredentialsToken('cache'), ConfigService],
-      // It closes itself at shutdown, when the stream of credentials completes.
+      // The client closes itself at shutdown, when the stream of credentials completes.
       useFactory: (credentials$: Observable<DatabaseCredentials>, config: ConfigService) =>
         createRotatingClient(credentials$, {
           socket: {
             host: config.getOrThrow<string>('REDIS_HOST'),
             port: Number(config.get('REDIS_PORT', 6379)),
           },
-          // No command here takes longer.
+          // Milliseconds; no command of this application takes longer.
           drain: 2_000,
         }),
     },
-    // The work that you see it do.
+    // The work that the sample prints.
     loadOn(CacheService, (cache) => [
       () => cache.set('tea', 'hot'),
       () => cache.get('tea'),

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 
 export const REDIS = Symbol('REDIS');
 
-/** An ordinary service over ioredis: nothing in it knows that the user behind it changes. */
+/** An ordinary service with ioredis: nothing in it depends on the change of users. */
 @Injectable()
 export class CacheService {
   constructor(@Inject(REDIS) private readonly redis: Redis) {}
@@ -16,7 +16,7 @@ export class CacheService {
     return this.redis.get(`cache:${key}`);
   }
 
-  /** Two commands as one. */
+  /** Two commands in one transaction. */
   async count(key: string, seconds = 60): Promise<number> {
     const results = await this.redis.multi().incr(`cache:${key}`).expire(`cache:${key}`, seconds).exec();
     return Number(results?.[0]?.[1]);

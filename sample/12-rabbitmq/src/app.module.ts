@@ -25,14 +25,14 @@ import { OrdersQueue, RABBITMQ } from './orders.queue.js';
     {
       provide: RABBITMQ,
       inject: [getCredentialsToken({ path: 'rabbitmq/creds/orders' }), ConfigService],
-      // It closes itself at shutdown, when the stream of credentials completes.
+      // The client closes itself at shutdown, when the stream of credentials completes.
       useFactory: (credentials$: Observable<Credentials>, config: ConfigService) =>
         createRotatingConnection(credentials$, config.getOrThrow<string>('RABBITMQ_URL'), {
-          // No message here is worked on for longer.
+          // Milliseconds; no message takes longer to process.
           drain: 2_000,
         }),
     },
-    // The work that you see it do.
+    // The work that the sample prints.
     loadOn(OrdersQueue, (orders) => [() => orders.place('tea')]),
   ],
 })

@@ -6,6 +6,6 @@ const app = await NestFactory.createApplicationContext(AppModule, {
   logger: ['warn', 'error', 'fatal'],
   abortOnError: false,
 });
-// Ctrl-C closes the application, which ends its credentials; an exit code can then tell how it went.
+// Ctrl-C closes the application, which ends its credentials; the process then exits with its own code.
 app.enableShutdownHooks(undefined, { useProcessExit: true });
 keepWorking(app);

@@ -15,11 +15,11 @@ interface Order {
   item: string;
 }
 
-/** Puts orders into a queue and takes them out of it. */
+/** Sends orders to a queue and consumes them. */
 @Injectable()
 export class OrdersQueue implements OnModuleInit {
   private channel!: ChannelWrapper;
-  /** Their ids. */
+  /** Ids of the consumed orders. */
   private readonly taken$ = new Subject<string>();
 
   constructor(
@@ -31,14 +31,14 @@ export class OrdersQueue implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     this.channel = this.connection.createChannel({
       json: true,
-      // On each connection, so at each rotation.
+      // Runs on each connection, so after each rotation.
       setup: (channel: ConfirmChannel) => channel.assertQueue(QUEUE),
     });
     await this.channel.consume(QUEUE, (message) => this.take(message));
     await this.channel.waitForConnect();
   }
 
-  /** Resolves when the order is in the queue, and out of it again. */
+  /** Sends an order; resolves when it has been consumed. */
   async place(item: string): Promise<void> {
     const order: Order = { id: randomUUID(), item };
     const taken = this.taken$.pipe(
@@ -51,7 +51,7 @@ export class OrdersQueue implements OnModuleInit {
     ]);
   }
 
-  /** The user that connections are made with now. RabbitMQ does not tell one's own. */
+  /** The user of new connections. RabbitMQ has no command that returns the current user. */
   async user(): Promise<string> {
     const { data } = await firstValueFrom(this.credentials$);
     return data.reveal().username;

@@ -25,15 +25,15 @@ import { MONGO, OrdersRepository } from './orders.repository.js';
     {
       provide: MONGO,
       inject: [getCredentialsToken('orders'), ConfigService],
-      // It closes itself at shutdown, when the stream of credentials completes.
+      // The client closes itself at shutdown, when the stream of credentials completes.
       useFactory: (credentials$: Observable<DatabaseCredentials>, config: ConfigService) =>
         createRotatingMongo(credentials$, config.getOrThrow<string>('MONGODB_URL'), {
           maxPoolSize: 5,
-          // No operation here takes longer.
+          // Milliseconds; no operation of this application takes longer.
           drain: 2_000,
         }),
     },
-    // The work that you see it do.
+    // The work that the sample prints.
     loadOn(OrdersRepository, (orders) => [() => orders.place('tea'), () => orders.recent()]),
   ],
 })

@@ -13,7 +13,7 @@ export interface Order {
 export class OrdersRepository {
   constructor(@Inject(MONGO) private readonly mongo: RotatingMongo) {}
 
-  /** Asked for each time: a collection that is kept is of the client that it came from. */
+  /** Returns the collection of the current client: a stored one would keep an earlier client. */
   private get orders(): Collection<Order> {
     return this.mongo.db('shop').collection<Order>('orders');
   }

@@ -26,11 +26,11 @@ import { IdentityService } from './identity.service.js';
     {
       provide: STSClient,
       inject: [getCredentialsToken({ path: 'aws/sts/reports' })],
-      // Where it is, the SDK reads by itself: AWS_REGION, and AWS_ENDPOINT_URL for another place than AWS.
+      // The SDK itself reads AWS_REGION, and AWS_ENDPOINT_URL for a server other than AWS.
       useFactory: (credentials$: Observable<Credentials>) =>
         new STSClient({ credentials: awsCredentials(credentials$) }),
     },
-    // The work that you see it do.
+    // The work that the sample prints.
     loadOn(IdentityService, (identity) => [() => identity.user()]),
   ],
 })

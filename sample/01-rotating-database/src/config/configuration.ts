@@ -1,17 +1,17 @@
-/** What the application is configured with. No secret is in it: those are read at each login, by the library. */
+/** The configuration of the application. It contains no secret: the library reads those at each login. */
 export interface Configuration {
   http: { host: string; port: number };
   vault: VaultConfiguration;
   database: { host: string; port: number; database: string };
-  /** Milliseconds between two queries of the load; 0 is none. */
+  /** Milliseconds between two queries of the load; 0 means no load. */
   loadInterval: number;
-  /** Seconds after which the application ends by itself; 0 is never. */
+  /** Seconds after which the application ends by itself; 0 means never. */
   runFor: number;
 }
 
 export interface VaultConfiguration {
   address: string;
-  /** Over a network without TLS: in CI alone. */
+  /** Whether http:// is allowed over a network: for CI only. */
   allowHttp: boolean;
   namespace?: string;
   /** Path of a PEM file. */
@@ -22,8 +22,8 @@ export interface VaultConfiguration {
 export type SecretIdSource = { env: string } | { file: string } | { wrappedInEnv: string };
 
 /**
- * Reads the environment: the one place that knows the names of variables. Called when Nest makes ConfigService, so
- * that importing the module needs no environment.
+ * Reads the environment: the only place with names of variables. Nest calls it when it makes ConfigService, so an import
+ * of the module needs no environment.
  */
 export function configuration(env: NodeJS.ProcessEnv = process.env): Configuration {
   const problems: string[] = [];

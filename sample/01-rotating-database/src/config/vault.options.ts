@@ -1,7 +1,7 @@
 import { appRole, fromEnv, fromFile, fromWrappedToken, token, type VaultOptions } from 'nestjs-vault';
 import type { SecretIdSource, VaultConfiguration } from './configuration.js';
 
-/** What VaultModule gets. Only where the secret comes from is told here: the library reads it at each login. */
+/** The options of VaultModule. They name the source of the secret_id; the library reads it at each login. */
 export function vaultOptions({
   address,
   allowHttp,

@@ -2,7 +2,7 @@ import { Controller, Get, ServiceUnavailableException } from '@nestjs/common';
 import { CredentialsService, type VaultStatus } from 'nestjs-vault';
 import { firstValueFrom } from 'rxjs';
 
-/** What is held, until when, and what happens next. No secret is in a status. */
+/** The token and the leases, each with its expiry and its next step. A status contains no secret. */
 @Controller('health')
 export class HealthController {
   constructor(private readonly credentials: CredentialsService) {}

@@ -7,12 +7,12 @@ import { OrdersRepository } from '../orders/orders.repository.js';
 const REPORT_EVERY_MS = 5_000;
 const REPORT_SECONDS = 2;
 
-/** A steady load of real queries: orders placed, listed and shipped, and now and then a slow report. */
+/** A steady load of real queries: places, lists and ships orders, and sometimes runs a slow report. */
 @Injectable()
 export class LoadService implements OnModuleDestroy {
   good = 0;
   failed = 0;
-  /** Of the last query that failed. */
+  /** The error of the last failed query. */
   lastFailure: string | undefined;
 
   private readonly latency = createHistogram();
@@ -35,18 +35,18 @@ export class LoadService implements OnModuleDestroy {
     ];
     this.timers = [
       setInterval(() => this.run(kinds[this.count++ % kinds.length] as () => Promise<unknown>), interval),
-      // Slow by intention, so it counts but is not measured.
+      // Slow on purpose, so it is counted, but its latency is not.
       setInterval(() => this.run(() => this.orders.report(REPORT_SECONDS), false), REPORT_EVERY_MS),
     ];
   }
 
-  /** Before anything is taken down: no new queries, and those under way finish. */
+  /** Runs first at shutdown: starts no new queries, and waits for running ones. */
   async onModuleDestroy(): Promise<void> {
     this.timers.forEach(clearInterval);
     await Promise.all(this.inFlight);
   }
 
-  /** Milliseconds, from asking the pool until the answer is there. */
+  /** Milliseconds from the call of the pool to the result. */
   get latencies(): { p99: number; max: number } {
     const { count, max } = this.latency;
     return count === 0 ? { p99: 0, max: 0 } : { p99: this.latency.percentile(99) / 1e6, max: max / 1e6 };

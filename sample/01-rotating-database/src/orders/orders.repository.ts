@@ -9,7 +9,7 @@ import type { NewOrder, Order } from './order.js';
 
 const COLUMNS = 'id, item, quantity, state, placed_at AS "placedAt"';
 
-/** An ordinary repository over a pg.Pool: nothing in its queries knows that the user behind them changes. */
+/** An ordinary repository with a pg.Pool: none of its queries depends on the change of users. */
 @Injectable()
 export class OrdersRepository implements OnModuleInit {
   private pool!: Pool;
@@ -19,12 +19,12 @@ export class OrdersRepository implements OnModuleInit {
     private readonly config: ConfigService<Configuration, true>,
   ) {}
 
-  /** The pool ends itself at shutdown, when the stream of credentials completes. */
+  /** A pool that ends itself at shutdown, when the stream of credentials completes. */
   async onModuleInit(): Promise<void> {
     this.pool = await createRotatingPool(this.credentials$, {
       ...this.config.get('database', { infer: true }),
       max: 5,
-      // Longer than the slowest query here; the TTLs of the role leave as much.
+      // Milliseconds; longer than the slowest query here, and shorter than the TTL of the role.
       drain: 4_000,
       connectionTimeoutMillis: 5_000,
       query_timeout: 10_000,
@@ -63,13 +63,13 @@ export class OrdersRepository implements OnModuleInit {
       client.release();
       return shipped.rows[0];
     } catch (error) {
-      // Closed rather than given back: whatever was begun on it is rolled back with it.
+      // Closes the connection instead of releasing it: this rolls back an open transaction.
       client.release(true);
       throw error;
     }
   }
 
-  /** A slow query, so that a rotation finds a connection at work that has to be drained. */
+  /** A slow query, so that a rotation has a busy connection to drain. */
   async report(seconds: number): Promise<number> {
     const { rows } = await this.pool.query<{ open: string }>(
       `SELECT count(*) AS open, pg_sleep($1) FROM orders WHERE state = 'open'`,

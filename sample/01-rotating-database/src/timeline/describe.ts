@@ -3,19 +3,19 @@ import { formatUntil, type Line } from './format.js';
 
 const RETIRED = {
   asked: 'the server ends it',
-  expired: 'its time was over',
+  expired: 'its TTL has passed',
   'with-token': 'ends with its token',
 } as const;
 
 const TOKEN_ENDED = {
   'revoke-requested': 'revoked, with its users',
   'revoke-failed': 'could not be revoked',
-  given: 'given: left alone',
-  batch: 'a batch token: its time ends it',
-  expired: 'its time was over',
+  given: 'given: not revoked',
+  batch: 'a batch token: ends with its TTL',
+  expired: 'its TTL has passed',
 } as const;
 
-/** An event in words; `user` names the database user of a lease. */
+/** The line of an event; `user` returns the database user of a lease. */
 export function describe(event: VaultEvent, user: (path: string, serial: number) => string): Line {
   const until = (date: Date) => formatUntil(date, event.at.getTime());
   const retry = (date: Date) => `again in ${((date.getTime() - event.at.getTime()) / 1000).toFixed(1)} s`;
@@ -36,7 +36,7 @@ export function describe(event: VaultEvent, user: (path: string, serial: number)
         event: 'renewed',
         who: `token ${event.generation}`,
         until: until(event.validUntil),
-        note: event.capped ? 'max TTL: no further' : '',
+        note: event.capped ? 'max TTL: last renewal' : '',
       };
     case 'token-renewal-failed':
       return { tone: 'bad', event: 'renew failed', who: event.error.code, note: retry(event.retryAt) };
@@ -60,7 +60,7 @@ export function describe(event: VaultEvent, user: (path: string, serial: number)
         event: 'renewed',
         who: user(event.path, event.serial),
         until: until(event.validUntil),
-        note: event.capped ? 'max TTL: no further' : '',
+        note: event.capped ? 'max TTL: last renewal' : '',
       };
     case 'renewal-failed':
       return {
@@ -117,16 +117,16 @@ export function describe(event: VaultEvent, user: (path: string, serial: number)
         note: event.files.join(', '),
       };
     case 'vault-unreachable':
-      return { tone: 'bad', event: 'server away', who: event.connection, note: event.error.code };
+      return { tone: 'bad', event: 'unreachable', who: 'the server', note: event.error.code };
     case 'vault-recovered':
       return {
         tone: 'good',
-        event: 'server back',
-        who: event.connection,
+        event: 'recovered',
+        who: 'the server',
         note: `after ${(event.after / 1_000).toFixed(1)} s`,
       };
     case 'closing':
-      return { tone: 'end', event: 'closing', who: 'the credentials are given back' };
+      return { tone: 'end', event: 'closing', who: 'rotations have stopped' };
     case 'closed':
       return { tone: 'end', event: 'closed', who: event.connection };
     default:

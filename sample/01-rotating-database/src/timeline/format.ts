@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 
-/** Colours for people only. */
+/** Colours, in a terminal only. */
 export const colours = process.stdout.isTTY === true && !process.env['NO_COLOR'];
 
 export type Tone = 'good' | 'change' | 'end' | 'bad' | 'quiet' | 'plain';
@@ -18,7 +18,7 @@ export function paint(tone: Tone, text: string): string {
   return colours && tone !== 'plain' ? styleText(STYLES[tone], text, { validateStream: false }) : text;
 }
 
-/** One line of the timeline: 100 columns with an ordinary note. */
+/** One line of the timeline: 100 columns with a note of usual length. */
 export interface Line {
   tone: Tone;
   event: string;
@@ -27,7 +27,7 @@ export interface Line {
   note?: string;
 }
 
-/** Columns of `who`. */
+/** Width of `who`, in columns. */
 export const WHO_WIDTH = 32;
 
 export function formatLine(time: string, { tone, event, who, until = '', note = '' }: Line): string {
@@ -35,15 +35,15 @@ export function formatLine(time: string, { tone, event, who, until = '', note = 
   return [...columns, paint(tone === 'bad' ? 'bad' : 'quiet', note)].join('  ').replace(/ +$/, '');
 }
 
-/** `v-approle-orders-6Ohq5y…`: the start of a user name tells enough, and its columns are few. */
+/** `v-approle-orders-6Ohq5y…`: the start of a user name is enough, as the column is narrow. */
 export function shorten(name: string, length: number): string {
   return name.length <= length ? name : `${name.slice(0, length - 1)}…`;
 }
 
-/** `9.8 s  12:00:40`; a token or lease without an end has no date. */
+/** `9.8 s  12:00:40`; without a date for a token or lease that does not expire. */
 export function formatUntil(until: Date, now: number): string {
   const left = until.getTime() - now;
-  // Dates near the end of what a Date can hold stand for "never".
+  // The library uses the latest possible Date for "never".
   if (!(left < 1e13)) return 'no expiry';
   const clock = until.toTimeString().slice(0, 8);
   return `${formatDuration(left / 1000).padStart(6)}  ${clock}`;

@@ -14,7 +14,7 @@ import {
 
 const STATUS_EVERY_MS = 5_000;
 
-/** Prints what happens to token and users, and how the queries fare, as it happens. */
+/** Prints each event of token and users, and the results of the queries. */
 @Injectable()
 export class TimelineService implements OnModuleDestroy {
   private readonly users = new Map<string, string>();
@@ -28,14 +28,14 @@ export class TimelineService implements OnModuleDestroy {
   ) {}
 
   start(url: string): void {
-    print(`Answers at ${url}/orders and ${url}/health. Ctrl-C ends it.\n`);
+    print(`Listening at ${url}/orders and ${url}/health. Ctrl-C ends it.\n`);
     print(
       paint(
         'quiet',
         formatLine('time', { tone: 'plain', event: 'event', who: 'who', until: '   for  until' }),
       ),
     );
-    // What happened before anybody could listen, then what is to come.
+    // First the events before this subscription, then later ones.
     for (const event of this.credentials.recentEvents) this.tell(event);
     this.credentials.events$.subscribe({
       next: (event) => this.tell(event),
@@ -47,9 +47,9 @@ export class TimelineService implements OnModuleDestroy {
   onModuleDestroy(): void {
     if (!this.timer) return;
     clearInterval(this.timer);
-    // After the terminal's ^C.
+    // Ends the line with the terminal's ^C.
     print('');
-    this.line(Date.now(), { tone: 'end', event: 'shutdown', who: 'queries under way finish' });
+    this.line(Date.now(), { tone: 'end', event: 'shutdown', who: 'running queries finish' });
   }
 
   private tell(event: VaultEvent): void {
@@ -61,7 +61,7 @@ export class TimelineService implements OnModuleDestroy {
     );
   }
 
-  /** The name of the user behind a lease, which is no secret to us; the password stays where it is. */
+  /** Keeps the user name of a lease, which is not secret here; the password is not copied. */
   private remember({ path, serial }: { path: string; serial: number }): void {
     const username = this.credentials.current<{ username?: string }>(path)?.data.reveal().username;
     if (username) this.users.set(`${path}#${serial}`, username);

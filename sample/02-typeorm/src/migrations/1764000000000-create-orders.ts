@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Runs under a leased user, as orders_owner: that is who owns the table afterwards. */
+/** Runs under a leased user with the role orders_owner, which then owns the table. */
 export class CreateOrders1764000000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`

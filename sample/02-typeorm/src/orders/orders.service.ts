@@ -3,7 +3,7 @@ import { InjectDataSource, InjectRepository } from '@nestjs/typeorm';
 import type { DataSource, Repository } from 'typeorm';
 import { Order } from './order.entity.js';
 
-/** An ordinary service over a repository: nothing in it knows that the user behind it changes. */
+/** An ordinary service with a repository: nothing in it depends on the change of users. */
 @Injectable()
 export class OrdersService {
   constructor(
@@ -33,7 +33,7 @@ export class OrdersService {
     });
   }
 
-  /** The user that is logged in now; what it does it does as orders_owner. */
+  /** The user that is logged in now; its statements run as orders_owner. */
   async user(): Promise<string> {
     const [row] = await this.dataSource.query<{ user: string }[]>('SELECT session_user AS "user"');
     return row?.user ?? 'nobody';

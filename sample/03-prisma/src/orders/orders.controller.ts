@@ -7,7 +7,7 @@ export class OrdersController {
 
   @Get()
   async recent(): Promise<object[]> {
-    // JSON has no bigint.
+    // JSON has no bigint, so ids are sent as strings.
     return (await this.orders.recent()).map((order) => ({ ...order, id: String(order.id) }));
   }
 }

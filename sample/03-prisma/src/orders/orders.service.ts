@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Order } from '../generated/prisma/client.js';
 import { PrismaService } from '../prisma/prisma.service.js';
 
-/** An ordinary service over Prisma: nothing in it knows that the user behind it changes. */
+/** An ordinary service with Prisma: nothing in it depends on the change of users. */
 @Injectable()
 export class OrdersService {
   constructor(private readonly prisma: PrismaService) {}
@@ -15,7 +15,7 @@ export class OrdersService {
     return this.prisma.order.findMany({ orderBy: { id: 'desc' }, take: limit });
   }
 
-  /** Adds to the newest order of an item, or places one: in a transaction. */
+  /** Adds to the newest order of an item, or places one, in a transaction. */
   add(item: string): Promise<Order> {
     return this.prisma.$transaction(async (transaction) => {
       const newest = await transaction.order.findFirst({ where: { item }, orderBy: { id: 'desc' } });

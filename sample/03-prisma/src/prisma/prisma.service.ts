@@ -6,7 +6,7 @@ import { RotatingPool } from 'nestjs-vault/pg';
 import type { Observable } from 'rxjs';
 import { PrismaClient } from '../generated/prisma/client.js';
 
-/** Prisma over a pool whose user changes. The pool ends itself at shutdown, when the stream completes. */
+/** Prisma with a pool whose user changes. The pool ends itself at shutdown, when the stream completes. */
 @Injectable()
 export class PrismaService extends PrismaClient implements OnModuleInit {
   private readonly pool: RotatingPool;
@@ -21,14 +21,14 @@ export class PrismaService extends PrismaClient implements OnModuleInit {
       database: config.getOrThrow<string>('PGDATABASE'),
       application_name: 'orders',
       max: 5,
-      // As long as a transaction may take, below.
+      // Milliseconds; equal to the limit of a transaction below.
       drain: 10_000,
     });
     super({ adapter: new PrismaPg(pool), transactionOptions: { maxWait: 5_000, timeout: 10_000 } });
     this.pool = pool;
   }
 
-  /** Fails the start where the database refuses the first user. */
+  /** Connects at the start, which fails if the database rejects the first user. */
   async onModuleInit(): Promise<void> {
     await this.pool.ready();
   }

@@ -13,14 +13,14 @@ import { ORDERS_POOL, OrdersRepository } from './orders.repository.js';
     {
       provide: ORDERS_POOL,
       inject: [getCredentialsToken('orders'), ConfigService],
-      // It ends itself at shutdown, when the stream of credentials completes.
+      // The pool ends itself at shutdown, when the stream of credentials completes.
       useFactory: (credentials$: Observable<DatabaseCredentials>, config: ConfigService) =>
         createRotatingPool(credentials$, {
           host: config.getOrThrow<string>('MYSQL_HOST'),
           port: Number(config.get('MYSQL_PORT', 3306)),
           database: config.get<string>('MYSQL_DATABASE', 'orders'),
           connectionLimit: 5,
-          // As long as the longest transaction.
+          // Milliseconds; as long as the longest transaction.
           drain: 2_000,
         }),
     },

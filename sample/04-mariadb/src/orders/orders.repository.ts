@@ -14,7 +14,7 @@ export interface Order extends RowDataPacket {
 
 const COLUMNS = 'id, item, quantity, state, placed_at AS placedAt';
 
-/** An ordinary repository over a pool of mysql2: nothing in its queries knows that the user behind them changes. */
+/** An ordinary repository with a pool of mysql2: none of its queries depends on the change of users. */
 @Injectable()
 export class OrdersRepository {
   constructor(@Inject(ORDERS_POOL) private readonly pool: Pool) {}
@@ -46,7 +46,7 @@ export class OrdersRepository {
       await connection.commit();
       connection.release();
     } catch (error) {
-      // Closed rather than given back: whatever was begun on it is rolled back with it.
+      // Closes the connection instead of releasing it: this rolls back an open transaction.
       connection.destroy();
       throw error;
     }
