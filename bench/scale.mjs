@@ -88,9 +88,9 @@ async function live({ ttl, ...settings }) {
 /** Runs a file in a process of its own, which may send orders; resolves with its last message. */
 async function run(name, settings, obey = async () => {}) {
   const child = fork(file(name), [JSON.stringify(settings)], { execArgv: ['--expose-gc'] });
-  let told;
+  let last;
   child.on('message', async (message) => {
-    told = message;
+    last = message;
     if (!message.order) return;
     await obey(message.order);
     child.send('done');
@@ -98,5 +98,5 @@ async function run(name, settings, obey = async () => {}) {
   // The last message comes before `disconnect`.
   const [[code]] = await Promise.all([once(child, 'exit'), once(child, 'disconnect')]);
   if (code !== 0) throw new Error(`${name} ended with ${code}`);
-  return told;
+  return last;
 }

@@ -40,7 +40,7 @@ async function builds(name) {
 async function work() {
   for (let name = waiting.shift(); name; name = waiting.shift()) {
     const why = await whyNot(name);
-    if (why) tell('skipped', name, why);
+    if (why) print('skipped', name, why);
     else await check(name);
   }
 }
@@ -58,7 +58,7 @@ async function check(name) {
   const [, good, failed] = [...output.matchAll(/(\d+) good, (\d+) failed/g)].at(-1) ?? [];
   const [, left, users] = /users left\s+(\d+) of (\d+)/.exec(output) ?? [];
   const text = `${good} good, ${failed} failed; ${users} users, ${left} left`;
-  if (code === 0 && Number(good) > 0 && Number(users) > 1) tell('ok', name, text);
+  if (code === 0 && Number(good) > 0 && Number(users) > 1) print('ok', name, text);
   else fail(name, `exit ${code}; ${text}\n${output.split('\n').slice(-LINES).join('\n')}`);
 }
 
@@ -84,10 +84,10 @@ function stop(signal) {
 }
 
 function fail(name, text) {
-  tell('FAILED', name, text);
+  print('FAILED', name, text);
   process.exitCode = 1;
 }
 
-function tell(what, name, text) {
+function print(what, name, text) {
   console.log(`${what.padEnd(8)}${name.padEnd(22)}${text}`);
 }

@@ -2,7 +2,7 @@
 // without a build: its relative path is the same from `src` and from `dist`.
 
 const EVERY_MS = 25;
-const TELL_EVERY_MS = 5_000;
+const PRINT_EVERY_MS = 5_000;
 
 /** Repeats the work of a sample, and prints each new user that does it. */
 export class Load {
@@ -24,7 +24,7 @@ export class Load {
     let count = 0;
     this.#timers = [
       setInterval(() => this.#run(this.#work[count++ % this.#work.length]), EVERY_MS),
-      setInterval(() => print(`${this.good} good, ${this.failed} failed`), TELL_EVERY_MS),
+      setInterval(() => print(`${this.good} good, ${this.failed} failed`), PRINT_EVERY_MS),
     ];
   }
 

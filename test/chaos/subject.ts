@@ -43,7 +43,7 @@ export class Subject {
   async untilLeft(most: number): Promise<void> {
     for (;;) {
       const { validUntil } = (await this.app.status()).leases[0] ?? {};
-      const renewed = this.app.told('event').some(({ event }) => event === 'renewed');
+      const renewed = this.app.reports('event').some(({ event }) => event === 'renewed');
       if (renewed && validUntil && new Date(validUntil).getTime() - Date.now() <= most) return;
       await sleep(LOOK_EVERY);
     }
@@ -64,11 +64,11 @@ export class Subject {
 
   /** Events by type since the fault. */
   events(type: string): { at: number; reason?: string; error?: string }[] {
-    return this.app.told('event').filter(({ event, at }) => event === type && at >= this.#faultAt);
+    return this.app.reports('event').filter(({ event, at }) => event === type && at >= this.#faultAt);
   }
 
   poolEvents(type: string): { at: number; count?: number }[] {
-    return this.app.told('pool').filter(({ event, at }) => event === type && at >= this.#faultAt);
+    return this.app.reports('pool').filter(({ event, at }) => event === type && at >= this.#faultAt);
   }
 
   /**

@@ -53,8 +53,8 @@ for (const [ttl, maxTtl, drain] of [
     expect(life.of('rotated').length).toBeGreaterThanOrEqual(19);
     expect(life.of('rotated').length).toBeLessThanOrEqual(45);
     expect({ cutOff, ended }).toEqual({ cutOff: [], ended: [] });
-    expect({ told: drainOf(life), warnings: life.of('warning') }).toEqual({
-      told: undefined,
+    expect({ drain: drainOf(life), warnings: life.of('warning') }).toEqual({
+      drain: undefined,
       warnings: [],
     });
   });
@@ -99,7 +99,7 @@ for (const [what, login, drain, logins] of [
       expect(life.of('rotated').length).toBeGreaterThanOrEqual(logins > 1 ? 10 : 0);
       expect(life.of('login').length).toBeLessThanOrEqual(logins);
       expect(world.requests(RENEW_SELF).length).toBeLessThan(100);
-      expect({ cutOff, ended, told: drainOf(life) }).toEqual({ cutOff: [], ended: [], told: undefined });
+      expect({ cutOff, ended, drain: drainOf(life) }).toEqual({ cutOff: [], ended: [], drain: undefined });
       expect(life.of('warning').filter(({ message }) => /let go/.test(message))).toEqual([]);
     },
   );
@@ -126,16 +126,16 @@ story('a drain does not cause a lease of two seconds to be renewed all the time'
 story('the holder of a lease is notified before it ends in spite of the hold', async (world) => {
   const life = await world.start({ role: { ttl: 60, maxTtl: 600 }, login: LASTING });
   const first = life.published[0] as Credentials<{ username: string; password: string }>;
-  const told: { left: number; valid: boolean }[] = [];
+  const notices: { left: number; valid: boolean }[] = [];
   first.lease.hold({
     onEnding: () => {
       const left = life.published[0]!.lease.validUntil.getTime() - world.clock.wall();
-      void world.isValid(first).then((valid) => told.push({ left, valid }));
+      void world.isValid(first).then((valid) => notices.push({ left, valid }));
     },
   });
   await world.until(() => life.of('rotated').length > 0, 700 * SECOND);
   await world.advance(700 * SECOND);
-  expect(told).toMatchObject([{ valid: true }]);
+  expect(notices).toMatchObject([{ valid: true }]);
 });
 
 story('a consumer was rejected: the lease is looked up once for any number of reports', async (world) => {
@@ -159,8 +159,8 @@ story(
     const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
     const { lease } = life.published[0]!;
     world.vault.delay(SECOND, { match: /leases\/lookup/ });
-    const told = [lease.refused!(false), lease.refused!(true)];
-    await world.settled(Promise.all(told));
+    const reports = [lease.refused!(false), lease.refused!(true)];
+    await world.settled(Promise.all(reports));
     await world.until(() => life.published.length > 1, SECOND);
     expect(world.requests(LOOKUP)).toHaveLength(1);
     expect(life.of('rotated')).toMatchObject([{ reason: 'rejected' }]);
@@ -185,7 +185,7 @@ story('repeated rejections do not speed up the attempts to issue a new lease', a
   const { lease } = life.published[0]!;
   world.network.answer(ISSUE, 500, errors('failed to connect to `user=x database=y`: dial error'));
   world.clear();
-  for (let told = 0; told < 300; told++) {
+  for (let count = 0; count < 300; count++) {
     await world.settled(lease.refused!(true));
     await world.advance(SECOND);
   }

@@ -234,15 +234,15 @@ story(
     process.removeAllListeners('uncaughtException').on('uncaughtException', note);
     try {
       const life = await world.start({ role: { ttl: 60, maxTtl: 120 }, login: LASTING });
-      let told = 0;
+      let notified = 0;
       life.published[0]!.lease.hold({
         onEnding: () => {
           throw new Error('of the application');
         },
       });
-      life.published[0]!.lease.hold({ onEnding: () => told++ });
+      life.published[0]!.lease.hold({ onEnding: () => notified++ });
       await world.advance(10 * MINUTE);
-      expect(told).toBe(1);
+      expect(notified).toBe(1);
       expect(thrown).toMatchObject([{ message: 'of the application' }]);
       expect(life.of('expired')).toEqual([]);
       expect(await world.isValid(life.published.at(-1)!)).toBe(true);

@@ -5,7 +5,7 @@ import { getCredentialsToken } from 'nestjs-vault';
 import { rotatingClient, type LoginCredentials, type PoolEvent } from 'nestjs-vault/knex';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
-import { closing, DRAIN, revoked, soak, staticRole, toldInTime } from '../support/leased-work.js';
+import { closing, DRAIN, revoked, soak, staticRole, isNotifiedInTime } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 const KNEX = 'KNEX';
@@ -17,7 +17,7 @@ describeReal('Knex on leased users', () => {
     world = await LeasedPostgres.start([
       { name: 'soak' },
       { name: 'all' },
-      { name: 'told' },
+      { name: 'notified' },
       { name: 'cancel', long: true },
       { name: 'revoked', long: true },
       { name: 'late' },
@@ -163,10 +163,10 @@ describeReal('Knex on leased users', () => {
   });
 
   it.concurrent('a kept connection is notified in time of another user', async () => {
-    const { app, db, whoami } = await start('told');
+    const { app, db, whoami } = await start('notified');
     const acquire = () => db.client.acquireConnection() as Promise<Client>;
     const release = (connection: Client) => db.client.releaseConnection(connection) as Promise<void>;
-    await toldInTime(world, { app, role: 'told', whoami }, acquire, release);
+    await isNotifiedInTime(world, { app, role: 'notified', whoami }, acquire, release);
   });
 
   it.concurrent('a transaction that outlasts the drain window is cut off, and the pool goes on', async () => {

@@ -257,13 +257,13 @@ describe('MongoDB, with clients made by the test', () => {
     const first = issueByHand();
     credentials$.next(first.credentials);
     const mongo = await createRotatingMongo(credentials$, 'mongodb://db', { drain, createClient });
-    const told: [MongoClient, Date][] = [];
-    mongo.on('superseded', (...one) => told.push(one));
-    return { mongo, made, credentials$, first, told };
+    const superseded: [MongoClient, Date][] = [];
+    mongo.on('superseded', (...one) => superseded.push(one));
+    return { mongo, made, credentials$, first, superseded };
   };
 
   it('a new client is connected before it is used; the previous one is closed after the drain window', async () => {
-    const { mongo, made, credentials$, first, told } = await open(200);
+    const { mongo, made, credentials$, first, superseded } = await open(200);
     const [one] = made;
     expect(one).toMatchObject({ connected: true, options: { auth: { username: first.user } } });
     expect(mongo.client).toBe(one);
@@ -277,9 +277,9 @@ describe('MongoDB, with clients made by the test', () => {
       holds: 1,
       superseded: 1,
     });
-    expect(told).toHaveLength(1);
-    expect(told[0]?.[0]).toBe(one);
-    expect(+(told[0]?.[1] as Date) - before).toBeGreaterThanOrEqual(200);
+    expect(superseded).toHaveLength(1);
+    expect(superseded[0]?.[0]).toBe(one);
+    expect(+(superseded[0]?.[1] as Date) - before).toBeGreaterThanOrEqual(200);
     await expect.poll(() => first.holds).toBe(0);
     expect(Date.now() - before).toBeGreaterThanOrEqual(195);
     expect(one?.closed).toBe(true);

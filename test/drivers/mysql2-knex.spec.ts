@@ -63,7 +63,7 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
       const { stop } = load(work(knex), note, onTestFinished);
       await sleep(12_000);
       const { failures, queries, transactions } = await stop();
-      // Whoever is current is the only one that is left.
+      // Only the current user is left.
       const others = async () => {
         const now = await whoami(knex);
         return (await leased.connections('knex')).filter((user) => user !== now);

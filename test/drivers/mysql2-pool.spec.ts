@@ -73,10 +73,10 @@ describeMariaDb('rotating pool of mysql2', () => {
     const { pool, first, rotate, types } = await pools.open();
     const connection = await pool.getConnection();
     await connection.beginTransaction();
-    const told = once(connection, 'superseded') as Promise<[Date]>;
+    const superseded = once(connection, 'superseded') as Promise<[Date]>;
     const before = Date.now();
     await rotate(await pools.issue());
-    const [until] = await told;
+    const [until] = await superseded;
     expect(until.getTime() - before).toBeGreaterThanOrEqual(30_000);
     expect(await whoami(connection)).toBe(first.user);
     expect({ holds: first.holds, superseded: pool.supersededCount }).toEqual({ holds: 1, superseded: 1 });

@@ -87,7 +87,7 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
       const { stop } = load(work(dataSource), note, onTestFinished);
       await sleep(12_000);
       const { failures, queries, transactions } = await stop();
-      // Whoever is current is the only one that is left.
+      // Only the current user is left.
       const others = async () => {
         const now = await whoami(dataSource);
         return (await leased.connections('mariadb')).filter((user) => user !== now);

@@ -10,7 +10,7 @@ import {
 } from 'nestjs-vault/sequelize';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
-import { closing, DRAIN, revoked, soak, staticRole, toldInTime } from '../support/leased-work.js';
+import { closing, DRAIN, revoked, soak, staticRole, isNotifiedInTime } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 interface Order extends Model {
@@ -25,7 +25,7 @@ describeReal('Sequelize on leased users', () => {
     world = await LeasedPostgres.start([
       { name: 'soak' },
       { name: 'all' },
-      { name: 'told' },
+      { name: 'notified' },
       { name: 'replicas' },
       { name: 'revoked', long: true },
       { name: 'late' },
@@ -193,11 +193,11 @@ describeReal('Sequelize on leased users', () => {
   });
 
   it.concurrent('a kept connection is notified in time of another user', async () => {
-    const { app, sequelize, whoami } = await start('told');
+    const { app, sequelize, whoami } = await start('notified');
     const { connectionManager } = sequelize;
     const acquire = () => connectionManager.getConnection({ type: 'write' }) as Promise<Client>;
     const release = (connection: Client) => connectionManager.releaseConnection(connection);
-    await toldInTime(world, { app, role: 'told', whoami }, acquire, release);
+    await isNotifiedInTime(world, { app, role: 'notified', whoami }, acquire, release);
   });
 
   it.concurrent('a transaction that outlasts the drain window is cut off, and the pool goes on', async () => {

@@ -117,9 +117,9 @@ describe('called without required arguments', () => {
     ['forRootAsync', {}, /needs `useFactory`, `useClass` or `useExisting`/],
     ['forFeature', undefined, /needs an object with `credentials` or `secrets`/],
     ['forFeature', { credential: ['x'] }, /`forFeature` has no option `credential`/],
-  ] as const)('VaultModule.%s(%o)', (method, options, told) => {
+  ] as const)('VaultModule.%s(%o)', (method, options, message) => {
     const call = () => VaultModule[method](options as never);
     expect(call).toThrow(VaultError);
-    expect(call).toThrow(told);
+    expect(call).toThrow(message);
   });
 });

@@ -47,8 +47,9 @@ export async function besideOld({ check, manager, names, context }) {
     for (const name of names) {
       const [version, subpath] = OLD[name];
       const verdict = verdictOf(used.output, subpath);
-      const told = verdict?.code === 'VAULT_DRIVER_TOO_OLD' && verdict.text.startsWith(`${name} ${version} `);
-      check(`${title}: ${name} is refused, ${format}: ${verdict?.code}`, told, used.output);
+      const refused =
+        verdict?.code === 'VAULT_DRIVER_TOO_OLD' && verdict.text.startsWith(`${name} ${version} `);
+      check(`${title}: ${name} is refused, ${format}: ${verdict?.code}`, refused, used.output);
     }
   }
   if (manager === 'npm' && names.includes('redis')) {

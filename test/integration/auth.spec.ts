@@ -370,14 +370,14 @@ describeReal('logging in', () => {
       'VAULT_TOKEN_INVALID',
       /refused at once.*Look at token_bound_cidrs/,
     ],
-  ])('%s that is bound to other networks', async (_what, bounds, code, told) => {
+  ])('%s that is bound to other networks', async (_what, bounds, code, message) => {
     const { body } = await bao.api('POST', 'auth/approle/role/app/secret-id', bounds);
     const secretId = body.data.secret_id as string;
     canaries.add(secretId);
     const { connection } = approle(secretId);
     const error = await failureOf(connection.login().then(() => connection.client.read('kv1/none')));
     expect(error.code).toBe(code);
-    expect(error.message).toMatch(told);
+    expect(error.message).toMatch(message);
     expectNoLeak(error, canaries);
   });
 

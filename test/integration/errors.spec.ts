@@ -484,8 +484,8 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
       refuse(403, DENIED);
       check(await failureOf(client().read('kv1/x')), { code: 'VAULT_PERMISSION_DENIED', hint });
       refuse(403, DENIED);
-      const told = /(\d+) s (?:ahead|behind)/.exec((await failureOf(client().read('kv1/x'))).hint)?.[1];
-      expect(Math.abs(Number(told) - 600)).toBeLessThan(10);
+      const seconds = /(\d+) s (?:ahead|behind)/.exec((await failureOf(client().read('kv1/x'))).hint)?.[1];
+      expect(Math.abs(Number(seconds) - 600)).toBeLessThan(10);
     },
   );
 

@@ -277,17 +277,17 @@ describe('only a request that was certainly not sent counts as not executed', ()
       else vault()(request, response);
     });
     const { connection, bus } = connect({ address, auth: token(TOKEN) });
-    const told = () => bus.recent.map(({ type }) => type).filter((type) => type.startsWith('vault-'));
+    const reported = () => bus.recent.map(({ type }) => type).filter((type) => type.startsWith('vault-'));
     await failureOf(connection.client.read('kv1/x'));
     mode = 'page';
     await expect
       .poll(async () => (await failureOf(connection.client.read('kv1/x'))).code)
       .toBe('VAULT_NOT_VAULT');
     await failureOf(connection.client.read('kv1/x', { headers: { te: 'trailers' } }));
-    expect(told()).toEqual(['vault-unreachable']);
+    expect(reported()).toEqual(['vault-unreachable']);
     mode = 'vault';
     await expect
-      .poll(() => connection.client.read('kv1/x').then(() => told(), told))
+      .poll(() => connection.client.read('kv1/x').then(() => reported(), reported))
       .toEqual(['vault-unreachable', 'vault-recovered']);
   });
 });
@@ -329,12 +329,12 @@ describe('idle connections that a balancer has dropped', () => {
     const { connection, bus } = connect({ address, auth: token(TOKEN) });
     await connection.client.read('kv1/x');
     seen.length = 0;
-    const told = () => bus.recent.map(({ type }) => type).filter((type) => type.startsWith('vault-'));
-    return { client: connection.client, forget, seen, told };
+    const reported = () => bus.recent.map(({ type }) => type).filter((type) => type.startsWith('vault-'));
+    return { client: connection.client, forget, seen, reported };
   }
 
   it('a read is sent again at once: 4 of 4, each executed once', async () => {
-    const { client: using, forget, seen, told } = await behindOne();
+    const { client: using, forget, seen, reported } = await behindOne();
     for (let round = 0; round < 4; round++) {
       await forget();
       await using.read('kv1/x');
@@ -342,21 +342,21 @@ describe('idle connections that a balancer has dropped', () => {
       await using.list('kv1');
     }
     expect(seen).toHaveLength(8);
-    expect(told()).toEqual([]);
+    expect(reported()).toEqual([]);
   });
 
   it('any number of such connections', async () => {
-    const { client: using, forget, seen, told } = await behindOne();
+    const { client: using, forget, seen, reported } = await behindOne();
     const many = () => Promise.all(Array.from({ length: 20 }, () => using.read('kv1/x')));
     await many();
     await forget();
     await many();
     expect(seen).toHaveLength(40);
-    expect(told()).toEqual([]);
+    expect(reported()).toEqual([]);
   });
 
   it('a request that may issue a lease is sent once, and does not count as an outage', async () => {
-    const { client: using, forget, seen, told } = await behindOne();
+    const { client: using, forget, seen, reported } = await behindOne();
     const wrapped = { headers: { 'X-Vault-Wrap-TTL': '60s' } };
     for (const send of [
       () => using.write('transit/encrypt/x', {}),
@@ -370,7 +370,7 @@ describe('idle connections that a balancer has dropped', () => {
       await send();
       expect(seen.splice(0)).toHaveLength(1);
     }
-    expect(told()).toEqual([]);
+    expect(reported()).toEqual([]);
   });
 
   it('a request known to be idempotent is sent again', async () => {

@@ -33,8 +33,8 @@ describe('a rotating pool whose statements are denied', () => {
     'SQLSTATE %s is a reason to check the credentials',
     async (state) => {
       const { pool, first } = await open();
-      const told = `do $$ begin raise 'denied' using errcode = '${state}'; end $$`;
-      await expect(pool.query(told)).rejects.toMatchObject({ code: state });
+      const raise = `do $$ begin raise 'denied' using errcode = '${state}'; end $$`;
+      await expect(pool.query(raise)).rejects.toMatchObject({ code: state });
       // The credentials still log in.
       await expect.poll(() => first.refused).toEqual([false]);
     },

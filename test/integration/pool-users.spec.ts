@@ -87,9 +87,9 @@ describe('the users of a rotating pool', () => {
     const { pool, first, rotate, events } = await pools.open({ drain: 100 });
     const kept = await pool.connect();
     await rotate(await issue({ of: first }));
-    const told = once(kept, 'superseded');
+    const superseded = once(kept, 'superseded');
     await rotate(await issue());
-    expect(await told).toEqual([expect.any(Date)]);
+    expect(await superseded).toEqual([expect.any(Date)]);
     await ended(kept);
     kept.release(true);
     await expect.poll(() => first.holds).toBe(0);

@@ -75,10 +75,10 @@ describe('rotating pool', () => {
     const { pool, first, rotate, events } = await open();
     const client = await pool.connect();
     await client.query('begin');
-    const told = once(client, 'superseded') as Promise<[Date]>;
+    const superseded = once(client, 'superseded') as Promise<[Date]>;
     const before = Date.now();
     await rotate(await issue());
-    const [until] = await told;
+    const [until] = await superseded;
     expect(until.getTime() - before).toBeGreaterThanOrEqual(30_000);
     expect(await whoami(client)).toBe(first.user);
     expect({ holds: first.holds, superseded: pool.supersededCount }).toEqual({ holds: 1, superseded: 1 });

@@ -45,23 +45,23 @@ describeReal('a process that is suspended', () => {
       });
       let output = '';
       child.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text));
-      const told = () =>
+      const lines = () =>
         output
           .split('\n')
           .filter((line) => line.startsWith('{') && line.endsWith('}'))
           .map((line) => JSON.parse(line) as { at: number; user: string | null; state: string });
-      await expect.poll(() => told().length, { timeout: 15_000 }).toBeGreaterThan(5);
-      const before = told().at(-1)!.user;
+      await expect.poll(() => lines().length, { timeout: 15_000 }).toBeGreaterThan(5);
+      const before = lines().at(-1)!.user;
 
       child.kill('SIGSTOP');
       await expect.poll(() => usersInDatabase(postgres), { timeout: 15_000 }).toEqual([]);
       proxy.clear();
       const resumed = Date.now();
       child.kill('SIGCONT');
-      const fresh = () => told().filter(({ at, user }) => at >= resumed && user !== null);
+      const fresh = () => lines().filter(({ at, user }) => at >= resumed && user !== null);
       await expect.poll(() => fresh().length, { timeout: 10_000 }).toBeGreaterThan(0);
 
-      const after = told().filter(({ at }) => at >= resumed);
+      const after = lines().filter(({ at }) => at >= resumed);
       expect(after.filter(({ user }) => user === before)).toEqual([]);
       expect(after.filter(({ user, state }) => user === null && state !== 'expired')).toEqual([]);
       expect(proxy.requests.slice(0, 2)).toEqual(['POST /v1/sys/leases/renew', 'GET /v1/database/creds/app']);
@@ -96,20 +96,20 @@ describeReal('a process that is suspended', () => {
       });
       let output = '';
       child.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text));
-      const told = () =>
+      const lines = () =>
         output
           .split('\n')
           .filter((line) => line.startsWith('{') && line.endsWith('}'))
           .map((line) => JSON.parse(line) as { at: number; user?: string; code?: string });
-      await expect.poll(() => told().length, { timeout: 15_000 }).toBeGreaterThan(12);
-      const before = told().at(-1)!.user;
+      await expect.poll(() => lines().length, { timeout: 15_000 }).toBeGreaterThan(12);
+      const before = lines().at(-1)!.user;
 
       child.kill('SIGSTOP');
       await expect.poll(() => usersInDatabase(postgres), { timeout: 15_000 }).toEqual([]);
       proxy.clear();
       const resumed = Date.now();
       child.kill('SIGCONT');
-      const after = () => told().filter(({ at }) => at >= resumed);
+      const after = () => lines().filter(({ at }) => at >= resumed);
       await expect.poll(() => after().length, { timeout: 10_000 }).toBeGreaterThan(12);
       expect(after().filter(({ code }) => code !== undefined)).toEqual([]);
       expect(after().filter(({ user }) => user === before)).toEqual([]);

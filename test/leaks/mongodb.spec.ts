@@ -52,7 +52,7 @@ describe('no printer shows a password of MongoDB', () => {
     const { client } = mongo;
     client.on('commandStarted', (event) => commands.push(event));
     for (const event of ['connectionCreated', 'connectionReady', 'connectionCheckedOut'] as const)
-      client.on(event, (told: unknown) => pooled.push(told));
+      client.on(event, (detail: unknown) => pooled.push(detail));
     const orders = client.db('shop').collection('orders');
     await orders.insertOne({ item: 'tea' });
     const session = client.startSession();

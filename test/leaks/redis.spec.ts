@@ -101,11 +101,11 @@ describeRedis('no printer shows a password of Redis', () => {
     const refused$ = await stream({ create: false });
     const client = new RotatingRedis(refused$, where());
     opened.push(() => client.disconnect());
-    const told: unknown[] = [];
-    client.on('error', (error) => told.push(error));
+    const errors: unknown[] = [];
+    client.on('error', (error) => errors.push(error));
     audit.printAll({
       'refusal of ioredis': await failure(client.ready()),
-      'errors of ioredis': told,
+      'errors of ioredis': errors,
       ...partsOf('client that is refused', client),
       'refusal of node-redis': await failure(createRotatingClient(refused$, { socket: where() })),
     });

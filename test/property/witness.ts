@@ -100,8 +100,8 @@ export class Witness implements Sender {
   /** Whether the client must know the end of a lease: a true answer to a later request reported it. */
   reportedEnd(lease: KnownLease, since: number): boolean {
     const asked = this.exchanges.filter(({ at, outcome }) => at >= since && outcome !== 'pending');
-    const told = asked.filter(({ lie }) => !lie);
-    if (told.some(({ leaseId, status }) => leaseId === lease.id && status === 400)) return true;
+    const genuine = asked.filter(({ lie }) => !lie);
+    if (genuine.some(({ leaseId, status }) => leaseId === lease.id && status === 400)) return true;
     const lookUps = asked.filter(
       ({ path, token }) => path === 'auth/token/lookup-self' && token === lease.token,
     );

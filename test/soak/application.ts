@@ -3,27 +3,33 @@ import { once } from 'node:events';
 import type { ConnectionStatus, VaultStatus } from 'nestjs-vault';
 import { expectNoSecrets } from '../support/applications.js';
 import { bundle } from './bundle.js';
-import type { ApplicationConfig, Measured, Told } from './application/protocol.js';
+import type { ApplicationConfig, Measured, AppReport } from './application/protocol.js';
 
 const START_TIMEOUT = 60_000;
 const STOP_TIMEOUT = 20_000;
 /** A token of either server; the real tokens never reach this process. */
 const TOKEN = /\b(?:hv)?[sbr]\.[A-Za-z0-9_-]{20,}/;
 
-type ToldOf<T extends Told['type']> = Extract<Told, { type: T }>;
+type ReportOf<T extends AppReport['type']> = Extract<AppReport, { type: T }>;
 
 /** The application under load: a process of its own, and all its reports. */
 export class Application {
   readonly url: string;
   readonly #child: ChildProcess;
-  readonly #told: Told[];
+  readonly #reports: AppReport[];
   readonly #canaries: Set<string>;
   readonly #log: string[];
 
-  private constructor(child: ChildProcess, url: string, told: Told[], canaries: Set<string>, log: string[]) {
+  private constructor(
+    child: ChildProcess,
+    url: string,
+    reports: AppReport[],
+    canaries: Set<string>,
+    log: string[],
+  ) {
     this.#child = child;
     this.url = url;
-    this.#told = told;
+    this.#reports = reports;
     this.#canaries = canaries;
     this.#log = log;
   }
@@ -33,7 +39,7 @@ export class Application {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { PATH: process.env['PATH'], SOAK_APPLICATION: JSON.stringify(config) },
     });
-    const told: Told[] = [];
+    const reports: AppReport[] = [];
     const canaries = new Set([config.vault.auth.secretId]);
     const log: string[] = [];
     for (const stream of [child.stdout, child.stderr]) {
@@ -44,9 +50,9 @@ export class Application {
       const timer = setTimeout(() => fail('did not start in time'), START_TIMEOUT);
       child.once('exit', (code) => fail(`ended (${code})`));
       child.on('message', (message) => {
-        const one = message as Told;
+        const one = message as AppReport;
         if (one.type === 'canary') canaries.add(one.value);
-        else told.push(one);
+        else reports.push(one);
         if (one.type === 'ready') resolve(one.url);
       });
       child.once('exit', () => clearTimeout(timer));
@@ -55,26 +61,26 @@ export class Application {
       child.kill('SIGKILL');
       throw error;
     });
-    return new Application(child, url, told, canaries, log);
+    return new Application(child, url, reports, canaries, log);
   }
 
-  told<T extends Told['type']>(type: T): ToldOf<T>[] {
-    return this.#told.filter((one): one is ToldOf<T> => one.type === type);
+  reports<T extends AppReport['type']>(type: T): ReportOf<T>[] {
+    return this.#reports.filter((one): one is ReportOf<T> => one.type === type);
   }
 
   /** When the pool began to use new credentials. */
   get publications(): number[] {
-    return this.told('pool').flatMap(({ event, at }) => (event === 'rotated' ? [at] : []));
+    return this.reports('pool').flatMap(({ event, at }) => (event === 'rotated' ? [at] : []));
   }
 
   /** The reasons of the status for not being `up`, since a time. */
   reasons(since = 0): string[] {
-    const statuses = this.told('status').filter(({ at }) => at >= since);
+    const statuses = this.reports('status').filter(({ at }) => at >= since);
     return [...new Set(statuses.flatMap(({ reasons }) => reasons))];
   }
 
   get healths(): { at: number; health: string }[] {
-    return this.told('status').map(({ at, health }) => ({ at, health }));
+    return this.reports('status').map(({ at, health }) => ({ at, health }));
   }
 
   async status(): Promise<ConnectionStatus> {
@@ -109,7 +115,7 @@ export class Application {
       await once(this.#child, 'exit');
       clearTimeout(late);
     }
-    this.expectNoSecrets(this.log, JSON.stringify(this.#told));
+    this.expectNoSecrets(this.log, JSON.stringify(this.#reports));
     if (this.#child.exitCode !== 0) {
       throw new Error(
         `The application ended with ${this.#child.exitCode ?? this.#child.signalCode}.\n${this.log}`,

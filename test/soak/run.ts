@@ -133,7 +133,7 @@ async function underLoad(
   const usersLeft = await atLast(GONE_WITHIN, () => backend.users());
   const connectionsLeft = await atLast(GONE_WITHIN, async () => (await backend.connections()).length);
   return {
-    ...told(app),
+    ...eventsOf(app),
     ...counted(load.results, app.publications, pauses),
     variant,
     seconds,
@@ -156,9 +156,9 @@ function ofOthers(connected: readonly string[]): number {
   return connected.length - Math.max(0, ...counts);
 }
 
-function told(app: Application) {
-  const events = app.told('event');
-  const pool = app.told('pool');
+function eventsOf(app: Application) {
+  const events = app.reports('event');
+  const pool = app.reports('pool');
   return {
     rotations: app.publications.length,
     reasons: tally(events.flatMap(({ event, reason }) => (event === 'rotated' && reason ? [reason] : []))),

@@ -190,7 +190,7 @@ export async function closing(
 }
 
 /** A connection that a caller keeps is marked with its closing time; it keeps its user until the caller releases it. */
-export async function toldInTime(
+export async function isNotifiedInTime(
   world: LeasedPostgres,
   { app, role, whoami }: Omit<Soaked, 'work'>,
   acquire: () => Promise<Client>,

@@ -58,7 +58,7 @@ function importsOf(from: string): Import[] {
 
 const folderOf = (file: string) => (file.includes('/') ? (file.split('/')[0] as string) : 'module');
 const isLocal = ({ to }: Import) => files.includes(to);
-const told = ({ from, to, typeOnly }: Import) => `${from} -> ${to}${typeOnly ? ' (types)' : ''}`;
+const shown = ({ from, to, typeOnly }: Import) => `${from} -> ${to}${typeOnly ? ' (types)' : ''}`;
 
 /** The imports allowed in each room; `type:` allows type imports only. */
 const MAY_USE: Record<string, readonly string[]> = {
@@ -80,7 +80,7 @@ it('finds the files and their imports', () => {
   expect(files.length).toBeGreaterThan(40);
   expect(imports.filter(isLocal).length).toBeGreaterThan(100);
   const unresolved = imports.filter(({ to }) => isSource(to) && !files.includes(to));
-  expect(unresolved.map(told)).toEqual([]);
+  expect(unresolved.map(shown)).toEqual([]);
 });
 
 it.each(Object.entries(MAY_USE))('%s uses only what is below it', (folder, allowed) => {
@@ -92,7 +92,7 @@ it.each(Object.entries(MAY_USE))('%s uses only what is below it', (folder, allow
     );
   });
   expect(files.some((file) => folderOf(file) === folder)).toBe(true);
-  expect(wrong.map(told)).toEqual([]);
+  expect(wrong.map(shown)).toEqual([]);
 });
 
 it('Nest is known to the module, the decorators, the services, and the integrations alone', () => {
@@ -165,7 +165,7 @@ it('an optional peer is used by the integration of its name alone', () => {
   const upwards = imports.filter(
     ({ from, to }) => !from.startsWith('integrations/') && to.startsWith('integrations/'),
   );
-  expect(upwards.map(told)).toEqual([]);
+  expect(upwards.map(shown)).toEqual([]);
 });
 
 it('the environment is read in secret sources only, and for messages in production or under a test runner', () => {

@@ -24,10 +24,10 @@ it.each([
   [true, /no answer of.*clock.until\(app.init\(\)\)/],
 ])(
   'before a hook of jest times out, the log gives the reason why a start waits (simulated: %s)',
-  (simulated, told) => {
+  (simulated, message) => {
     logSlowStart(connection, logger, simulated);
     vi.advanceTimersByTime(4_000);
-    expect(lines).toEqual([expect.stringMatching(told)]);
+    expect(lines).toEqual([expect.stringMatching(message)]);
   },
 );
 

@@ -239,10 +239,10 @@ export const service: Rules = [
     await world.until(() => life.of('renewal-failed').length > 0, 4 * SECOND);
     await restore();
     await world.until(() => life.of('rotated').length > 0, 8 * SECOND);
-    const told =
+    const printed =
       inspect([life.events, life.connection.status, life.published], { depth: 12, showHidden: true }) +
       JSON.stringify([life.events, life.published]);
-    for (const { data } of life.published) expect(told).not.toContain(data.reveal().password);
-    expect(told).not.toMatch(/\b(hvs|s)\.[A-Za-z0-9]{20}/);
+    for (const { data } of life.published) expect(printed).not.toContain(data.reveal().password);
+    expect(printed).not.toMatch(/\b(hvs|s)\.[A-Za-z0-9]{20}/);
   }),
 ];

@@ -149,8 +149,8 @@ export const time: Rules = [
     const answer = { lease_id: lease, lease_duration: 60, renewable: true, data: null };
     world.vault!.answer(200, { ...answer, warnings: ['this engine will go'] }, { match: /leases\/renew/ });
     await world.until(() => life.of('renewed').length > 2, 200 * SECOND);
-    const told = life.of('warning').filter(({ message }) => message === 'this engine will go');
-    expect(told).toMatchObject([{ path: world.path }]);
+    const warnings = life.of('warning').filter(({ message }) => message === 'this engine will go');
+    expect(warnings).toMatchObject([{ path: world.path }]);
   }),
   simulated('B8', 'a lease that is not renewable is replaced late, and never renewed', async (world) => {
     world.network.answer(

@@ -12,7 +12,7 @@ import {
 } from 'nestjs-vault';
 import { STORE, VARIANTS, type Store } from '../variant.js';
 import { LoadController } from './load.controller.js';
-import type { ApplicationConfig, Told, ToldStatus } from './protocol.js';
+import type { ApplicationConfig, AppReport, ReportedStatus } from './protocol.js';
 
 @Module({})
 class ApplicationModule {
@@ -39,23 +39,23 @@ async function main(): Promise<void> {
   (app.getHttpServer() as Server).keepAliveTimeout = 60_000;
   await app.listen(0, '127.0.0.1');
   watch(app, config.role);
-  tell({ type: 'ready', url: await app.getUrl() });
+  report({ type: 'ready', url: await app.getUrl() });
   // The parent process has ended.
   process.once('disconnect', () => void app.close().finally(() => process.exit()));
 }
 
 function watch(app: INestApplication, role: string): void {
   const credentials = app.get(CredentialsService);
-  for (const event of credentials.recentEvents) tellEvent(event);
-  credentials.events$.subscribe(tellEvent);
-  credentials.status$.subscribe((status) => tell({ type: 'status', ...toldStatus(status) }));
+  for (const event of credentials.recentEvents) reportEvent(event);
+  credentials.events$.subscribe(reportEvent);
+  credentials.status$.subscribe((status) => report({ type: 'status', ...reportedStatus(status) }));
   credentials.database(role).subscribe({
-    next: ({ password }) => tell({ type: 'canary', value: password.reveal() }),
+    next: ({ password }) => report({ type: 'canary', value: password.reveal() }),
     error: () => undefined,
   });
   app.get<Store>(STORE).onRotation((event) => {
     const { type } = event;
-    tell({
+    report({
       type: 'pool',
       event: type,
       ...(type === 'drain-timeout' && { count: event.count }),
@@ -64,8 +64,8 @@ function watch(app: INestApplication, role: string): void {
   });
 }
 
-function tellEvent(event: VaultEvent): void {
-  tell({
+function reportEvent(event: VaultEvent): void {
+  report({
     type: 'event',
     event: event.type,
     ...('reason' in event && { reason: event.reason }),
@@ -74,7 +74,7 @@ function tellEvent(event: VaultEvent): void {
   });
 }
 
-function toldStatus({ connections }: VaultStatus): ToldStatus {
+function reportedStatus({ connections }: VaultStatus): ReportedStatus {
   const { health, session, leases } = connections[0] as ConnectionStatus;
   const reasons = [session, ...leases].flatMap(({ state, error, next }) =>
     error ? [error.code] : state === 'valid' ? [] : [next.reason],
@@ -86,8 +86,8 @@ function toldStatus({ connections }: VaultStatus): ToldStatus {
 
 type Untimed<T> = T extends unknown ? Omit<T, 'at'> : never;
 
-function tell(told: Untimed<Told>): void {
-  if (process.connected) process.send?.({ at: Date.now(), ...told });
+function report(message: Untimed<AppReport>): void {
+  if (process.connected) process.send?.({ at: Date.now(), ...message });
 }
 
 await main();

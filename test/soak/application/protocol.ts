@@ -11,18 +11,18 @@ export interface ApplicationConfig {
 }
 
 /** A status without its counters and times. */
-export interface ToldStatus {
+export interface ReportedStatus {
   health: string;
   /** Why the token or the lease is not valid, or why the last attempt failed: error codes, or the pending action. */
   reasons: string[];
 }
 
 /** The reports of the application, each with its time; milliseconds since 1970. */
-export type Told = { at: number } & (
+export type AppReport = { at: number } & (
   | { type: 'ready'; url: string }
   | { type: 'event'; event: string; reason?: string; error?: string; message?: string }
   | { type: 'pool'; event: string; count?: number; message?: string }
-  | ({ type: 'status' } & ToldStatus)
+  | ({ type: 'status' } & ReportedStatus)
   /** Secrets to search for in all output; never part of a report. */
   | { type: 'canary'; value: string }
 );

@@ -104,13 +104,13 @@ describe('a login', () => {
       { cidr_list: ELSEWHERE, num_uses: 2 },
       /secret_id may not be used.*cidr_list/,
     ],
-  ])('with %s that is bound to other networks', async (_what, bounds, told) => {
+  ])('with %s that is bound to other networks', async (_what, bounds, message) => {
     const { roleId } = vault.appRole('app');
     const made = await ask('POST', 'auth/approle/role/app/secret-id', bounds);
     const secretId = made.body.data.secret_id as string;
     const error = await failureOf(login(appRole({ roleId, secretId })));
     expect(error.code).toBe('VAULT_LOGIN_DENIED');
-    expect(error.message).toMatch(told);
+    expect(error.message).toMatch(message);
     expectNoLeak(error, [secretId, roleId]);
   });
 

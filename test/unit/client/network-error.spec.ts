@@ -8,7 +8,7 @@ import { expectNoLeak } from '../../support/leaks.js';
 
 const CANARY = 'canary-in-the-network-error';
 const coded = (code: string, more: object = {}) => Object.assign(new Error(CANARY), { code, ...more });
-const told = (error: unknown, ...addresses: string[]) =>
+const errorOf = (error: unknown, ...addresses: string[]) =>
   fromNetworkError(error, 'kv1/x', addresses.length > 0 ? addresses : ['https://vault:8200']);
 
 it.each<[unknown, string, RegExp]>([
@@ -48,7 +48,7 @@ it.each<[unknown, string, RegExp]>([
   [coded('INVALID_PURPOSE'), 'VAULT_TLS_UNTRUSTED', /serverAuth/],
   [coded('CERT_UNTRUSTED'), 'VAULT_TLS_UNTRUSTED', /Check `tls\.ca`/],
 ])('%s is %s, and nothing of the original is kept', (error, code, text) => {
-  const typed = told(error);
+  const typed = errorOf(error);
   expect(typed).toMatchObject({ code, path: 'kv1/x' });
   expect(typed.message).toMatch(text);
   expect(typed).not.toHaveProperty('cause');
@@ -56,22 +56,24 @@ it.each<[unknown, string, RegExp]>([
 });
 
 it('names every address that was tried', () => {
-  expect(told(coded('ECONNREFUSED'), 'http://a:1', 'http://b:2').message).toContain('http://a:1, http://b:2');
+  expect(errorOf(coded('ECONNREFUSED'), 'http://a:1', 'http://b:2').message).toContain(
+    'http://a:1, http://b:2',
+  );
 });
 
 it('mentions client certificates with TLS only, and TLS without it', () => {
-  expect(told(coded('ECONNRESET'), 'http://vault:8200').hint).not.toContain('tls.cert');
-  expect(told(coded('ECONNRESET'), 'http://vault:8200').hint).toMatch(/wants TLS.*https:\/\//);
-  expect(told(coded('ECONNRESET')).hint).not.toMatch(/wants TLS/);
+  expect(errorOf(coded('ECONNRESET'), 'http://vault:8200').hint).not.toContain('tls.cert');
+  expect(errorOf(coded('ECONNRESET'), 'http://vault:8200').hint).toMatch(/wants TLS.*https:\/\//);
+  expect(errorOf(coded('ECONNRESET')).hint).not.toMatch(/wants TLS/);
 });
 
 it('names the address whose certificate is not trusted, of several', () => {
   const failure = new ExchangeFailed('CERT_HAS_EXPIRED', 'unsent', false, 'https://b:8200');
-  const { message } = told(failure, 'https://a:8200', 'https://b:8200');
+  const { message } = errorOf(failure, 'https://a:8200', 'https://b:8200');
   expect(message).toContain('to https://b:8200 failed');
 });
 
 it('a VaultError passes unchanged', () => {
   const error = closed();
-  expect(told(error)).toBe(error);
+  expect(errorOf(error)).toBe(error);
 });

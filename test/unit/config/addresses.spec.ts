@@ -60,8 +60,8 @@ it('nothing of it is printed', () => {
     `https://${canary}:99999`,
     `https://u:${canary}@v`,
   ]) {
-    const told = problemsOf(address);
-    expect(told).not.toBe('');
-    expect(told).not.toContain(canary);
+    const problems = problemsOf(address);
+    expect(problems).not.toBe('');
+    expect(problems).not.toContain(canary);
   }
 });

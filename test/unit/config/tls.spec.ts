@@ -172,10 +172,10 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     ],
     ['a server name with a port', { serverName: 'vault:8200' }, /must be a host name alone/],
   ])('%s is refused', (_what, given, problem) => {
-    const told = problemsOf(given);
-    expect(told).toMatch(problem);
+    const problems = problemsOf(given);
+    expect(problems).toMatch(problem);
     for (const secret of [BODY, client.key, bodyOf(client.key).slice(0, 20)])
-      expect(told).not.toContain(secret);
+      expect(problems).not.toContain(secret);
   });
 
   it.each<[string, TlsOptions]>([

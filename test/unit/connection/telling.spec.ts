@@ -21,9 +21,9 @@ it('a slow listener gets several changes together, and the last one', async () =
   // All leases end at once, so that one notification covers them.
   const options = resolveOptions({ address: 'http://vault.test', auth: token('root'), concurrency: 16 });
   const connection = new VaultConnection(options, new EventBus(), clock, vault.transport());
-  const told: number[] = [];
+  const counts: number[] = [];
   connection.changes$.subscribe(() => {
-    told.push(connection.status.leases.length);
+    counts.push(connection.status.leases.length);
     worked += LONG;
   });
   await time.until(connection.login());
@@ -33,8 +33,8 @@ it('a slow listener gets several changes together, and the last one', async () =
   }
   await time.advance(25 * LONG);
   // One notification for the login at once, and a later one for all the rest.
-  expect(told.length).toBeLessThanOrEqual(3);
-  expect(told.at(-1)).toBe(10);
+  expect(counts.length).toBeLessThanOrEqual(3);
+  expect(counts.at(-1)).toBe(10);
 
   // Each listener gets the last state, and a release during the pause ends at once.
   const letGo = connection.leases.current('database/creds/r0')?.lease.hold();
@@ -45,5 +45,5 @@ it('a slow listener gets several changes together, and the last one', async () =
   time.setTimer(100, () => letGo?.());
   await time.until(closing);
   expect(clock.monotonic() - began).toBeLessThan(100 + 10 * LONG);
-  expect(told.at(-1)).toBe(0);
+  expect(counts.at(-1)).toBe(0);
 });

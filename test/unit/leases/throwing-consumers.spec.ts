@@ -9,7 +9,7 @@ import { AlteredVault } from '../../support/altered-vault.js';
 
 const PATH = 'database/creds/app';
 const reported: unknown[] = [];
-const told = () => new Promise((resolve) => setTimeout(resolve, 20));
+const rethrown = () => new Promise((resolve) => setTimeout(resolve, 20));
 
 // RxJS rethrows the error of a subscriber in a timer, for the application to handle.
 beforeEach(() => {
@@ -17,7 +17,7 @@ beforeEach(() => {
   config.onUnhandledError = (error) => reported.push(error);
 });
 afterEach(async () => {
-  await told();
+  await rethrown();
   config.onUnhandledError = null;
 });
 
@@ -61,7 +61,7 @@ it('an operator, a subscriber, a hold and an event listener that throw affect on
 
   await world.clock.advance(600_000);
   expect(ended).toEqual(['operator', 'operator, later']);
-  await told();
+  await rethrown();
   expect(reported.length).toBeGreaterThan(10);
   expect(seen.length).toBeGreaterThan(4);
   expect(life.of('renewed').length).toBeGreaterThan(4);
@@ -107,7 +107,7 @@ it('the same for a KV watch', async () => {
   await world.clock.advance(120_000);
   expect(seen).toEqual([1, 2, 3, 4]);
   expect(ended.length).toBe(1);
-  await told();
+  await rethrown();
   expect(reported.length).toBe(4);
   expect(connection.status.health).toBe('up');
   await world.clock.until(connection.close());

@@ -75,10 +75,10 @@ it.each<[string, SecretSource, RegExp]>([
     fromEnv('NESTJS_VAULT_UNSET'),
     /environment variable NESTJS_VAULT_UNSET is unset or empty/,
   ],
-])('%s is unreadable, and shows nothing else', async (_name, source, told) => {
+])('%s is unreadable, and shows nothing else', async (_name, source, message) => {
   const error = await failureOf(read(source));
   expect(error.code).toBe('VAULT_SOURCE_UNREADABLE');
-  expect(error.message).toMatch(told);
+  expect(error.message).toMatch(message);
   expect(error.hint).toMatch(/orchestrator/);
   expectNoLeak(error, [CANARY]);
 });
@@ -128,10 +128,10 @@ it.each<[string, unknown, RegExp]>([
   ['an object', { CANARY }, /secret_id is no text \(its type is object\)/],
   ['an array', [CANARY], /its type is array/],
   ['a number', 7, /its type is number/],
-])('the error of a function that returns %s names that', async (_what, value, told) => {
+])('the error of a function that returns %s names that', async (_what, value, message) => {
   const error = await failureOf(read(() => value as never));
   expect(error).toMatchObject({ code: 'VAULT_SOURCE_UNREADABLE' });
-  expect(error.message).toMatch(told);
+  expect(error.message).toMatch(message);
   expectNoLeak(error, [CANARY]);
 });
 
@@ -179,15 +179,15 @@ describe('fromEnv with deleteAfterRead', () => {
 });
 
 it('reports which source is read, and when it has answered', async () => {
-  const told: (string | undefined)[] = [];
-  const using = { ...context(), reading: (what: string | undefined) => void told.push(what) };
+  const sources: (string | undefined)[] = [];
+  const using = { ...context(), reading: (what: string | undefined) => void sources.push(what) };
   await read(() => CANARY, using);
   const path = join(dir, 'told');
   await writeFile(path, CANARY);
   await read(fromFile(path), using);
   await failureOf(read(() => Promise.reject(new Error(CANARY)), using));
   const own = 'secret_id (a function)';
-  expect(told).toEqual([own, undefined, `file ${path}`, undefined, own, undefined]);
+  expect(sources).toEqual([own, undefined, `file ${path}`, undefined, own, undefined]);
 });
 
 it.each([

@@ -36,9 +36,9 @@ export class TimelineService implements OnModuleDestroy {
       ),
     );
     // First the events before this subscription, then later ones.
-    for (const event of this.credentials.recentEvents) this.tell(event);
+    for (const event of this.credentials.recentEvents) this.show(event);
     this.credentials.events$.subscribe({
-      next: (event) => this.tell(event),
+      next: (event) => this.show(event),
       complete: () => this.summary(),
     });
     this.timer = setInterval(() => this.status(), STATUS_EVERY_MS);
@@ -52,7 +52,7 @@ export class TimelineService implements OnModuleDestroy {
     this.line(Date.now(), { tone: 'end', event: 'shutdown', who: 'running queries finish' });
   }
 
-  private tell(event: VaultEvent): void {
+  private show(event: VaultEvent): void {
     this.counts.set(event.type, this.count(event.type) + 1);
     if (event.type === 'issued') this.remember(event);
     this.line(
