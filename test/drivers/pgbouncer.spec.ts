@@ -118,7 +118,7 @@ describePgBouncer('pg through PgBouncer', () => {
   const drop = async (role: string) =>
     void (await world.postgres.query(`drop role "${world.usersOf(role)[0]}"`));
   const gone = MODES.flatMap((mode) => [
-    { mode, what: 'the user is dropped, and the lease lives on', role: short(mode, 'gone'), act: drop },
+    { mode, what: 'the user is dropped, and the lease stays valid', role: short(mode, 'gone'), act: drop },
     { mode, what: 'the lease is revoked, and its sessions ended', role: short(mode, 'kill'), act: revoke },
     {
       mode,

@@ -121,7 +121,7 @@ const OTHER = {
     fails();
     process.exit(1);
   },
-  async 'process.exit(8) while close() is under way'() {
+  async 'process.exit(8) during close()'() {
     const app = await context(module([connection()]));
     fails();
     // The revocation may be pending or not.

@@ -35,7 +35,7 @@ export const OTHER_ENDS = [
   other('a rejection that nothing handles', 1, { long: true }),
   other('process.exit(7) in a listener of exit', 7),
   ...[0, 1, 5].map((after) =>
-    other('process.exit(8) while close() is under way', 8, {
+    other('process.exit(8) during close()', 8, {
       after,
       long: after > 0,
       title: `process.exit(8) ${after} ms after close()`,

@@ -85,7 +85,7 @@ export const TABLE: readonly (readonly [string, Answer])[] = [
   ]),
   ['a version with a line break', versioned(FORGED, 200)],
   ['metadata of no object', raw('{"data":{"data":{},"metadata":"x"}}')],
-  ['times that are none', raw('{"data":{"data":{},"metadata":{"version":1,"created_time":{"toString":1}}}}')],
+  ['invalid times', raw('{"data":{"data":{},"metadata":{"version":1,"created_time":{"toString":1}}}}')],
   [
     'custom metadata of no texts',
     raw('{"data":{"data":{},"metadata":{"version":1,"custom_metadata":{"a":{}}}}}'),

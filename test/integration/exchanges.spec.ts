@@ -208,7 +208,7 @@ describe('only a request that was certainly not sent counts as not executed', ()
       () => bytes(`${OK}x-a: ${'a'.repeat(40_000)}\r\n\r\n{}`),
       'VAULT_RESPONSE_TOO_LARGE',
     ],
-    ['a status line that is none', () => bytes('SSH-2.0-OpenSSH_9.2\r\n\r\n'), 'VAULT_NOT_VAULT'],
+    ['an invalid status line', () => bytes('SSH-2.0-OpenSSH_9.2\r\n\r\n'), 'VAULT_NOT_VAULT'],
     [
       'an answer that is too large',
       () => http((_q, r) => void r.end(Buffer.alloc(33 * 1024 * 1024, ' '))),

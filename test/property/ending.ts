@@ -77,16 +77,16 @@ async function nothingLeft(life: Life): Promise<void> {
   if (schedule.revoke && schedule.login.type === 'service') {
     for (const token of await livingTokens(life)) {
       const excused = witness.exchanges.some((one) => one.token === token && leavesAlive(one));
-      assert.ok(excused, 'a token of ours lives on after close');
+      assert.ok(excused, 'a token of the client is valid after close');
     }
-    if (calm) assert.equal(vault.leaseCount, 0, 'leases live on after close');
+    if (calm) assert.equal(vault.leaseCount, 0, 'leases are valid after close');
   } else if (calm && schedule.login.uses === 0) {
     await clock.advance(3 * SECOND);
     const left = vault.liveLeases.filter(({ id, left: one }) => {
       const known = witness.leases.get(id);
       return one > Math.max(3 * SECOND, schedule.grace) && !(known && isAtMaxTtl(known, life));
     });
-    assert.deepEqual(left, [], 'leases live on after close');
+    assert.deepEqual(left, [], 'leases are valid after close');
   }
 }
 

@@ -149,7 +149,7 @@ it.each<[string, Partial<Schedule>]>([
     },
   ],
   [
-    'a lease of a superseded token is still renewed while that token lives',
+    'a lease of a superseded token is still renewed while that token is valid',
     {
       roles: [{ ttl: 20, maxTtl: 100_000 }],
       login: { ttl: 300, maxTtl: 400, period: 0, uses: 0, type: 'service' },

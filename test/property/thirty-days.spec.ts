@@ -122,8 +122,8 @@ async function assertEnds(month: Month): Promise<void> {
   for (const { path, errors, completions } of consumers.subscriptions)
     assert.deepEqual([errors.length, completions], [0, 1], `${path}: the stream does not complete`);
   assert.equal(clock.pending, 0, 'timers are pending after close');
-  assert.equal(vault.leaseCount, 0, 'leases live on after close');
-  assert.equal(vault.tokenCount, 1, 'tokens live on after close');
+  assert.equal(vault.leaseCount, 0, 'leases are valid after close');
+  assert.equal(vault.tokenCount, 1, 'tokens are valid after close');
   const asked = witness.exchanges.length;
   await clock.advance(40 * DAY);
   assert.equal(witness.exchanges.length, asked, 'requests after close');

@@ -116,7 +116,7 @@ async function run(
     again('lists', () => client.list('kv1/slow'));
     again('writes', () => client.write('kv1/slow', { a: 1 }));
     again('slow bodies', () => client.read('kv1/late'));
-    again('given up after 2 s', () => client.read('kv1/slow', { timeout: 2_000 }));
+    again('aborted after 2 s', () => client.read('kv1/slow', { timeout: 2_000 }));
     again('cannot be sent', () => client.read('kv1/x', { headers: { 'transfer-encoding': 'chunked' } }));
     watches
       .watch(`slow-${index}`, { every: 1_000 })

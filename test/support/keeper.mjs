@@ -1,5 +1,5 @@
 // Holds one server on behalf of a parent process and outlives that parent just long enough to end the server
-// and remove its folder. The parent's death, in whatever way, closes our stdin: that is the signal.
+// and remove its folder. The end of the parent, for any reason, closes this stdin: that is the signal.
 //
 // argv: the folder to remove at the end ('' for none). stdin: one JSON request a line,
 //   { id, do: 'run', command, args, options, stopSignal, lockFile? }   answered { id, pid } or { id, error }

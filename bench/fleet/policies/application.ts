@@ -3,8 +3,8 @@
 //
 // - The order (a new token and a new lease when the token's watcher ends, a new lease when the lease's does):
 //   hashicorp/hello-vault-go, sample-app/vault_renewal.go:51-75 and 126-135. That sample ends the process where one of
-//   the two fails (:53-57); kinder, and what HashiCorp's own Agent does: it tries again, after 1 s, then twice as long
-//   each time less up to a quarter at random, 5 minutes at most (openbao/openbao,
+//   the two fails (:53-57); kinder, like HashiCorp's own Agent: it retries after 1 s, then twice as long each time, less
+//   up to a quarter at random, 5 minutes at most (openbao/openbao,
 //   internal/command/agentproxyshared/auth/auth.go:21-24, 116-131 and 535-543).
 // - The Agent switches the client's own retries off for this (auth.go:221-223), so there are none.
 // - The sample restarts both watchers when either has ended (:93-118), which adds a renewal of the token; kinder: only

@@ -55,7 +55,7 @@ export const maxTtl: Rules = [
   ),
   simulated(
     'D3',
-    'nothing can be issued with the new token: leases of the old one are renewed while it lives',
+    'nothing can be issued with the new token: leases of the old one are renewed while it is valid',
     async (world) => {
       const life = await world.start({ role: { ttl: 20, maxTtl: 3_600 }, login: { ttl: 300, maxTtl: 500 } });
       await world.until(() => life.of('token-renewed').length > 0, 300 * SECOND);

@@ -64,7 +64,7 @@ it('at shutdown all waiting callers get an error, and without callers there is n
   const waiting = failureOf(connections.get('a'));
   await connections.close();
   expect(await waiting).toMatchObject({ code: 'VAULT_CLOSED' });
-  await connectionsOf('never asked for').close();
+  await connectionsOf('never requested').close();
 });
 
 it('an application whose start fails leaves no caller waiting for a secret', async () => {
