@@ -215,7 +215,7 @@ it.each(Object.entries(INTEGRATION_MAY_USE))('integrations/%s uses only what it 
     return target !== folder && !allowed.includes(target) && !asType;
   });
   expect(own.length).toBeGreaterThan(0);
-  expect(wrong.map(told)).toEqual([]);
+  expect(wrong.map(shown)).toEqual([]);
 });
 
 it('rotation and driver import no driver', () => {
