@@ -48,7 +48,7 @@ const value = ({ roleId, secretId }: World) => {
 const file = (world: World) => world.put('secret_id', world.secretId());
 
 const WAYS: Record<string, Way> = {
-  'a file, written anew each 8 hours (this page)': {
+  'a file, rewritten every 8 hours (this page)': {
     deliver: (world) => {
       const path = file(world);
       return () => appRole({ roleId: world.roleId, secretId: fromFile(path) });
