@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import LongestFirst from './test/support/longest-first.js';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -33,6 +34,7 @@ export default defineConfig({
     isolate: special !== '',
     // Most files wait for servers and TTLs rather than compute, so more of them run than there are cores.
     maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     reporters: [
       'default',
       './test/support/count-reporter.ts',

@@ -1,6 +1,6 @@
 // npm test: all checks before a change lands, from a fresh clone. Imports nothing that must be installed first. The last
 // line is `N passed, N failed, N skipped`.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,50 +12,32 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const total = { passed: 0, failed: 0, skipped: 0 };
 const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
 
-/** Runs one step; with `capture` returns its output, too. */
-function step(name, command, args, { capture = false, counts = true, env = {} } = {}) {
+/** The command of a step that runs a file with this Node. */
+const node = (...args) => [process.execPath, ...args];
+
+/**
+ * Runs one step. What it prints is shown at its end, so that steps can run side by side, or at once (`live`).
+ *
+ * @param counts it counts as one that passed or failed; else its caller adds what it counted
+ */
+async function step(name, [command, ...args], { live = false, counts = true, env = {} } = {}) {
   const start = performance.now();
-  console.log(`\n── ${name}`);
-  const result = spawnSync(command, args, {
+  if (live) console.log(`\n── ${name}`);
+  const child = spawn(command, args, {
     cwd: root,
-    encoding: 'utf8',
     env: { ...process.env, ...env },
-    stdio: capture ? ['ignore', 'pipe', 'inherit'] : ['ignore', 'inherit', 'inherit'],
+    stdio: live ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
     shell: process.platform === 'win32',
   });
-  if (capture) process.stdout.write(result.stdout ?? '');
-  const ok = result.status === 0;
+  const pieces = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => pieces.push(chunk));
+  child.on('error', (error) => pieces.push(Buffer.from(String(error))));
+  const ok = await new Promise((resolve) => child.on('close', (status) => resolve(status === 0)));
+  const output = Buffer.concat(pieces).toString();
+  if (!live) process.stdout.write(`\n── ${name}\n${output}`);
   if (counts) total[ok ? 'passed' : 'failed']++;
   console.log(`── ${name}: ${ok ? 'ok' : 'FAILED'} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
-  return { ok, stdout: result.stdout ?? '' };
-}
-
-/** Runs steps that only use the CPU side by side, and prints the output of each as a whole. */
-function sideBySide(...steps) {
-  const start = performance.now();
-  return Promise.all(
-    steps.map(([name, command, ...args]) => {
-      const child = spawn(command, args, {
-        cwd: root,
-        stdio: ['ignore', 'pipe', 'pipe'],
-        shell: process.platform === 'win32',
-      });
-      const output = [];
-      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk));
-      return new Promise((resolve) => {
-        child.on('error', (error) => output.push(Buffer.from(String(error))));
-        child.on('close', (status) => {
-          const ok = status === 0;
-          total[ok ? 'passed' : 'failed']++;
-          process.stdout.write(`\n── ${name}\n${Buffer.concat(output).toString()}`);
-          console.log(
-            `── ${name}: ${ok ? 'ok' : 'FAILED'} (${((performance.now() - start) / 1000).toFixed(1)} s)`,
-          );
-          resolve(ok);
-        });
-      });
-    }),
-  );
+  return { ok, output };
 }
 
 function add(counts) {
@@ -72,17 +54,33 @@ const unavailable = await ensureOpenBao({ log: (line) => console.log(line) }).th
 );
 if (unavailable) console.log(`OpenBao is not available, so tests that need it are skipped: ${unavailable}`);
 
-step('lint', bin('oxlint'), ['--type-aware', '--deny-warnings', 'lib', 'test', 'sample', 'bench', 'scripts']);
-const [, , built] = await sideBySide(
-  ['format', bin('prettier'), '--check', '--log-level', 'warn', '.'],
-  ['types', bin('tsc'), '-p', 'tsconfig.json'],
-  ['both builds', process.execPath, 'scripts/build.mjs'],
-);
+async function checkSources() {
+  const folders = ['lib', 'test', 'sample', 'bench', 'scripts'];
+  await step('lint', [bin('oxlint'), '--type-aware', '--deny-warnings', ...folders]);
+  // Both look again only at what has changed since the last run.
+  const info = ['--incremental', '--tsBuildInfoFile', '.cache/types.tsbuildinfo'];
+  await step('types', [bin('tsc'), '-p', 'tsconfig.json', ...info]);
+  const cache = ['--cache', '--cache-strategy', 'content', '--cache-location', '.cache/prettier'];
+  await step('format', [bin('prettier'), '--check', '--log-level', 'warn', ...cache, '.']);
+}
+
+async function checkPackage() {
+  const { ok: built } = await step('both builds', node('scripts/build.mjs'));
+  if (!built) return;
+  const { ok, output } = await step('packed tarball', node('test/package/run.mjs'), { counts: false });
+  const closing = /(\d+) passed, (\d+) failed, (\d+) skipped\s*$/.exec(output);
+  if (closing) add({ passed: closing[1], failed: closing[2], skipped: closing[3] });
+  if (!ok && !(Number(closing?.[2]) > 0)) total.failed++;
+}
+
+// Side by side: the package waits for a registry. The tests come alone, as their servers have TTLs of seconds.
+await Promise.all([checkSources(), checkPackage()]);
 
 const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-test-'));
 try {
   const counts = join(folder, 'counts.json');
-  const { ok } = step('unit, e2e, integration', bin('vitest'), ['run', ...process.argv.slice(2)], {
+  const { ok } = await step('unit, e2e, integration', [bin('vitest'), 'run', ...process.argv.slice(2)], {
+    live: true,
     counts: false,
     env: { VITEST_COUNTS: counts, ...(unavailable && { OPENBAO_UNAVAILABLE: unavailable }) },
   });
@@ -92,15 +90,6 @@ try {
   if (!ok && seen.failed === 0) total.failed++;
 } finally {
   rmSync(folder, { recursive: true, force: true });
-}
-if (built) {
-  const { ok, stdout } = step('packed tarball', process.execPath, ['test/package/run.mjs'], {
-    capture: true,
-    counts: false,
-  });
-  const closing = /(\d+) passed, (\d+) failed, (\d+) skipped\s*$/.exec(stdout);
-  if (closing) add({ passed: closing[1], failed: closing[2], skipped: closing[3] });
-  if (!ok && !(Number(closing?.[2]) > 0)) total.failed++;
 }
 
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);

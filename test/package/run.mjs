@@ -39,23 +39,27 @@ try {
   const stray = files
     .map(({ path }) => path)
     .filter((path) => !/^(dist\/(esm|cjs)\/|docs\/|README|CHANGELOG|LICENSE|package\.json)/.test(path));
-  await check(`only what is meant to be published${stray.length ? `: ${stray}` : ''}`, process.execPath, [
-    '-e',
-    `process.exit(${stray.length})`,
-  ]);
-  await check('publint --strict', bin('publint'), ['run', '--strict', '--pack', 'false']);
-  await check('are the types wrong', bin('attw'), [tarball, '--ignore-rules', 'cjs-resolves-to-esm']);
+  const format = async () => {
+    await check(`only what is meant to be published${stray.length ? `: ${stray}` : ''}`, process.execPath, [
+      '-e',
+      `process.exit(${stray.length})`,
+    ]);
+    await check('publint --strict', bin('publint'), ['run', '--strict', '--pack', 'false']);
+    await check('are the types wrong', bin('attw'), [tarball, '--ignore-rules', 'cjs-resolves-to-esm']);
 
-  for (const format of ['esm', 'cjs'])
-    await check(`an import changes nothing in the process, ${format}`, process.execPath, [
-      join(here, 'untouched.mjs'),
-      format,
+    for (const format of ['esm', 'cjs'])
+      await check(`an import changes nothing in the process, ${format}`, process.execPath, [
+        join(here, 'untouched.mjs'),
+        format,
+      ]);
+
+    await check('workers and threads each log in and revoke', process.execPath, [join(here, 'children.mjs')]);
+    await check('both copies in one process, and at its end', process.execPath, [
+      join(here, 'two-copies.mjs'),
     ]);
 
-  await check('workers and threads each log in and revoke', process.execPath, [join(here, 'children.mjs')]);
-  await check('both copies in one process, and at its end', process.execPath, [join(here, 'two-copies.mjs')]);
-
-  await check('options that wait for their own connection', process.execPath, [join(here, 'cycle.mjs')]);
+    await check('options that wait for their own connection', process.execPath, [join(here, 'cycle.mjs')]);
+  };
 
   const { rxjs, 'reflect-metadata': reflect, pg, '@types/pg': pgTypes, typescript } = devDependencies;
   const application = async (nest) => {
@@ -95,8 +99,8 @@ try {
       { cwd: app },
     );
   };
-  // Each waits some time for a registry.
-  await Promise.all(['11', '12'].map(application));
+  // Each application waits some time for a registry.
+  await Promise.all([format(), application('11'), application('12')]);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
