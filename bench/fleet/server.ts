@@ -1,4 +1,4 @@
-import { ConnectionFailure } from '../../lib/testing/server/faults.js';
+import { ConnectionFailure } from '../../lib/testing/http/exchange.js';
 import { TransportTimeout, type Sender, type TransportRequest } from '../../lib/client/transport.js';
 import type { TransportResponse } from '../../lib/client/transport.js';
 import type { Clock } from '../../lib/clock/clock.js';

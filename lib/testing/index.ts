@@ -1,5 +1,5 @@
 export { fixedCredentials } from './fixed-credentials.js';
-export { SimulatedVault, type SimulatedVaultOptions } from './simulated-vault.js';
+export { SimulatedVault, type LiveLease, type SimulatedVaultOptions } from './simulated-vault.js';
 export { VirtualClock } from './clock/virtual-clock.js';
 export { VaultTestingModule, type VaultTestingOptions } from './vault-testing.module.js';
 export type {
@@ -11,14 +11,13 @@ export type {
   SimulatedStaticRole,
   SimulatedToken,
 } from './simulated-namespace.js';
-export type { LiveLease } from './server/lease-store.js';
 export type { SimulatedLeasedSecret } from './backends/custom-engine.js';
 export type { Duration } from './server/duration.js';
 export type { Which } from './server/faults.js';
-export type { NodeState } from './backends/sys-health.js';
+export type { NodeState } from './server/node-status.js';
 export type { HistoryEntry, RequestMatcher } from './server/request-log.js';
 export type { RateLimit } from './server/rate-limits.js';
-export type { RunSql } from './server/server-state.js';
+export type { RunSql } from './server/server-context.js';
 export type { Capability } from './server/acl.js';
 export type { Clock } from '../clock/clock.js';
 export type { Sender, TransportRequest, TransportResponse } from '../client/transport.js';

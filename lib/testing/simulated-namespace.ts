@@ -1,9 +1,9 @@
-import type { Maybe, Namespace, Result, Token } from './server/model.js';
-import type { ServerState } from './server/server-state.js';
-import { type Duration, seconds } from './server/duration.js';
 import { CustomEngine, type SimulatedLeasedSecret } from './backends/custom-engine.js';
 import type { Capability } from './server/acl.js';
+import { seconds, type Duration } from './server/duration.js';
 import { text } from './server/fields.js';
+import type { Maybe, Namespace, Operation, Result, Token } from './server/model.js';
+import type { Mounts, ServerContext } from './server/server-context.js';
 
 /**
  * Options of an AppRole. Durations are seconds or texts like `'5m'`; 0 is none.
@@ -138,12 +138,14 @@ const EVERYTHING_NAME = 'simulated-everything';
  * @publicApi
  */
 export class SimulatedNamespace {
-  readonly #core: ServerState;
+  readonly #server: ServerContext;
+  readonly #mounts: Mounts;
   readonly #namespace: Namespace;
 
   /** @internal */
-  constructor(core: ServerState, namespace: Namespace) {
-    this.#core = core;
+  constructor(server: ServerContext, mounts: Mounts, namespace: Namespace) {
+    this.#server = server;
+    this.#mounts = mounts;
     this.#namespace = namespace;
   }
 
@@ -159,11 +161,11 @@ export class SimulatedNamespace {
       roleId: role_id,
       secretId: () => (secretId().data as { secret_id: string }).secret_id,
       wrappedSecretId: (ttl = 60) => {
-        const { vault } = this.#core;
+        const { vault } = this.#server;
         const envelope = { ...EMPTY, data: secretId().data, ...(vault && { mount_type: 'approle' }) };
         const namespace = this.#namespace;
         const path = `${role}/secret-id`;
-        const info = this.#core.wrapping.wrap({ namespace }, path, envelope, seconds(ttl));
+        const info = this.#server.wrapping.wrap({ namespace }, path, envelope, seconds(ttl));
         return (info as { token: string }).token;
       },
       destroySecretId: (secret_id) =>
@@ -193,7 +195,7 @@ export class SimulatedNamespace {
               Object.entries(rules).map(([path, capabilities]) => [path, { capabilities }]),
             ),
           });
-    this.#namespace.setPolicy(name, source, this.#core.now);
+    this.#namespace.setPolicy(name, source, this.#server.time.now);
   }
 
   /**
@@ -223,7 +225,7 @@ export class SimulatedNamespace {
     const { mount = 'database', ...rest } = options;
     this.#database(mount);
     const body = { db_name: 'simulated', ...fields(rest) };
-    await this.#core.operate(this.#namespace, 'update', `${mount}/static-roles/${name}`, body);
+    await this.#perform('update', `${mount}/static-roles/${name}`, body);
   }
 
   /**
@@ -233,7 +235,7 @@ export class SimulatedNamespace {
   leasedSecret(path: string, secret: SimulatedLeasedSecret): void {
     const [, mount = '', rest = ''] = /^([^/]+)\/(.+)$/.exec(path) ?? [];
     const { mounts } = this.#namespace;
-    const engine = mounts.get(mount) ?? new CustomEngine(this.#core);
+    const engine = mounts.get(mount) ?? new CustomEngine(this.#server.leases);
     if (!(engine instanceof CustomEngine) || rest === '')
       throw new Error(`No leased secret can be at ${path}`);
     mounts.set(mount, engine);
@@ -242,7 +244,7 @@ export class SimulatedNamespace {
 
   #everything(): string[] {
     if (!this.#namespace.policies.has(EVERYTHING_NAME))
-      this.#namespace.setPolicy(EVERYTHING_NAME, EVERYTHING, this.#core.now);
+      this.#namespace.setPolicy(EVERYTHING_NAME, EVERYTHING, this.#server.time.now);
     return [EVERYTHING_NAME];
   }
 
@@ -256,12 +258,30 @@ export class SimulatedNamespace {
 
   #mount(path: string, type: string, version?: number): void {
     const { mounts } = this.#namespace;
-    if (!mounts.has(path)) mounts.set(path, this.#core.engine(type, text(version)));
+    if (!mounts.has(path)) mounts.set(path, this.#mounts.backend(type, text(version)));
   }
 
-  #operate(operation: 'read' | 'update' | 'delete', path: string, body: object = {}): Result {
-    const result: Maybe<Result | void> = this.#core.operate(this.#namespace, operation, path, body);
-    return (result ?? {}) as Result;
+  #operate(operation: Operation, path: string, body: object = {}): Result {
+    return (this.#perform(operation, path, body) ?? {}) as Result;
+  }
+
+  /** Calls a backend as an operator would, without policies, faults and history. */
+  #perform(operation: Operation, fullPath: string, body: object): Maybe<Result | void> {
+    const namespace = this.#namespace;
+    const found = namespace.find(fullPath);
+    if (!found) throw new Error(`Nothing is mounted at ${fullPath}`);
+    return found.backend.handle({
+      operation,
+      path: found.rest,
+      fullPath,
+      body: body as Record<string, unknown>,
+      query: new URLSearchParams(),
+      contentType: 'application/json',
+      namespace,
+      token: undefined,
+      rawToken: '',
+      source: '127.0.0.1',
+    });
   }
 }
 

@@ -1,16 +1,32 @@
 import type { Sender } from '../client/transport.js';
-import { type Clock, systemClock } from '../clock/clock.js';
-import { type RunSql, ServerState } from './server/server-state.js';
+import { systemClock, type Clock } from '../clock/clock.js';
+import { MountRegistry } from './backends/mount-registry.js';
 import { InProcessSender } from './http/in-process-sender.js';
-import type { Which } from './server/faults.js';
-import type { NodeState } from './backends/sys-health.js';
-import { type HistoryEntry, matcher, type RequestMatcher } from './server/request-log.js';
-import type { LiveLease } from './server/lease-store.js';
 import { Listener } from './http/listener.js';
-import type { RateLimit } from './server/rate-limits.js';
-import { SimulatedNamespace } from './simulated-namespace.js';
 import { warnInProduction } from './production.js';
-import { noAnswerTo } from './unexpected-requests.js';
+import type { Which } from './server/faults.js';
+import type { NodeState } from './server/node-status.js';
+import type { RateLimit } from './server/rate-limits.js';
+import { matcher, type HistoryEntry, type RequestMatcher } from './server/request-log.js';
+import type { RunSql } from './server/server-context.js';
+import { ServerState } from './server/server-state.js';
+import { SimulatedNamespace } from './simulated-namespace.js';
+import { noAnswerTo } from './unhandled-requests.js';
+
+/**
+ * One lease as `SimulatedVault.liveLeases` tells it.
+ *
+ * @publicApi
+ */
+export interface LiveLease {
+  readonly id: string;
+  /** Where it was made, as `database/creds/app`. */
+  readonly path: string;
+  /** Milliseconds that it has left by itself; the token may end before. */
+  readonly left: number;
+  /** Number of the token that made it, as in the history. */
+  readonly token: number;
+}
 
 /**
  * Options of a {@link SimulatedVault}.
@@ -52,27 +68,32 @@ export interface SimulatedVaultOptions {
  * @publicApi
  */
 export class SimulatedVault extends SimulatedNamespace {
-  readonly #core: ServerState;
+  readonly #server: ServerState;
+  readonly #mounts: MountRegistry;
   readonly #listeners = new Set<Listener>();
 
   constructor(options: SimulatedVaultOptions = {}) {
     warnInProduction();
     const { clock = systemClock, dialect = 'openbao', rootToken = 'root', sql } = options;
-    const core = new ServerState({ clock, dialect, rootToken, sql });
-    super(core, core.root);
-    this.#core = core;
+    const server = new ServerState({ clock, dialect, rootToken, sql });
+    const mounts = new MountRegistry(server);
+    super(server, mounts, server.root);
+    mounts.mountDefaults(server.root);
+    this.kv();
+    this.#server = server;
+    this.#mounts = mounts;
   }
 
   /** The clock it keeps time by. */
   get clock(): Clock {
-    return this.#core.clock;
+    return this.#server.clock;
   }
 
   /** A namespace, made where there is none (`team`, or `team/sub`). The dialect `vault` takes no notice of namespaces. */
   namespace(path: string): SimulatedNamespace {
     const full = `${path.replace(/^\/|\/$/g, '')}/`;
-    const { namespaces } = this.#core;
-    return new SimulatedNamespace(this.#core, namespaces.get(full) ?? this.#core.addNamespace(full));
+    const namespace = this.#server.namespaces.get(full) ?? this.#mounts.addNamespace(full);
+    return new SimulatedNamespace(this.#server, this.#mounts, namespace);
   }
 
   // ---------------------------------------------------------------- ways to reach it
@@ -83,7 +104,7 @@ export class SimulatedVault extends SimulatedNamespace {
    * @param options.source the address that requests seem to come from (default 127.0.0.1)
    */
   transport(options: { source?: string } = {}): Sender {
-    return new InProcessSender(this.#core, options.source ?? '127.0.0.1');
+    return new InProcessSender(this.#server, options.source ?? '127.0.0.1');
   }
 
   /**
@@ -93,7 +114,7 @@ export class SimulatedVault extends SimulatedNamespace {
    * @param port default 0: any that is free
    */
   async listen(port = 0): Promise<string> {
-    const listener = new Listener(this.#core);
+    const listener = new Listener(this.#server);
     const address = await listener.listen(port);
     this.#listeners.add(listener);
     return address;
@@ -103,7 +124,7 @@ export class SimulatedVault extends SimulatedNamespace {
   async close(): Promise<void> {
     const listeners = [...this.#listeners];
     this.#listeners.clear();
-    this.#core.close();
+    this.#server.time.close();
     await Promise.all(listeners.map((listener) => listener.close()));
   }
 
@@ -111,14 +132,14 @@ export class SimulatedVault extends SimulatedNamespace {
 
   /** Seals it: 503 to nearly everything, and nothing ends at its time until it is unsealed. */
   seal(): void {
-    this.#core.expire();
-    this.#core.sealed = true;
+    this.#server.time.expire();
+    this.#server.node.sealed = true;
   }
 
   /** Unseals it; what was due meanwhile ends now. */
   unseal(): void {
-    this.#core.sealed = false;
-    this.#core.expire();
+    this.#server.node.sealed = false;
+    this.#server.time.expire();
   }
 
   /**
@@ -127,7 +148,7 @@ export class SimulatedVault extends SimulatedNamespace {
    * @param options.leader address that requests are redirected to (307); without it: 500, no leader known
    */
   standby(on = true, options: { leader?: string } = {}): void {
-    this.#core.standby = on ? { leader: options.leader } : undefined;
+    this.#server.node.standby = on ? { leader: options.leader } : undefined;
   }
 
   /**
@@ -138,11 +159,11 @@ export class SimulatedVault extends SimulatedNamespace {
    * @throws Error where the dialect is `openbao` and does not know the state: the first two are Vault Enterprise's
    */
   health(state: NodeState): void {
-    if (!this.#core.vault && (state === 'dr-secondary' || state === 'performance-standby'))
+    if (!this.#server.vault && (state === 'dr-secondary' || state === 'performance-standby'))
       throw new Error(`OpenBao has no ${state}: new SimulatedVault({ dialect: 'vault' }) has.`);
-    this.#core.expire();
-    this.#core.state = state;
-    this.#core.expire();
+    this.#server.time.expire();
+    this.#server.node.state = state;
+    this.#server.time.expire();
   }
 
   /**
@@ -150,20 +171,20 @@ export class SimulatedVault extends SimulatedNamespace {
    * renewed (400), and users whose lease or token ends live on: the server tries six times, after 10 s, 20 s, 40 s…
    */
   databaseDown(down = true): void {
-    this.#core.databaseDown = down;
+    this.#server.database.down = down;
   }
 
   /** Limits the rate of requests; a limit with the name of an old one replaces it, a rate of 0 refuses all. */
   rateLimit(limit: RateLimit, name = 'simulated'): () => void {
-    const { quotas } = this.#core.rateLimits;
+    const { quotas } = this.#server.rateLimits;
     quotas.set(name, { ...limit });
     return () => quotas.delete(name);
   }
 
   /** Ends a lease by its id, or all below a path (`database/creds/app`), as an operator would. Returns how many. */
   revokeLease(idOrPath: string): number {
-    this.#core.expire();
-    const { leases } = this.#core;
+    this.#server.time.expire();
+    const { leases } = this.#server;
     const lease = leases.find(idOrPath);
     const ending = lease ? [lease] : leases.below(`${idOrPath.replace(/\/$/, '')}/`);
     for (const one of ending) leases.end(one);
@@ -172,8 +193,8 @@ export class SimulatedVault extends SimulatedNamespace {
 
   /** Ends a token by itself, its accessor, or its number in the history, with all its leases and children. */
   revokeToken(which: string | number): boolean {
-    this.#core.expire();
-    const { tokens } = this.#core;
+    this.#server.time.expire();
+    const { tokens } = this.#server;
     const token =
       typeof which === 'number'
         ? [...tokens.all()].find(({ number }) => number === which)
@@ -184,7 +205,7 @@ export class SimulatedVault extends SimulatedNamespace {
 
   /** Takes all tokens but the root token away, leases with them, as a restore of an old snapshot does. */
   revokeAllTokens(): void {
-    const { tokens } = this.#core;
+    const { tokens } = this.#server;
     // A map may be changed while it is gone through.
     for (const token of tokens.all()) if (!token.root) tokens.revoke(token);
   }
@@ -196,17 +217,17 @@ export class SimulatedVault extends SimulatedNamespace {
    * @returns what ends the fault, as all faults do
    */
   delay(milliseconds: number, which?: Which, options: { before?: boolean } = {}): () => void {
-    return this.#core.faults.add({ kind: 'delay', milliseconds, before: options.before === true }, which);
+    return this.#server.faults.add({ kind: 'delay', milliseconds, before: options.before === true }, which);
   }
 
   /** The work is done, then the connection fails before the answer (default: for the next request). */
   dropResponse(which: Which = 1): () => void {
-    return this.#core.faults.add({ kind: 'drop' }, which);
+    return this.#server.faults.add({ kind: 'drop' }, which);
   }
 
   /** The connection fails before any work is done (default: for the next request). */
   cut(which: Which = 1): () => void {
-    return this.#core.faults.add({ kind: 'cut' }, which);
+    return this.#server.faults.add({ kind: 'cut' }, which);
   }
 
   /**
@@ -220,20 +241,20 @@ export class SimulatedVault extends SimulatedNamespace {
     which: Which = 1,
     headers: Record<string, string> = { 'content-type': 'application/json' },
   ): () => void {
-    return this.#core.faults.add({ kind: 'answer', status, body, headers }, which);
+    return this.#server.faults.add({ kind: 'answer', status, body, headers }, which);
   }
 
   /** Ends all faults and rate limits. */
   heal(): void {
-    this.#core.faults.clear();
-    this.#core.rateLimits.quotas.clear();
+    this.#server.faults.clear();
+    this.#server.rateLimits.quotas.clear();
   }
 
   // ---------------------------------------------------------------- what it was asked, and what is alive
 
   /** The requests that reached it, oldest first. */
   get history(): readonly HistoryEntry[] {
-    return this.#core.history.entries;
+    return this.#server.log.entries;
   }
 
   /** The entries of the history that match. */
@@ -248,7 +269,7 @@ export class SimulatedVault extends SimulatedNamespace {
 
   /** Forgets the history, and what was {@link unexpected}. */
   clearHistory(): void {
-    this.#core.history.clear();
+    this.#server.log.clear();
   }
 
   /**
@@ -257,7 +278,7 @@ export class SimulatedVault extends SimulatedNamespace {
    * listed here; `VaultTestingModule` fails the closing of the application for them.
    */
   get unexpected(): readonly string[] {
-    return this.#core.history.unexpected;
+    return this.#server.log.unhandled;
   }
 
   /**
@@ -271,37 +292,37 @@ export class SimulatedVault extends SimulatedNamespace {
 
   /** The leases that exist now, in the order they were made. */
   get liveLeases(): readonly LiveLease[] {
-    this.#core.expire();
-    return [...this.#core.leases.all()].map(({ id, init, expires }) => ({
+    this.#server.time.expire();
+    return [...this.#server.leases.all()].map(({ id, init, expires }) => ({
       id,
       path: init.path,
-      left: expires - this.#core.now,
+      left: expires - this.#server.time.now,
       token: init.token.number,
     }));
   }
 
   /** How many leases exist now. */
   get leaseCount(): number {
-    this.#core.expire();
-    return this.#core.leases.size;
+    this.#server.time.expire();
+    return this.#server.leases.size;
   }
 
   /** How many tokens exist now, the root token included. */
   get tokenCount(): number {
-    this.#core.expire();
-    return this.#core.tokens.size;
+    this.#server.time.expire();
+    return this.#server.tokens.size;
   }
 
   /** Names of the database users that exist now. */
   get liveUsers(): readonly string[] {
-    this.#core.expire();
-    return [...this.#core.users.keys()];
+    this.#server.time.expire();
+    return [...this.#server.database.users.keys()];
   }
 
   /** Whether the database would let this user in, now. */
   isValid(username: string, password: string): boolean {
-    this.#core.expire();
-    const user = this.#core.users.get(username);
-    return user !== undefined && user.password === password && user.expires() > this.#core.now;
+    this.#server.time.expire();
+    const user = this.#server.database.users.get(username);
+    return user !== undefined && user.password === password && user.expires() > this.#server.time.now;
   }
 }

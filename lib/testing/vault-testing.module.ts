@@ -4,7 +4,7 @@ import { listed } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { type Environment, ENVIRONMENT_TOKEN } from '../vault.environment.js';
 import type { SimulatedVault } from './simulated-vault.js';
-import { FailingClose } from './unexpected-requests.js';
+import { FailingClose } from './unhandled-requests.js';
 
 /**
  * Options of {@link VaultTestingModule}.

@@ -95,6 +95,48 @@ it.each(Object.entries(MAY_USE))('%s uses only what is below it', (folder, allow
   expect(wrong.map(shown)).toEqual([]);
 });
 
+/** Rooms of the simulated server, type imports included; `testing` stands for the files directly in it. */
+const MAY_USE_TESTING: Record<string, readonly string[]> = {
+  'testing/clock': ['clock'],
+  'testing/server': ['testing/clock', 'clock'],
+  'testing/backends': ['testing/server'],
+  'testing/http': ['testing/server', 'testing/backends', 'client', 'clock'],
+  testing: [
+    'testing/http',
+    'testing/backends',
+    'testing/server',
+    'testing/clock',
+    'client',
+    'clock',
+    'errors',
+    'secret',
+    'engines',
+    'services',
+    'module',
+  ],
+};
+const testingRoomOf = (file: string) =>
+  file.startsWith('testing/') ? file.split('/').slice(0, -1).join('/') : folderOf(file);
+
+it.each(Object.entries(MAY_USE_TESTING))('%s uses only the rooms below it', (room, allowed) => {
+  const own = imports.filter((one) => testingRoomOf(one.from) === room && isLocal(one));
+  const wrong = own.filter(({ to }) => testingRoomOf(to) !== room && !allowed.includes(testingRoomOf(to)));
+  expect(own.length).toBeGreaterThan(0);
+  expect(wrong.map(told)).toEqual([]);
+});
+
+it('every file of testing is in a room, and none needs itself, type imports included', () => {
+  const own = files.filter((file) => file.startsWith('testing/'));
+  expect(own.filter((file) => !(testingRoomOf(file) in MAY_USE_TESTING))).toEqual([]);
+  const reached = (from: string, seen: Set<string>): Set<string> => {
+    for (const { to } of imports.filter((one) => one.from === from && own.includes(one.to))) {
+      if (!seen.has(to)) reached(to, seen.add(to));
+    }
+    return seen;
+  };
+  expect(own.filter((file) => reached(file, new Set()).has(file))).toEqual([]);
+});
+
 it('Nest is known to the module, the decorators, the services, and the integrations alone', () => {
   const using = imports.filter(({ to }) => to.startsWith('@nestjs/')).map(({ from }) => from);
   expect([...new Set(using)].filter((file) => !NEST.includes(folderOf(file)))).toEqual([]);

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Backend, Call, Maybe, Result } from '../server/model.js';
 import { inNetworks } from '../server/addresses.js';
-import type { ServerState } from '../server/server-state.js';
+import type { ServerContext } from '../server/server-context.js';
 import { secondsField } from '../server/ttl.js';
 import { collected, notFound, Refusal } from '../server/refusal.js';
 import { list, text } from '../server/fields.js';
 import { route } from '../server/route.js';
+
+/** The parts of the server that it uses. */
+type Server = Pick<ServerContext, 'time' | 'tokens' | 'vault'>;
 
 interface SecretId {
   id: string;
@@ -40,12 +43,12 @@ const refused = () => new Refusal(400, 'invalid role or secret ID');
 /** The AppRole auth method. */
 export class AppRole implements Backend {
   readonly type = 'approle';
-  readonly #core: ServerState;
+  readonly #server: Server;
   readonly #roles = new Map<string, Role>();
   readonly #byRoleId = new Map<string, Role>();
 
-  constructor(core: ServerState) {
-    this.#core = core;
+  constructor(server: Server) {
+    this.#server = server;
   }
 
   open(path: string): boolean {
@@ -136,7 +139,7 @@ export class AppRole implements Backend {
       throw new Refusal(400, 'bind_secret_id is not set on the role');
     const ttl = secondsField(body, 'ttl') || secondsField(role.body, 'secret_id_ttl');
     const numUses = Number(body['num_uses'] ?? role.body['secret_id_num_uses'] ?? 0);
-    const { now } = this.#core;
+    const { now } = this.#server.time;
     const secretId: SecretId = {
       id: text(body['secret_id']) || randomUUID(),
       accessor: randomUUID(),
@@ -163,12 +166,12 @@ export class AppRole implements Backend {
   #lookUp({ body }: Call, name: string): Result | void {
     const secretId = this.#role(name).secretIds.get(text(body['secret_id']));
     if (!secretId) return;
-    const created = this.#core.date(secretId.createdAt);
+    const created = this.#server.time.date(secretId.createdAt);
     return {
       data: {
         cidr_list: secretId.cidrs,
         creation_time: created,
-        expiration_time: secretId.ttl ? this.#core.date(secretId.expires) : '0001-01-01T00:00:00Z',
+        expiration_time: secretId.ttl ? this.#server.time.date(secretId.expires) : '0001-01-01T00:00:00Z',
         last_updated_time: created,
         metadata: secretId.metadata,
         secret_id_accessor: secretId.accessor,
@@ -180,7 +183,8 @@ export class AppRole implements Backend {
   }
 
   #login({ body, source, namespace, fullPath, operation }: Call): Result {
-    const { tokens, vault, now } = this.#core;
+    const { time, tokens, vault } = this.#server;
+    const { now } = time;
     const roleId = text(body['role_id']).trim();
     if (!roleId || operation === 'read')
       throw new Refusal(500, vault ? 'failed to determine alias name from login request' : 'missing role_id');
@@ -240,7 +244,7 @@ export class AppRole implements Backend {
   #use(role: Role, id: string): SecretId {
     if (!id) throw new Refusal(400, 'missing secret_id');
     const secretId = role.secretIds.get(id);
-    const { now } = this.#core;
+    const { now } = this.#server.time;
     if (!secretId || secretId.expires <= now) {
       if (++role.failures >= LOCK_OUT_AFTER) {
         role.failures = 0;
@@ -267,7 +271,7 @@ export class AppRole implements Backend {
       token_num_uses: Number(body['token_num_uses'] ?? 0),
       token_period: number('token_period'),
       token_policies: list(body['token_policies'] ?? body['policies']),
-      ...(!this.#core.vault && { token_strictly_bind_ip: body['token_strictly_bind_ip'] === true }),
+      ...(!this.#server.vault && { token_strictly_bind_ip: body['token_strictly_bind_ip'] === true }),
       token_ttl: number('token_ttl'),
       token_type: text(body['token_type']) || 'default',
     };

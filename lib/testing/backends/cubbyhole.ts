@@ -1,5 +1,4 @@
 import type { Backend, Call, Maybe, Result, Token } from '../server/model.js';
-import type { ServerState } from '../server/server-state.js';
 import { notFound } from '../server/refusal.js';
 import { route } from '../server/route.js';
 
@@ -7,8 +6,6 @@ import { route } from '../server/route.js';
 export class Cubbyhole implements Backend {
   readonly type = 'cubbyhole';
   readonly #stores = new WeakMap<Token, Map<string, object>>();
-
-  constructor(_core: ServerState) {}
 
   handle(call: Call): Maybe<Result | void> {
     const { token } = call;

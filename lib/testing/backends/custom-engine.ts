@@ -1,5 +1,5 @@
 import type { Backend, Call, Result } from '../server/model.js';
-import type { ServerState } from '../server/server-state.js';
+import type { LeaseStore } from '../server/lease-store.js';
 import { type Duration, seconds } from '../server/duration.js';
 import { Unknown } from '../server/refusal.js';
 
@@ -22,11 +22,11 @@ export interface SimulatedLeasedSecret {
 /** An engine whose secrets the test makes up: what it answers and for how long; the rest is the server's. */
 export class CustomEngine implements Backend {
   readonly type = 'simulated';
-  readonly #core: ServerState;
+  readonly #leases: LeaseStore;
   readonly #secrets = new Map<string, SimulatedLeasedSecret>();
 
-  constructor(core: ServerState) {
-    this.#core = core;
+  constructor(leases: LeaseStore) {
+    this.#leases = leases;
   }
 
   /** @param path below the mount */
@@ -37,7 +37,7 @@ export class CustomEngine implements Backend {
   handle({ operation, path, fullPath, namespace, token }: Call): Result {
     const secret = this.#secrets.get(path);
     if (!secret || !token || operation !== 'read') throw new Unknown(404);
-    const lease = this.#core.leases.create({
+    const lease = this.#leases.create({
       path: fullPath,
       namespace,
       token,

@@ -1,5 +1,5 @@
 import type { Backend, Call, Maybe, Result } from '../server/model.js';
-import type { ServerState } from '../server/server-state.js';
+import type { ServerContext } from '../server/server-context.js';
 import { randomText } from '../server/ids.js';
 import { listKeys } from './list-keys.js';
 import { newPassword, RENEWAL, REVOCATION, runSql } from './sql.js';
@@ -8,6 +8,9 @@ import { secondsField } from '../server/ttl.js';
 import { collected, notFound, Refusal } from '../server/refusal.js';
 import { list, text } from '../server/fields.js';
 import { type Route, route } from '../server/route.js';
+
+/** The parts of the server that it uses. */
+type Server = Pick<ServerContext, 'time' | 'leases' | 'database' | 'vault'>;
 
 interface DynamicRole {
   body: Record<string, unknown>;
@@ -19,16 +22,16 @@ interface DynamicRole {
 /** The database secrets engine: users of a database that exists, or is only imagined. */
 export class Database implements Backend {
   readonly type = 'database';
-  readonly #core: ServerState;
+  readonly #server: Server;
   readonly #configs = new Map<string, Record<string, unknown>>();
   readonly #roles = new Map<string, DynamicRole>();
   readonly #statics: StaticRoles;
 
   readonly #routes: readonly Route[];
 
-  constructor(core: ServerState) {
-    this.#core = core;
-    this.#statics = new StaticRoles(core);
+  constructor(server: Server) {
+    this.#server = server;
+    this.#statics = new StaticRoles(server);
     this.#routes = [
       [['read'], /^creds\/([^/]+)$/, (call, name = '') => this.#issue(call, name)],
       [['list'], /^config\/?$/, () => ({ data: { keys: listKeys(this.#configs.keys(), '') } })],
@@ -58,25 +61,28 @@ export class Database implements Backend {
     const role = this.#roles.get(name);
     if (!role || !token) throw new Refusal(400, `unknown role: ${name}`);
     this.#allowed(text(role.body['db_name']), name);
-    const core = this.#core;
+    const { time, leases, database } = this.#server;
     const ttls = () => {
       const present = this.#roles.get(name);
       if (!present) throw new Error(`could not find role with name "${name}"`);
       return present;
     };
     const displayName = text(token.init.displayName ?? 'token');
-    const stamp = Math.floor(core.now / 1000);
+    const stamp = Math.floor(time.now / 1000);
     const username = `v-${displayName.slice(0, 8)}-${name.slice(0, 8)}-${randomText(20)}-${stamp}`.slice(
       0,
       63,
     );
     const password = newPassword();
-    const expires = core.now + core.leases.grant({ ttls, token }, core.now).ttl * 1000;
-    const running = runSql(core, list(role.body['creation_statements']), username, { password, expires });
+    const expires = time.now + leases.grant({ ttls, token }, time.now).ttl * 1000;
+    const running = runSql(this.#server, list(role.body['creation_statements']), username, {
+      password,
+      expires,
+    });
     await running?.catch((error: unknown) => {
       throw new Refusal(500, collected(`failed to execute query: ${(error as Error).message}`));
     });
-    const lease = core.leases.create({
+    const lease = leases.create({
       path: fullPath,
       namespace,
       token,
@@ -84,7 +90,7 @@ export class Database implements Backend {
       renew: (until) => this.#renew(name, username, until),
       end: () => this.#end(name, username),
     });
-    core.users.set(username, { password, expires: () => lease.expires });
+    database.users.set(username, { password, expires: () => lease.expires });
     return { lease, data: { password, username } };
   }
 
@@ -98,21 +104,19 @@ export class Database implements Backend {
   }
 
   #renew(name: string, username: string, expires: number): Maybe<void> {
-    if (!this.#core.users.has(username))
+    if (!this.#server.database.users.has(username))
       throw new Error(collected(`ERROR: role "${username}" does not exist (SQLSTATE 42704)`));
-    const core = this.#core;
     const own = list(this.#roles.get(name)?.body['renew_statements']);
-    const running = runSql(core, own.length > 0 ? own : RENEWAL, username, { expires });
+    const running = runSql(this.#server, own.length > 0 ? own : RENEWAL, username, { expires });
     return running?.catch((error: unknown) => {
       throw new Error(collected((error as Error).message));
     });
   }
 
   #end(name: string, username: string): Maybe<void> {
-    const core = this.#core;
     const own = list(this.#roles.get(name)?.body['revocation_statements']);
-    const running = runSql(core, own.length > 0 ? own : REVOCATION, username);
-    const gone = () => void this.#core.users.delete(username);
+    const running = runSql(this.#server, own.length > 0 ? own : REVOCATION, username);
+    const gone = () => void this.#server.database.users.delete(username);
     return running ? running.then(gone) : gone();
   }
 
@@ -146,7 +150,7 @@ export class Database implements Backend {
   #readConfig(name: string): Result {
     const config = this.#configs.get(name);
     if (!config) throw notFound();
-    const { vault } = this.#core;
+    const { vault } = this.#server;
     return {
       data: {
         allowed_roles: list(config['allowed_roles']),

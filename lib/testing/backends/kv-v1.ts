@@ -1,5 +1,4 @@
 import type { Backend, Call, Maybe, Result } from '../server/model.js';
-import type { ServerState } from '../server/server-state.js';
 import { listKeys } from './list-keys.js';
 import { SYSTEM_TTL } from '../server/ttl.js';
 import { notFound, Refusal } from '../server/refusal.js';
@@ -9,8 +8,6 @@ import { route } from '../server/route.js';
 export class KvV1 implements Backend {
   readonly type = 'kv';
   readonly #secrets = new Map<string, Record<string, unknown>>();
-
-  constructor(_core: ServerState) {}
 
   exists({ path }: Call): boolean {
     return this.#secrets.has(path);

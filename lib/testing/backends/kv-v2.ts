@@ -1,11 +1,14 @@
 import type { Backend, Call, Maybe, Result } from '../server/model.js';
-import type { ServerState } from '../server/server-state.js';
+import type { ServerContext } from '../server/server-context.js';
 import { goDuration } from '../server/duration.js';
 import { merged, withoutValues } from './json-merge-patch.js';
 import { listKeys } from './list-keys.js';
 import { secondsField } from '../server/ttl.js';
 import { EmptyNotFound, notFound, Refusal, WrongKvPath } from '../server/refusal.js';
 import { route } from '../server/route.js';
+
+/** The parts of the server that it uses. */
+type Server = Pick<ServerContext, 'time' | 'vault'>;
 
 interface Version {
   /** Milliseconds of the server. */
@@ -34,12 +37,12 @@ const DEFAULT_MAX_VERSIONS = 10;
 /** The KV secrets engine, version 2. */
 export class KvV2 implements Backend {
   readonly type = 'kv';
-  readonly #core: ServerState;
+  readonly #server: Server;
   readonly #secrets = new Map<string, Secret>();
   #config = { casRequired: false, maxVersions: 0, deleteVersionAfter: 0 };
 
-  constructor(core: ServerState) {
-    this.#core = core;
+  constructor(server: Server) {
+    this.#server = server;
   }
 
   exists({ path }: Call): boolean {
@@ -75,7 +78,7 @@ export class KvV2 implements Backend {
 
   /** Other paths of the mount are none, and the server says how to do better. */
   #wrongPath(): never {
-    const cli = this.#core.vault ? `Vault CLI, use 'vault kv get'` : `OpenBao CLI, use 'bao kv get'`;
+    const cli = this.#server.vault ? `Vault CLI, use 'vault kv get'` : `OpenBao CLI, use 'bao kv get'`;
     throw new WrongKvPath([
       'Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. ' +
         `If using the ${cli} for this operation.`,
@@ -118,7 +121,7 @@ export class KvV2 implements Backend {
   }
 
   #noNumber(asked: string): Refusal {
-    const why = this.#core.vault
+    const why = this.#server.vault
       ? `cannot parse '' as int: strconv.ParseInt: parsing "${asked}": invalid syntax`
       : `'' cannot parse value as 'int': strconv.ParseInt: invalid syntax`;
     return new Refusal(400, `Field validation failed: error converting input for field "version": ${why}`);
@@ -155,7 +158,7 @@ export class KvV2 implements Backend {
   }
 
   #write(path: string, known: Secret | undefined, data: Record<string, unknown> | null): Result {
-    const { now } = this.#core;
+    const { now } = this.#server.time;
     const secret = known ?? this.#create(path);
     const after = secret.deleteVersionAfter || this.#config.deleteVersionAfter;
     const version = { created: now, deleted: after ? now + after * 1000 : 0, destroyed: false, data };
@@ -172,7 +175,7 @@ export class KvV2 implements Backend {
   }
 
   #create(path: string): Secret {
-    const { now } = this.#core;
+    const { now } = this.#server.time;
     const secret: Secret = {
       created: now,
       updated: now,
@@ -191,7 +194,7 @@ export class KvV2 implements Backend {
 
   #delete(path: string, numbers: number[]): void {
     for (const version of this.#versions(path, numbers))
-      if (!this.#gone(version)) version.deleted = this.#core.now;
+      if (!this.#gone(version)) version.deleted = this.#server.time.now;
   }
 
   #undelete(path: string, numbers: number[]): void {
@@ -212,14 +215,14 @@ export class KvV2 implements Backend {
   }
 
   #gone({ deleted, destroyed }: Version): boolean {
-    return destroyed || (deleted > 0 && deleted <= this.#core.now);
+    return destroyed || (deleted > 0 && deleted <= this.#server.time.now);
   }
 
   #describe(secret: Secret, version: Version, number: number): object {
     return {
-      created_time: this.#core.date(version.created),
+      created_time: this.#server.time.date(version.created),
       custom_metadata: secret.customMetadata,
-      deletion_time: version.deleted ? this.#core.date(version.deleted) : '',
+      deletion_time: version.deleted ? this.#server.time.date(version.deleted) : '',
       destroyed: version.destroyed,
       version: number,
     };
@@ -228,16 +231,16 @@ export class KvV2 implements Backend {
   #metadata(path: string): object {
     const secret = this.#secrets.get(path);
     if (!secret) throw notFound();
-    const date = (time: number) => this.#core.date(time);
+    const date = (time: number) => this.#server.time.date(time);
     return {
       cas_required: secret.casRequired,
       created_time: date(secret.created),
-      ...(!this.#core.vault && { current_metadata_version: secret.metadataVersion }),
+      ...(!this.#server.vault && { current_metadata_version: secret.metadataVersion }),
       current_version: secret.current,
       custom_metadata: secret.customMetadata,
       delete_version_after: goDuration(secret.deleteVersionAfter),
       max_versions: secret.maxVersions,
-      ...(!this.#core.vault && { metadata_cas_required: false }),
+      ...(!this.#server.vault && { metadata_cas_required: false }),
       oldest_version: secret.oldest,
       updated_time: date(secret.updated),
       versions: Object.fromEntries(
@@ -261,7 +264,7 @@ export class KvV2 implements Backend {
     if ('delete_version_after' in body) secret.deleteVersionAfter = deleteVersionAfter;
     if ('custom_metadata' in body) secret.customMetadata = body['custom_metadata'] as Record<string, string>;
     secret.metadataVersion++;
-    secret.updated = this.#core.now;
+    secret.updated = this.#server.time.now;
   }
 
   #patchMetadata(call: Call, path: string): void {
@@ -284,7 +287,7 @@ export class KvV2 implements Backend {
       cas_required: casRequired,
       delete_version_after: goDuration(deleteVersionAfter),
       max_versions: maxVersions,
-      ...(!this.#core.vault && { metadata_cas_required: false }),
+      ...(!this.#server.vault && { metadata_cas_required: false }),
     };
   }
 }

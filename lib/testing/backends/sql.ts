@@ -1,4 +1,4 @@
-import type { ServerState } from '../server/server-state.js';
+import type { ServerContext } from '../server/server-context.js';
 import { randomText } from '../server/ids.js';
 
 /** What the server runs for PostgreSQL where a role names no statements of its own (for the schema `public`). */
@@ -32,18 +32,18 @@ export const newPassword = () => `${randomText(19)}-`;
  * @param values.expires milliseconds of the server
  */
 export function runSql(
-  core: ServerState,
+  server: Pick<ServerContext, 'time' | 'database'>,
   statements: readonly string[],
   name: string,
   { password = '', expires = 0 } = {},
 ): Promise<void> | undefined {
-  const { sql, databaseDown } = core;
-  if (databaseDown) return Promise.reject(new Error(UNREACHABLE));
+  const { sql, down } = server.database;
+  if (down) return Promise.reject(new Error(UNREACHABLE));
   if (!sql) return undefined;
   const expiration = new Date(expires).toISOString().replace('T', ' ').replace(/\..*$/, '+0000');
   const work = (async () => {
     for (const statement of fill(statements, { name, password, expiration })) await sql(statement);
   })();
-  core.hold(work);
+  server.time.hold(work);
   return work;
 }

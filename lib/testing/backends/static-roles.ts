@@ -1,5 +1,6 @@
 import type { Maybe, Result } from '../server/model.js';
-import type { ServerState } from '../server/server-state.js';
+import type { ServerContext } from '../server/server-context.js';
+import type { Expirable } from '../server/server-time.js';
 import { listKeys } from './list-keys.js';
 import { RotationSchedule } from './rotation-schedule.js';
 import { newPassword, ROTATION, runSql } from './sql.js';
@@ -8,7 +9,10 @@ import { collected, notFound, Refusal } from '../server/refusal.js';
 import { list, text } from '../server/fields.js';
 import type { Route } from '../server/route.js';
 
-interface StaticRole {
+/** The parts of the server that it uses. */
+type Server = Pick<ServerContext, 'time' | 'database' | 'vault'>;
+
+interface StaticRole extends Expirable {
   body: Record<string, unknown>;
   username: string;
   password: string;
@@ -17,11 +21,6 @@ interface StaticRole {
   rotatedAt: number;
   /** When the next rotation is due. */
   due: number;
-  /** When it is tried next; what ends here is the password. */
-  expires: number;
-  ended: boolean;
-  queued: number;
-  retry: () => void;
 }
 
 /** When a role is rotated: each so many seconds, or by a schedule. */
@@ -50,13 +49,13 @@ export class StaticRoles {
     [['update'], /^static-roles\/([^/]+)$/, ({ body }, name = '') => this.#write(name, body)],
     [['delete'], /^static-roles\/([^/]+)$/, (_, name = '') => this.#delete(name)],
   ];
-  readonly #core: ServerState;
+  readonly #server: Server;
   readonly #mountedAt: number;
   readonly #roles = new Map<string, StaticRole>();
 
-  constructor(core: ServerState) {
-    this.#core = core;
-    this.#mountedAt = core.now;
+  constructor(server: Server) {
+    this.#server = server;
+    this.#mountedAt = server.time.now;
   }
 
   has(name: string): boolean {
@@ -66,12 +65,12 @@ export class StaticRoles {
   #credentials(name: string): Result {
     const role = this.#roles.get(name);
     if (!role) throw new Refusal(400, `unknown role: ${name}`);
-    const { now } = this.#core;
+    const { now } = this.#server.time;
     // A schedule counts to its next time, whether the last rotation was made or not.
     const next = 'period' in role.rhythm ? nextTime(role.rhythm, role.rotatedAt) : nextTime(role.rhythm, now);
     return {
       data: {
-        last_vault_rotation: this.#core.date(role.rotatedAt),
+        last_vault_rotation: this.#server.time.date(role.rotatedAt),
         password: role.password,
         ...rhythmFields(role.rhythm),
         ttl: Math.max(0, Math.round((next - now) / 1000)),
@@ -87,10 +86,10 @@ export class StaticRoles {
       data: {
         credential_type: 'password',
         db_name: text(role.body['db_name']),
-        last_vault_rotation: this.#core.date(role.rotatedAt),
+        last_vault_rotation: this.#server.time.date(role.rotatedAt),
         ...rhythmFields(role.rhythm),
         rotation_statements: list(role.body['rotation_statements']),
-        ...(this.#core.vault && { skip_import_rotation: false }),
+        ...(this.#server.vault && { skip_import_rotation: false }),
         username: role.username,
       },
     };
@@ -98,7 +97,7 @@ export class StaticRoles {
 
   #write(name: string, body: Record<string, unknown>): Maybe<void> {
     const known = this.#roles.get(name);
-    const rhythm = rhythmOf(body, known?.rhythm, this.#core.vault);
+    const rhythm = rhythmOf(body, known?.rhythm, this.#server.vault);
     if (known) {
       known.body = { ...known.body, ...body };
       known.rhythm = rhythm;
@@ -114,7 +113,7 @@ export class StaticRoles {
       expires: Infinity,
       ended: false,
       queued: Infinity,
-      retry: () => this.#rotateDue(role),
+      onExpired: () => this.#rotateDue(role),
     };
     this.#roles.set(name, role);
     return this.#rotateNow(name);
@@ -129,7 +128,7 @@ export class StaticRoles {
   #rotateNow(name: string): Maybe<void> {
     const role = this.#roles.get(name);
     if (!role) throw new Refusal(400, 'no static role found for role name');
-    const rotating = this.#rotate(role, this.#core.now);
+    const rotating = this.#rotate(role, this.#server.time.now);
     return rotating?.catch((error: unknown) => {
       throw new Refusal(500, collected((error as Error).message));
     });
@@ -141,8 +140,8 @@ export class StaticRoles {
     const window = 'period' in rhythm ? 0 : rhythm.window;
     if (window > 0 && expires >= due + window * 1000) return this.#tryAt(role, nextTime(rhythm, expires));
     this.#rotate(role, expires)?.catch(() => {
-      role.expires = Math.max(expires, this.#core.now) + AFTER_FAILURE;
-      this.#core.expireAt(role.expires, role);
+      role.expires = Math.max(expires, this.#server.time.now) + AFTER_FAILURE;
+      this.#server.time.expireAt(role.expires, role);
     });
   }
 
@@ -153,10 +152,10 @@ export class StaticRoles {
     const done = () => {
       role.password = password;
       role.rotatedAt = at;
-      this.#core.users.set(username, { password, expires: () => Infinity });
+      this.#server.database.users.set(username, { password, expires: () => Infinity });
       this.#schedule(role);
     };
-    const running = runSql(this.#core, own.length > 0 ? own : ROTATION, username, { password });
+    const running = runSql(this.#server, own.length > 0 ? own : ROTATION, username, { password });
     if (!running) done();
     return running?.then(done);
   }
@@ -169,7 +168,7 @@ export class StaticRoles {
   #tryAt(role: StaticRole, due: number): void {
     role.due = due;
     role.expires = this.#mountedAt + Math.ceil((due - this.#mountedAt) / TICK) * TICK;
-    this.#core.expireAt(role.expires, role);
+    this.#server.time.expireAt(role.expires, role);
   }
 }
 

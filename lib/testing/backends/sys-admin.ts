@@ -1,12 +1,15 @@
 import type { Call, Result } from '../server/model.js';
-import type { ServerState } from '../server/server-state.js';
+import type { Mounts, ServerContext } from '../server/server-context.js';
 import { secondsField } from '../server/ttl.js';
 import { notFound, Refusal } from '../server/refusal.js';
 import { text } from '../server/fields.js';
 import type { Route } from '../server/route.js';
 
+type Server = Pick<ServerContext, 'time' | 'leases' | 'namespaces' | 'rateLimits' | 'vault'>;
+
 /** The part of `sys/` that operators use: mounts, policies, namespaces, quotas. */
-export function adminRoutes(core: ServerState): Route[] {
+export function adminRoutes(server: Server, mounts: Mounts): Route[] {
+  const { time, leases, rateLimits, vault } = server;
   const enterprise = () => new Refusal(404, 'enterprise-only feature');
 
   function mount({ body, namespace }: Call, kind: '' | 'auth/', path: string): void {
@@ -14,13 +17,12 @@ export function adminRoutes(core: ServerState): Route[] {
     if (namespace.mounts.has(at))
       throw new Refusal(400, `path is already in use at ${path.replace(/\/$/, '')}/`);
     const { version } = (body['options'] ?? {}) as { version?: string };
-    namespace.mounts.set(at, core.engine(text(body['type']), version));
+    namespace.mounts.set(at, mounts.backend(text(body['type']), version));
   }
 
   function unmount({ namespace }: Call, at: string): void {
     namespace.mounts.delete(at);
-    for (const lease of core.leases.below(`${at}/`))
-      if (lease.init.namespace === namespace) core.leases.end(lease);
+    for (const lease of leases.below(`${at}/`)) if (lease.init.namespace === namespace) leases.end(lease);
   }
 
   function policies({ namespace }: Call): Result {
@@ -36,16 +38,16 @@ export function adminRoutes(core: ServerState): Route[] {
       allow_slashes_in_identity_templates: false,
       allow_wildcards_in_identity_templates: false,
       cas_required: false,
-      modified: core.date(found.at),
+      modified: time.date(found.at),
       version: found.version,
     };
-    return { data: { name, policy: found.source, ...(!core.vault && more) } };
+    return { data: { name, policy: found.source, ...(!vault && more) } };
   }
 
   function addNamespace({ namespace }: Call, name: string): Result {
-    if (core.vault) throw enterprise();
+    if (vault) throw enterprise();
     const path = `${namespace.path}${name.replace(/\/$/, '')}/`;
-    return { data: describe(core.namespaces.get(path) ?? core.addNamespace(path)) };
+    return { data: describe(server.namespaces.get(path) ?? mounts.addNamespace(path)) };
   }
 
   const describe = ({ path, id }: { path: string; id: string }) => ({
@@ -58,8 +60,8 @@ export function adminRoutes(core: ServerState): Route[] {
   });
 
   function namespaces({ namespace }: Call): Result {
-    if (core.vault) throw enterprise();
-    const own = [...core.namespaces.values()].filter(
+    if (vault) throw enterprise();
+    const own = [...server.namespaces.values()].filter(
       ({ path }) => path !== namespace.path && path.startsWith(namespace.path),
     );
     if (own.length === 0) throw notFound();
@@ -72,7 +74,7 @@ export function adminRoutes(core: ServerState): Route[] {
   }
 
   function quota({ body }: Call, name: string): void {
-    core.rateLimits.quotas.set(name, {
+    rateLimits.quotas.set(name, {
       rate: Number(body['rate']),
       interval: secondsField(body, 'interval') || 1,
       path: text(body['path']).replace(/\/$/, ''),
@@ -81,7 +83,7 @@ export function adminRoutes(core: ServerState): Route[] {
   }
 
   function readQuota(name: string): Result {
-    const found = core.rateLimits.quotas.get(name);
+    const found = rateLimits.quotas.get(name);
     if (!found) throw notFound();
     return {
       data: { name, path: found.path ? `${found.path}/` : '', rate: found.rate, interval: found.interval },
@@ -98,7 +100,7 @@ export function adminRoutes(core: ServerState): Route[] {
     [
       ['update'],
       /^polic(?:ies\/acl|y)\/([^/]+)$/,
-      ({ body, namespace }, name = '') => namespace.setPolicy(name, text(body['policy']), core.now),
+      ({ body, namespace }, name = '') => namespace.setPolicy(name, text(body['policy']), time.now),
     ],
     [
       ['delete'],
@@ -109,6 +111,6 @@ export function adminRoutes(core: ServerState): Route[] {
     [['update'], /^namespaces\/(.+)$/, (call, name = '') => addNamespace(call, name)],
     [['update'], /^quotas\/rate-limit\/(.+)$/, (call, name = '') => quota(call, name)],
     [['read'], /^quotas\/rate-limit\/(.+)$/, (_, name = '') => readQuota(name)],
-    [['delete'], /^quotas\/rate-limit\/(.+)$/, (_, name = '') => void core.rateLimits.quotas.delete(name)],
+    [['delete'], /^quotas\/rate-limit\/(.+)$/, (_, name = '') => void rateLimits.quotas.delete(name)],
   ];
 }

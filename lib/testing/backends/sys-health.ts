@@ -1,18 +1,13 @@
 import type { Result } from '../server/model.js';
-import type { ServerState } from '../server/server-state.js';
+import type { ServerContext } from '../server/server-context.js';
 import { Refusal } from '../server/refusal.js';
 
-/**
- * What a node is, besides sealed and a standby: `performance-standby` and `dr-secondary` are known to Vault Enterprise
- * only.
- *
- * @publicApi
- */
-export type NodeState = 'active' | 'performance-standby' | 'dr-secondary' | 'uninitialized';
+type Server = Pick<ServerContext, 'time' | 'node' | 'vault' | 'version' | 'clusterId'>;
 
 /** A node's state as load balancers ask for it: what comes first here decides the status. */
-export function health(core: ServerState, query: URLSearchParams): Result {
-  const { vault, sealed, standby, state, version, now, clusterId } = core;
+export function health(server: Server, query: URLSearchParams): Result {
+  const { vault, version, clusterId } = server;
+  const { sealed, standby, state } = server.node;
   const uninitialized = state === 'uninitialized';
   const secondary = state === 'dr-secondary';
   const performance = state === 'performance-standby';
@@ -39,7 +34,7 @@ export function health(core: ServerState, query: URLSearchParams): Result {
       ...(vault && { performance_standby: performance && !sealed }),
       replication_performance_mode: sealed ? 'unknown' : 'disabled',
       replication_dr_mode: sealed ? 'unknown' : secondary ? 'secondary' : 'disabled',
-      server_time_utc: Math.floor(now / 1000),
+      server_time_utc: Math.floor(server.time.now / 1000),
       version,
       ...(vault && { enterprise: secondary || performance }),
       ...(!sealed && { cluster_name: `vault-cluster-${clusterId}`, cluster_id: clusterId }),

@@ -1,5 +1,5 @@
 import type { Call, Result } from '../server/model.js';
-import type { ServerState } from '../server/server-state.js';
+import type { ServerContext } from '../server/server-context.js';
 import { listKeys } from './list-keys.js';
 import { secondsField } from '../server/ttl.js';
 import { notFound, Refusal } from '../server/refusal.js';
@@ -7,8 +7,11 @@ import { text } from '../server/fields.js';
 import type { Route } from '../server/route.js';
 
 /** `sys/leases`: leases looked up, renewed and revoked. */
-export function leaseRoutes(core: ServerState): Route[] {
-  const { leases } = core;
+export function leaseRoutes({
+  time,
+  leases,
+  vault,
+}: Pick<ServerContext, 'time' | 'leases' | 'vault'>): Route[] {
   const named = (call: Call, id: string) => {
     const lease = text(call.body['lease_id']) || id;
     if (!lease) throw new Refusal(400, 'lease_id must be specified');
@@ -28,13 +31,13 @@ export function leaseRoutes(core: ServerState): Route[] {
     const { renewedAt, expires } = lease;
     return {
       data: {
-        expire_time: core.date(expires),
+        expire_time: time.date(expires),
         id: lease.id,
-        issue_time: core.date(lease.issuedAt),
-        last_renewal: renewedAt === undefined ? null : core.date(renewedAt),
-        ...(!core.vault && { path: lease.init.path }),
+        issue_time: time.date(lease.issuedAt),
+        last_renewal: renewedAt === undefined ? null : time.date(renewedAt),
+        ...(!vault && { path: lease.init.path }),
         renewable: lease.renewable,
-        ttl: Math.max(0, Math.ceil((expires - core.now) / 1000)),
+        ttl: Math.max(0, Math.ceil((expires - time.now) / 1000)),
       },
     };
   }
@@ -58,7 +61,7 @@ export function leaseRoutes(core: ServerState): Route[] {
     return { data: { keys: listKeys(ids, prefix) } };
   }
 
-  const old: Route[] = core.vault
+  const old: Route[] = vault
     ? [
         [['update'], /^renew(?:\/(.+))?$/, renew],
         [['update'], /^revoke(?:\/(.+))?$/, revoke],

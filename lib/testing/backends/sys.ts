@@ -1,5 +1,5 @@
 import type { Backend, Call, Maybe, Result } from '../server/model.js';
-import type { ServerState } from '../server/server-state.js';
+import type { Mounts, ServerContext } from '../server/server-context.js';
 import { health } from './sys-health.js';
 import { adminRoutes } from './sys-admin.js';
 import { leaseRoutes } from './sys-leases.js';
@@ -23,27 +23,26 @@ export const needsSudo = (path: string) =>
 /** `sys/`: the server itself. */
 export class Sys implements Backend {
   readonly type = 'system';
-  readonly #core: ServerState;
-
+  readonly #server: ServerContext;
   readonly #routes: readonly Route[];
 
-  constructor(core: ServerState) {
-    this.#core = core;
-    const { wrapping } = core;
+  constructor(server: ServerContext, mounts: Mounts) {
+    this.#server = server;
+    const { node, wrapping } = server;
     this.#routes = [
-      ...leaseRoutes(core),
-      [['read'], /^health$/, ({ query }) => health(core, query)],
+      ...leaseRoutes(server),
+      [['read'], /^health$/, ({ query }) => health(server, query)],
       [['read'], /^seal-status$/, () => ({ bare: this.#sealStatus() })],
       [['read'], /^leader$/, () => ({ bare: this.#leader() })],
-      [['read'], /^init$/, () => ({ bare: { initialized: core.state !== 'uninitialized' } })],
-      [['update'], /^seal$/, () => void (core.sealed = true)],
+      [['read'], /^init$/, () => ({ bare: { initialized: node.state !== 'uninitialized' } })],
+      [['update'], /^seal$/, () => void (node.sealed = true)],
       [['update'], /^unseal$/, (call) => this.#unseal(call)],
       [['update', 'read'], /^wrapping\/lookup$/, (call) => wrapping.lookUp(call)],
       [['update'], /^wrapping\/unwrap$/, (call) => wrapping.unwrap(call)],
       [['update'], /^wrapping\/wrap$/, ({ body }) => ({ data: body })],
       [['update'], /^wrapping\/rewrap$/, (call) => wrapping.rewrap(call)],
       [['update'], /^capabilities-self$/, (call) => this.#capabilities(call)],
-      ...adminRoutes(core),
+      ...adminRoutes(server, mounts),
     ];
   }
 
@@ -56,7 +55,8 @@ export class Sys implements Backend {
   }
 
   #sealStatus(): object {
-    const { vault, version, sealed, clusterId, state } = this.#core;
+    const { vault, version, clusterId, node } = this.#server;
+    const { sealed, state } = node;
     const initialized = state !== 'uninitialized';
     const keys = initialized ? 1 : 0;
     return {
@@ -76,7 +76,8 @@ export class Sys implements Backend {
   }
 
   #leader(): object {
-    const { vault, standby } = this.#core;
+    const { vault, node } = this.#server;
+    const { standby } = node;
     const own = { ha_enabled: standby !== undefined };
     const away = { is_self: false, leader_address: standby?.leader ?? '', leader_cluster_address: '' };
     if (!vault) return standby ? { ...own, ...away } : own;
@@ -91,13 +92,13 @@ export class Sys implements Backend {
 
   /** Any key of 16 bytes does. */
   #unseal({ body }: Call): Result {
-    if (this.#core.state === 'uninitialized') throw new Refusal(400, 'Vault is not initialized');
+    if (this.#server.node.state === 'uninitialized') throw new Refusal(400, 'Vault is not initialized');
     const key = text(body['key']);
     if (!/^([0-9a-f]*|[0-9A-Za-z+/]*={0,2})$/i.test(key) || key === '')
       throw new Refusal(400, "'key' must be a valid hex or base64 string");
     if (key.length < 24) throw new Refusal(400, 'invalid key: key is shorter than minimum 16 bytes');
-    this.#core.sealed = false;
-    this.#core.expire();
+    this.#server.node.sealed = false;
+    this.#server.time.expire();
     return { bare: this.#sealStatus() };
   }
 
@@ -107,7 +108,7 @@ export class Sys implements Backend {
     if (!token || paths.length === 0 || paths[0] === '')
       throw new Refusal(400, collected('missing paths to check'));
     const told = paths.map((path): [string, string[]] => {
-      const own = [...this.#core.capabilities(token, namespace, path)].sort();
+      const own = [...this.#server.access.capabilities(token, namespace, path)].sort();
       return [path, own.length > 0 ? own : ['deny']];
     });
     const [single] = told;

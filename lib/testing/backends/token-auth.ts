@@ -1,5 +1,5 @@
 import type { Backend, Call, Maybe, Result, Token } from '../server/model.js';
-import type { ServerState } from '../server/server-state.js';
+import type { TokenStore } from '../server/token-store.js';
 import { secondsField } from '../server/ttl.js';
 import { collected, Refusal } from '../server/refusal.js';
 import { list, text } from '../server/fields.js';
@@ -8,13 +8,11 @@ import { type Route, route } from '../server/route.js';
 /** `auth/token`: tokens made, looked up, renewed and revoked. */
 export class TokenAuth implements Backend {
   readonly type = 'token';
-  readonly #core: ServerState;
-
+  readonly #tokens: TokenStore;
   readonly #routes: readonly Route[];
 
-  constructor(core: ServerState) {
-    this.#core = core;
-    const { tokens } = core;
+  constructor(tokens: TokenStore) {
+    this.#tokens = tokens;
     const given = (call: Call) => tokens.find(text(call.body['token']));
     const known = (call: Call): Token => {
       const token = tokens.findAccessor(text(call.body['accessor']));
@@ -73,16 +71,16 @@ export class TokenAuth implements Backend {
   }
 
   #revoke(token: Token | undefined): void {
-    if (token) this.#core.tokens.revoke(token);
+    if (token) this.#tokens.revoke(token);
   }
 
   #renew(token: Token, { body }: Call): Result {
-    return { warnings: this.#core.tokens.renew(token, secondsField(body, 'increment')), auth: token };
+    return { warnings: this.#tokens.renew(token, secondsField(body, 'increment')), auth: token };
   }
 
   #revokeSelf(token: Token): void {
     if (token.type === 'batch') throw new Refusal(400, 'batch tokens cannot be revoked');
-    this.#core.tokens.revoke(token);
+    this.#tokens.revoke(token);
   }
 
   #create({ body, token, namespace, fullPath }: Call, orphan: boolean): Result {
@@ -94,7 +92,7 @@ export class TokenAuth implements Backend {
     const chosen = asked.length > 0 ? asked : own;
     const withDefault = body['no_default_policy'] !== true && !chosen.includes('root');
     const name = text(body['display_name']);
-    const { token: created, warnings } = this.#core.tokens.create({
+    const { token: created, warnings } = this.#tokens.create({
       ...(body['id'] !== undefined && { id: text(body['id']) }),
       policies: [...new Set(withDefault ? [...chosen, 'default'] : chosen)].sort(),
       type: body['type'] === 'batch' ? 'batch' : 'service',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Backend, Call, Namespace, Operation, Result, Token } from '../server/model.js';
 import { inNetworks } from '../server/addresses.js';
-import type { ServerState } from '../server/server-state.js';
+import type { ServerContext } from '../server/server-context.js';
 import { describeCall, type OpenEntry } from '../server/request-log.js';
 import { faultOfJson } from './json-check.js';
 import { RateLimited } from '../server/rate-limits.js';
@@ -44,27 +44,27 @@ const NEEDED: Record<Operation, string> = {
 
 /** Answers one request as the server would: the whole way but the network. */
 export async function handleRequest(
-  core: ServerState,
+  server: ServerContext,
   request: HttpRequest,
   entry: OpenEntry,
 ): Promise<HttpAnswer> {
-  core.expire();
+  server.time.expire();
   let token: Token | undefined;
   try {
-    const call = parse(core, request, entry);
+    const call = parse(server, request, entry);
     token = call.token;
-    const { result, backend } = await perform(core, call, request);
-    return answer(core, request, call, result, backend);
+    const { result, backend } = await perform(server, call, request);
+    return answer(server, request, call, result, backend);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return refuse(core, request, error);
+    return refuse(server, request, error);
   } finally {
-    if (token?.lastUse) core.tokens.revoke(token);
+    if (token?.lastUse) server.tokens.revoke(token);
   }
 }
 
 /** Reads a request, as far as it can be without knowing what it is for. */
-function parse(core: ServerState, request: HttpRequest, entry: OpenEntry): Call {
+function parse(server: ServerContext, request: HttpRequest, entry: OpenEntry): Call {
   const [path = '', query = ''] = request.url.split('?', 2);
   if (!path.startsWith('/v1/')) throw new Refusal(404);
   const parameters = new URLSearchParams(query);
@@ -73,17 +73,17 @@ function parse(core: ServerState, request: HttpRequest, entry: OpenEntry): Call 
   if (!operation) throw new Refusal(405);
   let fullPath = path.slice(4);
   if (fullPath.includes('%')) fullPath = decodeURIComponent(fullPath);
-  const found = locate(core, request.headers['x-vault-namespace'] ?? '', fullPath);
-  if (core.sealed && !answersSealed(found.path)) throw new Refusal(503, 'Vault is sealed');
-  if (core.state === 'dr-secondary' && !answersSealed(found.path))
+  const found = locate(server, request.headers['x-vault-namespace'] ?? '', fullPath);
+  if (server.node.sealed && !answersSealed(found.path)) throw new Refusal(503, 'Vault is sealed');
+  if (server.node.state === 'dr-secondary' && !answersSealed(found.path))
     throw new Refusal(400, 'path disabled in replication DR secondary mode');
-  if (core.standby && !answersSealed(found.path))
-    throw new RedirectToLeader(core.standby.leader, request.url);
-  core.rateLimits.count(found.path);
+  if (server.node.standby && !answersSealed(found.path))
+    throw new RedirectToLeader(server.node.standby.leader, request.url);
+  server.rateLimits.count(found.path);
   const authorization = request.headers['authorization'] ?? '';
   const rawToken = (request.headers['x-vault-token'] ?? authorization.replace(/^Bearer /i, '')).trim();
-  const token = rawToken === '' ? undefined : core.tokens.find(rawToken);
-  const body = operation === 'read' || operation === 'list' ? {} : parseBody(core, request);
+  const token = rawToken === '' ? undefined : server.tokens.find(rawToken);
+  const body = operation === 'read' || operation === 'list' ? {} : parseBody(server, request);
   describeCall(entry, token, body);
   return {
     operation,
@@ -110,16 +110,16 @@ class RedirectToLeader extends Refusal {
 }
 
 /** Namespaces come by header, by path, or as both together; community editions of Vault have none. */
-function locate(core: ServerState, header: string, path: string): { namespace: Namespace; path: string } {
+function locate(server: ServerContext, header: string, path: string): { namespace: Namespace; path: string } {
   const name = header.replace(/^\/|\/$/g, '');
-  const asked = core.vault || name === '' || name === 'root' ? '' : `${name}/`;
-  const named = core.namespaces.get(asked);
+  const asked = server.vault || name === '' || name === 'root' ? '' : `${name}/`;
+  const named = server.namespaces.get(asked);
   if (!named) throw new Refusal(404, 'namespace not found');
   let [namespace, rest]: [Namespace, string] = [named, path];
-  while (core.namespaces.size > 1) {
+  while (server.namespaces.size > 1) {
     const slash = rest.indexOf('/');
     const next: Namespace | undefined =
-      slash < 0 ? undefined : core.namespaces.get(namespace.path + rest.slice(0, slash + 1));
+      slash < 0 ? undefined : server.namespaces.get(namespace.path + rest.slice(0, slash + 1));
     if (!next) break;
     namespace = next;
     rest = rest.slice(slash + 1);
@@ -127,13 +127,13 @@ function locate(core: ServerState, header: string, path: string): { namespace: N
   return { namespace, path: rest };
 }
 
-function parseBody(core: ServerState, { body, headers }: HttpRequest): Record<string, unknown> {
+function parseBody(server: ServerContext, { body, headers }: HttpRequest): Record<string, unknown> {
   if (body === '') return {};
   if (headers['content-type']?.startsWith('application/x-www-form-urlencoded'))
     return Object.fromEntries(new URLSearchParams(body));
-  const fault = core.vault && faultOfJson(body);
+  const fault = server.vault && faultOfJson(body);
   if (fault) throw new Refusal(500, fault);
-  const prefix = core.vault
+  const prefix = server.vault
     ? 'error parsing JSON: failed to parse JSON input'
     : 'failed to decode JSON input';
   let value: unknown;
@@ -159,23 +159,23 @@ function invalidCharacter(body: string, { message }: Error): string | undefined 
 
 /** Asks who and whether, then has the engine do it. */
 async function perform(
-  core: ServerState,
+  server: ServerContext,
   call: Call,
   request: HttpRequest,
 ): Promise<{ result: Result | void; backend: Backend }> {
   const { namespace, token, fullPath } = call;
   const found = namespace.find(fullPath);
   // Listed here, as a narrow policy denies the path before it is looked for, and hides that nothing is there.
-  if (!found) noteUnexpected(core, request);
+  if (!found) noteUnhandled(server, request);
   const open = found?.backend.open?.(found.rest) === true;
   if (found) call.path = found.rest;
   if (!open) {
-    if (!token) throw unauthenticated(core, call);
+    if (!token) throw unauthenticated(server, call);
     use(token, call);
     const creates = call.operation === 'update' && found?.backend.exists?.(call) === false;
     // The server has a slash at the end of whatever is listed.
     const path = call.operation === 'list' ? fullPath.replace(/\/?$/, '/') : fullPath;
-    const allowed = core.capabilities(token, namespace, path);
+    const allowed = server.access.capabilities(token, namespace, path);
     const granted =
       token.root ||
       (allowed.has(creates ? 'create' : NEEDED[call.operation]) &&
@@ -187,8 +187,8 @@ async function perform(
   return { result: await backend.handle(call), backend };
 }
 
-function unauthenticated(core: ServerState, { rawToken }: Call): Refusal {
-  if (core.vault && rawToken) return new Refusal(403, collected('permission denied', 'invalid token'));
+function unauthenticated(server: ServerContext, { rawToken }: Call): Refusal {
+  if (server.vault && rawToken) return new Refusal(403, collected('permission denied', 'invalid token'));
   return new Refusal(403, 'permission denied');
 }
 
@@ -201,7 +201,7 @@ function use(token: Token, { source }: Call): void {
 }
 
 function answer(
-  core: ServerState,
+  server: ServerContext,
   request: HttpRequest,
   call: Call,
   result: Result | void,
@@ -209,29 +209,29 @@ function answer(
 ): HttpAnswer {
   const { token, fullPath } = call;
   if (token?.lastUse && result?.lease) {
-    core.leases.end(result.lease);
+    server.leases.end(result.lease);
     throw new Refusal(
       400,
       'Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.',
     );
   }
   const { status = 200 } = result ?? {};
-  if (!result || status === 202) return respond(core, request, result ? status : 204);
-  if (result.bare !== undefined) return respond(core, request, status, result.bare);
-  const body = result.unwrapped ?? envelope(core, result, type);
+  if (!result || status === 202) return respond(server, request, result ? status : 204);
+  if (result.bare !== undefined) return respond(server, request, status, result.bare);
+  const body = result.unwrapped ?? envelope(server, result, type);
   const wrapTtl =
-    status < 300 && !result.unwrapped ? core.wrapping.ttlOf(request.headers['x-vault-wrap-ttl']) : 0;
+    status < 300 && !result.unwrapped ? server.wrapping.ttlOf(request.headers['x-vault-wrap-ttl']) : 0;
   if (fullPath === 'sys/wrapping/wrap' && wrapTtl === 0)
     throw new Refusal(400, 'endpoint requires response wrapping to be used');
-  if (wrapTtl === 0 || result.wrapInfo) return respond(core, request, status, body);
-  return respond(core, request, status, {
-    ...envelope(core, {}, type),
+  if (wrapTtl === 0 || result.wrapInfo) return respond(server, request, status, body);
+  return respond(server, request, status, {
+    ...envelope(server, {}, type),
     request_id: '',
-    wrap_info: core.wrapping.wrap(call, fullPath, body, wrapTtl, result.auth),
+    wrap_info: server.wrapping.wrap(call, fullPath, body, wrapTtl, result.auth),
   });
 }
 
-function envelope(core: ServerState, result: Result, mountType: string): object {
+function envelope(server: ServerContext, result: Result, mountType: string): object {
   const { lease, data = null, warnings, auth } = result;
   return {
     ...(result.flat && data),
@@ -242,21 +242,21 @@ function envelope(core: ServerState, result: Result, mountType: string): object 
     data,
     wrap_info: result.wrapInfo ?? null,
     warnings: warnings && warnings.length > 0 ? warnings : null,
-    auth: auth ? core.tokens.describe(auth) : null,
-    ...(core.vault && { mount_type: mountType }),
+    auth: auth ? server.tokens.describe(auth) : null,
+    ...(server.vault && { mount_type: mountType }),
   };
 }
 
-function noteUnexpected(core: ServerState, { method, url }: HttpRequest): void {
-  core.history.unexpected.push(`${method} ${url.split('?', 1)[0]}`);
+function noteUnhandled(server: ServerContext, { method, url }: HttpRequest): void {
+  server.log.unhandled.push(`${method} ${url.split('?', 1)[0]}`);
 }
 
-function refuse(core: ServerState, request: HttpRequest, error: Refusal): HttpAnswer {
-  if (error instanceof Unknown) noteUnexpected(core, request);
-  if (error instanceof EmptyNotFound) return respond(core, request, 404);
+function refuse(server: ServerContext, request: HttpRequest, error: Refusal): HttpAnswer {
+  if (error instanceof Unknown) noteUnhandled(server, request);
+  if (error instanceof EmptyNotFound) return respond(server, request, 404);
   if (error instanceof WrongKvPath)
-    return respond(core, request, 404, envelope(core, { warnings: error.warnings }, 'kv'));
-  const answered = respond(core, request, error.status, { errors: error.errors });
+    return respond(server, request, 404, envelope(server, { warnings: error.warnings }, 'kv'));
+  const answered = respond(server, request, error.status, { errors: error.errors });
   if (error instanceof RateLimited && error.retryAfter !== undefined)
     answered.headers['retry-after'] = String(error.retryAfter);
   if (error instanceof RedirectToLeader && error.leader)
@@ -264,11 +264,11 @@ function refuse(core: ServerState, request: HttpRequest, error: Refusal): HttpAn
   return answered;
 }
 
-function respond(core: ServerState, request: HttpRequest, status: number, body?: unknown): HttpAnswer {
+function respond(server: ServerContext, request: HttpRequest, status: number, body?: unknown): HttpAnswer {
   const headers: Record<string, string> = {
     'cache-control': 'no-store',
     'content-type': 'application/json',
-    date: core.httpDate,
+    date: server.time.httpDate,
   };
   return {
     status,

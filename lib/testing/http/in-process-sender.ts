@@ -7,38 +7,8 @@ import {
 } from '../../client/transport.js';
 import { ExchangeFailed, TransportTimeout } from '../../client/transport-errors.js';
 import { Limiter } from '../../clock/limiter.js';
-import type { ServerState } from '../server/server-state.js';
-import { ConnectionFailure } from '../server/faults.js';
-import { handleRequest, type HttpAnswer, type HttpRequest } from './handle-request.js';
-
-/** Waits on the clock of the test; rejects where the request is given up. */
-type Wait = (milliseconds: number) => Promise<void>;
-
-/** One request through all that may go wrong with it. Throws a {@link ConnectionFailure} where the connection fails. */
-export async function exchange(core: ServerState, request: HttpRequest, wait: Wait): Promise<HttpAnswer> {
-  const [path = '', query = ''] = request.url.split('?', 2);
-  const entry = core.history.begin(request.method, path, query, request.headers['x-vault-namespace'] ?? '');
-  const { delays, fault } = core.faults.take({ method: request.method, path });
-  for (const delay of delays) if (delay.kind === 'delay' && delay.before) await wait(delay.milliseconds);
-  if (fault?.kind === 'cut') {
-    entry.status = 'cut';
-    throw new ConnectionFailure('ECONNREFUSED');
-  }
-  let answer: HttpAnswer;
-  if (fault?.kind === 'answer') {
-    const { status, body, headers } = fault;
-    const text = typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body);
-    answer = { status, headers: { date: core.httpDate, ...headers }, body: text };
-  } else {
-    const serving = handleRequest(core, request, entry);
-    if (core.sql) core.hold(serving);
-    answer = await serving;
-  }
-  entry.status = fault?.kind === 'drop' ? 'dropped' : answer.status;
-  for (const delay of delays) if (delay.kind === 'delay' && !delay.before) await wait(delay.milliseconds);
-  if (fault?.kind === 'drop') throw new ConnectionFailure('UND_ERR_SOCKET');
-  return answer;
-}
+import type { ServerContext } from '../server/server-context.js';
+import { ConnectionFailure, exchange } from './exchange.js';
 
 /** What a request comes from, as far as redirects matter: there is but one address, and a token goes to no other. */
 const ADDRESS = 'http://simulated';
@@ -48,22 +18,22 @@ const ADDRESS = 'http://simulated';
  * network, so many requests of a lane are under way at a time, and the others wait.
  */
 export class InProcessSender implements Sender {
-  readonly #core: ServerState;
+  readonly #server: ServerContext;
   readonly #source: string;
   readonly #waiting = new Set<(reason: Error) => void>();
   readonly #sockets = { ordinary: new Limiter(SOCKETS.ordinary), vital: new Limiter(SOCKETS.vital) };
   #closed = false;
 
   /** @param source the address that requests seem to come from */
-  constructor(core: ServerState, source: string) {
-    this.#core = core;
+  constructor(server: ServerContext, source: string) {
+    this.#server = server;
     this.#source = source;
   }
 
   async send(request: TransportRequest): Promise<TransportResponse> {
     request.signal?.throwIfAborted();
     if (this.#closed) throw new ConnectionFailure('UND_ERR_SOCKET');
-    const { clock } = this.#core;
+    const { clock } = this.#server;
     const sockets = this.#sockets[request.lane ?? 'ordinary'];
     const end = clock.monotonic() + request.timeout;
     const turn = sockets.enter();
@@ -90,7 +60,7 @@ export class InProcessSender implements Sender {
       if (patience <= 0) throw new TransportTimeout('sent');
     };
     const { method, path: url, body = '' } = request;
-    const answer = await exchange(this.#core, { method, url, headers, body, source: this.#source }, wait);
+    const answer = await exchange(this.#server, { method, url, headers, body, source: this.#source }, wait);
     const { location } = answer.headers;
     if (isRedirect(answer.status)) redirectTarget({ ...answer, location, from: ADDRESS }, method, []);
     return { statusCode: answer.status, headers: answer.headers, body: answer.body, address: 'simulated:' };
@@ -119,7 +89,7 @@ export class InProcessSender implements Sender {
       };
       const fail = (reason: Error) => end(() => reject(reason));
       const abort = () => fail(signal?.reason as Error);
-      const cancel = this.#core.clock.setTimer(milliseconds, () => end(() => resolve(false)), true);
+      const cancel = this.#server.clock.setTimer(milliseconds, () => end(() => resolve(false)), true);
       this.#waiting.add(fail);
       signal?.addEventListener('abort', abort, { once: true });
       void early?.then(() => end(() => resolve(true)));

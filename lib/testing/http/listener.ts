@@ -7,8 +7,8 @@ import {
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { answeredHere } from '../../client/answered-here.js';
-import type { ServerState } from '../server/server-state.js';
-import { exchange } from './in-process-sender.js';
+import type { ServerContext } from '../server/server-context.js';
+import { exchange } from './exchange.js';
 import type { HttpRequest } from './handle-request.js';
 
 const HOST = '127.0.0.1';
@@ -21,11 +21,11 @@ interface ParseError extends Error {
 
 /** A simulated server on a port of the loopback interface. */
 export class Listener {
-  readonly #core: ServerState;
+  readonly #context: ServerContext;
   readonly #server: Server;
 
-  constructor(core: ServerState) {
-    this.#core = core;
+  constructor(server: ServerContext) {
+    this.#context = server;
     this.#server = createServer((request, response) => void this.#serve(request, response));
     this.#server.on(
       'clientError',
@@ -61,7 +61,7 @@ export class Listener {
       const { method = '', url = '', socket } = incoming;
       const headers = incoming.headers as Record<string, string | undefined>;
       const source = socket.remoteAddress ?? HOST;
-      const answer = await exchange(this.#core, { method, url, headers, body, source }, this.#wait);
+      const answer = await exchange(this.#context, { method, url, headers, body, source }, this.#wait);
       response.writeHead(answer.status, answer.headers).end(answer.body);
     } catch {
       // The connection fails, as a fault has it.
@@ -83,7 +83,7 @@ export class Listener {
     socket.removeAllListeners('data');
     try {
       while (!head.includes('\r\n\r\n')) head += String(await more(socket));
-      const answer = await exchange(this.#core, parseHead(head, socket.remoteAddress ?? HOST), this.#wait);
+      const answer = await exchange(this.#context, parseHead(head, socket.remoteAddress ?? HOST), this.#wait);
       const lines = Object.entries({ ...answer.headers, connection: 'close' }).map(
         ([k, v]) => `${k}: ${v}\r\n`,
       );
@@ -97,7 +97,7 @@ export class Listener {
 
   readonly #wait = (milliseconds: number) =>
     new Promise<void>((resolve) => {
-      this.#core.clock.setTimer(milliseconds, resolve, true);
+      this.#context.clock.setTimer(milliseconds, resolve, true);
     });
 }
 

@@ -1,4 +1,3 @@
-import { ExchangeFailed } from '../../client/transport-errors.js';
 import { matcher, type RequestMatcher } from './request-log.js';
 
 /**
@@ -19,13 +18,6 @@ interface Active {
   fault: Fault;
   left: number;
   matches: (request: { method: string; path: string }) => boolean;
-}
-
-/** The connection failed, before or after the server did the work. */
-export class ConnectionFailure extends ExchangeFailed {
-  constructor(code: 'ECONNREFUSED' | 'UND_ERR_SOCKET') {
-    super(code, code === 'ECONNREFUSED' ? 'unsent' : 'sent');
-  }
 }
 
 /** What is to go wrong with the requests to come. */

@@ -1,33 +1,19 @@
 import { Lease, type LeaseInit, type Maybe } from './model.js';
 import { Refusal } from './refusal.js';
-import type { ServerState } from './server-state.js';
+import type { ServerTime } from './server-time.js';
 import { grantedTtl } from './ttl.js';
-
-/**
- * One lease as `SimulatedVault.liveLeases` tells it.
- *
- * @publicApi
- */
-export interface LiveLease {
-  readonly id: string;
-  /** Where it was made, as `database/creds/app`. */
-  readonly path: string;
-  /** Milliseconds that it has left by itself; the token may end before. */
-  readonly left: number;
-  /** Number of the token that made it, as in the history. */
-  readonly token: number;
-}
 
 const RETRIES = 6;
 const RETRY_AFTER = 10_000;
 
 /** All leases of a server. */
 export class LeaseStore {
-  readonly #core: ServerState;
+  readonly #time: ServerTime;
   readonly #leases = new Map<string, Lease>();
+  readonly #onExpired = (lease: Lease) => this.end(lease);
 
-  constructor(core: ServerState) {
-    this.#core = core;
+  constructor(time: ServerTime) {
+    this.#time = time;
   }
 
   get size(): number {
@@ -49,7 +35,7 @@ export class LeaseStore {
 
   /** What a new lease of a token may last: that of a batch token ends with it, any other as its role says. */
   grant(init: Pick<LeaseInit, 'ttls' | 'token'>, issuedAt: number, increment = 0) {
-    const { now } = this.#core;
+    const { now } = this.#time;
     const granted = grantedTtl({ ...init.ttls(), increment, issuedAt }, now);
     if (init.token.type === 'batch') {
       granted.ttl = Math.min(granted.ttl, Math.max(0, Math.round((init.token.expires - now) / 1000)));
@@ -58,17 +44,17 @@ export class LeaseStore {
   }
 
   create(init: LeaseInit): Lease {
-    const { now } = this.#core;
-    const lease = new Lease(init, now, this.grant(init, now).ttl);
+    const { now } = this.#time;
+    const lease = new Lease(init, now, this.grant(init, now).ttl, this.#onExpired);
     this.#leases.set(lease.id, lease);
     init.token.leases.add(lease);
-    this.#core.expireAt(lease.expires, lease);
+    this.#time.expireAt(lease.expires, lease);
     return lease;
   }
 
   /** Renews by so many seconds from now, or by the default of the role. */
   async renew(lease: Lease, increment: number): Promise<string[]> {
-    const { now } = this.#core;
+    const { now } = this.#time;
     if (!lease.renewable) throw new Refusal(400, 'lease is not renewable');
     try {
       const { ttl, warnings } = this.grant(lease.init, lease.issuedAt, increment);
@@ -77,7 +63,7 @@ export class LeaseStore {
       lease.ttl = ttl;
       lease.renewedAt = now;
       lease.expires = expires;
-      this.#core.expireAt(expires, lease);
+      this.#time.expireAt(expires, lease);
       return warnings;
     } catch (error) {
       const { message } = error as Error;
@@ -90,7 +76,7 @@ export class LeaseStore {
     if (lease.ended) return;
     this.#forget(lease);
     const ending = this.#attempt(lease);
-    if (ending instanceof Promise) this.#core.hold(ending);
+    if (ending instanceof Promise) this.#time.hold(ending);
   }
 
   /** Ends a lease now; where that fails it lives on. */
@@ -115,9 +101,9 @@ export class LeaseStore {
 
   #again(lease: Lease): void {
     if (++lease.failures >= RETRIES) return;
-    const expires = this.#core.now + RETRY_AFTER * 2 ** (lease.failures - 1);
-    const retry = () => void this.#attempt(lease);
-    this.#core.expireAt(expires, { expires, ended: false, queued: Infinity, retry });
+    const expires = this.#time.now + RETRY_AFTER * 2 ** (lease.failures - 1);
+    const onExpired = () => void this.#attempt(lease);
+    this.#time.expireAt(expires, { expires, ended: false, queued: Infinity, onExpired });
   }
 
   #forget(lease: Lease): void {

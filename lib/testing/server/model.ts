@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DEFAULT_POLICY, parsePolicy, type Rules } from './acl.js';
 import { randomText } from './ids.js';
+import type { Expirable } from './server-time.js';
 
 /** What a request asks for, in the words of policies; HTTP methods map to it. */
 export type Operation = 'read' | 'list' | 'update' | 'patch' | 'delete';
@@ -81,7 +82,7 @@ export interface TokenInit {
 }
 
 /** One token through its life. Times in milliseconds of the server, durations in seconds. */
-export class Token {
+export class Token implements Expirable {
   readonly id: string;
   readonly accessor: string;
   readonly type: 'service' | 'batch';
@@ -107,6 +108,7 @@ export class Token {
     readonly issuedAt: number,
     ids: { id: string; accessor: string },
     ttl: number,
+    readonly onExpired: (token: Token) => void,
   ) {
     this.id = ids.id;
     this.accessor = ids.accessor;
@@ -142,7 +144,7 @@ export interface LeaseInit {
 }
 
 /** One lease. Times in milliseconds of the server, durations in seconds. */
-export class Lease {
+export class Lease implements Expirable {
   readonly id: string;
   readonly renewable: boolean;
   expires: number;
@@ -157,6 +159,7 @@ export class Lease {
     readonly init: LeaseInit,
     readonly issuedAt: number,
     ttl: number,
+    readonly onExpired: (lease: Lease) => void,
   ) {
     const suffix = init.namespace.path ? `.${init.namespace.id}` : '';
     this.id = `${init.path}/${randomText(24)}${suffix}`;

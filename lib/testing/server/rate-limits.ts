@@ -1,4 +1,4 @@
-import type { ServerState } from './server-state.js';
+import type { ServerTime } from './server-time.js';
 import { Refusal } from './refusal.js';
 
 /**
@@ -35,10 +35,10 @@ export class RateLimited extends Refusal {
 export class RateLimits {
   readonly quotas = new Map<string, RateLimit>();
   readonly #windows = new Map<RateLimit, { until: number; left: number }>();
-  readonly #core: ServerState;
+  readonly #time: ServerTime;
 
-  constructor(core: ServerState) {
-    this.#core = core;
+  constructor(time: ServerTime) {
+    this.#time = time;
   }
 
   /** Counts a request; throws where it is one too many. */
@@ -48,7 +48,7 @@ export class RateLimits {
       .filter((one) => !one.path || path === one.path || path.startsWith(`${one.path.replace(/\/$/, '')}/`))
       .sort((a, b) => (b.path?.length ?? 0) - (a.path?.length ?? 0))[0];
     if (!quota) return;
-    const { now } = this.#core;
+    const { now } = this.#time;
     let window = this.#windows.get(quota);
     if (!window || window.until <= now) {
       window = { until: now + (quota.interval ?? 1) * 1000, left: quota.rate };

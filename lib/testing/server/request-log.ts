@@ -1,4 +1,4 @@
-import type { ServerState } from './server-state.js';
+import type { ServerTime } from './server-time.js';
 import type { Token } from './model.js';
 
 /**
@@ -49,15 +49,15 @@ type Entry = { -readonly [K in keyof HistoryEntry]: HistoryEntry[K] };
 
 /** The requests that reached a server, oldest first; of more than 200,000 the older half is forgotten. */
 export class RequestLog {
-  readonly #core: ServerState;
+  readonly #time: ServerTime;
   readonly #start: number;
   /** What nothing answered to, as `METHOD /v1/path`. */
-  unexpected: string[] = [];
+  unhandled: string[] = [];
   #entries: Entry[] = [];
 
-  constructor(core: ServerState) {
-    this.#core = core;
-    this.#start = core.now;
+  constructor(time: ServerTime) {
+    this.#time = time;
+    this.#start = time.now;
   }
 
   get entries(): readonly HistoryEntry[] {
@@ -67,11 +67,11 @@ export class RequestLog {
   clear(): void {
     this.#entries = [];
     // Another list, so that whoever remembers a place in the old one notices.
-    this.unexpected = [];
+    this.unhandled = [];
   }
 
   begin(method: string, path: string, query: string, namespace: string): Entry {
-    const at = this.#core.now - this.#start;
+    const at = this.#time.now - this.#start;
     const entry: Entry = {
       method,
       path,

@@ -1,18 +1,24 @@
 import { randomText } from './ids.js';
+import type { LeaseStore } from './lease-store.js';
 import { Token, type TokenInit } from './model.js';
 import { Refusal } from './refusal.js';
-import type { ServerState } from './server-state.js';
+import type { ServerTime } from './server-time.js';
 import { grantedTtl } from './ttl.js';
 
 /** All tokens of a server. */
 export class TokenStore {
-  readonly #core: ServerState;
+  readonly #time: ServerTime;
+  readonly #leases: LeaseStore;
+  readonly #vault: boolean;
   readonly #byId = new Map<string, Token>();
   readonly #byAccessor = new Map<string, Token>();
+  readonly #onExpired = (token: Token) => this.revoke(token);
   #count = 0;
 
-  constructor(core: ServerState) {
-    this.#core = core;
+  constructor(time: ServerTime, leases: LeaseStore, vault: boolean) {
+    this.#time = time;
+    this.#leases = leases;
+    this.#vault = vault;
   }
 
   get size(): number {
@@ -24,7 +30,8 @@ export class TokenStore {
   }
 
   create(init: TokenInit): { token: Token; warnings: string[] } {
-    const { now, vault } = this.#core;
+    const { now } = this.#time;
+    const vault = this.#vault;
     const eternal = init.policies.includes('root') && !init.ttl && !init.period && !init.explicitMaxTtl;
     const { ttl, warnings } = eternal
       ? { ttl: 0, warnings: [] }
@@ -40,11 +47,12 @@ export class TokenStore {
         accessor: batch ? '' : randomText(24),
       },
       ttl,
+      this.#onExpired,
     );
     this.#byId.set(token.id, token);
     if (token.accessor) this.#byAccessor.set(token.accessor, token);
     init.parent?.children.add(token);
-    this.#core.expireAt(token.expires, token);
+    this.#time.expireAt(token.expires, token);
     return { token, warnings };
   }
 
@@ -61,7 +69,7 @@ export class TokenStore {
   renew(token: Token, increment: number): string[] {
     if (token.type === 'batch') throw new Refusal(400, 'batch tokens cannot be renewed');
     if (!token.renewable) throw new Refusal(400, 'lease is not renewable');
-    const { now } = this.#core;
+    const { now } = this.#time;
     const { init } = token;
     try {
       const ttl = init.renewalTtl ? init.renewalTtl() : token.ttl;
@@ -69,7 +77,7 @@ export class TokenStore {
       token.ttl = granted.ttl;
       token.renewedAt = now;
       token.expires = now + granted.ttl * 1000;
-      this.#core.expireAt(token.expires, token);
+      this.#time.expireAt(token.expires, token);
       return granted.warnings;
     } catch (error) {
       if (error instanceof Refusal) throw error;
@@ -84,7 +92,7 @@ export class TokenStore {
     this.#byId.delete(token.id);
     this.#byAccessor.delete(token.accessor);
     token.init.parent?.children.delete(token);
-    for (const lease of token.leases) this.#core.leases.end(lease);
+    for (const lease of token.leases) this.#leases.end(lease);
     for (const child of token.children) this.revoke(child);
   }
 
@@ -116,7 +124,7 @@ export class TokenStore {
   /** `data` of a look-up. */
   lookUp(token: Token): object {
     const { init, renewedAt, expires } = token;
-    const ttl = expires === Infinity ? 0 : Math.max(0, Math.ceil((expires - this.#core.now) / 1000));
+    const ttl = expires === Infinity ? 0 : Math.max(0, Math.ceil((expires - this.#time.now) / 1000));
     return {
       accessor: token.accessor,
       creation_time: Math.floor(token.issuedAt / 1000),

@@ -1,5 +1,6 @@
 import type { Call, Result, Token } from './model.js';
-import type { ServerState } from './server-state.js';
+import type { ServerTime } from './server-time.js';
+import type { TokenStore } from './token-store.js';
 import { seconds } from './duration.js';
 import { Refusal } from './refusal.js';
 import { text } from './fields.js';
@@ -16,11 +17,13 @@ const invalid = () => new Refusal(400, 'wrapping token is not valid or does not 
 
 /** Answers that are kept under a token of one use. */
 export class Wrapping {
-  readonly #core: ServerState;
+  readonly #time: ServerTime;
+  readonly #tokens: TokenStore;
   readonly #wrapped = new WeakMap<Token, Wrapped>();
 
-  constructor(core: ServerState) {
-    this.#core = core;
+  constructor(time: ServerTime, tokens: TokenStore) {
+    this.#time = time;
+    this.#tokens = tokens;
   }
 
   /** The seconds that `X-Vault-Wrap-TTL` asks for; 0 is no wrapping. */
@@ -45,10 +48,9 @@ export class Wrapping {
     ttl: number,
     made?: Token,
   ): object {
-    const { tokens } = this.#core;
     const { namespace } = call;
     const policies = ['response-wrapping'];
-    const { token } = tokens.create({
+    const { token } = this.#tokens.create({
       policies,
       path: creationPath,
       namespace,
@@ -56,7 +58,7 @@ export class Wrapping {
       explicitMaxTtl: ttl,
       uses: 1,
     });
-    const creationTime = this.#core.date();
+    const creationTime = this.#time.date();
     this.#wrapped.set(token, { envelope, creationPath, creationTime, ttl });
     return {
       token: token.id,
@@ -76,20 +78,20 @@ export class Wrapping {
   unwrap(call: Call): Result {
     if (call.body['token'] !== undefined && !call.token) throw new Refusal(403, 'permission denied');
     const { token, wrapped } = this.#find(call);
-    this.#core.tokens.revoke(token);
+    this.#tokens.revoke(token);
     return { unwrapped: wrapped.envelope };
   }
 
   rewrap(call: Call): Result {
     const { token, wrapped } = this.#find(call);
-    this.#core.tokens.revoke(token);
+    this.#tokens.revoke(token);
     return { wrapInfo: this.wrap(call, wrapped.creationPath, wrapped.envelope, wrapped.ttl) };
   }
 
   #find(call: Call): { token: Token; wrapped: Wrapped } {
     const id = text(call.body['token']) || call.rawToken;
     if (!id) throw new Refusal(403, 'error validating wrapping token: token is empty');
-    const token = this.#core.tokens.find(id);
+    const token = this.#tokens.find(id);
     const wrapped = token && this.#wrapped.get(token);
     if (!wrapped) throw invalid();
     return { token, wrapped };

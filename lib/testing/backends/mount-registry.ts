@@ -1,0 +1,42 @@
+import { randomText } from '../server/ids.js';
+import { Namespace, type Backend } from '../server/model.js';
+import { Refusal } from '../server/refusal.js';
+import type { Mounts, ServerContext } from '../server/server-context.js';
+import { AppRole } from './app-role.js';
+import { Cubbyhole } from './cubbyhole.js';
+import { Database } from './database.js';
+import { KvV1 } from './kv-v1.js';
+import { KvV2 } from './kv-v2.js';
+import { Sys } from './sys.js';
+import { TokenAuth } from './token-auth.js';
+
+/** Creates namespaces with their default mounts, and backends by the name of their type. */
+export class MountRegistry implements Mounts {
+  readonly #server: ServerContext;
+
+  constructor(server: ServerContext) {
+    this.#server = server;
+  }
+
+  addNamespace(path: string): Namespace {
+    const namespace = new Namespace(path, randomText(6));
+    this.#server.namespaces.set(path, namespace);
+    this.mountDefaults(namespace);
+    return namespace;
+  }
+
+  mountDefaults({ mounts }: Namespace): void {
+    mounts.set('sys', new Sys(this.#server, this));
+    mounts.set('auth/token', new TokenAuth(this.#server.tokens));
+    mounts.set('cubbyhole', new Cubbyhole());
+  }
+
+  backend(type: string, version?: string): Backend {
+    if (type === 'kv' || type === 'kv-v2')
+      return version === '2' || type === 'kv-v2' ? new KvV2(this.#server) : new KvV1();
+    if (type === 'generic') return new KvV1();
+    if (type === 'database') return new Database(this.#server);
+    if (type === 'approle') return new AppRole(this.#server);
+    throw new Refusal(400, `SimulatedVault has no engine of type "${type}"`);
+  }
+}

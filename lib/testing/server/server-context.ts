@@ -1,0 +1,59 @@
+import type { Clock } from '../../clock/clock.js';
+import type { AccessControl } from './access-control.js';
+import type { Faults } from './faults.js';
+import type { LeaseStore } from './lease-store.js';
+import type { Backend, Namespace } from './model.js';
+import type { NodeStatus } from './node-status.js';
+import type { RateLimits } from './rate-limits.js';
+import type { RequestLog } from './request-log.js';
+import type { ServerTime } from './server-time.js';
+import type { TokenStore } from './token-store.js';
+import type { Wrapping } from './wrapping.js';
+
+/**
+ * Runs one SQL statement on the database in which the simulated server creates users.
+ *
+ * @publicApi
+ */
+export type RunSql = (statement: string) => Promise<unknown>;
+
+/** The database in which users are created: a real one behind `sql`, or one in memory. */
+export interface UserDatabase {
+  /** Users that exist, with the deadline of their lease. */
+  readonly users: Map<string, { password: string; expires: () => number }>;
+  readonly sql: RunSql | undefined;
+  /** Whether connections to it fail. */
+  down: boolean;
+}
+
+/**
+ * The parts of a simulated server. Backends and request handling declare the ones they use
+ * (`Pick<ServerContext, 'time' | 'tokens'>`); stores take the stores below them.
+ */
+export interface ServerContext {
+  readonly clock: Clock;
+  readonly time: ServerTime;
+  /** Whether it speaks the dialect of HashiCorp Vault; otherwise that of OpenBao. */
+  readonly vault: boolean;
+  readonly version: string;
+  readonly clusterId: string;
+  readonly node: NodeStatus;
+  readonly tokens: TokenStore;
+  readonly leases: LeaseStore;
+  readonly access: AccessControl;
+  readonly wrapping: Wrapping;
+  readonly rateLimits: RateLimits;
+  /** By path; the root namespace has the path `''`. */
+  readonly namespaces: Map<string, Namespace>;
+  readonly database: UserDatabase;
+  readonly faults: Faults;
+  readonly log: RequestLog;
+}
+
+/** Creates namespaces and backends. */
+export interface Mounts {
+  /** Creates a namespace with its default mounts. */
+  addNamespace(path: string): Namespace;
+  /** Creates a secrets engine or auth method by its name in the API. */
+  backend(type: string, version?: string): Backend;
+}
