@@ -122,7 +122,7 @@ it.each(Object.entries(MAY_USE_TESTING))('%s uses only the rooms below it', (roo
   const own = imports.filter((one) => testingRoomOf(one.from) === room && isLocal(one));
   const wrong = own.filter(({ to }) => testingRoomOf(to) !== room && !allowed.includes(testingRoomOf(to)));
   expect(own.length).toBeGreaterThan(0);
-  expect(wrong.map(told)).toEqual([]);
+  expect(wrong.map(shown)).toEqual([]);
 });
 
 it('every file of testing is in a room, and none needs itself, type imports included', () => {
