@@ -10,7 +10,7 @@ import {
   VaultModule,
   type Credentials,
 } from 'nestjs-vault';
-import { awsCredentials } from 'nestjs-vault/aws';
+import { rotatingAwsCredentials } from 'nestjs-vault/aws';
 import { SimulatedVault } from 'nestjs-vault/testing';
 import { BehaviorSubject, EMPTY, NEVER, type Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -102,7 +102,7 @@ describe('AWS on a simulated server', () => {
           provide: 'STS',
           inject: [getCredentialsToken({ path })],
           useFactory: (credentials$: Observable<Credentials>) =>
-            client(awsCredentials(credentials$, settle === undefined ? {} : { settle })),
+            client(rotatingAwsCredentials(credentials$, settle === undefined ? {} : { settle })),
         },
       ],
     });
@@ -160,7 +160,7 @@ describe('AWS on a simulated server', () => {
   it('new keys of an IAM user are used once AWS knows them; until then the previous ones, which are held', async () => {
     const { credentials, held } = keys();
     const credentials$ = new BehaviorSubject(credentials(1, 100));
-    const provider = awsCredentials(credentials$, { settle: 500 });
+    const provider = rotatingAwsCredentials(credentials$, { settle: 500 });
     const before = Date.now();
     expect(await provider()).toMatchObject({ accessKeyId: 'AKIA1' });
     expect(Date.now() - before).toBeGreaterThanOrEqual(390);
@@ -181,7 +181,7 @@ describe('AWS on a simulated server', () => {
     try {
       const { credentials, held } = keys();
       const credentials$ = new BehaviorSubject(credentials(1, 60_000));
-      await awsCredentials(credentials$)();
+      await rotatingAwsCredentials(credentials$)();
       credentials$.next(credentials(2, 0));
       await vi.advanceTimersByTimeAsync(29_000);
       expect([...held]).toEqual([1, 2]);
@@ -195,14 +195,14 @@ describe('AWS on a simulated server', () => {
   it('expiration is the current one of the lease, and at most a minute ahead', async () => {
     const { app } = await start('aws/creds/app');
     const credentials = app.get(CredentialsService);
-    const provider = awsCredentials(credentials.watch('aws/creds/app'), { settle: 0 });
+    const provider = rotatingAwsCredentials(credentials.watch('aws/creds/app'), { settle: 0 });
     const first = await provider();
     expect(first.expiration).toEqual(credentials.current('aws/creds/app')?.lease.validUntil);
     await pause(2_300);
     const renewed = await provider();
     expect(renewed.accessKeyId).toBe(first.accessKeyId);
     expect(+renewed.expiration).toBeGreaterThan(+first.expiration + 1_000);
-    const long = awsCredentials(credentials.watch('aws/creds/long'), { settle: 0 });
+    const long = rotatingAwsCredentials(credentials.watch('aws/creds/long'), { settle: 0 });
     expect(+(await long()).expiration - Date.now()).toBeLessThanOrEqual(60_000);
   });
 
@@ -210,15 +210,15 @@ describe('AWS on a simulated server', () => {
     vault.leasedSecret('aws/creds/other', { data: () => ({ username: 'x', password: 'canary-of-another' }) });
     const { app } = await start('aws/creds/long');
     const credentials = app.get(CredentialsService);
-    const other: unknown = await awsCredentials(credentials.watch('aws/creds/other'))().catch(
+    const other: unknown = await rotatingAwsCredentials(credentials.watch('aws/creds/other'))().catch(
       (e: unknown) => e,
     );
     expect(other).toMatchObject({ code: 'VAULT_RESPONSE_INVALID', path: 'aws/creds/other' });
     expect(inspect(other)).not.toContain('canary');
-    await expect(awsCredentials(EMPTY)()).rejects.toMatchObject({ code: 'VAULT_CLOSED' });
+    await expect(rotatingAwsCredentials(EMPTY)()).rejects.toMatchObject({ code: 'VAULT_CLOSED' });
     vi.useFakeTimers();
     try {
-      const late = expect(awsCredentials(NEVER)()).rejects.toMatchObject({
+      const late = expect(rotatingAwsCredentials(NEVER)()).rejects.toMatchObject({
         code: 'VAULT_CREDENTIALS_EXPIRED',
       });
       await vi.advanceTimersByTimeAsync(10_000);

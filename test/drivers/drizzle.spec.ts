@@ -4,7 +4,7 @@ import { bigint, pgTable, text } from 'drizzle-orm/pg-core';
 import type { Pool } from 'pg';
 import type { Observable } from 'rxjs';
 import { getCredentialsToken } from 'nestjs-vault';
-import { createRotatingPool, type LoginCredentials } from 'nestjs-vault/pg';
+import { createRotatingPgPool, type LoginCredentials } from 'nestjs-vault/pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
 import { closing, DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
@@ -38,7 +38,7 @@ describeReal('Drizzle on leased users', () => {
           provide: DRIZZLE,
           inject: [getCredentialsToken(target)],
           useFactory: async (credentials$: Observable<LoginCredentials>) => {
-            const pool = await createRotatingPool(world.guarded(credentials$), {
+            const pool = await createRotatingPgPool(world.guarded(credentials$), {
               ...world.where,
               max: 6,
               drain: DRAIN,

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createServer, type AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import type { DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingRedis, type PoolEvent, RotatingRedis } from 'nestjs-vault/ioredis';
+import { createRotatingIoredis, type PoolEvent, RotatingIoredis } from 'nestjs-vault/ioredis';
 import { ReplaySubject } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { issueByHand, pause, type Issued } from '../support/driver-load.js';
@@ -27,7 +27,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();
     credentials$.next(first.credentials);
-    const client = await createRotatingRedis(credentials$, {
+    const client = await createRotatingIoredis(credentials$, {
       host: redis.host,
       port: redis.port,
       ...options,
@@ -36,7 +36,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     client.on('rotation', (event: PoolEvent) => events.push(event));
     return { client, credentials$, first, events };
   };
-  const whoami = (client: RotatingRedis) => client.acl('WHOAMI');
+  const whoami = (client: RotatingIoredis) => client.acl('WHOAMI');
 
   it('uses new credentials once they have logged in, on the existing connection', async () => {
     const { client, credentials$, first, events } = await open();
@@ -74,7 +74,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     // The text as it is at that moment.
     const trace = (message: unknown) => heard.push(inspect(message, { depth: 9 }));
     subscribe('tracing:ioredis:command:error', trace);
-    const client = new RotatingRedis(credentials$, {
+    const client = new RotatingIoredis(credentials$, {
       port: (full.address() as AddressInfo).port,
       lazyConnect: true,
       maxRetriesPerRequest: 0,
@@ -106,7 +106,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     const wrong = await issue({ create: false });
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     credentials$.next(wrong.credentials);
-    const error: unknown = await createRotatingRedis(credentials$, {
+    const error: unknown = await createRotatingIoredis(credentials$, {
       host: redis.host,
       port: redis.port,
     }).catch((reason: unknown) => reason);
@@ -117,13 +117,13 @@ describeRedis('ioredis, snapshot by snapshot', () => {
 
   it('does not start without Redis, or without credentials', async () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
-    const none = createRotatingRedis(credentials$, { host: redis.host, port: 1 });
+    const none = createRotatingIoredis(credentials$, { host: redis.host, port: 1 });
     credentials$.complete();
     await expect(none).rejects.toMatchObject({ code: 'VAULT_CLOSED' });
     const there$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();
     there$.next(first.credentials);
-    await expect(createRotatingRedis(there$, { host: redis.host, port: 1 })).rejects.toMatchObject({
+    await expect(createRotatingIoredis(there$, { host: redis.host, port: 1 })).rejects.toMatchObject({
       code: 'ECONNREFUSED',
     });
     await expect.poll(() => first.holds).toBe(0);
@@ -146,7 +146,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
 
   it('duplicates rotate along, and end with the stream', async () => {
     const { client, credentials$, first } = await open();
-    const other = client.duplicate({ db: 1 }) as RotatingRedis;
+    const other = client.duplicate({ db: 1 }) as RotatingIoredis;
     expect(await whoami(other)).toBe(first.user);
     const next = await issue();
     credentials$.next(next.credentials);
@@ -194,7 +194,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
 
   it('a monitor reconnects, and goes on', async () => {
     const { client, credentials$, first } = await open();
-    const monitor = (await client.monitor()) as RotatingRedis;
+    const monitor = (await client.monitor()) as RotatingIoredis;
     const heard: string[] = [];
     monitor.on('monitor', (_at, [name = '']: string[]) => heard.push(name.toLowerCase()));
     await client.get('before');
@@ -228,7 +228,7 @@ describeRedis('ioredis, snapshot by snapshot', () => {
 describe('options', () => {
   it('of a rotating client must not name a user', async () => {
     const options = { username: 'me', password: 'canary-in-the-options' } as object;
-    const error: unknown = await createRotatingRedis(new ReplaySubject(1), options).catch(
+    const error: unknown = await createRotatingIoredis(new ReplaySubject(1), options).catch(
       (one: unknown) => one,
     );
     expect(error).toMatchObject({ code: 'VAULT_CONFIG_INVALID' });

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { inspect } from 'node:util';
 import { appRole, getCredentialsToken, VaultModule } from 'nestjs-vault';
 import {
-  createRotatingRedis,
+  createRotatingIoredis,
   type LoginCredentials,
   type PoolEvent,
-  type RotatingRedis,
-  type RotatingRedisOptions,
+  type RotatingIoredis,
+  type RotatingIoredisOptions,
 } from 'nestjs-vault/ioredis';
 import { tap, type Observable } from 'rxjs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -55,7 +55,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
   });
 
   async function start(target: Parameters<typeof getCredentialsToken>[0], protocol: 2 | 3 = PROTOCOLS[0]) {
-    const where: RotatingRedisOptions = { host: redis.host, port: redis.port, drain: 2_000 };
+    const where: RotatingIoredisOptions = { host: redis.host, port: redis.port, drain: 2_000 };
     const app = await applications.start({
       imports: [VaultModule.forRoot({ address: bao.address, auth: appRole(role) })],
       providers: [
@@ -63,11 +63,14 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
           provide: 'REDIS',
           inject: [getCredentialsToken(target)],
           useFactory: (credentials$: Observable<LoginCredentials>) =>
-            createRotatingRedis(credentials$.pipe(tap(note)), { ...where, protocol } as RotatingRedisOptions),
+            createRotatingIoredis(credentials$.pipe(tap(note)), {
+              ...where,
+              protocol,
+            } as RotatingIoredisOptions),
         },
       ],
     });
-    const client = app.get<RotatingRedis>('REDIS');
+    const client = app.get<RotatingIoredis>('REDIS');
     const events: PoolEvent[] = [];
     client.on('rotation', (event: PoolEvent) => events.push(event));
     client.on('error', (error) => applications.note(inspect(error)));

@@ -2,7 +2,7 @@ import knex, { type Knex } from 'knex';
 import type { Client } from 'pg';
 import { NEVER, type Observable } from 'rxjs';
 import { getCredentialsToken } from 'nestjs-vault';
-import { rotatingClient, type LoginCredentials, type PoolEvent } from 'nestjs-vault/knex';
+import { rotatingKnexClient, type LoginCredentials, type PoolEvent } from 'nestjs-vault/knex';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
 import { closing, DRAIN, revoked, soak, staticRole, isNotifiedInTime } from '../support/leased-work.js';
@@ -41,7 +41,7 @@ describeReal('Knex on leased users', () => {
             inject: [getCredentialsToken(target)],
             useFactory: (credentials$: Observable<LoginCredentials>) =>
               knex({
-                client: rotatingClient(world.guarded(credentials$), {
+                client: rotatingKnexClient(world.guarded(credentials$), {
                   drain,
                   onRotation: (event) => events.push(event),
                 }),
@@ -202,7 +202,7 @@ describeReal('Knex on leased users', () => {
     ['connectionString', { connectionString: 'canary-value' }],
     ['user', 'postgres://someone:canary-value@localhost/app'],
   ])('refuses a connection that names `%s`', (key, connection) => {
-    expect(() => knex({ client: rotatingClient(NEVER), connection })).toThrow(
+    expect(() => knex({ client: rotatingKnexClient(NEVER), connection })).toThrow(
       expect.objectContaining({
         code: 'VAULT_CONFIG_INVALID',
         message: expect.stringContaining(`\`connection.${key}\``) as string,
@@ -211,7 +211,7 @@ describeReal('Knex on leased users', () => {
   });
 
   it.concurrent('refuses a function as connection, as that would supply credentials', () => {
-    expect(() => knex({ client: rotatingClient(NEVER), connection: () => ({}) })).toThrow(
+    expect(() => knex({ client: rotatingKnexClient(NEVER), connection: () => ({}) })).toThrow(
       expect.objectContaining({ code: 'VAULT_CONFIG_INVALID' }),
     );
   });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CompiledQuery, Kysely, PostgresDialect, sql, type Generated } from 'kysely';
 import { filter, firstValueFrom, type Observable } from 'rxjs';
 import { CredentialsService, getCredentialsToken } from 'nestjs-vault';
-import { createRotatingPool, type LoginCredentials } from 'nestjs-vault/pg';
+import { createRotatingPgPool, type LoginCredentials } from 'nestjs-vault/pg';
 import Cursor from 'pg-cursor';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
@@ -37,7 +37,7 @@ describeReal('Kysely on leased users', () => {
           provide: Kysely,
           inject: [getCredentialsToken(target)],
           useFactory: async (credentials$: Observable<LoginCredentials>) => {
-            const pool = await createRotatingPool(world.guarded(credentials$), {
+            const pool = await createRotatingPgPool(world.guarded(credentials$), {
               ...world.where,
               max: 6,
               drain: target === 'late' ? 300 : DRAIN,

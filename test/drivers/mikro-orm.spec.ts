@@ -2,7 +2,7 @@ import * as mikroOrm from '@mikro-orm/postgresql';
 import { EntitySchema, MikroORM, type Options } from '@mikro-orm/postgresql';
 import { BehaviorSubject, NEVER, type Observable } from 'rxjs';
 import { getCredentialsToken } from 'nestjs-vault';
-import { rotatingDriverOptions, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mikro-orm';
+import { rotatingMikroOrmOptions, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mikro-orm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { issueByHand } from '../support/driver-load.js';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
@@ -56,7 +56,7 @@ describeReal('MikroORM on leased users', () => {
               entities: [OrderSchema],
               pool: { max: 6, ...(USES_KNEX && uses) },
               driverOptions: {
-                ...rotatingDriverOptions(world.guarded(credentials$), {
+                ...rotatingMikroOrmOptions(world.guarded(credentials$), {
                   drain: DRAIN,
                   onRotation: (event) => events.push(event),
                 }),
@@ -129,7 +129,7 @@ describeReal('MikroORM on leased users', () => {
     const starting = MikroORM.init({
       dbName: 'orders',
       entities: [OrderSchema],
-      driverOptions: rotatingDriverOptions(NEVER),
+      driverOptions: rotatingMikroOrmOptions(NEVER),
       ...options,
     }).then((orm) => orm.connect());
     await expect(starting).rejects.toMatchObject({ code: 'VAULT_CONFIG_INVALID' });
@@ -140,7 +140,7 @@ describeReal('MikroORM on leased users', () => {
     await world.postgres.query(`create role "${one.user}" login password '${one.password}'`);
     const { host, port, database } = world.where;
     const credentials$ = new BehaviorSubject<LoginCredentials>(one.credentials);
-    const driverOptions = rotatingDriverOptions(credentials$);
+    const driverOptions = rotatingMikroOrmOptions(credentials$);
     const orm = await MikroORM.init({ host, port, dbName: database, entities: [OrderSchema], driverOptions });
     // MikroORM 6 has connected already, and would lose that client.
     if (!USES_KNEX) await orm.connect();

@@ -3,10 +3,10 @@ import { inspect } from 'node:util';
 import { MongoClient, type MongoClientOptions } from 'mongodb';
 import { Secret, type Credentials, type DatabaseCredentials } from 'nestjs-vault';
 import {
-  createRotatingMongo,
+  createRotatingMongoClient,
   type LoginCredentials,
   type PoolEvent,
-  type RotatingMongoOptions,
+  type RotatingMongoClientOptions,
 } from 'nestjs-vault/mongodb';
 import { BehaviorSubject, ReplaySubject } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -30,11 +30,11 @@ describe('MongoDB, with the real driver on a minimal server', () => {
     if (create) wire.users.set(issued.user, issued.password);
     return issued;
   };
-  const open = async (options: RotatingMongoOptions = {}) => {
+  const open = async (options: RotatingMongoClientOptions = {}) => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = issue();
     credentials$.next(first.credentials);
-    const mongo = await createRotatingMongo(credentials$, wire.url, options);
+    const mongo = await createRotatingMongoClient(credentials$, wire.url, options);
     close.push(() => mongo.close());
     const events: PoolEvent[] = [];
     mongo.on('rotation', (event) => events.push(event));
@@ -162,7 +162,7 @@ describe('MongoDB, with the real driver on a minimal server', () => {
     const credentials$ = new BehaviorSubject<LoginCredentials>(login(user, user.password));
     // Another connection of the previous client could not log in after the change of the password.
     const options = { drain: 200, maxPoolSize: 1 };
-    const mongo = await createRotatingMongo(credentials$, wire.url, options);
+    const mongo = await createRotatingMongoClient(credentials$, wire.url, options);
     close.push(() => mongo.close());
     const { client } = mongo;
     const load = new Load(() => run(mongo));
@@ -204,15 +204,17 @@ describe('MongoDB, with the real driver on a minimal server', () => {
     const wrong = issue({ create: false });
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     credentials$.next(wrong.credentials);
-    const error: unknown = await createRotatingMongo(credentials$, wire.url).catch((one: unknown) => one);
+    const error: unknown = await createRotatingMongoClient(credentials$, wire.url).catch(
+      (one: unknown) => one,
+    );
     expect(error).toMatchObject({ code: 'VAULT_CREDENTIALS_REJECTED', path: 'database/creds/app' });
     expect(inspect(error, { depth: 9 })).not.toContain(wrong.password);
     expect(wrong.holds).toBe(0);
     const none$ = new ReplaySubject<DatabaseCredentials>(1);
-    const none = createRotatingMongo(none$, wire.url);
+    const none = createRotatingMongoClient(none$, wire.url);
     none$.complete();
     await expect(none).rejects.toMatchObject({ code: 'VAULT_CLOSED' });
-    const away = createRotatingMongo(credentials$, 'mongodb://127.0.0.1:1', {
+    const away = createRotatingMongoClient(credentials$, 'mongodb://127.0.0.1:1', {
       serverSelectionTimeoutMS: 200,
     });
     const failed: unknown = await away.catch((one: unknown) => one);
@@ -256,7 +258,7 @@ describe('MongoDB, with clients made by the test', () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = issueByHand();
     credentials$.next(first.credentials);
-    const mongo = await createRotatingMongo(credentials$, 'mongodb://db', { drain, createClient });
+    const mongo = await createRotatingMongoClient(credentials$, 'mongodb://db', { drain, createClient });
     const superseded: [MongoClient, Date][] = [];
     mongo.on('superseded', (...one) => superseded.push(one));
     return { mongo, made, credentials$, first, superseded };
@@ -307,9 +309,11 @@ describe('MongoDB, with clients made by the test', () => {
     ['mongodb+srv://me:canary-in-the-url@db', {}],
     ['mongodb://db', { auth: { username: 'me', password: 'canary-in-the-options' } }],
   ])('neither the URL nor the options may name a user', async (url, options) => {
-    const error: unknown = await createRotatingMongo(new ReplaySubject(1), url, options as object).catch(
-      (one: unknown) => one,
-    );
+    const error: unknown = await createRotatingMongoClient(
+      new ReplaySubject(1),
+      url,
+      options as object,
+    ).catch((one: unknown) => one);
     expect(error).toMatchObject({ code: 'VAULT_CONFIG_INVALID' });
     expect(inspect(error)).not.toContain('canary');
   });

@@ -4,7 +4,7 @@ import { drizzle } from 'drizzle-orm/mysql2';
 import { Kysely, MysqlDialect, sql } from 'kysely';
 import type { PoolConnection } from 'mysql2';
 import type { DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingPool, RotatingPool } from 'nestjs-vault/mysql2';
+import { createRotatingMysqlPool, RotatingMysqlPool } from 'nestjs-vault/mysql2';
 import { ReplaySubject, Subject } from 'rxjs';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { opensslAvailable } from '../support/certificates.js';
@@ -93,7 +93,7 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
 
   it('made before the first credentials, it connects when they come', async () => {
     const credentials$ = new Subject<DatabaseCredentials>();
-    const pool = new RotatingPool(credentials$, pools.where);
+    const pool = new RotatingMysqlPool(credentials$, pools.where);
     pools.add(pool);
     const waiting = whoami(pool.promise());
     const first = await pools.issue();
@@ -102,7 +102,10 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
   });
 
   it('waits for credentials no longer than for a connection', async () => {
-    const pool = new RotatingPool(new Subject<DatabaseCredentials>(), { ...pools.where, connectTimeout: 50 });
+    const pool = new RotatingMysqlPool(new Subject<DatabaseCredentials>(), {
+      ...pools.where,
+      connectTimeout: 50,
+    });
     pools.add(pool);
     await expect(pool.promise().getConnection()).rejects.toThrow(/credentials/);
   });
@@ -132,7 +135,7 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const wrong = await pools.issue('never');
     credentials$.next(wrong.credentials);
-    const error = await failure(createRotatingPool(credentials$, pools.where));
+    const error = await failure(createRotatingMysqlPool(credentials$, pools.where));
     expect(error).toMatchObject({
       code: 'VAULT_CREDENTIALS_REJECTED',
       path: 'database/creds/app',
@@ -148,7 +151,9 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
     const first = await pools.issue('table');
     credentials$.next(first.credentials);
     const before = Date.now();
-    const error = await failure(createRotatingPool(credentials$, { ...pools.where, database: 'elsewhere' }));
+    const error = await failure(
+      createRotatingMysqlPool(credentials$, { ...pools.where, database: 'elsewhere' }),
+    );
     expect(error).toMatchObject({
       code: 'VAULT_CREDENTIALS_REJECTED',
       hint: expect.stringMatching(/database.*GRANT/),
@@ -167,10 +172,10 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
 
   it('the pool rejects with the error of the stream', async () => {
     const credentials$ = new Subject<DatabaseCredentials>();
-    const pool = createRotatingPool(credentials$, pools.where);
+    const pool = createRotatingMysqlPool(credentials$, pools.where);
     credentials$.error(new Error('denied'));
     await expect(pool).rejects.toThrow('denied');
-    const failed = new RotatingPool(credentials$, pools.where).promise();
+    const failed = new RotatingMysqlPool(credentials$, pools.where).promise();
     await expect(failed.getConnection()).rejects.toThrow('denied');
     await expect(failed.getConnection()).rejects.toThrow('denied');
   });
@@ -178,14 +183,14 @@ describeMariaDb('rotating pool of mysql2, as a pool of mysql2', () => {
   it.each(['user', 'password', 'password1', 'passwordSha1', 'uri'])(
     'refuses a config that names `%s`',
     (key) => {
-      const make = () => new RotatingPool(new Subject(), { [key]: 'canary-in-config' } as object);
+      const make = () => new RotatingMysqlPool(new Subject(), { [key]: 'canary-in-config' } as object);
       expect(make).toThrow(expect.objectContaining({ code: 'VAULT_CONFIG_INVALID' }));
       expect(make).not.toThrow(/canary/);
     },
   );
 
   it('refuses a connection string, too', () => {
-    const make = () => new RotatingPool(new Subject(), 'mysql://canary@db/orders' as unknown as object);
+    const make = () => new RotatingMysqlPool(new Subject(), 'mysql://canary@db/orders' as unknown as object);
     expect(make).toThrow(expect.objectContaining({ code: 'VAULT_CONFIG_INVALID' }));
   });
 });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import createKnex, { type Knex } from 'knex';
 import { getCredentialsToken } from 'nestjs-vault';
-import { knexPool, RotatingPool, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mysql2';
+import { knexPool, RotatingMysqlPool, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mysql2';
 import type { Observable } from 'rxjs';
 import { afterAll, beforeAll, it } from 'vitest';
 import { LeasedMariaDb, load, refresh, show, underStaticRole, type Work } from '../support/leased-mariadb.js';
@@ -21,7 +21,7 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
 
   const start = async (role: string, connectionLimit = 6) => {
     const events: PoolEvent[] = [];
-    let pool!: RotatingPool;
+    let pool!: RotatingMysqlPool;
     const app = await leased.app({
       providers: [
         {
@@ -31,7 +31,7 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
           ],
           useFactory: (credentials$: Observable<LoginCredentials>) => {
             const config = { ...leased.where, connectionLimit, drain: 2_600 };
-            pool = new RotatingPool(leased.guarded(credentials$), config);
+            pool = new RotatingMysqlPool(leased.guarded(credentials$), config);
             pool.on('rotation', (event: PoolEvent) => events.push(event));
             return createKnex({ client: 'mysql2', connectionPool: knexPool(pool) });
           },

@@ -2,7 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestingModule } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { getCredentialsToken, VaultError } from 'nestjs-vault';
-import { rotatingMysql, type LoginCredentials, type PoolEvent, type RotatingPool } from 'nestjs-vault/mysql2';
+import {
+  rotatingMysqlDriver,
+  type LoginCredentials,
+  type PoolEvent,
+  type RotatingMysqlPool,
+} from 'nestjs-vault/mysql2';
 import { Subject, type Observable } from 'rxjs';
 import { DataSource, EntitySchema } from 'typeorm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -46,7 +51,7 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
           ],
           useFactory: (credentials$: Observable<LoginCredentials>) => ({
             type: 'mariadb',
-            driver: rotatingMysql(leased.guarded(credentials$), {
+            driver: rotatingMysqlDriver(leased.guarded(credentials$), {
               drain: 2_600,
               onRotation: (event) => events.push(event),
             }),
@@ -117,7 +122,7 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
       await sleep(300);
       await leased.revoke('mysql');
       const at = performance.now();
-      const refreshed = refresh((dataSource.driver as unknown as { pool: RotatingPool }).pool);
+      const refreshed = refresh((dataSource.driver as unknown as { pool: RotatingMysqlPool }).pool);
       await expect.poll(() => count('rotated'), { timeout: 10_000, interval: 10 }).toBe(1);
       const recovered = performance.now() - at;
       await refreshed;
@@ -132,7 +137,7 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
     async ({ expect, onTestFinished }) => {
       const { dataSource, count } = await start('rotated');
       const { stop } = load(work(dataSource), note, onTestFinished);
-      const { pool } = dataSource.driver as unknown as { pool: RotatingPool };
+      const { pool } = dataSource.driver as unknown as { pool: RotatingMysqlPool };
       await underStaticRole(pool, onTestFinished, () => count('rotated'));
       const { failures } = await stop();
       expect(await whoami(dataSource)).toBe('rotated');
@@ -154,7 +159,11 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
   it.each(['username', 'password', 'url'])('refuses options that name `%s`', async (key) => {
     const value =
       key === 'url' ? 'mysql://someone:canary-in-options@127.0.0.1:1/orders' : 'canary-in-options';
-    const dataSource = new DataSource({ type: 'mysql', driver: rotatingMysql(new Subject()), [key]: value });
+    const dataSource = new DataSource({
+      type: 'mysql',
+      driver: rotatingMysqlDriver(new Subject()),
+      [key]: value,
+    });
     const error: unknown = await dataSource.initialize().catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'VAULT_CONFIG_INVALID' });
     expectNoLeak(error, ['canary-in-options']);
@@ -163,7 +172,7 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
   it('refuses replication, which would need a cluster', async () => {
     const dataSource = new DataSource({
       type: 'mysql',
-      driver: rotatingMysql(new Subject()),
+      driver: rotatingMysqlDriver(new Subject()),
       replication: { master: { host: 'primary' }, slaves: [{ host: 'replica' }] },
     });
     await expect(dataSource.initialize()).rejects.toMatchObject({ code: 'VAULT_CONFIG_INVALID' });

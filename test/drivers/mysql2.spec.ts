@@ -4,11 +4,11 @@ import type { Connection as CoreConnection } from 'mysql2';
 import type { PoolConnection, RowDataPacket } from 'mysql2/promise';
 import { CredentialsService, getCredentialsToken } from 'nestjs-vault';
 import {
-  createRotatingPool,
+  createRotatingMysqlPool,
   type LoginCredentials,
   type PoolEvent,
-  type RotatingPoolConfig,
-  type RotatingPromisePool,
+  type RotatingMysqlPoolConfig,
+  type RotatingMysqlPromisePool,
 } from 'nestjs-vault/mysql2';
 import type { Observable } from 'rxjs';
 import { afterAll, beforeAll, it } from 'vitest';
@@ -42,12 +42,16 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
   afterAll(() => leased?.stop());
 
   /** An application with a pool, and the pool's events. */
-  const start = async (role: string, config: RotatingPoolConfig = {}) => {
+  const start = async (role: string, config: RotatingMysqlPoolConfig = {}) => {
     const inject = getCredentialsToken(role === 'rotated' ? { path: 'database/static-creds/rotated' } : role);
     const useFactory = (credentials$: Observable<LoginCredentials>) =>
-      createRotatingPool(leased.guarded(credentials$), { ...leased.where, connectionLimit: 6, ...config });
+      createRotatingMysqlPool(leased.guarded(credentials$), {
+        ...leased.where,
+        connectionLimit: 6,
+        ...config,
+      });
     const app = await leased.app({ providers: [{ provide: 'POOL', inject: [inject], useFactory }] });
-    const pool = app.get<RotatingPromisePool>('POOL');
+    const pool = app.get<RotatingMysqlPromisePool>('POOL');
     const events: PoolEvent[] = [];
     pool.on('rotation', (event) => events.push(event));
     const count = (type: PoolEvent['type']) => events.filter((one) => one.type === type).length;
@@ -55,7 +59,7 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
   };
 
   /** Queries and transactions, by both of mysql2's protocols. */
-  const work = (pool: RotatingPromisePool): Work => ({
+  const work = (pool: RotatingMysqlPromisePool): Work => ({
     query: () => pool.query('insert into items (item) values (?)', ['tea']),
     transaction: async (wait) => {
       const connection = await pool.getConnection();
@@ -70,7 +74,7 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
       }
     },
   });
-  const whoami = async (on: RotatingPromisePool | PoolConnection) => {
+  const whoami = async (on: RotatingMysqlPromisePool | PoolConnection) => {
     const [rows] = await on.query<RowDataPacket[]>(`select substring_index(user(), '@', 1) as name`);
     return rows[0]?.['name'] as string;
   };

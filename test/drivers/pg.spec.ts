@@ -2,10 +2,10 @@ import type { TestingModule } from '@nestjs/testing';
 import type { Observable } from 'rxjs';
 import { getCredentialsToken } from 'nestjs-vault';
 import {
-  createRotatingPool,
+  createRotatingPgPool,
   type LoginCredentials,
   type PoolEvent,
-  type RotatingPool,
+  type RotatingPgPool,
 } from 'nestjs-vault/pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { LeasedPostgres } from '../support/leased-postgres.js';
@@ -33,13 +33,13 @@ describeReal('pg by itself on a static role', () => {
           useFactory: async (credentials$: Observable<LoginCredentials>) => {
             // New connections all the time, as only logins use the password.
             const config = { ...world.where, max: 6, maxUses: 3, drain: 100 };
-            const pool = await createRotatingPool(world.guarded(credentials$), config);
+            const pool = await createRotatingPgPool(world.guarded(credentials$), config);
             return pool.on('rotation', (event) => events.push(event));
           },
         },
       ],
     });
-    const pool = app.get<RotatingPool>(POOL);
+    const pool = app.get<RotatingPgPool>(POOL);
     // A connection in use since the first password.
     const kept = await pool.connect();
     const whoami = async () => {

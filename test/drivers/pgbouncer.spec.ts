@@ -2,11 +2,11 @@ import type { TestingModule } from '@nestjs/testing';
 import type { Observable } from 'rxjs';
 import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
 import {
-  createRotatingPool,
+  createRotatingPgPool,
   type LoginCredentials,
   type PoolEvent,
-  type RotatingPool,
-  type RotatingPoolConfig,
+  type RotatingPgPool,
+  type RotatingPgPoolConfig,
 } from 'nestjs-vault/pg';
 import pg, { type Client } from 'pg';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
@@ -53,7 +53,7 @@ describePgBouncer('pg through PgBouncer', () => {
   const start = async (
     path: string,
     mode: Mode,
-    { through = bouncer, ...config }: RotatingPoolConfig & { through?: PgBouncerServer } = {},
+    { through = bouncer, ...config }: RotatingPgPoolConfig & { through?: PgBouncerServer } = {},
   ) => {
     const events: PoolEvent[] = [];
     const { host, port } = through;
@@ -64,13 +64,13 @@ describePgBouncer('pg through PgBouncer', () => {
           inject: [getCredentialsToken({ path })],
           useFactory: async (credentials$: Observable<DatabaseCredentials | LoginCredentials>) => {
             const where = { host, port, database: mode, drain: DRAIN, ...config };
-            const pool = await createRotatingPool(world.guarded(credentials$), where);
+            const pool = await createRotatingPgPool(world.guarded(credentials$), where);
             return pool.on('rotation', (event) => events.push(event));
           },
         },
       ],
     });
-    return { app, events, pool: app.get<RotatingPool>(POOL) };
+    return { app, events, pool: app.get<RotatingPgPool>(POOL) };
   };
 
   it.concurrent.each(MODES)('%s mode: rotations under load, and nothing fails', async (mode) => {

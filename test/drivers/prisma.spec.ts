@@ -1,7 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { Observable } from 'rxjs';
 import { getCredentialsToken } from 'nestjs-vault';
-import { createRotatingPool, type LoginCredentials } from 'nestjs-vault/pg';
+import { createRotatingPgPool, type LoginCredentials } from 'nestjs-vault/pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PrismaClient } from '../../sample/03-prisma/src/generated/prisma/client.js';
 import { eventually, LeasedPostgres } from '../support/leased-postgres.js';
@@ -32,7 +32,7 @@ describeReal('Prisma on leased users', () => {
           provide: PrismaClient,
           inject: [getCredentialsToken(target)],
           useFactory: async (credentials$: Observable<LoginCredentials>) => {
-            const pool = await createRotatingPool(world.guarded(credentials$), {
+            const pool = await createRotatingPgPool(world.guarded(credentials$), {
               ...world.where,
               max: 6,
               drain: DRAIN,

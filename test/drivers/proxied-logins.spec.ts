@@ -1,7 +1,7 @@
-import { createRotatingRedis } from 'nestjs-vault/ioredis';
-import { createRotatingMongo } from 'nestjs-vault/mongodb';
-import { createRotatingPool } from 'nestjs-vault/mysql2';
-import { createRotatingClient } from 'nestjs-vault/redis';
+import { createRotatingIoredis } from 'nestjs-vault/ioredis';
+import { createRotatingMongoClient } from 'nestjs-vault/mongodb';
+import { createRotatingMysqlPool } from 'nestjs-vault/mysql2';
+import { createRotatingRedisClient } from 'nestjs-vault/redis';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { pause, type Issued } from '../support/driver-load.js';
 import { goneBehindProxy } from '../support/gone-behind-proxy.js';
@@ -36,7 +36,7 @@ describeRedis('Redis behind a proxy that answers a login with ERR', () => {
     goneBehindProxy(
       {
         ...users,
-        open: (credentials$) => createRotatingClient(credentials$, { socket: { port: proxy.port } }),
+        open: (credentials$) => createRotatingRedisClient(credentials$, { socket: { port: proxy.port } }),
         close: (client) => client.destroy(),
         whoami: (client) => client.aclWhoAmI(),
       },
@@ -47,7 +47,7 @@ describeRedis('Redis behind a proxy that answers a login with ERR', () => {
     goneBehindProxy(
       {
         ...users,
-        open: (credentials$) => createRotatingRedis(credentials$, { port: proxy.port }),
+        open: (credentials$) => createRotatingIoredis(credentials$, { port: proxy.port }),
         close: (client) => client.disconnect(),
         whoami: (client) => client.acl('WHOAMI'),
       },
@@ -74,7 +74,8 @@ describeMariaDb('MariaDB behind a proxy', () => {
   it('that answers a login with a number of its own (9001)', ({ onTestFinished }) =>
     goneBehindProxy(
       {
-        open: (credentials$) => createRotatingPool(credentials$, { host: '127.0.0.1', port: proxy.port }),
+        open: (credentials$) =>
+          createRotatingMysqlPool(credentials$, { host: '127.0.0.1', port: proxy.port }),
         close: (pool) => pool.end(),
         allow: ({ user, password }) =>
           mariadb.query(`create user \`${user}\`@'%' identified by '${password}'`),
@@ -113,10 +114,14 @@ describe('MongoDB behind a proxy', () => {
     goneBehindProxy(
       {
         open: (credentials$) =>
-          createRotatingMongo(credentials$, `mongodb://127.0.0.1:${proxy.port}/app?directConnection=true`, {
-            // A connection for each operation.
-            maxIdleTimeMS: 1,
-          }),
+          createRotatingMongoClient(
+            credentials$,
+            `mongodb://127.0.0.1:${proxy.port}/app?directConnection=true`,
+            {
+              // A connection for each operation.
+              maxIdleTimeMS: 1,
+            },
+          ),
         close: (mongo) => mongo.close(),
         allow: async ({ user, password }) => void wire.users.set(user, password),
         drop: async ({ user }) => void wire.users.delete(user),

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import type { ChannelWrapper } from 'amqp-connection-manager';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import type { DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingConnection, type PoolEvent } from 'nestjs-vault/rabbitmq';
+import { createRotatingAmqpConnection, type PoolEvent } from 'nestjs-vault/rabbitmq';
 import { ReplaySubject } from 'rxjs';
 import { afterAll, beforeAll, it } from 'vitest';
 import { issueByHand, Load, pause, until, type Issued } from '../support/driver-load.js';
@@ -41,7 +41,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
     open$.push(credentials$);
     const first = await issue();
     credentials$.next(first.credentials);
-    const connection = await createRotatingConnection(credentials$, url, {
+    const connection = await createRotatingAmqpConnection(credentials$, url, {
       drain,
       reconnectTimeInSeconds: 1,
     });
@@ -195,14 +195,16 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
       const wrong = await issue({ create: false });
       const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
       credentials$.next(wrong.credentials);
-      const error: unknown = await createRotatingConnection(credentials$, url).catch((one: unknown) => one);
+      const error: unknown = await createRotatingAmqpConnection(credentials$, url).catch(
+        (one: unknown) => one,
+      );
       expect(error).toMatchObject({ code: 'VAULT_CREDENTIALS_REJECTED', path: 'rabbitmq/creds/app' });
       expect(inspect(error, { depth: 9 })).not.toContain(wrong.password);
       const none$ = new ReplaySubject<DatabaseCredentials>(1);
-      const none = createRotatingConnection(none$, url);
+      const none = createRotatingAmqpConnection(none$, url);
       none$.complete();
       await expect(none).rejects.toMatchObject({ code: 'VAULT_CLOSED' });
-      const away = createRotatingConnection(credentials$, 'amqp://127.0.0.1:1');
+      const away = createRotatingAmqpConnection(credentials$, 'amqp://127.0.0.1:1');
       await expect(away).rejects.toMatchObject({ code: 'ECONNREFUSED' });
       expect(wrong.holds).toBe(0);
     },
@@ -250,7 +252,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
       await goneBehindProxy(
         {
           open: (credentials$) =>
-            createRotatingConnection(credentials$, `amqp://127.0.0.1:${proxy.port}`, {
+            createRotatingAmqpConnection(credentials$, `amqp://127.0.0.1:${proxy.port}`, {
               reconnectTimeInSeconds: 1,
             }),
           close: (connection) => connection.close(),
@@ -280,7 +282,7 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
   );
 
   it.concurrent('URLs must not name a user', async ({ expect }) => {
-    const error: unknown = await createRotatingConnection(
+    const error: unknown = await createRotatingAmqpConnection(
       new ReplaySubject(1),
       'amqp://me:canary-in-the-url@localhost',
     ).catch((one: unknown) => one);

@@ -2,7 +2,11 @@ import { once } from 'node:events';
 import { inspect } from 'node:util';
 import type { Channel, ConsumeMessage } from 'amqplib';
 import { appRole, getCredentialsToken, VaultModule, type Credentials } from 'nestjs-vault';
-import { createRotatingConnection, type PoolEvent, type RotatingConnection } from 'nestjs-vault/rabbitmq';
+import {
+  createRotatingAmqpConnection,
+  type PoolEvent,
+  type RotatingAmqpConnection,
+} from 'nestjs-vault/rabbitmq';
 import { tap, type Observable } from 'rxjs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Applications } from '../support/applications.js';
@@ -43,11 +47,11 @@ describeRabbitMq('RabbitMQ', () => {
           provide: 'RABBITMQ',
           inject: [getCredentialsToken({ path: 'rabbitmq/creds/app' })],
           useFactory: (credentials$: Observable<Credentials>) =>
-            createRotatingConnection(credentials$.pipe(tap(note)), url, { drain: 2_000 }),
+            createRotatingAmqpConnection(credentials$.pipe(tap(note)), url, { drain: 2_000 }),
         },
       ],
     });
-    const connection = app.get<RotatingConnection>('RABBITMQ');
+    const connection = app.get<RotatingAmqpConnection>('RABBITMQ');
     const events: PoolEvent[] = [];
     connection.on('rotation', (event: PoolEvent) => events.push(event));
     for (const name of ['connect', 'disconnect', 'connectFailed']) {
@@ -66,7 +70,7 @@ describeRabbitMq('RabbitMQ', () => {
   const rotations = (events: PoolEvent[]) => events.filter(({ type }) => type === 'rotated').length;
   const lossless = (queue: string) => (channel: Channel) => channel.assertQueue(queue, { durable: true });
   /** Works on each message for 150 ms, and acknowledges it by the current channel. */
-  async function consume(connection: RotatingConnection, queue: string) {
+  async function consume(connection: RotatingAmqpConnection, queue: string) {
     const received: number[] = [];
     let redelivered = 0;
     const channel = connection.createChannel({ setup: lossless(queue) });

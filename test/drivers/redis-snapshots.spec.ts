@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import type { DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingClient, rotatingCredentials, type PoolEvent } from 'nestjs-vault/redis';
+import { createRotatingRedisClient, rotatingRedisCredentials, type PoolEvent } from 'nestjs-vault/redis';
 import { createClient } from 'redis';
 import { ReplaySubject } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -29,7 +29,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();
     credentials$.next(first.credentials);
-    const client = await createRotatingClient(credentials$, { socket: socket(), drain });
+    const client = await createRotatingRedisClient(credentials$, { socket: socket(), drain });
     const events: PoolEvent[] = [];
     client.on('rotation', (event: PoolEvent) => events.push(event));
     return { client, credentials$, first, events };
@@ -103,7 +103,10 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();
     credentials$.next(first.credentials);
-    const client = createClient({ socket: socket(), credentialsProvider: rotatingCredentials(credentials$) });
+    const client = createClient({
+      socket: socket(),
+      credentialsProvider: rotatingRedisCredentials(credentials$),
+    });
     await client.connect();
     const late = await issue({ create: false });
     credentials$.next(late.credentials);
@@ -118,22 +121,24 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     const wrong = await issue({ create: false });
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     credentials$.next(wrong.credentials);
-    const error: unknown = await createRotatingClient(credentials$, { socket: socket() }).catch(
+    const error: unknown = await createRotatingRedisClient(credentials$, { socket: socket() }).catch(
       (reason: unknown) => reason,
     );
     expect(error).toMatchObject({ code: 'VAULT_CREDENTIALS_REJECTED', path: 'database/creds/app' });
     expect(inspect(error, { depth: 9 })).not.toContain(wrong.password);
     await expect.poll(() => wrong.holds).toBe(0);
     // It closes by itself then.
-    const once = createRotatingClient(credentials$, { socket: { ...socket(), reconnectStrategy: false } });
+    const once = createRotatingRedisClient(credentials$, {
+      socket: { ...socket(), reconnectStrategy: false },
+    });
     await expect(once).rejects.toMatchObject({ code: 'VAULT_CREDENTIALS_REJECTED' });
     await expect.poll(() => wrong.holds).toBe(0);
 
     const none$ = new ReplaySubject<DatabaseCredentials>(1);
-    const none = createRotatingClient(none$, { socket: socket() });
+    const none = createRotatingRedisClient(none$, { socket: socket() });
     none$.complete();
     await expect(none).rejects.toMatchObject({ code: 'VAULT_CLOSED' });
-    await expect(createRotatingClient(credentials$, { socket: { port: 1 } })).rejects.toMatchObject({
+    await expect(createRotatingRedisClient(credentials$, { socket: { port: 1 } })).rejects.toMatchObject({
       code: 'ECONNREFUSED',
     });
     await expect.poll(() => wrong.holds).toBe(0);
@@ -149,7 +154,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
       const first = await issue({ create: false });
       credentials$.next(first.credentials);
       const { port } = silent.address() as AddressInfo;
-      await expect(createRotatingClient(credentials$, { socket: { port } })).rejects.toMatchObject({
+      await expect(createRotatingRedisClient(credentials$, { socket: { port } })).rejects.toMatchObject({
         code: 'ETIMEDOUT',
       });
       await expect.poll(() => first.holds).toBe(0);
@@ -180,7 +185,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();
     credentials$.next(first.credentials);
-    const client = await createRotatingClient(credentials$, { socket: socket(), RESP: 2, drain: 200 });
+    const client = await createRotatingRedisClient(credentials$, { socket: socket(), RESP: 2, drain: 200 });
     const received: string[] = [];
     await client.subscribe('news', (text) => received.push(text));
     const next = await issue();
@@ -214,7 +219,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();
     credentials$.next(first.credentials);
-    const credentialsProvider = rotatingCredentials(credentials$);
+    const credentialsProvider = rotatingRedisCredentials(credentials$);
     const client = createClient({ socket: socket(), credentialsProvider });
     credentialsProvider.once('end', () => void client.close());
     await client.connect();
@@ -232,7 +237,7 @@ describe('options', () => {
     { url: 'redis://me:canary-in-the-options@localhost' },
     { url: 'unix://me:canary-in-the-options@/tmp/socket' },
   ])('of a rotating client must not name a user', async (options) => {
-    const error: unknown = await createRotatingClient(new ReplaySubject(1), options).catch(
+    const error: unknown = await createRotatingRedisClient(new ReplaySubject(1), options).catch(
       (one: unknown) => one,
     );
     expect(error).toMatchObject({ code: 'VAULT_CONFIG_INVALID' });

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { appRole, getCredentialsToken, VaultModule } from 'nestjs-vault';
 import {
-  createRotatingClient,
-  rotatingCredentials,
+  createRotatingRedisClient,
+  rotatingRedisCredentials,
   type LoginCredentials,
   type PoolEvent,
 } from 'nestjs-vault/redis';
@@ -21,7 +21,7 @@ import {
 } from '../support/redis.mjs';
 import { startOpenBao, type OpenBaoServer, type Provisioned } from '../support/servers.mjs';
 
-type Client = Awaited<ReturnType<typeof createRotatingClient>>;
+type Client = Awaited<ReturnType<typeof createRotatingRedisClient>>;
 
 describeRedis('node-redis', () => {
   let bao: OpenBaoServer;
@@ -69,7 +69,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
   async function startClient(target: Parameters<typeof getCredentialsToken>[0]) {
     const socket = { host: redis.host, port: redis.port };
     const { app, client } = await start<Client>(target, (credentials$) =>
-      createRotatingClient(credentials$, { socket, drain: 2_000 }),
+      createRotatingRedisClient(credentials$, { socket, drain: 2_000 }),
     );
     const events: PoolEvent[] = [];
     client.on('rotation', (event: PoolEvent) => events.push(event));
@@ -139,7 +139,7 @@ path "database/static-creds/*" { capabilities = ["read"] }`,
       const events: PoolEvent[] = [];
       const { app, client } = await start('pool', async (credentials$) => {
         const connect = { socket: { host: redis.host, port: redis.port } };
-        const credentialsProvider = rotatingCredentials(credentials$, { connect, drain: 2_000 });
+        const credentialsProvider = rotatingRedisCredentials(credentials$, { connect, drain: 2_000 });
         credentialsProvider.on('rotation', (event) => events.push(event));
         const pool = createClientPool({ ...connect, credentialsProvider }, { minimum: 3 });
         pool.on('error', (error) => applications.note(inspect(error)));

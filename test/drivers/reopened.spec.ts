@@ -6,11 +6,11 @@ import { BehaviorSubject, defer, EMPTY, ReplaySubject, type Observable } from 'r
 import { QueryTypes, Sequelize } from 'sequelize';
 import { DataSource } from 'typeorm';
 import { VaultError, type DatabaseCredentials } from 'nestjs-vault';
-import { rotatingClient, type PoolEvent } from 'nestjs-vault/knex';
-import { rotatingDriverOptions } from 'nestjs-vault/mikro-orm';
-import { RotatingPool } from 'nestjs-vault/pg';
-import { rotatingOptions } from 'nestjs-vault/sequelize';
-import { rotatingDriver } from 'nestjs-vault/typeorm';
+import { rotatingKnexClient, type PoolEvent } from 'nestjs-vault/knex';
+import { rotatingMikroOrmOptions } from 'nestjs-vault/mikro-orm';
+import { RotatingPgPool } from 'nestjs-vault/pg';
+import { rotatingSequelizeOptions } from 'nestjs-vault/sequelize';
+import { rotatingTypeOrmDriver } from 'nestjs-vault/typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PrismaClient } from '../../sample/03-prisma/src/generated/prisma/client.js';
 import { failure, type Issued } from '../support/issued.js';
@@ -37,7 +37,7 @@ describe('a library that is closed', () => {
   afterAll(() => world?.stop());
 
   const ofKnex: Make = async (credentials$, options) => {
-    const db: Knex = knex({ client: rotatingClient(credentials$, options), connection: world.where });
+    const db: Knex = knex({ client: rotatingKnexClient(credentials$, options), connection: world.where });
     return {
       whoami: async () => (await db.raw<{ rows: { name: string }[] }>(WHOAMI)).rows[0]?.name,
       close: () => db.destroy(),
@@ -47,7 +47,7 @@ describe('a library that is closed', () => {
 
   const sequelizeOf = (credentials$: Observable<DatabaseCredentials>, options: Options, more = {}) =>
     new Sequelize(
-      rotatingOptions(
+      rotatingSequelizeOptions(
         credentials$,
         { dialect: 'postgres', ...world.where, pool: { max: 2 }, logging: false, ...more },
         options,
@@ -80,7 +80,7 @@ describe('a library that is closed', () => {
   };
 
   const ofTypeorm: Make = async (credentials$, options) => {
-    const driver = rotatingDriver(credentials$, options);
+    const driver = rotatingTypeOrmDriver(credentials$, options);
     const dataSource = await new DataSource({
       type: 'postgres',
       driver,
@@ -101,7 +101,7 @@ describe('a library that is closed', () => {
       port,
       dbName: database,
       entities: [new EntitySchema({ name: 'Order', properties: { id: { type: 'bigint', primary: true } } })],
-      driverOptions: rotatingDriverOptions(credentials$, options),
+      driverOptions: rotatingMikroOrmOptions(credentials$, options),
     });
     return {
       whoami: async () => (await orm.em.getConnection().execute<{ name: string }[]>(WHOAMI))[0]?.name,
@@ -208,11 +208,11 @@ describe('a library that is closed', () => {
     },
   );
 
-  const poolOf = async (): Promise<{ pool: RotatingPool; first: Issued }> => {
+  const poolOf = async (): Promise<{ pool: RotatingPgPool; first: Issued }> => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await world.issue();
     credentials$.next(first.credentials);
-    const pool = new RotatingPool(credentials$, world.where);
+    const pool = new RotatingPgPool(credentials$, world.where);
     expect(await whoami(pool)).toBe(first.user);
     return { pool, first };
   };

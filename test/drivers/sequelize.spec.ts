@@ -3,7 +3,7 @@ import { NEVER, type Observable } from 'rxjs';
 import { DataTypes, QueryTypes, Sequelize, type CreationOptional, type Model } from 'sequelize';
 import { getCredentialsToken } from 'nestjs-vault';
 import {
-  rotatingOptions,
+  rotatingSequelizeOptions,
   type LoginCredentials,
   type PoolEvent,
   type RotatingSequelizeOptions,
@@ -49,7 +49,7 @@ describeReal('Sequelize on leased users', () => {
             inject: [getCredentialsToken(target)],
             useFactory: async (credentials$: Observable<LoginCredentials>) => {
               const sequelize = new Sequelize(
-                rotatingOptions(
+                rotatingSequelizeOptions(
                   world.guarded(credentials$),
                   {
                     dialect: 'postgres',
@@ -235,7 +235,7 @@ describeReal('Sequelize on leased users', () => {
     ['replication.password', { replication: { write: {}, read: [{ password: 'canary-value' }] } }],
   ])('refuses options that name `%s`', (key, wrong) => {
     const options = { dialect: 'postgres', ...wrong } as unknown as RotatingSequelizeOptions;
-    expect(() => rotatingOptions(NEVER, options)).toThrow(
+    expect(() => rotatingSequelizeOptions(NEVER, options)).toThrow(
       expect.objectContaining({
         code: 'VAULT_CONFIG_INVALID',
         message: expect.stringContaining(`\`${key}\``) as string,

@@ -12,7 +12,7 @@ import {
   type DatabaseCredentials,
   type Secret,
 } from 'nestjs-vault';
-import { createRotatingPool } from 'nestjs-vault/pg';
+import { createRotatingPgPool } from 'nestjs-vault/pg';
 import type { Pool } from 'pg';
 import type { Observable } from 'rxjs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -43,7 +43,7 @@ class Orders implements OnModuleInit {
   ) {}
 
   async onModuleInit() {
-    this.pool = await createRotatingPool(this.credentials$, { ...Orders.where, drain: 500 });
+    this.pool = await createRotatingPgPool(this.credentials$, { ...Orders.where, drain: 500 });
   }
 
   readonly place = () => this.pool.query(`insert into orders (item) values ('tea')`);

@@ -14,7 +14,7 @@ import {
   VaultModule,
   type DatabaseCredentials,
 } from 'nestjs-vault';
-import { rotatingDriver } from 'nestjs-vault/typeorm';
+import { rotatingTypeOrmDriver } from 'nestjs-vault/typeorm';
 import type { Observable } from 'rxjs';
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
@@ -109,7 +109,7 @@ describeReal('the page on TypeORM', () => {
           inject: [getCredentialsToken(name)],
           useFactory: (credentials$: Observable<DatabaseCredentials>) => ({
             type: 'postgres',
-            driver: rotatingDriver(credentials$),
+            driver: rotatingTypeOrmDriver(credentials$),
             ...where(),
             ...(options as object),
           }),

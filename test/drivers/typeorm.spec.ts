@@ -4,8 +4,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository, TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 import { BehaviorSubject, NEVER, type Observable } from 'rxjs';
 import { getCredentialsToken, Secret, type Credentials, type DatabaseCredentials } from 'nestjs-vault';
-import { rotatingDriver, type PoolEvent } from 'nestjs-vault/typeorm';
-import type { RotatingPool } from 'nestjs-vault/pg';
+import { rotatingTypeOrmDriver, type PoolEvent } from 'nestjs-vault/typeorm';
+import type { RotatingPgPool } from 'nestjs-vault/pg';
 import {
   Column,
   DataSource,
@@ -96,7 +96,7 @@ describeReal('TypeORM on leased users', () => {
             inject: [getCredentialsToken(role)],
             useFactory: (credentials$: Observable<DatabaseCredentials>) => ({
               type: 'postgres',
-              driver: rotatingDriver(world.guarded(credentials$), {
+              driver: rotatingTypeOrmDriver(world.guarded(credentials$), {
                 drain: DRAIN,
                 onRotation: (event) => events.push(event),
               }),
@@ -132,7 +132,7 @@ describeReal('TypeORM on leased users', () => {
       replication: { master: server('primary'), slaves: [server('replica1'), server('replica2')] },
     } as TypeOrmModuleOptions);
     const { master, slaves } = dataSource.driver as PostgresDriver;
-    const pools = [master, ...slaves] as RotatingPool[];
+    const pools = [master, ...slaves] as RotatingPgPool[];
     const open = async () => {
       const { rows } = await world.postgres.query<{ pool: string; users: string[]; count: number }>(
         `select split_part(application_name, ' ', 1) as pool, count(*)::int, array_agg(distinct usename::text) as users
@@ -223,7 +223,7 @@ describeReal('TypeORM on leased users', () => {
           inject: [getCredentialsToken({ path: 'database/static-creds/rotated' })],
           useFactory: (credentials$: Observable<Credentials>) => ({
             type: 'postgres',
-            driver: rotatingDriver(world.guarded(credentials$)),
+            driver: rotatingTypeOrmDriver(world.guarded(credentials$)),
             ...world.where,
             entities: [Order],
             // New connections all the time, as only logins use the password.
@@ -241,7 +241,7 @@ describeReal('TypeORM on leased users', () => {
   it.concurrent.each(['username', 'password', 'url'])('refuses options that name `%s`', async (key) => {
     const dataSource = new DataSource({
       type: 'postgres',
-      driver: rotatingDriver(NEVER),
+      driver: rotatingTypeOrmDriver(NEVER),
       [key]: 'postgres://canary-value@localhost/x',
     });
     await expect(dataSource.initialize()).rejects.toMatchObject({
@@ -272,7 +272,7 @@ describeReal('TypeORM on leased users', () => {
       });
       const dataSource = new DataSource({
         type: 'postgres',
-        driver: rotatingDriver(credentials$),
+        driver: rotatingTypeOrmDriver(credentials$),
         ...world.where,
       });
       const failed = dataSource.initialize();

@@ -22,7 +22,7 @@ import {
   type DatabaseCredentials,
   type VaultModuleOptions,
 } from 'nestjs-vault';
-import { createRotatingPool } from 'nestjs-vault/pg';
+import { createRotatingPgPool } from 'nestjs-vault/pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { Applications, expectNoSecrets } from '../support/applications.js';
 import { HttpProxy } from '../support/http-proxy.js';
@@ -94,7 +94,7 @@ describeReal('shutdown', () => {
     provide: 'POOL',
     inject: [getCredentialsToken(role)],
     useFactory: (credentials$: Observable<DatabaseCredentials>) =>
-      createRotatingPool(credentials$, {
+      createRotatingPgPool(credentials$, {
         host: postgres.host,
         port: postgres.port,
         database: postgres.database,

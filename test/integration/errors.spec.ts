@@ -8,7 +8,7 @@ import { appRole } from '../../lib/auth/app-role.js';
 import { token } from '../../lib/auth/token.js';
 import type { VaultOptions } from '../../lib/config/options.js';
 import type { VaultError } from '../../lib/errors/vault-error.js';
-import { createRotatingPool } from '../../lib/integrations/pg/rotating-pool.js';
+import { createRotatingPgPool } from '../../lib/integrations/pg/rotating-pool.js';
 import { Secret } from '../../lib/secret/secret.js';
 import type { VaultClient } from '../../lib/services/vault-client.js';
 import { toDatabaseCredentials, type DatabaseCredentials } from '../../lib/services/credentials.service.js';
@@ -539,7 +539,7 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
   const pool = (credentials: DatabaseCredentials) => {
     canary(credentials.password.reveal());
     const { host, port, database } = postgres;
-    return createRotatingPool(of(credentials), { host, port, database, max: 1 });
+    return createRotatingPgPool(of(credentials), { host, port, database, max: 1 });
   };
   const issued = (name: string) =>
     firstValueFrom(

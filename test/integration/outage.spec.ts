@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { firstValueFrom, map } from 'rxjs';
 import { appRole, type VaultEvent } from 'nestjs-vault';
-import { createRotatingPool } from 'nestjs-vault/pg';
+import { createRotatingPgPool } from 'nestjs-vault/pg';
 import { resolveOptions } from '../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { EventBus } from '../../lib/events/events.js';
@@ -58,7 +58,7 @@ describeReal('faults during operation', () => {
     const streamErrors: unknown[] = [];
     credentials$.subscribe({ error: (error) => streamErrors.push(error) });
     // Short, so that leases of a few seconds leave enough time, and are renewed as usual.
-    const pool = await createRotatingPool(credentials$, { host, port, database, max: 3, drain: 1_000 });
+    const pool = await createRotatingPgPool(credentials$, { host, port, database, max: 3, drain: 1_000 });
     const until = (type: VaultEvent['type'], timeout = 20_000) =>
       expect.poll(() => events.filter((event) => event.type === type).length, { timeout }).toBeGreaterThan(0);
     return { connection, events, pool, streamErrors, until, credentials$ };

@@ -1,4 +1,4 @@
-import type { RotatingPoolConfig } from 'nestjs-vault/pg';
+import type { RotatingPgPoolConfig } from 'nestjs-vault/pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { PgPools, whoami } from '../support/pg-pools.js';
 import type { PostgresServer } from '../support/servers.mjs';
@@ -15,7 +15,7 @@ describe('a rotating pool whose statements are denied', () => {
   afterEach(() => pools?.end());
 
   const issue = () => pools.issue();
-  const open = (options?: RotatingPoolConfig) => pools.open(options);
+  const open = (options?: RotatingPgPoolConfig) => pools.open(options);
 
   it('a removed user: new connections wait for the next credentials, without an error', async () => {
     const { pool, first, rotate } = await open();

@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { concat, NEVER, of, Subject, type Observable } from 'rxjs';
 import { Secret, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingPool, RotatingPool, type RotatingPoolConfig } from 'nestjs-vault/pg';
+import { createRotatingPgPool, RotatingPgPool, type RotatingPgPoolConfig } from 'nestjs-vault/pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { failureOf } from '../support/leaks.js';
 import { startPostgres, type PostgresServer } from '../support/servers.mjs';
@@ -39,11 +39,11 @@ describe('a pool that its user ends', () => {
   afterAll(() => postgres?.stop());
 
   const user = () => issue(postgres.superuser, postgres.password);
-  const open = async (first: DatabaseCredentials, options: RotatingPoolConfig = {}) => {
+  const open = async (first: DatabaseCredentials, options: RotatingPgPoolConfig = {}) => {
     const credentials$ = new Subject<DatabaseCredentials>();
     const { host, port, database } = postgres;
     const config = { host, port, database, ...options };
-    const pool = await createRotatingPool(concat(of(first), credentials$), config);
+    const pool = await createRotatingPgPool(concat(of(first), credentials$), config);
     return { pool, credentials$ };
   };
 
@@ -132,7 +132,7 @@ describe('a database that accepts connections and never answers', () => {
   it('the stream ends meanwhile: the error says so after the connection timeout, and nothing is left', async () => {
     const first = nowhere();
     const began = performance.now();
-    const starting = createRotatingPool(of(first.credentials), {
+    const starting = createRotatingPgPool(of(first.credentials), {
       host: '127.0.0.1',
       port,
       connectionTimeoutMillis: 300,
@@ -147,7 +147,7 @@ describe('a database that accepts connections and never answers', () => {
   it('the stream ends later than the connection began', async () => {
     const first = nowhere();
     const end$ = new Subject<never>();
-    const starting = createRotatingPool(concat(of(first.credentials), end$), {
+    const starting = createRotatingPgPool(concat(of(first.credentials), end$), {
       host: '127.0.0.1',
       port,
       connectionTimeoutMillis: 1_000,
@@ -169,7 +169,7 @@ describe('a database that accepts connections and never answers', () => {
     const [ended, lives] = [nowhere(), nowhere()];
     const outcomes: Record<string, unknown> = {};
     const start = (name: string, stream$: Observable<DatabaseCredentials>) =>
-      void createRotatingPool(stream$, { host: '127.0.0.1', port, ...config }).then(
+      void createRotatingPgPool(stream$, { host: '127.0.0.1', port, ...config }).then(
         () => (outcomes[name] = 'connected'),
         (error: unknown) => (outcomes[name] = error),
       );
@@ -194,7 +194,7 @@ describe('a database that accepts connections and never answers', () => {
   ])('each later connection has a timeout, too, if the config %s', async (_what, config) => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { credentials } = nowhere();
-    const pool = new RotatingPool(concat(of(credentials), NEVER), { host: '127.0.0.1', port, ...config });
+    const pool = new RotatingPgPool(concat(of(credentials), NEVER), { host: '127.0.0.1', port, ...config });
     const failed = pool.connect().catch((error: unknown) => error);
     await vi.waitFor(() => expect(sockets.size).toBe(1));
     vi.advanceTimersByTime(10_100);

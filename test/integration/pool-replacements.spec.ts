@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { RotatingPoolConfig } from 'nestjs-vault/pg';
+import type { RotatingPgPoolConfig } from 'nestjs-vault/pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { PgPools, whoami } from '../support/pg-pools.js';
 import type { PostgresServer } from '../support/servers.mjs';
@@ -17,7 +17,7 @@ describe('how a rotating pool replaces its connections', () => {
   afterEach(() => pools?.end());
 
   const issue = () => pools.issue();
-  const open = (options?: RotatingPoolConfig) => pools.open(options);
+  const open = (options?: RotatingPgPoolConfig) => pools.open(options);
   const connections = (user: string) => pools.connections(user);
 
   it('has new connections ready before the idle ones of earlier credentials go', async () => {

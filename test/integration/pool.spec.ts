@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { PoolClient } from 'pg';
 import { BehaviorSubject, Subject } from 'rxjs';
 import { Secret, type DatabaseCredentials } from 'nestjs-vault';
-import { RotatingPool, type RotatingPoolConfig } from 'nestjs-vault/pg';
+import { RotatingPgPool, type RotatingPgPoolConfig } from 'nestjs-vault/pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { PgPools, whoami } from '../support/pg-pools.js';
 import { startTcpProxy, type PostgresServer } from '../support/servers.mjs';
@@ -19,7 +19,7 @@ describe('rotating pool', () => {
   afterEach(() => pools?.end());
 
   const issue = (options?: { create: boolean }) => pools.issue(options);
-  const open = (options?: RotatingPoolConfig) => pools.open(options);
+  const open = (options?: RotatingPgPoolConfig) => pools.open(options);
   const connections = (user: string) => pools.connections(user);
 
   it('uses new credentials only once they have logged in; until then the previous ones', async () => {
@@ -165,7 +165,7 @@ describe('rotating pool', () => {
 
   it('made before the first credentials, it connects when they come', async () => {
     const credentials$ = new Subject<DatabaseCredentials>();
-    const pool = new RotatingPool(credentials$, pools.where);
+    const pool = new RotatingPgPool(credentials$, pools.where);
     pools.add(pool);
     const waiting = whoami(pool);
     const first = await issue();
@@ -174,7 +174,7 @@ describe('rotating pool', () => {
   });
 
   it('waits for credentials no longer than for a connection', async () => {
-    const pool = new RotatingPool(new Subject<DatabaseCredentials>(), {
+    const pool = new RotatingPgPool(new Subject<DatabaseCredentials>(), {
       ...pools.where,
       connectionTimeoutMillis: 50,
     });
@@ -221,13 +221,13 @@ describe('rotating pool', () => {
       username: credentials.username.reveal(),
       password: credentials.password.reveal(),
     });
-    const pool = new RotatingPool(new BehaviorSubject({ data, lease: credentials.lease }), pools.where);
+    const pool = new RotatingPgPool(new BehaviorSubject({ data, lease: credentials.lease }), pools.where);
     pools.add(pool);
     expect(await whoami(pool)).toBe(credentials.username.reveal());
   });
 
   it.each(['user', 'password', 'connectionString'])('refuses a config that names `%s`', (key) => {
-    expect(() => new RotatingPool(new Subject(), { [key]: 'canary-x' } as object)).toThrow(
+    expect(() => new RotatingPgPool(new Subject(), { [key]: 'canary-x' } as object)).toThrow(
       expect.objectContaining({ code: 'VAULT_CONFIG_INVALID' }),
     );
   });

@@ -9,7 +9,7 @@ import {
   VaultModule,
   type DatabaseCredentials,
 } from 'nestjs-vault';
-import { createRotatingPool } from 'nestjs-vault/pg';
+import { createRotatingPgPool } from 'nestjs-vault/pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeReal } from '../support/real-servers.js';
 import {
@@ -63,7 +63,7 @@ describeReal('rotation under a live database', () => {
           provide: 'POOL',
           inject: [getCredentialsToken('orders')],
           useFactory: (credentials$: Observable<DatabaseCredentials>) =>
-            createRotatingPool(credentials$, {
+            createRotatingPgPool(credentials$, {
               host: postgres.host,
               port: postgres.port,
               database: postgres.database,

@@ -1,12 +1,12 @@
 import { text } from 'node:stream/consumers';
 import { BehaviorSubject } from 'rxjs';
 import { Secret, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingRedis } from 'nestjs-vault/ioredis';
-import { createRotatingMongo } from 'nestjs-vault/mongodb';
-import { createRotatingPool as createMysqlPool } from 'nestjs-vault/mysql2';
-import { createRotatingPool } from 'nestjs-vault/pg';
-import { createRotatingConnection } from 'nestjs-vault/rabbitmq';
-import { createRotatingClient } from 'nestjs-vault/redis';
+import { createRotatingIoredis } from 'nestjs-vault/ioredis';
+import { createRotatingMongoClient } from 'nestjs-vault/mongodb';
+import { createRotatingMysqlPool } from 'nestjs-vault/mysql2';
+import { createRotatingPgPool } from 'nestjs-vault/pg';
+import { createRotatingAmqpConnection } from 'nestjs-vault/rabbitmq';
+import { createRotatingRedisClient } from 'nestjs-vault/redis';
 
 /** The address of a server, and two users of it, the second one for after the rotation. */
 export interface Login {
@@ -47,7 +47,7 @@ type Use = (
 const USES: Record<Driver, Record<string, Use>> = {
   pg: {
     async pg(credentials$, where, rotate) {
-      const pool = await createRotatingPool(credentials$, where);
+      const pool = await createRotatingPgPool(credentials$, where);
       await rotate(pool);
       await pool.query('select 1');
       await pool.end();
@@ -55,7 +55,7 @@ const USES: Record<Driver, Record<string, Use>> = {
   },
   mysql2: {
     async mysql2(credentials$, where, rotate) {
-      const pool = await createMysqlPool(credentials$, where);
+      const pool = await createRotatingMysqlPool(credentials$, where);
       await rotate(pool.pool as unknown as NodeJS.EventEmitter);
       await pool.query('select 1');
       await pool.end();
@@ -63,13 +63,13 @@ const USES: Record<Driver, Record<string, Use>> = {
   },
   redis: {
     async ioredis(credentials$, { host, port }, rotate) {
-      const client = await createRotatingRedis(credentials$, { host, port });
+      const client = await createRotatingIoredis(credentials$, { host, port });
       await rotate(client);
       await client.get('one');
       await client.quit();
     },
     async 'node-redis'(credentials$, { host, port }, rotate) {
-      const client = await createRotatingClient(credentials$, { socket: { host, port } });
+      const client = await createRotatingRedisClient(credentials$, { socket: { host, port } });
       await rotate(client);
       await client.get('one');
       await client.close();
@@ -77,7 +77,7 @@ const USES: Record<Driver, Record<string, Use>> = {
   },
   rabbitmq: {
     async amqplib(credentials$, { host, port }, rotate) {
-      const connection = await createRotatingConnection(credentials$, `amqp://${host}:${port}`);
+      const connection = await createRotatingAmqpConnection(credentials$, `amqp://${host}:${port}`);
       await rotate(connection);
       await connection.close();
     },
@@ -85,7 +85,7 @@ const USES: Record<Driver, Record<string, Use>> = {
   mongodb: {
     async mongodb(credentials$, { host, port }, rotate) {
       const url = `mongodb://${host}:${port}/?directConnection=true`;
-      const mongo = await createRotatingMongo(credentials$, url);
+      const mongo = await createRotatingMongoClient(credentials$, url);
       await rotate(mongo);
       await mongo.db('shop').collection('orders').insertOne({ item: 'tea' });
       await mongo.close();

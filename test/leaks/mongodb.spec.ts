@@ -3,7 +3,7 @@ import type { MongoClientOptions } from 'mongodb';
 import { MongoClient } from 'mongodb';
 import { ReplaySubject } from 'rxjs';
 import type { DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingMongo, RotatingMongo } from 'nestjs-vault/mongodb';
+import { createRotatingMongoClient, RotatingMongoClient } from 'nestjs-vault/mongodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { issueByHand, type Issued } from '../support/driver-load.js';
 import { failure } from '../support/issued.js';
@@ -12,7 +12,7 @@ import { Audit } from './audit.js';
 
 describe('no printer shows a password of MongoDB', () => {
   const audit = new Audit('mongodb');
-  const opened: RotatingMongo[] = [];
+  const opened: RotatingMongoClient[] = [];
   let wire: MongoWire;
 
   beforeAll(async () => {
@@ -40,7 +40,7 @@ describe('no printer shows a password of MongoDB', () => {
   it('of a client, its parts, and its events', async () => {
     const credentials$ = stream();
     const given: MongoClientOptions[] = [];
-    const mongo = await createRotatingMongo(credentials$, wire.url, {
+    const mongo = await createRotatingMongoClient(credentials$, wire.url, {
       createClient(url, options) {
         given.push(options);
         return new MongoClient(url, options);
@@ -105,23 +105,23 @@ describe('no printer shows a password of MongoDB', () => {
       });
       return client;
     };
-    opened.push(await createRotatingMongo(stream(), wire.url, { createClient }));
+    opened.push(await createRotatingMongoClient(stream(), wire.url, { createClient }));
     expect(seen.length).toBeGreaterThan(0);
     clean();
   });
 
   it('of a rejected login, and of a removed user', async () => {
     const refused$ = stream({ create: false });
-    const mongo = new RotatingMongo(refused$, wire.url);
+    const mongo = new RotatingMongoClient(refused$, wire.url);
     const clients: MongoClient[] = [];
     const createClient = (url: string, options: MongoClientOptions) => {
       const client = new MongoClient(url, options);
       clients.push(client);
       return client;
     };
-    const raw = await failure(new RotatingMongo(refused$, wire.url, { createClient }).ready());
+    const raw = await failure(new RotatingMongoClient(refused$, wire.url, { createClient }).ready());
     const credentials$ = stream();
-    const gone = await createRotatingMongo(credentials$, wire.url);
+    const gone = await createRotatingMongoClient(credentials$, wire.url);
     opened.push(gone);
     wire.users.clear();
     audit.printAll({

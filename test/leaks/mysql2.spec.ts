@@ -5,7 +5,12 @@ import type { Pool, PoolConnection } from 'mysql2';
 import { ReplaySubject } from 'rxjs';
 import { DataSource } from 'typeorm';
 import type { DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingPool, knexPool, rotatingMysql, RotatingPool } from 'nestjs-vault/mysql2';
+import {
+  createRotatingMysqlPool,
+  knexPool,
+  rotatingMysqlDriver,
+  RotatingMysqlPool,
+} from 'nestjs-vault/mysql2';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { failure } from '../support/issued.js';
 import { Mysql2Pools } from '../support/mysql2-pools.js';
@@ -75,7 +80,7 @@ describeMariaDb('no printer shows a password of MariaDB', () => {
   });
 
   it('while a connection logs in', async () => {
-    const pool = pools.add(new RotatingPool(await stream(), pools.where));
+    const pool = pools.add(new RotatingMysqlPool(await stream(), pools.where));
     const connecting = pool.promise().getConnection();
     const { _allConnections } = pool as unknown as { _allConnections: { toArray(): object[] } };
     await expect.poll(() => _allConnections.toArray().length).toBe(1);
@@ -94,10 +99,10 @@ describeMariaDb('no printer shows a password of MariaDB', () => {
 
   it('of a rejected login', async () => {
     const refused$ = await stream('never');
-    const pool = pools.add(new RotatingPool(refused$, pools.where));
+    const pool = pools.add(new RotatingMysqlPool(refused$, pools.where));
     const [connection, created] = await Promise.all([
       failure(pool.promise().getConnection()),
-      failure(createRotatingPool(refused$, pools.where)),
+      failure(createRotatingMysqlPool(refused$, pools.where)),
     ]);
     audit.printAll({
       'refusal of a connection': connection,
@@ -108,11 +113,11 @@ describeMariaDb('no printer shows a password of MariaDB', () => {
   });
 
   it('of Knex and TypeORM', async () => {
-    const pool = pools.add(new RotatingPool(await stream(), pools.where));
+    const pool = pools.add(new RotatingMysqlPool(await stream(), pools.where));
     const db = knex({ client: 'mysql2', connectionPool: knexPool(pool) } as never);
     await db.raw('select 1');
     const connection = await db.client.acquireConnection();
-    const driver = rotatingMysql(await stream());
+    const driver = rotatingMysqlDriver(await stream());
     const dataSource = await new DataSource({ type: 'mysql', driver, ...pools.where }).initialize();
     audit.printAll({
       'pool for Knex': knexPool(pool),

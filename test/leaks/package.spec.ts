@@ -22,7 +22,7 @@ import {
   type VaultEvent,
   type VaultOptions,
 } from 'nestjs-vault';
-import { awsCredentials } from 'nestjs-vault/aws';
+import { rotatingAwsCredentials } from 'nestjs-vault/aws';
 import { SimulatedVault, VaultTestingModule, VirtualClock, type Sender } from 'nestjs-vault/testing';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { VaultConnections } from '../../lib/connection/vault-connections.js';
@@ -156,7 +156,7 @@ describe('no printer shows a secret of the package itself', () => {
     audit.guard('a password', raw.data.reveal()['password'] as string);
     const kv = await app.get(KvService).read('app');
     const answer = await app.get(VaultClient).read('secret/data/app');
-    const aws = awsCredentials(credentials.watch('aws/creds/app'), { settle: 0 });
+    const aws = rotatingAwsCredentials(credentials.watch('aws/creds/app'), { settle: 0 });
     await aws();
     audit.printAll({
       ...providersOf(app),

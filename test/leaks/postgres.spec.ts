@@ -10,11 +10,11 @@ import { ReplaySubject } from 'rxjs';
 import { Sequelize } from 'sequelize';
 import { DataSource } from 'typeorm';
 import type { DatabaseCredentials } from 'nestjs-vault';
-import { rotatingClient } from 'nestjs-vault/knex';
-import { rotatingDriverOptions } from 'nestjs-vault/mikro-orm';
-import { createRotatingPool, RotatingPool } from 'nestjs-vault/pg';
-import { rotatingOptions } from 'nestjs-vault/sequelize';
-import { rotatingDriver } from 'nestjs-vault/typeorm';
+import { rotatingKnexClient } from 'nestjs-vault/knex';
+import { rotatingMikroOrmOptions } from 'nestjs-vault/mikro-orm';
+import { createRotatingPgPool, RotatingPgPool } from 'nestjs-vault/pg';
+import { rotatingSequelizeOptions } from 'nestjs-vault/sequelize';
+import { rotatingTypeOrmDriver } from 'nestjs-vault/typeorm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { failure, type Issued } from '../support/issued.js';
 import { PgPools } from '../support/pg-pools.js';
@@ -92,7 +92,7 @@ describeReal('no printer shows a password of PostgreSQL', () => {
   });
 
   it('while a connection logs in', async () => {
-    const pool = pools.add(new RotatingPool(await stream(), pools.where));
+    const pool = pools.add(new RotatingPgPool(await stream(), pools.where));
     const seen: object[] = [];
     const { Client } = pool as unknown as { Client: { prototype: { emit: unknown } } };
     const connecting = pool.connect();
@@ -113,10 +113,10 @@ describeReal('no printer shows a password of PostgreSQL', () => {
   it('of a rejected login', async () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     credentials$.next((await issue({ create: false })).credentials);
-    const pool = pools.add(new RotatingPool(credentials$, pools.where));
+    const pool = pools.add(new RotatingPgPool(credentials$, pools.where));
     const [connection, created] = await Promise.all([
       failure(pool.connect()),
-      failure(createRotatingPool(credentials$, pools.where)),
+      failure(createRotatingPgPool(credentials$, pools.where)),
     ]);
     audit.printAll({
       'refusal of a connection': connection,
@@ -127,7 +127,7 @@ describeReal('no printer shows a password of PostgreSQL', () => {
   });
 
   it('of Knex', async () => {
-    const client = rotatingClient(await stream());
+    const client = rotatingKnexClient(await stream());
     const db = knex({ client, connection: pools.where, pool: { min: 0, max: 3 } });
     await db.raw('select 1');
     const transaction = await db.transaction();
@@ -149,7 +149,7 @@ describeReal('no printer shows a password of PostgreSQL', () => {
   });
 
   it('of Sequelize', async () => {
-    const options = rotatingOptions(await stream(), {
+    const options = rotatingSequelizeOptions(await stream(), {
       dialect: 'postgres',
       ...pools.where,
       logging: false,
@@ -174,7 +174,7 @@ describeReal('no printer shows a password of PostgreSQL', () => {
   });
 
   it('of TypeORM', async () => {
-    const driver = rotatingDriver(await stream());
+    const driver = rotatingTypeOrmDriver(await stream());
     const dataSource = await new DataSource({ type: 'postgres', driver, ...pools.where }).initialize();
     const runner = dataSource.createQueryRunner();
     const connection = await runner.connect();
@@ -199,7 +199,7 @@ describeReal('no printer shows a password of PostgreSQL', () => {
       id!: string;
     }
     const properties = { id: { type: 'bigint', primary: true } } as const;
-    const driverOptions = rotatingDriverOptions(await stream());
+    const driverOptions = rotatingMikroOrmOptions(await stream());
     const orm = await MikroORM.init({
       host,
       port,
@@ -223,7 +223,7 @@ describeReal('no printer shows a password of PostgreSQL', () => {
   });
 
   it('of Kysely and Drizzle', async () => {
-    const pool = pools.add(new RotatingPool(await stream(), pools.where));
+    const pool = pools.add(new RotatingPgPool(await stream(), pools.where));
     const kysely = new Kysely({ dialect: new PostgresDialect({ pool }) });
     const orm = drizzle(pool);
     audit.printAll({

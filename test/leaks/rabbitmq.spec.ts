@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { ChannelModel, ConfirmChannel } from 'amqplib';
 import { ReplaySubject } from 'rxjs';
 import type { DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingConnection, RotatingConnection } from 'nestjs-vault/rabbitmq';
+import { createRotatingAmqpConnection, RotatingAmqpConnection } from 'nestjs-vault/rabbitmq';
 import { afterAll, beforeAll, it } from 'vitest';
 import { issueByHand, type Issued } from '../support/driver-load.js';
 import { failure } from '../support/issued.js';
@@ -15,7 +15,7 @@ describeRabbitMq('no printer shows a password of RabbitMQ', () => {
   const audit = new Audit('amqplib');
   let rabbit: RabbitMqServer;
   let url: string;
-  const opened: RotatingConnection[] = [];
+  const opened: RotatingAmqpConnection[] = [];
 
   beforeAll(async () => {
     rabbit = await startRabbitMq();
@@ -44,7 +44,7 @@ describeRabbitMq('no printer shows a password of RabbitMQ', () => {
 
   it('of a connection, its channels, and its events', async () => {
     const credentials$ = await stream();
-    const manager = await createRotatingConnection(credentials$, url);
+    const manager = await createRotatingAmqpConnection(credentials$, url);
     opened.push(manager);
     let channel: ConfirmChannel | undefined;
     const wrapper = manager.createChannel({
@@ -83,14 +83,14 @@ describeRabbitMq('no printer shows a password of RabbitMQ', () => {
 
   it('of a rejected login', async () => {
     const refused$ = await stream({ create: false });
-    const manager = new RotatingConnection(refused$, url, { reconnectTimeInSeconds: 1 });
+    const manager = new RotatingAmqpConnection(refused$, url, { reconnectTimeInSeconds: 1 });
     opened.push(manager);
     const failed = once(manager, 'connectFailed');
     void manager.connect().catch(() => undefined);
     audit.printAll({
       "arguments of 'connectFailed'": await failed,
       'manager that is refused': manager,
-      'refusal of a connection': await failure(createRotatingConnection(refused$, url)),
+      'refusal of a connection': await failure(createRotatingAmqpConnection(refused$, url)),
     });
     clean();
   });

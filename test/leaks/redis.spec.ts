@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { Redis } from 'ioredis';
 import { ReplaySubject } from 'rxjs';
 import type { DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingRedis, RotatingRedis } from 'nestjs-vault/ioredis';
-import { createRotatingClient, rotatingCredentials } from 'nestjs-vault/redis';
+import { createRotatingIoredis, RotatingIoredis } from 'nestjs-vault/ioredis';
+import { createRotatingRedisClient, rotatingRedisCredentials } from 'nestjs-vault/redis';
 import { createClient } from 'redis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { issueByHand, type Issued } from '../support/driver-load.js';
@@ -58,7 +58,7 @@ describeRedis('no printer shows a password of Redis', () => {
 
   it('of ioredis, its parts, and its results', async () => {
     const credentials$ = await stream();
-    const client = await createRotatingRedis(credentials$, where());
+    const client = await createRotatingIoredis(credentials$, where());
     opened.push(() => client.disconnect());
     const pipeline = client.pipeline().get('one').set('two', '2');
     const duplicate = client.duplicate();
@@ -89,7 +89,7 @@ describeRedis('no printer shows a password of Redis', () => {
   });
 
   it('of ioredis while it logs in', async () => {
-    const client = new RotatingRedis(await stream(), where());
+    const client = new RotatingIoredis(await stream(), where());
     opened.push(() => client.disconnect());
     const look = () => audit.printAtLogin(partsOf('client that logs in', client));
     client.once('connecting', () => setImmediate(look)).once('connect', look);
@@ -99,7 +99,7 @@ describeRedis('no printer shows a password of Redis', () => {
 
   it('of rejected logins', async () => {
     const refused$ = await stream({ create: false });
-    const client = new RotatingRedis(refused$, where());
+    const client = new RotatingIoredis(refused$, where());
     opened.push(() => client.disconnect());
     const errors: unknown[] = [];
     client.on('error', (error) => errors.push(error));
@@ -107,20 +107,20 @@ describeRedis('no printer shows a password of Redis', () => {
       'refusal of ioredis': await failure(client.ready()),
       'errors of ioredis': errors,
       ...partsOf('client that is refused', client),
-      'refusal of node-redis': await failure(createRotatingClient(refused$, { socket: where() })),
+      'refusal of node-redis': await failure(createRotatingRedisClient(refused$, { socket: where() })),
     });
     clean();
   });
 
   it('of node-redis, its parts, and its results', async () => {
     const credentials$ = await stream();
-    const client = await createRotatingClient(credentials$, { socket: where() });
+    const client = await createRotatingRedisClient(credentials$, { socket: where() });
     opened.push(() => client.destroy());
     const duplicate = client.duplicate();
     opened.push(() => duplicate.destroy());
     await duplicate.connect();
     await duplicate.subscribe('news', () => undefined);
-    const provider = rotatingCredentials(credentials$);
+    const provider = rotatingRedisCredentials(credentials$);
     const other = createClient({ socket: where(), credentialsProvider: provider });
     opened.push(() => other.destroy());
     await other.connect();
@@ -144,7 +144,7 @@ describeRedis('no printer shows a password of Redis', () => {
   });
 
   it('of node-redis while it logs in', async () => {
-    const credentialsProvider = rotatingCredentials(await stream());
+    const credentialsProvider = rotatingRedisCredentials(await stream());
     const client = createClient({ socket: where(), credentialsProvider });
     opened.push(() => client.destroy());
     client.once('connect', () => {

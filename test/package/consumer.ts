@@ -9,7 +9,7 @@ import {
   VaultModule,
   type DatabaseCredentials,
 } from 'nestjs-vault';
-import { createRotatingPool } from 'nestjs-vault/pg';
+import { createRotatingPgPool } from 'nestjs-vault/pg';
 import type { Observable } from 'rxjs';
 
 @Injectable()
@@ -20,7 +20,7 @@ export class Repository {
   ) {}
 
   pool() {
-    return createRotatingPool(this.credentials$, { host: 'localhost' });
+    return createRotatingPgPool(this.credentials$, { host: 'localhost' });
   }
 }
 

@@ -61,7 +61,7 @@ assert.equal(repository.apiKey.reveal(), 'canary-key');
 const first = await new Promise((resolve) => repository.credentials$.subscribe(resolve));
 assert.equal(first.password.reveal(), 'canary-password');
 assert.equal(String(first.password), '[redacted]');
-assert.equal(typeof pg.createRotatingPool, 'function');
+assert.equal(typeof pg.createRotatingPgPool, 'function');
 await app.close();
 server.close();
 assert.deepEqual(

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { Module, type DynamicModule, type ModuleMetadata } from '@nestjs/common';
 import type { TestingModule } from '@nestjs/testing';
 import { appRole, CredentialsService, VaultModule } from 'nestjs-vault';
-import type { LoginCredentials, RotatingPool } from 'nestjs-vault/mysql2';
+import type { LoginCredentials, RotatingMysqlPool } from 'nestjs-vault/mysql2';
 import { tap, type Observable } from 'rxjs';
 import { expect, vi } from 'vitest';
 import { Applications } from './applications.js';
@@ -124,7 +124,7 @@ export function rotations(app: TestingModule): number {
 }
 
 /** Makes the pool open new connections: sessions of a removed user go on, and only a new login fails. */
-export async function refresh(pool: RotatingPool, connections = 4): Promise<void> {
+export async function refresh(pool: RotatingMysqlPool, connections = 4): Promise<void> {
   const one = async () => (await pool.promise().getConnection()).destroy();
   await Promise.all(Array.from({ length: connections }, one));
 }
@@ -134,7 +134,7 @@ export async function refresh(pool: RotatingPool, connections = 4): Promise<void
  * in use all the time is neither marked for closing at a new password, nor cut off after the drain window.
  */
 export async function underStaticRole(
-  pool: RotatingPool,
+  pool: RotatingMysqlPool,
   onTestFinished: (end: () => void) => void,
   rotated: () => number,
 ): Promise<void> {

@@ -1,9 +1,9 @@
 import type { DatabaseCredentials } from 'nestjs-vault';
 import {
-  createRotatingPool,
+  createRotatingMysqlPool,
   type PoolEvent,
-  type RotatingPool,
-  type RotatingPoolConfig,
+  type RotatingMysqlPool,
+  type RotatingMysqlPoolConfig,
 } from 'nestjs-vault/mysql2';
 import { ReplaySubject } from 'rxjs';
 import { Authority, opensslAvailable } from './certificates.js';
@@ -15,7 +15,7 @@ export class Mysql2Pools {
   readonly mariadb: MariaDbServer;
   /** The authority of the server's certificate, if one can be made. */
   readonly authority: Authority | undefined;
-  readonly #pools: RotatingPool[] = [];
+  readonly #pools: RotatingMysqlPool[] = [];
   #serial = 0;
 
   private constructor(mariadb: MariaDbServer, authority: Authority | undefined) {
@@ -47,7 +47,7 @@ export class Mysql2Pools {
   }
 
   /** Adds a pool that is ended with the others. */
-  add(pool: RotatingPool): RotatingPool {
+  add(pool: RotatingMysqlPool): RotatingMysqlPool {
     this.#pools.push(pool);
     return pool;
   }
@@ -69,11 +69,11 @@ export class Mysql2Pools {
   }
 
   /** A pool with its first credentials, and its events. */
-  async open(options: RotatingPoolConfig = {}, made: 'now' | 'table' = 'now') {
+  async open(options: RotatingMysqlPoolConfig = {}, made: 'now' | 'table' = 'now') {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await this.issue(made);
     credentials$.next(first.credentials);
-    const pool = await createRotatingPool(credentials$, { ...this.where, ...options });
+    const pool = await createRotatingMysqlPool(credentials$, { ...this.where, ...options });
     this.add(pool.pool);
     const events: PoolEvent[] = [];
     pool.on('rotation', (event) => events.push(event));

@@ -2,10 +2,10 @@ import type { ClientBase } from 'pg';
 import { ReplaySubject } from 'rxjs';
 import type { DatabaseCredentials } from 'nestjs-vault';
 import {
-  createRotatingPool,
+  createRotatingPgPool,
   type PoolEvent,
-  type RotatingPool,
-  type RotatingPoolConfig,
+  type RotatingPgPool,
+  type RotatingPgPoolConfig,
 } from 'nestjs-vault/pg';
 import { issued, rotateTo, type Issued } from './issued.js';
 import { startPostgres, type PostgresServer } from './servers.mjs';
@@ -13,7 +13,7 @@ import { startPostgres, type PostgresServer } from './servers.mjs';
 /** Pools of pg on a PostgreSQL, with credentials that a test issues by hand. */
 export class PgPools {
   readonly postgres: PostgresServer;
-  readonly #pools: RotatingPool[] = [];
+  readonly #pools: RotatingPgPool[] = [];
   #serial = 0;
 
   private constructor(postgres: PostgresServer) {
@@ -35,7 +35,7 @@ export class PgPools {
   }
 
   /** Adds a pool that is ended with the others. */
-  add(pool: RotatingPool): RotatingPool {
+  add(pool: RotatingPgPool): RotatingPgPool {
     this.#pools.push(pool);
     return pool;
   }
@@ -65,11 +65,11 @@ export class PgPools {
   }
 
   /** A pool with its first credentials, and its events. */
-  async open(options: RotatingPoolConfig = {}) {
+  async open(options: RotatingPgPoolConfig = {}) {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await this.issue();
     credentials$.next(first.credentials);
-    const pool = await createRotatingPool(credentials$, { ...this.where, ...options });
+    const pool = await createRotatingPgPool(credentials$, { ...this.where, ...options });
     this.add(pool);
     const events: PoolEvent[] = [];
     pool.on('rotation', (event) => events.push(event));

@@ -17,11 +17,11 @@ export interface AwsIdentity {
 }
 
 /**
- * Options of {@link awsCredentials}.
+ * Options of {@link rotatingAwsCredentials}.
  *
  * @publicApi
  */
-export interface AwsCredentialsOptions {
+export interface RotatingAwsCredentialsOptions {
   /**
    * Milliseconds until all of AWS accepts the keys of a new IAM user (`aws/creds/…` without a session token). Until then
    * the previous keys are used, or a request waits for the first ones. @default 10000
@@ -29,7 +29,7 @@ export interface AwsCredentialsOptions {
   settle?: number;
 }
 
-/** Default of {@link AwsCredentialsOptions.settle}. */
+/** Default of {@link RotatingAwsCredentialsOptions.settle}. */
 const DEFAULT_SETTLE = 10_000;
 /**
  * Milliseconds until the expiration that the SDK sees. It asks again if less than 5 minutes are left, so before each
@@ -47,15 +47,15 @@ const KEYS_TIMEOUT = 10_000;
  * A credentials provider for the clients of the AWS SDK (version 3), for the paths `aws/creds/<role>` and
  * `aws/sts/<role>`. Each request is signed with the keys that are current then; reading them takes no I/O.
  *
- * @example new S3Client({ credentials: awsCredentials(credentials.watch('aws/creds/reports')) })
+ * @example new S3Client({ credentials: rotatingAwsCredentials(credentials.watch('aws/creds/reports')) })
  * @throws VaultError (when it is called) `VAULT_RESPONSE_INVALID` if the response of the path has no access key,
  * `VAULT_CREDENTIALS_EXPIRED` if there are no valid keys within 10 s, `VAULT_CLOSED` if the stream completed, and any
  * error of the stream
  * @publicApi
  */
-export function awsCredentials(
+export function rotatingAwsCredentials(
   credentials$: Observable<Credentials>,
-  { settle = DEFAULT_SETTLE }: AwsCredentialsOptions = {},
+  { settle = DEFAULT_SETTLE }: RotatingAwsCredentialsOptions = {},
 ): () => Promise<AwsIdentity> {
   let used: Credentials | undefined;
   const ensureHeld = holdUntilSettled(credentials$, settle, ({ data }) => {

@@ -1,1 +1,5 @@
-export { awsCredentials, type AwsCredentialsOptions, type AwsIdentity } from './aws-credentials.js';
+export {
+  rotatingAwsCredentials,
+  type RotatingAwsCredentialsOptions,
+  type AwsIdentity,
+} from './aws-credentials.js';

@@ -1,3 +1,3 @@
-export { createRotatingRedis, RotatingRedis, type RotatingRedisOptions } from './rotating-ioredis.js';
+export { createRotatingIoredis, RotatingIoredis, type RotatingIoredisOptions } from './rotating-ioredis.js';
 export type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';

@@ -18,7 +18,7 @@ export interface FamilyMember {
 /** A client and its duplicates, which share one rotation. */
 export class RedisFamily {
   #rotation: Rotation<FamilyMember>;
-  readonly events = new PoolEvents('RotatingRedis', (event) =>
+  readonly events = new PoolEvents('RotatingIoredis', (event) =>
     this.#each((member) => member.emit('rotation', event)),
   );
   readonly #members = new Set<FamilyMember>();

@@ -19,7 +19,7 @@ import { redacted, verifyLogin } from './verify-login.js';
  *
  * @publicApi
  */
-export type RotatingRedisOptions = Omit<RedisOptions, 'username' | 'password' | 'replyMapping'> &
+export type RotatingIoredisOptions = Omit<RedisOptions, 'username' | 'password' | 'replyMapping'> &
   RotationOptions;
 
 /** ioredis 4 has no export of that name; a fallback lets the constructor throw instead of the import. */
@@ -45,7 +45,7 @@ const RETRY_PAUSE = 1_000;
  * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingRedis extends Client {
+export class RotatingIoredis extends Client {
   readonly #family: RedisFamily;
   readonly #reconnectOnError: RedisOptions['reconnectOnError'];
   /** The generation that the connection is logged in with, or is about to. */
@@ -62,7 +62,7 @@ export class RotatingRedis extends Client {
   #failure: unknown;
 
   /** @param source the stream; for a duplicate, the family that it joins */
-  constructor(source: Observable<LoginCredentials> | RedisFamily, options: RotatingRedisOptions = {}) {
+  constructor(source: Observable<LoginCredentials> | RedisFamily, options: RotatingIoredisOptions = {}) {
     checkDriver('ioredis');
     const { drain, reconnectOnError, lazyConnect = false, ...rest } = refuseCredentials(options);
     super({ ...rest, lazyConnect: true, reconnectOnError: (error) => this.#onErrorReply(error) });
@@ -139,12 +139,12 @@ export class RotatingRedis extends Client {
     if (override.username !== undefined || override.password !== undefined) return super.duplicate(override);
     const { username: _, password: __, ...options } = this.options;
     const reconnectOnError = this.#reconnectOnError ?? null;
-    return new RotatingRedis(this.#family, { ...options, reconnectOnError, ...override });
+    return new RotatingIoredis(this.#family, { ...options, reconnectOnError, ...override });
   }
 
   /** @internal Loggers print clients, and pipelines with their client. */
   toJSON(): string {
-    return `[RotatingRedis: ${this.status}]`;
+    return `[RotatingIoredis: ${this.status}]`;
   }
 
   /** @internal */
@@ -270,21 +270,21 @@ export class RotatingRedis extends Client {
 }
 
 /**
- * Creates a {@link RotatingRedis} and waits until it is {@link RotatingRedis.ready}.
+ * Creates a {@link RotatingIoredis} and waits until it is {@link RotatingIoredis.ready}.
  *
  * @throws VaultError as its constructor and `ready()` do
  * @publicApi
  */
-export async function createRotatingRedis(
+export async function createRotatingIoredis(
   credentials$: Observable<LoginCredentials>,
-  options: RotatingRedisOptions = {},
-): Promise<RotatingRedis> {
-  const redis = new RotatingRedis(credentials$, { ...options, lazyConnect: true });
+  options: RotatingIoredisOptions = {},
+): Promise<RotatingIoredis> {
+  const redis = new RotatingIoredis(credentials$, { ...options, lazyConnect: true });
   await redis.ready();
   return redis;
 }
 
-function refuseCredentials(options: RotatingRedisOptions): RotatingRedisOptions {
+function refuseCredentials(options: RotatingIoredisOptions): RotatingIoredisOptions {
   for (const key of ['username', 'password'] as const) {
     if ((options as RedisOptions)[key] === undefined) continue;
     throw new VaultError({

@@ -1,4 +1,4 @@
-export { rotatingClient } from './rotating-client.js';
+export { rotatingKnexClient } from './rotating-client.js';
 export type { LibraryRotationOptions } from '../rotation/library-options.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';
 export type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';

@@ -27,7 +27,7 @@ type KnexConnection = PooledClient & { __knex__disposed?: unknown };
  * `user`, `password` or a `connectionString`; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export function rotatingClient(
+export function rotatingKnexClient(
   credentials$: Observable<LoginCredentials>,
   options: LibraryRotationOptions = {},
 ): typeof Knex.Client {
@@ -35,7 +35,7 @@ export function rotatingClient(
   // Knex does not export its client for PostgreSQL.
   const Postgres = knex({ client: 'pg' }).client.constructor as typeof Knex.Client;
 
-  return class RotatingClient extends Postgres {
+  return class RotatingKnexClient extends Postgres {
     // A plain property, as Knex creates transactions and copies from the prototype, without the constructor. `declare`, as
     // Knex's constructor creates the pool before fields of this class would be initialised.
     declare pooled: PooledClients | undefined;

@@ -3,12 +3,12 @@ import type { Pool, PoolClient, PoolConfig } from 'pg';
 import type { Observable } from 'rxjs';
 import { checkDriver } from '../driver/check-driver.js';
 import type { LibraryRotationOptions } from '../rotation/library-options.js';
-import { RotatingPool } from '../pg/rotating-pool.js';
+import { RotatingPgPool } from '../pg/rotating-pool.js';
 import { refuseCredentials } from '../rotation/refuse-credentials.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
 /** Returns a function that creates the pool; throws for a config with a password. */
-type Prepare = (config: PoolConfig, pool?: PoolConfig) => () => RotatingPool;
+type Prepare = (config: PoolConfig, pool?: PoolConfig) => () => RotatingPgPool;
 
 /** A client of Knex, which takes connections from its `pool`. */
 type KnexDialect = new (...options: never[]) => { pool: unknown };
@@ -17,14 +17,14 @@ type KnexDialect = new (...options: never[]) => { pool: unknown };
 const { PostgreSqlKnexDialect } = mikroOrm as object as { PostgreSqlKnexDialect?: KnexDialect };
 
 /**
- * The option `driverOptions` of MikroORM 7 and 6 on PostgreSQL: connections come from a {@link RotatingPool}, with
+ * The option `driverOptions` of MikroORM 7 and 6 on PostgreSQL: connections come from a {@link RotatingPgPool}, with
  * `replicas` from one for each server. `user` is ignored, as MikroORM always has one; `pool` takes the options of
- * `RotatingPool`. The pool ends with `orm.close()`, or with the stream.
+ * `RotatingPgPool`. The pool ends with `orm.close()`, or with the stream.
  *
  * @throws VaultError `VAULT_DRIVER_TOO_OLD`; when MikroORM connects: `VAULT_CONFIG_INVALID` for options with a `password`, also in `clientUrl`
  * @publicApi
  */
-export function rotatingDriverOptions(
+export function rotatingMikroOrmOptions(
   credentials$: Observable<LoginCredentials>,
   { onRotation, ...options }: LibraryRotationOptions = {},
 ): Record<string, unknown> {
@@ -33,7 +33,7 @@ export function rotatingDriverOptions(
     // MikroORM always passes a user and an empty password, and its own date parsers in the rest of the config.
     refuseCredentials({ password: password || undefined }, { password: 'password' });
     return () => {
-      const pool = new RotatingPool(credentials$, { ...options, ...config, ...own });
+      const pool = new RotatingPgPool(credentials$, { ...options, ...config, ...own });
       return onRotation ? pool.on('rotation', onRotation) : pool;
     };
   };
@@ -43,8 +43,8 @@ export function rotatingDriverOptions(
 }
 
 /** MikroORM 7 creates its pool itself, and passes it to a callback before it connects: its methods then use the rotating pool. */
-function replace(pool: Pool, make: () => RotatingPool): void {
-  let rotating: RotatingPool | undefined;
+function replace(pool: Pool, make: () => RotatingPgPool): void {
+  let rotating: RotatingPgPool | undefined;
   // Created on first use, as Kysely does not end a pool that was never connected.
   const pooled = () => {
     if (rotating) return rotating;

@@ -1,3 +1,7 @@
-export { createRotatingMongo, RotatingMongo, type RotatingMongoOptions } from './rotating-mongo-client.js';
+export {
+  createRotatingMongoClient,
+  RotatingMongoClient,
+  type RotatingMongoClientOptions,
+} from './rotating-mongo-client.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';
 export type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';

@@ -25,7 +25,7 @@ import { suggestsDroppedUser, isLoginRejected, rejectedError } from './rejection
  *
  * @publicApi
  */
-export type RotatingMongoOptions = Omit<MongoClientOptions, 'auth'> &
+export type RotatingMongoClientOptions = Omit<MongoClientOptions, 'auth'> &
   RotationOptions & {
     /** Creates a client, which is connected later. @default `(url, options) => new MongoClient(url, options)` */
     createClient?: (url: string, options: MongoClientOptions) => MongoClient;
@@ -50,9 +50,12 @@ const POLL_INTERVAL = 20;
  * @throws VaultError `VAULT_CONFIG_INVALID` for options or a URL that name a user; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superseded: [MongoClient, Date] }> {
+export class RotatingMongoClient extends EventEmitter<{
+  rotation: [PoolEvent];
+  superseded: [MongoClient, Date];
+}> {
   readonly #rotation: Rotation<MongoClient>;
-  readonly #events = new PoolEvents('RotatingMongo', (event) => this.emit('rotation', event));
+  readonly #events = new PoolEvents('RotatingMongoClient', (event) => this.emit('rotation', event));
   readonly #create: (credentials: DatabaseCredentials) => MongoClient;
   readonly #drain: number;
   readonly #clients = new Map<MongoClient, PoolGeneration<MongoClient>>();
@@ -64,7 +67,7 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
   constructor(
     credentials$: Observable<LoginCredentials>,
     url: string,
-    { drain = DEFAULT_DRAIN, createClient = create, ...options }: RotatingMongoOptions = {},
+    { drain = DEFAULT_DRAIN, createClient = create, ...options }: RotatingMongoClientOptions = {},
   ) {
     super();
     checkDriver('mongodb');
@@ -103,7 +106,7 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
     throw new VaultError({
       code: 'VAULT_CLOSED',
       message: 'There is no MongoDB client: the first is not connected yet, or all are closed.',
-      hint: 'Wait for ready(), as createRotatingMongo() does, and do not use it after the application has closed.',
+      hint: 'Wait for ready(), as createRotatingMongoClient() does, and do not use it after the application has closed.',
     });
   }
 
@@ -221,18 +224,18 @@ export class RotatingMongo extends EventEmitter<{ rotation: [PoolEvent]; superse
 }
 
 /**
- * Creates a {@link RotatingMongo} and waits until it is {@link RotatingMongo.ready}.
+ * Creates a {@link RotatingMongoClient} and waits until it is {@link RotatingMongoClient.ready}.
  *
  * @param url `mongodb://host:27017/app`, without a user
  * @throws VaultError as its constructor and `ready()` do
  * @publicApi
  */
-export async function createRotatingMongo(
+export async function createRotatingMongoClient(
   credentials$: Observable<LoginCredentials>,
   url: string,
-  options: RotatingMongoOptions = {},
-): Promise<RotatingMongo> {
-  const mongo = new RotatingMongo(credentials$, url, options);
+  options: RotatingMongoClientOptions = {},
+): Promise<RotatingMongoClient> {
+  const mongo = new RotatingMongoClient(credentials$, url, options);
   await mongo.ready();
   return mongo;
 }

@@ -1,6 +1,10 @@
-export { createRotatingPool, RotatingPool, type RotatingPromisePool } from './rotating-pool.js';
-export type { RotatingPoolConfig } from './pool-config.js';
-export { rotatingMysql } from './rotating-driver.js';
+export {
+  createRotatingMysqlPool,
+  RotatingMysqlPool,
+  type RotatingMysqlPromisePool,
+} from './rotating-pool.js';
+export type { RotatingMysqlPoolConfig } from './pool-config.js';
+export { rotatingMysqlDriver } from './rotating-driver.js';
 export { knexPool, type KnexPool } from './knex-pool.js';
 export type { LibraryRotationOptions } from '../rotation/library-options.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';

@@ -1,6 +1,6 @@
 import type { PoolConnection } from 'mysql2';
 import { checkDriver } from '../driver/check-driver.js';
-import type { RotatingPool } from './rotating-pool.js';
+import type { RotatingMysqlPool } from './rotating-pool.js';
 
 /** A connection with the fields that Knex sets. */
 type KnexConnection = PoolConnection & { __knexUid?: string; __knex__disposed?: unknown };
@@ -20,7 +20,7 @@ export interface KnexPool {
 }
 
 /**
- * Adapts a {@link RotatingPool} to the option `connectionPool` of Knex (from 3.3 on, with `client: 'mysql2'`).
+ * Adapts a {@link RotatingMysqlPool} to the option `connectionPool` of Knex (from 3.3 on, with `client: 'mysql2'`).
  *
  * Knex releases the connection of a stream twice. Its own pool ignores the second time; mysql2 may have lent the
  * connection to another user by then, who would lose it. So this adapter ignores the second time, too. `knex.destroy()`
@@ -29,7 +29,7 @@ export interface KnexPool {
  * @throws VaultError `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export function knexPool(pool: RotatingPool): KnexPool {
+export function knexPool(pool: RotatingMysqlPool): KnexPool {
   checkDriver('knex', { imported: false });
   /** A new object for each time that a connection is lent. */
   const lent = new Map<PoolConnection, KnexConnection>();

@@ -10,7 +10,7 @@ const CREDENTIALS = ['user', 'password', 'password1', 'passwordSha1', 'uri'] as 
  *
  * @publicApi
  */
-export type RotatingPoolConfig = Omit<PoolOptions, (typeof CREDENTIALS)[number]> & RotationOptions;
+export type RotatingMysqlPoolConfig = Omit<PoolOptions, (typeof CREDENTIALS)[number]> & RotationOptions;
 
 /** The config that mysql2 derives from options; its types leave out the members. */
 export interface PoolConfig {
@@ -24,7 +24,7 @@ export function poolConfigOf(options: PoolOptions): PoolConfig {
   return pool.config as unknown as PoolConfig;
 }
 
-export function refuseCredentials(config: RotatingPoolConfig): RotatingPoolConfig {
+export function refuseCredentials(config: RotatingMysqlPoolConfig): RotatingMysqlPoolConfig {
   const given = typeof config === 'string' ? { uri: config } : (config as PoolOptions);
   for (const key of CREDENTIALS) {
     if (given[key] === undefined) continue;

@@ -4,21 +4,21 @@ import type { Observable } from 'rxjs';
 import { VaultError } from '../../errors/vault-error.js';
 import type { LibraryRotationOptions } from '../rotation/library-options.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
-import { RotatingPool } from './rotating-pool.js';
+import { RotatingMysqlPool } from './rotating-pool.js';
 
 /**
- * mysql2 with a `createPool` that creates a {@link RotatingPool}, for libraries that take a driver and create their pool
- * themselves, as TypeORM does (`type: 'mysql'` or `'mariadb'`, `driver: rotatingMysql(credentials$)`). Leave user and
+ * mysql2 with a `createPool` that creates a {@link RotatingMysqlPool}, for libraries that take a driver and create their pool
+ * themselves, as TypeORM does (`type: 'mysql'` or `'mariadb'`, `driver: rotatingMysqlDriver(credentials$)`). Leave user and
  * password out of their options.
  *
  * @publicApi
  */
-export function rotatingMysql(
+export function rotatingMysqlDriver(
   credentials$: Observable<LoginCredentials>,
   { onRotation, ...options }: LibraryRotationOptions = {},
 ): typeof Mysql {
   const createPool = (config: PoolOptions) => {
-    const pool = new RotatingPool(credentials$, { ...options, ...config });
+    const pool = new RotatingMysqlPool(credentials$, { ...options, ...config });
     return onRotation ? pool.on('rotation', onRotation) : pool;
   };
   const createPoolCluster = () => {

@@ -16,7 +16,12 @@ import {
   removePassword,
   setCredentials,
 } from './leased-connection.js';
-import { poolConfigOf, refuseCredentials, type PoolConfig, type RotatingPoolConfig } from './pool-config.js';
+import {
+  poolConfigOf,
+  refuseCredentials,
+  type PoolConfig,
+  type RotatingMysqlPoolConfig,
+} from './pool-config.js';
 import { CorePool, isPooled, newestConnection } from './pool-internals.js';
 import { promisePoolOf, type PromisePool } from './promise-pool.js';
 import { isDatabaseDenied, isLoginRejected, rejectedError } from './rejection.js';
@@ -29,12 +34,12 @@ type ConnectionCallback = (error: NodeJS.ErrnoException | null, connection: Pool
 /** The signatures of mysql2, and of Knex for an external pool. */
 type EndCallback = ((error: NodeJS.ErrnoException | null) => unknown) | ((error?: Error) => unknown);
 /**
- * The pool of `mysql2/promise` around a {@link RotatingPool}, which is its `pool`. It emits `'rotation'`, too, and its
+ * The pool of `mysql2/promise` around a {@link RotatingMysqlPool}, which is its `pool`. It emits `'rotation'`, too, and its
  * connections emit `'superseded'`.
  *
  * @publicApi
  */
-export type RotatingPromisePool = PromisePool<RotatingPool>;
+export type RotatingMysqlPromisePool = PromisePool<RotatingMysqlPool>;
 
 /**
  * A pool of mysql2 whose new connections log in with the current credentials. New credentials are verified with a
@@ -47,26 +52,26 @@ export type RotatingPromisePool = PromisePool<RotatingPool>;
  * verified, and replaced if they are rejected or their lease has ended. When the stream completes, the pool waits for
  * connections in use, then it ends itself.
  *
- * This is the pool with callbacks, for libraries that take or create one; {@link createRotatingPool} returns the pool
+ * This is the pool with callbacks, for libraries that take or create one; {@link createRotatingMysqlPool} returns the pool
  * with promises, after the first login.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for a config that names `user`, `password` or a `uri`; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingPool extends CorePool {
+export class RotatingMysqlPool extends CorePool {
   readonly #rotation: Rotation<LeasedConnection>;
-  readonly #events = new PoolEvents('RotatingPool', (event) => this.emit('rotation', event));
-  readonly #config: Omit<RotatingPoolConfig, keyof RotationOptions>;
+  readonly #events = new PoolEvents('RotatingMysqlPool', (event) => this.emit('rotation', event));
+  readonly #config: Omit<RotatingMysqlPoolConfig, keyof RotationOptions>;
   readonly #leased = new WeakMap<PoolConnection, LeasedConnection>();
   readonly #busy = new Set<LeasedConnection>();
-  readonly #promised = new Map<PromiseConstructor | undefined, RotatingPromisePool>();
+  readonly #promised = new Map<PromiseConstructor | undefined, RotatingMysqlPromisePool>();
   /** The connection that mysql2 started to open in the current call. */
   #opening: LeasedConnection | undefined;
   #loggedIn = false;
   #finishing = false;
   #ended: Promise<void> | undefined;
 
-  constructor(credentials$: Observable<LoginCredentials>, config: RotatingPoolConfig = {}) {
+  constructor(credentials$: Observable<LoginCredentials>, config: RotatingMysqlPoolConfig = {}) {
     checkDriver('mysql2');
     const { drain = DEFAULT_DRAIN, ...rest } = refuseCredentials(config);
     super({ config: poolConfigOf(rest) });
@@ -145,7 +150,7 @@ export class RotatingPool extends CorePool {
     );
   }
 
-  override promise(promiseImpl?: PromiseConstructor): RotatingPromisePool {
+  override promise(promiseImpl?: PromiseConstructor): RotatingMysqlPromisePool {
     const known = this.#promised.get(promiseImpl);
     const promised = known ?? promisePoolOf(this, super.promise(promiseImpl));
     this.#promised.set(promiseImpl, promised);
@@ -279,16 +284,16 @@ export class RotatingPool extends CorePool {
 }
 
 /**
- * Creates a {@link RotatingPool}, waits until it is {@link RotatingPool.ready}, and returns its pool of `mysql2/promise`.
+ * Creates a {@link RotatingMysqlPool}, waits until it is {@link RotatingMysqlPool.ready}, and returns its pool of `mysql2/promise`.
  *
  * @throws VaultError as its constructor and `ready()` do
  * @publicApi
  */
-export async function createRotatingPool(
+export async function createRotatingMysqlPool(
   credentials$: Observable<LoginCredentials>,
-  config: RotatingPoolConfig = {},
-): Promise<RotatingPromisePool> {
-  const pool = new RotatingPool(credentials$, config);
+  config: RotatingMysqlPoolConfig = {},
+): Promise<RotatingMysqlPromisePool> {
+  const pool = new RotatingMysqlPool(credentials$, config);
   await pool.ready();
   return pool.promise();
 }

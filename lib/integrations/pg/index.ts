@@ -1,3 +1,3 @@
-export { createRotatingPool, RotatingPool, type RotatingPoolConfig } from './rotating-pool.js';
+export { createRotatingPgPool, RotatingPgPool, type RotatingPgPoolConfig } from './rotating-pool.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';
 export type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';

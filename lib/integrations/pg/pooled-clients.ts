@@ -64,7 +64,7 @@ export class PooledClients {
       onSuperseded: (client, closeAt) => (client as PooledClient).supersede(closeAt),
       isInUse: (client) => !(client as PooledClient).idle,
       reclaim: (client) => reclaim?.(client as PooledClient),
-      events: new PoolEvents('RotatingPool', (event) => onRotation?.(event)),
+      events: new PoolEvents('RotatingPgPool', (event) => onRotation?.(event)),
       onEnd,
     });
   }

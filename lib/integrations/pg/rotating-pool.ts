@@ -22,11 +22,12 @@ import { refuseCredentials } from '../rotation/refuse-credentials.js';
  *
  * @publicApi
  */
-export type RotatingPoolConfig = Omit<PoolConfig, 'user' | 'password' | 'connectionString'> & RotationOptions;
+export type RotatingPgPoolConfig = Omit<PoolConfig, 'user' | 'password' | 'connectionString'> &
+  RotationOptions;
 
 declare module 'pg' {
   interface Pool {
-    /** Emitted by a {@link RotatingPool}. */
+    /** Emitted by a {@link RotatingPgPool}. */
     on(event: 'rotation', listener: (event: PoolEvent) => void): this;
   }
 }
@@ -52,21 +53,21 @@ type ConnectCallback = (
  * 42704), the credentials are verified, and replaced if they are rejected or their lease has ended. The pool ends
  * itself when the stream completes.
  *
- * {@link createRotatingPool} also waits for the first login; this class is for libraries that create their pool
+ * {@link createRotatingPgPool} also waits for the first login; this class is for libraries that create their pool
  * themselves.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for a config that names `user`, `password` or a `connectionString` (it
  * would override them at each connection); `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingPool extends pg.Pool {
+export class RotatingPgPool extends pg.Pool {
   readonly #rotation: Rotation<LeasedClient>;
-  readonly #events = new PoolEvents('RotatingPool', (event) => this.emit('rotation', event));
+  readonly #events = new PoolEvents('RotatingPgPool', (event) => this.emit('rotation', event));
   readonly #config: PoolConfig;
   readonly #lent = new Set<LeasedClient>();
   #ended: Promise<void> | undefined;
 
-  constructor(credentials$: Observable<LoginCredentials>, config: RotatingPoolConfig = {}) {
+  constructor(credentials$: Observable<LoginCredentials>, config: RotatingPgPoolConfig = {}) {
     const { drain = DEFAULT_DRAIN, ...rest } = refuseCredentials(config, CREDENTIALS);
     const { connectionTimeoutMillis = CONNECTION_TIMEOUT } = rest;
     const poolConfig = { ...rest, connectionTimeoutMillis };
@@ -196,16 +197,16 @@ export class RotatingPool extends pg.Pool {
 }
 
 /**
- * Creates a {@link RotatingPool} and waits until it is {@link RotatingPool.ready}.
+ * Creates a {@link RotatingPgPool} and waits until it is {@link RotatingPgPool.ready}.
  *
  * @throws VaultError as its constructor and `ready()` do
  * @publicApi
  */
-export async function createRotatingPool(
+export async function createRotatingPgPool(
   credentials$: Observable<LoginCredentials>,
-  config: RotatingPoolConfig = {},
-): Promise<RotatingPool> {
-  const pool = new RotatingPool(credentials$, config);
+  config: RotatingPgPoolConfig = {},
+): Promise<RotatingPgPool> {
+  const pool = new RotatingPgPool(credentials$, config);
   await pool.ready();
   return pool;
 }

@@ -1,7 +1,7 @@
 export {
-  createRotatingConnection,
-  RotatingConnection,
-  type RotatingConnectionOptions,
+  createRotatingAmqpConnection,
+  RotatingAmqpConnection,
+  type RotatingAmqpConnectionOptions,
 } from './rotating-connection.js';
 export type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';

@@ -19,7 +19,8 @@ import { isPermissionDenied, isLoginRejected, rejectedError } from './rejection.
  *
  * @publicApi
  */
-export type RotatingConnectionOptions = Omit<AmqpConnectionManagerOptions, 'findServers'> & RotationOptions;
+export type RotatingAmqpConnectionOptions = Omit<AmqpConnectionManagerOptions, 'findServers'> &
+  RotationOptions;
 
 /** Milliseconds between attempts to connect, at least. */
 const MIN_PAUSE = 100;
@@ -37,9 +38,9 @@ const MIN_PAUSE = 100;
  * @throws VaultError `VAULT_CONFIG_INVALID` for a URL with a user in it; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingConnection extends AmqpConnectionManagerClass {
+export class RotatingAmqpConnection extends AmqpConnectionManagerClass {
   readonly #rotation: Rotation<LeasedConnection>;
-  readonly #events = new PoolEvents('RotatingConnection', (event) => this.emit('rotation', event));
+  readonly #events = new PoolEvents('RotatingAmqpConnection', (event) => this.emit('rotation', event));
   readonly #urls: readonly string[];
   readonly #drain: number;
   readonly #closing = new AbortController();
@@ -54,7 +55,7 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
   constructor(
     credentials$: Observable<LoginCredentials>,
     urls: string | readonly string[],
-    { drain = DEFAULT_DRAIN, ...options }: RotatingConnectionOptions = {},
+    { drain = DEFAULT_DRAIN, ...options }: RotatingAmqpConnectionOptions = {},
   ) {
     checkDriver('amqp-connection-manager');
     checkDriver('amqplib');
@@ -270,18 +271,18 @@ export class RotatingConnection extends AmqpConnectionManagerClass {
 }
 
 /**
- * Creates a {@link RotatingConnection} and waits until it is {@link RotatingConnection.ready}.
+ * Creates a {@link RotatingAmqpConnection} and waits until it is {@link RotatingAmqpConnection.ready}.
  *
  * @param urls `amqp://host:5672/vhost`, or several that are tried in turn
  * @throws VaultError as its constructor and `ready()` do
  * @publicApi
  */
-export async function createRotatingConnection(
+export async function createRotatingAmqpConnection(
   credentials$: Observable<LoginCredentials>,
   urls: string | readonly string[],
-  options: RotatingConnectionOptions = {},
-): Promise<RotatingConnection> {
-  const connection = new RotatingConnection(credentials$, urls, options);
+  options: RotatingAmqpConnectionOptions = {},
+): Promise<RotatingAmqpConnection> {
+  const connection = new RotatingAmqpConnection(credentials$, urls, options);
   await connection.ready();
   return connection;
 }

@@ -1,9 +1,9 @@
 export {
-  rotatingCredentials,
-  RotatingCredentials,
-  type RotatingCredentialsOptions,
+  rotatingRedisCredentials,
+  RotatingRedisCredentials,
+  type RotatingRedisCredentialsOptions,
 } from './rotating-credentials.js';
 export type { ConnectOptions } from './verify-login.js';
-export { createRotatingClient } from './rotating-client.js';
+export { createRotatingRedisClient } from './rotating-client.js';
 export type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';

@@ -14,10 +14,10 @@ import { type LoginCredentials } from '../rotation/login-credentials.js';
 import type { RotationOptions } from '../rotation/rotation-driver.js';
 import { destroy } from './verify-login.js';
 import { isLoginRejected, rejectedError } from './rejection.js';
-import { rotatingCredentials, type RotatingCredentials } from './rotating-credentials.js';
+import { rotatingRedisCredentials, type RotatingRedisCredentials } from './rotating-credentials.js';
 
 /**
- * Creates a client of node-redis with {@link rotatingCredentials} and connects it; rejects if the first attempt fails, or
+ * Creates a client of node-redis with {@link rotatingRedisCredentials} and connects it; rejects if the first attempt fails, or
  * takes longer than 10 s. The client emits `'rotation'` with a `PoolEvent`. It and its duplicates close themselves when
  * the stream completes.
  *
@@ -26,7 +26,7 @@ import { rotatingCredentials, type RotatingCredentials } from './rotating-creden
  * of the stream
  * @publicApi
  */
-export async function createRotatingClient<
+export async function createRotatingRedisClient<
   M extends RedisModules,
   F extends RedisFunctions,
   S extends RedisScripts,
@@ -39,7 +39,7 @@ export async function createRotatingClient<
   const { drain, ...rest } = options;
   refuseCredentials(rest);
   const { url, socket } = rest;
-  const credentialsProvider = rotatingCredentials(credentials$, {
+  const credentialsProvider = rotatingRedisCredentials(credentials$, {
     ...(drain !== undefined && { drain }),
     connect: { ...(url !== undefined && { url }), ...(socket && { socket }) },
   });
@@ -65,7 +65,7 @@ export async function createRotatingClient<
 type Client = ReturnType<typeof createClient>;
 
 /** Closes a client and its duplicates when the stream completes, and releases the lease after the last of them. */
-function closeWithStream(client: Client, provider: RotatingCredentials): Client {
+function closeWithStream(client: Client, provider: RotatingRedisCredentials): Client {
   const close = () => {
     // The client unsubscribes before it waits for the commands under way, so the lease needs a hold.
     const releaseHold = provider.hold();

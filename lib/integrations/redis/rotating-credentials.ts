@@ -25,11 +25,11 @@ type Listener = Parameters<Provider['subscribe']>[0];
 type Subscribed = Awaited<ReturnType<Provider['subscribe']>>;
 
 /**
- * Options of {@link rotatingCredentials}.
+ * Options of {@link rotatingRedisCredentials}.
  *
  * @publicApi
  */
-export interface RotatingCredentialsOptions extends RotationOptions {
+export interface RotatingRedisCredentialsOptions extends RotationOptions {
   /**
    * Address and socket options of the clients. With them, new credentials are verified with a connection of their own
    * before clients use them, and a client that reconnects waits for newer credentials if Redis rejects the current ones.
@@ -68,7 +68,7 @@ const CLOSE_TIMEOUT = 1_000;
  * @throws VaultError `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingCredentials
+export class RotatingRedisCredentials
   extends EventEmitter<{ rotation: [PoolEvent]; end: [] }>
   implements Provider
 {
@@ -79,7 +79,7 @@ export class RotatingCredentials
   #closed = false;
   /** Number of connections that wait for their credentials. */
   #pendingSubscriptions = 0;
-  readonly #events = new PoolEvents('RotatingCredentials', (event) => this.emit('rotation', event));
+  readonly #events = new PoolEvents('RotatingRedisCredentials', (event) => this.emit('rotation', event));
   readonly #subscriptions = new Set<Subscription>();
   /** node-redis drops the subscription of a broken connection without unsubscribing. */
   readonly #dropped = new FinalizationRegistry<Subscription>((one) => this.#unsubscribe(one));
@@ -90,7 +90,7 @@ export class RotatingCredentials
   #retryScheduled = false;
   #delay = RETRY.first;
 
-  constructor(credentials$: Observable<LoginCredentials>, options: RotatingCredentialsOptions = {}) {
+  constructor(credentials$: Observable<LoginCredentials>, options: RotatingRedisCredentialsOptions = {}) {
     super();
     checkDriver('redis');
     // Each client adds a listener for 'end'.
@@ -262,16 +262,16 @@ export class RotatingCredentials
 }
 
 /**
- * {@link RotatingCredentials} for the option `credentialsProvider` of any client of node-redis.
+ * {@link RotatingRedisCredentials} for the option `credentialsProvider` of any client of node-redis.
  *
  * @throws VaultError `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export function rotatingCredentials(
+export function rotatingRedisCredentials(
   credentials$: Observable<LoginCredentials>,
-  options: RotatingCredentialsOptions = {},
-): RotatingCredentials {
-  return new RotatingCredentials(credentials$, options);
+  options: RotatingRedisCredentialsOptions = {},
+): RotatingRedisCredentials {
+  return new RotatingRedisCredentials(credentials$, options);
 }
 
 function basicAuth({ credentials: { username, password } }: PoolGeneration<Subscription>): Subscribed[0] {

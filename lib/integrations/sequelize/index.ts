@@ -1,4 +1,4 @@
-export { rotatingOptions, type RotatingSequelizeOptions } from './rotating-options.js';
+export { rotatingSequelizeOptions, type RotatingSequelizeOptions } from './rotating-options.js';
 export type { LibraryRotationOptions } from '../rotation/library-options.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';
 export type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';

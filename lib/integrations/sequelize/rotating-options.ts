@@ -57,7 +57,7 @@ type SequelizeConnection = PooledClient & { _invalid?: boolean; _ending?: boolea
  * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`, or another driver; when Sequelize connects, `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export function rotatingOptions<T extends RotatingSequelizeOptions>(
+export function rotatingSequelizeOptions<T extends RotatingSequelizeOptions>(
   credentials$: Observable<LoginCredentials>,
   options: T,
   rotation: LibraryRotationOptions = {},

@@ -1,4 +1,4 @@
-export { rotatingDriver, type RotatingDriver } from './rotating-driver.js';
+export { rotatingTypeOrmDriver, type RotatingTypeOrmDriver } from './rotating-driver.js';
 export type { LibraryRotationOptions } from '../rotation/library-options.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';
 export type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';

@@ -3,7 +3,7 @@ import type { Observable } from 'rxjs';
 import { checkDriver } from '../driver/check-driver.js';
 import type { LibraryRotationOptions } from '../rotation/library-options.js';
 import { defaults, types } from '../pg/pg-exports.js';
-import { RotatingPool, type RotatingPoolConfig } from '../pg/rotating-pool.js';
+import { RotatingPgPool, type RotatingPgPoolConfig } from '../pg/rotating-pool.js';
 import { refuseCredentials } from '../rotation/refuse-credentials.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
@@ -21,29 +21,29 @@ type Connected = (
  *
  * @publicApi
  */
-export interface RotatingDriver {
-  Pool: new (config: RotatingPoolConfig) => RotatingPool;
+export interface RotatingTypeOrmDriver {
+  Pool: new (config: RotatingPgPoolConfig) => RotatingPgPool;
   types: typeof types;
   defaults: typeof defaults;
 }
 
 /**
  * The option `driver` of a TypeORM data source of type `postgres`: each pool that TypeORM creates with it, with
- * `replication` one for each server, is a {@link RotatingPool} on these credentials. Leave `username`, `password` and
+ * `replication` one for each server, is a {@link RotatingPgPool} on these credentials. Leave `username`, `password` and
  * `url` out of the options. The pools end with the data source, or with the stream.
  *
  * @throws VaultError when the data source is initialised: `VAULT_CONFIG_INVALID` for options that name `username`,
  * `password` or `url`, `VAULT_DRIVER_TOO_OLD`, `VAULT_CREDENTIALS_REJECTED` if PostgreSQL rejects the first credentials
  * @publicApi
  */
-export function rotatingDriver(
+export function rotatingTypeOrmDriver(
   credentials$: Observable<LoginCredentials>,
   { onRotation, ...options }: LibraryRotationOptions = {},
-): RotatingDriver {
-  class Pool extends RotatingPool {
+): RotatingTypeOrmDriver {
+  class Pool extends RotatingPgPool {
     #ready: Promise<void> | undefined;
 
-    constructor(config: RotatingPoolConfig) {
+    constructor(config: RotatingPgPoolConfig) {
       checkDriver('typeorm', { imported: false });
       super(credentials$, { ...options, ...refuseCredentials(config, CREDENTIALS) });
       if (onRotation) this.on('rotation', onRotation);

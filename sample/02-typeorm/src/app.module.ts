@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
-import { rotatingDriver } from 'nestjs-vault/typeorm';
+import { rotatingTypeOrmDriver } from 'nestjs-vault/typeorm';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { CreateOrders1764000000000 } from './migrations/1764000000000-create-orders.js';
@@ -28,7 +28,7 @@ import { OrdersService } from './orders/orders.service.js';
       useFactory: (credentials$: Observable<DatabaseCredentials>, config: ConfigService) => ({
         type: 'postgres',
         // Milliseconds; no transaction of this application takes longer.
-        driver: rotatingDriver(credentials$, { drain: 10_000 }),
+        driver: rotatingTypeOrmDriver(credentials$, { drain: 10_000 }),
         host: config.getOrThrow<string>('PGHOST'),
         port: Number(config.get('PGPORT', 5432)),
         database: config.getOrThrow<string>('PGDATABASE'),

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import knex from 'knex';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
-import { rotatingClient } from 'nestjs-vault/knex';
+import { rotatingKnexClient } from 'nestjs-vault/knex';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { KNEX, OrdersRepository } from './orders.repository.js';
@@ -29,7 +29,7 @@ import { KNEX, OrdersRepository } from './orders.repository.js';
       useFactory: async (credentials$: Observable<DatabaseCredentials>, config: ConfigService) => {
         const db = knex({
           // Milliseconds; no transaction of this application takes longer.
-          client: rotatingClient(credentials$, { drain: 2_000 }),
+          client: rotatingKnexClient(credentials$, { drain: 2_000 }),
           connection: {
             host: config.getOrThrow<string>('PGHOST'),
             port: Number(config.get('PGPORT', 5432)),

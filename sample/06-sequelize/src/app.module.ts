@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
-import { rotatingOptions } from 'nestjs-vault/sequelize';
+import { rotatingSequelizeOptions } from 'nestjs-vault/sequelize';
 import type { Observable } from 'rxjs';
 import { Sequelize } from 'sequelize';
 import { loadOn } from '../../common/load.mjs';
@@ -37,7 +37,7 @@ import { OrdersRepository } from './orders.repository.js';
           pool: { max: 5 },
         };
         // Milliseconds; no transaction of this application takes longer.
-        const sequelize = new Sequelize(rotatingOptions(credentials$, options, { drain: 2_000 }));
+        const sequelize = new Sequelize(rotatingSequelizeOptions(credentials$, options, { drain: 2_000 }));
         defineOrder(sequelize);
         // Connects at the start, which fails if the database rejects the first user.
         await sequelize.authenticate();

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingPool } from 'nestjs-vault/pg';
+import { createRotatingPgPool } from 'nestjs-vault/pg';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { DRIZZLE, OrdersRepository } from './orders.repository.js';
@@ -27,7 +27,7 @@ import { DRIZZLE, OrdersRepository } from './orders.repository.js';
       provide: DRIZZLE,
       inject: [getCredentialsToken('orders'), ConfigService],
       useFactory: async (credentials$: Observable<DatabaseCredentials>, config: ConfigService) => {
-        const client = await createRotatingPool(credentials$, {
+        const client = await createRotatingPgPool(credentials$, {
           host: config.getOrThrow<string>('PGHOST'),
           port: Number(config.get('PGPORT', 5432)),
           database: config.getOrThrow<string>('PGDATABASE'),

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { Kysely, PostgresDialect } from 'kysely';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingPool } from 'nestjs-vault/pg';
+import { createRotatingPgPool } from 'nestjs-vault/pg';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { OrdersRepository, type Database } from './orders.repository.js';
@@ -27,7 +27,7 @@ import { OrdersRepository, type Database } from './orders.repository.js';
       provide: Kysely,
       inject: [getCredentialsToken('orders'), ConfigService],
       useFactory: async (credentials$: Observable<DatabaseCredentials>, config: ConfigService) => {
-        const pool = await createRotatingPool(credentials$, {
+        const pool = await createRotatingPgPool(credentials$, {
           host: config.getOrThrow<string>('PGHOST'),
           port: Number(config.get('PGPORT', 5432)),
           database: config.getOrThrow<string>('PGDATABASE'),

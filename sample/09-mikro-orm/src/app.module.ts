@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
-import { rotatingDriverOptions } from 'nestjs-vault/mikro-orm';
+import { rotatingMikroOrmOptions } from 'nestjs-vault/mikro-orm';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { OrderSchema } from './order.entity.js';
@@ -35,7 +35,7 @@ import { OrdersRepository } from './orders.repository.js';
           entities: [OrderSchema],
           pool: { max: 5 },
           // Milliseconds; no transaction of this application takes longer.
-          driverOptions: rotatingDriverOptions(credentials$, { drain: 2_000 }),
+          driverOptions: rotatingMikroOrmOptions(credentials$, { drain: 2_000 }),
         }),
     },
     // The work that the sample prints.

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingClient } from 'nestjs-vault/redis';
+import { createRotatingRedisClient } from 'nestjs-vault/redis';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { CacheService, REDIS } from './cache.service.js';
@@ -27,7 +27,7 @@ import { CacheService, REDIS } from './cache.service.js';
       inject: [getCredentialsToken('cache'), ConfigService],
       // The client closes itself at shutdown, when the stream of credentials completes.
       useFactory: (credentials$: Observable<DatabaseCredentials>, config: ConfigService) =>
-        createRotatingClient(credentials$, {
+        createRotatingRedisClient(credentials$, {
           socket: {
             host: config.getOrThrow<string>('REDIS_HOST'),
             port: Number(config.get('REDIS_PORT', 6379)),

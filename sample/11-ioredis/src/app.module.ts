@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingRedis } from 'nestjs-vault/ioredis';
+import { createRotatingIoredis } from 'nestjs-vault/ioredis';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { CacheService, REDIS } from './cache.service.js';
@@ -27,7 +27,7 @@ import { CacheService, REDIS } from './cache.service.js';
       inject: [getCredentialsToken('cache'), ConfigService],
       // The client closes itself at shutdown, when the stream of credentials completes.
       useFactory: (credentials$: Observable<DatabaseCredentials>, config: ConfigService) =>
-        createRotatingRedis(credentials$, {
+        createRotatingIoredis(credentials$, {
           host: config.getOrThrow<string>('REDIS_HOST'),
           port: Number(config.get('REDIS_PORT', 6379)),
           // Milliseconds; no command of this application takes longer.

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type Credentials } from 'nestjs-vault';
-import { createRotatingConnection } from 'nestjs-vault/rabbitmq';
+import { createRotatingAmqpConnection } from 'nestjs-vault/rabbitmq';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { OrdersQueue, RABBITMQ } from './orders.queue.js';
@@ -27,7 +27,7 @@ import { OrdersQueue, RABBITMQ } from './orders.queue.js';
       inject: [getCredentialsToken({ path: 'rabbitmq/creds/orders' }), ConfigService],
       // The client closes itself at shutdown, when the stream of credentials completes.
       useFactory: (credentials$: Observable<Credentials>, config: ConfigService) =>
-        createRotatingConnection(credentials$, config.getOrThrow<string>('RABBITMQ_URL'), {
+        createRotatingAmqpConnection(credentials$, config.getOrThrow<string>('RABBITMQ_URL'), {
           // Milliseconds; no message takes longer to process.
           drain: 2_000,
         }),

@@ -3,7 +3,7 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import type { ChannelWrapper } from 'amqp-connection-manager';
 import type { ConfirmChannel, ConsumeMessage } from 'amqplib';
 import { InjectCredentials, type Credentials } from 'nestjs-vault';
-import type { RotatingConnection } from 'nestjs-vault/rabbitmq';
+import type { RotatingAmqpConnection } from 'nestjs-vault/rabbitmq';
 import { filter, firstValueFrom, Subject, timeout, type Observable } from 'rxjs';
 
 export const RABBITMQ = Symbol('RABBITMQ');
@@ -23,7 +23,7 @@ export class OrdersQueue implements OnModuleInit {
   private readonly taken$ = new Subject<string>();
 
   constructor(
-    @Inject(RABBITMQ) private readonly connection: RotatingConnection,
+    @Inject(RABBITMQ) private readonly connection: RotatingAmqpConnection,
     @InjectCredentials({ path: 'rabbitmq/creds/orders' })
     private readonly credentials$: Observable<Credentials<{ username: string }>>,
   ) {}

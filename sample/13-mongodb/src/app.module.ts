@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingMongo } from 'nestjs-vault/mongodb';
+import { createRotatingMongoClient } from 'nestjs-vault/mongodb';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { MONGO, OrdersRepository } from './orders.repository.js';
@@ -27,7 +27,7 @@ import { MONGO, OrdersRepository } from './orders.repository.js';
       inject: [getCredentialsToken('orders'), ConfigService],
       // The client closes itself at shutdown, when the stream of credentials completes.
       useFactory: (credentials$: Observable<DatabaseCredentials>, config: ConfigService) =>
-        createRotatingMongo(credentials$, config.getOrThrow<string>('MONGODB_URL'), {
+        createRotatingMongoClient(credentials$, config.getOrThrow<string>('MONGODB_URL'), {
           maxPoolSize: 5,
           // Milliseconds; no operation of this application takes longer.
           drain: 2_000,

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Collection, WithId } from 'mongodb';
-import type { RotatingMongo } from 'nestjs-vault/mongodb';
+import type { RotatingMongoClient } from 'nestjs-vault/mongodb';
 
 export const MONGO = Symbol('MONGO');
 
@@ -11,7 +11,7 @@ export interface Order {
 
 @Injectable()
 export class OrdersRepository {
-  constructor(@Inject(MONGO) private readonly mongo: RotatingMongo) {}
+  constructor(@Inject(MONGO) private readonly mongo: RotatingMongoClient) {}
 
   /** Returns the collection of the current client: a stored one would keep an earlier client. */
   private get orders(): Collection<Order> {

@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { STSClient } from '@aws-sdk/client-sts';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type Credentials } from 'nestjs-vault';
-import { awsCredentials } from 'nestjs-vault/aws';
+import { rotatingAwsCredentials } from 'nestjs-vault/aws';
 import type { Observable } from 'rxjs';
 import { loadOn } from '../../common/load.mjs';
 import { IdentityService } from './identity.service.js';
@@ -28,7 +28,7 @@ import { IdentityService } from './identity.service.js';
       inject: [getCredentialsToken({ path: 'aws/sts/reports' })],
       // The SDK itself reads AWS_REGION, and AWS_ENDPOINT_URL for a server other than AWS.
       useFactory: (credentials$: Observable<Credentials>) =>
-        new STSClient({ credentials: awsCredentials(credentials$) }),
+        new STSClient({ credentials: rotatingAwsCredentials(credentials$) }),
     },
     // The work that the sample prints.
     loadOn(IdentityService, (identity) => [() => identity.user()]),

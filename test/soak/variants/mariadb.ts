@@ -1,7 +1,7 @@
 import type { DynamicModule } from '@nestjs/common';
 import type { ResultSetHeader, RowDataPacket } from 'mysql2/promise';
 import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingPool, type PoolEvent, type RotatingPromisePool } from 'nestjs-vault/mysql2';
+import { createRotatingMysqlPool, type PoolEvent, type RotatingMysqlPromisePool } from 'nestjs-vault/mysql2';
 import type { Observable } from 'rxjs';
 import { STORE, type DatabaseConfig, type Store, type Variant } from '../variant.js';
 import { expectOneRow, nextTurn, readSlowly, repeat, rowsIn, SQL } from './work.js';
@@ -9,9 +9,9 @@ import { expectOneRow, nextTurn, readSlowly, repeat, rowsIn, SQL } from './work.
 const INSERT = 'insert into orders (item) values (?)';
 
 class MariaDbStore implements Store {
-  readonly #pool: RotatingPromisePool;
+  readonly #pool: RotatingMysqlPromisePool;
 
-  constructor(pool: RotatingPromisePool) {
+  constructor(pool: RotatingMysqlPromisePool) {
     this.#pool = pool;
   }
 
@@ -56,7 +56,7 @@ class MariaDbStore implements Store {
   }
 }
 
-/** mysql2 over `createRotatingPool`. */
+/** mysql2 over `createRotatingMysqlPool`. */
 export const mariadbVariant: Variant = {
   module: (role: string, { host, port, database, max, drain }: DatabaseConfig): DynamicModule => ({
     module: class MariaDbModule {},
@@ -66,7 +66,13 @@ export const mariadbVariant: Variant = {
         inject: [getCredentialsToken(role)],
         useFactory: async (credentials$: Observable<DatabaseCredentials>): Promise<Store> =>
           new MariaDbStore(
-            await createRotatingPool(credentials$, { host, port, database, connectionLimit: max, drain }),
+            await createRotatingMysqlPool(credentials$, {
+              host,
+              port,
+              database,
+              connectionLimit: max,
+              drain,
+            }),
           ),
       },
     ],

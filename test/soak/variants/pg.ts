@@ -1,6 +1,6 @@
 import type { DynamicModule } from '@nestjs/common';
 import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingPool, type PoolEvent } from 'nestjs-vault/pg';
+import { createRotatingPgPool, type PoolEvent } from 'nestjs-vault/pg';
 import type { Pool, PoolClient } from 'pg';
 import Cursor from 'pg-cursor';
 import type { Observable } from 'rxjs';
@@ -66,7 +66,7 @@ async function* batches(cursor: Cursor<{ id: string }>): AsyncGenerator<{ id: st
   }
 }
 
-/** `pg` over `createRotatingPool`. */
+/** `pg` over `createRotatingPgPool`. */
 export const pgVariant: Variant = {
   module: (role: string, { application, ...database }: DatabaseConfig): DynamicModule => ({
     module: class PgModule {},
@@ -75,7 +75,9 @@ export const pgVariant: Variant = {
         provide: STORE,
         inject: [getCredentialsToken(role)],
         useFactory: async (credentials$: Observable<DatabaseCredentials>): Promise<Store> =>
-          new PgStore(await createRotatingPool(credentials$, { ...database, application_name: application })),
+          new PgStore(
+            await createRotatingPgPool(credentials$, { ...database, application_name: application }),
+          ),
       },
     ],
     exports: [STORE],

@@ -1,7 +1,7 @@
 import type { DynamicModule, OnModuleInit } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
-import { RotatingPool, type PoolEvent } from 'nestjs-vault/pg';
+import { RotatingPgPool, type PoolEvent } from 'nestjs-vault/pg';
 import type { Observable } from 'rxjs';
 import { PrismaClient } from '../../../sample/03-prisma/src/generated/prisma/client.js';
 import { STORE, type DatabaseConfig, type Store, type Variant } from '../variant.js';
@@ -9,10 +9,10 @@ import { BATCH, nextTurn, readSlowly, repeat, rowsIn } from './work.js';
 
 /** A service like that of sample 03, with its model. */
 class PrismaStore extends PrismaClient implements Store, OnModuleInit {
-  readonly #pool: RotatingPool;
+  readonly #pool: RotatingPgPool;
 
   constructor(credentials$: Observable<DatabaseCredentials>, { application, ...database }: DatabaseConfig) {
-    const pool = new RotatingPool(credentials$, { ...database, application_name: application });
+    const pool = new RotatingPgPool(credentials$, { ...database, application_name: application });
     super({ adapter: new PrismaPg(pool), transactionOptions: { maxWait: 5_000, timeout: 10_000 } });
     this.#pool = pool;
   }
@@ -62,7 +62,7 @@ async function* pages({ order }: Pick<PrismaClient, 'order'>, count: number): As
   }
 }
 
-/** Prisma over a `RotatingPool` of pg. */
+/** Prisma over a `RotatingPgPool` of pg. */
 export const prismaVariant: Variant = {
   module: (role: string, database: DatabaseConfig): DynamicModule => ({
     module: class PrismaModule {},

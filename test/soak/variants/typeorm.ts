@@ -1,7 +1,7 @@
 import type { DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
-import { rotatingDriver, type PoolEvent } from 'nestjs-vault/typeorm';
+import { rotatingTypeOrmDriver, type PoolEvent } from 'nestjs-vault/typeorm';
 import { Subject, type Observable } from 'rxjs';
 import { DataSource } from 'typeorm';
 import { STORE, type DatabaseConfig, type Store, type Variant } from '../variant.js';
@@ -49,7 +49,7 @@ class TypeOrmStore implements Store {
   }
 }
 
-/** TypeORM over `rotatingDriver`. */
+/** TypeORM over `rotatingTypeOrmDriver`. */
 export const typeormVariant: Variant = {
   module: (role: string, { application, max, drain, ...database }: DatabaseConfig): DynamicModule => {
     const events$ = new Subject<PoolEvent>();
@@ -60,7 +60,10 @@ export const typeormVariant: Variant = {
           inject: [getCredentialsToken(role)],
           useFactory: (credentials$: Observable<DatabaseCredentials>) => ({
             type: 'postgres',
-            driver: rotatingDriver(credentials$, { drain, onRotation: (event) => events$.next(event) }),
+            driver: rotatingTypeOrmDriver(credentials$, {
+              drain,
+              onRotation: (event) => events$.next(event),
+            }),
             ...database,
             applicationName: application,
             poolSize: max,

@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { InjectCredentials, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingPool } from 'nestjs-vault/pg';
+import { createRotatingPgPool } from 'nestjs-vault/pg';
 import type { Pool } from 'pg';
 import type { Observable } from 'rxjs';
 import type { Configuration } from '../config/configuration.js';
@@ -21,7 +21,7 @@ export class OrdersRepository implements OnModuleInit {
 
   /** A pool that ends itself at shutdown, when the stream of credentials completes. */
   async onModuleInit(): Promise<void> {
-    this.pool = await createRotatingPool(this.credentials$, {
+    this.pool = await createRotatingPgPool(this.credentials$, {
       ...this.config.get('database', { infer: true }),
       max: 5,
       // Milliseconds; longer than the slowest query here, and shorter than the TTL of the role.

@@ -2,20 +2,20 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { InjectCredentials, type DatabaseCredentials } from 'nestjs-vault';
-import { RotatingPool } from 'nestjs-vault/pg';
+import { RotatingPgPool } from 'nestjs-vault/pg';
 import type { Observable } from 'rxjs';
 import { PrismaClient } from '../generated/prisma/client.js';
 
 /** Prisma with a pool whose user changes. The pool ends itself at shutdown, when the stream completes. */
 @Injectable()
 export class PrismaService extends PrismaClient implements OnModuleInit {
-  private readonly pool: RotatingPool;
+  private readonly pool: RotatingPgPool;
 
   constructor(
     @InjectCredentials('orders') credentials$: Observable<DatabaseCredentials>,
     config: ConfigService,
   ) {
-    const pool = new RotatingPool(credentials$, {
+    const pool = new RotatingPgPool(credentials$, {
       host: config.getOrThrow<string>('PGHOST'),
       port: Number(config.get('PGPORT', 5432)),
       database: config.getOrThrow<string>('PGDATABASE'),

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
-import { createRotatingPool } from 'nestjs-vault/mysql2';
+import { createRotatingMysqlPool } from 'nestjs-vault/mysql2';
 import type { Observable } from 'rxjs';
 import { OrdersController } from './orders.controller.js';
 import { ORDERS_POOL, OrdersRepository } from './orders.repository.js';
@@ -15,7 +15,7 @@ import { ORDERS_POOL, OrdersRepository } from './orders.repository.js';
       inject: [getCredentialsToken('orders'), ConfigService],
       // The pool ends itself at shutdown, when the stream of credentials completes.
       useFactory: (credentials$: Observable<DatabaseCredentials>, config: ConfigService) =>
-        createRotatingPool(credentials$, {
+        createRotatingMysqlPool(credentials$, {
           host: config.getOrThrow<string>('MYSQL_HOST'),
           port: Number(config.get('MYSQL_PORT', 3306)),
           database: config.get<string>('MYSQL_DATABASE', 'orders'),
