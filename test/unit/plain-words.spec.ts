@@ -150,7 +150,7 @@ function paragraphsOf(file: string, line: number, text: string): Sentence[] {
 }
 
 // The titles in docs/conformance.md are names of tests.
-const pages = ['README.md', 'CHANGELOG.md', ...list('docs', /\.md$/), ...samplePages()];
+const pages = ['README.md', 'CHANGELOG.md', 'bench/README.md', ...list('docs', /\.md$/), ...samplePages()];
 const rooms = {
   lib: list('lib', /\.c?ts$/).flatMap(commentsOf),
   test: list('test', /\.m?ts$/).flatMap(commentsOf),
