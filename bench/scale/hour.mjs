@@ -26,7 +26,7 @@ class AppModule {}
 const auth = appRole(secrets);
 Module({
   imports: [
-    VaultTestingModule.forRoot({ vault: { transport: counting, unexpected: [] }, clock }),
+    VaultTestingModule.forRoot({ vault: { transport: counting, unhandledRequests: [] }, clock }),
     VaultModule.forRoot({ address: 'http://vault.test', auth }),
   ],
 })(AppModule);

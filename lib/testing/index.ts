@@ -13,7 +13,7 @@ export type {
 } from './simulated-namespace.js';
 export type { SimulatedLeasedSecret } from './backends/custom-engine.js';
 export type { Duration } from './server/duration.js';
-export type { Which } from './server/faults.js';
+export type { RequestSelector } from './server/faults.js';
 export type { NodeState } from './server/node-status.js';
 export type { HistoryEntry, RequestMatcher } from './server/request-log.js';
 export type { RateLimit } from './server/rate-limits.js';

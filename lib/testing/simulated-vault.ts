@@ -4,7 +4,7 @@ import { MountRegistry } from './backends/mount-registry.js';
 import { InProcessSender } from './http/in-process-sender.js';
 import { Listener } from './http/listener.js';
 import { warnInProduction } from './production.js';
-import type { Which } from './server/faults.js';
+import type { RequestSelector } from './server/faults.js';
 import type { NodeState } from './server/node-status.js';
 import type { RateLimit } from './server/rate-limits.js';
 import { matcher, type HistoryEntry, type RequestMatcher } from './server/request-log.js';
@@ -216,18 +216,21 @@ export class SimulatedVault extends SimulatedNamespace {
    * @param options.before the delay comes before the work, so that giving up means that nothing was done (default: after)
    * @returns what ends the fault, as all faults do
    */
-  delay(milliseconds: number, which?: Which, options: { before?: boolean } = {}): () => void {
-    return this.#server.faults.add({ kind: 'delay', milliseconds, before: options.before === true }, which);
+  delay(milliseconds: number, selector?: RequestSelector, options: { before?: boolean } = {}): () => void {
+    return this.#server.faults.add(
+      { kind: 'delay', milliseconds, before: options.before === true },
+      selector,
+    );
   }
 
   /** The work is done, then the connection fails before the answer (default: for the next request). */
-  dropResponse(which: Which = 1): () => void {
-    return this.#server.faults.add({ kind: 'drop' }, which);
+  dropResponse(selector: RequestSelector = 1): () => void {
+    return this.#server.faults.add({ kind: 'drop' }, selector);
   }
 
   /** The connection fails before any work is done (default: for the next request). */
-  cut(which: Which = 1): () => void {
-    return this.#server.faults.add({ kind: 'cut' }, which);
+  cut(selector: RequestSelector = 1): () => void {
+    return this.#server.faults.add({ kind: 'cut' }, selector);
   }
 
   /**
@@ -238,14 +241,14 @@ export class SimulatedVault extends SimulatedNamespace {
   answer(
     status: number,
     body?: unknown,
-    which: Which = 1,
+    selector: RequestSelector = 1,
     headers: Record<string, string> = { 'content-type': 'application/json' },
   ): () => void {
-    return this.#server.faults.add({ kind: 'answer', status, body, headers }, which);
+    return this.#server.faults.add({ kind: 'answer', status, body, headers }, selector);
   }
 
   /** Ends all faults and rate limits. */
-  heal(): void {
+  clearFaults(): void {
     this.#server.faults.clear();
     this.#server.rateLimits.quotas.clear();
   }
@@ -267,7 +270,7 @@ export class SimulatedVault extends SimulatedNamespace {
     return match === undefined ? this.history.length : this.requests(match).length;
   }
 
-  /** Forgets the history, and what was {@link unexpected}. */
+  /** Forgets the history, and what was {@link unhandledRequests}. */
   clearHistory(): void {
     this.#server.log.clear();
   }
@@ -277,17 +280,17 @@ export class SimulatedVault extends SimulatedNamespace {
    * policies say of it, or one that this simulation does not know. They get the server's own 403, 404 or 405, and are
    * listed here; `VaultTestingModule` fails the closing of the application for them.
    */
-  get unexpected(): readonly string[] {
+  get unhandledRequests(): readonly string[] {
     return this.#server.log.unhandled;
   }
 
   /**
    * For `afterEach` of tests without `VaultTestingModule`.
    *
-   * @throws Error where requests were {@link unexpected} since the last {@link clearHistory}, naming method and path
+   * @throws Error where requests were {@link unhandledRequests} since the last {@link clearHistory}, naming method and path
    */
   assertExpected(): void {
-    if (this.unexpected.length > 0) throw noAnswerTo(this.unexpected);
+    if (this.unhandledRequests.length > 0) throw noAnswerTo(this.unhandledRequests);
   }
 
   /** The leases that exist now, in the order they were made. */

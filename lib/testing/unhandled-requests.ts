@@ -1,6 +1,6 @@
 /** Requests without an answer; a new array after each clearing of the history. */
 interface Unhandled {
-  readonly unexpected: readonly string[];
+  readonly unhandledRequests: readonly string[];
 }
 
 /** Error for requests that the simulated server could not answer. */
@@ -20,7 +20,7 @@ export class FailingClose {
   constructor(vault: Unhandled) {
     this.#vault = vault;
     // A server may serve several applications in turn: each one fails for its own requests only.
-    this.#seen = vault.unexpected;
+    this.#seen = vault.unhandledRequests;
     this.#from = this.#seen.length;
   }
 
@@ -29,7 +29,7 @@ export class FailingClose {
    * while Nest looks for the hook makes `close()` reject, as errors of hooks do in Nest 11.
    */
   get onApplicationShutdown(): undefined {
-    const now = this.#vault.unexpected;
+    const now = this.#vault.unhandledRequests;
     const own = now === this.#seen ? now.slice(this.#from) : now;
     this.#seen = now;
     this.#from = now.length;

@@ -23,7 +23,7 @@ export interface VaultTestingOptions {
  * unchanged: no server, no port, no sleep.
  *
  * `app.close()` rejects where the server was asked for something that it has no answer to since the application was
- * made: an `Error` that names method and path of each (`SimulatedVault.unexpected`), once. It does so when all else is
+ * made: an `Error` that names method and path of each (`SimulatedVault.unhandledRequests`), once. It does so when all else is
  * closed, so import this module first. Where such requests are meant, call `vault.clearHistory()` before.
  *
  * @example

@@ -106,12 +106,12 @@ function simulatedWorld(dialect: 'openbao' | 'vault'): World {
       cut: (pattern = /./) => void vault.cut({ match: below(pattern) }),
       delay: (pattern, milliseconds) =>
         void vault.delay(milliseconds, { match: below(pattern) }, { before: true }),
-      restore: () => vault.heal(),
+      restore: () => vault.clearFaults(),
     },
     // All answers of this world are simulated, so there is nothing to mark.
     canned: false,
     async close() {
-      vault.heal();
+      vault.clearFaults();
       await settled(Promise.all([...lives].map(({ connection }) => connection.close())));
     },
     clock,

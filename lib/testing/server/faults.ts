@@ -5,7 +5,7 @@ import { matcher, type RequestMatcher } from './request-log.js';
  *
  * @publicApi
  */
-export type Which = number | RequestMatcher | { times?: number; match?: RequestMatcher };
+export type RequestSelector = number | RequestMatcher | { times?: number; match?: RequestMatcher };
 
 /** What goes wrong. */
 export type Fault =
@@ -25,9 +25,13 @@ export class Faults {
   readonly #active = new Set<Active>();
 
   /** Returns what ends the fault. */
-  add(fault: Fault, which: Which = {}): () => void {
+  add(fault: Fault, selector: RequestSelector = {}): () => void {
     const { times = Infinity, match = () => true } =
-      typeof which === 'number' ? { times: which } : isMatcher(which) ? { match: which } : which;
+      typeof selector === 'number'
+        ? { times: selector }
+        : isMatcher(selector)
+          ? { match: selector }
+          : selector;
     const active: Active = { fault, left: times, matches: matcher(match) };
     this.#active.add(active);
     return () => this.#active.delete(active);
@@ -55,6 +59,6 @@ export class Faults {
 
 const NONE = { delays: [], fault: undefined };
 
-function isMatcher(which: Exclude<Which, number>): which is RequestMatcher {
-  return typeof which !== 'object' || which instanceof RegExp;
+function isMatcher(selector: Exclude<RequestSelector, number>): selector is RequestMatcher {
+  return typeof selector !== 'object' || selector instanceof RegExp;
 }

@@ -48,7 +48,7 @@ export const logins: Rules = [
         state: 'expired',
         error: { code: 'VAULT_SECRET_ID_INVALID' },
       });
-      world.vault!.heal();
+      world.vault!.clearFaults();
       current = secretId();
       await world.until(() => life.of('login').length > 1, 35 * SECOND);
       await world.until(() => life.published.length > 1, 35 * SECOND);
@@ -72,7 +72,7 @@ export const logins: Rules = [
     world.clear();
     await world.advance(3_600 * SECOND);
     expect(world.requests(LOGIN).length).toBeLessThan(250);
-    world.vault!.heal();
+    world.vault!.clearFaults();
     await world.until(() => life.of('login').length > 1, 40 * SECOND);
   }),
   simulated('H6', 'failed logins of a start are spaced out, for any time limit', async (world) => {

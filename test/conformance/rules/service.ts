@@ -211,7 +211,7 @@ export const service: Rules = [
     const [failed] = life.of('rotation-failed');
     expect(failed).toMatchObject({ reason: 'max-ttl', error: { code: 'VAULT_SERVER_ERROR' } });
     expect(failed!.validUntil!.getTime()).toBeGreaterThan(failed!.retryAt.getTime());
-    world.vault!.heal();
+    world.vault!.clearFaults();
     await world.until(() => life.of('retired').length > 0, 60 * SECOND);
     expect(life.of('rotated')).toMatchObject([{ reason: 'expired' }]);
     world.vault!.answer(503, {}, { match: /revoke-self/ });

@@ -82,7 +82,7 @@ const worlds = new Set<World>();
 afterEach(async () => {
   for (const world of worlds) {
     closed.add(world);
-    world.vault.heal();
+    world.vault.clearFaults();
     await clock.until(world.connection.close());
   }
   worlds.clear();

@@ -55,7 +55,7 @@ describe('a leased secret of any engine', () => {
 
   it('is not there at other paths, nor where another engine is', async () => {
     expect((await ask('GET', 'aws/creds/other')).status).toBe(404);
-    expect(vault.unexpected).toEqual(['GET /v1/aws/creds/other']);
+    expect(vault.unhandledRequests).toEqual(['GET /v1/aws/creds/other']);
     vault.kv('kv');
     expect(() => vault.leasedSecret('kv/creds/x', { data: () => ({}) })).toThrow('kv/creds/x');
     expect(() => vault.leasedSecret('aws', { data: () => ({}) })).toThrow('aws');

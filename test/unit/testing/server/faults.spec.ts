@@ -60,7 +60,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
       'answered',
     ]);
     vault.cut(({ path }) => path.endsWith('app'));
-    vault.heal();
+    vault.clearFaults();
     expect(await code(read())).toBe('answered');
   });
 
@@ -156,7 +156,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
     expect((await ask('POST', 'secret/nonsense/app')).status).toBe(404);
     expect((await ask('DELETE', 'sys/health')).status).toBe(405);
     await read();
-    expect(vault.unexpected).toEqual([
+    expect(vault.unhandledRequests).toEqual([
       'GET /v1/transit/keys/x',
       'POST /v1/secret/nonsense/app',
       'DELETE /v1/sys/health',
@@ -171,10 +171,10 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
     const narrow = { token: vault.token({ policies: ['narrow'] }) };
     expect((await ask('GET', 'secret/data/app', undefined, narrow)).status).toBe(200);
     expect((await ask('GET', 'secret/data/other', undefined, narrow)).status).toBe(403);
-    expect(vault.unexpected).toEqual([]);
+    expect(vault.unhandledRequests).toEqual([]);
     expect((await ask('GET', 'transit/keys/x', undefined, narrow)).status).toBe(403);
     expect((await ask('PUT', 'auth/ldap/login/me', {}, { token: '' })).status).toBe(403);
-    expect(vault.unexpected).toEqual(['GET /v1/transit/keys/x', 'PUT /v1/auth/ldap/login/me']);
+    expect(vault.unhandledRequests).toEqual(['GET /v1/transit/keys/x', 'PUT /v1/auth/ldap/login/me']);
   });
 
   it('ends tokens and leases on demand', async () => {
