@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import LongestFirst from './test/support/longest-first.js';
+import { mutation } from './test/support/mutation.js';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -10,6 +11,7 @@ const SPECIAL = { VAULT_TEST_DRIVERS: 'drivers', VAULT_TEST_LEAKS: 'leaks', VAUL
 const special = Object.entries(SPECIAL).find(([variable]) => process.env[variable])?.[1] ?? '';
 
 export default defineConfig({
+  plugins: mutation(),
   resolve: {
     alias: [
       { find: /^nestjs-vault$/, replacement: source('./lib/index.ts') },

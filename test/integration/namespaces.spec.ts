@@ -1,6 +1,7 @@
 import { appRole, type VaultEvent } from 'nestjs-vault';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { closeConnections, connect } from '../support/connect.js';
+import { until } from '../support/driver-load.js';
 import { describeReal } from '../support/real-servers.js';
 import { startOpenBao, type OpenBaoServer } from '../support/servers.mjs';
 
@@ -21,6 +22,11 @@ describeReal('namespaces', () => {
     await configure('POST', 'sys/namespaces/team', {}, '');
     await configure('POST', 'sys/namespaces/shop', {}, 'team');
     await configure('POST', 'sys/mounts/secret', { type: 'kv', options: { version: '2' } }, 'team/shop');
+    // A new KV v2 mount upgrades itself in the background, and answers 400 meanwhile.
+    await until(async () => {
+      const { status } = await bao.api('GET', 'secret/config', undefined, { namespace: 'team/shop' });
+      return status === 200;
+    });
     await configure('POST', 'secret/data/app', { data: { key: 'canary-shop' } }, 'team/shop');
     await configure('POST', 'sys/auth/approle', { type: 'approle' }, 'team');
     const policy = 'path "shop/secret/data/*" { capabilities = ["read"] }';

@@ -1,33 +1,9 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { ReplaySubject } from 'rxjs';
-import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
-import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
-import type { PoolEvent, RotationDriver } from '../../../lib/integrations/rotation/rotation-driver.js';
-import type { DatabaseCredentials } from '../../../lib/services/credentials.service.js';
-import { issueByHand, type Issued } from '../../support/driver-load.js';
+import { issueByHand } from '../../support/driver-load.js';
+import { rotating, sameUserAgain } from './rotating.js';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
-
-/** A pool whose connections are texts, and whose logins the test decides. */
-function rotating(driver: Partial<RotationDriver<string>>) {
-  const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
-  const events: PoolEvent[] = [];
-  const poolEvents = new PoolEvents('test', (event) => events.push(event));
-  const rotation = new Rotation<string>(
-    credentials$,
-    {
-      verify: () => Promise.resolve(),
-      isLoginRejected: () => false,
-      onPublished: () => undefined,
-      onSuperseded: () => undefined,
-      end: () => undefined,
-      ...driver,
-    },
-    { drain: 100, events: poolEvents, onEnd: () => undefined },
-  );
-  return { credentials$, events, rotation };
-}
 
 it('a login without an answer is tried again, and reported', async () => {
   const hangs = () => new Promise<void>(() => undefined);
@@ -265,12 +241,6 @@ it('beforeEnd has 2 s; then the lease is released', async () => {
   await vi.advanceTimersByTimeAsync(200);
   expect(first.holds).toBe(0);
 });
-
-/** Another password of the same user, as of a static role. */
-function sameUserAgain({ credentials: { username } }: Issued): Issued {
-  const next = issueByHand();
-  return { ...next, credentials: { ...next.credentials, username } };
-}
 
 it.each([
   ['newer ones are in use', 2],
