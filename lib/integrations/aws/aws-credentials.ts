@@ -119,7 +119,10 @@ function holdUntilSettled(
   };
 }
 
-/** Whether the keys belong to an IAM user and have to settle. Temporary keys, which have a session token, work at once. */
+/**
+ * Whether the keys belong to an IAM user and have to settle. Temporary keys, which have a session token, work at
+ * once.
+ */
 function belongToUser({ data }: Credentials): boolean {
   const { security_token, session_token } = (data.reveal() ?? {}) as Record<string, unknown>;
   return !(session_token ?? security_token);

@@ -51,7 +51,10 @@ export class RedisFamily {
     return this.#rotation;
   }
 
-  /** Adds a client that connects. After the last client has ended, starts again with the credentials that are current then. */
+  /**
+   * Adds a client that connects. After the last client has ended, starts again with the credentials that are current
+   * then.
+   */
   add(member: FamilyMember): void {
     this.#members.add(member);
     if (this.#rotation.ended && !this.#streamEnded) this.#rotation = this.#start();

@@ -15,7 +15,8 @@ import { RedisFamily, type FamilyMember } from './redis-family.js';
 import { redacted, verifyLogin } from './verify-login.js';
 
 /**
- * The options of `new Redis()`, without credentials, and without `replyMapping`, which would change the types of replies.
+ * The options of `new Redis()`, without credentials, and without `replyMapping`, which would change the types of
+ * replies.
  *
  * @publicApi
  */
@@ -33,14 +34,14 @@ const RETRY_PAUSE = 1_000;
  * own; then the client logs in again (AUTH) on its open connection, between two commands. Until then the earlier lease
  * is held, as Redis closes the connections of a user that it deletes.
  *
- * A blocking command is not interrupted before the end of the drain window; then the client reconnects, and ioredis sends
- * the command again. With RESP2 (ioredis 5, or `protocol: 2`), a connection that subscribes cannot log in again: the
- * client reconnects, and misses messages that are published meanwhile (some 60 ms).
+ * A blocking command is not interrupted before the end of the drain window; then the client reconnects, and ioredis
+ * sends the command again. With RESP2 (ioredis 5, or `protocol: 2`), a connection that subscribes cannot log in
+ * again: the client reconnects, and misses messages that are published meanwhile (some 60 ms).
  *
- * `duplicate()` and `monitor()` return clients that rotate, too. Emits `'rotation'` with a `PoolEvent`. If Redis rejects a
- * user (WRONGPASS) or denies a command (NOPERM, NOAUTH), the credentials are verified, and replaced if their lease has
- * ended. Quits when the stream completes. After it and its duplicates have ended, they hold no lease; `connect()` starts
- * with the credentials that are current then.
+ * `duplicate()` and `monitor()` return clients that rotate, too. Emits `'rotation'` with a `PoolEvent`. If Redis
+ * rejects a user (WRONGPASS) or denies a command (NOPERM, NOAUTH), the credentials are verified, and replaced if they
+ * do not work any more. Quits when the stream completes. After it and its duplicates have ended, they hold no lease;
+ * `connect()` starts with the credentials that are current then.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
@@ -157,7 +158,10 @@ export class RotatingIoredis extends Client {
     super.handleReconnection(redacted(error) as Error, item);
   }
 
-  /** @internal Reconnects once with newer credentials after a rejected login, as ioredis would fail the queued commands. */
+  /**
+   * @internal Reconnects once with newer credentials after a rejected login, as ioredis would fail the queued
+   * commands.
+   */
   override recoverFromFatalError(commandError: Error, error: Error, options?: object): void {
     for (const one of [commandError, error]) redacted(one);
     const generation = this.#generation;

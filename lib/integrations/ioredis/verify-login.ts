@@ -42,7 +42,9 @@ export async function verifyLogin(
   }
 }
 
-/** Removes the password from an error: ioredis adds the arguments of the failed command, here AUTH, or HELLO in RESP3. */
+/**
+ * Removes the password from an error: ioredis adds the arguments of the failed command, here AUTH, or HELLO in RESP3.
+ */
 export function redacted(error: unknown): unknown {
   const { command } = (error ?? {}) as { command?: { name?: unknown; args?: unknown } };
   if (command?.name === 'auth' || command?.name === 'hello') command.args = [];

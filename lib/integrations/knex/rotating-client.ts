@@ -36,8 +36,8 @@ export function rotatingKnexClient(
   const Postgres = knex({ client: 'pg' }).client.constructor as typeof Knex.Client;
 
   return class RotatingKnexClient extends Postgres {
-    // A plain property, as Knex creates transactions and copies from the prototype, without the constructor. `declare`, as
-    // Knex's constructor creates the pool before fields of this class would be initialised.
+    // A plain property, as Knex creates transactions and copies from the prototype, without the constructor.
+    // `declare`, as Knex's constructor creates the pool before fields of this class would be initialised.
     declare pooled: PooledClients | undefined;
 
     constructor(config: Knex.Config) {

@@ -21,7 +21,8 @@ const { PostgreSqlKnexDialect } = mikroOrm as object as { PostgreSqlKnexDialect?
  * `replicas` from one for each server. `user` is ignored, as MikroORM always has one; `pool` takes the options of
  * `RotatingPgPool`. The pool ends with `orm.close()`, or with the stream.
  *
- * @throws VaultError `VAULT_DRIVER_TOO_OLD`; when MikroORM connects: `VAULT_CONFIG_INVALID` for options with a `password`, also in `clientUrl`
+ * @throws VaultError `VAULT_DRIVER_TOO_OLD`; when MikroORM connects: `VAULT_CONFIG_INVALID` for options with a
+ * `password`, also in `clientUrl`
  * @publicApi
  */
 export function rotatingMikroOrmOptions(
@@ -42,7 +43,10 @@ export function rotatingMikroOrmOptions(
     : { onPoolCreated: (pool: Pool) => replace(pool, prepare(pool.options)) };
 }
 
-/** MikroORM 7 creates its pool itself, and passes it to a callback before it connects: its methods then use the rotating pool. */
+/**
+ * MikroORM 7 creates its pool itself, and passes it to a callback before it connects: its methods then use the
+ * rotating pool.
+ */
 function replace(pool: Pool, make: () => RotatingPgPool): void {
   let rotating: RotatingPgPool | undefined;
   // Created on first use, as Kysely does not end a pool that was never connected.

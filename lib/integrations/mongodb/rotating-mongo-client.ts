@@ -37,15 +37,16 @@ const HOLD_MARGIN = 1_000;
 const POLL_INTERVAL = 20;
 
 /**
- * Holds the `MongoClient` of the current credentials, as a client cannot change its own. When new ones come, a new client
- * is connected and replaces the previous one. That one is closed after the drain window, so that operations, cursors and
- * transactions can finish. Until then the earlier lease is held.
+ * Holds the `MongoClient` of the current credentials, as a client cannot change its own. When new ones come, a new
+ * client is connected and replaces the previous one. That one is closed after the drain window, so that operations,
+ * cursors and transactions can finish. Until then the earlier lease is held.
  *
  * Read {@link client} or {@link db} for each operation; do not keep them, or collections.
  *
- * Emits `'rotation'` with a `PoolEvent`, and `'superseded'` with the previous client and the `Date` at which it will be
- * closed, so that change streams can be reopened in time. If MongoDB rejects a user (18) or denies an operation (13), the
- * credentials are verified, and replaced if their lease has ended. Closes itself when the stream completes.
+ * Emits `'rotation'` with a `PoolEvent`, and `'superseded'` with the previous client and the `Date` at which it will
+ * be closed, so that change streams can be reopened in time. If MongoDB rejects a user (18) or denies an operation
+ * (13), the credentials are verified, and replaced if they do not work any more. Closes itself when the stream
+ * completes.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for options or a URL that name a user; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
@@ -244,7 +245,10 @@ function create(url: string, options: MongoClientOptions): MongoClient {
   return new MongoClient(url, options);
 }
 
-/** Hides the password, which each connection of the client needs: options, topology and pools share the object that holds it. */
+/**
+ * Hides the password, which each connection of the client needs: options, topology and pools share the object that
+ * holds it.
+ */
 function unprinted(client: MongoClient): MongoClient {
   const options = client.options as { credentials?: { password: string } };
   if (options.credentials) {

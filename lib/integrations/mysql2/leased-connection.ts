@@ -77,14 +77,19 @@ export class LeasedConnection {
     config.gracefulEnd = gracefulEnd;
   }
 
-  /** Closes it at once: a running query fails. The server notices after the statement, and rolls the transaction back. */
+  /**
+   * Closes it at once: a running query fails. The server notices after the statement, and rolls the transaction back.
+   */
   abort(): void {
     // After mysql2's destroy(), a running query would stay pending.
     this.#socket.destroy();
   }
 }
 
-/** Commands without a callback that have not ended; also after mysql2 replaces `addCommand`, as it does while it closes. */
+/**
+ * Commands without a callback that have not ended; also after mysql2 replaces `addCommand`, as it does while it
+ * closes.
+ */
 function streamsOf(protocol: Protocol): Set<Command> {
   const streams = new Set<Command>();
   let add = protocol.addCommand.bind(protocol);

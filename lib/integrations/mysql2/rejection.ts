@@ -1,12 +1,14 @@
 import { VaultError } from '../../errors/vault-error.js';
 
-/** Error numbers for a dropped user or a wrong password (1045, 1698), and a locked account (MySQL 3118, MariaDB 4151). */
+/**
+ * Error numbers for a dropped user or a wrong password (1045, 1698), and a locked account (MySQL 3118, MariaDB 4151).
+ */
 const REJECTED = new Set([1045, 1698, 3118, 4151]);
 /** The login succeeded, but the user has no rights on the database of the pool. */
 const NO_DATABASE = 1044;
 /**
- * Numbers that a dropped user also causes: no rights on a database, a table (1142), a column (1143), a routine (1370), or
- * a missing global one (1227). A statement that was never allowed has the same.
+ * Numbers that a dropped user also causes: no rights on a database, a table (1142), a column (1143), a routine
+ * (1370), or a missing global one (1227). A statement that was never allowed has the same.
  */
 const SUGGESTS_DROPPED_USER = new Set([...REJECTED, NO_DATABASE, 1142, 1143, 1227, 1370]);
 

@@ -7,9 +7,9 @@ import type { LoginCredentials } from '../rotation/login-credentials.js';
 import { RotatingMysqlPool } from './rotating-pool.js';
 
 /**
- * mysql2 with a `createPool` that creates a {@link RotatingMysqlPool}, for libraries that take a driver and create their pool
- * themselves, as TypeORM does (`type: 'mysql'` or `'mariadb'`, `driver: rotatingMysqlDriver(credentials$)`). Leave user and
- * password out of their options.
+ * mysql2 with a `createPool` that creates a {@link RotatingMysqlPool}, for libraries that take a driver and create
+ * their pool themselves, as TypeORM does (`type: 'mysql'` or `'mariadb'`, `driver:
+ * rotatingMysqlDriver(credentials$)`). Leave user and password out of their options.
  *
  * @publicApi
  */

@@ -34,8 +34,8 @@ type ConnectionCallback = (error: NodeJS.ErrnoException | null, connection: Pool
 /** The signatures of mysql2, and of Knex for an external pool. */
 type EndCallback = ((error: NodeJS.ErrnoException | null) => unknown) | ((error?: Error) => unknown);
 /**
- * The pool of `mysql2/promise` around a {@link RotatingMysqlPool}, which is its `pool`. It emits `'rotation'`, too, and its
- * connections emit `'superseded'`.
+ * The pool of `mysql2/promise` around a {@link RotatingMysqlPool}, which is its `pool`. It emits `'rotation'`, too,
+ * and its connections emit `'superseded'`.
  *
  * @publicApi
  */
@@ -52,10 +52,11 @@ export type RotatingMysqlPromisePool = PromisePool<RotatingMysqlPool>;
  * verified, and replaced if they are rejected or their lease has ended. When the stream completes, the pool waits for
  * connections in use, then it ends itself.
  *
- * This is the pool with callbacks, for libraries that take or create one; {@link createRotatingMysqlPool} returns the pool
- * with promises, after the first login.
+ * This is the pool with callbacks, for libraries that take or create one; {@link createRotatingMysqlPool} returns the
+ * pool with promises, after the first login.
  *
- * @throws VaultError `VAULT_CONFIG_INVALID` for a config that names `user`, `password` or a `uri`; `VAULT_DRIVER_TOO_OLD`
+ * @throws VaultError `VAULT_CONFIG_INVALID` for a config that names `user`, `password` or a `uri`;
+ * `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export class RotatingMysqlPool extends CorePool {
@@ -182,7 +183,8 @@ export class RotatingMysqlPool extends CorePool {
   #open(callback: ConnectionCallback): void {
     this.#opening = undefined;
     let opening: LeasedConnection | undefined;
-    // A new connection calls back from its socket, which has the context of no request; bind() restores that of the caller.
+    // A new connection calls back from its socket, which has the context of no request; bind() restores that of the
+    // caller.
     const opened: ConnectionCallback = (error, connection) => {
       if (error) return this.#openFailed(error, opening?.generation, callback);
       if (opening) this.#adopt(connection, opening);
@@ -284,7 +286,8 @@ export class RotatingMysqlPool extends CorePool {
 }
 
 /**
- * Creates a {@link RotatingMysqlPool}, waits until it is {@link RotatingMysqlPool.ready}, and returns its pool of `mysql2/promise`.
+ * Creates a {@link RotatingMysqlPool}, waits until it is {@link RotatingMysqlPool.ready}, and returns its pool of
+ * `mysql2/promise`.
  *
  * @throws VaultError as its constructor and `ready()` do
  * @publicApi

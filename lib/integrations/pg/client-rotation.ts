@@ -64,8 +64,8 @@ export function createClientRotation(
 }
 
 /**
- * Opens a connection. Tries once more with newer credentials if the login is rejected and they arrive within
- * {@link REPLACEMENT_TIMEOUT}, or if they arrived during the attempt: that one was aborted then, at any point of its login.
+ * Opens a connection. Tries once more with newer credentials if the login is rejected and they arrive within {@link
+ * REPLACEMENT_TIMEOUT}, or if they arrived during the attempt: that one was aborted then, at any point of its login.
  */
 export async function connectWithRetry<T>(
   rotation: Rotation<LeasedClient>,

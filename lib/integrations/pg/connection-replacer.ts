@@ -8,7 +8,10 @@ import type { LeasedClient } from './leased-client.js';
 const OPEN_TIMEOUT = 1_000;
 /** Milliseconds between attempts. */
 const RETRY_PAUSE = 200;
-/** Milliseconds for the hand-over of idle connections, at most: a connection that is lent late has that much less to drain. */
+/**
+ * Milliseconds for the hand-over of idle connections, at most: a connection that is lent late has that much less to
+ * drain.
+ */
 const MAX_HANDOVER = 5_000;
 
 /** Private members of pg.Pool: how it opens a connection, and how it removes one that was idle for too long. */
@@ -110,7 +113,10 @@ export class ConnectionReplacer {
     return this.#pool.totalCount >= this.#pool.options.max;
   }
 
-  /** Opens a connection unless the pool is full, or opens one for a waiting caller. Returns whether it is open in time. */
+  /**
+   * Opens a connection unless the pool is full, or opens one for a waiting caller. Returns whether it is open in
+   * time.
+   */
   async #openAnother(): Promise<boolean> {
     const pool = this.#pool;
     if (this.#full || pool.waitingCount > pool.idleCount) return false;

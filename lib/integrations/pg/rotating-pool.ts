@@ -94,8 +94,8 @@ export class RotatingPgPool extends pg.Pool {
     this.on('acquire', (client) => {
       const leased = client as unknown as LeasedClient;
       this.#lent.add(leased);
-      // An idle connection was lent before it could be replaced. Announced after its first queries, as the caller has no
-      // listener before.
+      // An idle connection of earlier credentials was lent before it was replaced. Announced after its first query, as
+      // the caller cannot listen earlier.
       const announce = () => this.#lent.has(leased) && leased.emit('superseded', leased.closeAt);
       if (leased.closeAt) leased.once('drain', announce);
     });
@@ -168,7 +168,10 @@ export class RotatingPgPool extends pg.Pool {
     void this.#ended.then(callback);
   }
 
-  /** Checks a connection before it is lent: pg.Pool notices late that an idle connection ended, and never that a lease did. */
+  /**
+   * Checks a connection before it is lent: pg.Pool notices late that an idle connection ended, and never that a lease
+   * did.
+   */
   async #lend(): Promise<PoolClient> {
     for (;;) {
       const { failure } = this.#rotation;

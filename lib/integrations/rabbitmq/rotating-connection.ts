@@ -33,7 +33,7 @@ const MIN_PAUSE = 100;
  * user that it deletes.
  *
  * Emits `'rotation'` with a `PoolEvent`. If RabbitMQ rejects a user (403 ACCESS_REFUSED), the credentials are verified,
- * and replaced if their lease has ended. Ends itself when the stream completes.
+ * and replaced if they do not work any more. Ends itself when the stream completes.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for a URL with a user in it; `VAULT_DRIVER_TOO_OLD`
  * @publicApi

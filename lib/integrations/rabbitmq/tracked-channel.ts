@@ -12,8 +12,9 @@ export interface ChannelOwner {
 }
 
 /**
- * Tracks the consumers and unacknowledged messages of one channel. The application may acknowledge a message on a newer
- * channel after a rotation; the acknowledgement is sent on this one, as RabbitMQ closes a channel for an unknown message.
+ * Tracks the consumers and unacknowledged messages of one channel. The application may acknowledge a message on a
+ * newer channel after a rotation; the acknowledgement is sent on this one, as RabbitMQ closes a channel for an
+ * unknown message.
  */
 export class TrackedChannel {
   readonly #channel: Channel;

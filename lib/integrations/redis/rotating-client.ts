@@ -17,9 +17,9 @@ import { isLoginRejected, rejectedError } from './rejection.js';
 import { rotatingRedisCredentials, type RotatingRedisCredentials } from './rotating-credentials.js';
 
 /**
- * Creates a client of node-redis with {@link rotatingRedisCredentials} and connects it; rejects if the first attempt fails, or
- * takes longer than 10 s. The client emits `'rotation'` with a `PoolEvent`. It and its duplicates close themselves when
- * the stream completes.
+ * Creates a client of node-redis with {@link rotatingRedisCredentials} and connects it; rejects if the first attempt
+ * fails, or takes longer than 10 s. The client emits `'rotation'` with a `PoolEvent`. It and its duplicates close
+ * themselves when the stream completes.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` for options that name credentials, `VAULT_DRIVER_TOO_OLD`,
  * `VAULT_CREDENTIALS_REJECTED` if Redis rejects them, `VAULT_CLOSED` if the stream completed without any, and any error

@@ -49,7 +49,10 @@ interface Subscription {
 const VERIFIED_FOR = 200;
 /** Milliseconds between attempts to log in again on open connections; the pause doubles. */
 const RETRY = { first: 1_000, last: 30_000 };
-/** Milliseconds that the hold lasts beyond the drain window, as this class releases it at the end of the window itself. */
+/**
+ * Milliseconds that the hold lasts beyond the drain window, as this class releases it at the end of the window
+ * itself.
+ */
 const HOLD_MARGIN = 1_000;
 /** Milliseconds for clients to close after the stream completed. */
 const CLOSE_TIMEOUT = 1_000;
@@ -58,9 +61,9 @@ const CLOSE_TIMEOUT = 1_000;
  * The streaming credentials provider of node-redis: its clients log in with the current credentials, and again (AUTH on
  * the open connection, between two commands) when new ones come.
  *
- * node-redis does not report when it has logged in again. The earlier lease is held for the drain window, as Redis closes
- * the connections of a user that it deletes. A connection that could not log in again in that time, because a command
- * blocks it or it subscribes over RESP2, is closed then, and node-redis reopens it.
+ * node-redis does not report when it has logged in again. The earlier lease is held for the drain window, as Redis
+ * closes the connections of a user that it deletes. A connection that could not log in again in that time, because a
+ * command blocks it or it subscribes over RESP2, is closed then, and node-redis reopens it.
  *
  * Emits `'rotation'` with a `PoolEvent`, and `'end'` when the stream completes: close the clients then. One provider
  * may serve a client and its duplicates, a pool, a cluster, a sentinel.
@@ -138,7 +141,8 @@ export class RotatingRedisCredentials
 
   async #subscribe(listener: Listener): Promise<Subscribed> {
     const { current } = this.#rotation;
-    // Verified before node-redis logs in, as a rejected login fails all queued commands. There are none before the first login.
+    // Verified before node-redis logs in, as a rejected login fails all queued commands. There are none before the
+    // first login.
     if (current && this.#verification) await this.#verifyBeforeReuse(current);
     const generation = await this.#rotation.ready();
     const { failure } = this.#rotation;
@@ -194,7 +198,10 @@ export class RotatingRedisCredentials
     return this.#rotation.current?.path;
   }
 
-  /** Verifies the credentials of a reconnecting client: Redis may have closed its connection because the user was deleted. */
+  /**
+   * Verifies the credentials of a reconnecting client: Redis may have closed its connection because the user was
+   * deleted.
+   */
   #verifyBeforeReuse(generation: PoolGeneration<Subscription>): Promise<void> {
     const now = performance.now();
     if (this.#verification?.generation !== generation || now > this.#verification.until) {

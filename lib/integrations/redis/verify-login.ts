@@ -30,7 +30,10 @@ export async function verifyLogin(
   }
 }
 
-/** Destroys a client. Before node-redis 6.3, `destroy()` throws for a closed client; since then it frees the rest of its resources. */
+/**
+ * Destroys a client. Before node-redis 6.3, `destroy()` throws for a closed client; since then it frees the rest of
+ * its resources.
+ */
 export function destroy(client: { destroy(): void }): void {
   try {
     client.destroy();

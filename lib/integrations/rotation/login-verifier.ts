@@ -55,7 +55,10 @@ export class LoginVerifier<C> {
     await credentials.lease.refused?.(false);
   }
 
-  /** Reports a failed login to the lease, which asks Vault whether it is valid, or is replaced if the login was rejected. */
+  /**
+   * Reports a failed login to the lease, which asks Vault whether it is valid, or is replaced if the login was
+   * rejected.
+   */
   async reportFailure(generation: PoolGeneration<C>, error: unknown): Promise<void> {
     const { path, serial, throttle } = generation;
     generation.loginRejected = this.#driver.isLoginRejected(error);

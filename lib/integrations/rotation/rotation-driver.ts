@@ -77,9 +77,9 @@ export type PoolEvent = {
     }
   | {
       /**
-       * A login with new credentials, or with those in use, failed, and the error does not prove that the credentials are
-       * the cause: the database may be unreachable, or a proxy in between may have dropped the user. Vault is asked
-       * whether the lease is valid. New credentials are tried again. An outage is reported once.
+       * A login with new credentials, or with those in use, failed, and the error does not prove that the credentials
+       * are the cause: the database may be unreachable, or a proxy in between may have dropped the user. Vault is
+       * asked whether the lease is valid. New credentials are tried again. An outage is reported once.
        */
       type: 'verification-failed';
       error: unknown;

@@ -25,8 +25,8 @@ const ATTEMPTS_BEFORE_REPORT = 4;
 export const REPLACEMENT_TIMEOUT = 5_000;
 
 /**
- * Leads the connections of one pool from each credentials to the next: new credentials are verified before they are used,
- * and the lease of earlier ones is held until the last of their connections is closed.
+ * Leads the connections of one pool from each credentials to the next: new credentials are verified before they are
+ * used, and the lease of earlier ones is held until the last of their connections is closed.
  */
 export class Rotation<C> {
   readonly #driver: RotationDriver<C>;
@@ -81,8 +81,8 @@ export class Rotation<C> {
   }
 
   /**
-   * Whether a connection may be lent; undefined (yes) while its lease is valid. After the end of the lease, Vault is asked
-   * once for all callers; the promise gives false if there are newer credentials by then.
+   * Whether a connection may be lent; undefined (yes) while its lease is valid. After the end of the lease, Vault is
+   * asked once for all callers; the promise gives false if there are newer credentials by then.
    *
    * @throws VaultError `VAULT_CREDENTIALS_EXPIRED` if there are none in time
    */
@@ -152,7 +152,10 @@ export class Rotation<C> {
     this.#releaseIfUnused(generation);
   }
 
-  /** The database denied a statement, as it does for a user that was dropped: verifies the credentials, at a limited rate. */
+  /**
+   * The database denied a statement, as it does for a user that was dropped: verifies the credentials, at a limited
+   * rate.
+   */
   verifyCurrent(generation: PoolGeneration<C>): void {
     generation.userMayBeDropped = true;
     this.#scheduleVerification(generation, 'statement');
@@ -245,7 +248,10 @@ export class Rotation<C> {
     this.#wakeWaiters();
   }
 
-  /** Starts the drain window of earlier credentials. Sessions of the same user need none: the database keeps them open. */
+  /**
+   * Starts the drain window of earlier credentials. Sessions of the same user need none: the database keeps them
+   * open.
+   */
   #supersede(earlier: PoolGeneration<C>, previous: PoolGeneration<C>): void {
     const { credentials } = this.#current as PoolGeneration<C>;
     const same = sameUser(earlier.credentials, credentials);

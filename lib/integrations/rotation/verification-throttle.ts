@@ -9,7 +9,10 @@ const DELAYS = { first: 1_000, last: { statement: 30_000, login: 5_000 } };
 /** Milliseconds without a failed verification after which the next failure is reported again. */
 const OUTAGE_FORGOTTEN_AFTER = 60_000;
 
-/** Limits how often the credentials of one generation are verified, so that an outage of the database causes no flood of logins. */
+/**
+ * Limits how often the credentials of one generation are verified, so that an outage of the database causes no flood
+ * of logins.
+ */
 export class VerificationThrottle {
   readonly #next = { statement: start(), login: start() };
   /** A verification is under way; a login may take long to fail, so there is one at a time. */

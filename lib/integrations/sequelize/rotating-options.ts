@@ -54,7 +54,8 @@ type SequelizeConnection = PooledClient & { _invalid?: boolean; _ending?: boolea
  * is closed when the stream completes. `connectionManager.close()` releases the credentials, and `initPools()` starts
  * with those that are current then.
  *
- * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`, or another driver; when Sequelize connects, `VAULT_DRIVER_TOO_OLD`
+ * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`, or another driver; when
+ * Sequelize connects, `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
 export function rotatingSequelizeOptions<T extends RotatingSequelizeOptions>(
