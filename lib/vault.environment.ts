@@ -1,7 +1,7 @@
 import type { Sender } from './client/transport.js';
 import type { Clock } from './clock/clock.js';
 
-/** Time and network, where a test puts others in their place. */
+/** Clock and transport that a test provides in place of the real ones. */
 export interface Environment {
   clock?: Clock;
   transport?: () => Sender;

@@ -2,7 +2,7 @@ import { ConfigurableModuleBuilder, type Provider } from '@nestjs/common';
 import type { VaultOptions } from './config/options.js';
 
 /**
- * What `forRoot` and `forRootAsync` take beside the options of the connection.
+ * Parameters of `forRoot` and `forRootAsync` besides the options of the connection.
  *
  * @publicApi
  */
@@ -15,7 +15,7 @@ export interface VaultModuleExtras {
   extraProviders?: Provider[];
 }
 
-/** Every extra stands here, because the builder takes only these out of the options. */
+/** The complete list of extras, because the builder removes only these from the options. */
 const EXTRAS: VaultModuleExtras = { name: undefined as never, isGlobal: true, extraProviders: [] };
 
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } =

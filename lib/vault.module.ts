@@ -26,20 +26,20 @@ export type VaultModuleAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
 /**
  * Connects an application to Vault or OpenBao. Import it once for each connection, in the root module.
  *
- * The start fails with `VAULT_CONFIG_INVALID` (every problem listed), an error of the login, or where a secret
- * that a decorator asks for cannot be had; `startup.login: 'deferred'` puts the login, and leases, off to the first use.
+ * The start fails with `VAULT_CONFIG_INVALID` (every problem listed), with the error of the login, or if a secret that a
+ * decorator injects cannot be read; `startup.login: 'deferred'` delays the login and the leases until the first use.
  *
  * @publicApi
  */
 @Module({})
 export class VaultModule extends ConfigurableModuleClass {
-  /** One connection, its options given here. */
+  /** Declares a connection with these options. */
   static override forRoot(options: VaultModuleOptions): DynamicModule {
     assertGiven(options, 'forRoot', 'its options are missing');
     return defineConnection(super.forRoot(options), options);
   }
 
-  /** One connection, its options made by a factory, as from `ConfigService`. */
+  /** Declares a connection whose options a factory makes, for example from `ConfigService`. */
   static override forRootAsync(options: VaultModuleAsyncOptions): DynamicModule {
     assertGiven(options, 'forRootAsync', 'its options are missing');
     const { useFactory, useClass, useExisting } = options;
@@ -48,7 +48,7 @@ export class VaultModule extends ConfigurableModuleClass {
     return defineConnection(super.forRootAsync(options), options);
   }
 
-  /** What a feature needs, where decorators cannot tell in time: in lazily loaded modules. */
+  /** Declares the secrets of a feature if decorators cannot do so in time: in lazily loaded modules. */
   static forFeature(feature: VaultFeature): DynamicModule {
     assertGiven(feature, 'forFeature', 'it needs an object with `credentials` or `secrets`');
     const [problem] = unknownOptions('forFeature', feature, ['credentials', 'secrets', 'connection']);
@@ -64,7 +64,7 @@ function assertGiven(value: unknown, method: string, problem: string): void {
 function misused(method: string, problem: string): VaultError {
   return new VaultError({
     code: 'VAULT_CONFIG_INVALID',
-    message: `VaultModule.${method} cannot be used like this: ${problem}.`,
-    hint: 'Correct the call; docs/options.md lists what it takes.',
+    message: `The call of VaultModule.${method} is invalid: ${problem}.`,
+    hint: 'Correct the call; docs/options.md lists its parameters.',
   });
 }

@@ -40,20 +40,20 @@ import {
 } from './vault.tokens.js';
 
 /**
- * What a feature needs of a connection.
+ * The secrets of a feature.
  *
  * @publicApi
  */
 export interface VaultFeature {
-  /** As the arguments of `@InjectCredentials`. */
+  /** Arguments of `@InjectCredentials`. */
   credentials?: readonly (CredentialsTarget | readonly [CredentialsTarget, InjectCredentialsOptions])[];
-  /** As the arguments of `@InjectSecret`. */
+  /** Arguments of `@InjectSecret`. */
   secrets?: readonly (string | readonly [string, InjectSecretOptions])[];
-  /** Name of the connection, for all of them. */
+  /** Name of the connection of all of them. */
   connection?: string;
 }
 
-/** What is one in an application, however many connections it has. */
+/** Providers that exist once in an application, for any number of connections. */
 @Global()
 @Module({
   providers: [
@@ -106,7 +106,7 @@ export function defineConnection(base: DynamicModule, extras: VaultModuleExtras)
     ...base,
     global: isGlobal,
     imports: [...(base.imports ?? []), VaultCoreModule],
-    // By the time that Nest walks these lists, every file with a decorator in it has run.
+    // When Nest iterates these lists, every file with a decorator has run.
     providers: lateList([...(base.providers ?? []), ...extraProviders, ...own], () =>
       injections().map((definition) => injectionProvider(definition)),
     ),
@@ -116,7 +116,7 @@ export function defineConnection(base: DynamicModule, extras: VaultModuleExtras)
   };
 }
 
-/** The module of what a feature needs. */
+/** The module of a feature's secrets. */
 export function defineFeature(base: DynamicModule, feature: VaultFeature): DynamicModule {
   const { connection } = feature;
   const shared = connection === undefined ? {} : { connection };
@@ -147,13 +147,13 @@ export function defineFeature(base: DynamicModule, feature: VaultFeature): Dynam
 }
 
 /**
- * Reads what a feature needs when its module is loaded lazily. In a module that is there at the start, the
- * connection has read it by then: the note on the factory told it to.
+ * Reads the secrets of a feature when its module is loaded lazily. In a module that is loaded at the start, the
+ * connection has read them already, because of the note on the factory.
  */
 function featureProvider(name: string, tokens: readonly string[]): FactoryProvider {
   const useFactory = async (connection: VaultConnection, modules: ModulesContainer) => {
     if (connection.startup.login === 'deferred') return;
-    const wanted = wantedSecrets(modules, name, isOurs);
+    const wanted = wantedSecrets(modules, name, isOwnProvider);
     const needed = wanted.filter(({ token }) => tokens.includes(token));
     await prefetch(connection, needed, connection.startup.timeout);
   };
@@ -171,15 +171,15 @@ function isPair<A, B>(entry: A | readonly [A, B]): entry is readonly [A, B] {
   return Array.isArray(entry);
 }
 
-const OURS = new WeakSet<object>();
-const isOurs = (provider: unknown) => OURS.has(provider as object);
+const OWN_FACTORIES = new WeakSet<object>();
+const isOwnProvider = (provider: unknown) => OWN_FACTORIES.has(provider as object);
 
 /**
- * Observables ask for nothing before they are subscribed to; what nothing injects may belong to another application of this
- * process, and is not even looked at. A secret is read where something in the application injects it; otherwise Nest calls
- * the factory again when something does.
+ * Observables send no request before a subscription. A token that nothing injects may belong to another application of
+ * this process, so its path is not even checked. A secret is read if a class of the application injects it; otherwise
+ * Nest calls the factory again at the first injection.
  *
- * @param after tokens of providers that have to be there before
+ * @param after tokens of providers to build first
  */
 function injectionProvider(definition: InjectionDefinition, ...after: string[]): FactoryProvider {
   let resolvedBefore = false;
@@ -193,7 +193,7 @@ function injectionProvider(definition: InjectionDefinition, ...after: string[]):
     resolveAgain(modules, token, useFactory);
     return new UndeclaredSecret(definition);
   };
-  OURS.add(useFactory);
+  OWN_FACTORIES.add(useFactory);
   return {
     provide: definition.token,
     inject: [getConnectionToken(definition.connection), ModulesContainer, ...after],
@@ -216,26 +216,26 @@ async function connect(
     connections.add(connection);
     return connection;
   } catch (error) {
-    // Nest runs no shutdown hooks when a start fails, so what was begun is ended here, other connections included.
+    // Nest runs no shutdown hooks when a start fails, so this code closes all connections that have begun.
     await connections.fail(name ?? DEFAULT_CONNECTION, error);
     throw error;
   }
 }
 
-/** Logs in, and reads what the application injects. */
+/** Logs in, and reads the secrets that the application injects. */
 async function start(
   connection: VaultConnection,
   modules: ModulesContainer,
   simulated: boolean,
 ): Promise<void> {
-  const isOver = logSlowStart(connection, new Logger('VaultModule'), simulated);
+  const cancelReport = logSlowStart(connection, new Logger('VaultModule'), simulated);
   try {
     const left = await connection.login();
-    await prefetch(connection, wantedSecrets(modules, connection.name, isOurs), left);
+    await prefetch(connection, wantedSecrets(modules, connection.name, isOwnProvider), left);
   } catch (error) {
     throw startFailed(error, connection.startup.timeout);
   } finally {
-    isOver();
+    cancelReport();
   }
 }
 

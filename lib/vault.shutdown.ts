@@ -14,8 +14,8 @@ import { ENVIRONMENT_TOKEN } from './vault.environment.js';
 const LOOK_FOR_HOOKS_AFTER = 1_000;
 
 /**
- * Shutdown in two steps: while requests in flight drain, renewals go on; then what this process logged in for ends.
- * Not in `onModuleDestroy`, which in some versions of Nest comes before the application's own.
+ * Shutdown in two steps: while requests in flight drain, renewals go on; then the tokens and leases of this process end.
+ * Not in `onModuleDestroy`, which some versions of Nest call before the application's own.
  */
 @Injectable()
 export class VaultShutdown
@@ -30,14 +30,14 @@ export class VaultShutdown
     this.#underTest = environment !== undefined;
   }
 
-  /** Warns, once, where SIGTERM would end the process without any hook. */
+  /** Warns once if SIGTERM would end the process without shutdown hooks. */
   onApplicationBootstrap(): void {
     this.#connections.started();
     if (this.#underTest) return;
     this.#lookForHooks = setTimeout(() => {
       if (process.listenerCount('SIGTERM') > 0) return;
       new Logger('VaultModule').warn(
-        'Nothing listens to SIGTERM, so credentials outlive this process until their TTL ends. Call ' +
+        'The process has no listener for SIGTERM, so its credentials stay valid until their TTL ends. Call ' +
           '`app.enableShutdownHooks()` in main.ts.',
       );
     }, LOOK_FOR_HOOKS_AFTER).unref();

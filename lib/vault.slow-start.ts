@@ -2,24 +2,24 @@ import type { LoggerService } from '@nestjs/common';
 import type { VaultConnection } from './connection/vault-connection.js';
 import { printable } from './errors/printable.js';
 
-/** Milliseconds: hooks of jest are given up after 5 s. */
+/** Milliseconds: jest aborts hooks after 5 s. */
 const SLOW = 3_000;
-/** What test runners set: jest, vitest, node:test. */
+/** Variables that test runners set: jest, vitest, node:test. */
 const RUNNERS = ['JEST_WORKER_ID', 'VITEST_WORKER_ID', 'NODE_TEST_CONTEXT'];
 const FORGOTTEN =
   'In a test, import VaultTestingModule of nestjs-vault/testing before the application, or set `startup.login: ' +
-  "'deferred'` and override what is injected (getCredentialsToken, getSecretToken).";
+  "'deferred'` and override the injected tokens (getCredentialsToken, getSecretToken).";
 const SIMULATED =
-  'The server is simulated, and time passes only where the test moves its clock: clock.until(app.init()).';
-/** Taken when this file is loaded: fake timers stand still. */
+  'The server is simulated, and time passes only when the test advances its clock: clock.until(app.init()).';
+/** Saved when this file is loaded, before a test installs fake timers, which stand still. */
 const realTimeout = setTimeout;
 
 /**
- * A start that waits for the server, in a test that forgot to replace it, would end with the word of the test runner that
- * a hook took too long. So the log says before what is waited for: as an error, as Nest's testing module shows no others.
+ * If a test forgets to replace the server, its start waits, and the test runner only reports that a hook took too long.
+ * So this function logs the reason before that: as an error, as Nest's testing module shows no other levels.
  *
- * @param simulated the server is replaced already
- * @returns what to call when the start is over
+ * @param simulated whether the test has replaced the server
+ * @returns a function to call at the end of the start
  */
 export function logSlowStart(
   connection: VaultConnection,
@@ -30,7 +30,7 @@ export function logSlowStart(
     return () => undefined;
   const timer = realTimeout(() => {
     const text =
-      `[${connection.name}] The application has not started, as it waits for the Vault server: ${connection.waitsFor} ` +
+      `[${connection.name}] The application has not started, because it waits for the Vault server: ${connection.waitsFor} ` +
       (simulated ? SIMULATED : FORGOTTEN);
     logger.error(printable(text));
   }, SLOW);

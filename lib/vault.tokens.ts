@@ -4,7 +4,7 @@ import { DEFAULT_CONNECTION } from './config/resolved-options.js';
 import { VaultError } from './errors/vault-error.js';
 
 /**
- * What `@InjectCredentials` takes: the name of a database role, or the full path of any lease-backed secret.
+ * The target of `@InjectCredentials`: the name of a database role, or the full path of any lease-backed secret.
  *
  * @publicApi
  */
@@ -16,7 +16,7 @@ export type CredentialsTarget = string | { path: string };
  * @publicApi
  */
 export interface InjectCredentialsOptions {
-  /** Where the database engine is mounted; for roles only. @default 'database' */
+  /** Mount of the database engine; for roles only. @default 'database' */
   mount?: string;
   /** Name of the connection. */
   connection?: string;
@@ -38,7 +38,7 @@ export interface InjectSecretOptions {
   connection?: string;
 }
 
-/** What a token stands for. */
+/** The definition behind a token. */
 export type InjectionDefinition = { token: string; connection: string } & (
   | { kind: 'database'; path: string }
   | { kind: 'credentials'; path: string }
@@ -46,13 +46,13 @@ export type InjectionDefinition = { token: string; connection: string } & (
 );
 
 /**
- * Definitions by token, for both copies (ESM, CommonJS) of this package: which names exist, never what they
- * hold. An application makes providers of them, and only those that something injects are ever asked for.
+ * Definitions by token, for both copies (ESM, CommonJS) of this package: names only, never values. An application makes
+ * providers of them, and requests only those that something injects.
  */
 const DEFINITIONS = Symbol.for('nestjs-vault.definitions');
 const shared = globalThis as { [DEFINITIONS]?: Map<string, InjectionDefinition> };
 
-/** All that decorators and token functions have named so far for one connection. */
+/** The definitions so far of decorators and token functions for one connection. */
 export function definitionsOf(connection: string): InjectionDefinition[] {
   return [...(shared[DEFINITIONS]?.values() ?? [])].filter(
     (definition) => definition.connection === connection,
@@ -83,8 +83,8 @@ export function getVaultToken(name: string = DEFAULT_CONNECTION): string {
 }
 
 /**
- * Token of what `@InjectCredentials` injects with the same arguments: to override it in tests, and to inject it in
- * factories.
+ * Token of the value that `@InjectCredentials` injects with the same arguments: for overrides in tests, and for `inject`
+ * of factories.
  *
  * @throws VaultError `VAULT_PATH_INVALID`
  * @publicApi
@@ -110,14 +110,14 @@ export function getCredentialsToken(
 }
 
 /**
- * Token of what `@InjectSecret` injects with the same arguments.
+ * Token of the value that `@InjectSecret` injects with the same arguments.
  *
- * @throws VaultError `VAULT_PATH_INVALID`, and `VAULT_CONFIG_INVALID` where `version` or `key` has another type elsewhere
+ * @throws VaultError `VAULT_PATH_INVALID`, and `VAULT_CONFIG_INVALID` if `version` or `key` has another type elsewhere
  * @publicApi
  */
 export function getSecretToken(path: string, options: InjectSecretOptions = {}): string {
   const { connection = DEFAULT_CONNECTION, mount, key, version } = options;
-  // Each part is encoded, so that no part can hold the ":", "@" or "#" in front of the next one.
+  // Each part is encoded, so that no part contains the ":", "@" or "#" before the next one.
   const where = [connection, encodeMount(mount ?? 'secret'), encodePath(path, 'path')].map(part);
   const which = [version !== undefined && `@${version}`, key !== undefined && `#${part(key)}`];
   return define({
@@ -138,7 +138,7 @@ export function databasePath(role: string, mount = 'database'): string {
   return `${barePath(mount)}/creds/${role}`;
 }
 
-/** One part of a token, without the characters that stand between the parts. */
+/** One part of a token, without the separators of the parts. */
 function part(text: string): string {
   return String(text).replace(/[%:@#]/g, (character) => `%${character.charCodeAt(0).toString(16)}`);
 }
@@ -150,16 +150,16 @@ function define(definition: InjectionDefinition): string {
     throw new VaultError({
       code: 'VAULT_CONFIG_INVALID',
       message: `Two different secrets have the injection token ${token}.`,
-      hint: 'Give `version` as a number and `key` as a string wherever this secret is named.',
+      hint: 'Give `version` as a number and `key` as a string in every decorator and token function of this secret.',
       path: definition.path,
     });
   }
-  // Made when something is named, as an import alone changes nothing in the process.
+  // Made at the first definition, as an import alone must not change the process.
   (shared[DEFINITIONS] ??= new Map()).set(token, definition);
   return token;
 }
 
-/** All that tells one definition from another, besides its path: that may be written in several ways. */
+/** The parts that distinguish definitions, without the path, which has several notations. */
 function choiceOf(definition: InjectionDefinition): unknown[] {
   const { key, version } = definition as { key?: unknown; version?: unknown };
   return [definition.kind, definition.connection, key, version];

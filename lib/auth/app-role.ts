@@ -19,27 +19,27 @@ export interface AppRoleOptions {
   /** Not a secret: it ships with the configuration. */
   roleId: string;
   /**
-   * A secret: it arrives at run time. Read again at each login. Leave it out for a role with `bind_secret_id=false`, which
-   * logs in without one; `undefined` is refused, as it mostly comes from a variable that is not set.
+   * The secret of the role, read again at each login. Leave it out for a role with `bind_secret_id=false`; `undefined` is
+   * refused, as it usually comes from an unset variable.
    */
   secretId?: SecretSource;
-  /** Where the method is enabled, with or without the slash that servers list it with. @default 'approle' */
+  /** Mount of the method, with or without the slash of the server's listing. @default 'approle' */
   mountPath?: string;
-  /** The namespace it is enabled in, where that is not the connection's own. */
+  /** Namespace of the method, if it differs from the connection's. */
   namespace?: string;
 }
 
-/** As a login without a token is refused. */
+/** Codes of a refused login. */
 const DENIED = new Set<unknown>(['VAULT_TOKEN_INVALID', 'VAULT_PERMISSION_DENIED']);
-/** Milliseconds before the server is asked about a secret_id again that it refused. */
-const ASK_AGAIN = 60_000;
+/** Milliseconds before a refused secret_id is sent again. */
+const RESEND_AFTER = 60_000;
 
 /**
- * Logs in with AppRole, the method for machines.
+ * Logs in with AppRole, the auth method for machines.
  *
  * At login it throws `VAULT_SECRET_ID_INVALID` (servers answer 400 for a wrong, expired or used-up secret_id alike),
- * `VAULT_LOGIN_LOCKED_OUT` (403 after repeated bad logins), `VAULT_LOGIN_DENIED` (403 otherwise, or networks that the
- * role or the secret_id is bound to), `VAULT_TOKEN_INVALID` (a token that is bound to other networks, at its first use),
+ * `VAULT_LOGIN_LOCKED_OUT` (403 after repeated bad logins), `VAULT_LOGIN_DENIED` (403 otherwise, or a role or
+ * secret_id bound to other networks), `VAULT_TOKEN_INVALID` (a token bound to other networks, at its first use),
  * `VAULT_SOURCE_UNREADABLE`, and those of {@link fromWrappedToken}.
  *
  * @publicApi
@@ -50,13 +50,14 @@ export function appRole(options: AppRoleOptions): AuthMethod {
   const problems = unknownOptions('auth: appRole', given, ['roleId', 'secretId', 'mountPath', 'namespace']);
   if (typeof roleId !== 'string' || roleId.trim() === '') problems.push('`auth: appRole` needs a `roleId`');
   if (namespace !== undefined && typeof namespace !== 'string')
-    problems.push('`auth: appRole` has a `namespace` that is no text');
-  if (namespace === '') problems.push('`auth: appRole` has a `namespace` that is empty ("root" is the root)');
+    problems.push('`auth: appRole` has a `namespace` that is not a string');
+  if (namespace === '')
+    problems.push('`auth: appRole` has a `namespace` that is empty (use "root" for the root namespace)');
   const bound = 'secretId' in given;
   if (bound && !isSource(secretId)) {
     problems.push(
       '`auth: appRole` needs a `secretId`: a value, a function, fromEnv, fromFile or fromWrappedToken (leave it out ' +
-        'where the role has bind_secret_id=false)',
+        'if the role has bind_secret_id=false)',
     );
   }
   problems.push(...problemsOf(secretId));
@@ -64,7 +65,7 @@ export function appRole(options: AppRoleOptions): AuthMethod {
   try {
     mount = encodeMount(mountPath, 'mountPath');
   } catch {
-    problems.push('`auth: appRole` has a `mountPath` that is no path');
+    problems.push('`auth: appRole` has a `mountPath` that is not a path');
   }
   const path = `auth/${mount}/login`;
   const place = namespace === undefined ? {} : { namespace };
@@ -92,9 +93,9 @@ export function appRole(options: AppRoleOptions): AuthMethod {
     problems,
     async login(context) {
       const secret = secretId === undefined ? undefined : await read(secretId, context);
-      // A refused secret_id stays refused: repeating it would only lock the role out. The source may yet yield another.
+      // A refused secret_id stays refused: repeating it would only lock the role out. The source may return another one.
       const again = refused && refused.secretId === secret?.reveal() ? refused : undefined;
-      if (again && context.clock.monotonic() - again.at < ASK_AGAIN) throw again.error;
+      if (again && context.clock.monotonic() - again.at < RESEND_AFTER) throw again.error;
       try {
         const body = { role_id: (roleId ?? '').trim(), ...(secret && { secret_id: secret.reveal() }) };
         const request = { ...place, method: 'POST', path, body, uncached: true } as const;
@@ -111,15 +112,15 @@ export function appRole(options: AppRoleOptions): AuthMethod {
   };
 }
 
-/** An answer to a login without a token that lives is a failed login. Only root tokens have no end. */
+/** An answer to a login without a valid token is a failed login. Only root tokens do not expire. */
 function authOf({ auth, wellFormed }: ApiResponse, path: string): ApiAuth {
   if (wellFormed && isToken(auth?.client_token) && auth.lease_duration > 0) return auth;
   throw malformed(path);
 }
 
 /**
- * A locked-out role and a method that is not enabled there are answered alike: 403, permission denied. A login
- * with made-up ids tells them apart, because lock-out goes by role_id: where the method is, it is a plain 400.
+ * The server answers alike for a locked-out role and for a method that is not enabled: 403, permission denied. A login
+ * with made-up ids distinguishes them, because the lock-out is by role_id: if the method is enabled, the answer is 400.
  */
 async function explainDenial(
   context: LoginContext,
@@ -133,17 +134,17 @@ async function explainDenial(
   return enabled
     ? new VaultError({
         code: 'VAULT_LOGIN_LOCKED_OUT',
-        message: 'The server has locked this role_id out after repeated bad logins.',
+        message: 'The server has locked this role_id out after repeated failed logins.',
         hint:
-          'It ends by itself (15 minutes by default) or with sys/locked-users/<accessor>/unlock/<role_id>. Find the ' +
-          'process that keeps trying with a bad secret_id first.',
+          'First find the process that keeps logging in with an invalid secret_id. The lock-out ends by itself (after ' +
+          '15 minutes by default), or by sys/locked-users/<accessor>/unlock/<role_id>.',
         status: 403,
         path,
       })
     : new VaultError({
         code: 'VAULT_LOGIN_DENIED',
         message: `The server denies the login at ${path}.`,
-        hint: 'Check that AppRole is enabled at `mountPath`, and that `namespace` is the one it is enabled in.',
+        hint: 'Check that AppRole is enabled at `mountPath` in `namespace`.',
         status: 403,
         path,
       });

@@ -3,31 +3,31 @@ import type { Clock } from '../clock/clock.js';
 import type { Deadline } from '../clock/deadline.js';
 import type { Secret } from '../secret/secret.js';
 
-/** What a login gets to work with. */
+/** The context of a login. */
 export interface LoginContext {
   send<T>(request: ApiRequest, token?: Secret): Promise<ApiResponse<T>>;
-  /** Tells what is no error; the same text once. */
+  /** Emits a `warning` event; identical messages once. */
   warn(message: string): void;
-  /** Which source of a secret is read now; nothing when it has answered. */
+  /** Sets the source that is being read; undefined after its answer. */
   reading(source: string | undefined): void;
   clock: Clock;
 }
 
-/** A token as a login (or the look-up of a given token) describes it. */
+/** The data of a token in the answer to a login, or to the look-up of a given token. */
 export interface Login {
   token: Secret;
   accessor: string;
-  /** Seconds; 0 is a token that never expires. */
+  /** Seconds; 0 means a token that never expires. */
   ttl: number;
   renewable: boolean;
-  /** Requests the token may make; 0 is any number. */
+  /** Number of requests that the token allows; 0 means no limit. */
   uses: number;
   type: string;
-  /** What the TTL counts from. */
+  /** The time from which the TTL counts. */
   sentAt: Deadline;
-  /** Whether this process made the token, and so ends it. */
+  /** Whether this process made the token, and so revokes it. */
   own: boolean;
-  /** Where it was made, if not in the connection's own namespace. */
+  /** The namespace of the token, if it differs from the connection's. */
   namespace?: string;
 }
 
@@ -39,15 +39,15 @@ export interface Login {
 export interface AuthMethod {
   /** Named in events and errors. */
   readonly kind: string;
-  /** What is wrong with the options of the method itself. @internal */
+  /** The problems of the method's own options. @internal */
   readonly problems: readonly string[];
   /** @internal */
   login(context: LoginContext): Promise<Login>;
-  /** Differs when another login would yield another token; for tokens that something else renews. @internal */
+  /** Changes when another login would return another token; for tokens that another process renews. @internal */
   version?(): Promise<string>;
 }
 
-/** Reads a login out of the `auth` of an answer. */
+/** Reads a login from the `auth` member of an answer. */
 export function fromAuth(auth: ApiAuth, sentAt: Deadline, tokenOf: (text: string) => Secret): Login {
   return {
     token: tokenOf(auth.client_token),

@@ -4,11 +4,11 @@ import { isDuration } from '../client/answer-members.js';
 import { malformed } from '../errors/common-errors.js';
 import type { Login } from './auth-method.js';
 
-/** The request by which a token asks about itself. */
+/** The request that looks up its own token. */
 export const LOOK_UP_SELF = { method: 'GET', path: 'auth/token/lookup-self' } as const;
 
 /**
- * Reads what the server knows of a token.
+ * Reads the server's data of a token.
  *
  * @throws VaultError `VAULT_RESPONSE_INVALID`
  */
@@ -18,7 +18,7 @@ export function readLookUp({ data, sentAt }: ApiResponse): Omit<Login, 'token' |
   if (!isDuration(ttl) || !isDuration(uses)) throw malformed(LOOK_UP_SELF.path);
   return {
     accessor: textOf(known['accessor']),
-    // Only a token without an end has none; one in its last second rounds to 0, too.
+    // Only a token without expiry has no `expire_time`; a TTL of less than a second is rounded to 0, too.
     ttl: known['expire_time'] ? Math.max(ttl, 1) : ttl,
     renewable: known['renewable'] === true,
     uses,

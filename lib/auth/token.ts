@@ -10,11 +10,11 @@ const WRAPPED: WrappedSecret = {
 };
 
 /**
- * Uses a token that something else made: for local development with a short-lived token. It is looked up once at
- * start, renewed while it can be, read again from its source when it dies, and never revoked, as it is not ours. A
- * file ({@link fromFile}) is looked at every ten seconds, so that what an agent writes into it is taken up.
+ * Uses a token that another process made: for local development with a short-lived token. It is looked up once at the
+ * start, renewed while possible, read again from its source when it becomes invalid, and never revoked. A file
+ * ({@link fromFile}) is checked every ten seconds, so that a new token of an agent is used.
  *
- * Out of a {@link fromWrappedToken} it takes the token that was made at `auth/token/create` (or at `creationPath`).
+ * From a {@link fromWrappedToken} it takes the token that was made at `auth/token/create` (or at `creationPath`).
  *
  * At login it throws `VAULT_TOKEN_INVALID`, `VAULT_SOURCE_UNREADABLE`, and those of {@link fromWrappedToken}.
  *

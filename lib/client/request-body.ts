@@ -3,7 +3,7 @@ import { isSecret } from '../secret/secret.js';
 
 const NUMBERS =
   'There is a number in it that JSON cannot hold (NaN, Infinity), or an integer above 2^53, which JavaScript rounds: ' +
-  'send it as a text.';
+  'send it as a string.';
 
 /**
  * Writes a body as JSON. Nothing of it is left out or changed without a word, but members that are undefined.
@@ -13,7 +13,7 @@ const NUMBERS =
 export function writeBody(body: unknown, path: string): string {
   let json: string | undefined;
   let hint =
-    'Look for a BigInt (send it as a text), an object that refers to itself, a function or a symbol in it.';
+    'Look for a BigInt (send it as a string), an object that refers to itself, a function or a symbol in it.';
   const refuse = (remedy: string): never => {
     hint = remedy;
     throw new TypeError();
@@ -24,7 +24,8 @@ export function writeBody(body: unknown, path: string): string {
       const given = this[key];
       // What it prints as would be taken for its value.
       if (isSecret(given)) refuse('There is a Secret in it: give its value, by reveal().');
-      if (ArrayBuffer.isView(given)) refuse('There are bytes in it: send them as a text, in base64 mostly.');
+      if (ArrayBuffer.isView(given))
+        refuse('There are bytes in it: send them as a string, in base64 mostly.');
       if (isChanged(value)) refuse(NUMBERS);
       // Within an object, JSON leaves these out, or makes {} of them.
       if (typeof value === 'function' || typeof value === 'symbol') refuse(hint);

@@ -2,7 +2,7 @@ import { found } from './found.js';
 
 const EXAMPLE = '"https://vault.internal:8200"';
 
-/** Checks the addresses and writes each in one way; '' in the place of one that cannot be used. */
+/** Checks and normalises the addresses; '' in place of an invalid one. */
 export function resolveAddresses(address: unknown, problems: string[]): readonly string[] {
   const list: readonly unknown[] = Array.isArray(address) ? address : [address];
   if (list.length === 0 || address === undefined || list.some((one) => one === '')) {
@@ -34,21 +34,21 @@ function readAddress(given: unknown): { address: string; problems: string[] } {
   return { address: url.origin + url.pathname.replace(/\/$/, ''), problems };
 }
 
-/** What is wrong with the way it is written. Nothing of it is told: it may be a secret in the wrong place. */
+/** The problem of an address. Shows nothing of the value: it may be a secret in the wrong place. */
 function problemOf(given: unknown, url: URL | undefined): string | undefined {
-  if (given instanceof URL) return 'must be a text: found a URL object, so give its `href`';
-  if (typeof given !== 'string') return `must be a text, as ${EXAMPLE}: found ${found(given)}`;
+  if (given instanceof URL) return 'must be a string: found a URL object, so give its `href`';
+  if (typeof given !== 'string') return `must be a string, as ${EXAMPLE}: found ${found(given)}`;
   if (given.includes('\uFEFF'))
     return 'begins with a byte order mark (U+FEFF), which does not show: remove it';
   if (/^["'“”]|["'“”]$/.test(given.trim())) return 'has quotation marks around it: remove them';
   if (/[,;|\s]\s*https?:/i.test(given.trim()))
-    return `is a list in one text: give an array, as [${EXAMPLE}, …]`;
-  // A URL may hold them, and loses them without a word.
+    return `is a list in one string: give an array, as [${EXAMPLE}, …]`;
+  // The URL parser removes them silently.
   // oxlint-disable-next-line no-control-regex
   if (/[\s\u0000-\u0020\u007f]/.test(given)) return 'has blanks or line breaks in it: remove them';
   const host = /^https?:\/\/([^/\\?#]+)/i.exec(given)?.[1]?.replace(/^.*@/, '');
   if (host === undefined) return 'must be a URL that starts with http:// or https://';
-  if (host.includes(',')) return `is a list in one text: give an array, as [${EXAMPLE}, …]`;
+  if (host.includes(',')) return `is a list in one string: give an array, as [${EXAMPLE}, …]`;
   if (!host.startsWith('[') && host.split(':').length > 2)
     return 'has an IPv6 address without brackets: write it as "https://[::1]:8200"';
   const port = /:([^:\]]*)$/.exec(host)?.[1];

@@ -1,10 +1,10 @@
-/** Without one slash at each end, as `vault namespace list` shows them. */
+/** Removes one slash at each end, as in the output of `vault namespace list`. */
 export function bareNamespace(namespace: string): string {
-  // A pattern like /+$ would look again from each of many slashes.
+  // A pattern like /+$ would start again at each of many slashes.
   return namespace.replace(/^\//, '').replace(/\/$/, '');
 }
 
-/** Whether it is names separated by "/"; which characters a header can carry is another question. */
+/** Whether a namespace consists of names separated by "/"; does not check which characters a header can carry. */
 export function isNamespace(bare: string): boolean {
   return bare.length <= 1024 && !bare.split('/').some((part) => ['', '.', '..'].includes(part));
 }

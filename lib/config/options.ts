@@ -1,12 +1,12 @@
 import type { AuthMethod } from '../auth/auth-method.js';
 
 /**
- * How the server is trusted, and how this client shows who it is. The server's certificate is always verified: no
- * option and no environment variable (`NODE_TLS_REJECT_UNAUTHORIZED`, `VAULT_SKIP_VERIFY`) switches that off.
+ * Trusted authorities and client certificate. The server's certificate is always verified: no option and no environment
+ * variable (`NODE_TLS_REJECT_UNAUTHORIZED`, `VAULT_SKIP_VERIFY`) switches that off.
  *
  * `ca`, `cert` and `key` are PEM, or the path of a PEM file. Files are read at the start, and again for each new
- * connection: what replaces them is used without a restart. While it cannot be used (half written, a key of another
- * certificate), the contents before stay in use, and a `warning` says why.
+ * connection, so new contents are used without a restart. While they are invalid (half written, a key of another
+ * certificate), the previous contents stay in use, and a `warning` gives the reason.
  *
  * @publicApi
  */
@@ -16,38 +16,38 @@ export interface TlsOptions {
    * beside it.
    */
   ca?: string | Buffer | readonly (string | Buffer)[];
-  /** Client certificate, followed by its intermediates where it has any; needs `key`. */
+  /** Client certificate, followed by its intermediates, if any; needs `key`. */
   cert?: string | Buffer;
   /** Private key of the client certificate; needs `cert`. */
   key?: string | Buffer;
-  /** Of the private key. */
+  /** Passphrase of `key`. */
   passphrase?: string;
-  /** The name to expect in the server's certificate, where it is not the host of the address. */
+  /** The name to expect in the server's certificate, if it differs from the host of the address. */
   serverName?: string;
 }
 
 /**
- * How failed requests are spaced out. There is no count: the life of what is to be renewed bounds the tries.
+ * Delays between attempts after failures. There is no maximum number: the TTL of the token or lease bounds the attempts.
  *
  * @publicApi
  */
 export interface RetryOptions {
   /**
-   * Milliseconds before the second try, less `jitter`; a fortieth of the time that is left, where that is more.
+   * Milliseconds before the second attempt, less `jitter`; a fortieth of the time left, if that is more.
    * @default 500
    */
   initialDelay?: number;
   /**
-   * Milliseconds that the doubling delay never exceeds. It reaches this only where much time is left: delays longer than
-   * a sixth of the TTL, or than 30 s, are at most an eighth of what is left of a lease or token. @default 300000
+   * Maximum of the doubling delay, in milliseconds. Delays longer than a sixth of the TTL, or than 30 s, are also at most an
+   * eighth of the time left of a lease or token. @default 300000
    */
   maxDelay?: number;
-  /** Share of each delay that is random, 0 to 1, so that many processes do not come back at once. @default 0.5 */
+  /** Random share of each delay, 0 to 1, so that many processes do not retry at once. @default 0.5 */
   jitter?: number;
 }
 
 /**
- * When leases and tokens are renewed.
+ * Times of the renewals of leases and tokens.
  *
  * @publicApi
  */
@@ -57,44 +57,44 @@ export interface RenewalOptions {
   /** Random share of the TTL by which each renewal comes earlier or later, 0 to 0.1. @default 0.05 */
   jitter?: number;
   /**
-   * Milliseconds a superseded lease lives on for consumers that do not take a hold; then the server ends it, also
-   * when this process is dead by then. @default 30000
+   * Milliseconds for which a superseded lease stays valid for consumers without a hold; then the server ends it, even if
+   * this process has ended by then. @default 30000
    */
   grace?: number;
 }
 
 /**
- * How the application starts.
+ * Options of the start.
  *
  * @publicApi
  */
 export interface StartupOptions {
   /**
-   * `required`: start-up fails where the login or a secret that a decorator asks for fails. `deferred`: nothing is
-   * asked of the server until something needs it: a provider with `@InjectSecret`, which Nest builds at the start, or
-   * the first request. @default 'required'
+   * `required`: the start fails if the login fails, or the read of a secret that a decorator injects. `deferred`: no request
+   * is sent before the first use: a provider with `@InjectSecret`, which Nest builds at the start, or the first call.
+   * @default 'required'
    */
   login?: 'required' | 'deferred';
-  /** Milliseconds for which failures that may pass (unreachable, sealed, no leader) are retried. @default 10000 */
+  /** Milliseconds for which transient failures (unreachable, sealed, no leader) are retried. @default 10000 */
   timeout?: number;
 }
 
 /**
- * How the application ends.
+ * Options of the shutdown.
  *
  * @publicApi
  */
 export interface ShutdownOptions {
-  /** Milliseconds for consumers to let go of their credentials and for the revocation, together. @default 5000 */
+  /** Milliseconds for consumers to release their credentials, plus the revocation. @default 5000 */
   timeout?: number;
   /**
-   * Revoke the token that this process logged in for, and so every lease it made. With `false` the token lives on, and
-   * leases are ended one by one, as far as they can be renewed. @default true
+   * Revoke the token of this process's login, and so every lease it made. With `false` the token stays valid, and leases
+   * are ended one by one, if they can be renewed. @default true
    */
   revoke?: boolean;
   /**
-   * Milliseconds that the end of the process may take for what no `close()` has ended: after a start that failed
-   * elsewhere, after `process.exit()`, or where nothing keeps the process alive any more. 0: nothing is done then.
+   * Time limit at the exit of the process, in milliseconds, to end credentials that no `close()` has ended: after a start
+   * that failed elsewhere, after `process.exit()`, or when the event loop is empty. 0: they are not ended then.
    * @default 3000
    */
   exitTimeout?: number;
@@ -109,8 +109,8 @@ export interface VaultOptions {
   /** `https://vault.internal:8200`, or several, tried in turn; a path is kept as the prefix of the API. */
   address: string | readonly string[];
   /**
-   * Allows `http://` to other machines. Secret_ids, tokens and secrets then travel in clear, and one warning says so.
-   * Without it such an address is refused; loopback (`localhost`, `*.localhost`, 127.0.0.0/8, `::1`) never is.
+   * Allows `http://` to other machines. Secret_ids, tokens and secrets then travel in clear, with one warning. Without it
+   * such an address is refused, except loopback (`localhost`, `*.localhost`, 127.0.0.0/8, `::1`).
    * @default false
    */
   allowHttp?: boolean;
@@ -119,29 +119,29 @@ export interface VaultOptions {
   /** Namespace of every request, as `team/app`; one slash at its start or end is dropped. */
   namespace?: string;
   /**
-   * Sent with every request, logins among them, as a gateway in front of the server may want them. Names of headers that
-   * belong to the connection (`host`, `x-vault-token`, `content-type`, …) are refused. Values are never printed.
+   * Headers of every request, logins included, for example for a gateway in front of the server. Names that belong to the
+   * connection (`host`, `x-vault-token`, `content-type`, …) are refused. Values are never printed.
    */
   headers?: Readonly<Record<string, string>>;
   tls?: TlsOptions;
-  /** Milliseconds one request may take. @default 10000 */
+  /** Timeout of one request, in milliseconds. @default 10000 */
   timeout?: number;
   retry?: RetryOptions;
   renewal?: RenewalOptions;
   startup?: StartupOptions;
   shutdown?: ShutdownOptions;
-  /** Version of the KV mounts where a read does not say. @default 2 */
+  /** Version of the KV mounts, for reads without a version of their own. @default 2 */
   kvVersion?: 1 | 2;
   /**
-   * Requests at the same time that issue at one engine, or read one KV mount again; and, apart from these, as many that
-   * renew or replace leases. One without which a lease would be lost is sent beyond that. The engine of a database keeps
-   * four connections itself, unless told otherwise; more requests at a time take longer each. @default 8
+   * Concurrent requests that issue at one engine, or poll one KV mount; and the same number, separately, that renew or
+   * replace leases. A request without which a lease would be lost is sent beyond that limit. The database engine itself has
+   * four connections by default; more concurrent requests take longer each. @default 8
    */
   concurrency?: number;
 }
 
 /**
- * What `useClass` and `useExisting` of `VaultModule.forRootAsync` must implement.
+ * The interface of `useClass` and `useExisting` of `VaultModule.forRootAsync`.
  *
  * @publicApi
  */

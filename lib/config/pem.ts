@@ -1,4 +1,4 @@
-/** Bytes of one option or file; the bundles that systems ship have some 300 KiB. */
+/** Limit of one option or file in bytes; the bundles of operating systems have some 300 KiB. */
 const LONGEST = 4 * 1024 * 1024;
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]{1,40})-----([^-]*(?:-(?!----)[^-]*)*)-----END \1-----/g;
@@ -8,7 +8,7 @@ const BASE64 = /^[A-Za-z0-9+/=_\s-]+$/;
 
 export type Wanted = 'certificate' | 'private key';
 
-/** One PEM block of a kind that was wanted. */
+/** One PEM block of the wanted kind. */
 export interface PemBlock {
   readonly label: string;
   readonly text: string;
@@ -17,7 +17,7 @@ export interface PemBlock {
 /**
  * The certificates, or the private keys, in the bytes of an option or a file.
  *
- * @returns a text where there is none: what is there instead, as the end of a sentence; nothing of the content is in it
+ * @returns if there is none, a string: a description of the actual content as the end of a sentence, which does not show it
  */
 export function readPem(bytes: Buffer, wanted: Wanted): readonly PemBlock[] | string {
   if (bytes.length > LONGEST) return `has more than ${LONGEST / 1024 ** 2} MiB`;
@@ -28,7 +28,7 @@ export function readPem(bytes: Buffer, wanted: Wanted): readonly PemBlock[] | st
   if (text.trim() === '') return 'is empty';
   if (!text.includes('-----BEGIN ')) return withoutBlocks(text, wanted);
   const blocks = [...text.matchAll(BLOCK)].map(([block, label = '', body = '']) => ({ label, body, block }));
-  if (blocks.length === 0) return 'is PEM that is cut off, or does not end in its line "-----END …-----"';
+  if (blocks.length === 0) return 'is truncated PEM, or does not end with its line "-----END …-----"';
   const right = blocks.filter(({ label }) =>
     (wanted === 'certificate' ? CERTIFICATE : PRIVATE_KEY).test(label),
   );
@@ -38,24 +38,24 @@ export function readPem(bytes: Buffer, wanted: Wanted): readonly PemBlock[] | st
       blocks.map(({ label }) => label),
     );
   if (right.some(({ body }) => !/\n\s*\S/.test(body) || body.includes('\\n')))
-    return 'is PEM without its line breaks: put real ones in the place of "\\n" or blanks, or give the path of a file';
+    return 'is PEM without its line breaks: replace "\\n" or blanks by real ones, or give the path of a file';
   return right.map(({ label, block }) => ({ label, text: block }));
 }
 
-/** Whether a text is meant as the path of a file: anything else that is no PEM would be called a missing file. */
+/** Whether a string is meant as a path: otherwise any string that is not PEM would be reported as a missing file. */
 export function isPath(text: string): boolean {
   const encoded = text.length >= 100 && /^(M|LS0t)/.test(text) && BASE64.test(text);
   return !encoded && text.length <= 4096 && !/[\r\n\0]|-----/.test(text) && text.trim() !== '';
 }
 
-/** Whether a path can be shown: encoded keys begin otherwise, and have no dot. */
+/** Whether a path may be shown: encoded keys begin differently, and have no dot. */
 export function isPlainPath(text: string): boolean {
   return text.length <= 1024 && /^(~?\/|\.{1,2}[\\/]|[A-Za-z]:[\\/])|^[\w./\\-]+\.[a-z]{2,6}$/.test(text);
 }
 
 function withoutBlocks(text: string, wanted: Wanted): string {
   const compact = text.replace(/\s/g, '');
-  if (!BASE64.test(compact)) return 'is no PEM: there is no line "-----BEGIN …-----"';
+  if (!BASE64.test(compact)) return 'is not PEM: it has no line "-----BEGIN …-----"';
   const decoded = Buffer.from(compact, 'base64');
   if (decoded.includes('-----BEGIN ')) return 'is base64 of a PEM: decode it first, as `base64 -d` does';
   return `is base64 without the lines "-----BEGIN …-----" and "-----END …-----" of PEM (${wanted})`;
@@ -65,25 +65,25 @@ function insteadOf(wanted: Wanted, labels: readonly string[]): string {
   const other = wanted === 'certificate' ? PRIVATE_KEY : CERTIFICATE;
   if (labels.some((label) => other.test(label)))
     return wanted === 'certificate'
-      ? 'holds a private key, and no certificate'
-      : 'holds a certificate, and no private key';
+      ? 'contains a private key, but no certificate'
+      : 'contains a certificate, but no private key';
   if (labels.includes('OPENSSH PRIVATE KEY'))
-    return 'holds a key in the format of OpenSSH: convert it with `ssh-keygen -p -m pem`';
-  // Labels are what tools print around the content, never a part of it.
-  return `holds "${labels[0]}", and no ${wanted}`;
+    return 'contains a key in the format of OpenSSH: convert it with `ssh-keygen -p -m pem`';
+  // Labels are printed by tools around the content, and are no part of it.
+  return `contains "${labels[0]}", but no ${wanted}`;
 }
 
 function converter(wanted: Wanted): string {
   return wanted === 'certificate' ? 'openssl x509' : 'openssl pkey';
 }
 
-/** A SEQUENCE, as every certificate, key and PKCS #12 file is. */
+/** Whether bytes begin with an ASN.1 SEQUENCE, like every certificate, key and PKCS #12 file. */
 function isDer(bytes: Buffer): boolean {
   const [first, second = 0] = bytes;
   return first === 0x30 && (second > 0x80 || second === bytes.length - 2);
 }
 
-/** With a byte order mark, or of ASCII characters. */
+/** Whether bytes are UTF-16: by their byte order mark, or as ASCII characters with NUL bytes. */
 function isUtf16(bytes: Buffer): boolean {
   const [first, second] = bytes;
   const marked = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);

@@ -20,7 +20,7 @@ export interface ResolvedOptions {
   readonly addresses: readonly string[];
   readonly auth: AuthMethod;
   readonly namespace?: string;
-  /** With every request; names in lower case. */
+  /** Headers of every request; names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly tls?: ResolvedTls;
   readonly allowHttp: boolean;
@@ -33,7 +33,7 @@ export interface ResolvedOptions {
   readonly concurrency: number;
 }
 
-/** The name of the connection that was given none. */
+/** The name of the connection without a given name. */
 export const DEFAULT_CONNECTION = 'default';
 
 const DEFAULTS = {
@@ -53,8 +53,7 @@ const LONGEST_NAME = 128;
 /**
  * Applies the defaults and checks everything at once.
  *
- * Checked by hand: the validation libraries that were looked at print the value they refuse, and what is refused
- * here can be a token that was put in the wrong place.
+ * Checked by hand: common validation libraries print the refused value, which here can be a token in the wrong place.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID`, its message naming every problem
  */
@@ -64,13 +63,13 @@ export function resolveOptions(options: VaultOptions, name = DEFAULT_CONNECTION)
     return resolve(options, name);
   } catch (error) {
     if (error instanceof VaultError) throw error;
-    // A getter among them, or an auth method of another make; what it threw may show what it was given.
+    // A getter, or a custom auth method, may have thrown; its error may show a value.
     throw invalidOptions(name, [`reading them failed with ${classOf(error)}`]);
   }
 }
 
 /**
- * Checks the name of a connection, which stands in each line of the log.
+ * Checks the name of a connection, which is in each log line.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID`
  */
@@ -78,7 +77,7 @@ export function assertName(name: unknown): void {
   if (typeof name === 'string' && name !== '' && name.length <= LONGEST_NAME && printable(name) === name)
     return;
   throw invalidOptions('?', [
-    `\`name\` must be a text of 1 to ${LONGEST_NAME} characters, without control characters`,
+    `\`name\` must be a string of 1 to ${LONGEST_NAME} characters, without control characters`,
   ]);
 }
 
@@ -129,7 +128,7 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
   if (!isObject(given.auth) || typeof given.auth.login !== 'function') {
     problems.push('`auth` must be an auth method: appRole({ roleId, secretId }) or token(source)');
   } else {
-    // An auth method of another make need not have any.
+    // A custom auth method need not have this member.
     problems.push(...(Array.isArray(given.auth.problems) ? given.auth.problems : []));
   }
   const addresses = resolveAddresses(given.address, problems);
@@ -166,8 +165,8 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
 export function invalidOptions(name: string, problems: readonly string[]): VaultError {
   return new VaultError({
     code: 'VAULT_CONFIG_INVALID',
-    message: `The options of the Vault connection "${name}" cannot be used: ${problems.join('; ')}.`,
-    hint: 'Correct each of these where VaultModule.forRoot or forRootAsync is called.',
+    message: `The options of the Vault connection "${name}" are invalid: ${problems.join('; ')}.`,
+    hint: 'Correct each of these in the call of VaultModule.forRoot or forRootAsync.',
   });
 }
 
@@ -184,14 +183,16 @@ function resolveNamespace(namespace: unknown, problems: string[]): string | unde
   return trimmed;
 }
 
-/** Their values may be secret, as the key of a gateway. */
+/** Checks `headers`, whose values may be secret, as the key of a gateway. */
 function resolveHeaders(headers: unknown, problems: string[]): Readonly<Record<string, string>> {
   const read = readHeaders(headers, RESERVED_OF_CONNECTION, (problem, hint) =>
     problems.push(`\`headers\`: ${problem}. ${hint}`.replace(/\.$/, '')),
   );
   for (const [name, value] of Object.entries(read))
     if (!HEADER_VALUE.test(value))
-      problems.push(`\`headers\`: the value of "${name}" holds characters that cannot be sent in a header`);
+      problems.push(
+        `\`headers\`: the value of "${name}" contains characters that cannot be sent in a header`,
+      );
   return Object.freeze(read);
 }
 

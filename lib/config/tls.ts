@@ -8,9 +8,9 @@ import { found } from './found.js';
 import type { TlsOptions } from './options.js';
 import { isPath, isPlainPath, readPem, type PemBlock, type Wanted } from './pem.js';
 
-/** What a TLS connection is made with: plain data, which can be sent to a worker thread. Holds the private key. */
+/** The material of a TLS connection: plain data, which can be sent to a worker thread. Contains the private key. */
 export interface TlsMaterial {
-  /** One PEM block each. */
+  /** PEM blocks, one each. */
   readonly ca?: readonly string[];
   readonly cert?: string;
   readonly key?: string;
@@ -18,31 +18,31 @@ export interface TlsMaterial {
   readonly serverName?: string;
 }
 
-/** Material, or why there is none. */
+/** Material, or the problems that prevent it. */
 export type TlsReading = { readonly material: TlsMaterial } | { readonly problems: readonly string[] };
 
 /** The checked `tls` options. */
 export interface ResolvedTls {
-  /** As it was at the start. */
+  /** The material at the start. */
   readonly material: TlsMaterial;
-  /** Files that the options name. */
+  /** Paths of the files in the options. */
   readonly files: readonly string[];
-  /** Reads the files again; nothing where they hold what they held the last time. */
+  /** Reads the files again; undefined if their contents have not changed. */
   readonly reread: () => Promise<TlsReading | undefined>;
 }
 
 type Member = 'ca' | 'cert' | 'key';
 
-/** One text, Buffer or file among the options. */
+/** One string, Buffer or file of the options. */
 interface Part {
   readonly member: Member;
   readonly label: string;
   readonly wanted: Wanted;
-  /** A file where it is a text. */
+  /** The path of a file if it is a string. */
   readonly from: Buffer | string;
 }
 
-/** What a file holds, or why it cannot be read. */
+/** The contents of a file, or the reason why it cannot be read. */
 type Content = Buffer | { readonly failure: string };
 
 const KNOWN = ['ca', 'cert', 'key', 'passphrase', 'serverName'];
@@ -85,12 +85,12 @@ type Names = Pick<TlsMaterial, 'passphrase' | 'serverName'>;
 
 function namesOf({ passphrase, serverName }: TlsOptions, problems: string[]): Names {
   if (passphrase !== undefined && (typeof passphrase !== 'string' || passphrase === ''))
-    problems.push(`\`tls.passphrase\` must be a text: found ${found(passphrase)}`);
+    problems.push(`\`tls.passphrase\` must be a string: found ${found(passphrase)}`);
   if (serverName !== undefined && (typeof serverName !== 'string' || serverName === ''))
-    problems.push(`\`tls.serverName\` must be a text: found ${found(serverName)}`);
+    problems.push(`\`tls.serverName\` must be a string: found ${found(serverName)}`);
   else if (serverName !== undefined && !isIP(serverName) && !/^[\w-]+(\.[\w-]+)*\.?$/.test(serverName))
     problems.push(
-      '`tls.serverName` must be a host name alone, as "vault.internal": without scheme, port or blanks',
+      '`tls.serverName` must be only a host name, as "vault.internal": without scheme, port or blanks',
     );
   return { ...(passphrase !== undefined && { passphrase }), ...(serverName !== undefined && { serverName }) };
 }
@@ -120,22 +120,22 @@ function load(parts: readonly Part[], files: ReadonlyMap<string, Content>, names
   let key: KeyObject | undefined;
   for (const { member, label, wanted, from } of parts) {
     const shown = typeof from === 'string' && isPlainPath(from);
-    const told = shown ? `\`${label}\` (file ${from})` : `\`${label}\``;
+    const name = shown ? `\`${label}\` (file ${from})` : `\`${label}\``;
     const content = typeof from === 'string' ? (files.get(from) as Content) : from;
     if (!Buffer.isBuffer(content)) {
       const what = shown ? 'cannot be read' : 'is neither a PEM nor the path of a file that can be read';
-      problems.push(`${told} ${what} (${content.failure})`);
+      problems.push(`${name} ${what} (${content.failure})`);
       continue;
     }
     const read = readPem(content, wanted);
     if (typeof read === 'string') {
-      problems.push(`${told} ${read}`);
+      problems.push(`${name} ${read}`);
       continue;
     }
     if (member === 'key') {
       const [first] = read as [PemBlock];
       const made = readKey(first, names.passphrase);
-      if (typeof made === 'string') problems.push(`${told} ${made}`);
+      if (typeof made === 'string') problems.push(`${name} ${made}`);
       else [key, blocks.key] = [made, [first.text]];
       continue;
     }
@@ -143,9 +143,7 @@ function load(parts: readonly Part[], files: ReadonlyMap<string, Content>, names
       const certificate = readCertificate(text);
       if (certificate) certificates[member].push(certificate);
       else
-        problems.push(
-          `${told} holds a certificate that cannot be read (number ${index + 1} of ${read.length})`,
-        );
+        problems.push(`${name} contains an unreadable certificate (number ${index + 1} of ${read.length})`);
       blocks[member].push(text);
     });
   }
@@ -183,29 +181,27 @@ function readKey({ label, text }: PemBlock, passphrase: string | undefined): Key
   try {
     return createPrivateKey({ key: text, ...(passphrase !== undefined && { passphrase }) });
   } catch {
-    return encrypted
-      ? 'cannot be decrypted with `tls.passphrase`'
-      : 'holds a private key that cannot be read';
+    return encrypted ? 'cannot be decrypted with `tls.passphrase`' : 'contains an unreadable private key';
   }
 }
 
-/** Authorities under which no chain can end: Node trusts a chain only down to a certificate that signs itself. */
+/** Reports authorities that cannot end a chain: Node trusts a chain only if it ends in a self-signed certificate. */
 function problemOfAuthorities(authorities: readonly X509Certificate[]): string | undefined {
   if (authorities.length === 0 || authorities.some(({ subject, issuer }) => subject === issuer))
     return undefined;
   return authorities.some(({ ca }) => ca)
-    ? '`tls.ca` holds an intermediate authority without its root: add the root, or give it alone'
-    : '`tls.ca` holds the certificate of a server or client: give that of the authority which signed it';
+    ? '`tls.ca` contains an intermediate authority without its root: add the root, or give only the root'
+    : '`tls.ca` contains the certificate of a server or client: give that of the authority which signed it';
 }
 
-/** What OpenSSL refuses besides, as keys that are too short. */
+/** Reports further refusals of OpenSSL, as keys that are too short. */
 function refusalOf({ ca, cert, key, passphrase }: TlsMaterial): string | undefined {
   try {
     createSecureContext({ ca: ca as string[] | undefined, cert, key, passphrase });
     return undefined;
   } catch (error) {
     const { code } = error as { code?: unknown };
-    return `\`tls\` cannot be used (${typeof code === 'string' ? code : 'refused by OpenSSL'})`;
+    return `\`tls\` is invalid (${typeof code === 'string' ? code : 'refused by OpenSSL'})`;
   }
 }
 

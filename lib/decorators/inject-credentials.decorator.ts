@@ -11,7 +11,7 @@ import {
  * secret. The first one is issued before the application starts; a failure fails the start.
  *
  * @example constructor(\@InjectCredentials('orders') private readonly credentials$: Observable<DatabaseCredentials>) {}
- * @throws VaultError `VAULT_PATH_INVALID` for a name that is no name
+ * @throws VaultError `VAULT_PATH_INVALID` for an invalid name
  * @publicApi
  */
 export function InjectCredentials(

@@ -6,7 +6,7 @@ import { getSecretToken, type InjectSecretOptions } from '../vault.tokens.js';
  * object. It is read once, before the provider is built; a missing secret or key fails the start.
  *
  * @example constructor(\@InjectSecret('payments', { key: 'apiKey', version: 3 }) private readonly apiKey: Secret) {}
- * @throws VaultError `VAULT_PATH_INVALID` for a path that is no path
+ * @throws VaultError `VAULT_PATH_INVALID` for an invalid path
  * @publicApi
  */
 export function InjectSecret(path: string, options: InjectSecretOptions = {}): ReturnType<typeof Inject> {

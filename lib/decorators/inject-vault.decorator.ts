@@ -4,7 +4,7 @@ import { getVaultToken } from '../vault.tokens.js';
 /**
  * Injects the `VaultClient` of a connection, in a constructor parameter or a property.
  *
- * @param name of the connection; the one without a name where absent
+ * @param name name of the connection; by default the one without a name
  * @publicApi
  */
 export function InjectVault(name?: string): ReturnType<typeof Inject> {

@@ -1,8 +1,8 @@
 import type { ModulesContainer } from '@nestjs/core';
-// Not exported by the root of the package; the file is there in Nest 11 and 12.
+// Not exported by the root of the package; the file exists in Nest 11 and 12.
 import { STATIC_CONTEXT } from '@nestjs/core/injector/constants.js';
 
-/** The part of Nest's `InstanceWrapper` that this package reads. The matrix tries it on Nest 11.0 to 12. */
+/** The part of Nest's `InstanceWrapper` that this package reads. The matrix tests it on Nest 11.0 to 12. */
 export interface Wrapper {
   metatype: unknown;
   inject?: unknown[] | null;
@@ -21,10 +21,10 @@ interface StaticWrapper extends Wrapper {
 }
 
 /**
- * A list that Nest completes later than it reads it: it takes `providers` and `exports` of a dynamic module when it
- * first meets the module, and walks them after all modules were scanned, promises of modules included.
+ * A list with late members: Nest reads `providers` and `exports` of a dynamic module when it first scans the module, and
+ * iterates them after all modules were scanned, promises of modules included.
  *
- * @param late members that are known only then
+ * @param late returns members that are known only then
  */
 export function lateList<T>(known: readonly T[], late: () => Iterable<T>): T[] {
   return Object.defineProperty([...known], Symbol.iterator, {
@@ -36,14 +36,14 @@ export function lateList<T>(known: readonly T[], late: () => Iterable<T>): T[] {
 }
 
 /**
- * Has Nest call a factory of a static provider again where something injects it later (a lazy module,
- * `ModuleRef.create`). Called by the factory while it runs for the first time.
+ * Makes Nest call the factory of a static provider again at a later injection (by a lazy module, `ModuleRef.create`). The
+ * factory calls it during its first run.
  */
 export function resolveAgain(modules: ModulesContainer, token: unknown, factory: unknown): void {
   for (const module of modules.values()) {
     const wrapper = module.providers.get(token as string) as unknown as StaticWrapper | undefined;
     if (!wrapper || wrapper.metatype !== factory) continue;
-    // Nest resolves this promise when it has taken what the factory returned.
+    // Nest resolves this promise after it has stored the result of the factory.
     void wrapper.getInstanceByContextId(STATIC_CONTEXT).donePromise?.then(() => {
       const { instance } = wrapper.getInstanceByContextId(STATIC_CONTEXT);
       wrapper.setInstanceByContextId(STATIC_CONTEXT, { instance, isResolved: false, isPending: false });

@@ -7,10 +7,10 @@ import { Secret } from '../secret/secret.js';
 import { isLogin, toDatabaseCredentials } from '../services/credentials.service.js';
 import type { InjectionDefinition } from '../vault.tokens.js';
 
-/** Milliseconds that a first read gets in any case, so that it is tried once. */
+/** Minimum time of a first read in milliseconds, so that it is tried once. */
 const ONE_TRY = 1_000;
 
-/** What is injected for a token: an observable at once, a static secret when it has been read. */
+/** The injected value of a token: an observable at once, a static secret after its read. */
 export function resolveInjection(
   connection: VaultConnection,
   definition: InjectionDefinition,
@@ -23,9 +23,9 @@ export function resolveInjection(
 }
 
 /**
- * Reads or issues all that is wanted, in parallel.
+ * Reads or issues all wanted secrets in parallel.
  *
- * @throws VaultError the one failure, or `VAULT_STARTUP_FAILED` naming each
+ * @throws VaultError the only failure, or `VAULT_STARTUP_FAILED` naming each
  */
 export async function prefetch(
   connection: VaultConnection,
@@ -44,7 +44,7 @@ export async function prefetch(
           ),
     ),
   );
-  // A path that is asked for in two ways fails once.
+  // A path that is injected in two forms fails once.
   const failures = new Set(
     results.flatMap((result) => (result.status === 'rejected' ? [result.reason as VaultError] : [])),
   );
@@ -53,7 +53,7 @@ export async function prefetch(
   if (errors.length > 1) {
     throw new VaultError({
       code: 'VAULT_STARTUP_FAILED',
-      message: `${errors.length} secrets that this application asks for cannot be had.`,
+      message: `${errors.length} secrets that this application injects could not be read.`,
       hint: errors.map((error, index) => `(${index + 1}) ${error.message}`).join(' '),
       errors,
     });
@@ -73,12 +73,12 @@ async function readStatic(
   throw new VaultError({
     code: 'VAULT_SECRET_KEY_MISSING',
     message: `The secret "${path}" has no key "${printable(key, 100)}".`,
-    hint: `It has: ${listed(Object.keys(object)) || 'no keys at all'}.`,
+    hint: `Existing keys: ${listed(Object.keys(object)) || 'none'}.`,
     path,
   });
 }
 
-/** However many of its keys are asked for, a version of a secret is read once. */
+/** Reads a version of a secret once, for any number of its keys. */
 function readOnce(
   connection: VaultConnection,
   definition: Extract<InjectionDefinition, { kind: 'secret' }>,
@@ -89,10 +89,10 @@ function readOnce(
   const id = JSON.stringify([mount, path, version]);
   let pending = statics.get(id);
   if (!pending) {
-    // Kept for the life of the connection, and so is the context that a promise was made in.
+    // In the background context: a promise keeps the context of its creation, and this one is kept with the connection.
     pending = background(() => connection.readKv(path, definition, budget).then(({ data }) => data));
     statics.set(id, pending);
-    // A failure is not kept: who asks next may be luckier.
+    // A failure is not cached: the next injection tries again.
     pending.catch(() => statics.delete(id));
   }
   return pending;

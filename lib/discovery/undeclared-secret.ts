@@ -6,8 +6,8 @@ import type { InjectionDefinition } from '../vault.tokens.js';
 type SecretDefinition = Extract<InjectionDefinition, { kind: 'secret' }>;
 
 /**
- * Stands for a secret that nothing in the application injects or declares, so that it was not read at the start.
- * Nest's static look-ups (`app.get`) return it.
+ * Placeholder of a secret that the application neither injects nor declares, so that it was not read at the start. Nest's
+ * static look-ups (`app.get`) return it.
  */
 export class UndeclaredSecret extends Secret {
   readonly #definition: SecretDefinition;
@@ -31,7 +31,7 @@ export class UndeclaredSecret extends Secret {
   }
 }
 
-/** As the arguments of `forFeature` are written. */
+/** The source text of the arguments of `forFeature`. */
 function argumentsOf({ path, mount, key, version, connection }: SecretDefinition): string {
   const options = Object.entries({
     mount,

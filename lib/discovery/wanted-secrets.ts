@@ -3,34 +3,34 @@ import 'reflect-metadata';
 import { definitionOf, type InjectionDefinition } from '../vault.tokens.js';
 import type { Wrapper } from './nest-container.js';
 
-/** Where Nest's `@Inject` notes what the parameters and the properties of a class ask for. */
+/** Metadata keys of Nest's `@Inject` for parameters and properties. */
 const PARAMETERS = 'self:paramtypes';
 const PROPERTIES = 'self:properties_metadata';
 
-/** Factories that read secrets by themselves. */
+/** Factories that read secrets themselves. */
 const READERS = new WeakMap<object, readonly string[]>();
 
-/** Notes what a factory will read, though it does not inject it. */
+/** Records the secrets that a factory reads without injecting them. */
 export function willRead(factory: object, tokens: readonly string[]): void {
   READERS.set(factory, tokens);
 }
 
 /**
- * What the providers, controllers and factories of this application ask of one connection, so that it can be
- * read in parallel and every failure be told at once. Overridden tokens and overridden classes ask for nothing.
+ * The secrets of one connection that providers, controllers and factories of this application inject, so that they can be
+ * read in parallel and every failure be reported at once. Overridden tokens and classes are left out.
  *
- * @param isOurs whether a provider is the one this package made, and not what a test put in its place
+ * @param isOwnProvider whether this package made a provider, and not a test that overrides it
  */
 export function wantedSecrets(
   modules: ModulesContainer,
   connection: string,
-  isOurs: (provider: unknown) => boolean,
+  isOwnProvider: (provider: unknown) => boolean,
 ): InjectionDefinition[] {
   const wanted = new Map<string, InjectionDefinition>();
   const overridden = new Set<unknown>();
   for (const module of modules.values()) {
     for (const [token, wrapper] of module.providers) {
-      if (definitionOf(token) && !isOurs((wrapper as Wrapper).metatype)) overridden.add(token);
+      if (definitionOf(token) && !isOwnProvider((wrapper as Wrapper).metatype)) overridden.add(token);
     }
   }
   for (const token of injectedBy(modules).keys()) {
@@ -44,7 +44,7 @@ export function wantedSecrets(
 /**
  * Whether a class or a factory of this application injects a token.
  *
- * @param orDeclared or a feature declares it
+ * @param orDeclared also true if a feature declares it
  */
 export function isInjected(modules: ModulesContainer, token: string, orDeclared: boolean): boolean {
   const how = injectedBy(modules).get(token);
@@ -53,10 +53,10 @@ export function isInjected(modules: ModulesContainer, token: string, orDeclared:
 
 type Injected = ReadonlyMap<unknown, 'injected' | 'declared'>;
 
-/** Lazy modules add to a container, so the number of its members tells whether the answer is still complete. */
+/** Lazy modules add to a container, so the number of its members shows whether the cached answer is complete. */
 const INJECTED = new WeakMap<ModulesContainer, { members: number; tokens: Injected }>();
 
-/** Everything that the classes and factories of an application inject, or its features declare. */
+/** All tokens that the classes and factories of an application inject, or its features declare. */
 function injectedBy(modules: ModulesContainer): Injected {
   const wrappers = [...modules.values()].flatMap(({ providers, controllers, injectables }) => [
     ...providers.values(),
@@ -76,12 +76,12 @@ function injectedBy(modules: ModulesContainer): Injected {
   return tokens;
 }
 
-/** What a class, with its base classes, or a factory asks for. */
+/** The tokens that a class, with its base classes, or a factory injects. */
 function injectedTokens({ metatype, inject }: Wrapper): unknown[] {
   const ofFactory = (inject ?? []).map((item) => (item as { token?: unknown } | null)?.token ?? item);
   if (typeof metatype !== 'function') return ofFactory;
   const noted = <E>(key: string) => (Reflect.getMetadata(key, metatype) ?? []) as E[];
-  // A constructor that overrides another one asks for its own parameters in the place of those.
+  // A constructor replaces the parameters of the one that it overrides.
   const parameters = new Map(
     noted<{ index: number; param: unknown }>(PARAMETERS).map(({ index, param }) => [index, param]),
   );

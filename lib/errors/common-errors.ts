@@ -2,78 +2,78 @@ import { classOf } from './printable.js';
 import { isTransient, VaultError, withSentence } from './vault-error.js';
 
 /**
- * Asked for after shutdown began.
+ * The error of a call that came after, or was pending at, the shutdown.
  *
- * @param answerLost it was under way by then
+ * @param answerLost the request had been sent, and the server may have executed it
  */
 export function closed(path?: string, answerLost = false): VaultError {
   return new VaultError({
     code: 'VAULT_CLOSED',
     message: 'The connection is closed: the application is shutting down.',
-    hint: 'Ask for secrets before shutdown begins; after it the application holds none.',
+    hint: 'Request secrets before the shutdown begins; after it the application has none.',
     ...(path !== undefined && { path }),
     answerLost,
   });
 }
 
 /**
- * Its signal was aborted: by the caller, or because shutdown has begun.
+ * The error of a request whose signal was aborted: by the caller, or by the shutdown.
  *
- * @param answerLost it may have reached the server
+ * @param answerLost the request may have reached the server
  */
 export function aborted(path: string, answerLost: boolean): VaultError {
   return new VaultError({
     answerLost,
     code: 'VAULT_CLOSED',
     message: 'The request was aborted.',
-    hint: 'Its caller no longer waits for it, or the application is shutting down; nothing need be done.',
+    hint: 'The caller aborted it, or the application is shutting down; no action is needed.',
     path,
   });
 }
 
-/** A success without what a success must hold counts as a failed try. */
+/** A success without its required fields counts as a failed attempt. */
 export function malformed(path: string): VaultError {
   return new VaultError({
     code: 'VAULT_RESPONSE_INVALID',
     answerLost: true,
-    message: `The server's answer at ${path} lacks what it must hold.`,
-    hint: 'Check what stands between here and the server.',
+    message: `The server's answer at ${path} lacks required fields.`,
+    hint: 'Check proxies and gateways between the application and the server.',
     path,
   });
 }
 
-/** A cache gave what the server has to give: nothing was done for this request. */
+/** A cache answered in place of the server, so the server executed nothing for this request. */
 export function fromCache(path?: string): VaultError {
   return new VaultError({
     code: 'VAULT_RESPONSE_INVALID',
-    message: `A cache between here and the server answered ${path === undefined ? 'the login' : `the request at ${path}`}.`,
-    hint: 'Let the cache pass requests on that are not for KV secrets, or use the address of the server itself.',
+    message: `A cache between the application and the server answered ${path === undefined ? 'the login' : `the request at ${path}`}.`,
+    hint: 'Configure the cache to forward all requests except KV reads, or use the address of the server itself.',
     ...(path !== undefined && { path }),
   });
 }
 
-/** JSON that is nested deeper than any answer of a server: all that walks through it would run out of stack. */
+/** JSON nested deeper than any answer of a server: code that traverses it would overflow the stack. */
 export function tooDeep(path: string): VaultError {
   return new VaultError({
     code: 'VAULT_RESPONSE_TOO_LARGE',
     message: `The answer at ${path} is nested deeper than this client accepts (512 levels).`,
-    hint: 'Store the secret in a flatter form; where it is flat, check what listens at the address.',
+    hint: 'Store the secret in a flatter form; if it is flat, check which server listens at the address.',
     path,
     answerLost: true,
   });
 }
 
-/** Anything that is no {@link VaultError} may hold secrets, so only its class is told. */
+/** Any other error than a {@link VaultError} may contain secrets, so the message names only its class. */
 export function unexpected(cause: unknown, what: string, path?: string): VaultError {
   return new VaultError({
     code: 'VAULT_SERVER_ERROR',
     message: `${what} failed with ${classOf(cause)}.`,
-    hint: 'Look at what is given to the connection as functions: a secret source, an auth method, a transport.',
+    hint: 'Check the functions given to the connection: secret sources, auth method, transport.',
     ...(path !== undefined && { path }),
   });
 }
 
-/** The error of a start, which says for how long it was tried, where waiting longer might have helped. */
+/** The error of a start; after a transient failure it names the time for which the start was tried. */
 export function startFailed(error: unknown, timeout: number): unknown {
   if (!(error instanceof VaultError)) return error;
   if (!isTransient(error) && !error.errors?.some((one) => isTransient(one))) return error;

@@ -1,31 +1,31 @@
-// Line breaks forge entries of a log, escapes and marks of direction steer the terminal that shows it.
+// Line breaks forge log entries; escapes and direction marks control the terminal that shows them.
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+/g;
 
-/** Characters of one part of an error, or of one line of a log. */
+/** Limit of one part of an error, or of one log line, in characters. */
 const LONGEST = 8_192;
-/** Characters of one name in a list, and names of one list. */
+/** Limits of a list: characters of one name, and number of names. */
 const NAME = 64;
 const NAMES = 20;
 
 /**
- * A text that others had a hand in (the server, the source of a secret, the user who named it), fit for a log: one line,
- * without control characters, of `longest` characters at most. Every `VaultError`, every event and every line of the log
- * passes here, so that no single message has to think of it.
+ * Makes a foreign text (of the server, a secret source, a configuration) safe for a log: one line, without control
+ * characters, of at most `longest` characters. Every `VaultError`, every event and every log line passes this function,
+ * so no single message needs a check of its own.
  */
 export function printable(text: string, longest = LONGEST): string {
   const line = text.slice(0, longest).replace(CONTROL, ' ');
   return text.length > longest ? `${line}…` : line;
 }
 
-/** Names in a sentence: the first of them where there are many, each cut where it is long. */
+/** Lists names in a sentence: only the first of many, and long names shortened. */
 export function listed(names: readonly string[], around = ''): string {
   const shown = names.slice(0, NAMES).map((name) => around + printable(name, NAME) + around);
   const more = names.length - shown.length;
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
-/** The class of anything thrown: the rest of an error that is not ours may hold secrets. */
+/** The class of a thrown value: all else of a foreign error may contain secrets. */
 export function classOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return typeof thrown;
   return typeof thrown.name === 'string' ? printable(thrown.name, NAME) : 'Error';

@@ -1,6 +1,6 @@
 import { listed } from './printable.js';
 
-/** Options that something does not have: mostly a typing mistake, which would change nothing and be noticed late. */
+/** Reports unknown options: usually a typing error, which would have no effect and be noticed late. */
 export function unknownOptions(owner: string, options: unknown, known: readonly string[]): string[] {
   if (options === undefined) return [];
   if (typeof options !== 'object' || options === null) return [`\`${owner}\` takes an object of options`];

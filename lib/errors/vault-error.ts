@@ -54,20 +54,20 @@ export type VaultErrorCode =
   | 'VAULT_STARTUP_FAILED'
   | 'VAULT_CLOSED';
 
-/** What a {@link VaultError} is made of. */
+/** The parts of a {@link VaultError}. */
 export interface VaultErrorInit {
   code: VaultErrorCode;
-  /** What happened, without any secret. */
+  /** The event, with its actor and without any secret. */
   message: string;
-  /** What to do about it. */
+  /** The remedy. */
   hint: string;
   status?: number;
   path?: string;
   /** Milliseconds the server asked to wait (`Retry-After`). */
   retryAfter?: number;
-  /** The request may have been done, and there is no usable answer. */
+  /** The server may have executed the request, and there is no usable answer. */
   answerLost?: boolean;
-  /** The errors behind an error that sums several up. */
+  /** The single errors behind a combined one. */
   errors?: readonly VaultError[];
   cause?: unknown;
 }
@@ -75,9 +75,9 @@ export interface VaultErrorInit {
 const BRAND = Symbol.for('nestjs-vault.VaultError');
 
 /**
- * The one error this package throws. `code` says what happened, `hint` says what to do; neither they nor the
- * message ever hold a secret. The server's own words are left out on purpose: they can carry host and user
- * names, and some servers echo inputs. Each part is one line of at most 8192 characters.
+ * The only error class of this package. `code` names the failure, `hint` the remedy; neither they nor the message ever
+ * contain a secret. The server's own words are left out on purpose: they can contain host and user names, and some
+ * servers echo inputs. Each part is one line of at most 8192 characters.
  *
  * `instanceof` also holds across the ESM and the CommonJS copy of this package in one process.
  *
@@ -87,18 +87,18 @@ export class VaultError extends Error {
   override readonly name = 'VaultError';
   readonly code: VaultErrorCode;
   readonly hint: string;
-  /** HTTP status of the answer, where there was one. */
+  /** HTTP status of the answer, if there was one. */
   declare readonly status?: number;
-  /** The API path below `/v1/` that was asked for. */
+  /** The API path of the request, below `/v1/`. */
   declare readonly path?: string;
-  /** Milliseconds that the server asked to wait before the next try, where it said so. */
+  /** Milliseconds until the next attempt, if the server requested a delay (`Retry-After`). */
   declare readonly retryAfter?: number;
   /**
-   * There is no usable answer, and the request may have been done: all that is not known to have been left undone
-   * (never sent, or refused by the server itself).
+   * `true` if there is no usable answer and the server may have executed the request. Not set if the request was certainly
+   * not sent, or if the server itself refused it.
    */
   declare readonly answerLost?: boolean;
-  /** Where one error stands for several (a failed start): each of them. */
+  /** The single errors behind a combined one (a failed start). */
   declare readonly errors?: readonly VaultError[];
 
   constructor(init: VaultErrorInit) {
@@ -122,10 +122,10 @@ export class VaultError extends Error {
   }
 }
 
-/** Code and hint, as they follow what happened in every message. */
+/** The end of every message: code and hint. */
 const ending = (code: VaultErrorCode, hint: string) => ` [${code}] ${hint}`;
 
-/** The same error, with one more sentence of what happened. */
+/** Copies an error, with another sentence in its message. */
 export function withSentence(error: VaultError, sentence: string): VaultError {
   const { code, hint, status, path, retryAfter, answerLost, errors, cause } = error;
   return new VaultError({
@@ -141,34 +141,34 @@ export function withSentence(error: VaultError, sentence: string): VaultError {
   });
 }
 
-/** Whether trying the same again later may work without anybody changing anything. */
+/** Whether a later attempt may succeed without a change by an operator. */
 export function isTransient(error: VaultError): boolean {
   return TRANSIENT.has(error.code);
 }
 
-/** Whether no working server was reached. */
+/** Whether the request reached no working server. */
 export function isUnreached({ code }: VaultError): boolean {
   return code === 'VAULT_UNREACHABLE' || code === 'VAULT_SEALED' || code === 'VAULT_STANDBY';
 }
 
-/** Whether nobody did anything there, whatever was asked for: something else would have failed just the same. */
+/** Whether the request had no effect: it reached no working server, so any other request would have failed, too. */
 export function isAway(error: VaultError): boolean {
   return isUnreached(error) && !error.answerLost;
 }
 
-/** Whether no working server answered: whatever is asked for next would not get there, or its answer not back. */
+/** Whether no working server answered: the next request would not get an answer either. */
 export function isUnanswered(error: VaultError): boolean {
   return isUnreached(error) || error.code === 'VAULT_TIMEOUT';
 }
 
-/** Whether the server may have done what it was asked to do at a path, in spite of the error. */
+/** Whether the server may have executed the request at a path, in spite of the error. */
 export function mayBeDone(error: VaultError, path: string): boolean {
-  // Others are of a login that came before, or of a look-up.
+  // An error with another path comes from the login or the look-up before this request.
   if (error.path !== path) return false;
   return error.answerLost === true || FAILED_MIDWAY.has(error.code);
 }
 
-/** The server failed while it did it. */
+/** The server failed during the execution. */
 const FAILED_MIDWAY: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
   'VAULT_SERVER_ERROR',
   'VAULT_RESPONSE_INVALID',

@@ -1,7 +1,7 @@
 import type { VaultErrorCode } from '../errors/vault-error.js';
 import type { EventInit, LoginReason, RotationReason } from './events.js';
 
-/** What a request was for; the server's own names where it has some. */
+/** The purpose of a request; with the server's own names, if any. */
 export type Operation =
   | 'login'
   | 'renew-self'
@@ -23,13 +23,13 @@ export type Operation =
 export interface OperationCounter {
   total: number;
   failed: number;
-  /** What all of them took together. */
+  /** Total duration in milliseconds. */
   milliseconds: number;
 }
 
 /**
- * What a connection has done since it began, for metrics: every number only grows. Gauges (leases by state, time to
- * expiry, failed tries in a row) are read off the rest of the status.
+ * Counters of a connection since its start, for metrics: no number ever decreases. Gauges (leases by state, time to
+ * expiry, consecutive failures) come from the rest of the status.
  *
  * @publicApi
  */
@@ -42,7 +42,7 @@ export interface ConnectionCounters {
   /** Leases issued, and renewed. */
   issued: number;
   renewed: number;
-  /** How often consumers were without valid credentials. */
+  /** Times that consumers were without valid credentials. */
   expired: number;
 }
 
@@ -73,7 +73,7 @@ export class Counters {
     if (event.type === 'expired') this.#expired++;
   }
 
-  /** As it is now; a copy. */
+  /** A copy of the current values. */
   get values(): ConnectionCounters {
     return {
       requests: structuredClone(this.#requests),
@@ -87,7 +87,7 @@ export class Counters {
   }
 }
 
-/** What a request is counted as. */
+/** The operation that a request counts as. */
 export function operationOf(method: string, path: string): Operation {
   const self = /^auth\/token\/(renew-self|lookup-self|revoke-self)$/.exec(path);
   if (self) return self[1] as Operation;

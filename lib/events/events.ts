@@ -1,7 +1,7 @@
 import { Subject, type Observable } from 'rxjs';
 import type { VaultError } from '../errors/vault-error.js';
 
-/** Why a secret was issued anew. */
+/** The reason for a new lease. */
 export type RotationReason =
   | 'max-ttl'
   | 'not-renewable'
@@ -9,12 +9,12 @@ export type RotationReason =
   | 'lease-lost'
   | 'expired'
   | 'renewal-failing'
-  /** A consumer was refused with it. */
+  /** A consumer was rejected with the credentials. */
   | 'rejected'
-  /** The server itself changed what is behind a static role. */
+  /** The server itself changed the password of a static role. */
   | 'server';
 
-/** Why a login was made: the first one, or what was the matter with the token before. */
+/** The reason for a login: the start, or the problem of the previous token. */
 export type LoginReason =
   | 'start'
   | 'max-ttl'
@@ -22,35 +22,35 @@ export type LoginReason =
   | 'renewal-failing'
   | 'token-lost'
   | 'uses'
-  /** The file of a given token holds another one. */
+  /** The file of a given token contains another one. */
   | 'source';
 
-/** What every event tells. */
+/** The members of every event. */
 interface EventBase {
   /** Name of the connection. */
   connection: string;
   at: Date;
 }
 
-/** What events about one secret tell besides. */
+/** Further members of events about one secret. */
 interface LeaseEventBase extends EventBase {
   path: string;
   /** Serial number of the lease within its path, from 1. */
   serial: number;
 }
 
-/** What a renewal brought. */
+/** The result of a renewal. */
 interface RenewalDetails {
   validUntil: Date;
-  /** Milliseconds granted, and those granted before. */
+  /** TTLs of this grant and of the previous one, in milliseconds. */
   ttl: number;
   previousTtl: number;
-  /** It is near its max TTL, and will be replaced. */
+  /** Whether it is near its max TTL, and so will be replaced. */
   capped: boolean;
 }
 
 /**
- * What happens over time, without any secret in it; discriminated by `type`.
+ * An event of a connection, without any secret; discriminated by `type`.
  *
  * @publicApi
  */
@@ -62,11 +62,11 @@ export type VaultEvent =
       validUntil: Date;
       reason: LoginReason;
     })
-  /** `generation` is the token in use, 0 where there is none; without one, no login is made before something asks again. */
+  /** `generation` is the current token, 0 if there is none; without one, the next login comes with the next request. */
   | (EventBase & { type: 'login-failed'; generation: number; error: VaultError; retryAt: Date })
   | (EventBase & RenewalDetails & { type: 'token-renewed'; generation: number })
   | (EventBase & { type: 'token-renewal-failed'; generation: number; error: VaultError; retryAt: Date })
-  /** The server was asked to revoke a token, and so all its leases; `given` tokens are left alone. */
+  /** A token ended: the client requested its revocation, which ends all its leases; `given` tokens are not revoked. */
   | (EventBase & {
       type: 'token-ended';
       generation: number;
@@ -75,7 +75,7 @@ export type VaultEvent =
   | (LeaseEventBase & { type: 'issued'; validUntil: Date; renewable: boolean })
   | (LeaseEventBase & RenewalDetails & { type: 'renewed' })
   | (LeaseEventBase & { type: 'renewal-failed'; error: VaultError; retryAt: Date; validUntil: Date })
-  /** A new lease was issued and published in place of the one before; `serial` is the new one's. */
+  /** A new lease was issued and published in place of the previous one; `serial` is that of the new lease. */
   | (LeaseEventBase & { type: 'rotated'; reason: RotationReason; validUntil: Date })
   | (EventBase & {
       type: 'rotation-failed';
@@ -85,28 +85,28 @@ export type VaultEvent =
       retryAt: Date;
       validUntil?: Date;
     })
-  /** All who held a superseded lease let go of it. */
+  /** All holders of a superseded lease have released it. */
   | (LeaseEventBase & { type: 'drained' })
-  /** A superseded lease: the server was `asked` to end it soon, or it ended by its own TTL, or with its token. */
+  /** A superseded lease: the client `asked` the server to end it soon, or it ended by its own TTL, or with its token. */
   | (LeaseEventBase & { type: 'retired'; how: 'asked' | 'expired' | 'with-token' })
-  /** The deadline passed before a new one could be issued: consumers are without credentials. */
+  /** The deadline passed before a new lease was issued: consumers have no credentials. */
   | (LeaseEventBase & { type: 'expired'; error?: VaultError })
-  /** A KV secret that is watched: another version, a read that is tried again, or gone from the server. */
+  /** A watched KV secret: a new version, a failed read that is retried, or a secret that the server has no more. */
   | (EventBase & { type: 'secret-changed'; path: string; version?: number })
   | (EventBase & { type: 'secret-read-failed'; path: string; error: VaultError; retryAt: Date })
   | (EventBase & { type: 'secret-gone'; path: string; error: VaultError })
-  /** What the server warns of, and what will cause trouble: each kind is told once for each path. */
+  /** A warning of the server, or a foreseeable problem: each kind is emitted once for each path. */
   | (EventBase & { type: 'warning'; path?: string; message: string })
-  /** Files that the `tls` options name have other contents, which new connections are made with. */
+  /** The files of the `tls` options have new contents, which new connections use. */
   | (EventBase & { type: 'tls-reloaded'; files: readonly string[] })
-  /** No request gets an answer of a working server: refused, silent, sealed, or without a leader. */
+  /** No request gets an answer of a working server: connection refused, no answer, sealed, or without a leader. */
   | (EventBase & { type: 'vault-unreachable'; error: VaultError })
-  /** One does again, after so many milliseconds. */
+  /** A request has got an answer again, after so many milliseconds. */
   | (EventBase & { type: 'vault-recovered'; after: number })
   | (EventBase & { type: 'closing' })
   | (EventBase & { type: 'closed' });
 
-/** An event before the bus has stamped it. */
+/** An event before the bus has added connection and time. */
 export type EventInit = VaultEvent extends infer E
   ? E extends VaultEvent
     ? Omit<E, 'connection' | 'at'>
@@ -115,7 +115,7 @@ export type EventInit = VaultEvent extends infer E
 
 const KEPT = 100;
 
-/** The events of an application: hot, and the last ones kept, so that start-up can be looked at afterwards. */
+/** The events of an application: a hot stream, and a buffer of the last ones, so that the start can be examined later. */
 export class EventBus {
   readonly #events = new Subject<VaultEvent>();
   readonly #recent: VaultEvent[] = [];

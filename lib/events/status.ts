@@ -1,7 +1,7 @@
 import type { VaultError } from '../errors/vault-error.js';
 import type { ConnectionCounters } from './counters.js';
 
-/** What is to happen next to a token or a lease, when, and why. */
+/** The next step of a token or a lease, with its time and reason. */
 export interface NextStep {
   action: 'login' | 'renew' | 'issue' | 'retire' | 'read' | 'none';
   at?: Date;
@@ -16,40 +16,38 @@ export interface NextStep {
 export interface LeaseStatus {
   path: string;
   /**
-   * `pending`: never issued yet; `valid`; `degraded`: valid, but the last try to renew or rotate
-   * failed, or a consumer was refused with it;
-   * `expired`: there was one, and there is none now.
+   * `pending`: not issued yet; `valid`; `degraded`: valid, but the last attempt to renew or rotate failed, or a consumer was
+   * rejected with it; `expired`: the last lease has ended, and there is no new one.
    */
   state: 'pending' | 'valid' | 'degraded' | 'expired';
-  /** The earlier of the lease's and its token's end. */
+  /** The deadline of the lease or of its token, whichever is earlier. */
   validUntil?: Date;
   next: NextStep;
-  /** Failed tries in a row. */
+  /** Number of consecutive failed attempts. */
   attempt: number;
   error?: VaultError;
-  /** Superseded leases that are still held or not yet over. */
+  /** Number of superseded leases that are held or have not ended yet. */
   superseded: number;
   /**
-   * Consumers said that they need longer to let go of a lease than its TTLs leave them, as far as is known: what they
-   * do in the rest fails. Milliseconds.
+   * Set if consumers requested a longer drain than the known TTLs allow: their work beyond that fails. In milliseconds.
    */
   drain?: { needed: number; allowed: number };
 }
 
 /**
- * One KV secret that is watched.
+ * One watched KV secret.
  *
  * @publicApi
  */
 export interface SecretStatus {
-  /** With its mount. */
+  /** The path with its mount. */
   path: string;
-  /** `degraded`: the last read failed, and the value before is in use; `gone`: the server has it no more. */
+  /** `degraded`: the last read failed, and the previous value is in use; `gone`: the server has no such secret any more. */
   state: 'pending' | 'valid' | 'degraded' | 'gone';
   /** KV v2 only. */
   version?: number;
   next: NextStep;
-  /** Failed reads in a row. */
+  /** Number of consecutive failed reads. */
   attempt: number;
   error?: VaultError;
 }
@@ -70,7 +68,7 @@ export interface SessionStatus {
 }
 
 /**
- * What is held, until when, and what happens next.
+ * The tokens and leases of all connections, with their deadlines and next steps.
  *
  * @publicApi
  */
@@ -86,18 +84,18 @@ export interface VaultStatus {
 export interface ConnectionStatus {
   name: string;
   /**
-   * `up`: the token works and every secret is valid; `degraded`: all of them still work, but the last try to renew,
-   * rotate or read one failed, or a consumer was refused with one; `down`: the token or a secret is missing or over.
+   * `up`: the token and every secret are valid; `degraded`: all are valid, but the last attempt to renew, rotate or read one
+   * failed, or a consumer was rejected with one; `down`: the token or a secret is missing or expired.
    */
   health: 'up' | 'degraded' | 'down';
   session: SessionStatus;
   leases: readonly LeaseStatus[];
-  /** KV secrets that somebody watches. */
+  /** Watched KV secrets. */
   secrets: readonly SecretStatus[];
   counters: ConnectionCounters;
 }
 
-/** The worst of what it is made of. */
+/** The worst state of token, leases and secrets. */
 export function healthOf(
   session: SessionStatus,
   leases: readonly LeaseStatus[],

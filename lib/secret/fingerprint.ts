@@ -1,12 +1,12 @@
 import { createHmac, randomBytes } from 'node:crypto';
 
-/** Of this process alone, so that a fingerprint says nothing anywhere else. */
+/** A key of this process only, so that a fingerprint is useless elsewhere. */
 const KEY = randomBytes(32);
 let incomparable = 0;
 
 /**
- * Text that is the same for equal values, and tells nothing else of them: a keyed hash. A value that JSON cannot hold is
- * equal to no other.
+ * A keyed hash: the same text for equal values, without any other information. A value that JSON cannot represent equals
+ * no other.
  */
 export function fingerprint(value: unknown): string {
   return createHmac('sha256', KEY).update(canonical(value)).digest('base64url');
@@ -21,14 +21,14 @@ function canonical(value: unknown): string {
   }
 }
 
-/** JSON by which values can be compared, also those with integers that are too large for a number. */
+/** JSON for comparisons, also of integers that are too large for a number. */
 export function comparable(value: unknown): string | undefined {
   return JSON.stringify(value, (_name, one: unknown) => (typeof one === 'bigint' ? wide(one) : one));
 }
 
 const wide = (integer: bigint) => ({ integer: String(integer) });
 
-/** Members in one order, whichever way the object was made. */
+/** Sorts members, so that their original order does not matter. */
 function sorted(_name: string, value: unknown): unknown {
   if (typeof value === 'bigint') return wide(value);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;

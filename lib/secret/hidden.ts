@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 
 /**
- * An object with a property that can be read, and that no printer finds: it is no property of the object itself, and
- * `inspect` looks through a proxy, whose traps it never calls.
+ * An object with a readable property that no printer finds: it is not an own property, and `inspect` reads the target of
+ * a proxy without calling its traps.
  */
 export function withHidden<T extends object>(owner: T, name: string, read: () => unknown): T {
   return new Proxy(owner, {
@@ -11,9 +11,9 @@ export function withHidden<T extends object>(owner: T, name: string, read: () =>
 }
 
 /**
- * Gives an object that a driver has made properties for as long as it needs them. They are not enumerable, and `inspect`
- * is given the object without them, also where it is to show what is hidden; so that only what does without
- * `inspect.custom` and shows what is hidden (`console.dir` with `showHidden`) finds them.
+ * Adds properties to an object of a driver. They are not enumerable, and `inspect.custom` returns the object without
+ * them, even with `showHidden`; so only a printer that ignores `inspect.custom` and shows hidden properties
+ * (`console.dir` with `showHidden`) finds them.
  */
 export function hide(owner: object, properties: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(properties)) define(owner, name, value);
@@ -21,7 +21,7 @@ export function hide(owner: object, properties: Readonly<Record<string, unknown>
   define(owner, inspect.custom, () => Object.assign(Object.create(prototype) as object, owner));
 }
 
-/** Has an object print as this text alone: as text, as JSON, and where it is inspected. */
+/** Makes an object print as this text only: as string, as JSON, and in `inspect`. */
 export function printedAs<T extends object>(text: string, owner: T): T {
   for (const name of ['toString', 'toJSON', inspect.custom]) define(owner, name, () => text);
   return owner;
@@ -29,7 +29,7 @@ export function printedAs<T extends object>(text: string, owner: T): T {
 
 /** The bytes of a secret, for a driver that sends Buffers and logs what it sends. */
 export function hiddenBytes(secret: string): Buffer {
-  // Not of the memory that Buffers share.
+  // Copied into memory of its own, not into the pool that Buffers share.
   return printedAs('[redacted]', Buffer.alloc(Buffer.byteLength(secret), secret));
 }
 

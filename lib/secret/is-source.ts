@@ -1,7 +1,7 @@
 import type { SecretReader, SecretSource } from './secret-source.js';
 import { isSecret } from './secret.js';
 
-/** Whether a value can be a {@link SecretSource} at all; whether there is a secret in it shows at login. */
+/** Whether a value can be a {@link SecretSource}; the login shows whether it has a secret. */
 export function isSource(value: unknown): value is SecretSource {
   if (typeof value === 'string') return value.trim() !== '';
   if (value instanceof Uint8Array) return value.length > 0;
@@ -11,7 +11,7 @@ export function isSource(value: unknown): value is SecretSource {
   );
 }
 
-/** What is wrong with the options of a source. */
+/** The problems of a source's options. */
 export function problemsOf(source: unknown): readonly string[] {
   const { problems } = (source ?? {}) as Partial<SecretReader>;
   return Array.isArray(problems) ? problems : [];

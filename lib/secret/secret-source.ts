@@ -6,61 +6,62 @@ import { isSource, problemsOf } from './is-source.js';
 import { isSecret, type Secret } from './secret.js';
 import { secretOf, unreadable } from './secret-text.js';
 
-/** What a source may need besides itself: a way to ask the server, for wrapped secrets. */
+/** The context of a read: a way to send requests, for wrapped secrets. */
 export interface SecretSourceContext {
-  /** Sends one request with the given token, without any retry. */
+  /** Sends one request with the given token, without retries. */
   send(request: { method: 'POST'; path: string; body?: unknown }, token?: Secret): Promise<UnwrappedAnswer>;
-  /** Something to tell the operator that is no failure. */
+  /** Emits a `warning` event, for problems that are not failures. */
   warn(message: string): void;
-  /** What is read now, for the error of a login that takes too long; nothing when that has answered. */
+  /** Sets the source that is being read, for the error of a login that takes too long; undefined after its answer. */
   reading(source: string | undefined): void;
-  /** What a wrapping token should hold. */
+  /** The expected content of a wrapping token. */
   wrapped: WrappedSecret;
 }
 
-/** The part of an answer that secrets come in. */
+/** The members of an answer that can contain the secret. */
 export interface UnwrappedAnswer {
   data: unknown;
   auth?: { client_token?: unknown } | null;
 }
 
-/** The kind of secret that a login takes out of a wrapping token. */
+/** The kind of secret that a login expects in a wrapping token. */
 export interface WrappedSecret {
   kind: 'secret_id' | 'token';
-  /** Where it should have been made. */
+  /** Whether a creation path is an expected one. */
   path: RegExp;
-  /** Takes it out of the answer. */
+  /** Returns the secret of the answer. */
   of(answer: UnwrappedAnswer): unknown;
 }
 
-/** A place that a secret is read from; made by {@link fromEnv}, {@link fromFile}, {@link fromWrappedToken}. */
+/** A source with its own way to read; made by {@link fromEnv}, {@link fromFile}, {@link fromWrappedToken}. */
 export interface SecretReader {
-  /** Named in errors; never holds the secret. */
+  /** The name for errors; never contains the secret. */
   readonly description: string;
   read(context: SecretSourceContext): Promise<Secret>;
-  /** Differs when there is another value to read; '' while there is none. For what is watched: a token file. */
+  /** Changes with the value; '' if there is none. For watched sources, as a token file. */
   version?(): Promise<string>;
-  /** What is wrong with its options; refused at the start. @internal */
+  /** The problems of its options, which fail the start. @internal */
   readonly problems?: readonly string[];
 }
 
-/** A secret as a source yields it: a text, its bytes in UTF-8, or either of them as a {@link Secret}. */
+/** The result of a source: a string, its bytes in UTF-8, or either of them as a {@link Secret}. */
 type SecretValue = string | Uint8Array | Secret<string | Uint8Array>;
 
 /**
- * Where a secret comes from at run time: a value (a text, a {@link Secret}, a Buffer), a function that returns one (or a
+ * The source of a secret at run time: a value (a string, a {@link Secret}, a Buffer), a function that returns one (or a
  * promise of it), or one of {@link fromEnv}, {@link fromFile}, {@link fromWrappedToken}. It is read again at each login.
- * White space around it is dropped; what is no single line of text, or JSON, is refused (`VAULT_SOURCE_UNREADABLE`).
+ * Surrounding white space is removed; a value that is JSON or not a single line of text is refused
+ * (`VAULT_SOURCE_UNREADABLE`).
  *
  * @publicApi
  */
 export type SecretSource =
   SecretValue | SecretReader | (() => SecretValue | undefined | Promise<SecretValue | undefined>);
 
-/** Of the process, as its environment is: the other copy (ESM, CommonJS) of this package takes part. */
+/** Shared by the process, like its environment: also by the other copy (ESM, CommonJS) of this package. */
 const KEPT = Symbol.for('nestjs-vault.environment');
 
-/** Values that were read and deleted, by the name of their variable. */
+/** Values of deleted variables, by name. */
 function kept(): Map<string, Secret> {
   const holder = globalThis as { [KEPT]?: Map<string, Secret> };
   return (holder[KEPT] ??= new Map());
@@ -70,11 +71,11 @@ function kept(): Map<string, Secret> {
  * Reads the secret from an environment variable at each login.
  *
  * @param options.deleteAfterRead remove the variable once read (default false), so that child processes and
- * `process.report` do not get it. The value read last is kept as a `Secret` for later logins, one for all sources of that
- * name. On Linux `/proc/<pid>/environ` shows the environment that the process was started with all the same: a file
- * ({@link fromFile}) is better.
- * @throws VaultError `VAULT_SOURCE_UNREADABLE` at login where the variable is unset or empty; `VAULT_CONFIG_INVALID` at
- * the start for options that it does not have
+ * `process.report` do not get it. The last value is kept as a `Secret` for later logins, shared by all sources of that
+ * name. On Linux `/proc/<pid>/environ` still shows the initial environment of the process: a file ({@link fromFile}) is
+ * safer.
+ * @throws VaultError `VAULT_SOURCE_UNREADABLE` at login if the variable is unset or empty; `VAULT_CONFIG_INVALID` at the
+ * start for unknown options
  * @publicApi
  */
 export function fromEnv(name: string, options: { deleteAfterRead?: boolean } = {}): SecretReader {
@@ -82,11 +83,11 @@ export function fromEnv(name: string, options: { deleteAfterRead?: boolean } = {
   if (typeof name !== 'string') problems.push('`fromEnv` needs the name of an environment variable');
   return {
     problems,
-    // Where the secret itself was given instead of the name of its variable, it must not be told.
+    // The application may have given the secret itself instead of the name of its variable: it must not be printed.
     description:
       typeof name === 'string' && /^[A-Za-z_]\w{0,63}$/.test(name)
         ? `environment variable ${name}`
-        : 'environment variable (fromEnv takes the name of one; what it was given is not shown)',
+        : 'environment variable (fromEnv takes the name of one; the given value is not shown)',
     async read() {
       const value = process.env[name];
       const before = kept().get(name);
@@ -100,13 +101,13 @@ export function fromEnv(name: string, options: { deleteAfterRead?: boolean } = {
 }
 
 /**
- * Reads the secret from a file at each login; surrounding white space is removed. Where the file has gone, is empty, or
- * holds something else than a line of text at a later login, the value read last is used, as orchestrators replace files
- * in steps; what was found in its place is a warning.
+ * Reads the secret from a file at each login; surrounding white space is removed. If the file is missing, empty, or not a
+ * single line of text at a later login, the last value is used, as orchestrators replace files in steps; other contents
+ * cause a warning.
  *
  * @param options.deleteAfterRead remove the file once read (default false); a failure to do so is a warning
- * @throws VaultError `VAULT_SOURCE_UNREADABLE` at login where the file was never readable, or holds UTF-16, NUL
- * characters, several lines or JSON; `VAULT_CONFIG_INVALID` at the start for options that it does not have
+ * @throws VaultError `VAULT_SOURCE_UNREADABLE` at login if the file was never readable, or contains UTF-16, NUL
+ * characters, several lines or JSON; `VAULT_CONFIG_INVALID` at the start for unknown options
  * @publicApi
  */
 export function fromFile(path: string, options: { deleteAfterRead?: boolean } = {}): SecretReader {
@@ -115,11 +116,11 @@ export function fromFile(path: string, options: { deleteAfterRead?: boolean } = 
   let last: Secret | undefined;
   return {
     problems,
-    // Where the secret itself was given instead of the path of its file, it must not be told.
+    // The application may have given the secret itself instead of the path of its file: it must not be printed.
     description:
       typeof path === 'string' && /[\\/]/.test(path)
         ? `file ${path}`
-        : 'file (fromFile takes a path; what it was given has no slash, and is not shown)',
+        : 'file (fromFile takes a path; the given value has no slash, and is not shown)',
     async read(context) {
       let bytes: Uint8Array;
       try {
@@ -137,12 +138,12 @@ export function fromFile(path: string, options: { deleteAfterRead?: boolean } = 
         last = secretOf(bytes, this.description);
       } catch (error) {
         if (last === undefined) throw error;
-        context.warn(`${(error as VaultError).message} The value read before is used.`);
+        context.warn(`${(error as VaultError).message} The previous value is used.`);
         return last;
       }
       if (options.deleteAfterRead) {
         await unlink(path).catch(() =>
-          context.warn(`could not delete ${path} after reading the secret in it`),
+          context.warn(`The file ${path} could not be deleted after the secret was read.`),
         );
       }
       return last;
@@ -163,12 +164,12 @@ const isBlank = (bytes: Uint8Array) => bytes.every((byte) => byte === 0x20 || (b
  * `secret-id` endpoint of any role below the AppRole mount, or `auth/token/create`, `create-orphan` and `create/<role>`),
  * then it is unwrapped, once. The secret is kept in memory for later logins, until the source yields another token.
  *
- * @param source where the wrapping token comes from
- * @param options.creationPath the exact path, as `auth/approle/role/orders/secret-id`, or where the secret_id is one of
- * the operator's own, `auth/approle/role/orders/custom-secret-id`
- * @throws VaultError `VAULT_WRAPPING_TOKEN_INVALID` where it was used already or has expired (somebody else may
- * hold the secret now), `VAULT_WRAPPING_PATH_MISMATCH` where it was created elsewhere (it may have been swapped);
- * `VAULT_CONFIG_INVALID` at the start for options that it does not have
+ * @param source the source of the wrapping token
+ * @param options.creationPath the exact path, as `auth/approle/role/orders/secret-id`, or for a secret_id that the
+ * operator chose, `auth/approle/role/orders/custom-secret-id`
+ * @throws VaultError `VAULT_WRAPPING_TOKEN_INVALID` if it was used already or has expired (another process may have the
+ * secret), `VAULT_WRAPPING_PATH_MISMATCH` if it was created at another path (it may have been exchanged);
+ * `VAULT_CONFIG_INVALID` at the start for unknown options
  * @publicApi
  */
 export function fromWrappedToken(
@@ -184,10 +185,10 @@ export function fromWrappedToken(
     async read(context) {
       const token = await readSecret(source, context, this.description);
       if (unwrapped?.from === token.reveal()) return unwrapped.secret;
-      // From here on it is the server that is waited for.
+      // From here on the login waits for the server, not for the source.
       context.reading(undefined);
 
-      // Without the token as a header: it has one use, and the look-up must not be it.
+      // Without the token in the header: the look-up must not take its only use.
       const body = { token: token.reveal() };
       const lookup = await context.send({ method: 'POST', path: 'sys/wrapping/lookup', body });
       const createdAt = (lookup.data as { creation_path?: unknown } | null)?.creation_path;
@@ -209,14 +210,14 @@ export function fromWrappedToken(
 function createdElsewhere({ kind }: WrappedSecret, creationPath: string | undefined): VaultError {
   const own =
     creationPath === undefined
-      ? ` Where ${kind === 'token' ? 'tokens come from a login' : 'secret_ids are made at custom-secret-id'} on ` +
-        'purpose, name that path as `creationPath` of `fromWrappedToken`.'
+      ? ` If ${kind === 'token' ? 'tokens come from a login' : 'secret_ids are made at custom-secret-id'} on ` +
+        'purpose, set `creationPath` of `fromWrappedToken` to that path.'
       : '';
   return new VaultError({
     code: 'VAULT_WRAPPING_PATH_MISMATCH',
     message: 'The wrapping token was not created where this application expects it.',
     hint:
-      'SECURITY: the token may have been swapped on its way. Treat it as hostile, find out who delivered it, and ' +
+      'SECURITY: the token may have been exchanged on its way. Treat it as hostile, find its sender, and ' +
       `issue a new wrapped ${kind}${creationPath ? ` at ${creationPath} (\`creationPath\`)` : ''}. ` +
       `It was not unwrapped.${own}`,
     path: 'sys/wrapping/lookup',
@@ -236,7 +237,7 @@ export async function readSecret(
     return secretOf(typeof source === 'function' ? await source() : source, description);
   } catch (cause) {
     if (cause instanceof VaultError) throw cause;
-    // The function's own error may hold anything, so only its class is told.
+    // The function's own error may contain secrets, so the message names only its class.
     throw unreadable(description, `threw ${classOf(cause)}`);
   } finally {
     context.reading(undefined);

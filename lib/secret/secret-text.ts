@@ -1,21 +1,21 @@
 import { VaultError } from '../errors/vault-error.js';
 import { isSecret, Secret } from './secret.js';
 
-/** What is not there, or what is in its place: told, and nothing of its content. */
+/** The error of a missing or unusable secret, without any of its content. */
 export function unreadable(description: string, problem: string, found = false): VaultError {
   return new VaultError({
     code: 'VAULT_SOURCE_UNREADABLE',
     message: `A secret that the login needs ${found ? 'cannot be used' : 'is missing'}: ${description} ${problem}.`,
     hint: found
-      ? 'Deliver the value alone, as UTF-8 and in one line; it is read again at each login.'
-      : 'Have the orchestrator deliver it before the process starts; it is read again at each login.',
+      ? 'Deliver only the value, as UTF-8 and in one line; it is read again at each login.'
+      : 'Configure the orchestrator to deliver it before the process starts; it is read again at each login.',
   });
 }
 
 /**
- * A secret as it is sent: a text or its bytes, without white space around it.
+ * The sent form of a secret: a string or bytes without surrounding white space.
  *
- * @throws VaultError `VAULT_SOURCE_UNREADABLE` where it is none, or something else than one line of text
+ * @throws VaultError `VAULT_SOURCE_UNREADABLE` if it is missing or not a single line of text
  */
 export function secretOf(value: unknown, description: string): Secret {
   const inner = isSecret(value) ? value.reveal() : value;
@@ -30,7 +30,7 @@ function textOf(value: unknown, description: string): string {
   if (value === undefined || value === null) return '';
   if (typeof value === 'string') return value;
   const kind = Array.isArray(value) ? 'array' : typeof value;
-  throw unreadable(description, `is no text (its type is ${kind})`, true);
+  throw unreadable(description, `is not a string (its type is ${kind})`, true);
 }
 
 function decode(bytes: Uint8Array, description: string): string {
@@ -44,22 +44,22 @@ function decode(bytes: Uint8Array, description: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw unreadable(description, 'is no text in UTF-8', true);
+    throw unreadable(description, 'is not UTF-8 text', true);
   }
 }
 
-/** Why a text is no secret that a server handed out: each is a mistake of delivery. */
+/** The reason why a text cannot be a secret of a server: each is a mistake of the delivery. */
 function faultOf(text: string): string | undefined {
-  if (text.includes('\0')) return 'holds NUL characters, as text in UTF-16 does that is read as UTF-8';
+  if (text.includes('\0')) return 'contains NUL characters, like UTF-16 text that is read as UTF-8';
   const lines = text.split(/\r\n|[\r\n]/).length;
   const json = kindOfJson(text);
-  if (json) return `holds ${json} in JSON, not the value alone`;
-  if (lines > 1) return `holds ${lines} lines`;
+  if (json) return `contains ${json} in JSON, not the value alone`;
+  if (lines > 1) return `contains ${lines} lines`;
   // oxlint-disable-next-line no-control-regex
-  return /[\u0000-\u001f\u007f]/.test(text) ? 'holds control characters' : undefined;
+  return /[\u0000-\u001f\u007f]/.test(text) ? 'contains control characters' : undefined;
 }
 
-/** A number is one in JSON, too, and may be a secret that an operator chose. */
+/** Numbers do not count as JSON here, as an operator may have chosen one as secret. */
 function kindOfJson(text: string): string | undefined {
   if (!/^[{["]/.test(text)) return undefined;
   try {
@@ -67,5 +67,5 @@ function kindOfJson(text: string): string | undefined {
   } catch {
     return undefined;
   }
-  return { '{': 'an object', '[': 'an array', '"': 'a text' }[text.charAt(0)];
+  return { '{': 'an object', '[': 'an array', '"': 'a string' }[text.charAt(0)];
 }

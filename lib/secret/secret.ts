@@ -2,22 +2,22 @@ import { inspect } from 'node:util';
 import { fingerprint } from './fingerprint.js';
 
 const PLACEHOLDER = '[redacted]';
-/** Under which assertions of tests (jest, vitest, node:assert) find that two secrets differ. */
+/** The property by which assertions of tests (jest, vitest, node:assert) distinguish two secrets. */
 const FINGERPRINT = Symbol('fingerprint');
 const BRAND = Symbol.for('nestjs-vault.Secret');
 
 /**
  * A value that cannot be printed by accident: `String()`, template strings, JSON, `util.inspect`, `console.log`
- * and Nest's logger all show `[redacted]`; `structuredClone` yields nothing of the value. {@link Secret.reveal}
- * is the only way in. To the assertions of jest, vitest and `node:assert` two secrets are equal where their values are; a
- * failed one shows `[redacted]`, or a hash under a key of this process.
+ * and Nest's logger all show `[redacted]`; `structuredClone` copies nothing of the value. {@link Secret.reveal} is the
+ * only access. For the assertions of jest, vitest and `node:assert` two secrets are equal if their values are; a failed
+ * assertion shows `[redacted]`, or a hash with a key of this process.
  *
  * @publicApi
  */
 export class Secret<T = string> {
-  // A private field, because it is invisible to enumeration, to inspect's showHidden and to structured cloning.
+  // Private fields are invisible to enumeration, to inspect's showHidden and to structured cloning.
   readonly #value: T;
-  /** One for all, so that it costs no memory; enumerable, as assertions look at nothing else. */
+  /** Shared by all secrets to save memory; enumerable, as assertions compare nothing else. */
   static readonly #FINGERPRINTED: PropertyDescriptor = {
     enumerable: true,
     get(this: Secret<unknown>) {
@@ -31,7 +31,7 @@ export class Secret<T = string> {
     Object.freeze(this);
   }
 
-  /** The value itself. Keep what it returns out of logs, errors and long-lived variables. */
+  /** The value itself. Keep it out of logs, errors and long-lived variables. */
   reveal(): T {
     return this.#value;
   }

@@ -62,8 +62,8 @@ describe('the first lines of the log', () => {
     auth = token(vault.token({ policies: ['root'] }));
     const app = await start();
     await clock.until(app.close());
-    expect(own()).toContain('log: [default] logged in (start), token 1 without an end');
-    expect(own().join()).toMatch(/token 1 is left alone: it was given to this application/);
+    expect(own()).toContain('log: [default] logged in (start), token 1 without expiry');
+    expect(own().join()).toMatch(/token 1 is not revoked: it was given to this application/);
     expect(own().join()).not.toContain('for ever');
   });
 
@@ -80,7 +80,7 @@ describe('the first lines of the log', () => {
     const app = await start();
     vault.cut({ match: /login/ });
     await clock.advance(59_000);
-    expect(own().join()).toMatch(/warn: .default. login-failed, next try \d{4}-/);
+    expect(own().join()).toMatch(/warn: .default. login-failed, next attempt \d{4}-/);
     await clock.until(app.close());
   });
 

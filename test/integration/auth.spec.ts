@@ -247,7 +247,7 @@ describeReal('logging in', () => {
       canaries.add(wrapping);
       const error = await failureOf(approle(fromWrappedToken(wrapping, options)).connection.login());
       expect(error.code).toBe('VAULT_WRAPPING_PATH_MISMATCH');
-      expect(error.hint).toMatch(/SECURITY: .*swapped.*not unwrapped/);
+      expect(error.hint).toMatch(/SECURITY: .*exchanged.*not unwrapped/);
       if (options.creationPath) expect(error.hint).toContain(options.creationPath);
       expect(proxy.requests).toEqual([LOOKUP]);
       expectNoLeak(error, canaries);

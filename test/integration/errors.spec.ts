@@ -208,7 +208,7 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
     const locked = await failureOf(logIn(own));
     check(locked, {
       code: 'VAULT_LOGIN_LOCKED_OUT',
-      hint: /15 minutes.*sys\/locked-users.*keeps trying/,
+      hint: /keeps logging in.*15 minutes.*sys\/locked-users/,
       message: /locked this role_id out/,
       status: 403,
     });

@@ -79,7 +79,7 @@ describe('`headers` of a connection', () => {
     ['a type of body', { 'Content-Type': CANARY }, /"content-type"/],
     ['wrapping', { 'X-Vault-Wrap-TTL': CANARY }, /"x-vault-wrap-ttl"/],
     ['a value with a line break', { 'x-a': `${CANARY}\r\nx: y` }, /"x-a" .*characters/],
-    ['a value that is no text', { 'x-a': { CANARY } }, /"x-a" is no string/],
+    ['a value that is not a string', { 'x-a': { CANARY } }, /"x-a" is not a string/],
     ['no name', { 'a b': CANARY }, /the name of a header/],
     ['the same twice', { 'x-a': CANARY, 'X-A': CANARY }, /twice/],
     ['Headers of fetch', new Headers({ a: CANARY }), /plain object/],

@@ -132,10 +132,10 @@ it('names every problem in one message', () => {
     '`address[2]` must not end in /v1',
     '`address[3]` must not hold "?" or "#"',
     '`address[4]` must not hold "?" or "#"',
-    '`address[5]` must be a text, as "https://vault.internal:8200": found a number',
+    '`address[5]` must be a string, as "https://vault.internal:8200": found a number',
     'needs a `roleId`',
     'needs a `secretId`',
-    'a `mountPath` that is no path',
+    'a `mountPath` that is not a path',
     '`namespace` must be names',
     '`tls` has no option `rejectUnauthorized`',
     '`tls.cert` and `tls.key` go together',
@@ -196,7 +196,7 @@ it.each<[string, () => AuthMethod, RegExp]>([
   [
     'an invalid namespace',
     () => appRole({ roleId: 'r', namespace: 5 } as never),
-    /a `namespace` that is no text/,
+    /a `namespace` that is not a string/,
   ],
   ['token, without anything', () => token(undefined as never), /`auth: token` needs a source/],
   [

@@ -48,7 +48,7 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     [
       'an empty text, as of an unset variable',
       { ca: '' },
-      /^`tls.ca` must be a PEM, or the path.*found an empty text$/,
+      /^`tls.ca` must be a PEM, or the path.*found an empty string$/,
     ],
     ['blanks', { ca: ' \n' }, /^`tls.ca` is empty$/],
     ['null as an authority', { ca: null }, /^`tls.ca` must be a PEM.*found null$/],
@@ -58,7 +58,7 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     [
       'one of several that is empty',
       { ca: [root.cert, ''] },
-      /^`tls.ca\[1\]` must be a PEM.*found an empty text$/,
+      /^`tls.ca\[1\]` must be a PEM.*found an empty string$/,
     ],
     ['a function', { ca: () => root.cert }, /found a function$/],
     [
@@ -89,34 +89,38 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     ['a file in DER', { ca: file('ca.der', der) }, /ca.der\) is binary/],
     ['a file in UTF-16', { ca: file('16.pem', Buffer.from(`\uFEFF${root.cert}`, 'utf16le')) }, /is UTF-16/],
     ['UTF-16 without a mark', { ca: Buffer.from(root.cert, 'utf16le') }, /is UTF-16/],
-    ['a web page', { ca: Buffer.from('<html>') }, /is no PEM/],
-    ['a PEM that is cut off', { ca: root.cert.slice(0, 200) }, /is PEM that is cut off/],
+    ['a web page', { ca: Buffer.from('<html>') }, /is not PEM/],
+    ['a truncated PEM', { ca: root.cert.slice(0, 200) }, /is truncated PEM/],
     [
       'an invalid certificate',
       { ca: root.cert.replace(/MII/, 'AAA') },
-      /holds a certificate that cannot be read \(number 1 of 1\)/,
+      /contains an unreadable certificate \(number 1 of 1\)/,
     ],
-    ['a key as the authority', { ca: client.key }, /^`tls.ca` holds a private key, and no certificate$/],
-    ['a public key as the authority', { ca: publicKey }, /^`tls.ca` holds "PUBLIC KEY", and no certificate$/],
+    ['a key as the authority', { ca: client.key }, /^`tls.ca` contains a private key, but no certificate$/],
+    [
+      'a public key as the authority',
+      { ca: publicKey },
+      /^`tls.ca` contains "PUBLIC KEY", but no certificate$/,
+    ],
     [
       'the certificate of the server',
       { ca: client.cert },
-      /holds the certificate of a server or client: give that of the authority/,
+      /contains the certificate of a server or client: give that of the authority/,
     ],
     [
       'an intermediate authority',
       { ca: intermediate.cert },
-      /holds an intermediate authority without its root/,
+      /contains an intermediate authority without its root/,
     ],
     ['a certificate without a key', { cert: client.cert }, /^`tls.cert` and `tls.key` go together$/],
     ['a key without a certificate', { key: client.key }, /^`tls.cert` and `tls.key` go together$/],
     [
       'a certificate as the key',
       mutual({ key: client.cert }),
-      /^`tls.key` holds a certificate, and no private key$/,
+      /^`tls.key` contains a certificate, but no private key$/,
     ],
-    ['a key as the certificate', mutual({ cert: client.key }), /^`tls.cert` holds a private key/],
-    ['a public key', mutual({ key: publicKey }), /^`tls.key` holds "PUBLIC KEY", and no private key$/],
+    ['a key as the certificate', mutual({ cert: client.key }), /^`tls.cert` contains a private key/],
+    ['a public key', mutual({ key: publicKey }), /^`tls.key` contains "PUBLIC KEY", but no private key$/],
     ['a key in base64', mutual({ key: bodyOf(client.key) }), /^`tls.key` is base64 without/],
     [
       'a key in DER',
@@ -131,7 +135,7 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     [
       'an invalid key',
       mutual({ key: `-----BEGIN PRIVATE KEY-----\n${BODY}\n-----END PRIVATE KEY-----` }),
-      /^`tls.key` holds a private key that cannot be read$/,
+      /^`tls.key` contains an unreadable private key$/,
     ],
     [
       'a key of another certificate',
@@ -156,21 +160,25 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     [
       'an empty passphrase',
       mutual({ passphrase: '' }),
-      /^`tls.passphrase` must be a text: found an empty text$/,
+      /^`tls.passphrase` must be a string: found an empty string$/,
     ],
     ['a passphrase without a key', { passphrase: BODY }, /^`tls.passphrase` is given without `tls.key`$/],
     [
       'a server name that is a number',
       { serverName: 5 },
-      /^`tls.serverName` must be a text: found a number$/,
+      /^`tls.serverName` must be a string: found a number$/,
     ],
-    ['an empty server name', { serverName: '' }, /^`tls.serverName` must be a text: found an empty text$/],
+    [
+      'an empty server name',
+      { serverName: '' },
+      /^`tls.serverName` must be a string: found an empty string$/,
+    ],
     [
       'a server name with a scheme',
       { serverName: 'https://vault' },
-      /^`tls.serverName` must be a host name alone/,
+      /^`tls.serverName` must be only a host name/,
     ],
-    ['a server name with a port', { serverName: 'vault:8200' }, /must be a host name alone/],
+    ['a server name with a port', { serverName: 'vault:8200' }, /must be only a host name/],
   ])('%s is refused', (_what, given, problem) => {
     const problems = problemsOf(given);
     expect(problems).toMatch(problem);

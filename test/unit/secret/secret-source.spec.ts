@@ -87,14 +87,18 @@ const utf16 = (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le');
 const MISTAKES: [string, string | Uint8Array, RegExp][] = [
   ['UTF-16, little endian', utf16(CANARY), /is encoded in UTF-16, as PowerShell writes files/],
   ['UTF-16, big endian', utf16(CANARY).swap16(), /is encoded in UTF-16/],
-  ['UTF-16 without a mark', Buffer.from(CANARY, 'utf16le'), /holds NUL characters/],
-  ['other bytes', Buffer.from([0x63, 0xe9, 0x80, 0x20, 0x63]), /is no text in UTF-8/],
-  ['two lines', `${CANARY}\n${CANARY}\n`, /holds 2 lines/],
-  ['three, as Windows ends them', `a\r\n${CANARY}\r\nb`, /holds 3 lines/],
-  ['an object in JSON', `{\n  "secret_id": "${CANARY}"\n}`, /holds an object in JSON, not the value alone/],
-  ['an array', `["${CANARY}"]`, /holds an array in JSON/],
-  ['a text in JSON', `"${CANARY}"`, /holds a text in JSON/],
-  ['a control character', `${CANARY}\u0007x`, /holds control characters/],
+  ['UTF-16 without a mark', Buffer.from(CANARY, 'utf16le'), /contains NUL characters/],
+  ['other bytes', Buffer.from([0x63, 0xe9, 0x80, 0x20, 0x63]), /is not UTF-8 text/],
+  ['two lines', `${CANARY}\n${CANARY}\n`, /contains 2 lines/],
+  ['three, as Windows ends them', `a\r\n${CANARY}\r\nb`, /contains 3 lines/],
+  [
+    'an object in JSON',
+    `{\n  "secret_id": "${CANARY}"\n}`,
+    /contains an object in JSON, not the value alone/,
+  ],
+  ['an array', `["${CANARY}"]`, /contains an array in JSON/],
+  ['a text in JSON', `"${CANARY}"`, /contains a string in JSON/],
+  ['a control character', `${CANARY}\u0007x`, /contains control characters/],
 ];
 
 describe.each<[string, (content: string | Uint8Array) => Promise<SecretSource>]>([
@@ -112,7 +116,7 @@ describe.each<[string, (content: string | Uint8Array) => Promise<SecretSource>]>
     const error = await failureOf(read(await sourceOf(content)));
     expect(error.code).toBe('VAULT_SOURCE_UNREADABLE');
     expect(error.message).toMatch(found);
-    expect(error.hint).toMatch(/value alone, as UTF-8 and in one line/);
+    expect(error.hint).toMatch(/only the value, as UTF-8 and in one line/);
     expectNoLeak(error, [CANARY]);
     // Nothing was removed from it.
     if (name === 'fromFile') expect(await readFile(join(dir, 'mistake'))).toEqual(Buffer.from(content));
@@ -125,7 +129,7 @@ it('text that resembles JSON, or a number, may be a secret', async () => {
 });
 
 it.each<[string, unknown, RegExp]>([
-  ['an object', { CANARY }, /secret_id is no text \(its type is object\)/],
+  ['an object', { CANARY }, /secret_id is not a string \(its type is object\)/],
   ['an array', [CANARY], /its type is array/],
   ['a number', 7, /its type is number/],
 ])('the error of a function that returns %s names that', async (_what, value, message) => {
@@ -143,7 +147,9 @@ it('a file with invalid new contents is a warning, and the previous value stays 
   await writeFile(path, utf16('canary-of-the-next'));
   const using = context();
   expect((await read(source, using)).reveal()).toBe(CANARY);
-  expect(using.warnings).toEqual([expect.stringMatching(/spoilt is encoded in UTF-16.*read before is used/)]);
+  expect(using.warnings).toEqual([
+    expect.stringMatching(/spoilt is encoded in UTF-16.*previous value is used/),
+  ]);
   expectNoLeak(using.warnings, [CANARY, 'canary-of-the-next']);
 });
 
