@@ -1,4 +1,4 @@
-/** Seconds; servers count durations in 63 bits of nanoseconds, so that none is longer. */
+/** Longest possible duration in seconds: servers count durations in 63 bits of nanoseconds. */
 const LONGEST = 9_223_372_036;
 
 /** Whether a value of an answer has members. */
@@ -6,27 +6,26 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Characters of a lease id: a path, and an id behind it. It goes back with each renewal. */
+/** Limit of a lease id in characters: a path followed by an id. Each renewal sends it back. */
 const LONGEST_ID = 8_192;
 
-/** Whether a value is a duration as servers write them: whole seconds, 0 among them. */
+/** Whether a value is a duration as servers write it: whole seconds, including 0. */
 export function isDuration(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LONGEST;
 }
 
-/** Whether a text can be a token: it has to fit into a header. */
+/** Whether a string can be a token: it must fit into a header. */
 export function isToken(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]{1,8192}$/.test(value);
 }
 
-/** Whether it stands for a wrapped answer. */
+/** Whether a value is the `wrap_info` of a wrapped answer. */
 export function isWrapInfo(info: unknown): info is Record<string, unknown> & { token: string; ttl: number } {
   return isObject(info) && isToken(info['token']) && isDuration(info['ttl']);
 }
 
 /**
- * Whether the members of an answer that tell of a lease or a token are as servers write them: in the same way, whatever
- * was asked for.
+ * Whether the members of an answer that describe a lease or a token have the types that servers use for all requests.
  */
 export function hasLifeMembers(envelope: Readonly<Record<string, unknown>>): boolean {
   const { lease_id: leaseId = '', lease_duration: duration = 0, renewable = false } = envelope;

@@ -3,15 +3,15 @@ import { parseExactly } from './exact-json.js';
 import { endOfText, opensText } from './json-text.js';
 import type { ApiAuth, ApiWrapInfo } from './api-client.js';
 
-/** HashiCorp Vault refuses requests that are nested deeper than 300, so that no secret is. */
+/** HashiCorp Vault refuses requests nested deeper than 300, so no secret is nested deeper. */
 const DEEPEST = 512;
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
-/** Of the server's own words only so many decide what an error means. */
+/** Limits of the server's own words that classify an error. */
 const WORDS = { most: 16, longest: 8_192 };
 
 /**
- * Whether JSON is nested deeper than any answer, so that what walks through it (freezing, comparing, writing it again)
- * would run out of stack. One look at each character, and none at what is too short for it.
+ * Whether JSON is nested deeper than any answer, so that code which traverses it (freeze, compare, stringify) would
+ * overflow the stack. Reads each character once, and skips texts that are too short for that depth.
  */
 export function isTooDeep(json: string): boolean {
   if (json.length <= 2 * DEEPEST) return false;
@@ -26,7 +26,7 @@ export function isTooDeep(json: string): boolean {
   return false;
 }
 
-/** The members of an answer, each of any type, none of a list; `undefined` where it is neither, and so not of a Vault. */
+/** The members of an answer, each of any type, or none for a list; `undefined` for other JSON, which is not of a Vault. */
 export function parseAnswer(body: string): Readonly<Record<string, unknown>> | undefined {
   if (body === '') return {};
   try {
@@ -38,7 +38,7 @@ export function parseAnswer(body: string): Readonly<Record<string, unknown>> | u
   }
 }
 
-/** The `auth` of an answer, each member of its type; `null` where it holds no TTL. */
+/** The `auth` of an answer, with typed members; `null` if it has no TTL. */
 export function readAuth(auth: unknown): ApiAuth | null {
   if (!isObject(auth)) return null;
   const { client_token, accessor, lease_duration, renewable, token_type, num_uses } = auth;
@@ -54,7 +54,7 @@ export function readAuth(auth: unknown): ApiAuth | null {
   };
 }
 
-/** The `wrap_info` of an answer, each member of its type; `undefined` where it holds no token. */
+/** The `wrap_info` of an answer, with typed members; `undefined` if it has no token. */
 export function readWrapInfo(info: unknown): ApiWrapInfo | undefined {
   if (!isWrapInfo(info)) return undefined;
   const { token, accessor, ttl, creation_time, creation_path, wrapped_accessor } = info;
@@ -68,19 +68,19 @@ export function readWrapInfo(info: unknown): ApiWrapInfo | undefined {
   };
 }
 
-/** The texts of a list in an answer, such as its `errors`: as many and as much of each as an error is judged by. */
+/** The strings of a list in an answer, such as its `errors`, within the limits for the classification of an error. */
 export function readWords(list: unknown): string[] {
   if (!Array.isArray(list)) return [];
   const texts = list.slice(0, WORDS.most).filter((text): text is string => typeof text === 'string');
   return texts.map((text) => text.slice(0, WORDS.longest));
 }
 
-/** The number of a KV version: whole, from 1. */
+/** Whether a value is a KV version: a whole number from 1. */
 export function isVersion(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 1;
 }
 
-/** JSON has no infinity, but numbers that are read as one. */
+/** Checks for Infinity, which JSON lacks but large numbers are parsed to. */
 export function isNumber(value: unknown): value is number {
   return Number.isFinite(value);
 }

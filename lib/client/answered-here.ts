@@ -1,2 +1,2 @@
-/** Origins of servers in this thread, as a simulated one that listens: it cannot wait for them and answer. */
+/** Origins of servers in this thread, as a listening simulated one: the thread cannot block for them and answer. */
 export const answeredHere = new Set<string>();

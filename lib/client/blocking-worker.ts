@@ -1,8 +1,8 @@
 /**
- * Sends requests, in a thread of its own. As text, and with what Node has by itself: bundlers move files away from where
- * a thread would look for them, and rewrite functions. `workerData`: `requests` (see `WrittenRequest` and `Route`),
- * `statuses` (for each request, shifted by one, the status of its answer, or 0), and `share` (milliseconds after which
- * the next address is asked, too). The first of `statuses` becomes 1 when all is done.
+ * Sends requests in a thread of its own. A string that uses only Node built-ins: bundlers move the files that a thread
+ * would load, and rewrite functions. `workerData`: `requests` (see `WrittenRequest` and `Route`), `statuses` (for each
+ * request, shifted by one, the status of its answer, or 0), and `share` (milliseconds after which the next address is
+ * tried, too). The first of `statuses` becomes 1 when all requests have ended.
  */
 export const BLOCKING_WORKER = `
 'use strict';
@@ -46,10 +46,10 @@ function ask(address, { route, method, path, headers, body }) {
   });
 }
 
-/** 4xx that any server of the cluster would answer; others are asked otherwise. */
+/** 4xx that any server of the cluster would answer; after other statuses the next address is tried. */
 const isFinal = (status) => (status >= 200 && status < 300) || [400, 403, 404].includes(status);
 
-/** Asks the addresses in turn: the next one after a failure, or when one takes too long. */
+/** Tries the addresses in turn: the next one after a failure, or when one takes too long. */
 function send(request) {
   return new Promise((resolve) => {
     const waiting = [...request.route.addresses];

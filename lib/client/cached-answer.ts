@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { after, type Deadline } from '../clock/deadline.js';
 
-/** Milliseconds; an older answer holds nothing that is still of use. */
+/** Milliseconds; an older answer has no valid content. */
 const OLDEST = 366 * 86_400_000;
-/** Caches round the age of their answers to seconds. */
+/** Margin in milliseconds, as caches round the age of their answers to seconds. */
 const ROUNDING = 1_000;
 
 /** Whether a cache answered in the server's place, and when the answer was made. */
@@ -21,9 +21,9 @@ export function madeAt(
 }
 
 /**
- * Headers of a request that no cache may answer. HTTP's own word for it means nothing to the caches of Vault's and
- * OpenBao's agents: those take two requests for the same where every header and the body are. Names in lower case, as
- * they take the place of headers that are given.
+ * Headers of a request that no cache may answer. The caches of Vault's and OpenBao's agents ignore `Cache-Control`: they
+ * treat two requests as equal if all headers and the body are, so a unique header is added. Names in lower case, as they
+ * replace given headers.
  */
 export function pastCaches(): Record<string, string> {
   return { 'cache-control': 'no-cache', 'x-request-id': randomUUID() };

@@ -2,9 +2,9 @@ import type { ResolvedOptions } from '../config/resolved-options.js';
 import { VaultError } from '../errors/vault-error.js';
 
 /**
- * Addresses at which secret_ids, tokens and secrets would be sent over a network in clear.
+ * Addresses to which secret_ids, tokens and secrets would be sent in clear over a network.
  *
- * @throws VaultError `VAULT_CONFIG_INVALID` where there are any, and `allowHttp` does not permit it
+ * @throws VaultError `VAULT_CONFIG_INVALID` if there are any, and `allowHttp` does not permit it
  */
 export function assertMayTravel({ name, addresses, allowHttp }: ResolvedOptions): readonly string[] {
   const inClear = addresses.filter((address) => address.startsWith('http:') && !isLoopback(new URL(address)));
@@ -12,15 +12,15 @@ export function assertMayTravel({ name, addresses, allowHttp }: ResolvedOptions)
   throw new VaultError({
     code: 'VAULT_CONFIG_INVALID',
     message:
-      `The options of the Vault connection "${name}" cannot be used: \`address\` (${inClear.join(', ')}) would send ` +
+      `The options of the Vault connection "${name}" are invalid: \`address\` (${inClear.join(', ')}) would send ` +
       'secret_ids, tokens and secrets over the network in clear.',
     hint:
-      'Write https:// instead. Where that cannot be (a throw-away server in CI, a mesh that encrypts by itself), add ' +
-      'to the options:  allowHttp: true',
+      'Write https:// instead. If that is not possible (a test server in CI, a service mesh that encrypts), add to ' +
+      'the options:  allowHttp: true',
   });
 }
 
-/** Whether it is this machine: what is sent there passes no network. */
+/** Whether a host is this machine, so that no request passes a network. */
 function isLoopback({ hostname }: URL): boolean {
   const host = hostname.replace(/\.$/, '');
   return /(^|\.)localhost$/.test(host) || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);

@@ -1,6 +1,6 @@
 const SKEW_WORTH_TELLING = 30_000;
 
-/** A sentence for the end of a hint, where the clocks differ so that tokens and secret_ids seem to end early or late. */
+/** A sentence for a hint, if the clocks differ so much that tokens and secret_ids seem to end early or late. */
 export function skewHint({ clockSkew }: { clockSkew?: number }): string {
   if (clockSkew === undefined || Math.abs(clockSkew) < SKEW_WORTH_TELLING) return '';
   const seconds = Math.round(Math.abs(clockSkew) / 1000);

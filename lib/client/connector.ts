@@ -4,22 +4,22 @@ import type { ResolvedTls, TlsMaterial } from '../config/tls.js';
 import { background } from '../clock/background.js';
 import { buildConnector, type Connect } from './undici.js';
 
-/** What is reported of TLS files that changed. */
+/** Reports of changed TLS files. */
 export interface TlsListener {
-  /** Files were read again; new connections are made with what they hold now. */
+  /** The files have new contents, which new connections use. */
   reloaded(files: readonly string[]): void;
-  /** What the files hold now cannot be used; what they held before stays in use. */
+  /** The new contents of the files are invalid; the previous ones stay in use. */
   unusable(problems: readonly string[]): void;
 }
 
-/** What verifies the server and shows the client, whatever the environment of the process says. */
+/** Options that verify the server and present the client certificate, independent of the environment. */
 export function tlsConnection(material: TlsMaterial = {}): ConnectionOptions {
   const { ca, cert, key, passphrase, serverName } = material;
   return {
-    // NODE_TLS_REJECT_UNAUTHORIZED=0 decides where this is left out.
+    // Without this option, NODE_TLS_REJECT_UNAUTHORIZED=0 would decide.
     rejectUnauthorized: true,
     ...((ca || cert) && { secureContext: createSecureContext({ ca: ca && [...ca], cert, key, passphrase }) }),
-    // Node sends no IP address as a name, and would verify the host of the address in its place.
+    // Node sends no IP address as server name, and would verify the host of the address instead.
     ...(serverName !== undefined &&
       (isIP(serverName)
         ? { checkServerIdentity: (_host: string, peer) => checkServerIdentity(serverName, peer) }
@@ -28,8 +28,8 @@ export function tlsConnection(material: TlsMaterial = {}): ConnectionOptions {
 }
 
 /**
- * Opens the sockets of one connection. Where the `tls` options name files, these are read again for each new socket: a
- * handshake with what they held before might be refused by now.
+ * Opens the sockets of one connection. Files of the `tls` options are read again for each new socket, as the server might
+ * refuse a handshake with their old contents.
  */
 export class Connector {
   readonly #tls: ResolvedTls | undefined;
@@ -48,14 +48,14 @@ export class Connector {
     this.#open = this.#make();
   }
 
-  /** What the next socket is opened with, as far as it is known. */
+  /** The material of the next socket, as last read. */
   get material(): TlsMaterial | undefined {
     return this.#material;
   }
 
   /**
-   * As undici calls it. Each socket belongs to no request: Node keeps the `AsyncLocalStorage` stores that it was opened
-   * with for as long as it is open.
+   * The connect function for undici. Sockets are opened outside of any request, as Node keeps the `AsyncLocalStorage`
+   * stores of the opening code for as long as the socket is open.
    */
   readonly connect: Connect = ({ servername: _ofTheHostHeader, ...options }, callback) => {
     background(() => {
@@ -65,7 +65,7 @@ export class Connector {
     });
   };
 
-  /** Reads the files again, once for all sockets that are opened at the time. */
+  /** Reads the files again, once for all sockets that are being opened. */
   #refresh(): Promise<void> {
     this.#reading ??= this.#reread().finally(() => (this.#reading = undefined));
     return this.#reading;
@@ -76,10 +76,10 @@ export class Connector {
     const reading = await reread();
     if (!reading) return;
     if ('problems' in reading) return this.#listener.unusable(reading.problems);
-    // They may hold again what is in use, after something that was not.
+    // After invalid contents, the files may have the current ones again.
     if (JSON.stringify(reading.material) === JSON.stringify(this.#material)) return;
     this.#material = reading.material;
-    // With a cache of its own: a session that is resumed is verified no more.
+    // With a session cache of its own: a resumed session is not verified again.
     this.#open = this.#make();
     this.#listener.reloaded(files);
   }
@@ -91,7 +91,7 @@ export class Connector {
 
 /**
  * In TLS 1.3 a server refuses a client certificate after the handshake: it sends an alert, and closes. undici would
- * report the end in the place of the alert.
+ * report the close instead of the alert.
  */
 function keepFirstError(callback: Parameters<Connect>[1]): Parameters<Connect>[1] {
   return (...result) => {

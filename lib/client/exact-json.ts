@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { endOfText, opensText } from './json-text.js';
 
-/** An integer of fewer digits is held exactly by a number. */
+/** A number represents each integer of fewer digits exactly. */
 const MANY_DIGITS = /\d{16}/;
-/** Characters of an integer; to read longer ones takes time that grows with their square. */
+/** Limit of an integer in characters; the time to parse grows with the square of the length. */
 const LONGEST = 4_096;
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const INTEGER = /^-?\d{16,}$/;
-/** Begins the texts that stand for integers meanwhile; of this process alone. */
+/** Prefix of the strings that temporarily replace integers; random for each process. */
 const MARK = `integer ${randomUUID()} `;
 
 /**
- * Reads JSON as `JSON.parse` does, but integers that a number would round (above 2^53), which become a BigInt each.
- * (Node 20 does not hand the text of a number to a reviver.)
+ * Parses JSON like `JSON.parse`, except that integers which a number would round (above 2^53) become a BigInt. (Node 20
+ * does not pass the source text of a number to a reviver.)
  *
  * @throws SyntaxError, and RangeError for an integer of more than 4096 digits
  */
@@ -25,7 +25,7 @@ export function parseExactly(json: string): unknown {
   );
 }
 
-/** Well-formed JSON with a marked text in the place of each such integer; `undefined` where there is none. */
+/** Valid JSON with a marked string in place of each such integer; `undefined` if there is none. */
 function markIntegers(json: string): string | undefined {
   let marked = '';
   let copied = 0;

@@ -8,14 +8,14 @@ import {
 } from './transport-errors.js';
 import type { TransportResponse } from './transport.js';
 
-/** As undici hands it out with a request that it begins. */
+/** The controller that undici passes with a request that it begins. */
 interface Controller {
   abort(reason: Error): void;
 }
 
 /**
- * One request to one address, as undici carries it out. It ends when it is told to, wherever it is: undici itself
- * leaves aborted requests that wait for a connection pending.
+ * One request to one address, executed by undici. `end` ends it at any stage: undici itself leaves aborted requests that
+ * wait for a connection pending.
  */
 export class Exchange {
   readonly response: Promise<TransportResponse>;
@@ -41,12 +41,12 @@ export class Exchange {
     return this.#progress === 'unsent';
   }
 
-  /** undici did not take it, and keeps the connection it had chosen as busy for ever. */
+  /** Whether undici refused the request, and so marks the chosen connection as busy without end. */
   get refused(): boolean {
     return this.unsent && this.#failure !== undefined && isArgument(this.#failure.code);
   }
 
-  /** Gives it up. One that waits for a connection is not sent when there is one. */
+  /** Aborts the exchange. A request that waits for a connection is not sent later. */
   end(code: string): void {
     if (this.#failure) return;
     const failure =

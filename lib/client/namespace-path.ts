@@ -1,13 +1,13 @@
 import { bareNamespace } from '../config/namespace.js';
 
-/** How servers name the root in a header, too. */
+/** The name of the root namespace, which servers accept in a header, too. */
 const isRoot = (namespace: string) => namespace === '' || namespace === 'root';
 
-/** A namespace in a sentence. */
+/** The text for a namespace in a sentence. */
 export const nameOf = (namespace: string) =>
   isRoot(namespace) ? 'the root namespace' : `namespace "${namespace}"`;
 
-/** How policies of one namespace begin the paths in another: nothing in their own, and none where they do not reach. */
+/** Prefix that policies of one namespace need for paths in another: '' in their own, undefined out of their reach. */
 export function pathBelow(own: string, other: string): string | undefined {
   const bare = (namespace: string) => (isRoot(namespace) ? '' : bareNamespace(namespace));
   const [from, to] = [bare(own), bare(other)];

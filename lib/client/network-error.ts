@@ -11,22 +11,23 @@ import {
   TransportTimeout,
 } from './transport-errors.js';
 
-/** What else can be the matter with a connection that is cut. */
+/** Further causes of a closed connection. */
 const CUT = {
-  https: ' A server that wants a client certificate (`tls.cert`), or another one, cuts the connection, too.',
-  http: ' A port that wants TLS may cut the connection, too: then `address` must begin with https://.',
+  https:
+    ' A server that requires a client certificate (`tls.cert`), or another one, closes the connection, too.',
+  http: ' A port that requires TLS may close the connection, too: then `address` must begin with https://.',
 };
 const TOO_LARGE: Readonly<Record<string, string>> = {
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'The answer is larger than this client accepts (32 MiB).',
   UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are larger than this client accepts.',
 };
 
-/** Turns what the transport threw into a typed error. Nothing of the original is kept: it can hold headers. */
+/** Converts an error of the transport into a `VaultError`. Keeps nothing of the original, which can contain headers. */
 export function fromNetworkError(error: unknown, path: string, addresses: readonly string[]): VaultError {
   if (error instanceof VaultError) return error;
   const code = errorCode(error);
   const where = addresses.join(', ');
-  // Only what is known not to have been sent counts as not done.
+  // Only a request that was certainly not sent counts as not executed.
   const common = { path, answerLost: !isUndone(error) };
 
   if (error instanceof RedirectRefused) {
@@ -35,8 +36,8 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
       code: 'VAULT_STANDBY',
       message: `The server redirects to ${error.origin}, ${error.why}.`,
       hint:
-        'If that is your leader, add it to `address` (a list is allowed). The token was not sent there. Vault itself ' +
-        'redirects with 307 only: anything else comes from a proxy.',
+        'If that is your leader, add it to `address` (a list is allowed). The client did not send the token there. Vault ' +
+        'itself redirects with 307 only: any other redirect comes from a proxy.',
     });
   }
   if (error instanceof TransportTimeout) {
@@ -45,9 +46,9 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
       code: 'VAULT_TIMEOUT',
       message:
         error.progress === 'unsent'
-          ? `There was no connection in time to ${where}; nothing was sent.`
-          : `No answer in time from ${where}.`,
-      hint: 'Check the network and the load of the server; `timeout` (milliseconds) is how long one request may take.',
+          ? `There was no connection to ${where} in time; no request was sent.`
+          : `There was no answer from ${where} in time.`,
+      hint: 'Check the network and the load of the server; `timeout` (milliseconds) limits one request.',
     });
   }
   const tooLarge = TOO_LARGE[code];
@@ -56,14 +57,14 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
       ...common,
       code: 'VAULT_RESPONSE_TOO_LARGE',
       message: tooLarge,
-      hint: 'No Vault answers so much to a read; check what listens at the address.',
+      hint: 'Vault does not send answers of this size; check which server listens at the address.',
     });
   }
   if (code.startsWith('HPE_')) {
     return new VaultError({
       ...common,
       code: 'VAULT_NOT_VAULT',
-      message: `Something that does not speak HTTP answered at ${where}.`,
+      message: `A server that does not speak HTTP answered at ${where}.`,
       hint: 'Check `address` (scheme, host, port): another service or a broken proxy answers there.',
     });
   }
@@ -71,8 +72,8 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
     return new VaultError({
       ...common,
       code: 'VAULT_NOT_VAULT',
-      message: `The answer of ${where} broke off (${code}).`,
-      hint: 'Look at `address` for a proxy that cuts connections, or a server that restarts.',
+      message: `The answer from ${where} was incomplete (${code}).`,
+      hint: 'Check for a proxy that closes connections, or a server that restarts, at `address`.',
     });
   }
   if (isArgument(code)) {
@@ -92,14 +93,14 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
       hint: tlsHint(code),
     });
   }
-  // Servers refuse a client certificate after the handshake, and close; undici keeps only that they did.
+  // Servers refuse a client certificate after the handshake, and close; undici reports only the close.
   const cut = isDropped(code);
   return new VaultError({
     ...common,
     code: 'VAULT_UNREACHABLE',
     message: `No connection to ${where} (${code || 'connection failed'}).`,
     hint:
-      'Check `address`, that the server runs, DNS and firewalls between here and there.' +
+      'Check `address`, that the server runs, DNS, and firewalls on the way.' +
       (cut ? CUT[where.includes('https:') ? 'https' : 'http'] : ''),
   });
 }

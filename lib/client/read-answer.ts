@@ -9,11 +9,11 @@ import { fromResponse, notVault, saysItWantsTls } from './response-error.js';
 import type { TransportResponse } from './transport.js';
 import { readWarnings } from './warnings.js';
 
-/** Members that every answer of an engine has one of; without them, the answer itself is what was asked for. */
+/** Members of which every answer of an engine has at least one; an answer without them is itself the data. */
 const ENVELOPE = ['request_id', 'lease_id', 'data', 'auth', 'wrap_info'];
 
 /**
- * What a server answered, where it is what was asked for: a success, or the health of a node, whose status says how it is.
+ * Reads a successful answer, or the health of a node, whose status describes its state.
  *
  * @throws VaultError `VAULT_NOT_VAULT`, `VAULT_RESPONSE_TOO_LARGE`
  */
@@ -40,7 +40,7 @@ export function readAnswer<T>(
     : answer;
 }
 
-/** Turns any other answer into an error. */
+/** Converts any other answer into an error. */
 export function readFailure(
   response: TransportResponse,
   { method, path }: ApiRequest,
@@ -91,7 +91,7 @@ function shaped<T>(
   };
 }
 
-/** Also where the rest of it is not as servers write it: it is a secret all the same. */
+/** The token of an `auth` member, even if its other members are invalid: it still is a secret. */
 function tokenIn(auth: unknown): unknown {
   return isObject(auth) ? auth['client_token'] : undefined;
 }
@@ -108,7 +108,7 @@ function isHealth({ method, path }: ApiRequest): boolean {
   return method === 'GET' && path === 'sys/health';
 }
 
-/** The state of a node, and no error that is answered in its place. */
+/** Whether an answer is the state of a node, not an error in its place. */
 function isState(
   envelope: Readonly<Record<string, unknown>> | undefined,
 ): envelope is Readonly<Record<string, unknown>> {
@@ -132,12 +132,12 @@ function deletedVersion(
   const metadata = isObject(data) ? data['metadata'] : undefined;
   if (!isObject(metadata)) return undefined;
   const { version, destroyed } = metadata;
-  const which = isVersion(version) ? `Version ${version} at ${path}` : `What is asked for at ${path}`;
+  const which = isVersion(version) ? `Version ${version} at ${path}` : `The secret at ${path}`;
   return destroyed === true
     ? new VaultError({
         code: 'VAULT_SECRET_DESTROYED',
         message: `${which} was destroyed.`,
-        hint: 'Its data is gone for good: write a new version, and pin that one.',
+        hint: 'Its data cannot be restored: write a new version, and pin that one.',
         status: 404,
         path,
       })

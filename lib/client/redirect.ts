@@ -1,8 +1,8 @@
 import { RedirectRefused } from './transport-errors.js';
 
-/** Where answers say that the request belongs elsewhere. */
+/** Statuses of redirects. */
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-/** These alone keep method and body; after the others a request with a body must not be repeated. */
+/** Redirects that keep method and body; after others a request with a body must not be repeated. */
 const KEEPS_METHOD = new Set([307, 308]);
 
 export function isRedirect(status: number): boolean {
@@ -10,8 +10,7 @@ export function isRedirect(status: number): boolean {
 }
 
 /**
- * Where a request is to be sent again. A standby names its leader, which is believed only where that is one of the
- * `origins`.
+ * The target of a redirected request. A standby names its leader, which is accepted only if it is one of the `origins`.
  *
  * @throws RedirectRefused for anything else
  */
@@ -21,9 +20,9 @@ export function redirectTarget(
   origins: readonly string[],
 ): URL {
   const { status, location, from } = answer;
-  // An empty one would mean the same address again.
+  // An empty location would mean the same address again.
   if (typeof location !== 'string' || location === '' || !URL.canParse(location, from))
-    throw new RedirectRefused('an address that is missing or cannot be read');
+    throw new RedirectRefused('an address that is missing or invalid');
   const target = new URL(location, from);
   const downgrade = from.startsWith('https:') && target.protocol === 'http:';
   if (!origins.includes(target.origin) || downgrade) throw new RedirectRefused(target.origin);

@@ -1,6 +1,6 @@
 import type { ApiRequest } from './api-client.js';
 
-/** Writes that do no more when they are done twice. */
+/** Idempotent writes. */
 const SAME_AGAIN = new Set([
   'auth/token/renew-self',
   'auth/token/lookup-self',
@@ -11,8 +11,8 @@ const SAME_AGAIN = new Set([
 ]);
 
 /**
- * Whether a request may be sent once more where it is not known whether it was done (RFC 9110, 9.2.2). Unlike HTTP has
- * it, some reads of a server make something: a lease, a wrapping token.
+ * Whether a request may be sent again if it is unknown whether it was executed (RFC 9110, 9.2.2). Other than in HTTP, some
+ * reads of a server create something: a lease, a wrapping token.
  */
 export function isRepeatable({ method, path, uncached, headers }: ApiRequest): boolean {
   if (method === 'POST') return SAME_AGAIN.has(path);

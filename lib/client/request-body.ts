@@ -2,35 +2,34 @@ import { VaultError } from '../errors/vault-error.js';
 import { isSecret } from '../secret/secret.js';
 
 const NUMBERS =
-  'There is a number in it that JSON cannot hold (NaN, Infinity), or an integer above 2^53, which JavaScript rounds: ' +
+  'It contains a number that JSON cannot represent (NaN, Infinity), or an integer above 2^53, which JavaScript rounds: ' +
   'send it as a string.';
 
 /**
- * Writes a body as JSON. Nothing of it is left out or changed without a word, but members that are undefined.
+ * Serialises a body as JSON. Silently leaves out only undefined members.
  *
- * @throws VaultError `VAULT_REQUEST_INVALID` for what JSON has no form for; what is in it is not told
+ * @throws VaultError `VAULT_REQUEST_INVALID` for values that JSON cannot represent; the error does not show the values
  */
 export function writeBody(body: unknown, path: string): string {
   let json: string | undefined;
   let hint =
-    'Look for a BigInt (send it as a string), an object that refers to itself, a function or a symbol in it.';
+    'Check for a BigInt (send it as a string), an object that refers to itself, a function or a symbol in it.';
   const refuse = (remedy: string): never => {
     hint = remedy;
     throw new TypeError();
   };
   try {
-    // Of a function or a symbol it makes nothing, without a word.
+    // JSON.stringify returns undefined for a function or symbol instead of throwing.
     json = JSON.stringify(body, function (this: Record<string, unknown>, key: string, value: unknown) {
       const given = this[key];
-      // What it prints as would be taken for its value.
-      if (isSecret(given)) refuse('There is a Secret in it: give its value, by reveal().');
-      if (ArrayBuffer.isView(given))
-        refuse('There are bytes in it: send them as a string, in base64 mostly.');
+      // Its toJSON() would send "[redacted]" as the value.
+      if (isSecret(given)) refuse('It contains a Secret: give its value, by reveal().');
+      if (ArrayBuffer.isView(given)) refuse('It contains bytes: send them as a string, usually in base64.');
       if (isChanged(value)) refuse(NUMBERS);
-      // Within an object, JSON leaves these out, or makes {} of them.
+      // Within an object, JSON.stringify leaves these out, or writes {} for them.
       if (typeof value === 'function' || typeof value === 'symbol') refuse(hint);
       if (value instanceof Map || value instanceof Set)
-        refuse('There is a Map or a Set in it: send an object or a list.');
+        refuse('It contains a Map or a Set: send an object or a list.');
       return value;
     }) as string | undefined;
   } catch {
@@ -39,13 +38,13 @@ export function writeBody(body: unknown, path: string): string {
   if (json !== undefined) return json;
   throw new VaultError({
     code: 'VAULT_REQUEST_INVALID',
-    message: `The body of the request at ${path} cannot be written as JSON; nothing was sent.`,
+    message: `The body of the request at ${path} cannot be written as JSON; no request was sent.`,
     hint,
     path,
   });
 }
 
-/** Whether a number is written as another one, or was another one in the source already. */
+/** Whether JSON would change a number, or JavaScript has rounded it already. */
 function isChanged(value: unknown): boolean {
   if (typeof value !== 'number') return false;
   return !Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value));

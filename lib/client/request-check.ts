@@ -3,7 +3,7 @@ import { bareNamespace, isNamespace } from '../config/namespace.js';
 import { VaultError } from '../errors/vault-error.js';
 import { assertHeaderValue } from './path.js';
 
-/** What a caller decides of a request besides its path and body. */
+/** The options of a request besides its path and body. */
 export interface CheckedRequest {
   readonly method: string;
   readonly path: string;
@@ -18,9 +18,9 @@ const TYPES = new Set(['json', 'text', 'bytes']);
 const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'LIST']);
 
 /**
- * Checks a request before it costs anything: what the HTTP client would refuse, and what belongs to the connection.
+ * Checks a request before it is sent: for values that the HTTP client would refuse, and for headers of the connection.
  *
- * @returns its headers, their names in lower case, and its namespace without slashes around it
+ * @returns its headers with names in lower case, and its namespace without surrounding slashes
  * @throws VaultError `VAULT_REQUEST_INVALID`; `VAULT_CONFIG_INVALID` for a header value or a namespace with characters
  * that no header can carry
  */
@@ -32,21 +32,21 @@ export function checkRequest(request: CheckedRequest): {
   const refuse = (problem: string, hint: string): never => {
     throw invalid(path, problem, hint);
   };
-  if (!METHODS.has(method)) refuse('its method is none of Vault', `Use ${[...METHODS].join(', ')}.`);
+  if (!METHODS.has(method)) refuse('its method is not one of Vault', `Use ${[...METHODS].join(', ')}.`);
   if (!TYPES.has(responseType))
     refuse('its `responseType` is none', `Use ${[...TYPES].join(', ')}, or leave it out.`);
   if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0))
-    refuse('its `timeout` is no number above 0', 'Give milliseconds, or leave it out.');
+    refuse('its `timeout` is not a number above 0', 'Give milliseconds, or leave it out.');
   if (signal !== undefined && !isSignal(signal))
     refuse('its `signal` is no AbortSignal', 'Give the `signal` of an AbortController.');
   const checked = readHeaders(headers, RESERVED, refuse);
   for (const name in checked) assertHeaderValue(checked[name] as string, `header ${name}`, HEADER_VALUE);
   if (namespace === undefined) return { headers: checked };
   const bare = typeof namespace === 'string' ? bareNamespace(namespace) : '';
-  // An empty one, as of a variable that is not set, would ask the root in the place of the connection's own.
+  // An empty namespace, as from an unset variable, would address the root instead of the connection's own.
   if (!isNamespace(bare))
     refuse(
-      'its `namespace` is empty, or no names separated by "/"',
+      'its `namespace` is empty, or not names separated by "/"',
       `Leave it out for that of the connection; "root" is the root.`,
     );
   return { headers: checked, namespace: assertHeaderValue(bare, 'namespace') };

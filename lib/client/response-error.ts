@@ -3,30 +3,30 @@ import { skewHint } from './clock-skew.js';
 import { nameOf, pathBelow } from './namespace-path.js';
 import { refusedLogin } from './refused-login.js';
 
-/** What is known of an answer that is not a success. */
+/** The data of an answer that is not a success. */
 export interface FailedResponse {
   status: number;
-  /** The server's own words, where the body was a Vault error. */
+  /** The server's own words, if the body was a Vault error. */
   messages: readonly string[];
-  /** False where the body was no JSON at all: something that is not Vault answered. */
+  /** False if the body was not JSON, so that the answer does not come from Vault. */
   json: boolean;
-  /** It was sent in clear to a port of TLS. */
+  /** Whether the request was sent without TLS to a port that requires it. */
   wantsTls?: boolean;
   method: string;
   path: string;
   namespace?: string;
-  /** The namespace that the token was made in; '' is the root. */
+  /** The namespace of the token; '' is the root. */
   tokenFrom?: string;
-  /** Milliseconds by which the server's clock is ahead of ours, where it told its time. */
+  /** Milliseconds by which the server's clock is ahead of the local one, if the answer has a date. */
   clockSkew?: number;
   /** Milliseconds from `Retry-After`. */
   retryAfter?: number;
 }
 
-/** What an answer means, and what to do about it. */
+/** The meaning of an answer, and the remedy. */
 export type Verdict = [code: VaultErrorCode, message: string, hint: string];
 
-/** What a policy has to grant; a write of what is not there yet is a creation, where the engine can tell. */
+/** Capabilities that a policy must grant; some engines distinguish `create` from `update`. */
 const CAPABILITIES: Record<string, readonly string[]> = {
   GET: ['read'],
   LIST: ['list'],
@@ -36,23 +36,23 @@ const CAPABILITIES: Record<string, readonly string[]> = {
   DELETE: ['delete'],
 };
 
-const ELSEWHERE =
+const DEFAULT_HINT =
   'Check the path and the parameters against the documentation of the engine; its audit log has the details.';
-/** By the words that both servers use: which parameter is wrong. */
+/** Hints on the invalid parameter, by the words of both servers. */
 const PARAMETERS: readonly (readonly [words: RegExp, hint: string])[] = [
   [
     /metadata check-and-set parameter required/,
-    'This metadata is written with its own version alone: give `metadata_cas` (metadata_cas_required is set).',
+    'This metadata can be written only with its version: give `metadata_cas` (metadata_cas_required is set).',
   ],
   [
     /check-and-set parameter required/,
-    'This secret is written with its version alone: give `options: { cas }`, the version that was read, or 0 for a new ' +
+    'This secret can be written only with its version: give `options: { cas }`, the version that was read, or 0 for a new ' +
       'secret (cas_required is set for it or its mount).',
   ],
   [/error parsing check-and-set parameter/, 'Give `cas` as a number: the version that was read.'],
   [
     /requires Content-Type of/i,
-    'Leave `content-type` out of its headers: a PATCH is a merge patch by default.',
+    'Leave `content-type` out of the headers: a PATCH is a merge patch by default.',
   ],
   [
     /(not allowed by this role|is not a valid value for valid_principals|Alternative Names? are not allowed)/i,
@@ -61,12 +61,12 @@ const PARAMETERS: readonly (readonly [words: RegExp, hint: string])[] = [
   ],
   [
     /(error parsing X-Vault-Wrap-TTL|invalid duration|ttl must be positive|ttl is larger than|as TTL would result in)/i,
-    'A TTL in the parameters cannot be used. Write it as seconds or as "90s", "15m", "24h"; it must be above 0, and ' +
-      'within the max TTL of the role and the life of the authority that signs.',
+    'A TTL in the parameters is invalid. Write it as seconds or as "90s", "15m", "24h"; it must be above 0, and within ' +
+      'the max TTL of the role and the validity of the signing authority.',
   ],
 ];
 
-/** Turns a refused request into a typed error; the table of what servers answer is `docs/errors.md`. */
+/** Converts a refused request into a `VaultError`; `docs/errors.md` lists the answers of servers. */
 export function fromResponse(failed: FailedResponse): VaultError {
   const [code, message, hint] = judge(failed);
   const { status, path, retryAfter } = failed;
@@ -77,7 +77,7 @@ export function fromResponse(failed: FailedResponse): VaultError {
     status,
     path,
     ...(retryAfter !== undefined && { retryAfter }),
-    // Whatever answered may have passed the request on.
+    // The unknown server may have forwarded the request.
     answerLost: code === 'VAULT_NOT_VAULT',
   });
 }
@@ -92,28 +92,28 @@ function judge(failed: FailedResponse): Verdict {
     return [
       'VAULT_RATE_LIMITED',
       'The server limits the rate of requests.',
-      'Ask for less at a time, or raise the quota (sys/quotas/rate-limit).',
+      'Send fewer requests at a time, or raise the quota (sys/quotas/rate-limit).',
     ];
   }
   if (status === 472 || status === 473 || status === 412) return standby();
-  // What it answers to all but questions for its health.
+  // A DR secondary gives this answer to all requests except those for its health.
   if (status === 400 && said(/DR secondary/)) return standby();
   if (status === 503) {
     if (said(/sealed/i)) {
       return [
         'VAULT_SEALED',
         'The server is sealed.',
-        'Unseal it (or initialise it, where that was never done); tokens and leases live on meanwhile.',
+        'Unseal it (or initialise it, if it is new); tokens and leases stay valid meanwhile.',
       ];
     }
     return standby();
   }
-  // Vault always says why; a gateway may not.
+  // Vault always gives a reason; a gateway may not.
   if (status === 403 && failed.messages.length === 0) return notVault(status);
   if (status === 403) return forbidden(failed, said);
-  // Of a lease it is a 400, of a token a 500.
+  // The status is 400 for a lease, and 500 for a token.
   if (said(/past the max TTL/i)) {
-    return ['VAULT_LEASE_AT_MAX_TTL', 'The lease has reached its max TTL.', 'Only a new one lasts longer.'];
+    return ['VAULT_LEASE_AT_MAX_TTL', 'The lease has reached its max TTL.', 'Only a new lease lasts longer.'];
   }
   if (status === 404) return notFound(failed, said);
   if (status === 413) {
@@ -138,18 +138,18 @@ function judge(failed: FailedResponse): Verdict {
   return [
     'VAULT_SERVER_ERROR',
     `The server failed with status ${status} at ${path}.`,
-    'Its own log and audit log say why.',
+    'Check the log and the audit log of the server for the reason.',
   ];
 }
 
 function forbidden(failed: FailedResponse, said: (pattern: RegExp) => boolean): Verdict {
   const { method } = failed;
-  // A policy's refusal is wrapped as "1 error occurred"; a dead token is answered bare (OpenBao) or named (Vault).
+  // The servers wrap a policy's refusal as "1 error occurred"; for an invalid token OpenBao gives the bare text, Vault names it.
   if (said(/invalid token|bad token/) || !said(/1 error occurred/)) {
     return [
       'VAULT_TOKEN_INVALID',
-      'The server does not know the token (any more).',
-      `It expired, was revoked or used up, or belongs to another ${failed.namespace ? 'namespace or ' : ''}server: ` +
+      'The server does not know the token, or knows it no longer.',
+      `It has expired, was revoked, has no uses left, or belongs to another ${failed.namespace ? 'namespace or ' : ''}server: ` +
         `check the address${failed.namespace ? ` and the namespace "${failed.namespace}"` : ''}. A token that is bound ` +
         `to other networks (token_bound_cidrs) is answered the same.${skewHint(failed)}`,
     ];
@@ -166,14 +166,14 @@ function forbidden(failed: FailedResponse, said: (pattern: RegExp) => boolean): 
         'auth method, so that the first lies in the second.',
     ];
   }
-  // As policies write it: to be pasted.
+  // In the notation of policies, for copying.
   const path = below + decodeURIComponent(failed.path);
   return [
     'VAULT_PERMISSION_DENIED',
     `The policies of this login do not allow ${capabilities.join(' or ')} at ${decodeURIComponent(failed.path)}${place}.`,
     `Add to a policy of the role${place && `, in ${nameOf(tokenFrom)}`}: path "${path}" { capabilities = ` +
-      `${list(capabilities)} }. Without that right, a mount that does not exist looks the same` +
-      `${place ? '' : '; so does one in a namespace (`namespace` of the connection)'}.${skewHint(failed)}`,
+      `${list(capabilities)} }. Without that capability, the server gives the same answer for a missing mount` +
+      `${place ? '' : ', and for a mount in another namespace (`namespace` of the connection)'}.${skewHint(failed)}`,
   ];
 }
 
@@ -187,7 +187,7 @@ function notFound(failed: FailedResponse, said: (pattern: RegExp) => boolean): V
     return [
       'VAULT_NAMESPACE_NOT_FOUND',
       `The server has no namespace "${namespace ?? ''}".`,
-      'Correct `namespace`; it is written as "team/app".',
+      'Correct `namespace`; its form is "team/app".',
     ];
   }
   if (said(/no handler for route/i)) {
@@ -200,13 +200,13 @@ function notFound(failed: FailedResponse, said: (pattern: RegExp) => boolean): V
   if (said(/versioned K\/V/i)) {
     return [
       'VAULT_SECRET_NOT_FOUND',
-      `The mount of ${path} is KV version 2, and was read as version 1.`,
+      `The mount of ${path} is KV version 2, but was read as version 1.`,
       'Set `kvVersion: 2`, which is the default, or read a mount of version 1.',
     ];
   }
   return [
     'VAULT_SECRET_NOT_FOUND',
-    `There is nothing at ${path}.`,
+    `The server has nothing at ${path}.`,
     'Check the name, and for KV the mount and its version (`kvVersion`).',
   ];
 }
@@ -216,7 +216,7 @@ function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean):
   if (said(/token had one use left/i)) {
     return [
       'VAULT_TOKEN_INVALID',
-      'The token had one use left, and it is gone now, with nothing to show for it.',
+      'The token had one use left, and the server has taken it without executing the request.',
       'Raise token_num_uses of the role.',
     ];
   }
@@ -224,39 +224,35 @@ function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean):
     return [
       'VAULT_WRAPPING_TOKEN_INVALID',
       'The wrapping token was used already, has expired, or never existed.',
-      'SECURITY: if nobody of yours unwrapped it, somebody else holds the secret now. Destroy that secret_id (revoke ' +
-        `that token), find out who could read the token, and deliver a new one.${skewHint(failed)}`,
+      'SECURITY: if no application of yours unwrapped it, another party has the secret now. Destroy that secret_id (revoke ' +
+        `that token), find out which systems could read the wrapping token, and deliver a new one.${skewHint(failed)}`,
     ];
   }
   if (said(/unknown role/i)) {
     return [
       'VAULT_ROLE_NOT_FOUND',
       `There is no such role: ${path}.`,
-      'Correct the name of the role; `vault list <mount>/roles` shows those there are.',
+      'Correct the name of the role; `vault list <mount>/roles` lists the roles.',
     ];
   }
   if (said(/lease not found|lease expired|invalid lease/i)) {
-    return ['VAULT_LEASE_NOT_FOUND', 'The lease has ended.', 'Only a new one can take its place.'];
+    return ['VAULT_LEASE_NOT_FOUND', 'The lease has ended.', 'Only a new lease can replace it.'];
   }
   if (said(/not renewable|cannot be renewed/i)) {
-    return [
-      'VAULT_LEASE_NOT_RENEWABLE',
-      'The lease cannot be renewed.',
-      'Only a new one can take its place.',
-    ];
+    return ['VAULT_LEASE_NOT_RENEWABLE', 'The lease cannot be renewed.', 'Only a new lease can replace it.'];
   }
-  // The engine's backend failed while the lease lives on: the same status as for a dead lease (see fact 3).
+  // The backend failed and the lease is valid. Vault answers 400 as for an unknown lease, so the message decides.
   if (said(/failed to (renew|revoke) entry|dial|connection refused/i)) {
-    return backendFailed('did not answer the server', 'the lease lives on meanwhile.');
+    return backendFailed('did not answer the server', 'the lease stays valid meanwhile.');
   }
   if (said(/check-and-set parameter (did|does) not match/)) {
     return [
       'VAULT_CAS_CONFLICT',
-      `What is at ${path} was changed meanwhile: \`cas\` is not its current version. Nothing was written.`,
-      'Read it again, apply the change to what is there now, and write that with its version (0: nothing is there yet).',
+      `The secret at ${path} was changed meanwhile: \`cas\` is not its current version. Nothing was written.`,
+      'Read it again, apply the change to the current value, and write that with its version (0: no value yet).',
     ];
   }
-  const [, hint = ELSEWHERE] = PARAMETERS.find(([words]) => said(words)) ?? [];
+  const [, hint = DEFAULT_HINT] = PARAMETERS.find(([words]) => said(words)) ?? [];
   return ['VAULT_REQUEST_INVALID', `The server refuses the request at ${path} (status ${status}).`, hint];
 }
 
@@ -271,18 +267,18 @@ function backendFailed(what: string, todo: string): Verdict {
 function standby(): Verdict {
   return [
     'VAULT_STANDBY',
-    'The cluster has no leader that answers, or this node is a standby that does not forward.',
+    'The cluster has no leader, or this node is a standby that does not forward.',
     'An election takes some seconds. Configure the addresses of all nodes, or of a balancer that follows the leader.',
   ];
 }
 
-/** By what servers and proxies answer HTTP at a port of TLS: Go's, nginx, Apache. */
+/** Answers of servers and proxies (Go, nginx, Apache) to HTTP at a TLS port. */
 const WANTS_TLS =
   /HTTP request to an HTTPS server|HTTP request was sent to HTTPS port|HTTP to an SSL-enabled/i;
-/** Characters of an answer in which they say so. */
+/** Number of characters to search. */
 const FIRST_WORDS = 2_048;
 
-/** Whether an answer says that the port wants TLS. */
+/** Whether an answer says that the port requires TLS. */
 export function saysItWantsTls(status: number, body: string): boolean {
   return status === 400 && WANTS_TLS.test(body.slice(0, FIRST_WORDS));
 }
@@ -290,22 +286,24 @@ export function saysItWantsTls(status: number, body: string): boolean {
 function tlsPort(status: number): Verdict {
   return [
     'VAULT_NOT_VAULT',
-    `The port wants TLS, and was spoken to in clear (status ${status}).`,
-    'Write https:// in `address` in the place of http://.',
+    `The port requires TLS, and the request came without it (status ${status}).`,
+    'Write https:// instead of http:// in `address`.',
   ];
 }
 
 /**
- * What answered is no Vault: a proxy, a balancer, another service. Its body is not shown.
+ * The error of an answer that is not of Vault: from a proxy, a balancer, another service. Its body is not shown.
  *
- * @param type of the content, where it may be one of those that some paths of a server answer by design
+ * @param type content type, if it may be one that some paths of a server have by design
  */
 export function notVault(status: number, type = ''): Verdict {
   const designed = /^(application\/(?!json)|text\/(?!html))/.test(type);
   return [
     'VAULT_NOT_VAULT',
-    `Something that is not Vault answered (status ${status}, not in its form).`,
-    (designed ? 'A path that answers no JSON (a certificate, a CRL) is read with `responseType`. ' : '') +
-      'Check `address` (scheme, host, port, path): a web page, a proxy or a load balancer answers there.',
+    `The answer does not come from Vault (status ${status}, not in its form).`,
+    (designed
+      ? 'Read a path that answers in another form (a certificate, a CRL) with `responseType`. '
+      : '') +
+      'Check `address` (scheme, host, port, path): a web server, a proxy or a load balancer answers there.',
   ];
 }

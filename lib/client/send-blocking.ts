@@ -1,21 +1,21 @@
 import { BLOCKING_WORKER } from './blocking-worker.js';
 import type { Route, WrittenRequest } from './transport.js';
 
-/** A request, and where it goes. Plain data: another thread gets a copy. */
+/** A request with its route. Plain data, as another thread gets a copy. */
 export interface RoutedRequest extends WrittenRequest {
   route: Route;
 }
 
 /**
- * Sends requests while this thread stands still, for where nothing asynchronous runs any more. It is another thread that
- * sends them; what they hold stays in memory.
+ * Sends requests while this thread is blocked, for code in which nothing asynchronous runs any more. Another thread sends
+ * them; their contents are not written to disk.
  *
- * @param timeout milliseconds in which this thread waits
- * @returns for each request the status of its answer; 0 where there was none
- * @throws whatever Node refuses a thread with, as its permission model does
+ * @param timeout maximum time that this thread is blocked, in milliseconds
+ * @returns for each request the status of its answer; 0 without an answer
+ * @throws the error of Node if it refuses a thread, as its permission model does
  */
 export function sendBlocking(requests: readonly RoutedRequest[], timeout: number): number[] {
-  // Not by an import, which changes the process: see test/package/untouched.mjs.
+  // Not by an import, which would change the process: see test/package/untouched.mjs.
   const { Worker } = process.getBuiltinModule('node:worker_threads');
   const statuses = new Int32Array(
     new SharedArrayBuffer((requests.length + 1) * Int32Array.BYTES_PER_ELEMENT),
@@ -24,7 +24,7 @@ export function sendBlocking(requests: readonly RoutedRequest[], timeout: number
   const worker = new Worker(BLOCKING_WORKER, {
     eval: true,
     name: 'nestjs-vault',
-    // What the process preloads, as a tracer, is not to run once more.
+    // Modules that the process preloads, as a tracer, must not run again.
     env: {},
     execArgv: [],
     workerData: { requests: withAuthorities(requests), statuses, share: timeout / addresses },
@@ -35,7 +35,7 @@ export function sendBlocking(requests: readonly RoutedRequest[], timeout: number
   return [...statuses].slice(1);
 }
 
-/** Node's own authorities as this thread has them: some are added by flags and calls that the other one does not see. */
+/** Node's default authorities in this thread: flags and calls may have added some that the other thread lacks. */
 function withAuthorities(requests: readonly RoutedRequest[]): RoutedRequest[] {
   const routes = new Map<Route, Route>();
   return requests.map((request) => {
@@ -51,10 +51,10 @@ function withAuthorities(requests: readonly RoutedRequest[]): RoutedRequest[] {
 function authorities(): { ca?: string[] } {
   const tls = process.getBuiltinModule('node:tls') as {
     rootCertificates: readonly string[];
-    /** Node 22.15 and later. */
+    /** Available in Node 22.15 and later. */
     getCACertificates?: (type: 'default') => string[];
   };
   const ca = tls.getCACertificates?.('default') ?? [];
-  // With `--use-openssl-ca` it does not list them all, and every thread has them.
+  // With `--use-openssl-ca` Node does not list all of them, but every thread has them.
   return ca.length >= tls.rootCertificates.length ? { ca } : {};
 }

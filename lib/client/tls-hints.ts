@@ -1,12 +1,12 @@
 import { CLIENT_REFUSED } from './transport-errors.js';
 
-const CLIENT_CERTIFICATE = 'It wants a client certificate that it trusts: give `tls.cert` and `tls.key`';
+const CLIENT_CERTIFICATE = 'It requires a client certificate that it trusts: give `tls.cert` and `tls.key`';
 
-/** What to do about a failed handshake, by the code that Node gives it; the first that fits. */
+/** Remedies of failed handshakes by Node's error code; the first match is used. */
 const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [
     /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|UNKNOWN_PROTOCOL)|^EPROTO$/,
-    'What answers at this port speaks no TLS. Correct the port of `address`, or, where the server is without TLS, write ' +
+    'The server at this port does not speak TLS. Correct the port of `address`, or, if the server has no TLS, write ' +
       'http:// (which needs `allowHttp: true` unless it is on this machine).',
   ],
   [
@@ -17,12 +17,12 @@ const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   ],
   [
     /^UNABLE_TO_GET_ISSUER_CERT$/,
-    'The chain ends in an intermediate authority whose root is not trusted: add the root to `tls.ca`, or give it in the ' +
-      'place of the intermediate.',
+    'The chain ends in an intermediate authority whose root is not trusted: add the root to `tls.ca`, or give it instead ' +
+      'of the intermediate.',
   ],
   [
     /^DEPTH_ZERO_SELF_SIGNED_CERT/,
-    'The server shows a self-signed certificate. If it is yours, give that certificate itself as `tls.ca` (PEM, or the ' +
+    'The server presents a self-signed certificate. If it is yours, give that certificate itself as `tls.ca` (PEM, or the ' +
       'path of a file).',
   ],
   [
@@ -32,12 +32,12 @@ const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [
     /^UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT_LOCALLY)|^CERT_SIGNATURE_FAILURE/,
     'The authority that signed the certificate of the server is not trusted. Give its root as `tls.ca` (PEM, or the path ' +
-      'of a file); where that is given, it is of another authority (also of one that has the same name), or the server ' +
-      'does not send its intermediate certificates.',
+      'of a file). If `tls.ca` is given, it belongs to another authority (perhaps with the same name), or the server does ' +
+      'not send its intermediate certificates.',
   ],
   [
     /^INVALID_(CA|PURPOSE)/,
-    'A certificate of the chain may not be used for this: authorities need CA:TRUE, and servers the use serverAuth.',
+    'A certificate of the chain is not valid for this purpose: authorities need CA:TRUE, and servers need serverAuth.',
   ],
   [/ALERT_CERTIFICATE_EXPIRED/, 'The client certificate (`tls.cert`) has expired: renew it.'],
   [CLIENT_REFUSED, `The server refuses this client. ${CLIENT_CERTIFICATE}.`],
@@ -52,13 +52,13 @@ const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   ],
 ];
 
-/** What to do about a failed handshake. */
+/** The remedy of a failed handshake. */
 export function tlsHint(code: string, now = new Date()): string {
   const clock = `This machine's clock says ${now.toISOString()}`;
   if (code === 'CERT_HAS_EXPIRED')
-    return `A certificate that the server shows has expired: renew it there. ${clock}: check that, too.`;
+    return `A certificate of the server has expired: renew it there. ${clock}: check that, too.`;
   if (code === 'CERT_NOT_YET_VALID')
-    return `A certificate that the server shows is not valid yet. ${clock}: check the clock here, then the certificate.`;
+    return `A certificate of the server is not valid yet. ${clock}: check this clock, then the certificate.`;
   const known = HINTS.find(([pattern]) => pattern.test(code));
   return (
     known?.[1] ??

@@ -1,25 +1,25 @@
 /**
- * How far a request came: `unsent` is known not to have left; `sent` may have been done; of `answered` an answer
- * had begun, which could not be used.
+ * Progress of a request: `unsent` was certainly not sent; `sent` may have been executed; `answered` had the beginning of
+ * an unusable answer.
  */
 export type Progress = 'unsent' | 'sent' | 'answered';
 
-/** An exchange without a usable answer. Nothing of the original error is kept: it can hold headers. */
+/** An exchange without a usable answer. Keeps nothing of the original error, which can contain headers. */
 export class ExchangeFailed extends Error {
   constructor(
-    /** As Node or undici name the failure. */
+    /** The error code of Node or undici. */
     readonly code: string,
     readonly progress: Progress,
-    /** It may have been the connection alone that was gone: it says nothing of the server. */
+    /** Whether only the connection may have been closed, which does not show an outage of the server. */
     readonly stale = false,
-    /** The address that was asked, where it is known. */
+    /** The address of the request, if known. */
     readonly address?: string,
   ) {
     super(`${code} (${progress})`);
   }
 }
 
-/** By which a connection ends at the other side. */
+/** Error codes of a connection closed by the other side. */
 const DROPPED = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'ECONNABORTED', 'EPIPE']);
 
 /** Whether the other side ended a connection. */
@@ -30,7 +30,7 @@ export function isDropped(code: string): boolean {
 /** The code of {@link TransportTimeout}. */
 export const TIMED_OUT = 'ETIMEDOUT';
 
-/** The time allowed for the exchange is over. */
+/** The exchange reached its timeout. */
 export class TransportTimeout extends ExchangeFailed {
   constructor(progress: Progress) {
     super(TIMED_OUT, progress);
@@ -48,21 +48,21 @@ export class RedirectRefused extends Error {
   }
 }
 
-/** The server does not trust the certificate of this client, or wants one. It read no request. */
+/** The server does not trust the certificate of this client, or requires one. It has read no request. */
 export const CLIENT_REFUSED =
   /_ALERT_(CERTIFICATE_|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA|NO_CERTIFICATE)/;
 
-/** By which other senders than ours say that nothing was sent. */
+/** Error codes of other senders that mean that nothing was sent. */
 const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
-/** Whether a failed request is known not to have been done. */
+/** Whether a failed request was certainly not executed. */
 export function isUndone(error: unknown): boolean {
   if (error instanceof RedirectRefused) return true;
   if (error instanceof ExchangeFailed) return error.progress === 'unsent' || CLIENT_REFUSED.test(error.code);
   return UNSENT.has(errorCode(error));
 }
 
-/** The code of a network failure, looked for where Node and undici put it (happy eyeballs wrap theirs). */
+/** The code of a network failure, from the places in which Node and undici store it (happy eyeballs wrap theirs). */
 export function errorCode(error: unknown): string {
   for (let current = error, depth = 0; current && depth < 5; depth++) {
     const { code, cause, errors: list } = current as { code?: unknown; cause?: unknown; errors?: unknown[] };
@@ -72,14 +72,14 @@ export function errorCode(error: unknown): string {
   return error instanceof TypeError || error instanceof RangeError ? error.name : '';
 }
 
-/** The `tls` options cannot be used, or the two sides do not trust each other. */
+/** The `tls` options are invalid, or one side does not trust the other. */
 export function isTls(code: string): boolean {
   return /^(CERT_|ERR_TLS|ERR_SSL|ERR_OSSL|EPROTO|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|CRL_|INVALID_(CA|PURPOSE)|HOSTNAME_MISMATCH)/.test(
     code,
   );
 }
 
-/** The HTTP client refused what it was given, before anything was sent. */
+/** The HTTP client refused its arguments, before a request was sent. */
 export function isArgument(code: string): boolean {
   return /^(UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED|UND_ERR_REQ_CONTENT|ERR_INVALID|TypeError|RangeError)/.test(
     code,

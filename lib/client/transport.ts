@@ -21,93 +21,93 @@ import { createAgent } from './undici.js';
 export { RedirectRefused, TransportTimeout };
 
 /**
- * Which sockets a request takes: `vital` is what keeps a credential in use alive (logins, renewals, look-ups,
- * replacements, revocations), and never waits behind anything else.
+ * The sockets for a request: `vital` requests keep a credential in use valid (logins, renewals, look-ups, replacements,
+ * revocations), and never wait behind others.
  */
 export type Lane = 'ordinary' | 'vital';
 
-/** Sockets to one address; as many requests of a lane are under way at a time. */
+/** Sockets to one address, and so concurrent requests of a lane. */
 export const SOCKETS: Readonly<Record<Lane, number>> = { ordinary: 64, vital: 256 };
 
-/** One HTTP request as it is sent. */
+/** One HTTP request in its sent form. */
 export interface WrittenRequest {
   method: string;
-  /** Below the address, with the leading slash, encoded. */
+  /** Encoded path below the address, with the leading slash. */
   path: string;
   headers: Record<string, string>;
   body?: string;
 }
 
-/** One HTTP request, to be sent to whichever address answers. */
+/** One HTTP request to the first address that answers. */
 export interface TransportRequest extends WrittenRequest {
-  /** Milliseconds for the whole exchange, wherever it waits. */
+  /** Timeout of the whole exchange in milliseconds, including waiting times. */
   timeout: number;
   signal?: AbortSignal;
   /** @default 'ordinary' */
   lane?: Lane;
-  /** It does no more when it is done twice. @default false */
+  /** Whether the request is idempotent. @default false */
   repeatable?: boolean;
 }
 
-/** One HTTP answer; the body is text, as what should be JSON may be a proxy's HTML; and as it came, where that is known. */
+/** One HTTP answer; the body as text, because a proxy may send HTML instead of JSON, and as raw bytes, if known. */
 export interface TransportResponse {
   statusCode: number;
   headers: Record<string, string | string[] | undefined>;
   body: string;
   bytes?: Buffer;
-  /** The address that answered. */
+  /** The address of the answer. */
   address: string;
 }
 
 interface Address {
   origin: string;
-  /** The path below which a proxy serves the API, or nothing. */
+  /** The path at which a proxy serves the API, or ''. */
   prefix: string;
-  /** Monotonic time of its last answer. */
+  /** Monotonic time of the last answer. */
   answeredAt: number;
 }
 
-/** One request on its way, and the exchange that it is in. */
+/** One pending request, and its current exchange. */
 interface Call {
   readonly request: TransportRequest;
   readonly endsAt: number;
   exchange: Exchange | undefined;
-  /** Why it is over. */
+  /** The reason of its end. */
   over: string | undefined;
 }
 
 const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
-/** Sealed, without a leader, or a standby that does not forward: nothing was done, and another node may do it. */
+/** Sealed, without a leader, or a standby that does not forward: had no effect, and another node may execute it. */
 const NOT_SERVING = new Set([472, 473, 503]);
 
-/** Where requests go, for a sender in another thread. */
+/** The route of requests, for a sender in another thread. */
 export interface Route {
-  /** With the prefix of a proxy; the one that is asked first comes first. */
+  /** With the prefix of a proxy; in the order in which they are tried. */
   addresses: readonly string[];
   tls?: TlsMaterial;
 }
 
-/** What sends one request once: the seam at which a simulated server takes the place of the network. */
+/** Sends one request without retries: the seam at which a simulated server replaces the network. */
 export interface Sender {
   send(request: TransportRequest): Promise<TransportResponse>;
-  /** None where the server is in this thread. */
+  /** Undefined if the server is in this thread. */
   readonly route?: Route | undefined;
   close(): Promise<void>;
 }
 
-/** What is reported of the way to the server. */
+/** Reports of the network. */
 export interface TransportListener extends TlsListener {
-  /** Secrets travel in clear, as `allowHttp` permits. */
+  /** Secrets travel in clear, as `allowHttp` permits it. */
   clearText(addresses: readonly string[]): void;
 }
 
-/** Milliseconds; at most half the time for a request, so that it is known in time that nothing was sent. */
+/** Timeout of a connection attempt in milliseconds: at most half the time of a request, so that "unsent" is known in time. */
 const CONNECT_TIMEOUT = 5_000;
 
 /**
  * The network of a connection.
  *
- * @throws VaultError `VAULT_CONFIG_INVALID` where secrets would travel in clear
+ * @throws VaultError `VAULT_CONFIG_INVALID` if secrets would travel in clear without `allowHttp`
  */
 export function openNetwork(options: ResolvedOptions, listener: TransportListener): Sender {
   const inClear = assertMayTravel(options);
@@ -117,20 +117,20 @@ export function openNetwork(options: ResolvedOptions, listener: TransportListene
 }
 
 /**
- * Pooled keep-alive connections to the addresses of one connection, apart for each lane. It sends a request to the
- * address that answered last, and to the next ones only where nothing was done: never twice to servers that may both
- * do it.
+ * Pooled keep-alive connections to the addresses of one connection, separate for each lane. Sends a request to the
+ * address that answered last, and to the next ones only if it had no effect: never to two servers that may both execute
+ * it.
  */
 export class Transport implements Sender {
-  /** Those in use, and those that are about to end. */
+  /** Current agents, and those that are closing. */
   readonly #agents = new Set<Agent>();
   readonly #lanes: Partial<Record<Lane, Agent>> = {};
-  /** Those over whose connections an answer came. */
+  /** Agents whose connections have delivered an answer. */
   readonly #answered = new WeakSet<Agent>();
   readonly #addresses: readonly Address[];
   readonly #origins: readonly string[];
   readonly #connector: Connector;
-  /** Index of the address that is asked first. */
+  /** Index of the address that is tried first. */
   #preferred = 0;
   #closed = false;
 
@@ -189,14 +189,14 @@ export class Transport implements Sender {
         this.#preferred = index;
         return response;
       } catch (error) {
-        // It may hang, and the next request would only hang with it; unless it has answered another one meanwhile.
+        // Prefer the next address: this one may accept connections and never answer. Not if it has answered another request.
         if (address.answeredAt < beganAt) this.#preferred = (index + 1) % count;
         if (tried === count || call.over !== undefined || !maySendElsewhere(error)) throw error;
       }
     }
   }
 
-  /** A standby names the leader; once. */
+  /** Follows the redirect of a standby to its leader, once. */
   async #follow(response: TransportResponse, call: Call): Promise<TransportResponse> {
     const { statusCode: status, headers, address: from } = response;
     const answer = { status, location: headers['location'], from };
@@ -204,15 +204,15 @@ export class Transport implements Sender {
     const index = this.#origins.indexOf(target.origin);
     const address = this.#addresses[index] as Address;
     const result = await this.#exchange(address, target.pathname + target.search, call, false);
-    if (isRedirect(result.statusCode)) throw new RedirectRefused('one more address', 'which is not followed');
+    if (isRedirect(result.statusCode)) throw new RedirectRefused('another address', 'which is not followed');
     this.#preferred = index;
     return result;
   }
 
   /**
-   * A balancer forgets connections that are idle for long, and resets what comes over them later. So where one that may
-   * have been idle ends before the first byte of an answer, all of its age are given up; what may be done twice is sent
-   * again, over a new one.
+   * A balancer drops connections that are idle for long, and resets later requests on them. So if a connection that may have
+   * been idle ends before the first byte of an answer, all connections of its age are closed, and an idempotent request is
+   * sent again over a new one.
    */
   async #exchange(address: Address, path: string, call: Call, others: boolean): Promise<TransportResponse> {
     const { lane = 'ordinary', repeatable = false } = call.request;
@@ -227,7 +227,7 @@ export class Transport implements Sender {
     return this.#exchangeOver(this.#agent(lane), address, path, call, others);
   }
 
-  /** @param others where it waits for a connection, half the time is kept for other addresses */
+  /** @param others whether to keep half the time for other addresses while it waits for a connection */
   async #exchangeOver(
     agent: Agent,
     address: Address,
@@ -265,11 +265,11 @@ export class Transport implements Sender {
     return agent;
   }
 
-  /** It ends what it has begun, and no more. One that refused a request keeps a connection as busy for ever. */
+  /** Lets an agent end its requests, and take no new ones. One that refused a request marks a connection as busy without end. */
   #replace(lane: Lane, agent: Agent): void {
     delete this.#lanes[lane];
     const gone = () => this.#agents.delete(agent);
-    // It rejects where the whole transport was closed meanwhile.
+    // Rejects if the whole transport was closed meanwhile.
     void agent.close().then(gone, gone);
   }
 
@@ -280,14 +280,14 @@ export class Transport implements Sender {
   }
 }
 
-/** The connection ended before the first byte of an answer. */
+/** Whether the connection ended before the first byte of an answer. */
 function wasDropped(error: unknown): error is ExchangeFailed {
   return error instanceof ExchangeFailed && error.progress === 'sent' && isDropped(error.code);
 }
 
 /**
- * Nothing was done, and another address may have more luck: not where it is we who are wrong. One with a certificate
- * that is not trusted is passed over like one that is down, as nodes get new certificates one by one.
+ * Whether the request had no effect and another address may accept it: not if the request itself is invalid. An address
+ * with an untrusted certificate is skipped like an unreachable one, as nodes get new certificates one by one.
  */
 function maySendElsewhere(error: unknown): boolean {
   return isUndone(error) && !isArgument(errorCode(error));

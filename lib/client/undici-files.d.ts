@@ -1,4 +1,4 @@
-// Parts of undici that `undici.ts` imports by their files, which have no declarations of their own.
+// Files of undici that `undici.ts` imports directly; they have no declarations of their own.
 declare module 'undici/lib/dispatcher/agent.js' {
   import { Agent } from 'undici';
   export default Agent;

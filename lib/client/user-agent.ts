@@ -1,5 +1,5 @@
-/** Of the package; a test holds it to package.json, as reading that at run time is more than bundlers can follow. */
+/** Version of the package; a test compares it with package.json, which bundlers could not resolve at run time. */
 export const VERSION = '0.1.0';
 
-/** What servers, gateways and audit logs see of who asks. */
+/** The name of this client for servers, gateways and audit logs. */
 export const USER_AGENT = `nestjs-vault/${VERSION} node/${process.versions.node}`;

@@ -2,21 +2,20 @@ import { printable } from '../errors/printable.js';
 
 const LONGEST = 300;
 const MOST = 10;
-/** Shorter texts occur in any warning by chance. */
+/** Shorter strings occur in any warning by chance. */
 const SHORTEST_SECRET = 6;
-/** Texts of one answer that are looked for in its warnings. Answers with more hold lists of names, or are hostile. */
+/** Limit of strings of an answer to search for in its warnings. Answers with more contain lists of names, or are hostile. */
 const MOST_SECRETS = 1_000;
 const NOT_SHOWN =
-  'The server warns of something, which is not shown: the answer holds too much that could be in it.';
+  'The server sent a warning, which is not shown: the answer has too many values to remove from it.';
 
 /**
- * The warnings of an answer, fit for a log. Those of the engines that come with OpenBao and Vault hold names, durations
- * and the words of errors; the servers write them to their audit logs in clear. An engine of another vendor may put
- * anything into them, so that what the same answer hands out is taken out again. The work is bounded, however large the
- * answer is.
+ * Makes the warnings of an answer safe for a log. Those of the engines of OpenBao and Vault contain names, durations and
+ * error texts; the servers write them to their audit logs in clear. An engine of another vendor may put any value into
+ * them, so the secrets of the same answer are removed. The work is bounded for an answer of any size.
  *
- * @param warnings as they are in the answer
- * @param secrets anything of the answer that no log may show
+ * @param warnings the member of the answer
+ * @param secrets the values of the answer that no log may show
  */
 export function readWarnings(warnings: unknown, ...secrets: unknown[]): readonly string[] {
   if (!Array.isArray(warnings) || warnings.length === 0) return [];
@@ -31,8 +30,8 @@ export function readWarnings(warnings: unknown, ...secrets: unknown[]): readonly
 }
 
 /**
- * The first characters of a warning, without what is secret. Of a secret that is longer only the beginning is looked for,
- * as the warning is cut before it could end.
+ * The first characters of a warning, without secrets. Of a longer secret only the beginning is searched for, as the
+ * warning is cut before its end.
  */
 function redacted(warning: string, secrets: ReadonlySet<string>): string {
   const start = warning.slice(0, 2 * LONGEST);
@@ -50,11 +49,11 @@ function redacted(warning: string, secrets: ReadonlySet<string>): string {
   return start.length > LONGEST ? `${text}…` : text;
 }
 
-/** All texts in a value, long enough to be secret; `undefined` where there are more than `most`. */
+/** All strings in a value that are long enough to be secret; `undefined` if there are more than `most`. */
 function textsIn(value: unknown, most: number): ReadonlySet<string> | undefined {
   const texts = new Set<string>();
   const open = [value];
-  // Numbers and short texts cost nothing, but they are looked at, and hostile answers hold millions.
+  // Numbers and short strings count, too: visiting millions of them in a hostile answer takes time.
   for (let looked = 0; open.length > 0; looked++) {
     if (texts.size > most || looked > 100 * most) return undefined;
     const next = open.pop();
@@ -69,10 +68,10 @@ function textsIn(value: unknown, most: number): ReadonlySet<string> | undefined 
   return texts;
 }
 
-/** Where a server warns of something else each time, the first so many are enough. */
+/** Limit of distinct warnings, for a server whose warnings always differ. */
 const MOST_TEXTS = 100;
 
-/** Tells each text once. */
+/** Emits each text once. */
 export function tellOnce(tell: (text: string) => void): (text: string) => void {
   const told = new Set<string>();
   return (text) => {

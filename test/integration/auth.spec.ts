@@ -219,7 +219,7 @@ describeReal('logging in', () => {
       canaries.add(wrapping);
       const error = await failureOf(approle(fromWrappedToken(wrapping)).connection.login());
       expect(error.code).toBe('VAULT_WRAPPING_TOKEN_INVALID');
-      expect(error.hint).toMatch(/SECURITY: .*somebody else holds the secret.*Destroy that secret_id/);
+      expect(error.hint).toMatch(/SECURITY: .*another party has the secret.*Destroy that secret_id/);
       expect(proxy.count(/approle\/login/)).toBe(0);
       expectNoLeak(error, canaries);
     });
@@ -348,7 +348,7 @@ describeReal('logging in', () => {
     expect(JSON.parse(proxy.seen[0]?.body ?? '')).toEqual({ role_id: body.data.role_id });
     const without = appRole({ roleId: role.roleId });
     const error = await failureOf(connect({ address: proxy.address, auth: without }).connection.login());
-    expect(error.message).toMatch(/wants a secret_id/);
+    expect(error.message).toMatch(/requires a secret_id/);
   });
 
   it.each<[string, object, string, RegExp]>([

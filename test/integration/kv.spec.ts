@@ -85,7 +85,14 @@ describeReal('key-value secrets', () => {
       /Version 1 at secret\/data\/app/,
       /kv undelete/,
     ],
-    ['a destroyed version', 'app', { version: 2 }, 'VAULT_SECRET_DESTROYED', /Version 2/, /gone for good/],
+    [
+      'a destroyed version',
+      'app',
+      { version: 2 },
+      'VAULT_SECRET_DESTROYED',
+      /Version 2/,
+      /cannot be restored/,
+    ],
     [
       'a version that never existed',
       'app',
@@ -132,7 +139,7 @@ describeReal('key-value secrets', () => {
       { mount: 'other' },
       'VAULT_PERMISSION_DENIED',
       /read at other\/data\/app/,
-      /does not exist looks the same/,
+      /same answer for a missing mount/,
     ],
   ])('%s', async (_what, path, options, code, message, hint) => {
     const error = await failureOf(read(path, options));
@@ -150,7 +157,7 @@ describeReal('key-value secrets', () => {
     const { connection } = connect({ address: proxy.address, auth: appRole(root) });
     const error = await failureOf(connection.readKv('app', { kvVersion: 1 }));
     expect(error).toMatchObject({ code: 'VAULT_SECRET_NOT_FOUND', status: 404 });
-    expect(error.message).toMatch(/KV version 2, and was read as version 1/);
+    expect(error.message).toMatch(/KV version 2, but was read as version 1/);
     expect(error.hint).toMatch(/`kvVersion: 2`/);
     const missing = await failureOf(connection.readKv('app', { mount: 'nomount' }));
     expect(missing).toMatchObject({ code: 'VAULT_MOUNT_NOT_FOUND', status: 404 });

@@ -194,14 +194,14 @@ describeTls('TLS', () => {
       await untrusted(
         read(plain.address.replace('http:', 'https:'), { ca: ca.cert }),
         /ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)|EPROTO/,
-        /^What answers at this port speaks no TLS.*http:\/\/ \(which needs `allowHttp: true`/,
+        /^The server at this port does not speak TLS.*http:\/\/ \(which needs `allowHttp: true`/,
       );
     });
 
     it('http to a port of https', async () => {
       const error = await failureOf(read(bao.address.replace('https:', 'http:'), undefined, TOKEN));
       expect(error.code).toBe('VAULT_NOT_VAULT');
-      expect(error.message).toMatch(/wants TLS.*Write https:\/\/ in `address`/);
+      expect(error.message).toMatch(/requires TLS.*Write https:\/\/ instead/);
       expectNoLeak(error, [TOKEN]);
     });
 
@@ -209,7 +209,7 @@ describeTls('TLS', () => {
       const own = await showing(server);
       const error = await failureOf(read(own.address.replace('https:', 'http:'), undefined, TOKEN));
       expect(error.code).toBe('VAULT_UNREACHABLE');
-      expect(error.hint).toMatch(/A port that wants TLS may cut the connection.*https:\/\//);
+      expect(error.hint).toMatch(/A port that requires TLS may close the connection.*https:\/\//);
     });
 
     it('another protocol than TLS', async () => {
@@ -217,7 +217,7 @@ describeTls('TLS', () => {
       const ssh = createTcp((socket) => sockets.add(socket).size && socket.write('SSH-2.0-OpenSSH_9.2\r\n'));
       await new Promise<void>((resolve) => ssh.listen(0, '127.0.0.1', resolve));
       const address = `https://127.0.0.1:${(ssh.address() as AddressInfo).port}`;
-      await untrusted(read(address, { ca: ca.cert }), /ERR_SSL|EPROTO/, /speaks no TLS/);
+      await untrusted(read(address, { ca: ca.cert }), /ERR_SSL|EPROTO/, /does not speak TLS/);
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => ssh.close(resolve));
     });
@@ -243,7 +243,7 @@ describeTls('TLS', () => {
         'none',
         undefined,
         /ALERT_CERTIFICATE_REQUIRED/,
-        /wants a client certificate that it trusts: give `tls.cert`/,
+        /requires a client certificate that it trusts: give `tls.cert`/,
       ],
       [
         'of another authority',
@@ -272,7 +272,7 @@ describeTls('TLS', () => {
       const { cert, key } = other.issue('client', 'DNS:client');
       const error = await failureOf(read(own.address, { ca: ca.cert, cert, key }));
       expect(error.code).toBe('VAULT_UNREACHABLE');
-      expect(error.hint).toMatch(/wants a client certificate \(`tls.cert`\), or another one/);
+      expect(error.hint).toMatch(/requires a client certificate \(`tls.cert`\), or another one/);
       expect(own.lines).toEqual([]);
     });
   });

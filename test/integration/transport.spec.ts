@@ -157,7 +157,7 @@ describe('redirects', () => {
       const standby = await Recorder.start(redirect(location));
       const error = await failureOf(who(client(standby.address)));
       expect(error).toMatchObject({ code: 'VAULT_STANDBY' });
-      expect(error.hint).toMatch(/add it to `address`.*token was not sent/);
+      expect(error.hint).toMatch(/add it to `address`.*did not send the token/);
       expectNoLeak(error, [TOKEN]);
     }
     expect([stranger.lines, stranger.sockets.size]).toEqual([[], 0]);
@@ -281,8 +281,8 @@ describe('connections, time, abort', () => {
 });
 
 describe('invalid characters in a header', () => {
-  const CHARACTERS = ['VAULT_CONFIG_INVALID', 'The token holds characters'] as const;
-  const LINES = ['VAULT_SOURCE_UNREADABLE', 'holds 2 lines'] as const;
+  const CHARACTERS = ['VAULT_CONFIG_INVALID', 'The token contains characters'] as const;
+  const LINES = ['VAULT_SOURCE_UNREADABLE', 'contains 2 lines'] as const;
   it.each([
     ['line\nbreak', LINES],
     ['carriage\rreturn', LINES],

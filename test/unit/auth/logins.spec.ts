@@ -94,7 +94,7 @@ describe('a login', () => {
     const { roleId } = vault.appRole('app');
     const error = await failureOf(login(appRole({ roleId })));
     expect(error.code).toBe('VAULT_SECRET_ID_INVALID');
-    expect(error.message).toMatch(/wants a secret_id.*Give `secretId` to appRole/);
+    expect(error.message).toMatch(/requires a secret_id.*Give `secretId` to appRole/);
   });
 
   it.each<[string, object, RegExp]>([

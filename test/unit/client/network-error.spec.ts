@@ -34,9 +34,9 @@ it.each<[unknown, string, RegExp]>([
   [coded('DEPTH_ZERO_SELF_SIGNED_CERT'), 'VAULT_TLS_UNTRUSTED', /self-signed certificate/],
   [coded('ERR_TLS_CERT_ALTNAME_INVALID'), 'VAULT_TLS_UNTRUSTED', /`tls\.serverName`/],
   [coded('CERT_HAS_EXPIRED'), 'VAULT_TLS_UNTRUSTED', /This machine's clock says 20/],
-  [coded('CERT_NOT_YET_VALID'), 'VAULT_TLS_UNTRUSTED', /check the clock here/],
-  [coded('ERR_SSL_WRONG_VERSION_NUMBER'), 'VAULT_TLS_UNTRUSTED', /speaks no TLS/],
-  [coded('EPROTO'), 'VAULT_TLS_UNTRUSTED', /speaks no TLS/],
+  [coded('CERT_NOT_YET_VALID'), 'VAULT_TLS_UNTRUSTED', /check this clock/],
+  [coded('ERR_SSL_WRONG_VERSION_NUMBER'), 'VAULT_TLS_UNTRUSTED', /does not speak TLS/],
+  [coded('EPROTO'), 'VAULT_TLS_UNTRUSTED', /does not speak TLS/],
   [coded('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION'), 'VAULT_TLS_UNTRUSTED', /TLS 1\.2 or 1\.3/],
   [coded('ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'), 'VAULT_TLS_UNTRUSTED', /`tls\.cert`.*a cipher/],
   [
@@ -63,8 +63,8 @@ it('names every address that was tried', () => {
 
 it('mentions client certificates with TLS only, and TLS without it', () => {
   expect(errorOf(coded('ECONNRESET'), 'http://vault:8200').hint).not.toContain('tls.cert');
-  expect(errorOf(coded('ECONNRESET'), 'http://vault:8200').hint).toMatch(/wants TLS.*https:\/\//);
-  expect(errorOf(coded('ECONNRESET')).hint).not.toMatch(/wants TLS/);
+  expect(errorOf(coded('ECONNRESET'), 'http://vault:8200').hint).toMatch(/requires TLS.*https:\/\//);
+  expect(errorOf(coded('ECONNRESET')).hint).not.toMatch(/requires TLS/);
 });
 
 it('names the address whose certificate is not trusted, of several', () => {

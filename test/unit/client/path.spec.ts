@@ -159,7 +159,7 @@ it.each([
     error = thrown;
   }
   expect(error).toMatchObject({ code: 'VAULT_CONFIG_INVALID' });
-  expect((error as VaultError).message).toContain('The token holds characters');
+  expect((error as VaultError).message).toContain('The token contains characters');
   expectNoLeak(error, ['canary-'.repeat(0) + (value || 'not in there')]);
   expect((error as VaultError).stack).not.toContain('canary');
 });
