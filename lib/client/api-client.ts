@@ -15,32 +15,32 @@ import { USER_AGENT } from './user-agent.js';
 import type { Lane, Route, Sender, TransportResponse, WrittenRequest } from './transport.js';
 import { ExchangeFailed, isUndone } from './transport-errors.js';
 
-/** State of a cluster, as HashiCorp Vault writes it: some 200 characters. It goes back with every read. */
+/** Limit of a cluster state in characters; HashiCorp Vault's have some 200. Every read sends it back. */
 const INDEX = /^[\x21-\x7e]{1,1024}$/;
-/** One API request, as the rest of the package makes them. */
+/** One API request of the package. */
 export interface ApiRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LIST';
-  /** Below `/v1/`, encoded already. */
+  /** Encoded path below `/v1/`. */
   path: string;
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  /** Sent as JSON. */
+  /** The body, sent as JSON. */
   body?: unknown;
-  /** In the place of `body`: written as JSON already. */
+  /** Instead of `body`: serialised JSON. */
   json?: string;
-  /** Instead of the connection's own. */
+  /** Namespace instead of the connection's own. */
   namespace?: string;
-  /** In which form an answer is wanted that may be no JSON. */
+  /** The form of an answer that may not be JSON. */
   responseType?: 'text' | 'bytes';
-  /** Where the token was made, if not in the connection's own namespace. */
+  /** The namespace of the token, if it differs from the connection's. */
   tokenFrom?: string;
-  /** As {@link checkRequest} made them. */
+  /** Headers checked by {@link checkRequest}. */
   headers?: Readonly<Record<string, string>>;
-  /** Milliseconds; never more than the connection's own timeout. */
+  /** Timeout in milliseconds; at most that of the connection. */
   timeout?: number;
   signal?: AbortSignal;
-  /** The server itself has to answer: a cache in front of it would hand out what somebody has, or had, already. */
+  /** Whether the server itself must answer: a cache would return credentials that another client has or had. */
   uncached?: boolean;
-  /** `vital` where a credential in use depends on it. @default 'ordinary' */
+  /** `vital` if a credential in use depends on the request. @default 'ordinary' */
   lane?: Lane;
 }
 
@@ -49,26 +49,26 @@ export interface ApiResponse<T = unknown> {
   status: number;
   data: T;
   auth: ApiAuth | null;
-  /** Where the answer was wrapped: what stands for it. */
+  /** The wrapping token of a wrapped answer. */
   wrapInfo?: ApiWrapInfo | undefined;
-  /** An answer that is no envelope, as a whole. */
+  /** The whole of an answer without an envelope. */
   whole?: unknown;
   leaseId: string;
   /** Seconds. */
   leaseDuration: number;
   renewable: boolean;
   warnings: readonly string[];
-  /** Type of the secrets engine or auth method that answered; HashiCorp Vault only. */
+  /** Type of the answering secrets engine or auth method; HashiCorp Vault only. */
   mountType: string | undefined;
-  /** When the request left, or a cache got its answer: durations in the answer count from here. */
+  /** Time of the request, or at which a cache got the answer: durations in the answer count from it. */
   sentAt: Deadline;
-  /** What tells of a lease or a token is as servers write it; where it is not, that is left out here. */
+  /** Whether the members on lease and token have valid types; invalid ones are left out. */
   wellFormed: boolean;
-  /** A cache answered: nothing was done for this request. */
+  /** Whether a cache answered, so that the server executed nothing for this request. */
   cached: boolean;
 }
 
-/** What a login or a token renewal answers. */
+/** The `auth` member of a login or a token renewal. */
 export interface ApiAuth {
   client_token: string;
   accessor: string;
@@ -78,11 +78,11 @@ export interface ApiAuth {
   token_type?: string;
   num_uses?: number;
   policies?: readonly string[];
-  /** All that the answer says of it, the token among it. */
+  /** All members of the answer, including the token. */
   whole: Readonly<Record<string, unknown>>;
 }
 
-/** What stands for a wrapped answer, as servers write it. */
+/** The `wrap_info` of a wrapped answer. */
 export interface ApiWrapInfo {
   token: string;
   accessor: string;
@@ -93,10 +93,10 @@ export interface ApiWrapInfo {
   wrapped_accessor?: string;
 }
 
-/** What became of a request, for those who count. */
+/** The result of a request, for counters. */
 export interface Outcome {
   error?: VaultError;
-  /** It says whether there is a server that works. */
+  /** Whether the result shows if a working server exists. */
   conclusive: boolean;
 }
 
@@ -112,9 +112,9 @@ type HookOptions = {
 };
 
 /**
- * Sends one request, and returns a typed answer or throws a {@link VaultError}. It knows HTTP and Vault's
- * envelope, nothing of time, sessions or retries. This is the only file that knows node-vault, whose request path
- * is used over our own transport; its token handling, debug output and error objects stay out (they hold secrets).
+ * Sends one request, and returns a typed answer or throws a {@link VaultError}. It handles HTTP and Vault's envelope, not
+ * time, sessions or retries. This is the only file that uses node-vault: its request path, over the transport of this
+ * package. Its token handling, debug output and error objects are not used, as they contain secrets.
  */
 export class ApiClient {
   readonly #transport: Sender;
@@ -124,10 +124,10 @@ export class ApiClient {
   readonly #observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void;
   readonly #inconclusive = new WeakSet<VaultError>();
   #closed = false;
-  /** State of the cluster that later reads must not fall behind of, where the server tells it. */
+  /** Cluster state, if the server sends it: later reads must not fall behind it. */
   #index: string | undefined;
 
-  /** @param observe told of each request when it is over, for counting */
+  /** @param observe called after each request, for counters */
   constructor(
     options: ResolvedOptions,
     clock: Clock,
@@ -150,7 +150,7 @@ export class ApiClient {
       token?: string;
       namespace?: string;
     };
-    // Environment variables would otherwise decide these silently.
+    // Without these options, environment variables would decide.
     Object.assign(nodeVault, { endpoint: '', pathPrefix: '', token: undefined, namespace: undefined });
     nodeVault.handleVaultResponse = (response) => response;
     this.#nodeVault = nodeVault;
@@ -162,7 +162,7 @@ export class ApiClient {
     const took = () => this.#clock.monotonic() - sentAt.monotonic;
     try {
       const answer = await this.#send<T>(request, token, sentAt);
-      // Whoever asks for the health of a node learns of that; nothing was asked of what it serves.
+      // A request for the health of a node does not show whether the node serves requests.
       this.#observe(request, took(), { conclusive: isSuccess(answer.status) });
       return answer;
     } catch (error) {
@@ -172,26 +172,26 @@ export class ApiClient {
     }
   }
 
-  /** Where its requests go; nothing where the server is in this process. */
+  /** The route of its requests; undefined if the server is in this process. */
   get route(): Route | undefined {
     return this.#transport.route;
   }
 
-  /** A request as {@link send} would send it, for another sender. */
+  /** The written form of a request that {@link send} would send, for another sender. */
   written(request: ApiRequest, token: Secret): WrittenRequest {
     const { method, path, body } = request;
     const headers = { ...this.#headers(request, token), 'content-type': 'application/json' };
     return { method, path: `/v1/${path}`, headers, body: writeBody(body, path) };
   }
 
-  /** Cuts what is in flight; every later request is refused. */
+  /** Aborts pending requests, and refuses later ones. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#transport.close();
   }
 
   async #send<T>(request: ApiRequest, token: Secret | undefined, sentAt: Deadline): Promise<ApiResponse<T>> {
-    // Proxies and Node's own HTTP server refuse the LIST method; this form means the same.
+    // Proxies and Node's own HTTP server refuse the LIST method; this form is equivalent.
     const list = request.method === 'LIST';
     const json =
       request.json ?? (request.body === undefined ? undefined : writeBody(request.body, request.path));
@@ -208,9 +208,9 @@ export class ApiClient {
         repeatable: isRepeatable(request),
       })) as TransportResponse;
     } catch (error) {
-      const answerLost = !isUndone(error);
-      if (this.#closed) throw closed(request.path, answerLost);
-      if (request.signal?.aborted) throw aborted(request.path, answerLost);
+      const outcomeUnknown = !isUndone(error);
+      if (this.#closed) throw closed(request.path, outcomeUnknown);
+      if (request.signal?.aborted) throw aborted(request.path, outcomeUnknown);
       const typed = fromNetworkError(error, request.path, this.#options.addresses);
       if (error instanceof ExchangeFailed && error.stale) this.#inconclusive.add(typed);
       throw typed;

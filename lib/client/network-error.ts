@@ -28,7 +28,7 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
   const code = errorCode(error);
   const where = addresses.join(', ');
   // Only a request that was certainly not sent counts as not executed.
-  const common = { path, answerLost: !isUndone(error) };
+  const common = { path, outcomeUnknown: !isUndone(error) };
 
   if (error instanceof RedirectRefused) {
     return new VaultError({

@@ -1,15 +1,15 @@
 import type { Clock } from '../clock/clock.js';
-import { isUnreached, type VaultError } from '../errors/vault-error.js';
+import { isServerUnavailable, type VaultError } from '../errors/vault-error.js';
 
-/** Who wants to know whether the server is there. */
+/** Listener for outages of the server. */
 export interface ReachListener {
-  /** No working server answers: refused, sealed, or without a leader. */
+  /** No working server answers: connection refused, sealed, or without a leader. */
   away(error: VaultError): void;
-  /** One answers again, so many milliseconds later. */
+  /** A server answers again, after so many milliseconds. */
   back(after: number): void;
 }
 
-/** Tells once when the server goes away, and once when it is back, however many requests find out. */
+/** Reports each outage once, and its end once, for any number of requests. */
 export class Reach {
   readonly #clock: Clock;
   readonly #listener: ReachListener;
@@ -20,14 +20,14 @@ export class Reach {
     this.#listener = listener;
   }
 
-  /** A request is over. */
+  /** Records the result of a request. */
   answered(error: VaultError | undefined): void {
-    if (error && isUnreached(error)) {
+    if (error && isServerUnavailable(error)) {
       if (this.#since !== undefined) return;
       this.#since = this.#clock.monotonic();
       return this.#listener.away(error);
     }
-    // Without an answer of the server itself, whatever the error is says neither.
+    // An error without an answer of the server itself shows neither outage nor recovery.
     const answered = !error || (error.status !== undefined && error.code !== 'VAULT_NOT_VAULT');
     if (this.#since === undefined || !answered) return;
     const after = Math.round(this.#clock.monotonic() - this.#since);

@@ -120,7 +120,7 @@ function lost(
   { statusCode: status }: TransportResponse,
   { path }: ApiRequest,
 ): VaultError {
-  return new VaultError({ code, message, hint, status, path, answerLost: true });
+  return new VaultError({ code, message, hint, status, path, outcomeUnknown: true });
 }
 
 /** KV v2 answers 404 with the metadata of a version that is deleted or destroyed. */

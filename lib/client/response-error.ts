@@ -78,7 +78,7 @@ export function fromResponse(failed: FailedResponse): VaultError {
     path,
     ...(retryAfter !== undefined && { retryAfter }),
     // The unknown server may have forwarded the request.
-    answerLost: code === 'VAULT_NOT_VAULT',
+    outcomeUnknown: code === 'VAULT_NOT_VAULT',
   });
 }
 

@@ -3,12 +3,11 @@ import { backoff, staggered } from '../clock/backoff.js';
 import { sleep, type Clock } from '../clock/clock.js';
 import { within } from '../clock/within.js';
 
-/** A budget that is used up, or 0, still leaves one try so many milliseconds. */
+/** Minimum time of one attempt in milliseconds, even with a budget of 0. */
 const ONE_TRY = 1_000;
 
 /**
- * Repeats a job whose failures may pass by themselves, until `budget` milliseconds are over. A try that hangs is not
- * waited for any longer than that.
+ * Repeats a job after transient failures for up to `budget` milliseconds. A hanging attempt is not awaited any longer.
  */
 export async function retryTransient<T>(
   job: () => Promise<T>,
@@ -17,7 +16,7 @@ export async function retryTransient<T>(
     budget: number;
     retry: { initialDelay: number; maxDelay: number; jitter: number };
     signal: AbortSignal;
-    /** Why a try that hangs came to nothing, where more is known of it. */
+    /** The reason why an attempt hangs, if it is known. */
     late?: (limit: number) => VaultError | undefined;
   },
 ): Promise<T> {
@@ -49,7 +48,7 @@ export async function retryTransient<T>(
 function late(limit: number): VaultError {
   return new VaultError({
     code: 'VAULT_TIMEOUT',
-    answerLost: true,
+    outcomeUnknown: true,
     message: `No answer within ${Math.round(limit)} ms.`,
     hint:
       'Check the network and the load of the server; a start may take `startup.timeout`, whatever comes later the ' +

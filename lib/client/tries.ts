@@ -1,14 +1,14 @@
-import { isTransient, isUnanswered, type VaultError } from '../errors/vault-error.js';
+import { isTransient, gotNoResponse, type VaultError } from '../errors/vault-error.js';
 import { backoff, staggered, NO_HASTE, type Haste } from '../clock/backoff.js';
 import type { Clock } from '../clock/clock.js';
 
-/** The failed tries in a row of something that is tried until it works, and when the next one is due. */
+/** Counts consecutive failed attempts, and schedules the next one. */
 export class Tries {
-  /** How many failed since the last success. */
+  /** Number of failures since the last success. */
   count = 0;
-  /** Why the last one failed. */
+  /** The error of the last attempt. */
   error: VaultError | undefined;
-  /** Monotonic time before which not to try again. */
+  /** Monotonic time of the earliest next attempt. */
   retryAt = -Infinity;
   readonly #clock: Clock;
   readonly #retry: { initialDelay: number; maxDelay: number; jitter: number };
@@ -30,12 +30,12 @@ export class Tries {
     return this.#clock.monotonic() < this.retryAt;
   }
 
-  /** The last one got no answer of a working server. */
+  /** Whether the last attempt got no answer of a working server. */
   get away(): boolean {
-    return this.error !== undefined && isUnanswered(this.error);
+    return this.error !== undefined && gotNoResponse(this.error);
   }
 
-  /** For a status: what comes next, and when; after a failure that is the next try. */
+  /** The next step for a status; after a failure it is the next attempt. */
   next<A extends string>(step: { action: A; in: number; reason: string }) {
     const due = this.error ? this.retryAt - this.#clock.monotonic() : step.in;
     return {
@@ -53,29 +53,29 @@ export class Tries {
     this.#alive = true;
   }
 
-  /** It works again, and nobody knows for how long: what fails next waits as if there had been no success. */
+  /** Clears the error, but keeps the delays: a success that may not last does not reset them. */
   calm(): void {
     this.count = 0;
     this.error = undefined;
     this.retryAt = -Infinity;
   }
 
-  /** @returns when the next try is due */
+  /** @returns the time of the next attempt */
   fail(error: VaultError, haste: Haste = NO_HASTE): Date {
     this.error = error;
-    // What waiting cannot help is not asked for as often as what would do.
+    // A permanent failure is retried less often than a transient one.
     return this.again(isTransient(error) ? haste : { ...haste, ttl: Infinity }, error.retryAfter);
   }
 
-  /** Another try is due, though nothing failed. */
+  /** Schedules another attempt without a failure. */
   again(haste: Haste, retryAfter = 0): Date {
     const { left } = haste;
-    // From the end on every moment counts again, so the delays start from the beginning, once.
+    // After the deadline every moment counts, so the delays start again, once.
     if (this.#alive && left <= 0) this.#doublings = 0;
     this.#alive = left > 0;
     this.count++;
     const own = backoff(++this.#doublings, this.#retry, haste, this.#random);
-    // However long the server asks to wait, one more try comes before the end.
+    // One more attempt comes before the deadline, for any Retry-After.
     const spread = staggered(retryAfter, this.#retry.jitter, this.#random);
     const asked = left > 0 ? Math.min(spread, left / 2) : spread;
     const delay = Math.max(asked, own);

@@ -4,26 +4,26 @@ import { isTransient, VaultError, withSentence } from './vault-error.js';
 /**
  * The error of a call that came after, or was pending at, the shutdown.
  *
- * @param answerLost the request had been sent, and the server may have executed it
+ * @param outcomeUnknown the request had been sent, and the server may have executed it
  */
-export function closed(path?: string, answerLost = false): VaultError {
+export function closed(path?: string, outcomeUnknown = false): VaultError {
   return new VaultError({
     code: 'VAULT_CLOSED',
     message: 'The connection is closed: the application is shutting down.',
     hint: 'Request secrets before the shutdown begins; after it the application has none.',
     ...(path !== undefined && { path }),
-    answerLost,
+    outcomeUnknown,
   });
 }
 
 /**
  * The error of a request whose signal was aborted: by the caller, or by the shutdown.
  *
- * @param answerLost the request may have reached the server
+ * @param outcomeUnknown the request may have reached the server
  */
-export function aborted(path: string, answerLost: boolean): VaultError {
+export function aborted(path: string, outcomeUnknown: boolean): VaultError {
   return new VaultError({
-    answerLost,
+    outcomeUnknown,
     code: 'VAULT_CLOSED',
     message: 'The request was aborted.',
     hint: 'The caller aborted it, or the application is shutting down; no action is needed.',
@@ -35,7 +35,7 @@ export function aborted(path: string, answerLost: boolean): VaultError {
 export function malformed(path: string): VaultError {
   return new VaultError({
     code: 'VAULT_RESPONSE_INVALID',
-    answerLost: true,
+    outcomeUnknown: true,
     message: `The server's answer at ${path} lacks required fields.`,
     hint: 'Check proxies and gateways between the application and the server.',
     path,
@@ -59,7 +59,7 @@ export function tooDeep(path: string): VaultError {
     message: `The answer at ${path} is nested deeper than this client accepts (512 levels).`,
     hint: 'Store the secret in a flatter form; if it is flat, check which server listens at the address.',
     path,
-    answerLost: true,
+    outcomeUnknown: true,
   });
 }
 

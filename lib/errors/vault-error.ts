@@ -66,7 +66,7 @@ export interface VaultErrorInit {
   /** Milliseconds the server asked to wait (`Retry-After`). */
   retryAfter?: number;
   /** The server may have executed the request, and there is no usable answer. */
-  answerLost?: boolean;
+  outcomeUnknown?: boolean;
   /** The single errors behind a combined one. */
   errors?: readonly VaultError[];
   cause?: unknown;
@@ -97,7 +97,7 @@ export class VaultError extends Error {
    * `true` if there is no usable answer and the server may have executed the request. Not set if the request was certainly
    * not sent, or if the server itself refused it.
    */
-  declare readonly answerLost?: boolean;
+  declare readonly outcomeUnknown?: boolean;
   /** The single errors behind a combined one (a failed start). */
   declare readonly errors?: readonly VaultError[];
 
@@ -112,7 +112,7 @@ export class VaultError extends Error {
     if (init.status !== undefined) this.status = init.status;
     if (init.path !== undefined) this.path = printable(init.path);
     if (init.retryAfter !== undefined) this.retryAfter = init.retryAfter;
-    if (init.answerLost) this.answerLost = true;
+    if (init.outcomeUnknown) this.outcomeUnknown = true;
     if (init.errors !== undefined) this.errors = init.errors;
     Object.defineProperty(this, BRAND, { value: true });
   }
@@ -127,7 +127,7 @@ const ending = (code: VaultErrorCode, hint: string) => ` [${code}] ${hint}`;
 
 /** Copies an error, with another sentence in its message. */
 export function withSentence(error: VaultError, sentence: string): VaultError {
-  const { code, hint, status, path, retryAfter, answerLost, errors, cause } = error;
+  const { code, hint, status, path, retryAfter, outcomeUnknown, errors, cause } = error;
   return new VaultError({
     code,
     message: `${error.message.slice(0, -ending(code, hint).length)} ${sentence}`,
@@ -135,7 +135,7 @@ export function withSentence(error: VaultError, sentence: string): VaultError {
     ...(status !== undefined && { status }),
     ...(path !== undefined && { path }),
     ...(retryAfter !== undefined && { retryAfter }),
-    ...(answerLost && { answerLost }),
+    ...(outcomeUnknown && { outcomeUnknown }),
     ...(errors && { errors }),
     ...(cause !== undefined && { cause }),
   });
@@ -147,25 +147,25 @@ export function isTransient(error: VaultError): boolean {
 }
 
 /** Whether the request reached no working server. */
-export function isUnreached({ code }: VaultError): boolean {
+export function isServerUnavailable({ code }: VaultError): boolean {
   return code === 'VAULT_UNREACHABLE' || code === 'VAULT_SEALED' || code === 'VAULT_STANDBY';
 }
 
 /** Whether the request had no effect: it reached no working server, so any other request would have failed, too. */
-export function isAway(error: VaultError): boolean {
-  return isUnreached(error) && !error.answerLost;
+export function hadNoEffect(error: VaultError): boolean {
+  return isServerUnavailable(error) && !error.outcomeUnknown;
 }
 
 /** Whether no working server answered: the next request would not get an answer either. */
-export function isUnanswered(error: VaultError): boolean {
-  return isUnreached(error) || error.code === 'VAULT_TIMEOUT';
+export function gotNoResponse(error: VaultError): boolean {
+  return isServerUnavailable(error) || error.code === 'VAULT_TIMEOUT';
 }
 
 /** Whether the server may have executed the request at a path, in spite of the error. */
-export function mayBeDone(error: VaultError, path: string): boolean {
+export function mayHaveExecuted(error: VaultError, path: string): boolean {
   // An error with another path comes from the login or the look-up before this request.
   if (error.path !== path) return false;
-  return error.answerLost === true || FAILED_MIDWAY.has(error.code);
+  return error.outcomeUnknown === true || FAILED_MIDWAY.has(error.code);
 }
 
 /** The server failed during the execution. */

@@ -4,7 +4,7 @@ import { VaultError } from '../errors/vault-error.js';
 export function late(path: string): VaultError {
   return new VaultError({
     code: 'VAULT_TIMEOUT',
-    answerLost: true,
+    outcomeUnknown: true,
     message: `What ${path} answered was over when it arrived.`,
     hint: 'If it persists, raise the TTL of the role, or find what holds the process up.',
     path,

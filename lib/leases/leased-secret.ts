@@ -4,7 +4,7 @@ import { remaining } from '../clock/deadline.js';
 import type { Task } from '../clock/scheduler.js';
 import { within } from '../clock/within.js';
 import { Tries } from '../client/tries.js';
-import { isTransient, mayBeDone, VaultError } from '../errors/vault-error.js';
+import { isTransient, mayHaveExecuted, VaultError } from '../errors/vault-error.js';
 import { closed, unexpected } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
@@ -320,7 +320,7 @@ export class LeasedSecret<T> implements LeaseHooks {
     if (this.#ended) return;
     const lease = this.#out.lease;
     const { error, retryAt } = this.#failed(cause, lease);
-    if (mayBeDone(error, this.path)) this.#limit.issued(this.#context.clock.monotonic());
+    if (mayHaveExecuted(error, this.path)) this.#limit.issued(this.#context.clock.monotonic());
     this.#rotationFailed = true;
     if (lease || isTransient(error) || this.#keepTrying)
       return this.#events.rotationFailed(lease, error, retryAt, reason);

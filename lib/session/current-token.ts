@@ -6,7 +6,7 @@ import { tellOnce } from '../client/warnings.js';
 import type { Task } from '../clock/scheduler.js';
 import { closed, fromCache, unexpected } from '../errors/common-errors.js';
 import type { Login } from '../auth/auth-method.js';
-import { isAway, isTransient, VaultError } from '../errors/vault-error.js';
+import { hadNoEffect, isTransient, VaultError } from '../errors/vault-error.js';
 import type { LoginReason } from '../events/events.js';
 import type { SessionStatus } from '../events/status.js';
 import { Generation } from './generation.js';
@@ -232,7 +232,7 @@ export class CurrentToken {
     // One without uses is of no more use than one that is over, however long it lives.
     const left = current.spent ? 0 : current.left(this.#context.clock);
     // A login that was lost on its way may have cost a use of the secret_id.
-    return { left, ttl: isAway(error) ? current.firstTtl : Infinity };
+    return { left, ttl: hadNoEffect(error) ? current.firstTtl : Infinity };
   }
 
   #schedule(): void {

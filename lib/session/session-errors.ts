@@ -15,7 +15,7 @@ const seconds = (milliseconds: number) => `${Math.round(milliseconds / 100) / 10
 export function loginTooLong(limit: number): VaultError {
   return new VaultError({
     code: 'VAULT_TIMEOUT',
-    answerLost: true,
+    outcomeUnknown: true,
     message: `The login took longer than ${seconds(limit)}.`,
     hint: 'Look at the network, and at the load of the server.',
   });

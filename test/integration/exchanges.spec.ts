@@ -12,7 +12,7 @@ import { token } from '../../lib/auth/token.js';
 import { fromNetworkError } from '../../lib/client/network-error.js';
 import { Transport, type TransportRequest } from '../../lib/client/transport.js';
 import type { VaultOptions } from '../../lib/config/options.js';
-import { mayBeDone } from '../../lib/errors/vault-error.js';
+import { mayHaveExecuted } from '../../lib/errors/vault-error.js';
 import { closeConnections, connect, connector } from '../support/connect.js';
 import { answer } from '../support/http-proxy.js';
 import { expectNoLeak, failureOf } from '../support/leaks.js';
@@ -103,7 +103,7 @@ describe('a request that cannot be sent', () => {
       const errors = await Promise.all(Array.from({ length: 128 }, () => failureOf(using.request(request))));
       for (const error of errors)
         expect(error).toMatchObject({ code: 'VAULT_REQUEST_INVALID', path: 'kv1/x' });
-      expect(errors[0]).not.toHaveProperty('answerLost');
+      expect(errors[0]).not.toHaveProperty('outcomeUnknown');
     }
     expect(seen).toEqual([]);
     expect((await using.read<{ who: string }>('kv1/x')).data.reveal()).toEqual({ who: 'vault' });
@@ -124,34 +124,34 @@ describe('a request that cannot be sent', () => {
       const all = Array.from({ length: 70 }, () => failure(sender.send({ ...GET, ...bad })));
       for (const error of await Promise.all(all)) {
         expect(error).toMatchObject({ code: 'VAULT_REQUEST_INVALID' });
-        expect(error).not.toHaveProperty('answerLost');
+        expect(error).not.toHaveProperty('outcomeUnknown');
         expectNoLeak(error, [TOKEN]);
       }
     }
     expect((await sender.send(GET)).statusCode).toBe(200);
     // Concurrent requests went on.
-    expect(await slow).toMatchObject({ code: 'VAULT_TIMEOUT', answerLost: true });
+    expect(await slow).toMatchObject({ code: 'VAULT_TIMEOUT', outcomeUnknown: true });
   });
 });
 
 describe('an exchange ends by its own timer and signal, at any stage', () => {
-  it.each<[string, () => Promise<string>, object, { answerLost?: true }]>([
+  it.each<[string, () => Promise<string>, object, { outcomeUnknown?: true }]>([
     ['in the queue for a connection', () => http(vault(/./)), { fill: 64 }, {}],
     ['in a handshake', () => silent(), {}, {}],
-    ['for the answer', () => http(vault(/./)), {}, { answerLost: true }],
-    ['for the headers', () => bytes('HTTP/1.1 200 OK\r\nx-a: ', 'open'), {}, { answerLost: true }],
+    ['for the answer', () => http(vault(/./)), {}, { outcomeUnknown: true }],
+    ['for the headers', () => bytes('HTTP/1.1 200 OK\r\nx-a: ', 'open'), {}, { outcomeUnknown: true }],
     [
       'for the body',
       () => bytes('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"a"', 'open'),
       {},
-      { answerLost: true },
+      { outcomeUnknown: true },
     ],
   ])('%s', async (_where, address, { fill = 0 }: { fill?: number }, lost) => {
     const sender = transport(await address());
     const filling = Array.from({ length: fill }, () => failure(sender.send({ ...GET, timeout: 3_000 })));
     const late = await timed(failure(sender.send({ ...GET, timeout: 300 })));
     expect(late.error).toMatchObject({ code: 'VAULT_TIMEOUT', ...lost });
-    if (!lost.answerLost) expect(late.error).not.toHaveProperty('answerLost');
+    if (!lost.outcomeUnknown) expect(late.error).not.toHaveProperty('outcomeUnknown');
     expect(late.took).toBeLessThan(1_500);
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 100);
@@ -243,8 +243,8 @@ describe('only a request that was certainly not sent counts as not executed', ()
     });
     // The login, without retries here.
     const error = await failureOf(connection.client.read('kv1/x'));
-    expect(error).toMatchObject({ code, answerLost: true, path: 'auth/approle/login' });
-    expect(mayBeDone(error, 'auth/approle/login')).toBe(true);
+    expect(error).toMatchObject({ code, outcomeUnknown: true, path: 'auth/approle/login' });
+    expect(mayHaveExecuted(error, 'auth/approle/login')).toBe(true);
     expectNoLeak(error, ['canary-secret-id']);
     // Only a server without any answer is reported as unreachable.
     const unreachable = bus.recent.some(({ type }) => type === 'vault-unreachable');
@@ -265,8 +265,8 @@ describe('only a request that was certainly not sent counts as not executed', ()
     const { connection } = connect({ address: await address(), auth, timeout: 500 });
     const error = await failureOf(connection.login());
     expect([code, 'VAULT_UNREACHABLE']).toContain(error.code);
-    expect(error).not.toHaveProperty('answerLost');
-    expect(mayBeDone(error, 'auth/approle/login')).toBe(false);
+    expect(error).not.toHaveProperty('outcomeUnknown');
+    expect(mayHaveExecuted(error, 'auth/approle/login')).toBe(false);
   });
 
   it("an answer that is not the server's own does not count as its recovery", async () => {
@@ -364,7 +364,7 @@ describe('idle connections that a balancer has dropped', () => {
       () => using.read('kv1/x', wrapped),
     ]) {
       await forget();
-      expect(await failureOf(send())).toMatchObject({ code: 'VAULT_UNREACHABLE', answerLost: true });
+      expect(await failureOf(send())).toMatchObject({ code: 'VAULT_UNREACHABLE', outcomeUnknown: true });
       expect(seen).toEqual([]);
       // The next one takes another connection.
       await send();
@@ -426,7 +426,7 @@ describe('redirects', () => {
       const seen: string[] = [];
       const error = await logIn([await redirecting(status, seen, headers)]);
       expect(error).toMatchObject({ code: 'VAULT_STANDBY' });
-      expect(error).not.toHaveProperty('answerLost');
+      expect(error).not.toHaveProperty('outcomeUnknown');
       expect(seen).toEqual(['POST /v1/auth/approle/login']);
     }
   });

@@ -101,7 +101,7 @@ describeTls('TLS', () => {
         /UNABLE_TO_/,
         /./,
       );
-      expect(error.answerLost).toBeUndefined();
+      expect(error.outcomeUnknown).toBeUndefined();
     });
 
     it('by a given name or address', async () => {
@@ -262,7 +262,7 @@ describeTls('TLS', () => {
       const tls = { ca: ca.cert, ...(cert && key && { cert, key }) };
       const error = await untrusted(read(demanding.address, tls, TOKEN), code, hint);
       // The server read no byte of the request, although it was sent.
-      expect(error.answerLost).toBeUndefined();
+      expect(error.outcomeUnknown).toBeUndefined();
       expectNoLeak(error, [key ?? TOKEN]);
     });
 

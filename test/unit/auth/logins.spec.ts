@@ -164,7 +164,7 @@ describe('a login', () => {
       const error = await failureOf(login(auth()));
       expect(error.code).toBe('VAULT_TIMEOUT');
       expect(error.message).toContain(`has not come within 10 s: ${source} does not answer`);
-      expect(error.answerLost).toBeUndefined();
+      expect(error.outcomeUnknown).toBeUndefined();
       expect(requests()).toEqual([]);
     });
 

@@ -11,7 +11,7 @@ interface Login {
 const ISSUE = /GET \/v1\/database\/(static-)?creds\//;
 const RENEWAL = /leases\/renew$/;
 const PATH = 'database/creds/app';
-const INVALID = { code: 'VAULT_RESPONSE_INVALID', answerLost: true };
+const INVALID = { code: 'VAULT_RESPONSE_INVALID', outcomeUnknown: true };
 
 /** Answers of an intermediary in place of credentials, or changed ones. */
 const ANSWERS: [string, (answer: Answer) => void][] = [
