@@ -50,8 +50,6 @@ function late(limit: number): VaultError {
     code: 'VAULT_TIMEOUT',
     outcomeUnknown: true,
     message: `No answer within ${Math.round(limit)} ms.`,
-    hint:
-      'Check the network and the load of the server; a start may take `startup.timeout`, whatever comes later the ' +
-      '`timeout` of the connection.',
+    hint: 'Check the network and the load of the server; `startup.timeout` limits a start, `timeout` later requests.',
   });
 }
