@@ -13,12 +13,12 @@ export {
   type InjectSecretOptions,
 } from './vault.tokens.js';
 
+export type { TlsOptions } from './client/tls-options.js';
 export type {
   RenewalOptions,
   RetryOptions,
   ShutdownOptions,
   StartupOptions,
-  TlsOptions,
   VaultOptions,
   VaultOptionsFactory,
 } from './config/options.js';
@@ -39,14 +39,14 @@ export { InjectCredentials } from './decorators/inject-credentials.decorator.js'
 export { InjectSecret } from './decorators/inject-secret.decorator.js';
 export { InjectVault } from './decorators/inject-vault.decorator.js';
 
+export type { DatabaseCredentials } from './engines/database/database-credentials.js';
 export {
   CredentialsService,
   type CredentialsOptions,
-  type DatabaseCredentials,
   type WatchOptions,
 } from './services/credentials.service.js';
-export type { KvReadOptions, KvSecret } from './services/kv.js';
-export type { KvWatchOptions } from './services/kv-watch.js';
+export type { KvReadOptions, KvSecret } from './engines/kv/read-kv.js';
+export type { KvWatchOptions } from './engines/kv/kv-watch.js';
 export { KvService } from './services/kv.service.js';
 export {
   VaultClient,
@@ -54,10 +54,10 @@ export {
   type VaultRequestOptions,
   type VaultResponse,
   type VaultWrapInfo,
-} from './services/vault-client.js';
+} from './session/vault-client.js';
 
-export type { IssueParameters } from './leases/issue-lease.js';
-export type { Credentials, HoldNeed, LeaseInfo } from './leases/lease.js';
+export type { IssueParameters } from './leases/engine.js';
+export type { Credentials, HoldOptions, LeaseInfo } from './leases/lease.js';
 export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';
 export type { ConnectionCounters, OperationCounter } from './events/counters.js';
 export type {

@@ -1,4 +1,4 @@
-import type { Sender } from './client/transport.js';
+import type { Sender } from './client/transport.types.js';
 import type { Clock } from './clock/clock.js';
 
 /** Clock and transport that a test provides in place of the real ones. */

@@ -13,7 +13,7 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
       logger[level]?.(printable(`[${event.connection}] ${text}`, LONGEST));
     switch (event.type) {
       case 'login':
-        log('log', `logged in (${event.reason}), token ${event.generation} ${until(event.validUntil)}`);
+        log('log', `logged in (${event.reason}), token ${event.sequence} ${until(event.validUntil)}`);
         break;
       case 'issued':
         // A lease that replaces another one is logged as a rotation.
@@ -33,7 +33,7 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
         log(
           'warn',
           // Without a token there is no scheduled attempt: the start or the next request decides.
-          `${event.type}${event.generation > 0 ? `, next attempt ${event.retryAt.toISOString()}` : ''}: ${event.error.message}`,
+          `${event.type}${event.sequence > 0 ? `, next attempt ${event.retryAt.toISOString()}` : ''}: ${event.error.message}`,
         );
         break;
       case 'renewal-failed':
@@ -68,7 +68,7 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
       case 'token-ended':
         log(
           event.how === 'revoke-failed' ? 'warn' : 'log',
-          `token ${event.generation} ${TOKEN_ENDS[event.how]}`,
+          `token ${event.sequence} ${TOKEN_ENDS[event.how]}`,
         );
         break;
       default:

@@ -19,7 +19,7 @@ import { isInjected, wantedSecrets, willRead } from './discovery/wanted-secrets.
 import { startFailed } from './errors/common-errors.js';
 import { CredentialsService } from './services/credentials.service.js';
 import { KvService } from './services/kv.service.js';
-import { VaultClient } from './services/vault-client.js';
+import { VaultClient } from './session/vault-client.js';
 import { ENVIRONMENT_TOKEN, type Environment } from './vault.environment.js';
 import { logEvents } from './vault.logger.js';
 import { MODULE_OPTIONS_TOKEN, type VaultModuleExtras } from './vault.module-definition.js';

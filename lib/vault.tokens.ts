@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { barePath, encodeApiPath, encodeMount, encodePath, encodeSegment } from './client/path.js';
+import { encodeApiPath, encodeMount, encodePath } from './client/path.js';
 import { DEFAULT_CONNECTION } from './config/resolved-options.js';
+import { databasePath } from './engines/database/database-credentials.js';
 import { VaultError } from './errors/vault-error.js';
 
 /**
@@ -129,13 +130,6 @@ export function getSecretToken(path: string, options: InjectSecretOptions = {}):
     ...(key !== undefined && { key }),
     ...(version !== undefined && { version }),
   });
-}
-
-/** The path at which credentials of a database role are issued: checked, and not encoded yet. */
-export function databasePath(role: string, mount = 'database'): string {
-  encodeMount(mount);
-  encodeSegment(role, 'role');
-  return `${barePath(mount)}/creds/${role}`;
 }
 
 /** One part of a token, without the separators of the parts. */

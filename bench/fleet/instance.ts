@@ -1,4 +1,4 @@
-import type { Sender } from '../../lib/client/transport.js';
+import type { Sender } from '../../lib/client/transport.types.js';
 import type { Clock } from '../../lib/clock/clock.js';
 
 export interface Credential {

@@ -1,6 +1,6 @@
 import { ConnectionFailure } from '../../lib/testing/http/exchange.js';
-import { TransportTimeout, type Sender, type TransportRequest } from '../../lib/client/transport.js';
-import type { TransportResponse } from '../../lib/client/transport.js';
+import { TransportTimeout } from '../../lib/client/transport.js';
+import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.types.js';
 import type { Clock } from '../../lib/clock/clock.js';
 import type { Tally } from './tally.js';
 

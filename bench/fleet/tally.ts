@@ -1,4 +1,4 @@
-import type { TransportRequest } from '../../lib/client/transport.js';
+import type { TransportRequest } from '../../lib/client/transport.types.js';
 import type { Clock } from '../../lib/clock/clock.js';
 
 type Kind = 'login' | 'issue' | 'other';

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { isToken } from '../client/answer-members.js';
 import { barePath, encodeMount } from '../client/path.js';
-import type { ApiAuth, ApiResponse } from '../client/api-client.js';
+import type { ApiAuth, ApiResponse } from '../client/api.types.js';
 import { malformed } from '../errors/common-errors.js';
 import { unknownOptions } from '../errors/unknown-options.js';
 import { VaultError } from '../errors/vault-error.js';
-import { isSource, problemsOf } from '../secret/is-source.js';
+
 import { Secret } from '../secret/secret.js';
-import { readSecret, type SecretSource } from '../secret/secret-source.js';
+import { isSource, problemsOf, readSecret, type SecretSource } from '../secret/secret-source.js';
 import { fromAuth, type AuthMethod, type LoginContext } from './auth-method.js';
 
 /**

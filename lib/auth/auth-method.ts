@@ -1,4 +1,4 @@
-import type { ApiAuth, ApiRequest, ApiResponse } from '../client/api-client.js';
+import type { ApiAuth, ApiRequest, ApiResponse } from '../client/api.types.js';
 import type { Clock } from '../clock/clock.js';
 import type { Deadline } from '../clock/deadline.js';
 import type { Secret } from '../secret/secret.js';

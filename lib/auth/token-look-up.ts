@@ -1,4 +1,4 @@
-import type { ApiResponse } from '../client/api-client.js';
+import type { ApiResponse } from '../client/api.types.js';
 import { textOf } from '../client/answer.js';
 import { isDuration } from '../client/answer-members.js';
 import { malformed } from '../errors/common-errors.js';

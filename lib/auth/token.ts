@@ -1,5 +1,10 @@
-import { isSource, problemsOf } from '../secret/is-source.js';
-import { readSecret, type SecretSource, type WrappedSecret } from '../secret/secret-source.js';
+import {
+  isSource,
+  problemsOf,
+  readSecret,
+  type SecretSource,
+  type WrappedSecret,
+} from '../secret/secret-source.js';
 import type { AuthMethod } from './auth-method.js';
 import { LOOK_UP_SELF, readLookUp } from './token-look-up.js';
 

@@ -1,7 +1,7 @@
 import { isObject, isWrapInfo } from './answer-members.js';
 import { parseExactly } from './exact-json.js';
 import { endOfText, opensText } from './json-text.js';
-import type { ApiAuth, ApiWrapInfo } from './api-client.js';
+import type { ApiAuth, ApiWrapInfo } from './api.types.js';
 
 /** HashiCorp Vault refuses requests nested deeper than 300, so no secret is nested deeper. */
 const DEEPEST = 512;

@@ -1,7 +1,8 @@
+import type { ApiRequest, ApiResponse } from './api.types.js';
 import createNodeVault from 'node-vault';
 import type { Clock } from '../clock/clock.js';
 import { now, type Deadline } from '../clock/deadline.js';
-import type { ResolvedOptions } from '../config/resolved-options.js';
+import type { ClientOptions } from './client-options.js';
 import { aborted, closed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
@@ -12,86 +13,11 @@ import { writeBody } from './request-body.js';
 import { isSuccess, readAnswer, readFailure } from './read-answer.js';
 import { isRepeatable } from './repeatable.js';
 import { USER_AGENT } from './user-agent.js';
-import type { Lane, Route, Sender, TransportResponse, WrittenRequest } from './transport.js';
+import type { Lane, Route, Sender, TransportResponse, WrittenRequest } from './transport.types.js';
 import { ExchangeFailed, isUndone } from './transport-errors.js';
 
 /** Limit of a cluster state in characters; HashiCorp Vault's have some 200. Every read sends it back. */
 const INDEX = /^[\x21-\x7e]{1,1024}$/;
-/** One API request of the package. */
-export interface ApiRequest {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LIST';
-  /** Encoded path below `/v1/`. */
-  path: string;
-  query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  /** The body, sent as JSON. */
-  body?: unknown;
-  /** Instead of `body`: serialised JSON. */
-  json?: string;
-  /** Namespace instead of the connection's own. */
-  namespace?: string;
-  /** The form of an answer that may not be JSON. */
-  responseType?: 'text' | 'bytes';
-  /** The namespace of the token, if it differs from the connection's. */
-  tokenFrom?: string;
-  /** Headers checked by {@link checkRequest}. */
-  headers?: Readonly<Record<string, string>>;
-  /** Timeout in milliseconds; at most that of the connection. */
-  timeout?: number;
-  signal?: AbortSignal;
-  /** Whether the server itself must answer: a cache would return credentials that another client has or had. */
-  uncached?: boolean;
-  /** `vital` if a credential in use depends on the request. @default 'ordinary' */
-  lane?: Lane;
-}
-
-/** A Vault answer with status 2xx. */
-export interface ApiResponse<T = unknown> {
-  status: number;
-  data: T;
-  auth: ApiAuth | null;
-  /** The wrapping token of a wrapped answer. */
-  wrapInfo?: ApiWrapInfo | undefined;
-  /** The whole of an answer without an envelope. */
-  whole?: unknown;
-  leaseId: string;
-  /** Seconds. */
-  leaseDuration: number;
-  renewable: boolean;
-  warnings: readonly string[];
-  /** Type of the answering secrets engine or auth method; HashiCorp Vault only. */
-  mountType: string | undefined;
-  /** Time of the request, or at which a cache got the answer: durations in the answer count from it. */
-  sentAt: Deadline;
-  /** Whether the members on lease and token have valid types; invalid ones are left out. */
-  wellFormed: boolean;
-  /** Whether a cache answered, so that the server executed nothing for this request. */
-  cached: boolean;
-}
-
-/** The `auth` member of a login or a token renewal. */
-export interface ApiAuth {
-  client_token: string;
-  accessor: string;
-  /** Seconds. */
-  lease_duration: number;
-  renewable: boolean;
-  token_type?: string;
-  num_uses?: number;
-  policies?: readonly string[];
-  /** All members of the answer, including the token. */
-  whole: Readonly<Record<string, unknown>>;
-}
-
-/** The `wrap_info` of a wrapped answer. */
-export interface ApiWrapInfo {
-  token: string;
-  accessor: string;
-  /** Seconds. */
-  ttl: number;
-  creation_time: string;
-  creation_path: string;
-  wrapped_accessor?: string;
-}
 
 /** The result of a request, for counters. */
 export interface Outcome {
@@ -119,7 +45,7 @@ type HookOptions = {
 export class ApiClient {
   readonly #transport: Sender;
   readonly #nodeVault: { request(options: object): Promise<unknown> };
-  readonly #options: ResolvedOptions;
+  readonly #options: ClientOptions;
   readonly #clock: Clock;
   readonly #observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void;
   readonly #inconclusive = new WeakSet<VaultError>();
@@ -129,7 +55,7 @@ export class ApiClient {
 
   /** @param observe called after each request, for counters */
   constructor(
-    options: ResolvedOptions,
+    options: ClientOptions,
     clock: Clock,
     transport: Sender,
     observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void = () => undefined,
@@ -257,7 +183,7 @@ export class ApiClient {
     const namespace = request.namespace ?? this.#options.namespace;
     throw readFailure(response, request, {
       ...(namespace && { namespace }),
-      tokenFrom: request.tokenFrom ?? this.#options.namespace ?? '',
+      tokenNamespace: request.tokenNamespace ?? this.#options.namespace ?? '',
       now: this.#clock.wall(),
     });
   }

@@ -1,4 +1,4 @@
-import type { ResolvedOptions } from '../config/resolved-options.js';
+import type { ClientOptions } from './client-options.js';
 import { VaultError } from '../errors/vault-error.js';
 
 /**
@@ -6,7 +6,7 @@ import { VaultError } from '../errors/vault-error.js';
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` if there are any, and `allowHttp` does not permit it
  */
-export function assertMayTravel({ name, addresses, allowHttp }: ResolvedOptions): readonly string[] {
+export function assertMayTravel({ name, addresses, allowHttp }: ClientOptions): readonly string[] {
   const inClear = addresses.filter((address) => address.startsWith('http:') && !isLoopback(new URL(address)));
   if (inClear.length === 0 || allowHttp) return inClear;
   throw new VaultError({

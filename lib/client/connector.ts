@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type ConnectionOptions } from 'node:tls';
-import type { ResolvedTls, TlsMaterial } from '../config/tls.js';
+import type { ResolvedTls, TlsMaterial } from './tls.js';
 import { background } from '../clock/background.js';
 import { buildConnector, type Connect } from './undici.js';
 

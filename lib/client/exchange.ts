@@ -6,7 +6,7 @@ import {
   TransportTimeout,
   type Progress,
 } from './transport-errors.js';
-import type { TransportResponse } from './transport.js';
+import type { TransportResponse } from './transport.types.js';
 
 /** The controller that undici passes with a request that it begins. */
 interface Controller {

@@ -1,4 +1,4 @@
-import { bareNamespace } from '../config/namespace.js';
+import { bareNamespace } from './namespace.js';
 
 /** The name of the root namespace, which servers accept in a header, too. */
 const isRoot = (namespace: string) => namespace === '' || namespace === 'root';

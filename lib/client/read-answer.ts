@@ -3,10 +3,10 @@ import { tooDeep } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import { hasLifeMembers, isDuration, isObject } from './answer-members.js';
 import { isTooDeep, isVersion, parseAnswer, readAuth, readWords, readWrapInfo, textOf } from './answer.js';
-import type { ApiRequest, ApiResponse } from './api-client.js';
+import type { ApiRequest, ApiResponse } from './api.types.js';
 import { madeAt } from './cached-answer.js';
 import { fromResponse, notVault, saysItWantsTls } from './response-error.js';
-import type { TransportResponse } from './transport.js';
+import type { TransportResponse } from './transport.types.js';
 import { readWarnings } from './warnings.js';
 
 /** Members of which every answer of an engine has at least one; an answer without them is itself the data. */
@@ -44,7 +44,7 @@ export function readAnswer<T>(
 export function readFailure(
   response: TransportResponse,
   { method, path }: ApiRequest,
-  known: { namespace?: string; tokenFrom: string; now: number },
+  known: { namespace?: string; tokenNamespace: string; now: number },
 ): VaultError {
   const { statusCode: status, body, headers } = response;
   const envelope = isTooDeep(body) ? undefined : parseAnswer(body);
@@ -59,7 +59,7 @@ export function readFailure(
     method,
     path,
     ...(known.namespace && { namespace: known.namespace }),
-    tokenFrom: known.tokenFrom,
+    tokenNamespace: known.tokenNamespace,
     ...(Number.isFinite(date) && { clockSkew: date - known.now }),
     ...retryAfter(headers['retry-after']),
   });

@@ -1,6 +1,6 @@
 import { skewHint } from './clock-skew.js';
 import { nameOf } from './namespace-path.js';
-import type { FailedResponse, Verdict } from './response-error.js';
+import type { FailedResponse, Verdict } from './failed-response.js';
 
 const BEHIND_NAT = ' (behind a proxy or NAT, the address of that)';
 

@@ -1,4 +1,4 @@
-import type { ApiRequest } from './api-client.js';
+import type { ApiRequest } from './api.types.js';
 
 /** Idempotent writes. */
 const SAME_AGAIN = new Set([

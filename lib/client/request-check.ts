@@ -1,5 +1,5 @@
-import { HEADER_VALUE, readHeaders, RESERVED } from '../config/headers.js';
-import { bareNamespace, isNamespace } from '../config/namespace.js';
+import { HEADER_VALUE, readHeaders, RESERVED } from './headers.js';
+import { bareNamespace, isNamespace } from './namespace.js';
 import { VaultError } from '../errors/vault-error.js';
 import { assertHeaderValue } from './path.js';
 

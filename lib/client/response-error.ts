@@ -1,30 +1,8 @@
-import { VaultError, type VaultErrorCode } from '../errors/vault-error.js';
+import type { FailedResponse, Verdict } from './failed-response.js';
+import { VaultError } from '../errors/vault-error.js';
 import { skewHint } from './clock-skew.js';
 import { nameOf, pathBelow } from './namespace-path.js';
 import { refusedLogin } from './refused-login.js';
-
-/** The data of an answer that is not a success. */
-export interface FailedResponse {
-  status: number;
-  /** The server's own words, if the body was a Vault error. */
-  messages: readonly string[];
-  /** False if the body was not JSON, so that the answer does not come from Vault. */
-  json: boolean;
-  /** Whether the request was sent without TLS to a port that requires it. */
-  wantsTls?: boolean;
-  method: string;
-  path: string;
-  namespace?: string;
-  /** The namespace of the token; '' is the root. */
-  tokenFrom?: string;
-  /** Milliseconds by which the server's clock is ahead of the local one, if the answer has a date. */
-  clockSkew?: number;
-  /** Milliseconds from `Retry-After`. */
-  retryAfter?: number;
-}
-
-/** The meaning of an answer, and the remedy. */
-export type Verdict = [code: VaultErrorCode, message: string, hint: string];
 
 /** Capabilities that a policy must grant; some engines distinguish `create` from `update`. */
 const CAPABILITIES: Record<string, readonly string[]> = {
@@ -155,13 +133,13 @@ function forbidden(failed: FailedResponse, said: (pattern: RegExp) => boolean): 
     ];
   }
   const capabilities = CAPABILITIES[method] ?? ['update'];
-  const { namespace = '', tokenFrom = namespace } = failed;
-  const below = pathBelow(tokenFrom, namespace);
+  const { namespace = '', tokenNamespace = namespace } = failed;
+  const below = pathBelow(tokenNamespace, namespace);
   const place = namespace ? ` in namespace "${namespace}"` : '';
   if (below === undefined) {
     return [
       'VAULT_PERMISSION_DENIED',
-      `A token of namespace "${tokenFrom}" has no rights at ${failed.path} in ${nameOf(namespace)}.`,
+      `A token of namespace "${tokenNamespace}" has no rights at ${failed.path} in ${nameOf(namespace)}.`,
       'A token works in the namespace that it was made in, and below: set `namespace` of the connection, or that of the ' +
         'auth method, so that the first lies in the second.',
     ];
@@ -171,7 +149,7 @@ function forbidden(failed: FailedResponse, said: (pattern: RegExp) => boolean): 
   return [
     'VAULT_PERMISSION_DENIED',
     `The policies of this login do not allow ${capabilities.join(' or ')} at ${decodeURIComponent(failed.path)}${place}.`,
-    `Add to a policy of the role${place && `, in ${nameOf(tokenFrom)}`}: path "${path}" { capabilities = ` +
+    `Add to a policy of the role${place && `, in ${nameOf(tokenNamespace)}`}: path "${path}" { capabilities = ` +
       `${list(capabilities)} }. Without that capability, the server gives the same answer for a missing mount` +
       `${place ? '' : ', and for a mount in another namespace (`namespace` of the connection)'}.${skewHint(failed)}`,
   ];

@@ -1,5 +1,5 @@
 import { BLOCKING_WORKER } from './blocking-worker.js';
-import type { Route, WrittenRequest } from './transport.js';
+import type { Route, WrittenRequest } from './transport.types.js';
 
 /** A request with its route. Plain data, as another thread gets a copy. */
 export interface RoutedRequest extends WrittenRequest {

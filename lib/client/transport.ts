@@ -1,6 +1,6 @@
+import type { Lane, TransportRequest, TransportResponse, Route, Sender } from './transport.types.js';
 import type { Agent } from 'undici';
-import type { ResolvedOptions } from '../config/resolved-options.js';
-import type { TlsMaterial } from '../config/tls.js';
+import type { ClientOptions } from './client-options.js';
 import { answeredHere } from './answered-here.js';
 import { assertMayTravel } from './clear-text.js';
 import { Connector, type TlsListener } from './connector.js';
@@ -20,44 +20,8 @@ import { createAgent } from './undici.js';
 
 export { RedirectRefused, TransportTimeout };
 
-/**
- * The sockets for a request: `vital` requests keep a credential in use valid (logins, renewals, look-ups, replacements,
- * revocations), and never wait behind others.
- */
-export type Lane = 'ordinary' | 'vital';
-
 /** Sockets to one address, and so concurrent requests of a lane. */
 export const SOCKETS: Readonly<Record<Lane, number>> = { ordinary: 64, vital: 256 };
-
-/** One HTTP request in its sent form. */
-export interface WrittenRequest {
-  method: string;
-  /** Encoded path below the address, with the leading slash. */
-  path: string;
-  headers: Record<string, string>;
-  body?: string;
-}
-
-/** One HTTP request to the first address that answers. */
-export interface TransportRequest extends WrittenRequest {
-  /** Timeout of the whole exchange in milliseconds, including waiting times. */
-  timeout: number;
-  signal?: AbortSignal;
-  /** @default 'ordinary' */
-  lane?: Lane;
-  /** Whether the request is idempotent. @default false */
-  repeatable?: boolean;
-}
-
-/** One HTTP answer; the body as text, because a proxy may send HTML instead of JSON, and as raw bytes, if known. */
-export interface TransportResponse {
-  statusCode: number;
-  headers: Record<string, string | string[] | undefined>;
-  body: string;
-  bytes?: Buffer;
-  /** The address of the answer. */
-  address: string;
-}
 
 interface Address {
   origin: string;
@@ -80,21 +44,6 @@ const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 /** Sealed, without a leader, or a standby that does not forward: had no effect, and another node may execute it. */
 const NOT_SERVING = new Set([472, 473, 503]);
 
-/** The route of requests, for a sender in another thread. */
-export interface Route {
-  /** With the prefix of a proxy; in the order in which they are tried. */
-  addresses: readonly string[];
-  tls?: TlsMaterial;
-}
-
-/** Sends one request without retries: the seam at which a simulated server replaces the network. */
-export interface Sender {
-  send(request: TransportRequest): Promise<TransportResponse>;
-  /** Undefined if the server is in this thread. */
-  readonly route?: Route | undefined;
-  close(): Promise<void>;
-}
-
 /** Reports of the network. */
 export interface TransportListener extends TlsListener {
   /** Secrets travel in clear, as `allowHttp` permits it. */
@@ -109,7 +58,7 @@ const CONNECT_TIMEOUT = 5_000;
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` if secrets would travel in clear without `allowHttp`
  */
-export function openNetwork(options: ResolvedOptions, listener: TransportListener): Sender {
+export function openNetwork(options: ClientOptions, listener: TransportListener): Sender {
   const inClear = assertMayTravel(options);
   if (inClear.length > 0) listener.clearText(inClear);
   const timeout = Math.min(options.timeout / 2, CONNECT_TIMEOUT);

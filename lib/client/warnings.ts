@@ -67,16 +67,3 @@ function textsIn(value: unknown, most: number): ReadonlySet<string> | undefined 
   }
   return texts;
 }
-
-/** Limit of distinct warnings, for a server whose warnings always differ. */
-const MOST_TEXTS = 100;
-
-/** Emits each text once. */
-export function tellOnce(tell: (text: string) => void): (text: string) => void {
-  const told = new Set<string>();
-  return (text) => {
-    if (told.has(text) || told.size >= MOST_TEXTS) return;
-    told.add(text);
-    tell(text);
-  };
-}

@@ -1,4 +1,4 @@
-import { apart } from './apart.js';
+import { runIsolated } from './run-isolated.js';
 import { background } from './background.js';
 import type { Clock } from './clock.js';
 
@@ -100,7 +100,7 @@ export class Scheduler {
       const { run } = entry;
       // From here on there is nothing to cancel.
       entry.run = undefined;
-      if (run) apart(run);
+      if (run) runIsolated(run);
     }
     this.#arm();
   }

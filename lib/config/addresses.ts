@@ -1,4 +1,4 @@
-import { found } from './found.js';
+import { kindOf } from '../errors/kind-of.js';
 
 const EXAMPLE = '"https://vault.internal:8200"';
 
@@ -37,7 +37,7 @@ function readAddress(given: unknown): { address: string; problems: string[] } {
 /** The problem of an address. Shows nothing of the value: it may be a secret in the wrong place. */
 function problemOf(given: unknown, url: URL | undefined): string | undefined {
   if (given instanceof URL) return 'must be a string: found a URL object, so give its `href`';
-  if (typeof given !== 'string') return `must be a string, as ${EXAMPLE}: found ${found(given)}`;
+  if (typeof given !== 'string') return `must be a string, as ${EXAMPLE}: found ${kindOf(given)}`;
   if (given.includes('\uFEFF'))
     return 'begins with a byte order mark (U+FEFF), which does not show: remove it';
   if (/^["'“”]|["'“”]$/.test(given.trim())) return 'has quotation marks around it: remove them';

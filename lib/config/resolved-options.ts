@@ -1,10 +1,11 @@
+import type { ClientOptions } from '../client/client-options.js';
 import type { AuthMethod } from '../auth/auth-method.js';
 import { classOf, listed, printable } from '../errors/printable.js';
 import { unknownOptions } from '../errors/unknown-options.js';
 import { VaultError } from '../errors/vault-error.js';
 import { resolveAddresses } from './addresses.js';
-import { HEADER_VALUE, readHeaders, RESERVED_OF_CONNECTION } from './headers.js';
-import { bareNamespace, isNamespace } from './namespace.js';
+import { HEADER_VALUE, readHeaders, RESERVED_OF_CONNECTION } from '../client/headers.js';
+import { bareNamespace, isNamespace } from '../client/namespace.js';
 import type {
   RenewalOptions,
   RetryOptions,
@@ -12,19 +13,11 @@ import type {
   StartupOptions,
   VaultOptions,
 } from './options.js';
-import { resolveTls, type ResolvedTls } from './tls.js';
+import { resolveTls } from '../client/tls.js';
 
 /** Options with every default in place; frozen. */
-export interface ResolvedOptions {
-  readonly name: string;
-  readonly addresses: readonly string[];
+export interface ResolvedOptions extends ClientOptions {
   readonly auth: AuthMethod;
-  readonly namespace?: string;
-  /** Headers of every request; names in lower case. */
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly tls?: ResolvedTls;
-  readonly allowHttp: boolean;
-  readonly timeout: number;
   readonly retry: Required<RetryOptions>;
   readonly renewal: Required<RenewalOptions>;
   readonly startup: Required<StartupOptions>;

@@ -1,14 +1,14 @@
-import type { ApiRequest } from '../client/api-client.js';
+import type { ApiRequest } from '../client/api.types.js';
 import type { Clock } from '../clock/clock.js';
 import type { Lease } from '../leases/lease.js';
 import { isWorthRetiring, retirement } from '../leases/retirement.js';
-import type { Generation } from '../session/generation.js';
+import type { VaultToken } from '../session/vault-token.js';
 import { howToEnd, revocation } from '../session/token-end.js';
 
 /** A request that is sent with a token of its own; `revokes` where it ends that token. */
 export interface LastRequest {
   request: ApiRequest;
-  generation: Generation;
+  token: VaultToken;
   revokes: boolean;
 }
 
@@ -17,17 +17,17 @@ export interface LastRequest {
  * lives on is retired, as at shutdown.
  */
 export function lastRequests(
-  generations: Iterable<Generation>,
+  generations: Iterable<VaultToken>,
   leases: Iterable<Lease<unknown>>,
   revoke: boolean,
   clock: Clock,
 ): LastRequest[] {
   const revoked = new Set([...generations].filter((one) => howToEnd(one, revoke) === 'revoke'));
   const retired = [...leases].filter(
-    (lease) => !revoked.has(lease.generation) && !lease.retired && isWorthRetiring(lease, clock),
+    (lease) => !revoked.has(lease.token) && !lease.retired && isWorthRetiring(lease, clock),
   );
   return [
-    ...[...revoked].map((generation) => ({ request: revocation(generation), generation, revokes: true })),
-    ...retired.map((lease) => ({ request: retirement(lease), generation: lease.generation, revokes: false })),
+    ...[...revoked].map((token) => ({ request: revocation(token), token, revokes: true })),
+    ...retired.map((lease) => ({ request: retirement(lease), token: lease.token, revokes: false })),
   ];
 }

@@ -1,6 +1,6 @@
 import { sendBlocking, type RoutedRequest } from '../client/send-blocking.js';
 import { closed } from '../errors/common-errors.js';
-import { within } from '../clock/within.js';
+import { withTimeout } from '../clock/with-timeout.js';
 import { systemClock } from '../clock/clock.js';
 
 /** A request to be sent when the process ends. */
@@ -95,7 +95,7 @@ class ProcessEnd {
     this.#listen();
     const timeout = Math.max(...[...this.#open].map(({ exitTimeout }) => exitTimeout));
     const settled = Promise.all([...this.#open].map((ending) => ending.settled()));
-    await within(settled, timeout, systemClock, closed, true).catch(() => undefined);
+    await withTimeout(settled, timeout, systemClock, closed, true).catch(() => undefined);
     this.#onExit();
     process.kill(process.pid, signal);
   };

@@ -1,12 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import { Subject, type Observable } from 'rxjs';
-import { ApiClient, type ApiRequest, type Outcome } from '../client/api-client.js';
-import { Reach } from '../client/reach.js';
+import type { ApiRequest } from '../client/api.types.js';
+import { ApiClient, type Outcome } from '../client/api-client.js';
+import { Reachability } from './reachability.js';
 import { background } from '../clock/background.js';
 import { systemClock, type Clock } from '../clock/clock.js';
 import { KeyedLimiter, Limiter } from '../clock/limiter.js';
-import { openNetwork, type Sender } from '../client/transport.js';
-import { retryTransient } from '../client/retry-transient.js';
+import type { Sender } from '../client/transport.types.js';
+import { openNetwork } from '../client/transport.js';
+import { retryWithinBudget } from '../retry/retry-within-budget.js';
 import { Scheduler } from '../clock/scheduler.js';
 import type { StartupOptions } from '../config/options.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
@@ -17,9 +19,9 @@ import { healthOf, type ConnectionStatus } from '../events/status.js';
 import { engineOf } from '../engines/engine-of.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
 import type { Secret } from '../secret/secret.js';
-import { KvWatches } from '../services/kv-watches.js';
-import { readKv, type KvReadOptions, type KvSecret } from '../services/kv.js';
-import { VaultClient } from '../services/vault-client.js';
+import { KvWatchRegistry } from '../engines/kv/kv-watch-registry.js';
+import { readKv, type KvReadOptions, type KvSecret } from '../engines/kv/read-kv.js';
+import { VaultClient } from '../session/vault-client.js';
 import { Session } from '../session/session.js';
 import { lastRequests } from './last-requests.js';
 import type { Ending, FinalRequest } from './process-end.js';
@@ -38,7 +40,7 @@ export class VaultConnection implements Ending {
   readonly #options: ResolvedOptions;
   readonly client: VaultClient;
   readonly leases: LeaseRegistry;
-  readonly watches: KvWatches;
+  readonly watches: KvWatchRegistry;
   /** Static secrets that decorators asked for: each read once, however many ask. */
   readonly statics = new Map<string, Promise<Secret<unknown>>>();
   readonly #clock: Clock;
@@ -66,7 +68,7 @@ export class VaultConnection implements Ending {
     this.#scheduler = new Scheduler(clock);
     // As many requests as wait at the same time; Node would warn of a leak.
     setMaxListeners(0, this.#aborted.signal, this.#noIssues.signal);
-    const reach = new Reach(clock, {
+    const reach = new Reachability(clock, {
       away: (error) => this.#emit({ type: 'vault-unreachable', error }),
       back: (after) => this.#emit({ type: 'vault-recovered', after }),
     });
@@ -103,7 +105,7 @@ export class VaultConnection implements Ending {
     const signal = this.#noIssues.signal;
     this.leases = new LeaseRegistry({ ...shared, signal, session: this.#session, engineOf });
     this.client = new VaultClient(this.#session);
-    this.watches = new KvWatches(shared, (path, how) => this.#readKvOnce(path, how));
+    this.watches = new KvWatchRegistry(shared, (path, how) => this.#readKvOnce(path, how));
   }
 
   get startup(): Required<StartupOptions> {
@@ -154,7 +156,7 @@ export class VaultConnection implements Ending {
 
   retry<T>(job: () => Promise<T>, budget: number): Promise<T> {
     const { retry } = this.#options;
-    return retryTransient(job, {
+    return retryWithinBudget(job, {
       clock: this.#clock,
       budget,
       retry,
@@ -189,10 +191,10 @@ export class VaultConnection implements Ending {
     const { revoke, exitTimeout: timeout } = this.#options.shutdown;
     if (!route) return [];
     const last = lastRequests(this.#session.left, this.leases.leases, revoke, this.#clock);
-    return last.map(({ request, generation, revokes }) => ({
-      request: { ...this.#api.written(request, generation.token), route },
+    return last.map(({ request, token, revokes }) => ({
+      request: { ...this.#api.written(request, token.value), route },
       timeout,
-      answered: (status) => revokes && this.#session.revoked(generation, status),
+      answered: (status) => revokes && this.#session.revoked(token, status),
     }));
   }
 

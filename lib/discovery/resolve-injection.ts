@@ -4,7 +4,8 @@ import type { VaultConnection } from '../connection/vault-connection.js';
 import { listed, printable } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
-import { isLogin, toDatabaseCredentials } from '../services/credentials.service.js';
+import { toDatabaseCredentials } from '../engines/database/database-credentials.js';
+import { isLogin } from '../engines/database/database-credentials.js';
 import type { InjectionDefinition } from '../vault.tokens.js';
 
 /** Minimum time of a first read in milliseconds, so that it is tried once. */

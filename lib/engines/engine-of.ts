@@ -1,7 +1,7 @@
 import type { Engine, EngineOf } from '../leases/engine.js';
 import { gcpToken } from './gcp-token.js';
 import { identityToken } from './identity-token.js';
-import { kv } from './kv.js';
+import { kv } from './kv/kv-engine.js';
 import { leased } from './leased.js';
 import { pki } from './pki.js';
 import { ssh } from './ssh.js';

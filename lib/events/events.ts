@@ -58,18 +58,18 @@ export type VaultEvent =
   /** A login made a token. */
   | (EventBase & {
       type: 'login';
-      generation: number;
+      sequence: number;
       validUntil: Date;
       reason: LoginReason;
     })
-  /** `generation` is the current token, 0 if there is none; without one, the next login comes with the next request. */
-  | (EventBase & { type: 'login-failed'; generation: number; error: VaultError; retryAt: Date })
-  | (EventBase & RenewalDetails & { type: 'token-renewed'; generation: number })
-  | (EventBase & { type: 'token-renewal-failed'; generation: number; error: VaultError; retryAt: Date })
+  /** `sequence` is the current token, 0 if there is none; without one, the next login comes with the next request. */
+  | (EventBase & { type: 'login-failed'; sequence: number; error: VaultError; retryAt: Date })
+  | (EventBase & RenewalDetails & { type: 'token-renewed'; sequence: number })
+  | (EventBase & { type: 'token-renewal-failed'; sequence: number; error: VaultError; retryAt: Date })
   /** A token ended: the client requested its revocation, which ends all its leases; `given` tokens are not revoked. */
   | (EventBase & {
       type: 'token-ended';
-      generation: number;
+      sequence: number;
       how: 'revoke-requested' | 'revoke-failed' | 'given' | 'batch' | 'expired';
     })
   | (LeaseEventBase & { type: 'issued'; validUntil: Date; renewable: boolean })

@@ -60,7 +60,7 @@ export interface SecretStatus {
 export interface SessionStatus {
   state: 'none' | 'valid' | 'degraded' | 'expired' | 'closed';
   /** Counts the tokens of this connection, from 1. */
-  generation: number;
+  sequence: number;
   validUntil?: Date;
   next: NextStep;
   attempt: number;

@@ -1,5 +1,4 @@
-import type { ApiResponse } from '../client/api-client.js';
-import type { IssueParameters } from './issue-lease.js';
+import type { ApiResponse } from '../client/api.types.js';
 
 /** A success of the server, with the request that it answers. */
 export interface Answer extends ApiResponse<Readonly<Record<string, unknown>>> {
@@ -34,3 +33,10 @@ export interface Engine {
 
 /** The engine that an answer is of. */
 export type EngineOf = (answer: Answer) => Engine;
+
+/**
+ * What engines want to know at each issue, as the `common_name` of a certificate.
+ *
+ * @publicApi
+ */
+export type IssueParameters = Readonly<Record<string, unknown>>;

@@ -1,8 +1,9 @@
-import type { ApiResponse } from '../client/api-client.js';
+import type { IssueParameters } from './engine.js';
+import type { ApiResponse } from '../client/api.types.js';
 import { isObject } from '../client/answer-members.js';
 import { remaining } from '../clock/deadline.js';
 import { fromCache, malformed } from '../errors/common-errors.js';
-import type { Generation } from '../session/generation.js';
+import type { VaultToken } from '../session/vault-token.js';
 import type { Answer } from './engine.js';
 import type { IssuedCheck } from './issued-check.js';
 import { Lease, type LeaseHooks } from './lease.js';
@@ -12,13 +13,6 @@ import { late } from './lease-errors.js';
 
 /** Milliseconds; engines take their time to make a user, and one that is not waited for is made for nothing. */
 const MIN_TIMEOUT = 2_000;
-
-/**
- * What engines want to know at each issue, as the `common_name` of a certificate.
- *
- * @publicApi
- */
-export type IssueParameters = Readonly<Record<string, unknown>>;
 
 /** Seconds that a lease may last whose answer cannot be used: as long as servers let it by default. */
 const UNKNOWN = 2_764_800;
@@ -44,7 +38,7 @@ export function issueLease<T>(
   { path, parameters, hooks, previous, ...issuer }: Issuer<T>,
   { session, upkeep, fetches, signal, random, clock, engineOf }: LeaseContext,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
-  const take = (response: ApiResponse<T>, generation: Generation) => {
+  const take = (response: ApiResponse<T>, token: VaultToken) => {
     const { leaseId, leaseDuration, warnings, wellFormed } = response;
     // The lease that is in use would be ended when it replaces itself.
     if (leaseId !== '' && issuer.holds(leaseId)) throw fromCache(path);
@@ -55,13 +49,13 @@ export function issueLease<T>(
     const usable = data === response.data && wellFormed && issuer.check.accepts(answer, engine, previous);
     const known = usable ? answer : { ...answer, leaseDuration: leaseDuration || UNKNOWN, renewable: true };
     if (!usable && leaseId === '') throw malformed(path);
-    const lease = new Lease<T>({ serial: issuer.serial, generation, engine, answer: known }, random, hooks);
+    const lease = new Lease<T>({ serial: issuer.serial, token, engine, answer: known }, random, hooks);
     if (!usable) {
       issuer.abandoned(lease);
       throw malformed(path);
     }
     if (lease.left(clock) <= 0) {
-      session.released(generation, lease);
+      session.released(token, lease);
       throw late(path);
     }
     return { lease, warnings };
@@ -85,7 +79,7 @@ function above(path: string): string {
 
 /** What to warn of where a lease was replaced for its token's end: the life it reports is not what it gets. */
 export function cutShort(lease: Lease<unknown>, { clock }: LeaseContext): string | undefined {
-  const lost = remaining(lease.grant.deadline, clock) - lease.generation.left(clock);
+  const lost = remaining(lease.grant.deadline, clock) - lease.token.left(clock);
   if (lost < 1_000) return undefined;
   return (
     `A lease of ${Math.round(lease.grant.ttl / 1_000)} s was replaced ${Math.round(lost / 1_000)} s early, as it dies ` +

@@ -41,18 +41,14 @@ export function planLease(
 }
 
 /** The server said that it has ended, or that its token has. */
-export function isLost({ id, over, generation }: Lease<unknown>): boolean {
-  return over || (id !== '' && generation.dead);
+export function isLost({ id, over, token }: Lease<unknown>): boolean {
+  return over || (id !== '' && token.dead);
 }
 
 /** A timer that came late, or a clock that was set: whether it still lives is asked, once, and not assumed. */
-function isSurprise(
-  { generation, grant, renewable }: Lease<unknown>,
-  step: LeaseStep,
-  clock: Clock,
-): boolean {
-  if (step.reason !== 'expired' || generation.dead) return false;
-  const inUse = generation.supersededAt === undefined;
+function isSurprise({ token, grant, renewable }: Lease<unknown>, step: LeaseStep, clock: Clock): boolean {
+  if (step.reason !== 'expired' || token.dead) return false;
+  const inUse = token.supersededAt === undefined;
   if (remaining(grant.deadline, clock) > 0) return inUse;
-  return renewable && grant.maxTtl === 'far' && (inUse || generation.left(clock) > 0);
+  return renewable && grant.maxTtl === 'far' && (inUse || token.left(clock) > 0);
 }

@@ -1,7 +1,13 @@
 import type { RotationReason } from '../events/events.js';
-import type { Grant } from '../session/grant.js';
-import { needsRoom, overlapFor, replacedIn, timeToDrain, type DrainView } from '../session/drain-policy.js';
-import { renewalDue } from '../session/session-policy.js';
+import type { Grant } from '../lifetime/grant.js';
+import {
+  drainExceedsOverlap,
+  requiredOverlap,
+  timeUntilReplacement,
+  timeToDrain,
+  type DrainView,
+} from '../lifetime/drain-policy.js';
+import { renewalDue } from '../lifetime/renewal-policy.js';
 
 /** What is known of a lease when the question is what to do with it next. Times in milliseconds. */
 export interface LeaseView extends DrainView, Pick<Grant, 'jitter'> {
@@ -51,9 +57,13 @@ export function nextLeaseStep(
     return { action: 'rotate', in: Math.max(0, at - superseded), reason: 'token' };
   }
   if (maxTtl !== 'far')
-    return { action: 'rotate', in: needsRoom(lease, renewal) ? replacedIn(lease) : 0, reason: 'max-ttl' };
+    return {
+      action: 'rotate',
+      in: drainExceedsOverlap(lease, renewal) ? timeUntilReplacement(lease) : 0,
+      reason: 'max-ttl',
+    };
   if (renewable) return renew;
-  const overlap = Math.max(Math.min(1_000, ttl * MIN_OVERLAP), overlapFor(lease));
+  const overlap = Math.max(Math.min(1_000, ttl * MIN_OVERLAP), requiredOverlap(lease));
   const at = Math.min(ttl * (NOT_RENEWABLE_AT + renewal.jitter * lease.jitter), ttl - overlap);
   return { action: 'rotate', in: Math.max(0, at - elapsed), reason: 'not-renewable' };
 }

@@ -5,27 +5,27 @@ import { closed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Credentials, Lease } from './lease.js';
-import type { IssueParameters } from './issue-lease.js';
+import type { IssueParameters } from './engine.js';
 import type { Requirement } from './issued-check.js';
-import { LeasedSecret } from './leased-secret.js';
+import { LeaseLifecycle } from './lease-lifecycle.js';
 import type { LeaseContext } from './lease-context.js';
 
 /** All leased secrets of one connection: one for each path, however many ask for it. */
 export class LeaseRegistry {
   readonly #context: LeaseContext;
-  readonly #secrets = new Map<string, LeasedSecret<unknown>>();
+  readonly #secrets = new Map<string, LeaseLifecycle<unknown>>();
   /** Paths as callers write them, so that `current` need not encode. */
-  readonly #aliases = new Map<string, LeasedSecret<unknown>>();
+  readonly #aliases = new Map<string, LeaseLifecycle<unknown>>();
   /** Given up, but with leases that are still held. */
-  readonly #leaving = new Set<LeasedSecret<unknown>>();
+  readonly #leaving = new Set<LeaseLifecycle<unknown>>();
   /** First reads that failed for good, so that asking in a loop does not ask the server in a loop. */
   readonly #refused = new Map<string, { error: VaultError; until: number }>();
   #frozen = false;
 
   constructor(context: LeaseContext) {
     this.#context = context;
-    context.session.onChange((generation) => {
-      for (const secret of this.#all) secret.tokenChanged(generation);
+    context.session.onChange((token) => {
+      for (const secret of this.#all) secret.tokenChanged(token);
     });
   }
 
@@ -94,7 +94,7 @@ export class LeaseRegistry {
     return this.#all.flatMap((secret) => secret.leases);
   }
 
-  get #all(): LeasedSecret<unknown>[] {
+  get #all(): LeaseLifecycle<unknown>[] {
     return [...this.#secrets.values(), ...this.#leaving];
   }
 
@@ -121,7 +121,7 @@ export class LeaseRegistry {
   }
 
   /** @param keepTrying whether to ask again although the server has just refused */
-  #open<T>(path: string, parameters: IssueParameters | undefined, keepTrying = false): LeasedSecret<T> {
+  #open<T>(path: string, parameters: IssueParameters | undefined, keepTrying = false): LeaseLifecycle<T> {
     const encoded = encodeApiPath(path);
     const key = keyOf(encoded, parameters);
     if (this.#context.session.closed) throw closed(encoded);
@@ -129,17 +129,17 @@ export class LeaseRegistry {
     if (refused && !keepTrying && this.#context.clock.monotonic() < refused.until) throw refused.error;
     let secret = this.#secrets.get(key);
     if (!secret) {
-      secret = new LeasedSecret<unknown>({ path: encoded, parameters }, this.#context, this.#onRefused);
+      secret = new LeaseLifecycle<unknown>({ path: encoded, parameters }, this.#context, this.#onRefused);
       if (this.#frozen) secret.freeze();
       this.#secrets.set(key, secret);
       this.#refused.delete(key);
     }
     this.#aliases.set(keyOf(path, parameters), secret);
-    return secret as LeasedSecret<T>;
+    return secret as LeaseLifecycle<T>;
   }
 
   /** A first read failed for good: asked for again at once, it is not repeated. */
-  readonly #onRefused = (secret: LeasedSecret<unknown>, error: VaultError): void => {
+  readonly #onRefused = (secret: LeaseLifecycle<unknown>, error: VaultError): void => {
     const { clock, options, random } = this.#context;
     const now = clock.monotonic();
     for (const [key, { until }] of this.#refused) if (until < now) this.#refused.delete(key);
@@ -149,7 +149,7 @@ export class LeaseRegistry {
     this.#forget(key, secret);
   };
 
-  #forget(key: string, secret: LeasedSecret<unknown>): void {
+  #forget(key: string, secret: LeaseLifecycle<unknown>): void {
     this.#secrets.delete(key);
     for (const [alias, owner] of this.#aliases) if (owner === secret) this.#aliases.delete(alias);
   }

@@ -1,7 +1,7 @@
-import type { Tries } from '../client/tries.js';
+import type { RetryState } from '../retry/retry-state.js';
 import type { Clock } from '../clock/clock.js';
 import type { LeaseStatus } from '../events/status.js';
-import { drainTooLong } from '../session/drain-policy.js';
+import { drainTooLong } from '../lifetime/drain-policy.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import type { LeaseStep } from './lease-policy.js';
@@ -15,7 +15,7 @@ interface Known {
   step: LeaseStep | typeof FIRST;
   /** It was given up. */
   ended: boolean;
-  tries: Tries;
+  tries: RetryState;
   /** So long none may be issued. */
   limited: number;
   /** Where consumers need longer than they get. */
@@ -50,12 +50,12 @@ export function leaseStatus(
 export function drainShortfall(lease: Lease<unknown>, { clock, options }: LeaseContext) {
   if (lease.drain === 0) return undefined;
   // What has no lease does not die with a token.
-  const token = lease.id === '' ? undefined : lease.generation.view(clock);
+  const token = lease.id === '' ? undefined : lease.token.view(clock);
   return drainTooLong(lease.view(clock), token, options.renewal);
 }
 
 function stateOf(lease: Known['lease'], error: unknown, clock: Clock): LeaseStatus['state'] {
   if (!lease) return 'pending';
   if (lease.left(clock) <= 0) return 'expired';
-  return error || lease.rejected?.certain ? 'degraded' : 'valid';
+  return error || lease.rejected?.confirmed ? 'degraded' : 'valid';
 }

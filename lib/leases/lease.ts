@@ -1,11 +1,11 @@
 import type { Clock } from '../clock/clock.js';
 import { earlier, remaining } from '../clock/deadline.js';
-import { apart } from '../clock/apart.js';
+import { runIsolated } from '../clock/run-isolated.js';
 import { background } from '../clock/background.js';
 import { comparable } from '../secret/fingerprint.js';
 import { Secret } from '../secret/secret.js';
-import type { Generation } from '../session/generation.js';
-import { firstGrant, type Grant } from '../session/grant.js';
+import type { VaultToken } from '../session/vault-token.js';
+import { firstGrant, type Grant } from '../lifetime/grant.js';
 import type { Answer, Engine } from './engine.js';
 import type { LeaseView } from './lease-policy.js';
 import { ServerRotation } from './server-rotation.js';
@@ -24,20 +24,20 @@ export interface LeaseInfo {
   /** Serial number of the lease within its path, from 1; events carry the same. */
   readonly serial: number;
   /** Serial number of the token that made it, within the connection. */
-  readonly generation: number;
+  readonly tokenSequence: number;
   readonly renewable: boolean;
   /**
    * Keeps the lease renewed after a newer one took its place, for as long as its max TTL allows, until the function
    * it returns is called. Pools take a hold for the connections they opened with it.
    */
-  hold(need?: HoldNeed): () => void;
+  hold(need?: HoldOptions): () => void;
   /**
    * Tells that a consumer was refused with it. The server is asked, once however many ask, whether the lease lives;
-   * where it does not, or where the consumer is `certain` that it is of no use, a new one is issued: as often as the
+   * where it does not, or where the consumer is `confirmed` that it is of no use, a new one is issued: as often as the
    * limit on issues allows. A secret without a lease is read again either way. Snapshots that a test makes by hand need
    * not have it.
    */
-  refused?(certain: boolean): Promise<void>;
+  reportRejected?(report: { confirmed: boolean }): Promise<void>;
   /**
    * Asked before a connection is lent; costs no I/O while the lease lives, and returns `undefined` then. Where its end
    * has passed, as after the process stood still, the server is asked, once however many ask: the promise resolves where
@@ -53,7 +53,7 @@ export interface LeaseInfo {
  *
  * @publicApi
  */
-export interface HoldNeed {
+export interface HoldOptions {
   /**
    * Milliseconds it will take to let go, once a newer lease has taken over. It is kept so long that this much is left
    * of it then, as far as its max TTL allows; where it does not, a `warning` event and the status tell. @default 0
@@ -79,9 +79,9 @@ export interface Credentials<T = unknown> {
 /** What a lease tells the secret it belongs to. */
 export interface LeaseHooks {
   /** Its consumers need more time to let go of it than was known. */
-  needed(lease: Lease<unknown>): void;
+  onDrainRequired(lease: Lease<unknown>): void;
   /** A consumer was refused with it. */
-  refused(lease: Lease<unknown>, certain: boolean): Promise<void>;
+  onRejected(lease: Lease<unknown>, confirmed: boolean): Promise<void>;
   /** A consumer is about to lend a connection of it. */
   ensureValid(lease: Lease<unknown>): Promise<void> | undefined;
 }
@@ -95,7 +95,7 @@ export class Lease<T> {
   readonly path: string;
   readonly serial: number;
   readonly engine: Engine;
-  readonly generation: Generation;
+  readonly token: VaultToken;
   readonly data: Secret<T>;
   readonly issuedAt: Date;
   /** Milliseconds granted at the issue. */
@@ -107,7 +107,7 @@ export class Lease<T> {
   /** The server was asked to end it. */
   retired = false;
   /** From which monotonic time on it is replaced, as a consumer was refused with it, or seems to have been. */
-  rejected: { at: number; certain: boolean } | undefined;
+  rejected: { at: number; confirmed: boolean } | undefined;
   /** Milliseconds its consumers need to let go of it. */
   drain = 0;
   readonly #bornAt: number;
@@ -119,7 +119,7 @@ export class Lease<T> {
   #snapshot: Credentials<T> | undefined;
 
   constructor(
-    init: { serial: number; generation: Generation; engine: Engine; answer: Answer },
+    init: { serial: number; token: VaultToken; engine: Engine; answer: Answer },
     random: () => number,
     hooks: LeaseHooks,
   ) {
@@ -130,7 +130,7 @@ export class Lease<T> {
     this.id = leaseId;
     this.path = answer.path;
     this.serial = init.serial;
-    this.generation = init.generation;
+    this.token = init.token;
     this.data = new Secret(deepFreeze(answer.data as T));
     this.issuedAt = new Date(sentAt.wall);
     const leased = leaseId !== '';
@@ -142,7 +142,7 @@ export class Lease<T> {
     // A lease that is to last less than half a second is granted 0.
     this.over = leased && leaseDuration <= 0;
     this.renewable = leased && answer.renewable;
-    if (leased) this.generation.leases.add(this);
+    if (leased) this.token.leases.add(this);
     if (life.rotatesIn !== undefined) this.#rotation = new ServerRotation(life, sentAt, random);
   }
 
@@ -167,17 +167,17 @@ export class Lease<T> {
   left(clock: Clock): number {
     if (this.over) return 0;
     const own = remaining(this.grant.deadline, clock);
-    return this.id === '' ? own : Math.min(own, this.generation.left(clock));
+    return this.id === '' ? own : Math.min(own, this.token.left(clock));
   }
 
   validUntil(): Date {
     const { deadline } = this.grant;
-    const end = this.id === '' ? deadline : earlier(deadline, this.generation.grant.deadline);
+    const end = this.id === '' ? deadline : earlier(deadline, this.token.grant.deadline);
     return new Date(Math.min(end.wall, 8.64e15));
   }
 
   view(clock: Clock): LeaseView {
-    const { supersededAt } = this.generation;
+    const { supersededAt } = this.token;
     const { ttl, maxTtl, jitter, deadline } = this.grant;
     return {
       ttl,
@@ -187,7 +187,7 @@ export class Lease<T> {
       age: clock.monotonic() - this.#bornAt,
       drain: this.drain,
       left: this.over ? 0 : remaining(deadline, clock),
-      tokenLeft: this.id === '' ? Infinity : this.generation.left(clock),
+      tokenLeft: this.id === '' ? Infinity : this.token.left(clock),
       renewable: this.renewable,
       superseded: supersededAt === undefined || this.id === '' ? undefined : clock.monotonic() - supersededAt,
       ...(this.#rotation && { refreshIn: this.#rotation.readIn(clock) }),
@@ -197,16 +197,16 @@ export class Lease<T> {
   snapshot(): Credentials<T> {
     const validUntil = this.validUntil();
     if (this.#snapshot?.lease.validUntil.getTime() !== validUntil.getTime()) {
-      const { path, serial, issuedAt, renewable, generation } = this;
+      const { path, serial, issuedAt, renewable, token } = this;
       const lease = Object.freeze({
         path,
         serial,
         issuedAt,
         validUntil,
-        generation: generation.number,
+        tokenSequence: token.sequence,
         renewable,
-        hold: (need?: HoldNeed) => this.#hold(need),
-        refused: (certain: boolean) => this.#hooks.refused(this, certain),
+        hold: (need?: HoldOptions) => this.#hold(need),
+        reportRejected: ({ confirmed }: { confirmed: boolean }) => this.#hooks.onRejected(this, confirmed),
         ensureValid: () => this.#hooks.ensureValid(this),
       });
       this.#snapshot = Object.freeze({ data: this.data, lease });
@@ -227,16 +227,16 @@ export class Lease<T> {
   ending(): void {
     const endings = this.#endings ?? [];
     this.#endings = undefined;
-    for (const tell of endings) apart(tell);
+    for (const tell of endings) runIsolated(tell);
   }
 
-  #hold({ drain = 0, onEnding }: HoldNeed = {}): () => void {
+  #hold({ drain = 0, onEnding }: HoldOptions = {}): () => void {
     let held = true;
     this.#holds++;
     if (onEnding) (this.#endings ??= new Set()).add(onEnding);
     if (drain > this.drain) {
       this.drain = drain;
-      this.#hooks.needed(this);
+      this.#hooks.onDrainRequired(this);
     }
     return () => {
       if (!held) return;

@@ -1,11 +1,11 @@
-import type { ApiResponse } from '../client/api-client.js';
+import type { ApiResponse } from '../client/api.types.js';
 import { isDuration } from '../client/answer-members.js';
 import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
-import { secondsWithRoom } from '../session/drain-policy.js';
-import { firstGrant, otherWarnings, renewedGrant } from '../session/grant.js';
-import { ENOUGH, renewPastCaches, type Renewed } from '../session/renew-past-caches.js';
-import { refusedToken } from '../session/token-verdicts.js';
+import { incrementForDrain } from '../lifetime/drain-policy.js';
+import { firstGrant, otherWarnings, renewedGrant } from '../lifetime/grant.js';
+import { ENOUGH, renewPastCaches, type Renewed } from '../lifetime/renew-past-caches.js';
+import { refusedToken } from '../session/token-validator.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { latestStart } from './latest-start.js';
@@ -25,17 +25,17 @@ export async function renewLease(
   context: LeaseContext,
   increment?: number,
 ): Promise<readonly string[]> {
-  if (lease.generation.spent) {
+  if (lease.token.lastUse) {
     lease.renewable = false;
     return [];
   }
   const { session, upkeep, clock, random, emit, options } = context;
   const { path, serial } = lease;
-  const asked = increment ?? secondsWithRoom(lease.view(clock), options.renewal);
+  const asked = increment ?? incrementForDrain(lease.view(clock), options.renewal);
   const body = { lease_id: lease.id, ...(asked !== undefined && { increment: asked }) };
   try {
     const send = (to: string, uncached: boolean, of: object) =>
-      session.send(lease.generation, {
+      session.send(lease.token, {
         method: 'POST',
         path: to,
         body: of,
@@ -92,7 +92,7 @@ async function refused(
   if (code === 'VAULT_LEASE_NOT_FOUND') lease.over = true;
   else if (code === 'VAULT_LEASE_AT_MAX_TTL') lease.grant = { ...lease.grant, maxTtl: 'reached' };
   else if (code === 'VAULT_LEASE_NOT_RENEWABLE') lease.renewable = false;
-  else if (refusedToken(error) && (await session.isDead(lease.generation))) lease.over = true;
+  else if (refusedToken(error) && (await session.isDead(lease.token))) lease.over = true;
   else if (code === 'VAULT_PERMISSION_DENIED' || code === 'VAULT_TOKEN_INVALID') {
     lease.renewable = false;
     return [`Leases may not be renewed, so they are issued anew in time. ${hint}`];

@@ -2,7 +2,6 @@ import { readFile, stat, unlink } from 'node:fs/promises';
 import { classOf } from '../errors/printable.js';
 import { unknownOptions } from '../errors/unknown-options.js';
 import { VaultError } from '../errors/vault-error.js';
-import { isSource, problemsOf } from './is-source.js';
 import { isSecret, type Secret } from './secret.js';
 import { secretOf, unreadable } from './secret-text.js';
 
@@ -248,4 +247,20 @@ function isReader(source: unknown): source is SecretReader {
   return (
     typeof source === 'object' && source !== null && !isSecret(source) && !(source instanceof Uint8Array)
   );
+}
+
+/** Whether a value can be a {@link SecretSource}; the login shows whether it has a secret. */
+export function isSource(value: unknown): value is SecretSource {
+  if (typeof value === 'string') return value.trim() !== '';
+  if (value instanceof Uint8Array) return value.length > 0;
+  if (typeof value === 'function' || isSecret(value)) return true;
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { read?: unknown }).read === 'function'
+  );
+}
+
+/** The problems of a source's options. */
+export function problemsOf(source: unknown): readonly string[] {
+  const { problems } = (source ?? {}) as Partial<SecretReader>;
+  return Array.isArray(problems) ? problems : [];
 }

@@ -1,25 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import { combineLatest, defer, from, map, merge, of, switchMap, type Observable } from 'rxjs';
 import { VaultConnections } from '../connection/vault-connections.js';
-import { VaultError } from '../errors/vault-error.js';
+import {
+  databasePath,
+  isLogin,
+  toDatabaseCredentials,
+  type DatabaseCredentials,
+  type DatabaseData,
+} from '../engines/database/database-credentials.js';
 import type { VaultEvent } from '../events/events.js';
 import type { LeaseStatus, VaultStatus } from '../events/status.js';
-import type { IssueParameters } from '../leases/issue-lease.js';
+import type { IssueParameters } from '../leases/engine.js';
 import type { Requirement } from '../leases/issued-check.js';
-import type { Credentials, LeaseInfo } from '../leases/lease.js';
-import { Secret } from '../secret/secret.js';
-import { databasePath } from '../vault.tokens.js';
-
-/**
- * A user name and a password that belong together.
- *
- * @publicApi
- */
-export interface DatabaseCredentials {
-  readonly username: Secret;
-  readonly password: Secret;
-  readonly lease: LeaseInfo;
-}
+import type { Credentials } from '../leases/lease.js';
 
 /**
  * Options of the methods of {@link CredentialsService}.
@@ -147,29 +140,4 @@ export class CredentialsService {
   status(path: string, options?: CredentialsOptions): LeaseStatus | undefined {
     return this.#connections.known(options?.connection)?.leases.statusOf(path, options?.parameters);
   }
-}
-
-interface DatabaseData {
-  username: string;
-  password: string;
-}
-
-/** Whether there are a user name and a password. */
-export function isLogin(data: object): data is DatabaseData {
-  const { username, password } = data as Record<string, unknown>;
-  return [username, password].every((text) => typeof text === 'string' && text !== '');
-}
-
-/** Wraps the two members that every database engine answers. */
-export function toDatabaseCredentials({ data, lease }: Credentials<DatabaseData>): DatabaseCredentials {
-  const { username, password } = data.reveal();
-  if (!isLogin({ username, password })) {
-    throw new VaultError({
-      code: 'VAULT_RESPONSE_INVALID',
-      message: `What is issued at ${lease.path} is no user name and password.`,
-      hint: 'Use watch(path) for secrets of another form, or correct the mount of the database engine.',
-      path: lease.path,
-    });
-  }
-  return Object.freeze({ username: new Secret(username), password: new Secret(password), lease });
 }

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { defer, from, switchMap, type Observable } from 'rxjs';
 import { VaultConnections } from '../connection/vault-connections.js';
-import type { KvReadOptions, KvSecret } from './kv.js';
-import type { KvWatchOptions } from './kv-watch.js';
+import type { KvReadOptions, KvSecret } from '../engines/kv/read-kv.js';
+import type { KvWatchOptions } from '../engines/kv/kv-watch.js';
 
 /**
  * Static secrets of KV engines, version 2 unless the connection's `kvVersion` or the call says 1.

@@ -1,9 +1,9 @@
 import type { Login } from '../auth/auth-method.js';
-import { within } from '../clock/within.js';
+import { withTimeout } from '../clock/with-timeout.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
 import type { SessionContext } from './session-context.js';
 import { loginTooLong, sourceTooLong } from './session-errors.js';
-import type { SourceWatch } from './source-watch.js';
+import type { TokenSourceWatcher } from './token-source-watcher.js';
 
 /** How often a login may take the time of a request: it reads a secret, and may look it up and unwrap it before. */
 const REQUESTS = 4;
@@ -23,7 +23,7 @@ export interface LoginHooks {
  */
 export async function logIn(
   { api, options, clock }: SessionContext,
-  source: SourceWatch,
+  source: TokenSourceWatcher,
   { late, warn, reading }: LoginHooks,
 ): Promise<Login> {
   const limit = REQUESTS * options.timeout;
@@ -53,7 +53,7 @@ export async function logIn(
     return waitsFor === undefined ? loginTooLong(limit) : sourceTooLong(waitsFor, limit);
   };
   try {
-    const made = await within(login, limit, clock, tooLong, false);
+    const made = await withTimeout(login, limit, clock, tooLong, false);
     source.taken(version);
     return made;
   } catch (error) {

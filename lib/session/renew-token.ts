@@ -1,11 +1,11 @@
 import { LOOK_UP_SELF, readLookUp } from '../auth/token-look-up.js';
-import type { ApiRequest, ApiResponse } from '../client/api-client.js';
+import type { ApiRequest, ApiResponse } from '../client/api.types.js';
 import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
-import type { Generation } from './generation.js';
-import { secondsWithRoom } from './drain-policy.js';
-import { otherWarnings, renewedGrant } from './grant.js';
-import { ENOUGH, renewPastCaches } from './renew-past-caches.js';
+import type { VaultToken } from './vault-token.js';
+import { incrementForDrain } from '../lifetime/drain-policy.js';
+import { otherWarnings, renewedGrant } from '../lifetime/grant.js';
+import { ENOUGH, renewPastCaches } from '../lifetime/renew-past-caches.js';
 import type { SessionContext } from './session-context.js';
 
 /** Milliseconds. */
@@ -21,23 +21,23 @@ const SHARE = 0.25;
  * @returns `ended`: the server has done so; `refused`: it will never renew it, or not any further
  */
 export async function renewToken(
-  generation: Generation,
+  token: VaultToken,
   { clock, random, options }: Pick<SessionContext, 'clock' | 'random' | 'options'>,
-  session: { send(generation: Generation, request: ApiRequest): Promise<ApiResponse> },
+  session: { send(token: VaultToken, request: ApiRequest): Promise<ApiResponse> },
   warn: (message: string) => void,
 ): Promise<'renewed' | 'ended' | 'refused'> {
   const path = 'auth/token/renew-self';
-  const timeout = Math.max(generation.left(clock) * SHARE, MIN_TIMEOUT);
-  const asked = secondsWithRoom(generation.view(clock), options.renewal);
+  const timeout = Math.max(token.left(clock) * SHARE, MIN_TIMEOUT);
+  const asked = incrementForDrain(token.view(clock), options.renewal);
   try {
     const body = { ...(asked !== undefined && { increment: asked }) };
-    const about = { ...generation.place, timeout, lane: 'vital' } as const;
+    const about = { ...token.namespaceOverride, timeout, lane: 'vital' } as const;
     const { seconds, renewable, sentAt, warnings } = await renewPastCaches({
       path,
       async renew(uncached) {
         const request = { ...about, method: 'POST', path, body, uncached } as const;
-        const response = await session.send(generation, request);
-        if (!isOf(generation, response)) throw malformed(path);
+        const response = await session.send(token, request);
+        if (!isOf(token, response)) throw malformed(path);
         return response;
       },
       read: ({ auth, ...response }) => ({
@@ -47,30 +47,30 @@ export async function renewToken(
         warnings: response.warnings,
       }),
       async lookUp() {
-        const known = readLookUp(await session.send(generation, { ...about, ...LOOK_UP_SELF }));
+        const known = readLookUp(await session.send(token, { ...about, ...LOOK_UP_SELF }));
         return { ...known, seconds: known.ttl, warnings: [] };
       },
-      enough: asked === undefined ? generation.firstTtl * ENOUGH : Infinity,
+      enough: asked === undefined ? token.firstTtl * ENOUGH : Infinity,
     });
     // The max TTL is less than a second away, which the server rounds to nothing: it has ended the token.
     if (seconds <= 0) return 'ended';
-    if (asked !== undefined && seconds * 1_000 === generation.firstTtl) generation.periodic = true;
-    const wanted = generation.periodic ? undefined : asked;
-    generation.grant = renewedGrant(generation.grant, seconds, sentAt, warnings, random, wanted);
-    generation.renewable = renewable;
+    if (asked !== undefined && seconds * 1_000 === token.firstTtl) token.periodic = true;
+    const wanted = token.periodic ? undefined : asked;
+    token.grant = renewedGrant(token.grant, seconds, sentAt, warnings, random, wanted);
+    token.renewable = renewable;
     otherWarnings(warnings).forEach(warn);
     return 'renewed';
   } catch (error) {
     const { code } = error as VaultError;
-    if (code === 'VAULT_LEASE_AT_MAX_TTL') generation.grant = { ...generation.grant, maxTtl: 'reached' };
+    if (code === 'VAULT_LEASE_AT_MAX_TTL') token.grant = { ...token.grant, maxTtl: 'reached' };
     else if (code === 'VAULT_LEASE_NOT_RENEWABLE' || code === 'VAULT_PERMISSION_DENIED')
-      generation.renewable = false;
+      token.renewable = false;
     else throw error;
     return 'refused';
   }
 }
 
 /** Agents leave token and accessor empty where the token is their own. */
-function isOf({ accessor }: Generation, { auth, wellFormed }: ApiResponse): boolean {
+function isOf({ accessor }: VaultToken, { auth, wellFormed }: ApiResponse): boolean {
   return wellFormed && auth !== null && (!accessor || !auth.accessor || auth.accessor === accessor);
 }

@@ -1,36 +1,36 @@
-import type { ApiRequest, ApiResponse } from '../client/api-client.js';
+import type { ApiRequest, ApiResponse } from '../client/api.types.js';
 import { closed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { SessionStatus } from '../events/status.js';
-import { CurrentToken } from './current-token.js';
-import type { Generation } from './generation.js';
+import { TokenLifecycle } from './token-lifecycle.js';
+import type { VaultToken } from './vault-token.js';
 import type { SessionContext } from './session-context.js';
 import { sourceTooLong, tokenRefused } from './session-errors.js';
-import { nextTokenStep } from './session-policy.js';
-import { TokenEnds } from './token-ends.js';
-import { isYoung, refusedToken, TokenVerdicts } from './token-verdicts.js';
+import { nextTokenStep } from './token-policy.js';
+import { TokenRevoker } from './token-revoker.js';
+import { mayBeUnreplicated, refusedToken, TokenValidator } from './token-validator.js';
 
 /**
- * The tokens of a connection, for the requests that need one. Each login is a generation; superseded ones are kept
+ * The tokens of a connection, for the requests that need one. Each login is a token; superseded ones are kept
  * until the leases they made are over, then ended.
  */
 export class Session {
   readonly #context: SessionContext;
-  readonly #token: CurrentToken;
-  readonly #ends: TokenEnds;
-  readonly #verdicts: TokenVerdicts;
+  readonly #token: TokenLifecycle;
+  readonly #ends: TokenRevoker;
+  readonly #verdicts: TokenValidator;
   /** The source of a secret that a login waits for. */
   #reading: string | undefined;
 
   constructor(context: SessionContext) {
     this.#context = context;
-    this.#ends = new TokenEnds(context);
-    const send = (generation: Generation, request: ApiRequest) => this.send(generation, request);
-    this.#verdicts = new TokenVerdicts(context, send);
-    this.#token = new CurrentToken(context, {
+    this.#ends = new TokenRevoker(context);
+    const send = (token: VaultToken, request: ApiRequest) => this.send(token, request);
+    this.#verdicts = new TokenValidator(context, send);
+    this.#token = new TokenLifecycle(context, {
       send,
-      isDead: (generation) => this.isDead(generation),
-      made: (generation) => this.#ends.add(generation),
+      isDead: (token) => this.isDead(token),
+      made: (token) => this.#ends.add(token),
       superseded: (previous) => this.#endIfIdle(previous),
       reading: (source) => (this.#reading = source),
     });
@@ -47,11 +47,11 @@ export class Session {
 
   /** The server ends the token, and all it leased, when it is asked to: it is ours, and no batch token. */
   get revocable(): boolean {
-    return this.#token.generation === undefined || this.#token.generation.revocable;
+    return this.#token.token === undefined || this.#token.token.revocable;
   }
 
-  /** Calls back for each generation that takes over, and where the current one turns out to be dead. */
-  onChange(listener: (generation: Generation) => void): void {
+  /** Calls back for each token that takes over, and where the current one turns out to be dead. */
+  onChange(listener: (token: VaultToken) => void): void {
     this.#token.onChange(listener);
   }
 
@@ -59,17 +59,17 @@ export class Session {
    * A token that works now: the current one, or that of a login, one for all who wait. For a new lease, one that
    * is about to end will not do.
    */
-  async acquire(forLease = false): Promise<Generation> {
+  async acquire(forLease = false): Promise<VaultToken> {
     if (this.closed) throw closed();
     const { clock, options } = this.#context;
-    const known = this.#token.generation;
+    const known = this.#token.token;
     if (!known) return this.#token.login('start');
     // By the clocks alone it may only seem to be over.
     if (!known.dead && known.left(clock) <= 0) await this.#token.check(known);
-    const current = this.#token.generation ?? known;
+    const current = this.#token.token ?? known;
     const step = nextTokenStep(current.view(clock), options.renewal);
     // The last use of a token takes every lease it made along, so it is not spent while there are any.
-    const spent = current.spent && (forLease || current.leases.size > 0 || current.exhausted);
+    const spent = current.lastUse && (forLease || current.leases.size > 0 || current.exhausted);
     const ending = step.action === 'login' && step.reason === 'max-ttl';
     // A lease lasts no longer than its token: in the second half of one that cannot be renewed, none is begun.
     const short =
@@ -80,7 +80,7 @@ export class Session {
       return await this.#token.login(spent ? 'uses' : step.action === 'login' ? step.reason : 'max-ttl');
     } catch (error) {
       // One that still lives serves on where a new login fails.
-      if (!current.spent && current.left(clock) > 0) return current;
+      if (!current.lastUse && current.left(clock) > 0) return current;
       throw error;
     }
   }
@@ -92,24 +92,24 @@ export class Session {
    */
   async run<T, R>(
     request: ApiRequest,
-    take: (response: ApiResponse<T>, generation: Generation) => R,
+    take: (response: ApiResponse<T>, token: VaultToken) => R,
     forLease = false,
   ): Promise<R> {
     for (let again = false; ;) {
-      const generation = await this.acquire(forLease);
+      const token = await this.acquire(forLease);
       const ticket = {};
-      generation.leases.add(ticket);
+      token.leases.add(ticket);
       try {
-        return take(await this.send<T>(generation, request), generation);
+        return take(await this.send<T>(token, request), token);
       } catch (error) {
         if (!refusedToken(error)) throw error;
-        const young = isYoung(generation, this.#context.clock);
+        const young = mayBeUnreplicated(token, this.#context.clock);
         // A 400 says itself that the last use of the token is gone.
-        if (again) throw generation.own && young && error.status === 403 ? tokenRefused(request.path) : error;
-        if (!(await this.isDead(generation)) && !young) throw error;
+        if (again) throw token.own && young && error.status === 403 ? tokenRefused(request.path) : error;
+        if (!(await this.isDead(token)) && !young) throw error;
         again = true;
       } finally {
-        this.released(generation, ticket);
+        this.released(token, ticket);
       }
     }
   }
@@ -120,15 +120,15 @@ export class Session {
     return this.#context.api.send<T>(request);
   }
 
-  /** Sends with the token of a generation. */
-  async send<T>(generation: Generation, request: ApiRequest): Promise<ApiResponse<T>> {
-    generation.spend();
-    const from = generation.place.namespace;
+  /** Sends with the token of a token. */
+  async send<T>(token: VaultToken, request: ApiRequest): Promise<ApiResponse<T>> {
+    token.spend();
+    const from = token.namespaceOverride.namespace;
     const response = await this.#context.api.send<T>(
-      from === undefined ? request : { ...request, tokenFrom: from },
-      generation.token,
+      from === undefined ? request : { ...request, tokenNamespace: from },
+      token.value,
     );
-    this.#token.served(generation);
+    this.#token.served(token);
     return response;
   }
 
@@ -136,31 +136,31 @@ export class Session {
    * After a 403 that may mean a dead token: one look-up, however many ask, tells. Where it is dead all its leases
    * are, and a new login is on its way.
    */
-  async isDead(generation: Generation): Promise<boolean> {
-    if (!generation.dead && (await this.#verdicts.isDead(generation))) this.#token.died(generation);
-    return generation.dead;
+  async isDead(token: VaultToken): Promise<boolean> {
+    if (!token.dead && (await this.#verdicts.isDead(token))) this.#token.died(token);
+    return token.dead;
   }
 
   /** A consumer needs so many milliseconds to let go of a lease, once a newer one has taken over. */
-  needs(drain: number): void {
-    this.#token.needs(drain);
+  requireDrain(drain: number): void {
+    this.#token.requireDrain(drain);
   }
 
   /** Where the current token seems to be over, though nobody said so, the server is asked: once, however many wait. */
-  check(generation: Generation): Promise<void> {
-    return this.#token.check(generation);
+  check(token: VaultToken): Promise<void> {
+    return this.#token.check(token);
   }
 
   /** A newer token has taken over, and this one is revoked, with all it leased, as soon as no lease of it is in use. */
-  ends(generation: Generation): boolean {
+  willRevoke(token: VaultToken): boolean {
     const { revoke } = this.#context.options.shutdown;
-    return generation.supersededAt !== undefined && generation.revocable && revoke;
+    return token.supersededAt !== undefined && token.revocable && revoke;
   }
 
-  /** Tells that a lease of a generation is over: a superseded token without leases is ended. */
-  released(generation: Generation, lease: object): void {
-    generation.leases.delete(lease);
-    this.#endIfIdle(generation);
+  /** Tells that a lease of a token is over: a superseded token without leases is ended. */
+  released(token: VaultToken, lease: object): void {
+    token.leases.delete(lease);
+    this.#endIfIdle(token);
   }
 
   status(): SessionStatus {
@@ -173,7 +173,7 @@ export class Session {
   }
 
   /** Tokens that the server has not been heard to end. */
-  get left(): Generation[] {
+  get left(): VaultToken[] {
     return this.#ends.left;
   }
 
@@ -183,8 +183,8 @@ export class Session {
   }
 
   /** The process ends, and another thread asked the server to revoke a token. */
-  revoked(generation: Generation, status: number): void {
-    this.#ends.revoked(generation, status);
+  revoked(token: VaultToken, status: number): void {
+    this.#ends.revoked(token, status);
   }
 
   /** Asks the server to end every token this process made; never throws. */
@@ -194,8 +194,8 @@ export class Session {
     await Promise.all([this.#ends.endAll(timeout), afterLogin]);
   }
 
-  #endIfIdle(generation: Generation): void {
-    if (generation === this.#token.generation || generation.leases.size > 0 || this.closed) return;
-    void this.#ends.end(generation);
+  #endIfIdle(token: VaultToken): void {
+    if (token === this.#token.token || token.leases.size > 0 || this.closed) return;
+    void this.#ends.end(token);
   }
 }

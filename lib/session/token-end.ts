@@ -1,5 +1,5 @@
-import type { ApiRequest } from '../client/api-client.js';
-import type { Generation } from './generation.js';
+import type { ApiRequest } from '../client/api.types.js';
+import type { VaultToken } from './vault-token.js';
 
 /**
  * How a token ends that nothing uses any more: the server is asked to `revoke` it, with all it leased, unless it is not
@@ -8,7 +8,7 @@ import type { Generation } from './generation.js';
  * @param revoke as `shutdown.revoke`
  */
 export function howToEnd(
-  { own, revocable, dead, diedEarly }: Generation,
+  { own, revocable, dead, diedEarly }: VaultToken,
   revoke: boolean,
 ): 'revoke' | 'given' | 'batch' | 'expired' {
   if (!own || !revoke) return 'given';
@@ -18,6 +18,6 @@ export function howToEnd(
 }
 
 /** The request that revokes a token, sent with the token itself. */
-export function revocation({ place }: Generation): ApiRequest {
-  return { ...place, method: 'POST', path: 'auth/token/revoke-self', body: {}, lane: 'vital' };
+export function revocation({ namespaceOverride }: VaultToken): ApiRequest {
+  return { ...namespaceOverride, method: 'POST', path: 'auth/token/revoke-self', body: {}, lane: 'vital' };
 }

@@ -1,6 +1,6 @@
 import { BehaviorSubject } from 'rxjs';
 import { Secret } from '../secret/secret.js';
-import type { DatabaseCredentials } from '../services/credentials.service.js';
+import type { DatabaseCredentials } from '../engines/database/database-credentials.js';
 
 /** The last moment that a Date can tell. */
 const LAST_DATE = 8.64e15;
@@ -31,7 +31,7 @@ export function fixedCredentials(login: {
     issuedAt: new Date(),
     validUntil: new Date(LAST_DATE),
     serial: ++serial,
-    generation: 0,
+    tokenSequence: 0,
     renewable: false,
     hold: () => () => undefined,
   });

@@ -20,4 +20,4 @@ export type { RateLimit } from './server/rate-limits.js';
 export type { RunSql } from './server/server-context.js';
 export type { Capability } from './server/acl.js';
 export type { Clock } from '../clock/clock.js';
-export type { Sender, TransportRequest, TransportResponse } from '../client/transport.js';
+export type { Sender, TransportRequest, TransportResponse } from '../client/transport.types.js';

@@ -1,4 +1,4 @@
-import type { Sender } from '../client/transport.js';
+import type { Sender } from '../client/transport.types.js';
 import { systemClock, type Clock } from '../clock/clock.js';
 import { MountRegistry } from './backends/mount-registry.js';
 import { InProcessSender } from './http/in-process-sender.js';

@@ -141,13 +141,15 @@ story('the holder of a lease is notified before it ends in spite of the hold', a
 story('a consumer was rejected: the lease is looked up once for any number of reports', async (world) => {
   const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
   const { lease } = life.published[0]!;
-  await world.settled(Promise.all(Array.from({ length: 20 }, () => lease.refused!(false))));
+  await world.settled(
+    Promise.all(Array.from({ length: 20 }, () => lease.reportRejected!({ confirmed: false }))),
+  );
   expect(world.requests(LOOKUP)).toHaveLength(1);
   // The lease is valid: a new one would not help against any other cause of the rejection.
   expect(world.requests(ISSUE)).toHaveLength(1);
 
   await world.operator.revokeLeases();
-  await world.settled(lease.refused!(false));
+  await world.settled(lease.reportRejected!({ confirmed: false }));
   await world.until(() => life.published.length > 1, SECOND);
   expect(life.of('rotated')).toMatchObject([{ reason: 'lease-lost' }]);
   expect(await world.isValid(life.published[1]!)).toBe(true);
@@ -159,7 +161,7 @@ story(
     const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
     const { lease } = life.published[0]!;
     world.vault.delay(SECOND, { match: /leases\/lookup/ });
-    const reports = [lease.refused!(false), lease.refused!(true)];
+    const reports = [lease.reportRejected!({ confirmed: false }), lease.reportRejected!({ confirmed: true })];
     await world.settled(Promise.all(reports));
     await world.until(() => life.published.length > 1, SECOND);
     expect(world.requests(LOOKUP)).toHaveLength(1);
@@ -171,7 +173,9 @@ story(
   'a confirmed rejection gets a new lease, and a consumer that rejects each one gets ever fewer',
   async (world) => {
     const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
-    life.connection.leases.watch(world.path, false).subscribe(({ lease }) => void lease.refused!(true));
+    life.connection.leases
+      .watch(world.path, false)
+      .subscribe(({ lease }) => void lease.reportRejected!({ confirmed: true }));
     await world.advance(SECOND);
     expect(life.of('rotated')[0]).toMatchObject({ reason: 'rejected' });
     await world.advance(600 * SECOND);
@@ -186,7 +190,7 @@ story('repeated rejections do not speed up the attempts to issue a new lease', a
   world.network.answer(ISSUE, 500, errors('failed to connect to `user=x database=y`: dial error'));
   world.clear();
   for (let count = 0; count < 300; count++) {
-    await world.settled(lease.refused!(true));
+    await world.settled(lease.reportRejected!({ confirmed: true }));
     await world.advance(SECOND);
   }
   expect(world.requests(ISSUE).length).toBeLessThan(30);
@@ -204,7 +208,7 @@ story(
     const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
     await world.advance(10 * SECOND);
     await world.operator.revokeTokens();
-    await world.settled(life.published[0]!.lease.refused!(true));
+    await world.settled(life.published[0]!.lease.reportRejected!({ confirmed: true }));
     await world.until(() => life.published.length > 1, SECOND);
     expect(world.requests(LOOKUP_SELF)).toHaveLength(1);
     expect(await world.isValid(life.published[1]!)).toBe(true);
@@ -214,7 +218,7 @@ story(
 story('a rejection of a superseded lease causes no request', async (world) => {
   const life = await world.start({ role: { ttl: 10, maxTtl: 20 }, login: LASTING });
   await world.until(() => life.published.length > 1, 30 * SECOND);
-  await world.settled(life.published[0]!.lease.refused!(true));
+  await world.settled(life.published[0]!.lease.reportRejected!({ confirmed: true }));
   await world.advance(SECOND);
   expect(world.requests(LOOKUP)).toEqual([]);
   expect(life.published).toHaveLength(2);

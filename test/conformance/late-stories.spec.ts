@@ -44,7 +44,7 @@ story(
   'leases are rejected one after the other, and one hours later: the last is replaced at once',
   async (world) => {
     const life = await world.start({ role: LONG, login: LASTING });
-    const refuse = () => void life.published.at(-1)!.lease.refused?.(true);
+    const refuse = () => void life.published.at(-1)!.lease.reportRejected?.({ confirmed: true });
     for (let times = 0; times < 6; times++) {
       refuse();
       const { length } = life.published;

@@ -1,4 +1,4 @@
-import type { Sender } from '../../lib/client/transport.js';
+import type { Sender } from '../../lib/client/transport.types.js';
 import { systemClock, type Clock } from '../../lib/clock/clock.js';
 import type { VaultOptions } from '../../lib/config/options.js';
 import { resolveOptions } from '../../lib/config/resolved-options.js';

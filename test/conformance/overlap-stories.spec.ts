@@ -58,7 +58,7 @@ story(
     world.network.answer(RENEW, 503, SEALED);
     await world.until(() => life.of('renewal-failed').length === 3, 3_600 * SECOND);
     world.clear();
-    void life.published[0]!.lease.refused?.(true);
+    void life.published[0]!.lease.reportRejected?.({ confirmed: true });
     await world.advance(SECOND);
     expect(world.requests(ISSUE)).toHaveLength(1);
     expect(await world.isValid(life.published.at(-1)!)).toBe(true);

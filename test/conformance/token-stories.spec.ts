@@ -148,7 +148,7 @@ story('a batch token cannot be revoked: at close its leases are ended one by one
   expect(
     world.requests(RENEW).map(({ body }) => (JSON.parse(body) as { increment: number }).increment),
   ).toEqual([1, 1]);
-  expect(life.of('token-ended')).toMatchObject([{ generation: 1, how: 'batch' }]);
+  expect(life.of('token-ended')).toMatchObject([{ sequence: 1, how: 'batch' }]);
   await world.advance(2 * SECOND);
   expect(await world.isValid(life.published[0]!)).toBe(false);
   expect(await world.isValid(other)).toBe(false);
@@ -157,7 +157,7 @@ story('a batch token cannot be revoked: at close its leases are ended one by one
 story('a superseded batch token is dropped without a request', async (world) => {
   const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600, type: 'batch' } });
   await world.until(() => life.of('token-ended').length > 0, 20 * MINUTE);
-  expect(life.of('token-ended')).toMatchObject([{ generation: 1, how: 'batch' }]);
+  expect(life.of('token-ended')).toMatchObject([{ sequence: 1, how: 'batch' }]);
   expect(world.requests(REVOKE_SELF)).toEqual([]);
 });
 
@@ -169,7 +169,7 @@ story('a token that cannot be renewed is used until it expires while new logins 
   await world.until(() => life.of('login-failed').length > 1, 8 * MINUTE);
   await world.settled(life.connection.client.read('secret/data/app'));
   const { lease } = await world.settled(life.connection.leases.get('database/creds/other'));
-  expect(lease.generation).toBe(1);
+  expect(lease.tokenSequence).toBe(1);
   expect(life.connection.leases.current(world.path)).toBeDefined();
   world.network.restore();
   await world.until(() => life.of('login').length > 1, MINUTE);
@@ -224,7 +224,7 @@ for (const [what, status] of [
       const { session } = life.connection.status;
       expect(session).toMatchObject({
         state: 'valid',
-        generation: 2,
+        sequence: 2,
         attempt: 0,
         next: { action: 'renew', reason: 'renewal' },
       });

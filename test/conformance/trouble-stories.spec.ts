@@ -214,7 +214,7 @@ story('a held lease that only seems expired is checked before it is dropped', as
   const life = await world.start({ role: { ttl: 600, maxTtl: 60_000 }, login: LASTING });
   const [first] = life.published;
   first!.lease.hold();
-  await world.settled(first!.lease.refused!(true));
+  await world.settled(first!.lease.reportRejected!({ confirmed: true }));
   await world.until(() => life.published.length === 2, MINUTE);
   world.clear();
   world.clock.stepWall(HOUR);
@@ -265,7 +265,7 @@ story('a new token in the file is used, though the server was unreachable when i
     await world.advance(15 * SECOND);
     world.network.restore();
     await world.advance(2 * MINUTE);
-    expect(life.of('login').at(-1)).toMatchObject({ generation: 2, reason: 'source' });
+    expect(life.of('login').at(-1)).toMatchObject({ sequence: 2, reason: 'source' });
     expect(life.connection.status.session.state).toBe('valid');
   } finally {
     await rm(folder, { recursive: true });

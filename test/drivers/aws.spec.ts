@@ -54,7 +54,7 @@ function keys() {
     lease: {
       path: 'aws/creds/app',
       serial: n,
-      generation: 1,
+      tokenSequence: 1,
       issuedAt: new Date(Date.now() - age),
       validUntil: new Date(Date.now() + left),
       renewable: true,
@@ -151,7 +151,7 @@ describe('AWS on a simulated server', () => {
     await sts.send();
     vault.revokeLease('aws/creds/long');
     const [{ lease }] = [await app.get(CredentialsService).get('aws/creds/long')];
-    await lease.refused?.(false);
+    await lease.reportRejected?.({ confirmed: false });
     await expect.poll(() => app.get(CredentialsService).current('aws/creds/long')?.lease.serial).toBe(2);
     await sts.send();
     expect(sts.keys).toEqual(['AKIA1', 'AKIA2']);

@@ -84,7 +84,7 @@ const LEASE = {
   issuedAt: new Date(),
   validUntil: new Date(8.64e15),
   serial: 1,
-  generation: 0,
+  tokenSequence: 0,
   renewable: false,
   hold: () => () => undefined,
 };

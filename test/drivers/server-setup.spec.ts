@@ -130,7 +130,10 @@ describeReal('the page on the set-up of a server', () => {
     await eventually(async () => expect(await orders.user()).not.toBe(first), 20_000);
     await orders.place();
     // Looks up the lease.
-    await app.get(CredentialsService).current('database/creds/orders')?.lease.refused?.(false);
+    await app
+      .get(CredentialsService)
+      .current('database/creds/orders')
+      ?.lease.reportRejected?.({ confirmed: false });
     await eventually(() => expect(proxy.count(/leases\/lookup/)).toBeGreaterThan(0));
     await app.close();
     const asked = new Set(proxy.requests.map((line) => line.replace('/v1/', '')));

@@ -260,7 +260,7 @@ describeReal('TypeORM on leased users', () => {
         lease: {
           path: 'database/creds/orders',
           serial: 1,
-          generation: 1,
+          tokenSequence: 1,
           issuedAt: new Date(),
           validUntil: new Date(8.64e15),
           renewable: false,

@@ -131,7 +131,7 @@ describeReal('streams and holding', () => {
     const watched = await firstValueFrom(credentials.watch<{ username: string }>(path));
     const now = credentials.current<{ username: string }>(path);
     for (const each of [got, watched, now]) expect(each?.data.reveal().username).toBe(name);
-    expect(now?.lease).toMatchObject({ path, generation: 1, renewable: true });
+    expect(now?.lease).toMatchObject({ path, tokenSequence: 1, renewable: true });
     expect(now?.lease.validUntil.getTime()).toBeGreaterThan(Date.now() + 50_000);
     expect(issues('steady')).toBe(1);
   });
@@ -147,7 +147,7 @@ describeReal('streams and holding', () => {
     const lastStatus = () => statuses.values.at(-1)?.connections[0];
     expect(lastStatus()).toMatchObject({
       name: 'default',
-      session: { state: 'valid', generation: 1, attempt: 0 },
+      session: { state: 'valid', sequence: 1, attempt: 0 },
       leases: [],
     });
     await firstValueFrom(credentials.database('steady'));

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { TransportResponse } from '../../lib/client/transport.js';
+import type { TransportResponse } from '../../lib/client/transport.types.js';
 
 /** A secret in every good answer; must be in no error, event or log line. */
 export const CANARY = 'canary-of-the-answer';

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { expect } from 'vitest';
 import { ApiClient } from '../../lib/client/api-client.js';
-import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.js';
+import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.types.js';
 import { resolveOptions } from '../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { VaultError } from '../../lib/errors/vault-error.js';

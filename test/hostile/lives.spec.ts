@@ -56,7 +56,8 @@ async function liveThrough({ path, seconds, step }: Moment, answer: Answer): Pro
     },
   });
   server.hostile = { path, answer };
-  if (path.endsWith('lookup')) await clock.until(lease.refused?.(false) ?? Promise.resolve());
+  if (path.endsWith('lookup'))
+    await clock.until(lease.reportRejected?.({ confirmed: false }) ?? Promise.resolve());
   const isAsked = () => server.asked.some((one) => one.path.endsWith(path));
   for (let passed = 0; passed < seconds && !isAsked(); passed += step) await clock.advance(step * 1_000);
   expect(isAsked()).toBe(true);

@@ -85,7 +85,7 @@ describeReal('logging in', () => {
       const { connection, bus } = approle(await source());
       await connection.login();
       expect(bus.recent.map(({ type }) => type)).toEqual(['login']);
-      expect(connection.status.session).toMatchObject({ state: 'valid', generation: 1 });
+      expect(connection.status.session).toMatchObject({ state: 'valid', sequence: 1 });
       expect((await connection.client.read('auth/token/lookup-self')).data.reveal()).toMatchObject({
         meta: { role_name: 'app' },
       });
@@ -146,8 +146,8 @@ describeReal('logging in', () => {
         proxy.seen.filter(({ url }) => url.endsWith('login')).map(({ body }) => JSON.parse(body).secret_id),
       ).toEqual([role.secretId, next]);
       expect(bus.recent.filter(({ type }) => type === 'login')).toMatchObject([
-        { generation: 1, reason: 'start' },
-        { generation: 2, reason: 'token-lost' },
+        { sequence: 1, reason: 'start' },
+        { sequence: 2, reason: 'token-lost' },
       ]);
       expectNoLeak(bus.recent, canaries);
     });
@@ -481,7 +481,7 @@ describeReal('logging in', () => {
       await bao.api('POST', 'auth/token/revoke', { token: first });
       await connection.client.read('auth/token/lookup-self');
       expect(lastToken()).toBe(second);
-      expect(connection.status.session).toMatchObject({ state: 'valid', generation: 2 });
+      expect(connection.status.session).toMatchObject({ state: 'valid', sequence: 2 });
       expectNoLeak(bus.recent, canaries);
     });
 
@@ -502,6 +502,6 @@ describeReal('logging in', () => {
     const { connection } = approle(role.secretId, { startup: { timeout: 2_000 } });
     await connection.login();
     expect(proxy.requests).toEqual([LOGIN, LOGIN]);
-    expect(connection.status.session).toMatchObject({ generation: 1, state: 'valid' });
+    expect(connection.status.session).toMatchObject({ sequence: 1, state: 'valid' });
   });
 });

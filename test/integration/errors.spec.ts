@@ -10,8 +10,11 @@ import type { VaultOptions } from '../../lib/config/options.js';
 import type { VaultError } from '../../lib/errors/vault-error.js';
 import { createRotatingPgPool } from '../../lib/integrations/pg/rotating-pool.js';
 import { Secret } from '../../lib/secret/secret.js';
-import type { VaultClient } from '../../lib/services/vault-client.js';
-import { toDatabaseCredentials, type DatabaseCredentials } from '../../lib/services/credentials.service.js';
+import type { VaultClient } from '../../lib/session/vault-client.js';
+import {
+  toDatabaseCredentials,
+  type DatabaseCredentials,
+} from '../../lib/engines/database/database-credentials.js';
 import { closeConnections, connect } from '../support/connect.js';
 import { answer, HttpProxy } from '../support/http-proxy.js';
 import { expectNoLeak, failureOf } from '../support/leaks.js';

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { appRole } from '../../lib/auth/app-role.js';
 import { Secret } from '../../lib/secret/secret.js';
-import type { KvReadOptions } from '../../lib/services/kv.js';
+import type { KvReadOptions } from '../../lib/engines/kv/read-kv.js';
 import { closeConnections, connect } from '../support/connect.js';
 import { answer, HttpProxy } from '../support/http-proxy.js';
 import { expectNoLeak, failureOf } from '../support/leaks.js';

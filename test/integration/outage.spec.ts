@@ -6,7 +6,7 @@ import { createRotatingPgPool } from 'nestjs-vault/pg';
 import { resolveOptions } from '../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { EventBus } from '../../lib/events/events.js';
-import { toDatabaseCredentials } from '../../lib/services/credentials.service.js';
+import { toDatabaseCredentials } from '../../lib/engines/database/database-credentials.js';
 import { HttpProxy } from '../support/http-proxy.js';
 import { describeReal } from '../support/real-servers.js';
 import {
@@ -126,7 +126,7 @@ describeReal('faults during operation', () => {
         await bao.api('POST', 'auth/token/revoke-accessor', { accessor });
     }
     await until('rotated');
-    expect(events.find((event) => event.type === 'login' && event.generation === 2)).toMatchObject({
+    expect(events.find((event) => event.type === 'login' && event.sequence === 2)).toMatchObject({
       reason: 'token-lost',
     });
     await expect(pool.query('select 1')).resolves.toBeTruthy();

@@ -17,7 +17,7 @@ function issue(user: string, password: string) {
     lease: {
       path: 'database/creds/app',
       serial: ++serial,
-      generation: 1,
+      tokenSequence: 1,
       issuedAt: new Date(),
       validUntil: new Date(Date.now() + 60_000),
       renewable: true,

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { sendBlocking, type RoutedRequest } from '../../lib/client/send-blocking.js';
-import { Transport, type Route } from '../../lib/client/transport.js';
+import type { Route } from '../../lib/client/transport.types.js';
+import { Transport } from '../../lib/client/transport.js';
 import { Authority, opensslAvailable, type Certificate } from '../support/certificates.js';
 import { connector } from '../support/connect.js';
 

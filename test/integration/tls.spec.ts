@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import { appRole } from '../../lib/auth/app-role.js';
 import { token } from '../../lib/auth/token.js';
 import { Transport } from '../../lib/client/transport.js';
-import type { TlsOptions } from '../../lib/config/options.js';
+import type { TlsOptions } from '../../lib/client/tls-options.js';
 import type { VaultError } from '../../lib/errors/vault-error.js';
 import { Authority, opensslAvailable, type Certificate } from '../support/certificates.js';
 import { connect, connector } from '../support/connect.js';

@@ -97,7 +97,7 @@ function issued({ username, password }: Login['users'][0], serial: number): Data
   const lease = {
     path: 'database/creds/app',
     serial,
-    generation: 1,
+    tokenSequence: 1,
     issuedAt: new Date(),
     validUntil: new Date(Date.now() + 60_000),
     renewable: false,

@@ -171,7 +171,7 @@ describe('no printer shows a secret of the package itself', () => {
       'status of a lease': credentials.status('database/creds/app'),
     });
     vault.revokeLease('database/creds/app');
-    await raw.lease.refused?.(true);
+    await raw.lease.reportRejected?.({ confirmed: true });
     expect(seen).toBeGreaterThan(5);
     audit.printAll({ events, 'events after a refusal': credentials.recentEvents });
     audit.expectClean();

@@ -1,4 +1,4 @@
-import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.js';
+import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.types.js';
 import type { VirtualClock } from '../../lib/testing/index.js';
 
 /** Header of answers that a fault gave in the server's place. */

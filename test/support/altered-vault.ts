@@ -1,6 +1,6 @@
 import { SimulatedVault, VirtualClock, type SimulatedVaultOptions } from '../../lib/testing/index.js';
 import { appRole } from '../../lib/auth/app-role.js';
-import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.js';
+import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.types.js';
 import type { VaultOptions } from '../../lib/config/options.js';
 import { live } from '../conformance/life.js';
 

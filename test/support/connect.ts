@@ -1,6 +1,7 @@
 import { resolveOptions } from '../../lib/config/resolved-options.js';
-import type { TlsOptions, VaultOptions } from '../../lib/config/options.js';
-import { resolveTls } from '../../lib/config/tls.js';
+import type { TlsOptions } from '../../lib/client/tls-options.js';
+import type { VaultOptions } from '../../lib/config/options.js';
+import { resolveTls } from '../../lib/client/tls.js';
 import { Connector } from '../../lib/client/connector.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { EventBus } from '../../lib/events/events.js';

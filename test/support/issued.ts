@@ -1,5 +1,5 @@
 import type { Subject } from 'rxjs';
-import { Secret, type DatabaseCredentials, type HoldNeed } from 'nestjs-vault';
+import { Secret, type DatabaseCredentials, type HoldOptions } from 'nestjs-vault';
 import { expect } from 'vitest';
 
 /** A snapshot made by hand, with counts of the calls on its lease. */
@@ -9,7 +9,7 @@ export interface Issued {
   password: string;
   holds: number;
   /** The reason given by the last hold that had one. */
-  need: HoldNeed | undefined;
+  need: HoldOptions | undefined;
   refused: boolean[];
 }
 
@@ -41,7 +41,7 @@ export function issued({
       lease: {
         path,
         serial,
-        generation: 1,
+        tokenSequence: 1,
         issuedAt: new Date(),
         validUntil: new Date(Date.now() + 60_000),
         renewable,
@@ -50,7 +50,7 @@ export function issued({
           one.need = need ?? one.need;
           return () => void one.holds--;
         },
-        refused: async (certain) => void one.refused.push(certain),
+        reportRejected: async ({ confirmed: certain }) => void one.refused.push(certain),
       },
     },
   };

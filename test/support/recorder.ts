@@ -3,7 +3,7 @@ import { createServer as createHttps, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { token } from '../../lib/auth/token.js';
 import type { VaultOptions } from '../../lib/config/options.js';
-import type { VaultClient } from '../../lib/services/vault-client.js';
+import type { VaultClient } from '../../lib/session/vault-client.js';
 import { closeConnections, connect } from './connect.js';
 import { answer } from './http-proxy.js';
 

@@ -1,4 +1,4 @@
-import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.js';
+import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.types.js';
 import type { Clock } from '../../lib/clock/clock.js';
 
 /** Headers that a cache compares: `agent` compares all, as Vault's does; `stubborn` only the token. */

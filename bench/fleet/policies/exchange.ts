@@ -1,5 +1,5 @@
 import type { Clock } from '../../../lib/clock/clock.js';
-import type { Sender } from '../../../lib/client/transport.js';
+import type { Sender } from '../../../lib/client/transport.types.js';
 
 /** One request of a client of the comparison. */
 export interface Call {

@@ -4,7 +4,7 @@
 // - It retries after failed connections, 429, and 5xx except 501: hashicorp/go-retryablehttp client.go:495-542; and 412,
 //   which does not occur here: openbao api/client.go:1801-1810. A sealed server answers 503, so it gets three requests.
 // - The delay is a random base times the number of the attempt: go-retryablehttp client.go:619-656.
-import type { Sender } from '../../../lib/client/transport.js';
+import type { Sender } from '../../../lib/client/transport.types.js';
 import type { Clock } from '../../../lib/clock/clock.js';
 import { exchange, Failure, pause, type Answer, type Call } from './exchange.js';
 

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { isLoginRejected } from '../redis/rejection.js';
 import { PoolEvents } from '../rotation/pool-events.js';
 import type { PoolEvent, RotationDriver, RotationOptions } from '../rotation/rotation-driver.js';

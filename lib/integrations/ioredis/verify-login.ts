@@ -1,6 +1,6 @@
 import * as ioredis from 'ioredis';
 import type { RedisOptions } from 'ioredis';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { hiddenBytes } from '../../secret/hidden.js';
 import { withLoginTimeout } from '../rotation/login-timeout.js';
 

@@ -5,7 +5,7 @@ import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { printedAs, withHidden } from '../../secret/hidden.js';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { checkDriver } from '../driver/check-driver.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
 import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';

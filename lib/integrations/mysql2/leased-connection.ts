@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions, PoolConnection } from 'mysql2';
 import { hide } from '../../secret/hidden.js';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
 import { suggestsDroppedUser } from './rejection.js';
 

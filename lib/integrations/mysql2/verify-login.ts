@@ -1,5 +1,5 @@
 import mysql, { type ConnectionOptions } from 'mysql2';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { isDatabaseDenied } from './rejection.js';
 
 /**

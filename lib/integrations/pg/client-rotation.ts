@@ -1,6 +1,6 @@
 import pg, { type ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { checkDriver } from '../driver/check-driver.js';
 import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
 import { LOGIN_TIMEOUT } from '../rotation/login-timeout.js';

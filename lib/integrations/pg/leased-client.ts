@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import pg, { type ClientConfig } from 'pg';
-import { apart } from '../../clock/apart.js';
+import { runIsolated } from '../../clock/run-isolated.js';
 import { background } from '../../clock/background.js';
 import { hide } from '../../secret/hidden.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
@@ -122,7 +122,7 @@ export class LeasedClient extends pg.Client {
   abortInUse(): void {
     const connecting = this.#connecting;
     this.abort();
-    if (!connecting) apart(() => this.emit('error', supersededError()));
+    if (!connecting) runIsolated(() => this.emit('error', supersededError()));
   }
 
   #connectAs(generation: PoolGeneration<LeasedClient>, callback: ConnectCallback): void {

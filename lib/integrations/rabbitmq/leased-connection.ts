@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import amqp, { type Channel, type ChannelModel } from 'amqplib';
 import type { AmqpConnectionManagerOptions } from 'amqp-connection-manager';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { LOGIN_TIMEOUT } from '../rotation/login-timeout.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
 import { TrackedChannel, type ChannelOwner } from './tracked-channel.js';

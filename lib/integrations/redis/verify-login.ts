@@ -1,5 +1,5 @@
 import { createClient, type RedisClientOptions } from 'redis';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { withLoginTimeout } from '../rotation/login-timeout.js';
 
 /**

@@ -1,6 +1,9 @@
 import { map, type Observable } from 'rxjs';
 import type { Credentials } from '../../leases/lease.js';
-import { toDatabaseCredentials, type DatabaseCredentials } from '../../services/credentials.service.js';
+import {
+  toDatabaseCredentials,
+  type DatabaseCredentials,
+} from '../../engines/database/database-credentials.js';
 
 /**
  * A user name and a password: of a database role, or of any path whose response has `username` and `password`

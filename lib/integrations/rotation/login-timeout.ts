@@ -1,5 +1,5 @@
 import { systemClock } from '../../clock/clock.js';
-import { within } from '../../clock/within.js';
+import { withTimeout } from '../../clock/with-timeout.js';
 
 /** Milliseconds that a login may take: a server that accepts a connection may never answer. */
 export const LOGIN_TIMEOUT = 10_000;
@@ -11,5 +11,5 @@ export const LOGIN_TIMEOUT = 10_000;
  */
 export function withLoginTimeout<T>(login: Promise<T>, limit = LOGIN_TIMEOUT): Promise<T> {
   const timedOut = () => Object.assign(new Error('The login timed out.'), { code: 'ETIMEDOUT' });
-  return within(login, limit, systemClock, timedOut);
+  return withTimeout(login, limit, systemClock, timedOut);
 }

@@ -1,4 +1,4 @@
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { background } from '../../clock/background.js';
 import { withLoginTimeout } from './login-timeout.js';
 import type { PoolEvents } from './pool-events.js';
@@ -52,7 +52,7 @@ export class LoginVerifier<C> {
       if (generation === this.#rotation.current) await this.reportFailure(generation, error);
       return;
     }
-    await credentials.lease.refused?.(false);
+    await credentials.lease.reportRejected?.({ confirmed: false });
   }
 
   /**
@@ -66,6 +66,6 @@ export class LoginVerifier<C> {
     if (generation.loginRejected) this.#events.emit({ type: 'refused', path, serial });
     else if (throttle.recordFailure())
       this.#events.emit({ type: 'verification-failed', path, serial, error });
-    await generation.credentials.lease.refused?.(generation.loginRejected);
+    await generation.credentials.lease.reportRejected?.({ confirmed: generation.loginRejected });
   }
 }

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { apart } from '../../clock/apart.js';
+import { runIsolated } from '../../clock/run-isolated.js';
 import { printable } from '../../errors/printable.js';
 import type { PoolCounters, PoolEvent } from './rotation-driver.js';
 
@@ -29,8 +29,8 @@ export class PoolEvents {
   emit(event: PoolEvent): void {
     this.#counters[event.type] += event.type === 'drain-timeout' ? event.count : 1;
     const line = logLine(event);
-    if (line) apart(() => this.#logger.warn(printable(line)));
-    apart(() => this.#listener(event));
+    if (line) runIsolated(() => this.#logger.warn(printable(line)));
+    runIsolated(() => this.#listener(event));
   }
 }
 

@@ -1,5 +1,5 @@
-import type { HoldNeed } from '../../leases/lease.js';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { HoldOptions } from '../../leases/lease.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { VerificationThrottle } from './verification-throttle.js';
 
 /** Whether only the password differs, as after a rotation of a static role: open sessions stay valid then. */
@@ -20,7 +20,7 @@ export class PoolGeneration<C> {
   readonly throttle = new VerificationThrottle();
   /** End of the drain window, once credentials of another user are in use. */
   closeAt: Date | undefined;
-  readonly #holdOptions: HoldNeed;
+  readonly #holdOptions: HoldOptions;
   #releaseHold: (() => void) | undefined;
   #drainTimer: NodeJS.Timeout | undefined;
 

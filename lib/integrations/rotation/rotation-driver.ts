@@ -1,4 +1,4 @@
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import type { PoolGeneration } from './pool-generation.js';
 
 /** Milliseconds for {@link RotationDriver.beforeEnd}. */

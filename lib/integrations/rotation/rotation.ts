@@ -1,6 +1,6 @@
 import type { Observable, Subscription } from 'rxjs';
-import type { DatabaseCredentials } from '../../services/credentials.service.js';
-import { apart } from '../../clock/apart.js';
+import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
+import { runIsolated } from '../../clock/run-isolated.js';
 import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { LoginVerifier } from './login-verifier.js';
@@ -258,7 +258,8 @@ export class Rotation<C> {
     // Connections of older generations were notified before, unless their user is replaced only now.
     if (earlier !== previous && (same || earlier.closeAt)) return;
     const closeAt = same ? undefined : earlier.startDrain(this.#drain, () => this.#closeOverdue(earlier));
-    for (const connection of earlier.connections) apart(() => this.#driver.onSuperseded(connection, closeAt));
+    for (const connection of earlier.connections)
+      runIsolated(() => this.#driver.onSuperseded(connection, closeAt));
   }
 
   /** The lease ends soon, and the database user with it. */

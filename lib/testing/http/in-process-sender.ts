@@ -1,10 +1,6 @@
 import { isRedirect, redirectTarget } from '../../client/redirect.js';
-import {
-  type Sender,
-  SOCKETS,
-  type TransportRequest,
-  type TransportResponse,
-} from '../../client/transport.js';
+import { SOCKETS } from '../../client/transport.js';
+import type { Sender, TransportRequest, TransportResponse } from '../../client/transport.types.js';
 import { ExchangeFailed, TransportTimeout } from '../../client/transport-errors.js';
 import { Limiter } from '../../clock/limiter.js';
 import type { ServerContext } from '../server/server-context.js';

@@ -88,7 +88,7 @@ export const live: Rules = [
       given = await make();
       world.clear();
       const { lease } = await world.settled(life.connection.leases.get(world.path));
-      expect(lease.generation).toBe(2);
+      expect(lease.tokenSequence).toBe(2);
       expect(world.requests(ISSUE)).toHaveLength(2);
     },
   ),
@@ -121,7 +121,7 @@ export const live: Rules = [
     });
     world.clear();
     await world.until(() => life.of('token-ended').length > 0, 15 * SECOND);
-    expect(life.of('token-ended')).toMatchObject([{ generation: 1, how: 'revoke-requested' }]);
+    expect(life.of('token-ended')).toMatchObject([{ sequence: 1, how: 'revoke-requested' }]);
     expect(world.requests(REVOKE_SELF)).toHaveLength(1);
     expect(await isGone(world, life, 0)).toBe(true);
     expect(await world.isValid(life.published[1]!)).toBe(true);
@@ -133,14 +133,16 @@ export const live: Rules = [
       const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600 } });
       const { lease } = life.published[0]!;
       world.clear();
-      await world.settled(lease.refused!(false));
+      await world.settled(lease.reportRejected!({ confirmed: false }));
       expect(world.requests(LOOKUP)).toHaveLength(1);
       expect(world.requests(ISSUE)).toEqual([]);
 
       await world.operator.revokeLeases();
       expect(await isGone(world, life, 0)).toBe(true);
       world.clear();
-      await world.settled(Promise.all(Array.from({ length: 20 }, () => lease.refused!(false))));
+      await world.settled(
+        Promise.all(Array.from({ length: 20 }, () => lease.reportRejected!({ confirmed: false }))),
+      );
       await world.until(() => life.of('rotated').length > 0, 10 * SECOND);
       expect(world.requests(LOOKUP)).toHaveLength(1);
       // A busy database may refuse to make two users at the same moment; the client retries.

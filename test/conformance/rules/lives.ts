@@ -97,7 +97,9 @@ export const lives: Rules = [
         await world.advance(MINUTE);
         await world.settled(world.operator.api('POST', 'database/rotate-role/fixed', {}));
         world.clear();
-        await world.settled(Promise.all(Array.from({ length: 50 }, () => first.lease.refused!(certain))));
+        await world.settled(
+          Promise.all(Array.from({ length: 50 }, () => first.lease.reportRejected!({ confirmed: certain }))),
+        );
         await world.advance(0.2 * SECOND);
         expect(world.requests(STATIC)).toHaveLength(1);
         expect(await world.isValid(life.connection.leases.current<Login>(path)!)).toBe(true);
@@ -107,7 +109,7 @@ export const lives: Rules = [
         const { lease } = life.connection.leases.current(path)!;
         world.clear();
         for (let second = 0; second < 600; second++) {
-          void lease.refused!(certain);
+          void lease.reportRejected!({ confirmed: certain });
           await world.advance(SECOND);
         }
         expect(world.requests(STATIC).length).toBeGreaterThan(5);

@@ -32,10 +32,10 @@ export const load: Rules = [
     world.vault!.delay(5 * SECOND, { match: /leases\/renew/ });
     await world.until(() => world.requests(RENEW).length > 0, 60 * SECOND);
     // The lease is rejected, then seems expired by the wall clock, and again after a suspension.
-    const asked = [lease.refused!(false), leases.get(world.path)];
+    const asked = [lease.reportRejected!({ confirmed: false }), leases.get(world.path)];
     await world.advance(SECOND / 2);
     world.clock!.stepWall(30 * SECOND);
-    asked.push(lease.refused!(false), leases.get(world.path), leases.get(world.path));
+    asked.push(lease.reportRejected!({ confirmed: false }), leases.get(world.path), leases.get(world.path));
     await world.advance(SECOND);
     expect(leases.current(world.path)).toBeUndefined();
     await world.clock!.suspend(25 * SECOND);

@@ -101,7 +101,7 @@ export const logins: Rules = [
     world.network.restore();
     await world.advance(31 * SECOND);
     await world.settled(life.connection.login());
-    expect(life.of('login')).toMatchObject([{ reason: 'start', generation: 1 }]);
+    expect(life.of('login')).toMatchObject([{ reason: 'start', sequence: 1 }]);
   }),
   simulated('I2', 'refused right after the login: repeated before the token is replaced', async (world) => {
     const denied = { errors: ['permission denied'] };

@@ -82,7 +82,7 @@ export const maxTtl: Rules = [
       await world.advance(600 * SECOND);
       await keepsTheFirst(world, life);
       expect(life.of('login-failed').length).toBeGreaterThan(0);
-      expect(life.connection.status.session).toMatchObject({ state: 'valid', generation: 1 });
+      expect(life.connection.status.session).toMatchObject({ state: 'valid', sequence: 1 });
     },
   ),
   simulated('A8', 'the last second before the max TTL is not spent on a renewal', async (world) => {

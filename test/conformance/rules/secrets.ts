@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import type { KvSecret } from '../../../lib/services/kv.js';
-import type { KvWatchOptions } from '../../../lib/services/kv-watch.js';
+import type { KvSecret } from '../../../lib/engines/kv/read-kv.js';
+import type { KvWatchOptions } from '../../../lib/engines/kv/kv-watch.js';
 import type { World } from '../world.js';
 import { everywhere, LONG, SECOND, simulated, type Rules } from './rule.js';
 

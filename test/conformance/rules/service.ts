@@ -68,7 +68,7 @@ export const service: Rules = [
     file = { token: world.vault!.token({ ttl: 3_600 }), version: '2' };
     await world.advance(50 * SECOND);
     expect(life.of('login')).toMatchObject([{ reason: 'start' }, { reason: 'source' }]);
-    expect(life.published.map(({ lease }) => lease.generation)).toEqual([1, 2]);
+    expect(life.published.map(({ lease }) => lease.tokenSequence)).toEqual([1, 2]);
     world.vault!.revokeToken(first);
     expect(await world.isValid(life.published[1]!)).toBe(true);
     expect(life.of('expired')).toEqual([]);

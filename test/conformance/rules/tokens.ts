@@ -16,7 +16,7 @@ export const tokens: Rules = [
   everywhere('D1', 'each lease names the token that made it', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 6 } });
     await world.until(() => life.published.length > 1, 8 * SECOND);
-    expect(life.published.map(({ lease }) => lease.generation)).toEqual([1, 2]);
+    expect(life.published.map(({ lease }) => lease.tokenSequence)).toEqual([1, 2]);
   }),
   everywhere('D2', 'a new token: every lease is issued again before the old token ends', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 6, maxTtl: 9 } });
@@ -26,7 +26,7 @@ export const tokens: Rules = [
     expect(rotated.map(({ reason }) => reason)).toEqual(Array(6).fill('token'));
     const ends = life
       .of('token-renewed')
-      .find(({ generation }) => generation === 1)!
+      .find(({ sequence }) => sequence === 1)!
       .validUntil.getTime();
     const times = rotated.map(({ at }) => at.getTime());
     expect(Math.max(...times)).toBeLessThan(ends);
@@ -52,7 +52,7 @@ export const tokens: Rules = [
     const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 5 }, watch: false });
     await world.until(() => life.of('token-renewed').some(({ capped }) => capped), 5 * SECOND);
     const { lease } = await life.connection.leases.get(world.path);
-    expect(lease.generation).toBe(2);
+    expect(lease.tokenSequence).toBe(2);
   }),
   everywhere(
     'D7',
@@ -66,7 +66,7 @@ export const tokens: Rules = [
       world.clear();
       const all = [life.published, ...others];
       await world.until(() => all.every(({ length }) => length > 1), 6 * SECOND);
-      expect(life.of('login').slice(1)).toMatchObject([{ generation: 2, reason: 'token-lost' }]);
+      expect(life.of('login').slice(1)).toMatchObject([{ sequence: 2, reason: 'token-lost' }]);
       expect(life.of('rotated')).toHaveLength(5);
       // The lease that noticed, and the others that ended with the token.
       for (const { reason } of life.of('rotated')) expect(reason).toBe('lease-lost');
@@ -97,7 +97,7 @@ export const tokens: Rules = [
       const life = await world.start({ role: LONG, login: { ttl: 8, maxTtl: 600, type: 'batch' } });
       await world.until(() => life.of('login').length > 1, 10 * SECOND);
       expect(life.of('login')[1]).toMatchObject({ reason: 'not-renewable' });
-      await world.until(() => life.published.at(-1)!.lease.generation === 2, 5 * SECOND);
+      await world.until(() => life.published.at(-1)!.lease.tokenSequence === 2, 5 * SECOND);
       expect(world.requests(/renew-self/)).toEqual([]);
       expect(life.of('expired')).toEqual([]);
     },

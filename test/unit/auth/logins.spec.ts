@@ -48,7 +48,7 @@ describe('a login', () => {
     it.each(['auth/token/create', 'auth/token/create-orphan'])('of %s', async (path) => {
       await login(token(fromWrappedToken(await wrapped(path))));
       expect(requests()).toEqual([LOOKUP, 'POST /v1/sys/wrapping/unwrap', 'GET /v1/auth/token/lookup-self']);
-      expect(connection?.status.session).toMatchObject({ state: 'valid', generation: 1 });
+      expect(connection?.status.session).toMatchObject({ state: 'valid', sequence: 1 });
     });
 
     it('of a login, if that path is given', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Sender, TransportResponse } from '../../../lib/client/transport.js';
+import type { Sender, TransportResponse } from '../../../lib/client/transport.types.js';
 import { appRole, Secret, token } from '../../../lib/index.js';
 import { SimulatedVault } from '../../../lib/testing/index.js';
 import { live } from '../../conformance/life.js';

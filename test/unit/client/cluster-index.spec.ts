@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { ApiClient } from '../../../lib/client/api-client.js';
-import type { Sender, TransportRequest } from '../../../lib/client/transport.js';
+import type { Sender, TransportRequest } from '../../../lib/client/transport.types.js';
 import { systemClock } from '../../../lib/clock/clock.js';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { token } from '../../../lib/index.js';

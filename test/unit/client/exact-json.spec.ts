@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { parseExactly } from '../../../lib/client/exact-json.js';
-import type { Sender } from '../../../lib/client/transport.js';
+import type { Sender } from '../../../lib/client/transport.types.js';
 import { Secret, token } from '../../../lib/index.js';
 import { VirtualClock } from '../../../lib/testing/index.js';
 import { live } from '../../conformance/life.js';

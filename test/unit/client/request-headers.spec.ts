@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { Sender, TransportRequest } from '../../../lib/client/transport.js';
+import type { Sender, TransportRequest } from '../../../lib/client/transport.types.js';
 import type { VaultOptions } from '../../../lib/config/options.js';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { appRole, token, type VaultError } from '../../../lib/index.js';

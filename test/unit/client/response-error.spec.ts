@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { fromResponse, type FailedResponse } from '../../../lib/client/response-error.js';
+import type { FailedResponse } from '../../../lib/client/failed-response.js';
+import { fromResponse } from '../../../lib/client/response-error.js';
 import { expectNoLeak } from '../../support/leaks.js';
 
 const at = 'database/creds/app';

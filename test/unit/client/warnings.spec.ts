@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
-import { ApiClient, type ApiResponse } from '../../../lib/client/api-client.js';
-import type { Sender } from '../../../lib/client/transport.js';
+import type { ApiResponse } from '../../../lib/client/api.types.js';
+import { ApiClient } from '../../../lib/client/api-client.js';
+import type { Sender } from '../../../lib/client/transport.types.js';
 import { systemClock } from '../../../lib/clock/clock.js';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { token } from '../../../lib/index.js';

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterEach, expect, it } from 'vitest';
 import { appRole } from '../../../lib/auth/app-role.js';
-import type { Sender, TransportRequest } from '../../../lib/client/transport.js';
+import type { Sender, TransportRequest } from '../../../lib/client/transport.types.js';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../../lib/connection/vault-connection.js';
 import { EventBus } from '../../../lib/events/events.js';
@@ -105,7 +105,9 @@ it('an event that a caller notices first does not run in the context of that cal
   seen = [];
   vault.revokeLease('database/creds/app');
   const refused = connection.leases.current('database/creds/app')?.lease;
-  await requests.run('consumer', () => clock.until(refused?.refused?.(true) ?? Promise.resolve()));
+  await requests.run('consumer', () =>
+    clock.until(refused?.reportRejected?.({ confirmed: true }) ?? Promise.resolve()),
+  );
   await pass(clock, 1_000);
   expect(seen.map(({ what }) => what)).toContain('rotated');
   expect(strangers()).toEqual([]);

@@ -1,18 +1,25 @@
 import { expect, it } from 'vitest';
 import { lastRequests } from '../../../lib/connection/last-requests.js';
 import type { Lease } from '../../../lib/leases/lease.js';
-import type { Generation } from '../../../lib/session/generation.js';
+import type { VaultToken } from '../../../lib/session/vault-token.js';
 import { VirtualClock } from '../../../lib/testing/index.js';
 
 const clock = new VirtualClock();
 const in60s = { monotonic: clock.monotonic() + 60_000, wall: clock.wall() + 60_000 };
 
-const token = (more: Partial<Generation> = {}) =>
-  ({ own: true, revocable: true, dead: false, diedEarly: false, place: {}, ...more }) as Generation;
-const lease = (id: string, generation: Generation, more: Partial<Lease<unknown>> = {}) =>
+const token = (more: Partial<VaultToken> = {}) =>
+  ({
+    own: true,
+    revocable: true,
+    dead: false,
+    diedEarly: false,
+    namespaceOverride: {},
+    ...more,
+  }) as VaultToken;
+const lease = (id: string, token: VaultToken, more: Partial<Lease<unknown>> = {}) =>
   ({
     id,
-    generation,
+    token,
     renewable: true,
     over: false,
     retired: false,
@@ -26,9 +33,9 @@ const REVOKED = ['auth/token/revoke-self', {}];
 const retired = (lease_id: string) => ['sys/leases/renew', { lease_id, increment: 1 }];
 
 it('each token of this process is revoked, with its leases', () => {
-  const [first, second] = [token(), token({ place: { namespace: 'team' } })];
+  const [first, second] = [token(), token({ namespaceOverride: { namespace: 'team' } })];
   const last = lastRequests([first, second], [lease('a', first), lease('b', second)], true, clock);
-  expect(last.map(({ generation, revokes }) => [generation, revokes])).toEqual([
+  expect(last.map(({ token, revokes }) => [token, revokes])).toEqual([
     [first, true],
     [second, true],
   ]);
@@ -39,16 +46,16 @@ it.each([
   ['given', token({ own: false }), true],
   ['a batch token', token({ revocable: false }), true],
   ['kept by shutdown.revoke', token(), false],
-])('leases of a token that stays valid are retired: %s', (_, generation, revoke) => {
+])('leases of a token that stays valid are retired: %s', (_, token, revoke) => {
   const leases = [
-    lease('a', generation),
-    lease('not renewable', generation, { renewable: false }),
-    lease('retired before', generation, { retired: true }),
-    lease('about to expire', generation, {
+    lease('a', token),
+    lease('not renewable', token, { renewable: false }),
+    lease('retired before', token, { retired: true }),
+    lease('about to expire', token, {
       grant: { deadline: { monotonic: clock.monotonic() + 1_900, wall: clock.wall() + 1_900 } } as never,
     }),
   ];
-  expect(asked([generation], leases, revoke, clock)).toEqual([retired('a')]);
+  expect(asked([token], leases, revoke, clock)).toEqual([retired('a')]);
 });
 
 it('nothing is left of a token that the server has revoked', () => {

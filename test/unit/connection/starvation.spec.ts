@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { appRole } from '../../../lib/auth/app-role.js';
 import { TransportTimeout } from '../../../lib/client/transport-errors.js';
 import { sleep } from '../../../lib/clock/clock.js';
-import type { Sender, TransportRequest } from '../../../lib/client/transport.js';
+import type { Sender, TransportRequest } from '../../../lib/client/transport.types.js';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../../lib/connection/vault-connection.js';
 import { EventBus, type VaultEvent } from '../../../lib/events/events.js';
@@ -61,7 +61,7 @@ const KINDS: Record<string, Neighbour> = {
     void connection.leases.watch('hole/issue/r', true, { index }).subscribe({ error: () => undefined }),
   'renewals that hang, and issues in their place': leased(),
   'look-ups that hang': leased(({ connection }, path) => {
-    void connection.leases.current(path)?.lease.refused?.(true);
+    void connection.leases.current(path)?.lease.reportRejected?.({ confirmed: true });
   }),
   'requests that cannot be sent': again(async ({ connection }) => {
     await connection.client.read('kv1/slow', { headers: { te: 'trailers' } }).catch(() => undefined);

@@ -3,7 +3,7 @@ import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
 import type { PoolEvent, RotationDriver } from '../../../lib/integrations/rotation/rotation-driver.js';
 import { Secret } from '../../../lib/secret/secret.js';
-import type { DatabaseCredentials } from '../../../lib/services/credentials.service.js';
+import type { DatabaseCredentials } from '../../../lib/engines/database/database-credentials.js';
 import { issueByHand, type Issued } from '../../support/driver-load.js';
 
 /** A pool whose connections are texts, and whose logins the test decides. */

@@ -4,7 +4,7 @@ import { ReplaySubject } from 'rxjs';
 import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
 import type { PoolGeneration } from '../../../lib/integrations/rotation/pool-generation.js';
-import type { DatabaseCredentials } from '../../../lib/services/credentials.service.js';
+import type { DatabaseCredentials } from '../../../lib/engines/database/database-credentials.js';
 import { issueByHand } from '../../support/driver-load.js';
 
 beforeEach(() => void vi.useFakeTimers());

@@ -84,7 +84,7 @@ it.each(NONE)('a renewal of the token with a duration of %j is a failed attempt'
 
   world.alter = undefined;
   await world.clock.advance(400_000);
-  expect(connection.status.session).toMatchObject({ state: 'valid', generation: 1 });
+  expect(connection.status.session).toMatchObject({ state: 'valid', sequence: 1 });
   await world.clock.until(connection.close());
 });
 

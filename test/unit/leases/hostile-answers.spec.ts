@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Credentials } from '../../../lib/leases/lease.js';
-import { isLogin } from '../../../lib/services/credentials.service.js';
+import { isLogin } from '../../../lib/engines/database/database-credentials.js';
 import { AlteredVault, type Answer } from '../../support/altered-vault.js';
 
 interface Login {
@@ -236,7 +236,7 @@ it('a login that repeats the current token has failed, and that token stays vali
   await world.clock.advance(110_000);
   expect(life.of('login-failed')[0]).toMatchObject({ error: { code: 'VAULT_RESPONSE_INVALID' } });
   expect(life.of('token-ended')).toEqual([]);
-  expect(connection.status.session).toMatchObject({ state: 'degraded', generation: 1 });
+  expect(connection.status.session).toMatchObject({ state: 'degraded', sequence: 1 });
   world.alter = undefined;
   await world.clock.advance(60_000);
   expect(connection.status.session.state).toBe('valid');

@@ -4,13 +4,17 @@ import { leased } from '../../../lib/engines/leased.js';
 import { planLease, type Circumstances } from '../../../lib/leases/lease-plan.js';
 import { Lease } from '../../../lib/leases/lease.js';
 import { Secret } from '../../../lib/secret/secret.js';
-import { Generation } from '../../../lib/session/generation.js';
+import { VaultToken } from '../../../lib/session/vault-token.js';
 import { HandClock } from '../../support/virtual-clock.js';
 
 const MINUTE = 60_000;
 const renewal = { at: 0.66, jitter: 0.05 };
 const random = () => 0.5;
-const hooks = { needed: () => {}, refused: () => Promise.resolve(), ensureValid: () => undefined };
+const hooks = {
+  onDrainRequired: () => {},
+  onRejected: () => Promise.resolve(),
+  ensureValid: () => undefined,
+};
 
 /** A lease of a minute, and its history. */
 function planned(
@@ -19,8 +23,8 @@ function planned(
 ): string {
   const clock = new HandClock();
   const sentAt = now(clock);
-  const token = { token: new Secret('t'), accessor: '', ttl: 3_600, renewable: true, uses: 0, sentAt };
-  const generation = new Generation(1, { ...token, type: 'service', own: true }, random);
+  const login = { token: new Secret('t'), accessor: '', ttl: 3_600, renewable: true, uses: 0, sentAt };
+  const token = new VaultToken(1, { ...login, type: 'service', own: true }, random);
   const envelope = {
     leaseId: 'x',
     leaseDuration: 60,
@@ -32,7 +36,7 @@ function planned(
     wellFormed: true,
   };
   const answer = { status: 200, data: {}, auth: null, ...envelope, path: 'x', parameters: undefined };
-  const init = { serial: 1, generation, engine: leased, answer };
+  const init = { serial: 1, token, engine: leased, answer };
   const lease = new Lease<unknown>(init, random, hooks);
   happens(lease, clock);
   const usual = { frozen: false, failures: 0, rotationFailed: false, away: false };
@@ -50,7 +54,7 @@ it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Part
     (_, clock) => clock.advance(2 * MINUTE),
     { failures: 1 },
   ],
-  ['its token has ended: no check', 'rotate lease-lost in 0', (lease) => (lease.generation.dead = true)],
+  ['its token has ended: no check', 'rotate lease-lost in 0', (lease) => (lease.token.dead = true)],
   [
     'renewals keep failing, and little time is left',
     'rotate renewal-failing in 0',
@@ -78,9 +82,9 @@ it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Part
   [
     'the time left of its token is no reason to give up',
     'renew renewal in 0',
-    ({ generation }, clock) => {
-      generation.grant = {
-        ...generation.grant,
+    ({ token }, clock) => {
+      token.grant = {
+        ...token.grant,
         deadline: { monotonic: clock.monotonic() + 42_000, wall: Infinity },
       };
       clock.advance(40_000);
@@ -90,12 +94,12 @@ it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Part
   [
     'a consumer was rejected with it',
     'rotate rejected in 0',
-    (lease) => (lease.rejected = { at: 0, certain: true }),
+    (lease) => (lease.rejected = { at: 0, confirmed: true }),
   ],
   [
     'its replacement is due later than its renewal',
     'renew renewal in 39600',
-    (lease) => (lease.rejected = { at: MINUTE, certain: true }),
+    (lease) => (lease.rejected = { at: MINUTE, confirmed: true }),
   ],
   ['at its max TTL', 'rotate max-ttl in 0', (lease) => (lease.grant = { ...lease.grant, maxTtl: 'near' })],
   [

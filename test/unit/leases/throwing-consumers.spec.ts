@@ -4,7 +4,7 @@ import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
 import { toLogins } from '../../../lib/integrations/rotation/login-credentials.js';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
 import type { Credentials } from '../../../lib/leases/lease.js';
-import { isLogin } from '../../../lib/services/credentials.service.js';
+import { isLogin } from '../../../lib/engines/database/database-credentials.js';
 import { AlteredVault } from '../../support/altered-vault.js';
 
 const PATH = 'database/creds/app';

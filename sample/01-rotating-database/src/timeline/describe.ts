@@ -24,7 +24,7 @@ export function describe(event: VaultEvent, user: (path: string, serial: number)
       return {
         tone: 'good',
         event: 'login',
-        who: `token ${event.generation}`,
+        who: `token ${event.sequence}`,
         until: until(event.validUntil),
         note: event.reason === 'start' ? '' : `because: ${event.reason}`,
       };
@@ -34,7 +34,7 @@ export function describe(event: VaultEvent, user: (path: string, serial: number)
       return {
         tone: 'quiet',
         event: 'renewed',
-        who: `token ${event.generation}`,
+        who: `token ${event.sequence}`,
         until: until(event.validUntil),
         note: event.capped ? 'max TTL: last renewal' : '',
       };
@@ -44,7 +44,7 @@ export function describe(event: VaultEvent, user: (path: string, serial: number)
       return {
         tone: event.how === 'revoke-failed' ? 'bad' : 'end',
         event: 'ended',
-        who: `token ${event.generation}`,
+        who: `token ${event.sequence}`,
         note: TOKEN_ENDED[event.how],
       };
     case 'issued':

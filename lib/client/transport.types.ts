@@ -1,0 +1,52 @@
+import type { TlsMaterial } from './tls.js';
+
+/**
+ * The sockets for a request: `vital` requests keep a credential in use valid (logins, renewals, look-ups, replacements,
+ * revocations), and never wait behind others.
+ */
+export type Lane = 'ordinary' | 'vital';
+
+/** One HTTP request in its sent form. */
+export interface WrittenRequest {
+  method: string;
+  /** Encoded path below the address, with the leading slash. */
+  path: string;
+  headers: Record<string, string>;
+  body?: string;
+}
+
+/** One HTTP request to the first address that answers. */
+export interface TransportRequest extends WrittenRequest {
+  /** Timeout of the whole exchange in milliseconds, including waiting times. */
+  timeout: number;
+  signal?: AbortSignal;
+  /** @default 'ordinary' */
+  lane?: Lane;
+  /** Whether the request is idempotent. @default false */
+  repeatable?: boolean;
+}
+
+/** One HTTP answer; the body as text, because a proxy may send HTML instead of JSON, and as raw bytes, if known. */
+export interface TransportResponse {
+  statusCode: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: string;
+  bytes?: Buffer;
+  /** The address of the answer. */
+  address: string;
+}
+
+/** The route of requests, for a sender in another thread. */
+export interface Route {
+  /** With the prefix of a proxy; in the order in which they are tried. */
+  addresses: readonly string[];
+  tls?: TlsMaterial;
+}
+
+/** Sends one request without retries: the seam at which a simulated server replaces the network. */
+export interface Sender {
+  send(request: TransportRequest): Promise<TransportResponse>;
+  /** Undefined if the server is in this thread. */
+  readonly route?: Route | undefined;
+  close(): Promise<void>;
+}

@@ -1,0 +1,24 @@
+import type { Answer, Engine } from '../../leases/engine.js';
+
+/** KV, both versions, and cubbyholes. An operator's secret may hold any key, and none of them is its life. */
+export const kv: Engine = {
+  name: 'kv',
+  owns: (answer) =>
+    TYPES.has(answer.mountType ?? '') ||
+    answer.path.startsWith('cubbyhole/') ||
+    isVersion1(answer) ||
+    isVersion2(answer),
+  life: () => ({}),
+  comparable: (data) => data,
+};
+
+const TYPES: ReadonlySet<string> = new Set(['kv', 'generic', 'cubbyhole']);
+
+/** No other engine answers a duration without a lease. */
+function isVersion1({ leaseId, leaseDuration }: Answer): boolean {
+  return leaseId === '' && leaseDuration > 0;
+}
+
+function isVersion2({ leaseId, path, data }: Answer): boolean {
+  return leaseId === '' && /\/data\//.test(path) && 'data' in data && 'metadata' in data;
+}

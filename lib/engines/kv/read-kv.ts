@@ -1,0 +1,117 @@
+import { barePath, encodeMount, encodePath } from '../../client/path.js';
+import { isObject } from '../../client/answer-members.js';
+import { malformed } from '../../errors/common-errors.js';
+import { VaultError } from '../../errors/vault-error.js';
+import { Secret } from '../../secret/secret.js';
+import type { VaultClient, VaultResponse } from '../../session/vault-client.js';
+
+/**
+ * Which KV secret to read.
+ *
+ * @publicApi
+ */
+export interface KvReadOptions {
+  /** With or without the slash that servers list it with. @default 'secret' */
+  mount?: string;
+  /** Pins a version (KV v2 only); the latest one where absent. */
+  version?: number;
+  /** Name of the connection. */
+  connection?: string;
+}
+
+/**
+ * A KV secret; the members beside `data` are of KV v2 only.
+ *
+ * @publicApi
+ */
+export interface KvSecret<T = Record<string, unknown>> {
+  data: Secret<T>;
+  version?: number;
+  createdAt?: Date;
+  /** The custom metadata of the secret. */
+  metadata?: Readonly<Record<string, string>>;
+}
+
+/** Reads one KV secret of either version. */
+export async function readKv<T>(
+  client: VaultClient,
+  path: string,
+  options: KvReadOptions & { kvVersion: 1 | 2 },
+): Promise<KvSecret<T>> {
+  const { mount = 'secret', version, kvVersion } = options;
+  const base = encodeMount(mount);
+  const ofMount = `${barePath(mount)}/data/`;
+  if (typeof path === 'string' && barePath(path).startsWith(ofMount)) {
+    throw new VaultError({
+      code: 'VAULT_PATH_INVALID',
+      message: `The path of a KV secret is relative to its mount, and "${path}" is not.`,
+      hint: `Ask for "${barePath(path).slice(ofMount.length)}" with mount "${barePath(mount)}"; "data/" is added for KV v2.`,
+      path,
+    });
+  }
+  const key = encodePath(path, 'path');
+  if (version !== undefined && (kvVersion === 1 || !Number.isInteger(version) || version < 1)) {
+    throw new VaultError({
+      code: 'VAULT_PATH_INVALID',
+      message:
+        kvVersion === 1
+          ? 'KV version 1 has no versions to pin.'
+          : 'A pinned version must be a whole number from 1.',
+      hint: 'Correct `version`, or leave it out for the latest one.',
+      path,
+    });
+  }
+  const full = [base, ...(kvVersion === 2 ? ['data'] : []), key].join('/');
+  let response: VaultResponse<unknown>;
+  try {
+    response = await client.requestEncoded({ method: 'GET', path: full, query: { version } });
+  } catch (error) {
+    throw version !== undefined && error instanceof VaultError && error.code === 'VAULT_SECRET_NOT_FOUND'
+      ? new VaultError({
+          code: error.code,
+          message: `There is no version ${version} of ${mount}/${path}.`,
+          hint: `Pin one that exists: vault kv metadata get -mount=${mount} ${path} lists them.`,
+          status: 404,
+          path: full,
+        })
+      : error;
+  }
+  const answer = response.data.reveal();
+  if (!isObject(answer)) throw malformed(full);
+  if (kvVersion === 2) return version2<T>(answer, mount, full);
+  // It answers a duration with everything but a secret that says otherwise.
+  const lasts = response.leaseDuration > 0 || 'ttl' in answer || 'lease' in answer;
+  if (!lasts) throw malformed(full);
+  return { data: response.data as Secret<T> };
+}
+
+function version2<T>(
+  { data, metadata }: Readonly<Record<string, unknown>>,
+  mount: string,
+  path: string,
+): KvSecret<T> {
+  if (metadata === undefined) {
+    throw new VaultError({
+      code: 'VAULT_SECRET_NOT_FOUND',
+      message: `The mount "${mount}" is not KV version 2.`,
+      hint: 'Set `kvVersion: 1` for this connection, or name a mount of version 2.',
+      path,
+    });
+  }
+  if (!isObject(data) || !isObject(metadata)) throw malformed(path);
+  const { version, created_time: created, custom_metadata: custom } = metadata;
+  const createdAt = new Date(typeof created === 'string' ? created : NaN);
+  const known = Number.isSafeInteger(version) && (version as number) > 0 && !Number.isNaN(+createdAt);
+  if (!known || !isCustom(custom)) throw malformed(path);
+  return {
+    data: new Secret(data as T),
+    version: version as number,
+    createdAt,
+    ...(custom && { metadata: custom }),
+  };
+}
+
+function isCustom(custom: unknown): custom is Record<string, string> | null | undefined {
+  if (custom === null || custom === undefined) return true;
+  return isObject(custom) && Object.values(custom).every((value) => typeof value === 'string');
+}

@@ -1,0 +1,67 @@
+import type { VaultError } from '../errors/vault-error.js';
+import type { RotationReason } from '../events/events.js';
+import type { Lease } from './lease.js';
+import type { LeaseContext } from './lease-context.js';
+
+/** Of one path; servers may warn of something else at each renewal. */
+const MOST_KINDS = 100;
+
+/** What is told of one path. */
+export class LeaseEvents {
+  readonly #path: string;
+  readonly #emit: LeaseContext['emit'];
+  #warned: Set<string> | undefined;
+  /** The serial number of what the server is known to have not rotated in time. */
+  #overdue: number | undefined;
+
+  constructor(path: string, emit: LeaseContext['emit']) {
+    this.#path = path;
+    this.#emit = emit;
+  }
+
+  issued(lease: Lease<unknown>, warnings: readonly string[]): void {
+    const { serial, renewable } = lease;
+    this.#emit({ type: 'issued', path: this.#path, serial, validUntil: lease.validUntil(), renewable });
+    for (const message of warnings) this.#emit({ type: 'warning', path: this.#path, message });
+  }
+
+  rotated(lease: Lease<unknown>, reason: RotationReason = 'expired'): void {
+    const { serial } = lease;
+    this.#emit({ type: 'rotated', path: this.#path, serial, reason, validUntil: lease.validUntil() });
+  }
+
+  expired({ serial }: Lease<unknown>, error: VaultError | undefined): void {
+    this.#emit({ type: 'expired', path: this.#path, serial, ...(error && { error }) });
+  }
+
+  renewalFailed(lease: Lease<unknown>, error: VaultError, retryAt: Date): void {
+    const { serial } = lease;
+    const validUntil = lease.validUntil();
+    this.#emit({ type: 'renewal-failed', path: this.#path, serial, error, retryAt, validUntil });
+  }
+
+  rotationFailed(
+    lease: Lease<unknown> | undefined,
+    error: VaultError,
+    retryAt: Date,
+    reason: RotationReason | 'first' = 'first',
+  ): void {
+    const validUntil = lease && { validUntil: lease.validUntil() };
+    this.#emit({ type: 'rotation-failed', path: this.#path, reason, error, retryAt, ...validUntil });
+  }
+
+  /** The server has not rotated it: told once of each. */
+  rotationOverdue(lease: Lease<unknown>, error: VaultError, retryAt: Date): void {
+    if (this.#overdue === lease.serial) return;
+    this.#overdue = lease.serial;
+    this.rotationFailed(lease, error, retryAt, 'server');
+  }
+
+  /** Of each kind, the first one only. */
+  warnOnce(kind: string, message: string | undefined): void {
+    if (message === undefined || this.#warned?.has(kind)) return;
+    if ((this.#warned?.size ?? 0) >= MOST_KINDS) return;
+    (this.#warned ??= new Set()).add(kind);
+    this.#emit({ type: 'warning', path: this.#path, message });
+  }
+}

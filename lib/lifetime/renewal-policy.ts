@@ -1,0 +1,21 @@
+import { drainExceedsOverlap, latestRenewal, type DrainView } from './drain-policy.js';
+import type { Grant } from './grant.js';
+
+/** Milliseconds until a renewal is due, for a lease or a token; NaN for what never ends. */
+export function renewalDue(
+  view: DrainView & Pick<Grant, 'jitter'>,
+  renewal: { at: number; jitter: number },
+): number {
+  const usual = usualRenewal(view, renewal);
+  const at = drainExceedsOverlap(view, renewal) ? Math.min(usual, latestRenewal(view)) : usual;
+  return Math.max(0, at - (view.ttl - view.left));
+}
+
+/** Milliseconds after the grant. */
+export function usualRenewal(
+  { ttl, jitter }: Pick<Grant, 'ttl' | 'jitter'>,
+  renewal: { at: number; jitter: number },
+): number {
+  // With less than a second left the server may round what it grants to nothing, which ends what was to be renewed.
+  return Math.min(ttl * (renewal.at + renewal.jitter * jitter), Math.max(ttl - 1_000, ttl / 2));
+}

@@ -1,0 +1,55 @@
+import { isTransient, VaultError } from '../errors/vault-error.js';
+import { backoff, staggered } from './backoff.js';
+import { sleep, type Clock } from '../clock/clock.js';
+import { withTimeout } from '../clock/with-timeout.js';
+
+/** Minimum time of one attempt in milliseconds, even with a budget of 0. */
+const ONE_TRY = 1_000;
+
+/**
+ * Repeats a job after transient failures for up to `budget` milliseconds. A hanging attempt is not awaited any longer.
+ */
+export async function retryWithinBudget<T>(
+  job: () => Promise<T>,
+  options: {
+    clock: Clock;
+    budget: number;
+    retry: { initialDelay: number; maxDelay: number; jitter: number };
+    signal: AbortSignal;
+    /** The reason why an attempt hangs, if it is known. */
+    late?: (limit: number) => VaultError | undefined;
+  },
+): Promise<T> {
+  const { clock, budget, retry, signal } = options;
+  const end = clock.monotonic() + budget;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const limit = Math.max(end - clock.monotonic(), ONE_TRY);
+      return await withTimeout(job(), limit, clock, () => options.late?.(limit) ?? late(limit));
+    } catch (error) {
+      if (!(error instanceof VaultError) || !isTransient(error)) throw error;
+      const left = end - clock.monotonic();
+      const asked = error.retryAfter ?? 0;
+      const spread = staggered(asked, retry.jitter);
+      const delay = Math.max(
+        spread < left ? spread : asked,
+        backoff(attempt, retry, { left, ttl: Infinity }),
+      );
+      if (delay >= left) throw error;
+      try {
+        await sleep(clock, delay, signal);
+      } catch {
+        throw error;
+      }
+    }
+  }
+}
+
+function late(limit: number): VaultError {
+  return new VaultError({
+    code: 'VAULT_TIMEOUT',
+    outcomeUnknown: true,
+    message: `No answer within ${Math.round(limit)} ms.`,
+    hint: 'Check the network and the load of the server; `startup.timeout` limits a start, `timeout` later requests.',
+  });
+}

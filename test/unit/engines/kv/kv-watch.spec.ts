@@ -1,0 +1,97 @@
+import { expect, it } from 'vitest';
+import { AlteredVault, type Answer } from '../../../support/altered-vault.js';
+
+const READ = /GET \/v1\/(secret\/data|kv1)\//;
+const INVALID = { code: 'VAULT_RESPONSE_INVALID' };
+type Change = (answer: Answer) => void;
+
+const ANSWERS: [string, Change][] = [
+  ['null as data', (answer) => (answer.body = { data: null })],
+  ['a message', (answer) => (answer.body = { data: { message: 'maintenance' } })],
+  ['{}', (answer) => (answer.body = {})],
+  ['[]', (answer) => (answer.body = [])],
+  ['a list as data', ({ body }) => (body.data = [1])],
+  ['a text as data', ({ body }) => (body.data = 'x')],
+];
+const OF_VERSION_2: [string, Change][] = [
+  ['null in data', ({ body }) => (body.data.data = null)],
+  ['a list in data', ({ body }) => (body.data.data = [1])],
+  ['a text as metadata', ({ body }) => (body.data.metadata = 'x')],
+  ['null as metadata', ({ body }) => (body.data.metadata = null)],
+  ['an object as a version', ({ body }) => (body.data.metadata.version = { toString: 1 })],
+  ['a fraction as a version', ({ body }) => (body.data.metadata.version = 1.5)],
+  ['no time', ({ body }) => delete body.data.metadata.created_time],
+  ['an invalid time', ({ body }) => (body.data.metadata.created_time = 'soon')],
+  ['a number as a time', ({ body }) => (body.data.metadata.created_time = 1e300)],
+  ['a list as custom metadata', ({ body }) => (body.data.metadata.custom_metadata = [1])],
+];
+const CASES = [
+  ...ANSWERS.flatMap(([what, change]) => [[1, what, change] as const, [2, what, change] as const]),
+  ...OF_VERSION_2.map(([what, change]) => [2, what, change] as const),
+];
+
+async function watched(kvVersion: 1 | 2, whenGone: 'keep' | 'drop') {
+  const world = new AlteredVault();
+  world.vault.kv('kv1', 1);
+  const life = await world.live();
+  const { connection } = life;
+  world.vault.policy('app', 'path "*" { capabilities = ["create", "read", "update"] }');
+  const mount = kvVersion === 1 ? 'kv1' : 'secret';
+  const write = (value: string) =>
+    world.clock.until(
+      connection.client.write(
+        kvVersion === 1 ? 'kv1/app' : 'secret/data/app',
+        kvVersion === 1 ? { key: value } : { data: { key: value } },
+      ),
+    );
+  await write('one');
+  const seen: unknown[] = [];
+  const ended: unknown[] = [];
+  connection.watches.watch('app', { mount, kvVersion, every: 60_000, whenGone }).subscribe({
+    next: ({ data }) => seen.push(data.reveal()),
+    error: (error) => ended.push(error),
+  });
+  await world.clock.advance(1_000);
+  expect([seen, ended]).toEqual([[{ key: 'one' }], []]);
+  return { world, life, connection, seen, ended, write };
+}
+
+it.each(CASES)('a watch of KV %i that is answered with %s keeps its value', async (kvVersion, _, change) => {
+  for (const whenGone of ['keep', 'drop'] as const) {
+    const { world, life, connection, seen, ended, write } = await watched(kvVersion, whenGone);
+    world.alterAll(READ, change);
+    world.vault.clearHistory();
+    await world.clock.advance(300_000);
+    expect(seen).toEqual([{ key: 'one' }]);
+    expect(ended).toEqual([]);
+    expect(connection.status).toMatchObject({ health: 'degraded', secrets: [{ state: 'degraded' }] });
+    expect(life.of('secret-read-failed').length).toBeGreaterThan(0);
+    expect([...life.of('secret-gone'), ...life.of('secret-changed')]).toEqual([]);
+    expect(world.vault.count(READ)).toBeLessThanOrEqual(100);
+
+    world.alter = undefined;
+    await write('two');
+    await world.clock.advance(120_000);
+    expect(seen).toEqual([{ key: 'one' }, { key: 'two' }]);
+    expect(connection.status.health).toBe('up');
+    await world.clock.until(connection.close());
+  }
+});
+
+it.each(OF_VERSION_2)('a read that is answered with %s fails', async (_, change) => {
+  const { world, connection } = await watched(2, 'keep');
+  world.alterAll(READ, change);
+  const read = connection.readKv('app', {}, 0).catch((error: unknown) => error);
+  await world.clock.advance(2_000);
+  expect(await read).toMatchObject(INVALID);
+  await world.clock.until(connection.close());
+});
+
+it('a secret that was deleted and created again with the same version is emitted', async () => {
+  const { world, connection, seen, ended } = await watched(2, 'keep');
+  await world.clock.until(connection.client.delete('secret/metadata/app').catch(() => undefined));
+  world.vault.kv().put('app', { key: 'two' });
+  await world.clock.advance(120_000);
+  expect({ seen, ended }).toEqual({ seen: [{ key: 'one' }, { key: 'two' }], ended: [] });
+  await world.clock.until(connection.close());
+});
