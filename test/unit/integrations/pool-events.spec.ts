@@ -29,7 +29,7 @@ it('if Vault cannot be asked about a failed login, the next failure asks again',
   const { credentials$, rotation } = rotating({ verify: failing });
   const first = issueByHand();
   const refused = vi.fn(() => Promise.reject(new Error('closed')));
-  Object.assign(first.credentials.lease, { refused });
+  Object.assign(first.credentials.lease, { reportRejected: refused });
   credentials$.next(first.credentials);
   const generation = await rotation.ready();
   for (let times = 0; times < 2; times++) {
