@@ -2,13 +2,13 @@ import { BehaviorSubject } from 'rxjs';
 import { Secret } from '../secret/secret.js';
 import type { DatabaseCredentials } from '../engines/database/database-credentials.js';
 
-/** The last moment that a Date can tell. */
+/** Latest time of a Date. */
 const LAST_DATE = 8.64e15;
 let serial = 0;
 
 /**
- * Credentials that a test has by itself, in the place of leased ones. No server is asked for them, and they do not
- * expire. Complete the subject at the end: pools end with it. Another user is a rotation.
+ * Creates fixed credentials that replace leased ones in a test. No server is involved, and they do not expire. Emitting
+ * another user is a rotation. Complete the subject at the end: pools close with it.
  *
  * @example
  * const credentials$ = fixedCredentials({ username: 'ci', password: 'ci-password' });

@@ -11,43 +11,43 @@ import type { Mounts, ServerContext } from './server/server-context.js';
  * @publicApi
  */
 export interface SimulatedAppRole {
-  /** Where the method is mounted, below `auth/` (default `approle`). */
+  /** Mount of the auth method, below `auth/` (default `approle`). */
   mount?: string;
   roleId?: string;
-  /** Policies of the tokens besides `default` (default: one that may do everything but administer the server). */
+  /** Policies of the tokens besides `default` (default: one that allows everything except administration). */
   policies?: readonly string[];
   /** Default 0: 768h. */
   tokenTtl?: Duration;
   tokenMaxTtl?: Duration;
   tokenExplicitMaxTtl?: Duration;
   tokenPeriod?: Duration;
-  /** Requests that a token may make (default 0: any number). */
+  /** Number of requests per token (default 0: unlimited). */
   tokenNumUses?: number;
   tokenType?: 'service' | 'batch';
   tokenBoundCidrs?: readonly string[];
   tokenNoDefaultPolicy?: boolean;
   /** Default true. */
   bindSecretId?: boolean;
-  /** Logins with one secret_id (default 0: any number). */
+  /** Number of logins per secret_id (default 0: unlimited). */
   secretIdNumUses?: number;
   secretIdTtl?: Duration;
   secretIdBoundCidrs?: readonly string[];
 }
 
 /**
- * A role that was set up, and its secrets.
+ * An AppRole that was set up, and its secrets.
  *
  * @publicApi
  */
 export interface AppRoleHandle {
   readonly roleId: string;
-  /** Makes a secret_id. */
+  /** Creates a secret_id. */
   readonly secretId: () => string;
-  /** Makes a secret_id and returns a wrapping token for it, as an orchestrator delivers it (default TTL 60 s). */
+  /** Creates a secret_id and returns a wrapping token for it, as an orchestrator delivers it (default TTL 60 s). */
   readonly wrappedSecretId: (ttl?: Duration) => string;
-  /** Ends a secret_id; tokens that were made with it live on. */
+  /** Destroys a secret_id; tokens of earlier logins stay valid. */
   readonly destroySecretId: (secretId: string) => void;
-  /** Removes the role: its tokens live on, and cannot be renewed (status 500). */
+  /** Deletes the role: its tokens stay valid, but cannot be renewed (status 500). */
   readonly delete: () => void;
 }
 
@@ -57,14 +57,14 @@ export interface AppRoleHandle {
  * @publicApi
  */
 export interface SimulatedToken {
-  /** The token itself (default: a random one). */
+  /** The token (default: a random one). */
   id?: string;
   policies?: readonly string[];
   /** Default 0: 768h. */
   ttl?: Duration;
   explicitMaxTtl?: Duration;
   period?: Duration;
-  /** Requests it may make (default 0: any number). */
+  /** Number of requests it may make (default 0: unlimited). */
   numUses?: number;
   type?: 'service' | 'batch';
   /** Default true. */
@@ -83,7 +83,7 @@ export interface SimulatedDatabaseRole {
   defaultTtl?: Duration;
   /** Default 0: 768h. */
   maxTtl?: Duration;
-  /** Run with the function `sql` of the server, where there is one. */
+  /** Statements that the server runs with its function `sql`, if it has one. */
   creationStatements?: readonly string[];
   revocationStatements?: readonly string[];
   renewStatements?: readonly string[];
@@ -98,11 +98,11 @@ export interface SimulatedStaticRole {
   /** Default `database`. */
   mount?: string;
   username: string;
-  /** This or `rotationSchedule`. */
+  /** Required without `rotationSchedule`. */
   rotationPeriod?: Duration;
-  /** As cron writes it, in UTC: `'0 3 * * *'`. HashiCorp Vault only: OpenBao has no schedules. */
+  /** Cron expression in UTC, such as `'0 3 * * *'`. HashiCorp Vault only: OpenBao has no schedules. */
   rotationSchedule?: string;
-  /** At least an hour: for so long after a scheduled time a rotation that failed is tried again. @default until the next one */
+  /** Time after a scheduled time in which a failed rotation is retried; at least one hour. @default until the next time */
   rotationWindow?: Duration;
   rotationStatements?: readonly string[];
 }
@@ -113,9 +113,9 @@ export interface SimulatedStaticRole {
  * @publicApi
  */
 export interface KvHandle {
-  /** Writes a secret (with version 2: the next version of it). */
+  /** Writes a secret (in version 2: its next version). */
   readonly put: (path: string, data: Record<string, unknown>) => void;
-  /** Removes a secret; with version 2 its latest version, which can be undeleted. */
+  /** Deletes a secret (in version 2: its latest version, which can be undeleted). */
   readonly delete: (path: string) => void;
 }
 
@@ -133,7 +133,7 @@ path "auth/token/+" { capabilities = ["read", "update"] }
 const EVERYTHING_NAME = 'simulated-everything';
 
 /**
- * One namespace of a simulated server, and what is set up in it.
+ * One namespace of a simulated server, with methods that set it up.
  *
  * @publicApi
  */
@@ -149,7 +149,7 @@ export class SimulatedNamespace {
     this.#namespace = namespace;
   }
 
-  /** Sets up an AppRole; calling it again with the same name changes it. */
+  /** Sets up an AppRole; another call with the same name changes it. */
   appRole(name: string, options: SimulatedAppRole = {}): AppRoleHandle {
     const { mount = 'approle', policies = this.#everything(), ...rest } = options;
     const role = `auth/${mount}/role/${name}`;
@@ -174,7 +174,7 @@ export class SimulatedNamespace {
     };
   }
 
-  /** Makes a token, as an operator would for an application, and returns it. */
+  /** Creates a token without a parent and returns it. */
   token(options: SimulatedToken = {}): string {
     const { policies = this.#everything(), ...rest } = options;
     const body = { ...fields(rest), policies: [...policies], no_parent: true };
@@ -184,7 +184,7 @@ export class SimulatedNamespace {
   /**
    * Writes a policy.
    *
-   * @param rules HCL or JSON, or capabilities by path, as `{ 'secret/data/*': ['read'] }`
+   * @param rules HCL or JSON, or capabilities by path, such as `{ 'secret/data/*': ['read'] }`
    */
   policy(name: string, rules: string | Record<string, readonly Capability[]>): void {
     const source =
@@ -199,9 +199,9 @@ export class SimulatedNamespace {
   }
 
   /**
-   * A KV secrets engine; made where there is none.
+   * Returns a KV secrets engine, mounted if missing.
    *
-   * @param mount default `secret`, which is there from the start with version 2
+   * @param mount default `secret`, which exists from the start with version 2
    * @param version default 2
    */
   kv(mount = 'secret', version: 1 | 2 = 2): KvHandle {
@@ -213,7 +213,7 @@ export class SimulatedNamespace {
     };
   }
 
-  /** Sets up a dynamic database role: each read of `database/creds/<name>` makes a user. */
+  /** Sets up a dynamic database role: each read of `database/creds/<name>` creates a user. */
   databaseRole(name: string, options: SimulatedDatabaseRole = {}): void {
     const { mount = 'database', ...rest } = options;
     this.#database(mount);
@@ -229,15 +229,15 @@ export class SimulatedNamespace {
   }
 
   /**
-   * Sets up a secret of an engine that this server does not have: `leasedSecret('aws/creds/deploy', { ... })`. Each read
-   * of the path makes a lease; the first part of the path is the mount.
+   * Sets up a secret of an engine that the simulation does not have: `leasedSecret('aws/creds/deploy', { ... })`. Each
+   * read of the path creates a lease; the first part of the path is the mount.
    */
   leasedSecret(path: string, secret: SimulatedLeasedSecret): void {
     const [, mount = '', rest = ''] = /^([^/]+)\/(.+)$/.exec(path) ?? [];
     const { mounts } = this.#namespace;
     const engine = mounts.get(mount) ?? new CustomEngine(this.#server.leases);
     if (!(engine instanceof CustomEngine) || rest === '')
-      throw new Error(`No leased secret can be at ${path}`);
+      throw new Error(`A leased secret cannot be set up at ${path}`);
     mounts.set(mount, engine);
     engine.set(rest, secret);
   }
@@ -269,7 +269,7 @@ export class SimulatedNamespace {
   #perform(operation: Operation, fullPath: string, body: object): Maybe<Result | void> {
     const namespace = this.#namespace;
     const found = namespace.find(fullPath);
-    if (!found) throw new Error(`Nothing is mounted at ${fullPath}`);
+    if (!found) throw new Error(`There is no mount at ${fullPath}`);
     return found.backend.handle({
       operation,
       path: found.rest,
@@ -296,7 +296,7 @@ const EMPTY = {
   auth: null,
 };
 
-/** Options in our names as fields in those of the API. */
+/** Converts option names to field names of the API. */
 function fields(options: object): Record<string, unknown> {
   const named = Object.entries(options).map(([key, value]): [string, unknown] => [
     key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),

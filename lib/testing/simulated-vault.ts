@@ -14,17 +14,17 @@ import { SimulatedNamespace } from './simulated-namespace.js';
 import { noAnswerTo } from './unhandled-requests.js';
 
 /**
- * One lease as `SimulatedVault.liveLeases` tells it.
+ * One lease, as listed by {@link SimulatedVault.liveLeases}.
  *
  * @publicApi
  */
 export interface LiveLease {
   readonly id: string;
-  /** Where it was made, as `database/creds/app`. */
+  /** Path of the request that created it, such as `database/creds/app`. */
   readonly path: string;
-  /** Milliseconds that it has left by itself; the token may end before. */
+  /** Milliseconds until its own end; its token may end earlier. */
   readonly left: number;
-  /** Number of the token that made it, as in the history. */
+  /** Number of the token that created it, as in the history. */
   readonly token: number;
 }
 
@@ -34,30 +34,30 @@ export interface LiveLease {
  * @publicApi
  */
 export interface SimulatedVaultOptions {
-  /** Its time: a `VirtualClock` in tests (default: the real clock). */
+  /** Clock of the server: a `VirtualClock` in tests (default: the system clock). */
   clock?: Clock;
-  /** Whose words it answers in: OpenBao 2.7.2 (default) or Vault 1.21.4. */
+  /** Product whose answers it imitates: OpenBao 2.7.2 (default) or Vault 1.21.4. */
   dialect?: 'openbao' | 'vault';
   /** Default `root`. */
   rootToken?: string;
   /**
-   * Runs one SQL statement on a database of yours: creation, renewal and revocation statements of database roles then
-   * really make and drop users. What it does takes no virtual time; one timer of the clock drops users at their time.
-   * Where it rejects, the server answers as it does when its database fails.
+   * Runs one SQL statement on a database of the test, so that the statements of database roles create and drop real
+   * users. The statements take no virtual time; one timer of the clock drops users at their deadline. If the function
+   * rejects, the server answers as it does when its database fails.
    */
   sql?: RunSql;
 }
 
 /**
- * A Vault or OpenBao server for tests: it answers what real ones were recorded to answer, fails on demand, keeps time
- * by a clock that the test moves, and remembers what it was asked.
+ * A Vault or OpenBao server for tests. It gives the recorded answers of real servers, fails on demand, takes its time
+ * from the clock of the test, and keeps a history of its requests.
  *
- * It has AppRole, tokens, leases, database roles (dynamic and static), KV 1 and 2, cubbyholes, policies, namespaces
- * (OpenBao), response wrapping, rate limits, and the states of a node. `secret/` is a KV engine of version 2 from
- * the start, and the token `root` may do everything. Everything can be set up by API requests, too.
+ * It supports AppRole, tokens, leases, database roles (dynamic and static), KV 1 and 2, cubbyholes, policies, namespaces
+ * (OpenBao), response wrapping, rate limits, and the states of a node. At the start, `secret/` is a KV engine of
+ * version 2, and the token `root` has all rights. API requests can set up everything, too.
  *
- * All times of its controls are milliseconds; durations of roles and tokens are seconds or texts like `'5m'`. Where
- * `NODE_ENV` is `production`, the first one warns (`process.emitWarning`).
+ * Times of its controls are milliseconds; durations of roles and tokens are seconds or texts like `'5m'`. If `NODE_ENV`
+ * is `production`, the first server of the process emits a warning (`process.emitWarning`).
  *
  * @example
  * const clock = new VirtualClock();
@@ -84,34 +84,34 @@ export class SimulatedVault extends SimulatedNamespace {
     this.#mounts = mounts;
   }
 
-  /** The clock it keeps time by. */
+  /** Clock of the server. */
   get clock(): Clock {
     return this.#server.clock;
   }
 
-  /** A namespace, made where there is none (`team`, or `team/sub`). The dialect `vault` takes no notice of namespaces. */
+  /** The namespace with this path (`team` or `team/sub`), created if missing. The dialect `vault` ignores namespaces. */
   namespace(path: string): SimulatedNamespace {
     const full = `${path.replace(/^\/|\/$/g, '')}/`;
     const namespace = this.#server.namespaces.get(full) ?? this.#mounts.addNamespace(full);
     return new SimulatedNamespace(this.#server, this.#mounts, namespace);
   }
 
-  // ---------------------------------------------------------------- ways to reach it
+  // ---------------------------------------------------------------- connections
 
   /**
-   * What takes the place of the network for a client in the same process; each call makes a new one.
+   * Creates a sender that replaces the network for a client in the same process.
    *
-   * @param options.source the address that requests seem to come from (default 127.0.0.1)
+   * @param options.source source address of the requests (default 127.0.0.1)
    */
   transport(options: { source?: string } = {}): Sender {
     return new InProcessSender(this.#server, options.source ?? '127.0.0.1');
   }
 
   /**
-   * Listens on a port of 127.0.0.1, and resolves with the address. With a `VirtualClock` requests over a port are
-   * answered, but `advance` does not wait for them.
+   * Listens on a port of 127.0.0.1 and resolves with the address. `VirtualClock.advance` does not wait for requests
+   * over a port.
    *
-   * @param port default 0: any that is free
+   * @param port default 0: any free port
    */
   async listen(port = 0): Promise<string> {
     const listener = new Listener(this.#server);
@@ -120,7 +120,7 @@ export class SimulatedVault extends SimulatedNamespace {
     return address;
   }
 
-  /** Ends all that listens, cutting connections. */
+  /** Closes all listeners and their connections. */
   async close(): Promise<void> {
     const listeners = [...this.#listeners];
     this.#listeners.clear();
@@ -130,58 +130,58 @@ export class SimulatedVault extends SimulatedNamespace {
 
   // ---------------------------------------------------------------- states and faults
 
-  /** Seals it: 503 to nearly everything, and nothing ends at its time until it is unsealed. */
+  /** Seals the server: nearly all requests get 503, and nothing expires until {@link unseal}. */
   seal(): void {
     this.#server.time.expire();
     this.#server.node.sealed = true;
   }
 
-  /** Unseals it; what was due meanwhile ends now. */
+  /** Unseals the server; tokens and leases that were due meanwhile end now. */
   unseal(): void {
     this.#server.node.sealed = false;
     this.#server.time.expire();
   }
 
   /**
-   * Makes it a standby that does not forward, or the active node again.
+   * Makes the node a standby that does not forward requests, or the active node again.
    *
-   * @param options.leader address that requests are redirected to (307); without it: 500, no leader known
+   * @param options.leader address to which requests are redirected (307); without it they get 500, no leader known
    */
   standby(on = true, options: { leader?: string } = {}): void {
     this.#server.node.standby = on ? { leader: options.leader } : undefined;
   }
 
   /**
-   * Says what `sys/health` tells the node to be: `dr-secondary` (472; it refuses all that needs a token with 400),
-   * `performance-standby` (473; it serves all the same) or `uninitialized` (501; it is sealed, too), or `active` again.
-   * {@link seal} (503) and {@link standby} (429) are told where it is `active`.
+   * Sets the state of the node, as `sys/health` reports it: `dr-secondary` (472; requests with a token get 400),
+   * `performance-standby` (473; requests are served), `uninitialized` (501; the node is sealed, too), or `active` again.
+   * In the state `active` the node reports {@link seal} (503) and {@link standby} (429).
    *
-   * @throws Error where the dialect is `openbao` and does not know the state: the first two are Vault Enterprise's
+   * @throws Error for `dr-secondary` and `performance-standby` with the dialect `openbao`: they exist in Vault Enterprise only
    */
   health(state: NodeState): void {
     if (!this.#server.vault && (state === 'dr-secondary' || state === 'performance-standby'))
-      throw new Error(`OpenBao has no ${state}: new SimulatedVault({ dialect: 'vault' }) has.`);
+      throw new Error(`OpenBao has no state ${state}. Use new SimulatedVault({ dialect: 'vault' }).`);
     this.#server.time.expire();
     this.#server.node.state = state;
     this.#server.time.expire();
   }
 
   /**
-   * The database behind the server cannot be reached, or can be again. Meanwhile nothing is issued (500), no lease is
-   * renewed (400), and users whose lease or token ends live on: the server tries six times, after 10 s, 20 s, 40 s…
+   * Makes the database behind the server unreachable, or reachable again. Meanwhile issues fail (500), renewals of leases
+   * fail (400), and users outlive their lease: the server tries to drop them six times, after 10 s, 20 s, 40 s…
    */
   databaseDown(down = true): void {
     this.#server.database.down = down;
   }
 
-  /** Limits the rate of requests; a limit with the name of an old one replaces it, a rate of 0 refuses all. */
+  /** Limits the rate of requests. A limit replaces an earlier one of the same name; a rate of 0 refuses all requests. */
   rateLimit(limit: RateLimit, name = 'simulated'): () => void {
     const { quotas } = this.#server.rateLimits;
     quotas.set(name, { ...limit });
     return () => quotas.delete(name);
   }
 
-  /** Ends a lease by its id, or all below a path (`database/creds/app`), as an operator would. Returns how many. */
+  /** Revokes a lease by its id, or all leases below a path (`database/creds/app`). Returns their number. */
   revokeLease(idOrPath: string): number {
     this.#server.time.expire();
     const { leases } = this.#server;
@@ -191,30 +191,30 @@ export class SimulatedVault extends SimulatedNamespace {
     return ending.length;
   }
 
-  /** Ends a token by itself, its accessor, or its number in the history, with all its leases and children. */
-  revokeToken(which: string | number): boolean {
+  /** Revokes a token, given by its id, accessor or number in the history, with its leases and child tokens. */
+  revokeToken(token: string | number): boolean {
     this.#server.time.expire();
     const { tokens } = this.#server;
-    const token =
-      typeof which === 'number'
-        ? [...tokens.all()].find(({ number }) => number === which)
-        : (tokens.find(which) ?? tokens.findAccessor(which));
-    if (token) tokens.revoke(token);
-    return token !== undefined;
+    const found =
+      typeof token === 'number'
+        ? [...tokens.all()].find(({ number }) => number === token)
+        : (tokens.find(token) ?? tokens.findAccessor(token));
+    if (found) tokens.revoke(found);
+    return found !== undefined;
   }
 
-  /** Takes all tokens but the root token away, leases with them, as a restore of an old snapshot does. */
+  /** Removes all tokens except root tokens, and their leases, as the restore of an old snapshot does. */
   revokeAllTokens(): void {
     const { tokens } = this.#server;
-    // A map may be changed while it is gone through.
+    // A Map may lose entries during iteration.
     for (const token of tokens.all()) if (!token.root) tokens.revoke(token);
   }
 
   /**
-   * Answers come late by so many milliseconds of the clock.
+   * Delays answers by this many milliseconds of the clock.
    *
-   * @param options.before the delay comes before the work, so that giving up means that nothing was done (default: after)
-   * @returns what ends the fault, as all faults do
+   * @param options.before delays the work, too: a request that is aborted has no effect (default: only the answer is late)
+   * @returns a function that ends the fault, as for all faults
    */
   delay(milliseconds: number, selector?: RequestSelector, options: { before?: boolean } = {}): () => void {
     return this.#server.faults.add(
@@ -223,20 +223,20 @@ export class SimulatedVault extends SimulatedNamespace {
     );
   }
 
-  /** The work is done, then the connection fails before the answer (default: for the next request). */
+  /** Does the work, then closes the connection before the answer (default: for the next request). */
   dropResponse(selector: RequestSelector = 1): () => void {
     return this.#server.faults.add({ kind: 'drop' }, selector);
   }
 
-  /** The connection fails before any work is done (default: for the next request). */
+  /** Refuses the connection before any work is done (default: for the next request). */
   cut(selector: RequestSelector = 1): () => void {
     return this.#server.faults.add({ kind: 'cut' }, selector);
   }
 
   /**
-   * Answers anything instead of the truth; nothing is done (default: for the next request).
+   * Gives this answer and does no work (default: for the next request).
    *
-   * @param body an object is sent as JSON, a text as it is
+   * @param body an object is sent as JSON, a text unchanged
    */
   answer(
     status: number,
@@ -253,47 +253,47 @@ export class SimulatedVault extends SimulatedNamespace {
     this.#server.rateLimits.quotas.clear();
   }
 
-  // ---------------------------------------------------------------- what it was asked, and what is alive
+  // ---------------------------------------------------------------- history and live objects
 
-  /** The requests that reached it, oldest first. */
+  /** Requests that reached the server, oldest first; of more than 200,000 the older half is dropped. */
   get history(): readonly HistoryEntry[] {
     return this.#server.log.entries;
   }
 
-  /** The entries of the history that match. */
+  /** Entries of the history that match. */
   requests(match: RequestMatcher): HistoryEntry[] {
     return this.history.filter(matcher(match));
   }
 
-  /** How many requests of the history match; all of them by default. */
+  /** Number of requests in the history that match (default: all requests). */
   count(match?: RequestMatcher): number {
     return match === undefined ? this.history.length : this.requests(match).length;
   }
 
-  /** Forgets the history, and what was {@link unhandledRequests}. */
+  /** Clears the history and {@link unhandledRequests}. */
   clearHistory(): void {
     this.#server.log.clear();
   }
 
   /**
-   * Requests that nothing here answers to, as `GET /v1/transit/keys/x`: a path that is not mounted, whatever the
-   * policies say of it, or one that this simulation does not know. They get the server's own 403, 404 or 405, and are
-   * listed here; `VaultTestingModule` fails the closing of the application for them.
+   * Requests for paths that are not mounted, or that the simulation does not support, such as `GET /v1/transit/keys/x`.
+   * They get the server's own 403, 404 or 405, whatever the policies allow; `VaultTestingModule` makes `app.close()`
+   * reject for them.
    */
   get unhandledRequests(): readonly string[] {
     return this.#server.log.unhandled;
   }
 
   /**
-   * For `afterEach` of tests without `VaultTestingModule`.
+   * Check for `afterEach` of tests without `VaultTestingModule`.
    *
-   * @throws Error where requests were {@link unhandledRequests} since the last {@link clearHistory}, naming method and path
+   * @throws Error with method and path of all {@link unhandledRequests} since the last {@link clearHistory}
    */
   assertExpected(): void {
     if (this.unhandledRequests.length > 0) throw noAnswerTo(this.unhandledRequests);
   }
 
-  /** The leases that exist now, in the order they were made. */
+  /** Leases that exist now, in the order of their creation. */
   get liveLeases(): readonly LiveLease[] {
     this.#server.time.expire();
     return [...this.#server.leases.all()].map(({ id, init, expires }) => ({
@@ -304,13 +304,13 @@ export class SimulatedVault extends SimulatedNamespace {
     }));
   }
 
-  /** How many leases exist now. */
+  /** Number of leases that exist now. */
   get leaseCount(): number {
     this.#server.time.expire();
     return this.#server.leases.size;
   }
 
-  /** How many tokens exist now, the root token included. */
+  /** Number of tokens that exist now, including the root token. */
   get tokenCount(): number {
     this.#server.time.expire();
     return this.#server.tokens.size;
@@ -322,7 +322,7 @@ export class SimulatedVault extends SimulatedNamespace {
     return [...this.#server.database.users.keys()];
   }
 
-  /** Whether the database would let this user in, now. */
+  /** Whether the database accepts this user now. */
   isValid(username: string, password: string): boolean {
     this.#server.time.expire();
     const user = this.#server.database.users.get(username);

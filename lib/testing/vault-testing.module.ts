@@ -12,19 +12,19 @@ import { FailingClose } from './unhandled-requests.js';
  * @publicApi
  */
 export interface VaultTestingOptions {
-  /** The server that all connections of the application talk to, whatever their address. */
+  /** Server of all connections of the application, whatever their address. */
   vault: SimulatedVault;
-  /** The time of the application (default: the clock of `vault`). */
+  /** Clock of the application (default: the clock of `vault`). */
   clock?: Clock;
 }
 
 /**
- * Puts a simulated server and its clock in the place of network and time, in an application that is otherwise
- * unchanged: no server, no port, no sleep.
+ * Replaces network and time of an otherwise unchanged application by a simulated server and its clock: the test needs no
+ * server, no port and no sleep.
  *
- * `app.close()` rejects where the server was asked for something that it has no answer to since the application was
- * made: an `Error` that names method and path of each (`SimulatedVault.unhandledRequests`), once. It does so when all else is
- * closed, so import this module first. Where such requests are meant, call `vault.clearHistory()` before.
+ * If the server got requests without an answer since the application was created (`SimulatedVault.unhandledRequests`),
+ * `app.close()` rejects once with an `Error` that names method and path of each. Import this module first: it rejects
+ * after everything else is closed. If such requests are intended, call `vault.clearHistory()` before.
  *
  * @example
  * const app = await Test.createTestingModule({
@@ -37,7 +37,7 @@ export interface VaultTestingOptions {
 @Module({})
 export class VaultTestingModule {
   /**
-   * For the `imports` of a testing module, before the application's own.
+   * Module for the `imports` of a testing module, before the application's own modules.
    *
    * @throws VaultError `VAULT_CONFIG_INVALID`
    */

@@ -7,13 +7,13 @@ import { collected, notFound, Refusal } from '../server/refusal.js';
 import { list, text } from '../server/fields.js';
 import { route } from '../server/route.js';
 
-/** The parts of the server that it uses. */
+/** Parts of the server that this auth method uses. */
 type Server = Pick<ServerContext, 'time' | 'tokens' | 'vault'>;
 
 interface SecretId {
   id: string;
   accessor: string;
-  /** Logins that are left; Infinity where they are not counted. */
+  /** Remaining logins; Infinity if they are not counted. */
   uses: number;
   numUses: number;
   ttl: number;
@@ -30,7 +30,7 @@ interface Role {
   roleId: string;
   body: Record<string, unknown>;
   secretIds: Map<string, SecretId>;
-  /** Bad logins in a row, and since when it is locked out. */
+  /** Failed logins in a row, and the end of the lock-out. */
   failures: number;
   lockedUntil: number;
 }
@@ -240,7 +240,7 @@ export class AppRole implements Backend {
     return { auth: token, warnings };
   }
 
-  /** Takes one use of a secret_id; too many bad ones lock the role_id out. */
+  /** Counts a use of a secret_id; too many invalid ones lock the role_id out. */
   #use(role: Role, id: string): SecretId {
     if (!id) throw new Refusal(400, 'missing secret_id');
     const secretId = role.secretIds.get(id);

@@ -2,7 +2,7 @@ import type { Backend, Call, Maybe, Result, Token } from '../server/model.js';
 import { notFound } from '../server/refusal.js';
 import { route } from '../server/route.js';
 
-/** Each token's own store, which dies with it. */
+/** The cubbyhole: one store per token, which ends with the token. */
 export class Cubbyhole implements Backend {
   readonly type = 'cubbyhole';
   readonly #stores = new WeakMap<Token, Map<string, object>>();

@@ -4,7 +4,7 @@ import { type Duration, seconds } from '../server/duration.js';
 import { Unknown } from '../server/refusal.js';
 
 /**
- * Options of a leased secret of any engine.
+ * Options of a leased secret of a custom engine.
  *
  * @publicApi
  */
@@ -15,11 +15,11 @@ export interface SimulatedLeasedSecret {
   maxTtl?: Duration;
   /** Default true. */
   renewable?: boolean;
-  /** What one read answers, each with a lease of its own. */
+  /** Returns the data of one read; each read has a lease of its own. */
   data: () => Record<string, unknown>;
 }
 
-/** An engine whose secrets the test makes up: what it answers and for how long; the rest is the server's. */
+/** A secrets engine whose answers and TTLs the test defines; leases work as for other engines. */
 export class CustomEngine implements Backend {
   readonly type = 'simulated';
   readonly #leases: LeaseStore;

@@ -9,7 +9,7 @@ import { collected, notFound, Refusal } from '../server/refusal.js';
 import { list, text } from '../server/fields.js';
 import { type Route, route } from '../server/route.js';
 
-/** The parts of the server that it uses. */
+/** Parts of the server that this engine uses. */
 type Server = Pick<ServerContext, 'time' | 'leases' | 'database' | 'vault'>;
 
 interface DynamicRole {
@@ -19,7 +19,7 @@ interface DynamicRole {
   maxTtl: number;
 }
 
-/** The database secrets engine: users of a database that exists, or is only imagined. */
+/** The database secrets engine; its users exist in a real database or in memory. */
 export class Database implements Backend {
   readonly type = 'database';
   readonly #server: Server;
@@ -60,7 +60,7 @@ export class Database implements Backend {
   async #issue({ token, namespace, fullPath }: Call, name: string): Promise<Result> {
     const role = this.#roles.get(name);
     if (!role || !token) throw new Refusal(400, `unknown role: ${name}`);
-    this.#allowed(text(role.body['db_name']), name);
+    this.#checkAllowed(text(role.body['db_name']), name);
     const { time, leases, database } = this.#server;
     const ttls = () => {
       const present = this.#roles.get(name);
@@ -94,7 +94,7 @@ export class Database implements Backend {
     return { lease, data: { password, username } };
   }
 
-  #allowed(config: string, name: string): void {
+  #checkAllowed(config: string, name: string): void {
     const found = this.#configs.get(config);
     if (!found)
       throw new Refusal(500, collected(`failed to find entry for connection with name: "${config}"`));

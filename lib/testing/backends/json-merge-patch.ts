@@ -1,15 +1,15 @@
-/** JSON merge patch (RFC 7396). */
-export function merged(target: unknown, patch: unknown): unknown {
+/** Applies a JSON merge patch (RFC 7396). */
+export function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch;
   const result: Record<string, unknown> = isObject(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key];
-    else result[key] = merged(result[key], value);
+    else result[key] = mergePatch(result[key], value);
   }
   return result;
 }
 
-/** The same keys, each with `null`. */
+/** Copies the keys, each with the value `null`. */
 export function withoutValues(data: Record<string, unknown>): object {
   return Object.fromEntries(
     Object.entries(data).map(([key, value]) => [key, isObject(value) ? withoutValues(value) : null]),

@@ -1,13 +1,13 @@
 import type { Backend, Call, Maybe, Result } from '../server/model.js';
 import type { ServerContext } from '../server/server-context.js';
 import { goDuration } from '../server/duration.js';
-import { merged, withoutValues } from './json-merge-patch.js';
+import { mergePatch, withoutValues } from './json-merge-patch.js';
 import { listKeys } from './list-keys.js';
 import { secondsField } from '../server/ttl.js';
 import { EmptyNotFound, notFound, Refusal, WrongKvPath } from '../server/refusal.js';
 import { route } from '../server/route.js';
 
-/** The parts of the server that it uses. */
+/** Parts of the server that this engine uses. */
 type Server = Pick<ServerContext, 'time' | 'vault'>;
 
 interface Version {
@@ -76,7 +76,7 @@ export class KvV2 implements Backend {
     );
   }
 
-  /** Other paths of the mount are none, and the server says how to do better. */
+  /** Refuses paths that version 2 does not have, with the advice of the server. */
   #wrongPath(): never {
     const cli = this.#server.vault ? `Vault CLI, use 'vault kv get'` : `OpenBao CLI, use 'bao kv get'`;
     throw new WrongKvPath([
@@ -91,7 +91,7 @@ export class KvV2 implements Backend {
 
   #read({ query }: Call, path: string): Result {
     const { version, number, secret } = this.#find(path, query);
-    const gone = this.#gone(version);
+    const gone = this.#isGone(version);
     return {
       ...(gone && { status: 404 }),
       data: { data: gone ? null : version.data, metadata: this.#describe(secret, version, number) },
@@ -100,7 +100,7 @@ export class KvV2 implements Backend {
 
   #subkeys({ query }: Call, path: string): Result {
     const { version, number, secret } = this.#find(path, query);
-    const gone = this.#gone(version);
+    const gone = this.#isGone(version);
     return {
       ...(gone && { status: 404 }),
       data: {
@@ -111,18 +111,18 @@ export class KvV2 implements Backend {
   }
 
   #find(path: string, query: URLSearchParams) {
-    const asked = query.get('version') ?? '0';
-    if (!/^-?\d+$/.test(asked)) throw this.#noNumber(asked);
+    const requested = query.get('version') ?? '0';
+    if (!/^-?\d+$/.test(requested)) throw this.#invalidVersion(requested);
     const secret = this.#secrets.get(path);
-    const number = Number(asked) > 0 ? Number(asked) : (secret?.current ?? 0);
+    const number = Number(requested) > 0 ? Number(requested) : (secret?.current ?? 0);
     const version = secret?.versions.get(number);
     if (!secret || !version) throw notFound();
     return { secret, version, number };
   }
 
-  #noNumber(asked: string): Refusal {
+  #invalidVersion(requested: string): Refusal {
     const why = this.#server.vault
-      ? `cannot parse '' as int: strconv.ParseInt: parsing "${asked}": invalid syntax`
+      ? `cannot parse '' as int: strconv.ParseInt: parsing "${requested}": invalid syntax`
       : `'' cannot parse value as 'int': strconv.ParseInt: invalid syntax`;
     return new Refusal(400, `Field validation failed: error converting input for field "version": ${why}`);
   }
@@ -152,9 +152,9 @@ export class KvV2 implements Backend {
     if (!('data' in body)) throw new Refusal(400, 'no data provided');
     const known = this.#secrets.get(path);
     const version = known?.versions.get(known.current);
-    if (!known || !version || this.#gone(version)) throw new EmptyNotFound();
+    if (!known || !version || this.#isGone(version)) throw new EmptyNotFound();
     this.#checkAndSet(known, body);
-    return this.#write(path, known, merged(version.data ?? {}, body['data']) as Record<string, unknown>);
+    return this.#write(path, known, mergePatch(version.data ?? {}, body['data']) as Record<string, unknown>);
   }
 
   #write(path: string, known: Secret | undefined, data: Record<string, unknown> | null): Result {
@@ -194,7 +194,7 @@ export class KvV2 implements Backend {
 
   #delete(path: string, numbers: number[]): void {
     for (const version of this.#versions(path, numbers))
-      if (!this.#gone(version)) version.deleted = this.#server.time.now;
+      if (!this.#isGone(version)) version.deleted = this.#server.time.now;
   }
 
   #undelete(path: string, numbers: number[]): void {
@@ -214,7 +214,7 @@ export class KvV2 implements Backend {
     return numbers.map((number) => secret?.versions.get(number)).filter((version) => version !== undefined);
   }
 
-  #gone({ deleted, destroyed }: Version): boolean {
+  #isGone({ deleted, destroyed }: Version): boolean {
     return destroyed || (deleted > 0 && deleted <= this.#server.time.now);
   }
 
@@ -270,7 +270,7 @@ export class KvV2 implements Backend {
   #patchMetadata(call: Call, path: string): void {
     const secret = this.#secrets.get(path);
     if (!secret) throw new EmptyNotFound();
-    const custom = merged(secret.customMetadata ?? {}, call.body['custom_metadata'] ?? {});
+    const custom = mergePatch(secret.customMetadata ?? {}, call.body['custom_metadata'] ?? {});
     this.#configure({ ...call, body: { ...call.body, custom_metadata: custom } }, path);
   }
 

@@ -1,6 +1,6 @@
 import { notFound } from '../server/refusal.js';
 
-/** What a LIST tells: the names right below a folder, folders with a slash at their end. */
+/** Answer of a LIST: the names directly below a folder; folders end in a slash. */
 export function listKeys(paths: Iterable<string>, folder: string): string[] {
   const prefix = folder === '' || folder.endsWith('/') ? folder : `${folder}/`;
   const keys = new Set<string>();

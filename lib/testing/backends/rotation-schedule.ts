@@ -1,9 +1,9 @@
 const MINUTE = 60_000;
 const DAY = 86_400_000;
-/** A schedule that names no day of any four years never comes. */
+/** Days to search: a schedule without a day in four years never applies. */
 const HORIZON = 4 * 366;
 
-/** Each field of a schedule: minute, hour, day of the month, month, day of the week. */
+/** Bounds of the fields of a schedule: minute, hour, day of the month, month, day of the week. */
 const BOUNDS = [
   [0, 59],
   [0, 23],
@@ -12,13 +12,13 @@ const BOUNDS = [
   [0, 6],
 ] as const;
 
-/** When a password is rotated, as cron writes it; in UTC, as servers in containers have it. */
+/** A cron expression in UTC, the time zone of servers in containers. */
 export class RotationSchedule {
   readonly #fields: readonly ReadonlySet<number>[];
   readonly #anyDate: boolean;
   readonly #anyWeekday: boolean;
 
-  /** @throws Error where it is none: five fields of numbers, ranges, steps and lists */
+  /** @throws Error unless the text has five fields of numbers, ranges, steps and lists */
   constructor(text: string) {
     const fields = text.trim().split(/\s+/);
     if (fields.length !== BOUNDS.length)
@@ -43,7 +43,7 @@ export class RotationSchedule {
     return Infinity;
   }
 
-  /** Where both kinds of days are restricted, either will do. */
+  /** If both kinds of days are restricted, one of them has to match. */
   #isDay(date: Date): boolean {
     const [, , dates, months, weekdays] = this.#fields as ReadonlySet<number>[];
     const [ofMonth, ofWeek] = [dates?.has(date.getUTCDate()), weekdays?.has(date.getUTCDay())];

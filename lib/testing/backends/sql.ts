@@ -1,7 +1,7 @@
 import type { ServerContext } from '../server/server-context.js';
 import { randomText } from '../server/ids.js';
 
-/** What the server runs for PostgreSQL where a role names no statements of its own (for the schema `public`). */
+/** Default statements of the server for PostgreSQL, with the schema `public`. */
 export const RENEWAL = [`ALTER ROLE "{{name}}" VALID UNTIL '{{expiration}}'`];
 export const ROTATION = [`ALTER USER "{{name}}" WITH PASSWORD '{{password}}'`];
 export const REVOCATION = [
@@ -11,7 +11,7 @@ export const REVOCATION = [
   `DROP ROLE IF EXISTS "{{name}}"`,
 ];
 
-/** Puts values in the place of `{{name}}` (or `{{username}}`), `{{password}}` and `{{expiration}}`. */
+/** Replaces `{{name}}` (or `{{username}}`), `{{password}}` and `{{expiration}}` by values. */
 function fill(statements: readonly string[], values: Record<string, string>): string[] {
   const all: Record<string, string> = { ...values, username: values['name'] ?? '' };
   return statements.map((statement) =>
@@ -23,11 +23,11 @@ const UNREACHABLE =
   "failed to connect to 'user=[password] database=app': 127.0.0.1:5999 (127.0.0.1): dial error: " +
   'dial tcp 127.0.0.1:5999: connect: connection refused';
 
-/** A password as the server makes them. */
+/** Creates a password in the format of the server. */
 export const newPassword = () => `${randomText(19)}-`;
 
 /**
- * Runs the statements of a role for one user; nothing where there is no database.
+ * Runs the statements of a role for one user; does nothing without a real database.
  *
  * @param values.expires milliseconds of the server
  */

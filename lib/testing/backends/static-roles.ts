@@ -9,37 +9,37 @@ import { collected, notFound, Refusal } from '../server/refusal.js';
 import { list, text } from '../server/fields.js';
 import type { Route } from '../server/route.js';
 
-/** The parts of the server that it uses. */
+/** Parts of the server that this engine uses. */
 type Server = Pick<ServerContext, 'time' | 'database' | 'vault'>;
 
 interface StaticRole extends Expirable {
   body: Record<string, unknown>;
   username: string;
   password: string;
-  rhythm: Rhythm;
+  rotation: Rotation;
   /** Milliseconds of the server. */
   rotatedAt: number;
-  /** When the next rotation is due. */
+  /** Time of the next rotation; `expires` is the next attempt. */
   due: number;
 }
 
-/** When a role is rotated: each so many seconds, or by a schedule. */
-type Rhythm =
+/** Rotation of a role: a period in seconds, or a schedule. */
+type Rotation =
   | { period: number }
   | {
       text: string;
       schedule: RotationSchedule;
-      /** Seconds after a scheduled time in which a rotation that failed is tried again; 0: until the next one. */
+      /** Seconds after a scheduled time in which a failed rotation is retried; 0: until the next time. */
       window: number;
     };
 
-/** How often the server looks which roles are due, from when the engine was mounted. */
+/** Interval at which the server checks for due roles, counted from the mount of the engine. */
 const TICK = 5_000;
-/** After a rotation that failed the server looks at the next but one time. */
+/** After a failed rotation the server skips one check. */
 const AFTER_FAILURE = 2 * TICK;
 const MIN_WINDOW = 3_600;
 
-/** The database users whose passwords the server rotates. */
+/** Static roles: database users whose passwords the server rotates. */
 export class StaticRoles {
   readonly routes: readonly Route[] = [
     [['read'], /^static-creds\/([^/]+)$/, (_, name = '') => this.#credentials(name)],
@@ -66,13 +66,14 @@ export class StaticRoles {
     const role = this.#roles.get(name);
     if (!role) throw new Refusal(400, `unknown role: ${name}`);
     const { now } = this.#server.time;
-    // A schedule counts to its next time, whether the last rotation was made or not.
-    const next = 'period' in role.rhythm ? nextTime(role.rhythm, role.rotatedAt) : nextTime(role.rhythm, now);
+    // With a schedule, the TTL counts to the next scheduled time, whether the last rotation succeeded or not.
+    const next =
+      'period' in role.rotation ? nextTime(role.rotation, role.rotatedAt) : nextTime(role.rotation, now);
     return {
       data: {
         last_vault_rotation: this.#server.time.date(role.rotatedAt),
         password: role.password,
-        ...rhythmFields(role.rhythm),
+        ...rotationFields(role.rotation),
         ttl: Math.max(0, Math.round((next - now) / 1000)),
         username: role.username,
       },
@@ -87,7 +88,7 @@ export class StaticRoles {
         credential_type: 'password',
         db_name: text(role.body['db_name']),
         last_vault_rotation: this.#server.time.date(role.rotatedAt),
-        ...rhythmFields(role.rhythm),
+        ...rotationFields(role.rotation),
         rotation_statements: list(role.body['rotation_statements']),
         ...(this.#server.vault && { skip_import_rotation: false }),
         username: role.username,
@@ -97,17 +98,17 @@ export class StaticRoles {
 
   #write(name: string, body: Record<string, unknown>): Maybe<void> {
     const known = this.#roles.get(name);
-    const rhythm = rhythmOf(body, known?.rhythm, this.#server.vault);
+    const rotation = rotationOf(body, known?.rotation, this.#server.vault);
     if (known) {
       known.body = { ...known.body, ...body };
-      known.rhythm = rhythm;
+      known.rotation = rotation;
       return this.#schedule(known);
     }
     const role: StaticRole = {
       body,
       username: text(body['username']),
       password: '',
-      rhythm,
+      rotation,
       rotatedAt: 0,
       due: Infinity,
       expires: Infinity,
@@ -134,11 +135,12 @@ export class StaticRoles {
     });
   }
 
-  /** Where the database fails, the server tries again, until the window for it is over. */
+  /** Rotates a due role; if the database fails, the server retries until the end of the rotation window. */
   #rotateDue(role: StaticRole): void {
-    const { rhythm, due, expires } = role;
-    const window = 'period' in rhythm ? 0 : rhythm.window;
-    if (window > 0 && expires >= due + window * 1000) return this.#tryAt(role, nextTime(rhythm, expires));
+    const { rotation, due, expires } = role;
+    const window = 'period' in rotation ? 0 : rotation.window;
+    if (window > 0 && expires >= due + window * 1000)
+      return this.#attemptAt(role, nextTime(rotation, expires));
     this.#rotate(role, expires)?.catch(() => {
       role.expires = Math.max(expires, this.#server.time.now) + AFTER_FAILURE;
       this.#server.time.expireAt(role.expires, role);
@@ -160,34 +162,34 @@ export class StaticRoles {
     return running?.then(done);
   }
 
-  /** A role that is due is rotated when the server looks next, so its TTL is 0 for a while. */
+  /** Schedules the next rotation. It runs at the check after its due time, so the TTL is 0 in between. */
   #schedule(role: StaticRole): void {
-    this.#tryAt(role, nextTime(role.rhythm, role.rotatedAt));
+    this.#attemptAt(role, nextTime(role.rotation, role.rotatedAt));
   }
 
-  #tryAt(role: StaticRole, due: number): void {
+  #attemptAt(role: StaticRole, due: number): void {
     role.due = due;
     role.expires = this.#mountedAt + Math.ceil((due - this.#mountedAt) / TICK) * TICK;
     this.#server.time.expireAt(role.expires, role);
   }
 }
 
-function nextTime(rhythm: Rhythm, after: number): number {
-  return 'period' in rhythm ? after + rhythm.period * 1000 : rhythm.schedule.next(after);
+function nextTime(rotation: Rotation, after: number): number {
+  return 'period' in rotation ? after + rotation.period * 1000 : rotation.schedule.next(after);
 }
 
-function rhythmFields(rhythm: Rhythm): Record<string, unknown> {
-  if ('period' in rhythm) return { rotation_period: rhythm.period };
-  const { text: rotation_schedule, window } = rhythm;
+function rotationFields(rotation: Rotation): Record<string, unknown> {
+  if ('period' in rotation) return { rotation_period: rotation.period };
+  const { text: rotation_schedule, window } = rotation;
   return { rotation_schedule, ...(window > 0 && { rotation_window: window }) };
 }
 
-/** HashiCorp Vault knows schedules; OpenBao does not, and leaves their fields alone. */
-function rhythmOf(body: Record<string, unknown>, known: Rhythm | undefined, vault: boolean): Rhythm {
+/** Reads the rotation of a role. HashiCorp Vault has schedules; OpenBao ignores their fields. */
+function rotationOf(body: Record<string, unknown>, known: Rotation | undefined, vault: boolean): Rotation {
   const period = secondsField(body, 'rotation_period');
-  const written = vault ? text(body['rotation_schedule']) : '';
+  const expression = vault ? text(body['rotation_schedule']) : '';
   const window = vault ? secondsField(body, 'rotation_window') : 0;
-  if (written && period)
+  if (expression && period)
     throw new Refusal(
       400,
       'mutually exclusive fields rotation_period and rotation_schedule were both specified; only one of them can be provided',
@@ -196,7 +198,8 @@ function rhythmOf(body: Record<string, unknown>, known: Rhythm | undefined, vaul
   if (period > 0 && period < TICK / 1000)
     throw new Refusal(400, `rotation_period must be ${TICK / 1000} seconds or more`);
   if (period) return { period };
-  if (written) return { text: written, schedule: parsed(written), window: checkedWindow(window) };
+  if (expression)
+    return { text: expression, schedule: parseSchedule(expression), window: checkWindow(window) };
   if (known) return known;
   throw new Refusal(
     400,
@@ -206,18 +209,18 @@ function rhythmOf(body: Record<string, unknown>, known: Rhythm | undefined, vaul
   );
 }
 
-// The server formats both errors with arguments that its texts have no place for.
-function parsed(schedule: string): RotationSchedule {
+// The server formats both errors with more arguments than the format has verbs; Go appends them as EXTRA.
+function parseSchedule(schedule: string): RotationSchedule {
   try {
     return new RotationSchedule(schedule);
   } catch (error) {
-    const told = `%!(EXTRA string=error, *errors.errorString=${(error as Error).message})`;
-    throw new Refusal(400, `could not parse rotation_schedule${told}`);
+    const extra = `%!(EXTRA string=error, *errors.errorString=${(error as Error).message})`;
+    throw new Refusal(400, `could not parse rotation_schedule${extra}`);
   }
 }
 
-function checkedWindow(window: number): number {
+function checkWindow(window: number): number {
   if (window === 0 || window >= MIN_WINDOW) return window;
-  const told = `%!(EXTRA string=error, *errors.errorString=rotation_window must be ${MIN_WINDOW} seconds or more)`;
-  throw new Refusal(400, `rotation_window is invalid${told}`);
+  const extra = `%!(EXTRA string=error, *errors.errorString=rotation_window must be ${MIN_WINDOW} seconds or more)`;
+  throw new Refusal(400, `rotation_window is invalid${extra}`);
 }

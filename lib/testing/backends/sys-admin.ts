@@ -7,7 +7,7 @@ import type { Route } from '../server/route.js';
 
 type Server = Pick<ServerContext, 'time' | 'leases' | 'namespaces' | 'rateLimits' | 'vault'>;
 
-/** The part of `sys/` that operators use: mounts, policies, namespaces, quotas. */
+/** Routes below `sys/` for operators: mounts, policies, namespaces, quotas. */
 export function adminRoutes(server: Server, mounts: Mounts): Route[] {
   const { time, leases, rateLimits, vault } = server;
   const enterprise = () => new Refusal(404, 'enterprise-only feature');

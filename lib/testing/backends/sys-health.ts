@@ -4,7 +4,7 @@ import { Refusal } from '../server/refusal.js';
 
 type Server = Pick<ServerContext, 'time' | 'node' | 'vault' | 'version' | 'clusterId'>;
 
-/** A node's state as load balancers ask for it: what comes first here decides the status. */
+/** State of the node for load balancers; the first condition that holds decides the status. */
 export function health(server: Server, query: URLSearchParams): Result {
   const { vault, version, clusterId } = server;
   const { sealed, standby, state } = server.node;
@@ -43,17 +43,17 @@ export function health(server: Server, query: URLSearchParams): Result {
   };
 }
 
-function code(query: URLSearchParams, name: string, usual: number): number {
-  const asked = query.get(name);
-  if (asked === null) return usual;
-  if (!/^[+-]?\d+$/.test(asked)) throw new Refusal(400);
-  return Number(asked);
+function code(query: URLSearchParams, name: string, fallback: number): number {
+  const value = query.get(name);
+  if (value === null) return fallback;
+  if (!/^[+-]?\d+$/.test(value)) throw new Refusal(400);
+  return Number(value);
 }
 
-/** As Go reads it: nothing at all is false. */
+/** Parses a boolean as Go does; an empty text is false. */
 function flag(query: URLSearchParams, name: string): boolean {
-  const asked = query.get(name) ?? '';
-  if (/^(1|t|true)$/i.test(asked)) return true;
-  if (/^(|0|f|false)$/i.test(asked)) return false;
+  const value = query.get(name) ?? '';
+  if (/^(1|t|true)$/i.test(value)) return true;
+  if (/^(|0|f|false)$/i.test(value)) return false;
   throw new Refusal(400);
 }

@@ -6,7 +6,7 @@ import { notFound, Refusal } from '../server/refusal.js';
 import { text } from '../server/fields.js';
 import type { Route } from '../server/route.js';
 
-/** `sys/leases`: leases looked up, renewed and revoked. */
+/** Routes below `sys/leases`: they look up, renew and revoke leases. */
 export function leaseRoutes({
   time,
   leases,
@@ -55,13 +55,13 @@ export function leaseRoutes({
     for (const lease of leases.below(prefix)) leases.end(lease);
   }
 
-  function listed(prefix: string): Result {
+  function listBelow(prefix: string): Result {
     const ids = leases.below(prefix.endsWith('/') ? prefix : `${prefix}/`).map(({ id }) => id);
     if (ids.length === 0) throw notFound();
     return { data: { keys: listKeys(ids, prefix) } };
   }
 
-  const old: Route[] = vault
+  const legacy: Route[] = vault
     ? [
         [['update'], /^renew(?:\/(.+))?$/, renew],
         [['update'], /^revoke(?:\/(.+))?$/, revoke],
@@ -72,7 +72,7 @@ export function leaseRoutes({
     [['update'], /^leases\/revoke(?:\/(.+))?$/, revoke],
     [['update'], /^leases\/lookup$/, lookUp],
     [['update'], /^leases\/revoke-(?:prefix|force)\/(.+)$/, (_, prefix = '') => revokePrefix(prefix)],
-    [['list'], /^leases\/lookup\/(.+)$/, (_, prefix = '') => listed(prefix)],
-    ...old,
+    [['list'], /^leases\/lookup\/(.+)$/, (_, prefix = '') => listBelow(prefix)],
+    ...legacy,
   ];
 }

@@ -7,20 +7,20 @@ import { collected, Refusal } from '../server/refusal.js';
 import { text } from '../server/fields.js';
 import { type Route, route } from '../server/route.js';
 
-/** Paths below sys/ that answer without a token, sealed or not. */
+/** Paths below sys/ that need no token and that a sealed server answers. */
 const STATUS = new Set(['health', 'seal-status', 'leader', 'init', 'unseal']);
 const WITHOUT_TOKEN = new Set([...STATUS, 'wrapping/lookup', 'wrapping/unwrap']);
 
-/** Whether a path below the API is answered by a sealed server, too. */
+/** Whether a sealed server answers the path. */
 export const answersSealed = (path: string) => path.startsWith('sys/') && STATUS.has(path.slice(4));
 
-/** Paths that need the capability sudo besides. */
+/** Whether the path needs the capability `sudo`, too. */
 export const needsSudo = (path: string) =>
   /^(sys\/(seal$|auth\/|raw\/|revoke-prefix\/|revoke-force\/|leases\/(revoke-prefix|revoke-force|lookup)\/|audit)|auth\/token\/(accessors|revoke-orphan))/.test(
     path,
   );
 
-/** `sys/`: the server itself. */
+/** The system backend `sys/`. */
 export class Sys implements Backend {
   readonly type = 'system';
   readonly #server: ServerContext;
@@ -79,18 +79,18 @@ export class Sys implements Backend {
     const { vault, node } = this.#server;
     const { standby } = node;
     const own = { ha_enabled: standby !== undefined };
-    const away = { is_self: false, leader_address: standby?.leader ?? '', leader_cluster_address: '' };
-    if (!vault) return standby ? { ...own, ...away } : own;
+    const remote = { is_self: false, leader_address: standby?.leader ?? '', leader_cluster_address: '' };
+    if (!vault) return standby ? { ...own, ...remote } : own;
     return {
       ...own,
       active_time: '0001-01-01T00:00:00Z',
-      ...away,
+      ...remote,
       performance_standby: false,
       performance_standby_last_remote_wal: 0,
     };
   }
 
-  /** Any key of 16 bytes does. */
+  /** Unseals with any key of at least 16 bytes. */
   #unseal({ body }: Call): Result {
     if (this.#server.node.state === 'uninitialized') throw new Refusal(400, 'Vault is not initialized');
     const key = text(body['key']);
@@ -103,16 +103,16 @@ export class Sys implements Backend {
   }
 
   #capabilities({ body, token, namespace }: Call): Result {
-    const asked = body['paths'] ?? body['path'];
-    const paths = Array.isArray(asked) ? asked.map(String) : [text(asked)];
+    const requested = body['paths'] ?? body['path'];
+    const paths = Array.isArray(requested) ? requested.map(String) : [text(requested)];
     if (!token || paths.length === 0 || paths[0] === '')
       throw new Refusal(400, collected('missing paths to check'));
-    const told = paths.map((path): [string, string[]] => {
+    const entries = paths.map((path): [string, string[]] => {
       const own = [...this.#server.access.capabilities(token, namespace, path)].sort();
       return [path, own.length > 0 ? own : ['deny']];
     });
-    const [single] = told;
-    const data = Object.fromEntries(told);
-    return { flat: true, data: single && told.length === 1 ? { ...data, capabilities: single[1] } : data };
+    const [single] = entries;
+    const data = Object.fromEntries(entries);
+    return { flat: true, data: single && entries.length === 1 ? { ...data, capabilities: single[1] } : data };
   }
 }

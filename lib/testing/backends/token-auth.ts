@@ -5,7 +5,7 @@ import { collected, Refusal } from '../server/refusal.js';
 import { list, text } from '../server/fields.js';
 import { type Route, route } from '../server/route.js';
 
-/** `auth/token`: tokens made, looked up, renewed and revoked. */
+/** The auth method `auth/token`: creates, looks up, renews and revokes tokens. */
 export class TokenAuth implements Backend {
   readonly type = 'token';
   readonly #tokens: TokenStore;
@@ -13,8 +13,8 @@ export class TokenAuth implements Backend {
 
   constructor(tokens: TokenStore) {
     this.#tokens = tokens;
-    const given = (call: Call) => tokens.find(text(call.body['token']));
-    const known = (call: Call): Token => {
+    const byId = (call: Call) => tokens.find(text(call.body['token']));
+    const byAccessor = (call: Call): Token => {
       const token = tokens.findAccessor(text(call.body['accessor']));
       if (!token) throw new Refusal(400, collected('invalid accessor'));
       return token;
@@ -28,7 +28,7 @@ export class TokenAuth implements Backend {
         ['read', 'update'],
         /^lookup$/,
         (call) => {
-          const token = given(call);
+          const token = byId(call);
           if (!token) throw new Refusal(403, 'bad token');
           return { data: tokens.lookUp(token) };
         },
@@ -37,23 +37,23 @@ export class TokenAuth implements Backend {
         ['update'],
         /^renew$/,
         (call) => {
-          const token = given(call);
+          const token = byId(call);
           if (!token) throw new Refusal(400, 'token not found');
           return this.#renew(token, call);
         },
       ],
-      [['update'], /^revoke$/, (call) => this.#revoke(given(call))],
+      [['update'], /^revoke$/, (call) => this.#revoke(byId(call))],
       [
         ['update'],
         /^revoke-orphan$/,
         (call) => {
-          const token = given(call);
+          const token = byId(call);
           if (!token) throw new Refusal(400, 'token to revoke not found');
           tokens.revokeOrphan(token);
         },
       ],
-      [['update'], /^lookup-accessor$/, (call) => ({ data: { ...tokens.lookUp(known(call)), id: '' } })],
-      [['update'], /^renew-accessor$/, (call) => this.#renew(known(call), call)],
+      [['update'], /^lookup-accessor$/, (call) => ({ data: { ...tokens.lookUp(byAccessor(call)), id: '' } })],
+      [['update'], /^renew-accessor$/, (call) => this.#renew(byAccessor(call), call)],
       [
         ['update'],
         /^revoke-accessor$/,
@@ -85,11 +85,11 @@ export class TokenAuth implements Backend {
 
   #create({ body, token, namespace, fullPath }: Call, orphan: boolean): Result {
     const own = token?.init.policies ?? ['root'];
-    const asked = list(body['policies']);
+    const requested = list(body['policies']);
     const root = own.includes('root');
-    const extra = asked.filter((name) => !own.includes(name) && name !== 'default');
+    const extra = requested.filter((name) => !own.includes(name) && name !== 'default');
     if (!root && extra.length > 0) throw new Refusal(400, 'child policies must be subset of parent');
-    const chosen = asked.length > 0 ? asked : own;
+    const chosen = requested.length > 0 ? requested : own;
     const withDefault = body['no_default_policy'] !== true && !chosen.includes('root');
     const name = text(body['display_name']);
     const { token: created, warnings } = this.#tokens.create({

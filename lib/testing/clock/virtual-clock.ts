@@ -7,24 +7,24 @@ interface Timer {
   callback: (() => void) | undefined;
 }
 
-/** Node's own limits: a longer delay fires after 1 ms, and fractions are cut off. */
+/** Longest delay of Node's timers; a longer one fires after 1 ms. */
 const LONGEST_DELAY = 2 ** 31 - 1;
 const HOUR = 3_600_000;
-/** How often {@link VirtualClock.until} waits a real millisecond for work that no timer will bring to its end. */
-const REAL_PATIENCE = 4_000;
+/** Real milliseconds that {@link VirtualClock.until} waits for work while no timer is pending. */
+const REAL_WAIT = 4_000;
 
-/** Taken when this file is loaded: fake timers of jest and vitest stand still, whoever set them. */
+/** Node's own timers, also while fake timers of jest or vitest replace the globals. */
 const [realImmediate, realTimeout] = [setImmediate, setTimeout];
 const turn = () => new Promise<void>((resolve) => void realImmediate(resolve));
 const realMillisecond = () => new Promise<void>((resolve) => void realTimeout(resolve, 1));
 
 /**
- * A clock that stands still until a test moves it. Give it to a `SimulatedVault`, and days pass in
- * milliseconds, always in the same way.
+ * A clock that only the test moves. With it, a `SimulatedVault` and this package pass days in milliseconds, and every
+ * run is the same.
  *
- * All times are milliseconds. Its timers behave like Node's: a delay above 2^31-1 fires after 1 ms, one below 1 is 1,
- * fractions are cut off. It governs what takes its time from it: this package and the simulated server, not
- * `setTimeout` or `Date` in other code. Fake timers of jest and vitest may be in use at the same time: each moves its own.
+ * All times are milliseconds. Its timers behave like Node's: a delay above 2^31-1 fires after 1 ms, a delay below 1 is 1,
+ * fractions are cut off. It does not affect `setTimeout` or `Date` in other code. Fake timers of jest and vitest may be
+ * active at the same time; they do not affect this clock.
  *
  * @publicApi
  */
@@ -37,32 +37,32 @@ export class VirtualClock implements Clock {
   #pending = 0;
   #moving = false;
 
-  /** @param options.wall the wall clock at the start (default: now, to the second: what real databases go by) */
+  /** @param options.wall wall time at the start (default: now, rounded down to a second, so that real databases agree) */
   constructor(options: { wall?: number | Date } = {}) {
     this.#wall = Number(options.wall ?? Math.floor(Date.now() / 1_000) * 1_000);
   }
 
-  /** Milliseconds since the start that the machine was awake; stands still in {@link suspend}. */
+  /** Monotonic time in milliseconds since the start; it stops during {@link suspend}. */
   monotonic(): number {
     return this.#monotonic;
   }
 
-  /** Milliseconds since 1970, as this machine believes; {@link stepWall} sets it apart. */
+  /** Wall time of this machine in milliseconds since 1970; {@link stepWall} changes it. */
   wall(): number {
     return this.#wall;
   }
 
-  /** Milliseconds since the start as the rest of the world counts them: the time of a server elsewhere. */
+  /** True time in milliseconds since the start: the time of a remote server. */
   get elapsed(): number {
     return this.#elapsed;
   }
 
-  /** How many timers are set and neither fired nor cancelled. */
+  /** Number of timers that neither fired nor were cancelled. */
   get pending(): number {
     return this.#pending;
   }
 
-  /** Calls back once, when {@link advance} passes `delay` milliseconds from now. Returns what cancels it. */
+  /** Calls `callback` once, when {@link advance} passes `delay` milliseconds from now. Returns a function that cancels it. */
   setTimer(delay: number, callback: () => void): () => void {
     const wait = delay >= 1 && delay <= LONGEST_DELAY ? Math.trunc(delay) : 1;
     const timer: Timer = { at: this.#monotonic + wait, callback };
@@ -75,14 +75,13 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Lets time pass: fires the timers that fall due, in their order, each at its own time, and lets everything that
-   * follows from one (promises, requests to a simulated server in the same process, reads of files) come to rest
-   * before the next. Rejects with what a timer throws.
+   * Moves time on: fires due timers in order, each at its own time. After each timer, waits for the work it started
+   * (promises, requests to a simulated server in the same process, reads of files). Rejects with the error of a timer.
    *
-   * @param milliseconds 0 fires what is overdue and lets all come to rest
+   * @param milliseconds 0 fires overdue timers and waits for their work
    */
   async advance(milliseconds: number): Promise<void> {
-    if (this.#moving) throw new Error('The VirtualClock is moving already: await what moves it first.');
+    if (this.#moving) throw new Error('The VirtualClock is already moving: await the earlier call first.');
     this.#moving = true;
     try {
       await this.settle();
@@ -103,10 +102,9 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Jumps from timer to timer until a promise settles, and returns what it brings: for what waits on this clock, as
-   * `clock.until(app.close())`.
+   * Advances from timer to timer until a promise settles, and returns its result: `clock.until(app.close())`.
    *
-   * @param limit virtual milliseconds after which it gives up and rejects (default: one hour)
+   * @param limit virtual milliseconds after which it rejects (default: one hour)
    */
   async until<T>(promise: Promise<T>, limit = HOUR): Promise<T> {
     const end = this.#monotonic + limit;
@@ -115,18 +113,18 @@ export class VirtualClock implements Clock {
       settled = true;
     };
     promise.then(done, done);
-    let patience = REAL_PATIENCE;
+    let realWait = REAL_WAIT;
     for (await this.advance(0); !settled;) {
       const next = this.#nextAt();
       if (next <= end) await this.advance(Math.max(0, next - this.#monotonic));
-      else if (next < Infinity || patience-- === 0) {
+      else if (next < Infinity || realWait-- === 0) {
         throw new Error(`Not settled ${limit} ms later: ${this.#pending} timers are pending.`);
       } else await realMillisecond();
     }
     return promise;
   }
 
-  /** Lets promises and reads of files come to rest, without any time passing. */
+  /** Waits for promises and reads of files; no time passes. */
   async settle(): Promise<void> {
     await turn();
     while (this.#holds.size > 0 || readsFiles()) {
@@ -135,21 +133,21 @@ export class VirtualClock implements Clock {
     }
   }
 
-  /** Time does not move on before this promise has settled: for real work that takes no virtual time. */
+  /** Stops the clock until a promise settles, for real work that takes no virtual time. */
   hold(work: Promise<unknown>): void {
     this.#holds.add(work);
     const done = () => this.#holds.delete(work);
     work.then(done, done);
   }
 
-  /** Sets the wall clock forwards or backwards, as NTP or an operator does; nothing else moves. */
+  /** Steps the wall clock alone, forwards or backwards, as NTP or an operator does. */
   stepWall(milliseconds: number): void {
     this.#wall += milliseconds;
   }
 
   /**
-   * The machine sleeps: the wall clock and the world move on, the monotonic clock stands still, and timers are late
-   * by as much (Linux). Afterwards what is due runs.
+   * Suspends the machine: wall time and true time pass, the monotonic clock stops, and timers fire late by this time
+   * (Linux). Then fires due timers.
    */
   async suspend(milliseconds: number): Promise<void> {
     this.#wall += milliseconds;
@@ -158,8 +156,8 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * The process stands still (SIGSTOP, a blocked event loop): all clocks move on, no timer fires meanwhile, and what is
-   * overdue runs at the end, late.
+   * Stops the process (SIGSTOP, a blocked event loop): all clocks move on, no timer fires, and overdue timers fire at
+   * the end.
    */
   async stall(milliseconds: number): Promise<void> {
     this.#pass(milliseconds);
@@ -178,7 +176,7 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Secrets come from files too, and a read takes no virtual time. */
+/** Whether reads of files are pending: secrets may come from files, and a read takes no virtual time. */
 function readsFiles(): boolean {
   return process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq') || name === 'CloseReq');
 }

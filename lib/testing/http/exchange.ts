@@ -9,10 +9,10 @@ export class ConnectionFailure extends ExchangeFailed {
   }
 }
 
-/** Waits on the clock of the test; rejects where the request is given up. */
+/** Waits on the clock of the test; rejects if the client aborts the request. */
 type Wait = (milliseconds: number) => Promise<void>;
 
-/** One request through all that may go wrong with it. Throws a {@link ConnectionFailure} where the connection fails. */
+/** Handles one request with the faults that apply to it. Throws a {@link ConnectionFailure} if the connection fails. */
 export async function exchange(server: ServerContext, request: HttpRequest, wait: Wait): Promise<HttpAnswer> {
   const [path = '', query = ''] = request.url.split('?', 2);
   const entry = server.log.begin(request.method, path, query, request.headers['x-vault-namespace'] ?? '');

@@ -8,10 +8,10 @@ import { RateLimited } from '../server/rate-limits.js';
 import { answersSealed, needsSudo } from '../backends/sys.js';
 import { collected, EmptyNotFound, Refusal, Unknown, WrongKvPath } from '../server/refusal.js';
 
-/** One HTTP request as it came in; header names in lower case. */
+/** One HTTP request; header names in lower case. */
 export interface HttpRequest {
   method: string;
-  /** With the query. */
+  /** Path with the query. */
   url: string;
   headers: Record<string, string | undefined>;
   body: string;
@@ -42,7 +42,7 @@ const NEEDED: Record<Operation, string> = {
   delete: 'delete',
 };
 
-/** Answers one request as the server would: the whole way but the network. */
+/** Answers one request as the server does, without the network. */
 export async function handleRequest(
   server: ServerContext,
   request: HttpRequest,
@@ -53,7 +53,7 @@ export async function handleRequest(
   try {
     const call = parse(server, request, entry);
     token = call.token;
-    const { result, backend } = await perform(server, call, request);
+    const { result, backend } = await authoriseAndCall(server, call, request);
     return answer(server, request, call, result, backend);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -63,7 +63,7 @@ export async function handleRequest(
   }
 }
 
-/** Reads a request, as far as it can be without knowing what it is for. */
+/** Parses a request and finds its namespace and token; refuses it in states of the node that do not serve it. */
 function parse(server: ServerContext, request: HttpRequest, entry: OpenEntry): Call {
   const [path = '', query = ''] = request.url.split('?', 2);
   if (!path.startsWith('/v1/')) throw new Refusal(404);
@@ -99,7 +99,7 @@ function parse(server: ServerContext, request: HttpRequest, entry: OpenEntry): C
   };
 }
 
-/** A standby sends clients to the leader, if it knows one. */
+/** Answer of a standby: a redirect to the leader, if it knows one. */
 class RedirectToLeader extends Refusal {
   constructor(
     readonly leader: string | undefined,
@@ -109,7 +109,7 @@ class RedirectToLeader extends Refusal {
   }
 }
 
-/** Namespaces come by header, by path, or as both together; community editions of Vault have none. */
+/** Finds the namespace, given by header, path or both; community editions of Vault have none. */
 function locate(server: ServerContext, header: string, path: string): { namespace: Namespace; path: string } {
   const name = header.replace(/^\/|\/$/g, '');
   const asked = server.vault || name === '' || name === 'root' ? '' : `${name}/`;
@@ -150,22 +150,22 @@ function parseBody(server: ServerContext, { body, headers }: HttpRequest): Recor
   );
 }
 
-/** Where JSON ends being JSON; nothing where it only ends too early. */
+/** Error for the first invalid character; undefined if the body ends too early. */
 function invalidCharacter(body: string, { message }: Error): string | undefined {
   const [, at = ''] = /at position (\d+)/.exec(message) ?? [];
-  const strange = /^Unexpected token '(.)'/u.exec(message)?.[1] ?? body.charAt(Number(at || body.length));
-  return strange && `invalid character '${strange}' looking for beginning of value`;
+  const invalid = /^Unexpected token '(.)'/u.exec(message)?.[1] ?? body.charAt(Number(at || body.length));
+  return invalid && `invalid character '${invalid}' looking for beginning of value`;
 }
 
-/** Asks who and whether, then has the engine do it. */
-async function perform(
+/** Authenticates and authorises a request, then calls its backend. */
+async function authoriseAndCall(
   server: ServerContext,
   call: Call,
   request: HttpRequest,
 ): Promise<{ result: Result | void; backend: Backend }> {
   const { namespace, token, fullPath } = call;
   const found = namespace.find(fullPath);
-  // Listed here, as a narrow policy denies the path before it is looked for, and hides that nothing is there.
+  // Recorded before the policies are checked: a narrow policy denies the path and would hide that it is not mounted.
   if (!found) noteUnhandled(server, request);
   const open = found?.backend.open?.(found.rest) === true;
   if (found) call.path = found.rest;
@@ -173,7 +173,7 @@ async function perform(
     if (!token) throw unauthenticated(server, call);
     use(token, call);
     const creates = call.operation === 'update' && found?.backend.exists?.(call) === false;
-    // The server has a slash at the end of whatever is listed.
+    // The server appends a slash to the path of a LIST.
     const path = call.operation === 'list' ? fullPath.replace(/\/?$/, '/') : fullPath;
     const allowed = server.access.capabilities(token, namespace, path);
     const granted =
@@ -192,7 +192,7 @@ function unauthenticated(server: ServerContext, { rawToken }: Call): Refusal {
   return new Refusal(403, 'permission denied');
 }
 
-/** Every request costs a use, whatever is answered. */
+/** Counts a use of the token, whatever the answer, and checks its networks. */
 function use(token: Token, { source }: Call): void {
   token.uses--;
   if (token.uses <= 0) token.lastUse = true;

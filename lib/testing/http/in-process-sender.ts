@@ -6,12 +6,12 @@ import { Limiter } from '../../clock/limiter.js';
 import type { ServerContext } from '../server/server-context.js';
 import { ConnectionFailure, exchange } from './exchange.js';
 
-/** What a request comes from, as far as redirects matter: there is but one address, and a token goes to no other. */
+/** Origin of all requests, for the check of redirects: a token is never sent to another address. */
 const ADDRESS = 'http://simulated';
 
 /**
- * Sends requests to a simulated server in the same process: no network, and no time but what is asked for. As over the
- * network, so many requests of a lane are under way at a time, and the others wait.
+ * Sends requests to a simulated server in the same process, without network and without delay, unless a fault delays
+ * them. As over the network, each lane has a limited number of sockets, and further requests wait.
  */
 export class InProcessSender implements Sender {
   readonly #server: ServerContext;
@@ -20,7 +20,7 @@ export class InProcessSender implements Sender {
   readonly #sockets = { ordinary: new Limiter(SOCKETS.ordinary), vital: new Limiter(SOCKETS.vital) };
   #closed = false;
 
-  /** @param source the address that requests seem to come from */
+  /** @param source source address of the requests */
   constructor(server: ServerContext, source: string) {
     this.#server = server;
     this.#source = source;
@@ -49,11 +49,11 @@ export class InProcessSender implements Sender {
   async #exchange(request: TransportRequest, timeout: number): Promise<TransportResponse> {
     const headers: Record<string, string> = {};
     for (const name in request.headers) headers[name.toLowerCase()] = request.headers[name] as string;
-    let patience = timeout;
+    let remaining = timeout;
     const wait = async (milliseconds: number) => {
-      await this.#wait(Math.min(milliseconds, patience), request.signal);
-      patience -= milliseconds;
-      if (patience <= 0) throw new TransportTimeout('sent');
+      await this.#wait(Math.min(milliseconds, remaining), request.signal);
+      remaining -= milliseconds;
+      if (remaining <= 0) throw new TransportTimeout('sent');
     };
     const { method, path: url, body = '' } = request;
     const answer = await exchange(this.#server, { method, url, headers, body, source: this.#source }, wait);
@@ -62,7 +62,7 @@ export class InProcessSender implements Sender {
     return { statusCode: answer.status, headers: answer.headers, body: answer.body, address: 'simulated:' };
   }
 
-  /** Waits for a socket, as long as the request may. */
+  /** Waits for a socket until the request times out. */
   async #turn(turn: Promise<void>, sockets: Limiter, { timeout, signal }: TransportRequest): Promise<void> {
     try {
       if (await this.#wait(timeout, signal, turn)) return;
@@ -74,7 +74,7 @@ export class InProcessSender implements Sender {
     throw new TransportTimeout('unsent');
   }
 
-  /** @returns whether something came before the time was over */
+  /** @returns whether `early` resolved before the time elapsed */
   #wait(milliseconds: number, signal: AbortSignal | undefined, early?: Promise<void>): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const end = (settle: () => void) => {

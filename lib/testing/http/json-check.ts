@@ -1,20 +1,20 @@
-/** As HashiCorp Vault limits a body unless its listener is told otherwise. */
+/** Default limits of HashiCorp Vault for a body. */
 const LIMITS = { depth: 300, text: 1_048_576, members: 10_000 };
 
 interface Container {
   close: string;
-  /** The names in an object; nothing in an array. */
+  /** Names of an object; undefined for an array. */
   names: Set<string> | undefined;
   atName: boolean;
   count: number;
 }
 
-/** One token after white space: a text, a number or literal, a mark, or what is none. */
+/** One token after white space: a text, a number or literal, a bracket, a mark, or an invalid character. */
 const TOKEN = /[ \t\r\n]*(?:("(?:[^"\\]|\\[^])*")|([\w.+-]+)|([[\]{}])|([,:])|([^]))/gy;
 
 /**
- * What HashiCorp Vault's own check finds wrong with a body before it is parsed, in its words (status 500). What is neither
- * an object nor an array, it leaves to the parser.
+ * Checks a body as HashiCorp Vault does before it parses it, and returns its error (status 500). Bodies that are neither
+ * an object nor an array are left to the parser.
  */
 export function faultOfJson(body: string): string | undefined {
   if (!/^\s*[{[]/.test(body)) return undefined;
@@ -50,11 +50,11 @@ export function faultOfJson(body: string): string | undefined {
   return open.length > 0 ? 'malformed JSON, unclosed containers' : undefined;
 }
 
-/** Counts the name of an object, or the member of an array, that begins here. */
+/** Counts a member of an object or array. */
 function member(container: Container, text: string | undefined): string | undefined {
   const { names } = container;
   if (names) {
-    // The value that follows the name.
+    // This token is the value of a name.
     if (!container.atName || text === undefined) return undefined;
     container.atName = false;
     const name = text.slice(1, -1);

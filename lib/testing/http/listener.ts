@@ -13,7 +13,7 @@ import type { HttpRequest } from './handle-request.js';
 
 const HOST = '127.0.0.1';
 
-/** What Node tells of a request that it cannot parse. */
+/** Node's error for a request that it cannot parse. */
 interface ParseError extends Error {
   code?: string;
   rawPacket?: Buffer;
@@ -33,7 +33,7 @@ export class Listener {
     );
   }
 
-  /** Resolves with the address, as `http://127.0.0.1:8200`. */
+  /** Resolves with the address, such as `http://127.0.0.1:8200`. */
   async listen(port: number): Promise<string> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -64,14 +64,14 @@ export class Listener {
       const answer = await exchange(this.#context, { method, url, headers, body, source }, this.#wait);
       response.writeHead(answer.status, answer.headers).end(answer.body);
     } catch {
-      // The connection fails, as a fault has it.
+      // A fault makes the connection fail.
       incoming.socket.destroy();
     }
   }
 
   /**
-   * Node's parser knows no LIST method and gives up at it, which is where the request begins; what it has read is
-   * handed over, and such a request has no body. The connection is closed after the answer.
+   * Node's parser does not know the method LIST. Its error carries the bytes of the request, which has no body, so it is
+   * answered here. The connection is closed after the answer.
    */
   async #serveList({ code, rawPacket }: ParseError, socket: Socket): Promise<void> {
     let head = rawPacket?.toString('latin1') ?? '';
@@ -79,7 +79,7 @@ export class Listener {
       socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
       return;
     }
-    // The parser would only stumble over the rest again.
+    // Otherwise the parser would fail again on the rest of the request.
     socket.removeAllListeners('data');
     try {
       while (!head.includes('\r\n\r\n')) head += String(await more(socket));

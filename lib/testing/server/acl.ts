@@ -1,5 +1,5 @@
 /**
- * What policies grant.
+ * Capability that a policy grants.
  *
  * @publicApi
  */
@@ -8,7 +8,7 @@ export type Capability = 'create' | 'read' | 'update' | 'patch' | 'delete' | 'li
 /** Capabilities by path pattern. */
 export type Rules = ReadonlyMap<string, readonly Capability[]>;
 
-/** What every token may do unless it says otherwise. */
+/** Policy `default`, which tokens have unless their role excludes it. */
 export const DEFAULT_POLICY = `
 path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/renew-self" { capabilities = ["update"] }
@@ -25,7 +25,7 @@ path "sys/tools/hash" { capabilities = ["update"] }
 path "sys/tools/hash/*" { capabilities = ["update"] }
 `;
 
-/** What a wrapping token may do, and nothing besides. */
+/** All rights of a wrapping token. */
 export const WRAPPING_RULES: Rules = new Map([
   ['cubbyhole/response', ['create', 'read']],
   ['sys/wrapping/unwrap', ['update']],
@@ -41,7 +41,7 @@ export function parsePolicy(source: string): Rules {
     return rules;
   }
   const lines = source.replace(/^[^\S\n]*(#|\/\/).*$/gm, '');
-  // Behind the last end of a comment none is looked for: paths end in "/*", and each would be looked from to the end.
+  // Paths end in "/*" too: without this limit, each of them would cause a search to the end of the text.
   const commented = lines.lastIndexOf('*/') + 2;
   const plain = lines.slice(0, commented).replace(/\/\*[\s\S]*?\*\//g, '') + lines.slice(commented);
   for (const [, pattern = '', block = ''] of plain.matchAll(/path\s+"([^"]+)"\s*\{([^}]*)\}/g)) {
@@ -63,7 +63,7 @@ interface Pattern {
   capabilities: ReadonlySet<Capability>;
 }
 
-/** What several policies together grant. */
+/** Rights that several policies grant together. */
 export class Acl {
   readonly #exact = new Map<string, ReadonlySet<Capability>>();
   readonly #patterns: Pattern[];
@@ -88,11 +88,11 @@ export class Acl {
     this.#patterns = patterns.sort(mostSpecificFirst);
   }
 
-  /** What may be done at a path; nothing where it is denied. */
+  /** Capabilities at a path; empty if the path is denied. */
   capabilities(path: string): ReadonlySet<Capability> {
     const found =
       this.#exact.get(path) ??
-      // A list may be asked for with a slash at the end, and granted without.
+      // A LIST request may end in a slash while the policy does not.
       (path.endsWith('/') ? this.#exact.get(path.slice(0, -1)) : undefined) ??
       this.#patterns.find((pattern) => matches(pattern, path))?.capabilities;
     return !found || found.has('deny') ? NONE : found;
@@ -113,7 +113,7 @@ function matches(pattern: Pattern, path: string): boolean {
   });
 }
 
-/** The server's order: a wildcard that comes later wins, then no `*`, fewer `+`, a longer text. */
+/** Precedence of the server: a later wildcard wins, then no `*`, fewer `+`, the longer text. */
 function mostSpecificFirst(a: Pattern, b: Pattern): number {
   const wildcard = ({ text, segments }: Pattern) =>
     segments.includes('+') ? text.split(/(?<=\/|^)\+(?=\/|$)/)[0]!.length : text.length;

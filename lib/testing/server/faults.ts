@@ -1,30 +1,30 @@
 import { matcher, type RequestMatcher } from './request-log.js';
 
 /**
- * Which requests a fault is for: the next so many, those that match until it is ended, or the next so many that match.
+ * Requests that a fault applies to: the next n, all that match until the fault is ended, or the next n that match.
  *
  * @publicApi
  */
 export type RequestSelector = number | RequestMatcher | { times?: number; match?: RequestMatcher };
 
-/** What goes wrong. */
+/** One kind of failure. */
 export type Fault =
   | { kind: 'cut' }
   | { kind: 'drop' }
   | { kind: 'answer'; status: number; body: unknown; headers: Record<string, string> }
   | { kind: 'delay'; milliseconds: number; before: boolean };
 
-interface Active {
+interface ActiveFault {
   fault: Fault;
   left: number;
   matches: (request: { method: string; path: string }) => boolean;
 }
 
-/** What is to go wrong with the requests to come. */
+/** Faults that apply to requests to come. */
 export class Faults {
-  readonly #active = new Set<Active>();
+  readonly #active = new Set<ActiveFault>();
 
-  /** Returns what ends the fault. */
+  /** Returns a function that ends the fault. */
   add(fault: Fault, selector: RequestSelector = {}): () => void {
     const { times = Infinity, match = () => true } =
       typeof selector === 'number'
@@ -32,7 +32,7 @@ export class Faults {
         : isMatcher(selector)
           ? { match: selector }
           : selector;
-    const active: Active = { fault, left: times, matches: matcher(match) };
+    const active: ActiveFault = { fault, left: times, matches: matcher(match) };
     this.#active.add(active);
     return () => this.#active.delete(active);
   }
@@ -41,7 +41,7 @@ export class Faults {
     this.#active.clear();
   }
 
-  /** What happens to a request: the delays all, of the rest the one that was set up first. */
+  /** Faults of one request: all delays, and the first of the others. */
   take(request: { method: string; path: string }): { delays: Fault[]; fault: Fault | undefined } {
     if (this.#active.size === 0) return NONE;
     const delays: Fault[] = [];

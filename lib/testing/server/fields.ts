@@ -1,8 +1,8 @@
-/** A field of a body that is a text. */
+/** Reads a field of a body as a text. */
 export const text = (value: unknown): string =>
   typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '';
 
-/** A field of a body that is a list: an array, or a text with commas. */
+/** Reads a field of a body as a list: an array, or a text with commas. */
 export function list(value: unknown): string[] {
   if (Array.isArray(value)) return value.map(String);
   return text(value)

@@ -4,7 +4,7 @@ const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 let pool = Buffer.alloc(0);
 let at = 0;
 
-/** A random text of letters and digits. */
+/** Creates a random text of letters and digits. */
 export function randomText(length: number): string {
   let result = '';
   for (let index = 0; index < length; index++) {

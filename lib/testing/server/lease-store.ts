@@ -28,12 +28,12 @@ export class LeaseStore {
     return this.#leases.get(id);
   }
 
-  /** Those whose id begins so; a scan. */
+  /** Leases whose id begins with the prefix; scans all leases. */
   below(prefix: string): Lease[] {
     return [...this.#leases.values()].filter(({ id }) => id.startsWith(prefix));
   }
 
-  /** What a new lease of a token may last: that of a batch token ends with it, any other as its role says. */
+  /** TTL of a new or renewed lease: as the role allows; a lease of a batch token ends with the token at the latest. */
   grant(init: Pick<LeaseInit, 'ttls' | 'token'>, issuedAt: number, increment = 0) {
     const { now } = this.#time;
     const granted = grantedTtl({ ...init.ttls(), increment, issuedAt }, now);
@@ -52,7 +52,7 @@ export class LeaseStore {
     return lease;
   }
 
-  /** Renews by so many seconds from now, or by the default of the role. */
+  /** Renews by this many seconds from now, or by the default of the role. */
   async renew(lease: Lease, increment: number): Promise<string[]> {
     const { now } = this.#time;
     if (!lease.renewable) throw new Refusal(400, 'lease is not renewable');
@@ -71,15 +71,15 @@ export class LeaseStore {
     }
   }
 
-  /** Ends a lease in the background, as at its deadline; the server tries again where that fails. */
+  /** Ends a lease in the background, as at its deadline; the server retries if the revocation fails. */
   end(lease: Lease): void {
     if (lease.ended) return;
     this.#forget(lease);
-    const ending = this.#attempt(lease);
+    const ending = this.#tryToEnd(lease);
     if (ending instanceof Promise) this.#time.hold(ending);
   }
 
-  /** Ends a lease now; where that fails it lives on. */
+  /** Ends a lease now; if the revocation fails, the lease stays. */
   async endNow(lease: Lease): Promise<void> {
     try {
       await lease.init.end();
@@ -90,19 +90,19 @@ export class LeaseStore {
     this.#forget(lease);
   }
 
-  #attempt(lease: Lease): Maybe<void> {
+  #tryToEnd(lease: Lease): Maybe<void> {
     try {
       const ending = lease.init.end();
-      if (ending instanceof Promise) return ending.catch(() => this.#again(lease));
+      if (ending instanceof Promise) return ending.catch(() => this.#retry(lease));
     } catch {
-      this.#again(lease);
+      this.#retry(lease);
     }
   }
 
-  #again(lease: Lease): void {
+  #retry(lease: Lease): void {
     if (++lease.failures >= RETRIES) return;
     const expires = this.#time.now + RETRY_AFTER * 2 ** (lease.failures - 1);
-    const onExpired = () => void this.#attempt(lease);
+    const onExpired = () => void this.#tryToEnd(lease);
     this.#time.expireAt(expires, { expires, ended: false, queued: Infinity, onExpired });
   }
 

@@ -3,40 +3,40 @@ import { DEFAULT_POLICY, parsePolicy, type Rules } from './acl.js';
 import { randomText } from './ids.js';
 import type { Expirable } from './server-time.js';
 
-/** What a request asks for, in the words of policies; HTTP methods map to it. */
+/** Operation of a request, in the terms of policies; HTTP methods map to it. */
 export type Operation = 'read' | 'list' | 'update' | 'patch' | 'delete';
 
-/** One request, as an engine gets it. */
+/** One request, as a backend receives it. */
 export interface Call {
   operation: Operation;
-  /** Below the mount. */
+  /** Path below the mount. */
   path: string;
-  /** Below the namespace, mount included. */
+  /** Path below the namespace, including the mount. */
   fullPath: string;
   body: Record<string, unknown>;
   query: URLSearchParams;
   contentType: string;
   namespace: Namespace;
   token: Token | undefined;
-  /** The `X-Vault-Token` as it was sent, valid or not. */
+  /** The header `X-Vault-Token`, valid or not. */
   rawToken: string;
-  /** The IP address it comes from. */
+  /** IP address of the client. */
   source: string;
 }
 
-/** What an engine answers; the envelope is put around it. Nothing at all is a 204. */
+/** Answer of a backend without the envelope. A backend that returns none answers 204. */
 export interface Result {
   status?: number;
   data?: object | null;
-  /** A token that was made or renewed. */
+  /** Token that was created or renewed. */
   auth?: Token;
   lease?: Lease;
-  /** Seconds that a secret without a lease may be cached. */
+  /** `lease_duration` in seconds of a secret without a lease. */
   leaseDuration?: number;
   warnings?: string[];
-  /** Sent as it is, without an envelope. */
+  /** Body that is sent without an envelope. */
   bare?: unknown;
-  /** Instead of an envelope of its own: that of the answer that was wrapped. */
+  /** Envelope of the answer that was wrapped; sent instead of a new one. */
   unwrapped?: object;
   wrapInfo?: object;
   /** Repeats `data` at the top level, as some paths below sys/ do. */
@@ -47,27 +47,27 @@ export type Maybe<T> = T | Promise<T>;
 
 /** A secrets engine or auth method. */
 export interface Backend {
-  /** As the server names the type of the mount. */
+  /** Type of the mount in the API. */
   readonly type: string;
   handle(call: Call): Maybe<Result | void>;
-  /** Where given, a write of what is not there yet needs `create` instead of `update`. */
+  /** Whether the path has a value. Where implemented, a first write needs `create` instead of `update`. */
   exists?(call: Call): boolean;
-  /** Paths that need no token. */
+  /** Whether the path needs no token. */
   open?(path: string): boolean;
 }
 
-/** What a token is made of. Durations in seconds; 0 is none. */
+/** Properties of a new token. Durations in seconds; 0 is none. */
 export interface TokenInit {
   id?: string;
   type?: 'service' | 'batch';
   policies: readonly string[];
-  /** Where it was made. */
+  /** Path of the request that created it. */
   path: string;
   namespace: Namespace;
   displayName?: string;
   meta?: Record<string, string> | null;
   parent?: Token | undefined;
-  /** Made by a login: it has an entity, and no parent. */
+  /** Created by a login: it has an entity and no parent. */
   login?: boolean;
   ttl?: number;
   maxTtl?: number;
@@ -75,13 +75,13 @@ export interface TokenInit {
   period?: number;
   uses?: number;
   renewable?: boolean;
-  /** Addresses it may be used from; any where empty. */
+  /** Networks it may be used from; all if empty. */
   boundCidrs?: readonly string[];
-  /** The TTL of a renewal without an increment; throws where the role has gone. */
+  /** TTL of a renewal without an increment; throws if the role was deleted. */
   renewalTtl?: () => number;
 }
 
-/** One token through its life. Times in milliseconds of the server, durations in seconds. */
+/** One token. Times in milliseconds of the server, durations in seconds. */
 export class Token implements Expirable {
   readonly id: string;
   readonly accessor: string;
@@ -94,12 +94,12 @@ export class Token implements Expirable {
   expires: number;
   ended = false;
   queued = Infinity;
-  /** Requests it may still make; Infinity where they are not counted. */
+  /** Requests it may still make; Infinity if they are not counted. */
   uses: number;
   renewable: boolean;
   ttl: number;
   renewedAt: number | undefined;
-  /** Asked to be ended when the request in hand is done. */
+  /** Set by the last use: the token ends after the current request. */
   lastUse = false;
 
   constructor(
@@ -127,19 +127,19 @@ export class Token implements Expirable {
   }
 }
 
-/** What an engine says of a secret that it has made. Durations in seconds. */
+/** Properties of a new lease. Durations in seconds. */
 export interface LeaseInit {
-  /** Where it was made, below the namespace. */
+  /** Path of the request that created it, below the namespace. */
   path: string;
   namespace: Namespace;
   token: Token;
-  /** The present default and limit of the role; throws where it has gone. */
+  /** Current default and max TTL of the role; throws if the role was deleted. */
   ttls: () => { ttl: number; maxTtl: number };
   /** Default true. */
   renewable?: boolean;
-  /** Before a renewal is granted. */
+  /** Called before a renewal is granted. */
   renew?: (expires: number) => Maybe<void>;
-  /** Takes the secret away. */
+  /** Revokes the secret. */
   end: () => Maybe<void>;
 }
 
@@ -152,7 +152,7 @@ export class Lease implements Expirable {
   ended = false;
   queued = Infinity;
   renewedAt: number | undefined;
-  /** Revocations that failed. */
+  /** Number of failed revocations. */
   failures = 0;
 
   constructor(
@@ -169,14 +169,14 @@ export class Lease implements Expirable {
   }
 }
 
-/** One namespace: mounts and policies of its own. */
+/** One namespace with its mounts and policies. */
 export class Namespace {
   readonly mounts = new Map<string, Backend>();
   readonly policies = new Map<string, { source: string; rules: Rules; version: number; at: number }>();
-  /** Changes whenever a policy does. */
+  /** Changes with each change of a policy. */
   policyVersion = 0;
 
-  /** @param path with a slash at its end; nothing for the root */
+  /** @param path ends in a slash; `''` for the root */
   constructor(
     readonly path: string,
     readonly id: string,
@@ -199,7 +199,7 @@ export class Namespace {
     this.policyVersion++;
   }
 
-  /** The mount that a path is below, and the rest of the path. */
+  /** Finds the mount of a path, and the path below it. */
   find(path: string): { backend: Backend; mount: string; rest: string } | undefined {
     for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
       const mount = path.slice(0, end).replace(/\/$/, '');

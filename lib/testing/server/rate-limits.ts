@@ -2,7 +2,7 @@ import type { ServerTime } from './server-time.js';
 import { Refusal } from './refusal.js';
 
 /**
- * So many requests in each interval, below a path.
+ * Limit of the number of requests in each interval, below a path.
  *
  * @publicApi
  */
@@ -11,16 +11,16 @@ export interface RateLimit {
   rate: number;
   /** Seconds (default 1). */
   interval?: number;
-  /** The mount or path it is for, as `database`; everything by default. */
+  /** Mount or path that it limits, such as `database` (default: all paths). */
   path?: string;
-  /** Whether refusals carry `Retry-After`, as `enable_rate_limit_response_headers` has it (default false). */
+  /** Whether refusals carry `Retry-After`, as with `enable_rate_limit_response_headers` (default false). */
   retryAfter?: boolean;
 }
 
-/** Never counted, whatever the limit. */
+/** Paths that no limit counts. */
 const EXEMPT = new Set(['sys/health', 'sys/seal-status', 'sys/unseal', 'sys/seal', 'sys/leader', 'sys/init']);
 
-/** A request that came too often; it may say when to come again. */
+/** Refusal of a request above the limit, with the time to retry after where the limit reports it. */
 export class RateLimited extends Refusal {
   constructor(
     path: string,
@@ -41,7 +41,7 @@ export class RateLimits {
     this.#time = time;
   }
 
-  /** Counts a request; throws where it is one too many. */
+  /** Counts a request; throws `RateLimited` above the limit. */
   count(path: string): void {
     if (this.quotas.size === 0 || EXEMPT.has(path)) return;
     const quota = [...this.quotas.values()]

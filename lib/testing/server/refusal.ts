@@ -1,4 +1,4 @@
-/** An answer that is not a success, in the server's words. */
+/** An error answer, with the texts of the server. */
 export class Refusal extends Error {
   readonly errors: readonly string[];
 
@@ -11,7 +11,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Nothing at that path in this simulation, and perhaps not on a server either. */
+/** The simulation does not support the path; a real server may. */
 export class Unknown extends Refusal {}
 
 /** A 404 without a body. */
@@ -21,14 +21,14 @@ export class EmptyNotFound extends Refusal {
   }
 }
 
-/** A 404 with the server's advice in its warnings. */
+/** A 404 with advice in its warnings. */
 export class WrongKvPath extends Refusal {
   constructor(readonly warnings: string[]) {
     super(404, ...warnings);
   }
 }
 
-/** How the server writes errors that it has collected. */
+/** Formats collected errors as the server does. */
 export const collected = (...errors: string[]) =>
   `${errors.length} error${errors.length === 1 ? '' : 's'} occurred:\n${errors.map((e) => `\t* ${e}\n`).join('')}\n`;
 

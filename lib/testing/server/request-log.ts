@@ -2,39 +2,39 @@ import type { ServerTime } from './server-time.js';
 import type { Token } from './model.js';
 
 /**
- * One request that reached a simulated server. No secret is in it.
+ * One request that reached a simulated server. It contains no secret.
  *
  * @publicApi
  */
 export interface HistoryEntry {
-  /** As it was sent. */
+  /** HTTP method, as sent. */
   readonly method: string;
-  /** With `/v1/`, without the query. */
+  /** Path with `/v1/`, without the query. */
   readonly path: string;
-  /** The query, without the question mark. */
+  /** Query without the question mark. */
   readonly query: string;
-  /** What was answered; `cut` where the connection failed before, `dropped` where it failed after the work. */
+  /** Status of the answer; `cut` if the connection failed before the work, `dropped` if it failed after it. */
   readonly status: number | 'cut' | 'dropped' | undefined;
-  /** Milliseconds since the server was made, in its own time. */
+  /** Milliseconds of the server since its creation. */
   readonly at: number;
-  /** Namespace as the header named it, or nothing. */
+  /** Namespace in the header, or `''`. */
   readonly namespace: string;
-  /** Accessor of the token that was used, where the server knew it. */
+  /** Accessor of the token, or `''` if the server did not know the token. */
   readonly accessor: string;
-  /** Number of that token, counted from 1 in the order in which the server made them (1 is the root token). */
+  /** Number of the token in the order of creation; 1 is the root token. */
   readonly token: number | undefined;
-  /** The parsed body; what can be a secret in it is `[redacted]`. */
+  /** Parsed body; values that may be secret are `[redacted]`. */
   readonly body: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Which requests: a text that `METHOD /v1/path` ends with or equals, a pattern for it, or a function.
+ * Selects requests: the end of `METHOD /v1/path` as a text, a pattern for it, or a function.
  *
  * @publicApi
  */
 export type RequestMatcher = string | RegExp | ((request: { method: string; path: string }) => boolean);
 
-/** Fields that may be told; the others are secret or may hold one. */
+/** Fields of bodies that are recorded in clear; all others may hold a secret. */
 const PLAIN = new Set(['increment', 'lease_id', 'role_id', 'sync', 'prefix', 'ttl', 'type', 'paths', 'path']);
 const LIMIT = 200_000;
 
@@ -47,11 +47,11 @@ export function matcher(match: RequestMatcher): (request: { method: string; path
 
 type Entry = { -readonly [K in keyof HistoryEntry]: HistoryEntry[K] };
 
-/** The requests that reached a server, oldest first; of more than 200,000 the older half is forgotten. */
+/** Requests that reached a server, oldest first; of more than 200,000 the older half is dropped. */
 export class RequestLog {
   readonly #time: ServerTime;
   readonly #start: number;
-  /** What nothing answered to, as `METHOD /v1/path`. */
+  /** Requests without an answer, as `METHOD /v1/path`. */
   unhandled: string[] = [];
   #entries: Entry[] = [];
 
@@ -66,7 +66,7 @@ export class RequestLog {
 
   clear(): void {
     this.#entries = [];
-    // Another list, so that whoever remembers a place in the old one notices.
+    // A new array: a reader that keeps an index into the old one notices the change.
     this.unhandled = [];
   }
 
@@ -92,7 +92,7 @@ export type OpenEntry = Entry;
 
 const NOTHING = Object.freeze({});
 
-/** Fills in who asked for what. */
+/** Adds the token and the redacted body to an entry. */
 export function describeCall(entry: Entry, token: Token | undefined, body: Record<string, unknown>): void {
   entry.accessor = token?.accessor ?? '';
   entry.token = token?.number;

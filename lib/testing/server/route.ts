@@ -1,14 +1,14 @@
 import type { Call, Maybe, Operation, Result } from './model.js';
 import { collected, Unknown } from './refusal.js';
 
-/** Handlers by operation and path below the mount; groups of the pattern are handed on. */
+/** A handler for operations and a path below the mount; groups of the pattern become its arguments. */
 export type Route = [
   operations: readonly Operation[],
   path: RegExp,
   handler: (call: Call, ...groups: string[]) => Maybe<Result | void>,
 ];
 
-/** Finds the handler of a call. */
+/** Calls the handler of a request. */
 export function route(routes: readonly Route[], call: Call): Maybe<Result | void> {
   let known = false;
   for (const [operations, pattern, handler] of routes) {

@@ -32,8 +32,8 @@ export class TokenStore {
   create(init: TokenInit): { token: Token; warnings: string[] } {
     const { now } = this.#time;
     const vault = this.#vault;
-    const eternal = init.policies.includes('root') && !init.ttl && !init.period && !init.explicitMaxTtl;
-    const { ttl, warnings } = eternal
+    const unlimited = init.policies.includes('root') && !init.ttl && !init.period && !init.explicitMaxTtl;
+    const { ttl, warnings } = unlimited
       ? { ttl: 0, warnings: [] }
       : grantedTtl({ ...init, issuedAt: now }, now);
     const batch = init.type === 'batch';
@@ -56,7 +56,7 @@ export class TokenStore {
     return { token, warnings };
   }
 
-  /** A token that lives; texts may have white space around them. */
+  /** Finds a live token; white space around the id is ignored. */
   find(id: string): Token | undefined {
     return this.#byId.get(id) ?? this.#byId.get(id.trim());
   }
@@ -65,7 +65,7 @@ export class TokenStore {
     return this.#byAccessor.get(accessor);
   }
 
-  /** Renews by so many seconds from now, or by the default. Periodic tokens take no notice of what is asked for. */
+  /** Renews by this many seconds from now, or by the default. Periodic tokens ignore the increment. */
   renew(token: Token, increment: number): string[] {
     if (token.type === 'batch') throw new Refusal(400, 'batch tokens cannot be renewed');
     if (!token.renewable) throw new Refusal(400, 'lease is not renewable');
@@ -85,7 +85,7 @@ export class TokenStore {
     }
   }
 
-  /** Ends a token, its children and all their leases. */
+  /** Ends a token, its child tokens and all their leases. */
   revoke(token: Token): void {
     if (token.ended) return;
     token.ended = true;
@@ -96,13 +96,13 @@ export class TokenStore {
     for (const child of token.children) this.revoke(child);
   }
 
-  /** Ends a token and lets its children live. */
+  /** Ends a token and keeps its child tokens. */
   revokeOrphan(token: Token): void {
     token.children.clear();
     this.revoke(token);
   }
 
-  /** `auth` of an answer. */
+  /** Builds `auth` of an answer. */
   describe(token: Token): object {
     const policies = [...token.init.policies];
     return {
@@ -121,7 +121,7 @@ export class TokenStore {
     };
   }
 
-  /** `data` of a look-up. */
+  /** Builds `data` of a look-up. */
   lookUp(token: Token): object {
     const { init, renewedAt, expires } = token;
     const ttl = expires === Infinity ? 0 : Math.max(0, Math.ceil((expires - this.#time.now) / 1000));

@@ -1,13 +1,13 @@
 import { formatTtl, seconds } from './duration.js';
 import { Refusal } from './refusal.js';
 
-/** The server's own limit and default, in seconds: 32 days. */
+/** Default and maximum TTL of the server, in seconds: 32 days. */
 export const SYSTEM_TTL = 2_764_800;
 
-/** What bounds the life of a token or lease; seconds, 0 is no bound. */
+/** Bounds of the TTL of a token or lease in seconds; 0 is no bound. */
 export interface TtlBounds {
   increment?: number;
-  /** Granted where no increment is asked for. */
+  /** TTL without an increment. */
   ttl?: number;
   period?: number;
   maxTtl?: number;
@@ -17,8 +17,8 @@ export interface TtlBounds {
 }
 
 /**
- * How long the server grants, in seconds: what is asked for from now, cut at the max TTL since the issue. Like the
- * server it counts in whole seconds.
+ * Grants a TTL in seconds: the requested one, counted from now, capped at the max TTL since the issue. Like the server,
+ * it counts in whole seconds.
  */
 export function grantedTtl(bounds: TtlBounds, now: number): { ttl: number; warnings: string[] } {
   const { increment = 0, period = 0, maxTtl = 0, explicitMaxTtl = 0 } = bounds;
@@ -41,7 +41,7 @@ export function grantedTtl(bounds: TtlBounds, now: number): { ttl: number; warni
   return { ttl, warnings };
 }
 
-/** The seconds in a field of a body. */
+/** Reads a duration in a field of a body, in seconds. */
 export function secondsField(body: Record<string, unknown>, field: string): number {
   const failed = (why: string) =>
     new Refusal(400, `Field validation failed: error converting input for field "${field}": ${why}`);

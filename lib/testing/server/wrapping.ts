@@ -6,7 +6,7 @@ import { Refusal } from './refusal.js';
 import { text } from './fields.js';
 
 interface Wrapped {
-  /** The answer that is kept. */
+  /** The wrapped answer. */
   envelope: object;
   creationPath: string;
   creationTime: string;
@@ -15,7 +15,7 @@ interface Wrapped {
 
 const invalid = () => new Refusal(400, 'wrapping token is not valid or does not exist');
 
-/** Answers that are kept under a token of one use. */
+/** Response wrapping: answers that a token of one use unwraps. */
 export class Wrapping {
   readonly #time: ServerTime;
   readonly #tokens: TokenStore;
@@ -26,7 +26,7 @@ export class Wrapping {
     this.#tokens = tokens;
   }
 
-  /** The seconds that `X-Vault-Wrap-TTL` asks for; 0 is no wrapping. */
+  /** Reads `X-Vault-Wrap-TTL` in seconds; 0 is no wrapping. */
   ttlOf(header: string | undefined): number {
     if (!header) return 0;
     const failed = (why: string) => new Refusal(400, `error parsing X-Vault-Wrap-TTL header: ${why}`);
@@ -40,7 +40,7 @@ export class Wrapping {
     return ttl;
   }
 
-  /** `wrap_info` of the answer that stands for the one that is kept. */
+  /** Wraps an answer and returns `wrap_info` of the answer that replaces it. */
   wrap(
     call: Pick<Call, 'namespace'>,
     creationPath: string,

@@ -39,7 +39,7 @@ describe('SimulatedVault through time', () => {
     (await ask('GET', 'auth/token/lookup-self', undefined, { token })).status;
 
   describe('tokens', () => {
-    it('end at their TTL, to the millisecond', async () => {
+    it('expire at their TTL, to the millisecond', async () => {
       const token = await login({ tokenTtl: 60 });
       await clock.advance(59_999);
       expect(await alive(token)).toBe(200);
@@ -47,7 +47,7 @@ describe('SimulatedVault through time', () => {
       expect(await alive(token)).toBe(403);
     });
 
-    it('are renewed from now, shortened too, and up to the max TTL with a warning', async () => {
+    it('are renewed from now, to a shorter TTL too, and up to the max TTL with a warning', async () => {
       const token = await login({ tokenTtl: '60s', tokenMaxTtl: '2m' });
       await seconds(50);
       const renewed = (increment?: unknown) => ask('POST', 'auth/token/renew-self', { increment }, { token });
@@ -64,7 +64,7 @@ describe('SimulatedVault through time', () => {
       expect(await alive(token)).toBe(403);
     });
 
-    it('with a period are renewed for ever, whatever is asked for', async () => {
+    it('with a period are renewed without limit, whatever the increment', async () => {
       const token = vault.token({ period: '10s' });
       for (let round = 0; round < 50; round++) {
         await seconds(9);
@@ -75,7 +75,7 @@ describe('SimulatedVault through time', () => {
       expect(await alive(token)).toBe(403);
     });
 
-    it('with counted uses end after the last, which makes no lease', async () => {
+    it('with counted uses end after the last use, which creates no lease', async () => {
       const token = await login({ tokenNumUses: 3 });
       const { username } = await issue(token);
       expect((await ask('GET', 'secret/data/none', undefined, { token })).status).toBe(404);
@@ -86,7 +86,7 @@ describe('SimulatedVault through time', () => {
       expect(await alive(token)).toBe(403);
     });
 
-    it('take their children and all leases along', async () => {
+    it('end with their child tokens and all leases', async () => {
       const parent = vault.token();
       const made = await ask('POST', 'auth/token/create', { ttl: '1h' }, { token: parent });
       const child = made.body.auth.client_token as string;
@@ -100,7 +100,7 @@ describe('SimulatedVault through time', () => {
       expect(vault.liveUsers).toEqual([username]);
     });
 
-    it('made for a machine elsewhere do not care about the wall clock here, nor that it sleeps', async () => {
+    it('are not affected by the wall clock and the sleep of the client machine', async () => {
       const token = await login({ tokenTtl: 60 });
       clock.stepWall(3_600_000);
       expect(await alive(token)).toBe(200);
@@ -110,7 +110,7 @@ describe('SimulatedVault through time', () => {
   });
 
   describe('leases', () => {
-    it('die with the token that made them, whatever TTL they report', async () => {
+    it('end with the token that created them, whatever TTL they report', async () => {
       const token = await login({ tokenTtl: 8, tokenMaxTtl: 12 });
       const other = vault.token();
       const { id, ttl, username, password } = await issue(token, 'long');
@@ -123,7 +123,7 @@ describe('SimulatedVault through time', () => {
       expect((await renew(other, id)).body).toEqual({ errors: ['lease not found'] });
     });
 
-    it('of batch tokens are clipped to what the token has left', async () => {
+    it('of batch tokens are capped at the time the token has left', async () => {
       const token = await login({ tokenType: 'batch', tokenTtl: 15 });
       expect((await issue(token)).ttl).toBe(15);
       await seconds(5);
@@ -166,7 +166,7 @@ describe('SimulatedVault through time', () => {
       expect([vault.liveUsers, vault.leaseCount, vault.revokeLease('x')]).toEqual([[], 0, 0]);
     });
 
-    it('outlive a seal, and those that were due end after it', async () => {
+    it('outlive a seal; leases that were due meanwhile end after it', async () => {
       const token = await login();
       const [short, long] = [await issue(token), await issue(token, 'long')];
       vault.seal();
@@ -179,7 +179,7 @@ describe('SimulatedVault through time', () => {
       expect((await renew(token, long.id)).status).toBe(200);
     });
 
-    it('make as many users as are asked for, each with its own password', async () => {
+    it('create one user per read, each with its own password', async () => {
       const token = await login();
       const users = await Promise.all(Array.from({ length: 5 }, () => issue(token)));
       expect(new Set(users.map(({ password }) => password)).size).toBe(5);
@@ -212,7 +212,7 @@ describe('SimulatedVault through time', () => {
       expect(await status(secret)).toBe(200);
     });
 
-    it('refuses addresses that are not bound', async () => {
+    it('refuses addresses outside of the bound networks', async () => {
       const { roleId, secretId } = vault.appRole('app', { secretIdBoundCidrs: ['10.1.0.0/16'] });
       const body = { role_id: roleId, secret_id: secretId() };
       const inside = asker(vault, vault.transport({ source: '10.1.2.3' }));
@@ -220,7 +220,7 @@ describe('SimulatedVault through time', () => {
       expect((await inside('POST', 'auth/approle/login', body)).status).toBe(200);
     });
 
-    it('delivers a secret_id wrapped, once, until the wrapping ends', async () => {
+    it('delivers a wrapped secret_id once, until the wrapping expires', async () => {
       const { wrappedSecretId } = vault.appRole('app');
       const [token, late] = [wrappedSecretId(), wrappedSecretId('2m')];
       const lookUp = await ask('POST', 'sys/wrapping/lookup', { token }, { token: '' });
@@ -232,7 +232,7 @@ describe('SimulatedVault through time', () => {
       expect((await ask('POST', 'sys/wrapping/lookup', { token: late }, { token: '' })).status).not.toBe(200);
     });
 
-    it('that was deleted lets its tokens live, and not be renewed', async () => {
+    it('once deleted, keeps its tokens valid but not renewable', async () => {
       const role = vault.appRole('app', { tokenTtl: 60 });
       const body = { role_id: role.roleId, secret_id: role.secretId() };
       const token = (await ask('POST', 'auth/approle/login', body)).body.auth.client_token as string;
@@ -242,7 +242,7 @@ describe('SimulatedVault through time', () => {
     });
   });
 
-  it('rotates static roles when it looks, so that their TTL is 0 for a while', async () => {
+  it('rotates static roles at its next check, so that their TTL is 0 for a while', async () => {
     await vault.staticRole('fixed', { username: 'app', rotationPeriod: '8s' });
     const read = async () => (await ask('GET', 'database/static-creds/fixed')).body.data;
     const first = await read();
@@ -272,7 +272,7 @@ describe('SimulatedVault through time', () => {
     expect([status, body.data.data]).toEqual([404, null]);
   });
 
-  it('keeps namespaces apart', async () => {
+  it('separates namespaces', async () => {
     const team = vault.namespace('team/sub');
     team.kv('kv', 1).put('x', { where: 'team' });
     vault.kv('kv', 1).put('x', { where: 'root' });
@@ -290,7 +290,7 @@ describe('SimulatedVault through time', () => {
     expect(body.lease_id).toMatch(/^database\/creds\/app\/\w{24}\.\w{6}$/);
   });
 
-  it('limits rates, with Retry-After where it is wanted', async () => {
+  it('limits rates, with Retry-After if enabled', async () => {
     const end = vault.rateLimit({ rate: 2, interval: 10, path: 'secret', retryAfter: true });
     const read = () => ask('GET', 'secret/data/x');
     expect([(await read()).status, (await read()).status]).toEqual([404, 404]);
@@ -306,7 +306,7 @@ describe('SimulatedVault through time', () => {
     expect((await read()).status).toBe(404);
   });
 
-  it('is a standby that redirects, or knows no leader', async () => {
+  it('is a standby that redirects, or does not know the leader', async () => {
     vault.standby(true, { leader: 'http://10.0.0.1:8200' });
     await expect(ask('GET', 'secret/data/x')).rejects.toMatchObject({ origin: 'http://10.0.0.1:8200' });
     const address = await vault.listen();
@@ -323,7 +323,7 @@ describe('SimulatedVault through time', () => {
     expect((await ask('GET', 'secret/data/x')).status).toBe(404);
   });
 
-  it('runs the SQL of roles, and lives with a database that fails', async () => {
+  it('runs the SQL of roles, and retries if the database fails', async () => {
     const ran: string[] = [];
     let broken = false;
     const withSql = new SimulatedVault({
@@ -355,7 +355,7 @@ describe('SimulatedVault through time', () => {
     ]);
     expect((await askSql('POST', 'sys/leases/revoke', { lease_id })).status).toBe(400);
     expect(withSql.liveUsers).toEqual([data.username]);
-    // At its deadline the server tries, and again 10 s later: until then the user is there.
+    // The server tries at the deadline and again 10 s later; until then the user exists.
     await clock.advance(31_000);
     expect(withSql.liveLeases).toEqual([]);
     expect(withSql.liveUsers).toEqual([data.username]);
@@ -367,7 +367,7 @@ describe('SimulatedVault through time', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('has a database that cannot be reached: nothing is issued or renewed, and users outlive their token', async () => {
+  it('with an unreachable database it issues and renews nothing, and users outlive their token', async () => {
     const token = vault.token();
     const { id, username, password } = await issue(token, 'long');
     vault.databaseDown();
@@ -385,7 +385,7 @@ describe('SimulatedVault through time', () => {
     expect(vault.liveUsers).toEqual([]);
   });
 
-  it('speaks the words of Vault where that is asked for', async () => {
+  it('answers in the dialect of Vault on demand', async () => {
     const other = new SimulatedVault({ clock, dialect: 'vault' });
     const askVault = asker(other);
     const unknown = await askVault('GET', 'secret/data/x', undefined, { token: 'hvs.unknown' });
@@ -426,7 +426,7 @@ describe('SimulatedVault through time', () => {
     }
     await clock.advance(900_000);
     const took = performance.now() - issued;
-    // Of the processor: others may use the machine meanwhile.
+    // Processor time: other processes may use the machine meanwhile.
     const { user, system } = process.cpuUsage(before);
     expect(vault.count()).toBeGreaterThan(40_000);
     expect(vault.requests(() => true).every(({ status }) => status === 200)).toBe(true);

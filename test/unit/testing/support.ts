@@ -2,7 +2,7 @@ import type { Sender, SimulatedVault } from 'nestjs-vault/testing';
 
 export interface Answer {
   status: number;
-  // Tests read fields of known answers.
+  // The tests know the fields of the answers.
   body: any;
   headers: Record<string, string | string[] | undefined>;
 }
@@ -14,7 +14,7 @@ export type Ask = (
   options?: { token?: string; headers?: Record<string, string>; timeout?: number; signal?: AbortSignal },
 ) => Promise<Answer>;
 
-/** Asks a simulated server in process; as root unless told otherwise. */
+/** Sends requests to a simulated server in process; with the root token by default. */
 export function asker(vault: SimulatedVault, sender: Sender = vault.transport()): Ask {
   return async (method, path, body, { token = 'root', headers = {}, timeout = 30_000, signal } = {}) => {
     const answer = await sender.send({

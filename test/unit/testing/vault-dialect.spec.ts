@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Ask, asker } from './support.js';
 
 /**
- * Where Vault 1.21.4 was recorded to answer otherwise than OpenBao 2.7.2; that one is compared live in test/parity.
+ * Recorded answers of Vault 1.21.4 that differ from OpenBao 2.7.2; test/parity compares the simulation with OpenBao live.
  */
 describe('the dialect of Vault', () => {
   let ask: Ask;
@@ -80,7 +80,7 @@ describe('the dialect of Vault', () => {
     expect(await ask(method, path, body, options)).toMatchObject({ status, body: { errors: [error] } });
   });
 
-  it('rotates static roles by a schedule, to whose next time the TTL counts before it has', async () => {
+  it('rotates static roles by a schedule; the TTL counts to its next time', async () => {
     const clock = new VirtualClock({ wall: Date.UTC(2026, 0, 1) });
     const server = new SimulatedVault({ clock, dialect: 'vault' });
     await clock.advance(2_000);
@@ -111,7 +111,7 @@ describe('the dialect of Vault', () => {
     },
   );
 
-  it('has the old paths of leases', async () => {
+  it('has the legacy paths of leases', async () => {
     const renewed = await ask('PUT', 'sys/renew', { lease_id: lease, increment: 20 });
     expect([renewed.status, renewed.body.lease_duration]).toEqual([200, 20]);
     expect((await ask('PUT', `sys/renew/${lease}`)).status).toBe(200);
@@ -132,7 +132,7 @@ describe('the dialect of Vault', () => {
     expect(Object.keys(found.body.data as object)).not.toContain('path');
   });
 
-  it('names the type of the mount that answered', async () => {
+  it('reports the type of the mount', async () => {
     const wrapped = { headers: { 'X-Vault-Wrap-TTL': '60s' } };
     const type = async (...request: Parameters<Ask>) =>
       (await ask(...request)).body.mount_type as string | undefined;
@@ -173,13 +173,13 @@ describe('the dialect of Vault', () => {
     expect([answer.statusCode, JSON.parse(answer.body)]).toEqual([status, { errors: [error] }]);
   });
 
-  it('takes JSON that is right, whatever is in its texts', async () => {
+  it('accepts valid JSON, whatever its texts contain', async () => {
     const data = { 'a"b': ['{"', { x: [], y: {} }, -1.5e3, true, null], 'a}b': '\\"]', c: '😀' };
     expect((await ask('POST', 'secret/data/right', { data })).status).toBe(200);
     expect((await ask('GET', 'secret/data/right')).body.data.data).toEqual(data);
   });
 
-  it('takes no notice of namespaces', async () => {
+  it('ignores namespaces', async () => {
     const headers = { 'X-Vault-Namespace': 'ghost' };
     expect((await ask('GET', 'secret/data/k', undefined, { headers })).status).toBe(200);
   });

@@ -18,7 +18,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 const ROLE = Symbol('role');
 const silent = { log() {}, error() {}, warn() {} };
 
-/** As an application is written, with nothing of a test in it. */
+/** An application without any code for tests. */
 @Injectable()
 class Orders {
   readonly users: string[] = [];
@@ -88,7 +88,7 @@ describe('VaultTestingModule', () => {
   const valid = ({ current }: Orders) =>
     current !== undefined && vault.isValid(current.username.reveal(), current.password.reveal());
 
-  it('serves an application that knows nothing of it, with 1 + N requests', async () => {
+  it('serves an unchanged application, with 1 + N requests', async () => {
     const orders = await start();
     expect(orders.key.reveal()).toBe('the key');
     expect(valid(orders)).toBe(true);
@@ -99,7 +99,7 @@ describe('VaultTestingModule', () => {
     ]);
   });
 
-  it('lets a week pass: credentials are valid at every moment, and rotated before their max TTL', async () => {
+  it('passes a week: credentials are valid at every moment, and rotated before their max TTL', async () => {
     const orders = await start();
     for (let hour = 0; hour < 7 * 24 * 2; hour++) {
       await clock.advance(1_800_000);
@@ -110,7 +110,7 @@ describe('VaultTestingModule', () => {
     expect(clock.pending).toBe(1);
   });
 
-  it('lets it live through a seal of ten minutes', async () => {
+  it('the application survives a seal of ten minutes', async () => {
     const orders = await start();
     vault.seal();
     await clock.advance(600_000);
@@ -132,7 +132,7 @@ describe('VaultTestingModule', () => {
     expect(performance.now() - began).toBeLessThan(3_000);
   });
 
-  it('ends an application, and with it all that it had', async () => {
+  it('ends all users, leases and tokens of the application with it', async () => {
     await start();
     await clock.until((app as TestingModule).close());
     app = undefined;
@@ -140,12 +140,12 @@ describe('VaultTestingModule', () => {
     expect(clock.pending).toBe(0);
   });
 
-  describe('where the server was asked for what it has no answer to', () => {
-    // A typing mistake.
+  describe('with requests without an answer', () => {
+    // A typing error.
     const mistake = () => (app as TestingModule).get(KvService).read('orders/api', { mount: 'secrets' });
     const end = () => clock.until((app as TestingModule).close());
 
-    it('fails the closing once, when all else is closed, naming method and path', async () => {
+    it('close() rejects once, after everything else is closed, with method and path', async () => {
       vault.policy(
         'orders',
         'path "secret/*" { capabilities = ["read"] } path "database/*" { capabilities = ["read"] }',
@@ -157,13 +157,13 @@ describe('VaultTestingModule', () => {
       await expect(end()).rejects.toThrow('no answer to: GET /v1/secrets/data/orders/api. Set up');
       expect([vault.leaseCount, vault.tokenCount, clock.pending]).toEqual([0, 1, 0]);
       await end();
-      // The next application on the same server has done nothing wrong.
+      // The next application on the same server is not affected.
       await start();
       await end();
       vault.clearHistory();
     });
 
-    it('takes it as meant where the history is cleared, and tells what comes after that', async () => {
+    it('a cleared history accepts earlier requests, and later ones are reported', async () => {
       await start();
       await expect(mistake()).rejects.toMatchObject({ status: 404 });
       vault.clearHistory();
@@ -186,7 +186,7 @@ describe('VaultTestingModule', () => {
     expect(() => VaultTestingModule.forRoot(options as never)).toThrow(VaultError);
   });
 
-  it('takes another clock than that of the server where it is given one', async () => {
+  it('uses the given clock instead of that of the server', async () => {
     const other = new VirtualClock();
     app = await Test.createTestingModule({
       imports: [VaultTestingModule.forRoot({ vault, clock: other }), AppModule],

@@ -2,7 +2,7 @@ import { SimulatedVault, VirtualClock } from 'nestjs-vault/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Ask, asker } from '../support.js';
 
-describe('a leased secret of any engine', () => {
+describe('a leased secret of a custom engine', () => {
   let clock: VirtualClock;
   let vault: SimulatedVault;
   let ask: Ask;
@@ -20,7 +20,7 @@ describe('a leased secret of any engine', () => {
     });
   });
 
-  it('answers what the test makes up, each time with a lease of its own', async () => {
+  it('answers with the data of the test, each time with a lease of its own', async () => {
     const [one, two] = [await ask('GET', 'aws/creds/deploy'), await ask('GET', 'aws/creds/deploy')];
     expect(one.body).toMatchObject({
       lease_duration: 600,
@@ -40,7 +40,7 @@ describe('a leased secret of any engine', () => {
     expect((await ask('POST', 'sys/leases/renew', { lease_id })).body.errors).toEqual(['lease not found']);
   });
 
-  it('is not renewed where it is not renewable', async () => {
+  it('is not renewed if it is not renewable', async () => {
     vault.leasedSecret('aws/sts/deploy', { ttl: '15m', renewable: false, data: () => ({}) });
     const { body } = await ask('GET', 'aws/sts/deploy');
     expect(body).toMatchObject({ lease_duration: 900, renewable: false });
@@ -53,7 +53,7 @@ describe('a leased secret of any engine', () => {
     expect(lookedUp.body.data).toMatchObject({ renewable: false, ttl: 900 });
   });
 
-  it('is not there at other paths, nor where another engine is', async () => {
+  it('does not exist at other paths, nor at the mount of another engine', async () => {
     expect((await ask('GET', 'aws/creds/other')).status).toBe(404);
     expect(vault.unhandledRequests).toEqual(['GET /v1/aws/creds/other']);
     vault.kv('kv');

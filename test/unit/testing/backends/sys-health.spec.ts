@@ -95,7 +95,7 @@ it('is not initialised: sealed, and cannot be unsealed', async () => {
   ]);
 });
 
-it('what is worse comes first', async () => {
+it('the worst state decides the status', async () => {
   const { vault, health } = server();
   vault.standby();
   expect([

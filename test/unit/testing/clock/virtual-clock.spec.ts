@@ -17,7 +17,7 @@ describe('VirtualClock', () => {
     fired.length = 0;
   });
 
-  it('stands still by itself, and starts where it is told', async () => {
+  it('does not move by itself, and starts at the given time', async () => {
     const start = new VirtualClock({ wall: new Date('2030-05-05') }).wall();
     expect(new Date(start).toISOString()).toBe('2030-05-05T00:00:00.000Z');
     clock.setTimer(1, note('a'));
@@ -25,11 +25,11 @@ describe('VirtualClock', () => {
     expect([clock.monotonic(), fired]).toEqual([0, []]);
   });
 
-  it('starts today, so that a real database takes what it says for the present', () => {
+  it('starts at the present time, so that it agrees with a real database', () => {
     expect(Math.abs(clock.wall() - Date.now())).toBeLessThan(2_000);
   });
 
-  describe('beside fake timers', () => {
+  describe('with fake timers', () => {
     const EVERYTHING: Parameters<typeof vi.useFakeTimers>[0] = {
       toFake: [
         'setTimeout',
@@ -46,20 +46,20 @@ describe('VirtualClock', () => {
     it.each([
       ['the usual ones', undefined],
       ['all there are', EVERYTHING],
-    ])('%s: moves, waits and gives up as ever', async (_which, config) => {
+    ])('%s: moves, waits and times out as without them', async (_which, config) => {
       vi.useFakeTimers(config);
       clock.setTimer(DAY, note('a'));
       await clock.advance(DAY);
       expect(fired).toEqual([`a@${DAY}`]);
       expect(await clock.until(new Promise((resolve) => clock.setTimer(5, () => resolve('b'))))).toBe('b');
-      // Nothing on the clock brings this to its end.
+      // No timer of the clock settles this promise.
       const read = readFile(import.meta.filename, 'utf8');
       expect(await clock.until(read)).toContain('VirtualClock');
       clock.setTimer(60, () => undefined);
       await expect(clock.until(new Promise(() => {}), 50)).rejects.toThrow('Not settled 50 ms later');
     });
 
-    it('also where they were there before it was loaded', async () => {
+    it('also if they were installed before it was loaded', async () => {
       vi.useFakeTimers(EVERYTHING);
       const again: string = '../../../../lib/testing/clock/virtual-clock.js?loaded-again';
       const { VirtualClock: Late } = (await import(again)) as { VirtualClock: typeof VirtualClock };
@@ -70,7 +70,7 @@ describe('VirtualClock', () => {
     });
   });
 
-  it('fires timers in order of time, and of setting where that is equal, each at its own time', async () => {
+  it('fires timers in order of time, then of creation, each at its own time', async () => {
     clock.setTimer(30, note('c'));
     clock.setTimer(10, note('a'));
     clock.setTimer(30, note('d'));
@@ -81,7 +81,7 @@ describe('VirtualClock', () => {
     expect([clock.monotonic(), clock.pending]).toEqual([30, 1]);
   });
 
-  it('fires what is set on the way', async () => {
+  it('fires timers that are set while it advances', async () => {
     clock.setTimer(10, () => {
       note('a')();
       void Promise.resolve().then(async () => {
@@ -93,7 +93,7 @@ describe('VirtualClock', () => {
     expect(fired).toEqual(['a@10', 'b@15']);
   });
 
-  it('counts what is pending: not what has fired or was cancelled', async () => {
+  it('counts pending timers, without fired and cancelled ones', async () => {
     const cancel = clock.setTimer(10, note('a'));
     clock.setTimer(5, note('b'));
     expect(clock.pending).toBe(2);
@@ -106,7 +106,7 @@ describe('VirtualClock', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('has the traps of Node: too long a delay fires at once, fractions are cut off, nothing is below 1 ms', async () => {
+  it('has the limits of Node: too long a delay fires at once, fractions are cut off, the minimum is 1 ms', async () => {
     clock.setTimer(2 ** 31, note('long'));
     clock.setTimer(Infinity, note('endless'));
     clock.setTimer(2.9, note('fraction'));
@@ -126,7 +126,7 @@ describe('VirtualClock', () => {
     expect([clock.wall() - wall, clock.monotonic(), clock.elapsed - elapsed]).toEqual([-5_000, 0, 0]);
   });
 
-  it('suspended, wall and world move on, timers are late by as much', async () => {
+  it('suspended: wall and true time pass, timers are late by this time', async () => {
     const wall = clock.wall();
     clock.setTimer(100, note('a'));
     await clock.suspend(DAY);
@@ -136,7 +136,7 @@ describe('VirtualClock', () => {
     expect(clock.elapsed).toBe(DAY + 100);
   });
 
-  it('stalled, all clocks move on, and what is overdue runs at the end', async () => {
+  it('stalled: all clocks move on, and overdue timers fire at the end', async () => {
     const wall = clock.wall();
     clock.setTimer(100, note('a'));
     clock.setTimer(200, note('b'));
@@ -146,7 +146,7 @@ describe('VirtualClock', () => {
     expect([clock.wall() - wall, clock.elapsed]).toEqual([5_000, 5_000]);
   });
 
-  it('lets files be read in no time', async () => {
+  it('waits for reads of files without passing time', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'virtual-clock-'));
     writeFileSync(join(dir, 'file'), 'x'.repeat(300_000));
     clock.setTimer(10, () => {
@@ -157,7 +157,7 @@ describe('VirtualClock', () => {
     expect(fired).toEqual(['read@10']);
   });
 
-  it('waits for work that is held', async () => {
+  it('waits for work under hold', async () => {
     clock.setTimer(10, () => {
       const work = new Promise((resolve) => setTimeout(resolve, 20)).then(note('done'));
       clock.hold(work);
@@ -166,7 +166,7 @@ describe('VirtualClock', () => {
     expect(fired).toEqual(['done@10']);
   });
 
-  it('jumps until a promise settles', async () => {
+  it('advances until a promise settles', async () => {
     const later = new Promise((resolve) => {
       clock.setTimer(1_000, () => clock.setTimer(2_000, () => resolve('value')));
     });
@@ -179,9 +179,9 @@ describe('VirtualClock', () => {
     await expect(clock.until(new Promise(() => {}), 10_000)).rejects.toThrow(/Not settled 10000 ms later/);
   });
 
-  it('refuses to be moved by two, and tells what a timer throws', async () => {
+  it('refuses two moves at a time, and rejects with the error of a timer', async () => {
     const first = clock.advance(10);
-    await expect(clock.advance(10)).rejects.toThrow(/moving already/);
+    await expect(clock.advance(10)).rejects.toThrow(/already moving/);
     await first;
     clock.setTimer(1, () => {
       throw new Error('thrown in a timer');

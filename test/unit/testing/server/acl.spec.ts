@@ -11,7 +11,7 @@ describe('policies', () => {
     return paths.map((path) => (body.data[path] as string[]).join());
   };
 
-  it('match exactly, by prefix, by segment; the most specific wins', async () => {
+  it('match exactly, by prefix or by segment; the most specific pattern wins', async () => {
     const rules = {
       'a/b': ['read'],
       'a/*': ['list'],
@@ -50,7 +50,7 @@ describe('policies', () => {
     expect(await granted('{"path":{"a":{"capabilities":["sudo"]}}}', 'a')).toEqual(['sudo']);
   });
 
-  it('add up, and a denial in any of them holds', async () => {
+  it('add up, and a denial in one of them wins', async () => {
     const vault = new SimulatedVault();
     vault.policy('one', { 'secret/data/*': ['read'], 'secret/data/no': ['deny'] });
     vault.policy('two', { 'secret/data/*': ['update'], 'secret/data/no': ['read'] });
@@ -76,7 +76,7 @@ describe('policies', () => {
     expect(await status()).toBe(403);
   });
 
-  it('that are not named let an application work, and not administer the server', async () => {
+  it('by default let an application work, but not administer the server', async () => {
     const vault = new SimulatedVault();
     const ask = asker(vault);
     const token = vault.token();

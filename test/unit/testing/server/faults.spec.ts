@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TransportTimeout } from '../../../../lib/client/transport.js';
 import { type Ask, asker } from '../support.js';
 
-describe('SimulatedVault, what goes wrong and what it tells', () => {
+describe('SimulatedVault: faults and history', () => {
   let clock: VirtualClock;
   let vault: SimulatedVault;
   let ask: Ask;
@@ -39,7 +39,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
     expect(vault.history.map(({ status }) => status)).toEqual(['cut', 'dropped', 200]);
   });
 
-  it('does so for the next few, for those that match, until it is ended or healed', async () => {
+  it('does so for the next requests or those that match, until the fault is ended or all are cleared', async () => {
     vault.cut(2);
     expect([await code(read()), await code(issue()), await code(read())]).toEqual([
       'ECONNREFUSED',
@@ -64,7 +64,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
     expect(await code(read())).toBe('answered');
   });
 
-  it('answers anything', async () => {
+  it('gives any answer on demand', async () => {
     const sender = vault.transport();
     const raw = () => sender.send({ method: 'GET', path: '/v1/x', headers: {}, timeout: 1_000 });
     vault.answer(502, '<html>Bad Gateway</html>', 1, { 'content-type': 'text/html' });
@@ -75,7 +75,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
     expect(await raw()).toMatchObject({ statusCode: 200, body: '' });
   });
 
-  it('is late: after the work, or before it', async () => {
+  it('delays the answer, or the work too', async () => {
     vault.delay(1_000, 1);
     const done: string[] = [];
     const note = (name: string) => () => done.push(`${name}@${clock.monotonic()}`);
@@ -92,7 +92,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
     expect([vault.liveUsers.length, clock.pending]).toEqual([2, 0]);
   });
 
-  it('is given up by time-out, abort and close, and leaves no timer behind', async () => {
+  it('a time-out, an abort and a close end a delayed request and leave no timer behind', async () => {
     vault.delay(60_000);
     const late = ask('GET', 'secret/data/app', undefined, { timeout: 2_000 });
     const timedOut = expect(late).rejects.toBeInstanceOf(TransportTimeout);
@@ -114,7 +114,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('remembers what it was asked, and no secret of it', async () => {
+  it('records requests without their secrets', async () => {
     const { roleId, secretId } = vault.appRole('app');
     const secret = secretId();
     const body = { role_id: roleId, secret_id: secret };
@@ -150,7 +150,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
     expect(vault.count()).toBe(0);
   });
 
-  it('names what nothing answers to', async () => {
+  it('lists requests without an answer', async () => {
     vault.assertExpected();
     expect((await ask('GET', 'transit/keys/x?y=1')).status).toBe(404);
     expect((await ask('POST', 'secret/nonsense/app')).status).toBe(404);
@@ -166,7 +166,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
     vault.assertExpected();
   });
 
-  it('names a path that is not mounted also where the policy or a missing token hides it', async () => {
+  it('lists a path that is not mounted even if the policy or a missing token hides it', async () => {
     vault.policy('narrow', 'path "secret/data/app" { capabilities = ["read"] }');
     const narrow = { token: vault.token({ policies: ['narrow'] }) };
     expect((await ask('GET', 'secret/data/app', undefined, narrow)).status).toBe(200);
@@ -219,7 +219,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
         request.end(body);
       });
 
-    it('answers as in process, LIST included, on connections that are used again', async () => {
+    it('answers as in process, including LIST, on reused connections', async () => {
       expect((await send('GET', 'secret/data/app')).text).toContain('"data":{"a":1}');
       for (let round = 0; round < 2; round++) {
         const listed = await send('LIST', 'secret/metadata/');
@@ -230,7 +230,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
       expect((await send('GET', 'secret/data/%C3%BC')).text).toContain('{"ü":"ä"}');
     });
 
-    it('takes a LIST that comes in pieces, and refuses what is no HTTP', async () => {
+    it('accepts a LIST in pieces, and refuses requests that are not HTTP', async () => {
       const { port } = new URL(address);
       const talk = (...pieces: string[]) =>
         new Promise<string>((resolve, reject) => {
@@ -251,7 +251,7 @@ describe('SimulatedVault, what goes wrong and what it tells', () => {
       expect(await talk('LISTEN to me\r\n\r\n')).toMatch(/^HTTP\/1\.1 400/);
     });
 
-    it('fails as it is told', async () => {
+    it('applies faults', async () => {
       vault.cut();
       await expect(send('GET', 'secret/data/app')).rejects.toThrow(/hang up|ECONNRESET/);
       vault.dropResponse();
