@@ -119,6 +119,9 @@ export interface KvHandle {
   readonly delete: (path: string) => void;
 }
 
+/** Parts of the server that setting up uses. */
+type Server = Pick<ServerContext, 'time' | 'leases' | 'wrapping' | 'vault'>;
+
 const EVERYTHING = `
 path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list"] }
 path "sys/*" { capabilities = ["deny"] }
@@ -138,12 +141,12 @@ const EVERYTHING_NAME = 'simulated-everything';
  * @publicApi
  */
 export class SimulatedNamespace {
-  readonly #server: ServerContext;
+  readonly #server: Server;
   readonly #mounts: Mounts;
   readonly #namespace: Namespace;
 
   /** @internal */
-  constructor(server: ServerContext, mounts: Mounts, namespace: Namespace) {
+  constructor(server: Server, mounts: Mounts, namespace: Namespace) {
     this.#server = server;
     this.#mounts = mounts;
     this.#namespace = namespace;
