@@ -8,19 +8,19 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Share of sentences that may begin with a riddle. A room above it holds its figure of today. */
 const LIMIT = 0.01;
-const TODAY = { lib: 0.067, test: LIMIT, docs: LIMIT };
+const TODAY = { lib: 0.04, test: LIMIT, docs: LIMIT };
 
 /** An opening that names no actor: "What the server refuses is told to whoever asked." */
 const RIDDLE = /^(?:what|who|whoever|whom|whose|those|that which)\b/i;
 
 /** Private words, the plain word for each, and how often a room still uses it. */
 const PRIVATE_WORDS = [
-  { name: 'nobody', word: /\b(?:no|some|any)body\b/i, better: 'the actor, "no consumer"', lib: 30, docs: 0 },
+  { name: 'nobody', word: /\b(?:no|some|any)body\b/i, better: 'the actor, "no consumer"', lib: 24, docs: 0 },
   {
     name: 'tell',
     word: /\b(?:tells?|told|telling)\b/i,
     better: 'log, report, emit, say',
-    lib: 80,
+    lib: 49,
     docs: 0,
   },
   {
@@ -28,7 +28,7 @@ const PRIVATE_WORDS = [
     // "over a limit" and "over TLS" are plain.
     word: /\b(?:is|are|was|were|be|been|seems?)(?: already| long| not)? over(?=[.,:;)]| and\b| by\b|$)/i,
     better: 'expired, ended',
-    lib: 32,
+    lib: 26,
     docs: 0,
   },
   {
@@ -38,7 +38,7 @@ const PRIVATE_WORDS = [
     lib: 2,
     docs: 0,
   },
-  { name: 'for ever', word: /\bfor ever\b/i, better: 'without end, or the limit', lib: 4, docs: 0 },
+  { name: 'for ever', word: /\bfor ever\b/i, better: 'without end, or the limit', lib: 2, docs: 0 },
 ];
 
 interface Sentence {
