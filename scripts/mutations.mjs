@@ -16,6 +16,7 @@ const LONGEST = 240_000;
 
 const { values } = parseArgs({
   options: {
+    list: { type: 'string', default: '' },
     only: { type: 'string', default: '' },
     jobs: { type: 'string', default: '1' },
     help: { type: 'boolean', default: false },
@@ -26,7 +27,7 @@ const folder = join(root, 'test', 'mutations');
 
 /** The lists, flat. An entry without `tests` has those of its list; `simulated` skips the tests on real servers. */
 function readLists() {
-  const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
+  const names = readdirSync(folder).filter((name) => name.endsWith(`${values.list}.json`));
   return names.flatMap((name) => {
     const { mutations, ...shared } = JSON.parse(readFileSync(join(folder, name), 'utf8'));
     return mutations.map((one) => ({ ...shared, ...one }));
@@ -44,7 +45,7 @@ async function failureOf(tests, { mutation, simulated = false }, scratch) {
     ...tests,
     '--bail=1',
     '--retry=0',
-    '--maxWorkers=2',
+    '--maxWorkers=1',
     '--reporter=json',
     `--outputFile=${report}`,
   ];
@@ -122,7 +123,7 @@ async function main() {
 }
 
 if (values.help) {
-  console.log(`npm run mutations -- [--only <part of a file name or note>] [--jobs 1]
+  console.log(`npm run mutations -- [--list <file in test/mutations>] [--only <part of a source file or a note>] [--jobs 1]
 Breaks one place at a time (test/mutations/*.json) and runs the tests that are named there. Ends with code 1 where fewer
 than ${FLOOR * 100} % are noticed, where an entry does not fit the sources, or where tests fail without a mutation.`);
 } else {
