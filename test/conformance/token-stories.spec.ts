@@ -161,6 +161,17 @@ story('a superseded batch token is dropped without a request', async (world) => 
   expect(world.requests(REVOKE_SELF)).toEqual([]);
 });
 
+story('in the second half of a token that cannot be renewed, a new lease gets a new login', async (world) => {
+  const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600, type: 'batch' } });
+  world.vault.databaseRole('other', { defaultTtl: 3_600, maxTtl: 36_000 });
+  world.vault.kv().put('app', { key: 'value' });
+  await world.advance(330 * SECOND);
+  await world.settled(life.connection.client.read('secret/data/app'));
+  expect(life.of('login')).toHaveLength(1);
+  const { lease } = await world.settled(life.connection.leases.get('database/creds/other'));
+  expect(lease.generation).toBe(2);
+});
+
 story('a token that cannot be renewed is used until it expires while new logins fail', async (world) => {
   const life = await world.start({ role: LONG, login: { ttl: 600, maxTtl: 600, type: 'batch' } });
   world.vault.databaseRole('other', { defaultTtl: 3_600, maxTtl: 36_000 });
