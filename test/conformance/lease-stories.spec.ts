@@ -33,6 +33,17 @@ story('with a Retry-After longer than the lease, one more renewal is sent before
   expect(world.requests(ISSUE)).toHaveLength(1);
 });
 
+story('a lease that a renewal makes not renewable is replaced, and not renewed again', async (world) => {
+  const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
+  const [lease] = world.vault.liveLeases;
+  const body = { lease_id: lease!.id, lease_duration: 600, renewable: false };
+  world.vault.answer(200, body, { times: 1, match: /leases\/renew/ });
+  await world.until(() => life.of('rotated').length > 0, 20 * MINUTE);
+  expect(life.of('rotated')[0]).toMatchObject({ reason: 'not-renewable' });
+  expect(life.of('renewed')).toHaveLength(1);
+  expect(life.of('renewal-failed')).toEqual([]);
+});
+
 story('a lease that expires again is reported again', async (world) => {
   const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
   // The lease seems expired, and is found valid.
