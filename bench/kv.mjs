@@ -1,5 +1,5 @@
-// KV reads through this package, bare node-vault and bare undici: client CPU for each read and throughput, in one run on
-// one server, in turns, so that other load of the machine affects all three alike.
+// KV reads through this package, bare node-vault and bare undici: client CPU for each read and throughput, in one run
+// on one server, in turns, so that other load of the machine affects all three alike.
 import 'reflect-metadata';
 import createNodeVault from 'node-vault';
 import { Agent, request } from 'undici';

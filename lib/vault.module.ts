@@ -26,8 +26,8 @@ export type VaultModuleAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
 /**
  * Connects an application to Vault or OpenBao. Import it once for each connection, in the root module.
  *
- * The start fails with `VAULT_CONFIG_INVALID` (every problem listed), with the error of the login, or if a secret that a
- * decorator injects cannot be read; `startup.login: 'deferred'` delays the login and the leases until the first use.
+ * The start fails with `VAULT_CONFIG_INVALID` (every problem listed), with the error of the login, or if a secret that
+ * a decorator injects cannot be read; `startup.login: 'deferred'` delays the login and the leases until the first use.
  *
  * @publicApi
  */

@@ -14,8 +14,8 @@ import { ENVIRONMENT_TOKEN } from './vault.environment.js';
 const LOOK_FOR_HOOKS_AFTER = 1_000;
 
 /**
- * Shutdown in two steps: while requests in flight drain, renewals go on; then the tokens and leases of this process end.
- * Not in `onModuleDestroy`, which some versions of Nest call before the application's own.
+ * Shutdown in two steps: while requests in flight drain, renewals go on; then the tokens and leases of this process
+ * end. Not in `onModuleDestroy`, which some versions of Nest call before the application's own.
  */
 @Injectable()
 export class VaultShutdown

@@ -84,8 +84,8 @@ export function getVaultToken(name: string = DEFAULT_CONNECTION): string {
 }
 
 /**
- * Token of the value that `@InjectCredentials` injects with the same arguments: for overrides in tests, and for `inject`
- * of factories.
+ * Token of the value that `@InjectCredentials` injects with the same arguments: for overrides in tests, and for
+ * `inject` of factories.
  *
  * @throws VaultError `VAULT_PATH_INVALID`
  * @publicApi

@@ -98,7 +98,10 @@ export async function ensurePrismaClient(sample = join('sample', '03-prisma')) {
     throw new SetupError(`The Prisma client of ${sample} was not generated (${code}): see above.`);
 }
 
-/** A sample names the library as `file:../..`; npm would make the same link. Its other packages resolve to those of this folder. */
+/**
+ * A sample names the library as `file:../..`; npm would make the same link. Its other packages resolve to those of this
+ * folder.
+ */
 function linkLibrary(sample) {
   const link = join(root, sample, 'node_modules', readJson('package.json').name);
   if (existsSync(link) && realpathSync(link) === realpathSync(root)) return;
@@ -126,7 +129,8 @@ function newest(path) {
 /** Installs with npm; returns its exit code. */
 export function runNpm(args, options = {}) {
   const all = [...args, '--no-audit', '--no-fund', '--loglevel=error'];
-  // npm sets its path when it runs this script. Otherwise npm is on the PATH; on Windows as a .cmd, which needs a shell.
+  // npm sets its path when it runs this script. Otherwise npm is on the PATH; on Windows as a .cmd, which needs a
+  // shell.
   const npm = process.env.npm_execpath;
   return basename(npm ?? '').startsWith('npm')
     ? run(process.execPath, [npm, ...all], options)

@@ -1,5 +1,5 @@
-// npm run hostile: hostile answers for all readers of answers, and random answers, options and names (fast-check). Prints
-// the number of inputs of each kind, and the seed. See --help.
+// npm run hostile: hostile answers for all readers of answers, and random answers, options and names (fast-check).
+// Prints the number of inputs of each kind, and the seed. See --help.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -45,7 +45,10 @@ async function work() {
   }
 }
 
-/** The reason why a sample cannot run here, if any. CI requires an OpenBao: there the sample runs without one, and fails. */
+/**
+ * The reason why a sample cannot run here, if any. CI requires an OpenBao: there the sample runs without one, and
+ * fails.
+ */
 async function whyNot(name) {
   const { available, simulate } = await backendOf(name);
   const here = available();

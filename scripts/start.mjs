@@ -180,9 +180,9 @@ function watchUsers(backend, server) {
   };
 }
 
-// The first signal lets the sample end its work (from a terminal the sample has received it already, and ignores another
-// one); the servers run until then, and end with this process. npm forwards the terminal's signal, too, so only a later
-// one forces the end.
+// The first signal lets the sample end its work (from a terminal the sample has received it already, and ignores
+// another one); the servers run until then, and end with this process. npm forwards the terminal's signal, too, so only
+// a later one forces the end.
 function interrupt(signal) {
   const first = interruptedAt === 0;
   if (first) interruptedAt = Date.now();

@@ -1,5 +1,5 @@
-// npm test: all checks before a change lands, from a fresh clone. Imports nothing that must be installed first. The last
-// line is `N passed, N failed, N skipped`.
+// npm test: all checks before a change lands, from a fresh clone. Imports nothing that must be installed first. The
+// last line is `N passed, N failed, N skipped`.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

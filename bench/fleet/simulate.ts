@@ -51,8 +51,8 @@ async function pass(client: Client, scenario: Scenario, settings: Settings): Pro
   const world = new World(count, ttl);
   const { clock, server, tally, roleId, secretId, path } = world;
 
-  // The renewals of a long-running fleet are spread evenly, as after starts spread over one renewal period. A tenth of a
-  // TTL after the last start, the jitter has affected all renewals.
+  // The renewals of a long-running fleet are spread evenly, as after starts spread over one renewal period. A tenth of
+  // a TTL after the last start, the jitter has affected all renewals.
   const spread = starting ? lasts : ttl * client.renewsAt;
   const fleet = Array.from({ length: count }, () => {
     const instance = client.make({ clock, server, roleId, secretId, path });

@@ -1,5 +1,5 @@
-// One client in a process of its own, which reports to its parent: the memory of each lease, the number of timers, or the
-// delays of the event loop in real time. Needs --expose-gc.
+// One client in a process of its own, which reports to its parent: the memory of each lease, the number of timers, or
+// the delays of the event loop in real time. Needs --expose-gc.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { countTimers, during, heapUsed } from './gauges.mjs';
 import { pathsOf } from './paths.mjs';

@@ -1,6 +1,6 @@
 // An hour of virtual time with many leases, in a process of its own: its CPU time, and the number of pending timers
-// between requests. With a simulated server in the process, or with a stub that answers constants: the difference is the
-// cost of the simulator.
+// between requests. With a simulated server in the process, or with a stub that answers constants: the difference is
+// the cost of the simulator.
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

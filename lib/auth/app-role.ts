@@ -19,8 +19,8 @@ export interface AppRoleOptions {
   /** Not a secret: it ships with the configuration. */
   roleId: string;
   /**
-   * The secret of the role, read again at each login. Leave it out for a role with `bind_secret_id=false`; `undefined` is
-   * refused, as it usually comes from an unset variable.
+   * The secret of the role, read again at each login. Leave it out for a role with `bind_secret_id=false`; `undefined`
+   * is refused, as it usually comes from an unset variable.
    */
   secretId?: SecretSource;
   /** Mount of the method, with or without the slash of the server's listing. @default 'approle' */
@@ -93,7 +93,8 @@ export function appRole(options: AppRoleOptions): AuthMethod {
     problems,
     async login(context) {
       const secret = secretId === undefined ? undefined : await read(secretId, context);
-      // A refused secret_id stays refused: repeating it would only lock the role out. The source may return another one.
+      // A refused secret_id stays refused: repeating it would only lock the role out. The source may return another
+      // one.
       const again = refused && refused.secretId === secret?.reveal() ? refused : undefined;
       if (again && context.clock.monotonic() - again.at < RESEND_AFTER) throw again.error;
       try {

@@ -26,7 +26,9 @@ export function isTooDeep(json: string): boolean {
   return false;
 }
 
-/** The members of an answer, each of any type, or none for a list; `undefined` for other JSON, which is not of a Vault. */
+/**
+ * The members of an answer, each of any type, or none for a list; `undefined` for other JSON, which is not of a Vault.
+ */
 export function parseAnswer(body: string): Readonly<Record<string, unknown>> | undefined {
   if (body === '') return {};
   try {

@@ -38,9 +38,9 @@ type HookOptions = {
 };
 
 /**
- * Sends one request, and returns a typed answer or throws a {@link VaultError}. It handles HTTP and Vault's envelope, not
- * time, sessions or retries. This is the only file that uses node-vault: its request path, over the transport of this
- * package. Its token handling, debug output and error objects are not used, as they contain secrets.
+ * Sends one request, and returns a typed answer or throws a {@link VaultError}. It handles HTTP and Vault's envelope,
+ * not time, sessions or retries. This is the only file that uses node-vault: its request path, over the transport of
+ * this package. Its token handling, debug output and error objects are not used, as they contain secrets.
  */
 export class ApiClient {
   readonly #transport: Sender;

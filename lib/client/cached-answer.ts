@@ -21,9 +21,9 @@ export function madeAt(
 }
 
 /**
- * Headers of a request that no cache may answer. The caches of Vault's and OpenBao's agents ignore `Cache-Control`: they
- * treat two requests as equal if all headers and the body are, so a unique header is added. Names in lower case, as they
- * replace given headers.
+ * Headers of a request that no cache may answer. The caches of Vault's and OpenBao's agents ignore `Cache-Control`:
+ * they treat two requests as equal if all headers and the body are, so a unique header is added. Names in lower case,
+ * as they replace given headers.
  */
 export function pastCaches(): Record<string, string> {
   return { 'cache-control': 'no-cache', 'x-request-id': randomUUID() };

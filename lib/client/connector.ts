@@ -28,8 +28,8 @@ export function tlsConnection(material: TlsMaterial = {}): ConnectionOptions {
 }
 
 /**
- * Opens the sockets of one connection. Files of the `tls` options are read again for each new socket, as the server might
- * refuse a handshake with their old contents.
+ * Opens the sockets of one connection. Files of the `tls` options are read again for each new socket, as the server
+ * might refuse a handshake with their old contents.
  */
 export class Connector {
   readonly #tls: ResolvedTls | undefined;

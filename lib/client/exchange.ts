@@ -14,8 +14,8 @@ interface Controller {
 }
 
 /**
- * One request to one address, executed by undici. `end` ends it at any stage: undici itself leaves aborted requests that
- * wait for a connection pending.
+ * One request to one address, executed by undici. `end` ends it at any stage: undici itself leaves aborted requests
+ * that wait for a connection pending.
  */
 export class Exchange {
   readonly response: Promise<TransportResponse>;

@@ -24,8 +24,8 @@ export function encodeSegment(name: string, what: string): string {
 
 /**
  * Encodes a path of several segments. Each segment is taken literally: `%`, `?` and `#` are encoded, never interpreted.
- * A slash at the start or the end is refused, not dropped: it shows that a name was empty, and the rest would be another
- * path.
+ * A slash at the start or the end is refused, not dropped: it shows that a name was empty, and the rest would be
+ * another path.
  *
  * @throws VaultError `VAULT_PATH_INVALID`
  */

@@ -17,7 +17,8 @@ export interface PemBlock {
 /**
  * The certificates, or the private keys, in the bytes of an option or a file.
  *
- * @returns if there is none, a string: a description of the actual content as the end of a sentence, which does not show it
+ * @returns if there is none, a string: a description of the actual content as the end of a sentence, which does not
+ * show it
  */
 export function readPem(bytes: Buffer, wanted: Wanted): readonly PemBlock[] | string {
   if (bytes.length > LONGEST) return `has more than ${LONGEST / 1024 ** 2} MiB`;

@@ -11,8 +11,8 @@ const SAME_AGAIN = new Set([
 ]);
 
 /**
- * Whether a request may be sent again if it is unknown whether it was executed (RFC 9110, 9.2.2). Other than in HTTP, some
- * reads of a server create something: a lease, a wrapping token.
+ * Whether a request may be sent again if it is unknown whether it was executed (RFC 9110, 9.2.2). Other than in HTTP,
+ * some reads of a server create something: a lease, a wrapping token.
  */
 export function isRepeatable({ method, path, uncached, headers }: ApiRequest): boolean {
   if (method === 'POST') return SAME_AGAIN.has(path);

@@ -122,7 +122,8 @@ function judge(failed: FailedResponse): Verdict {
 
 function forbidden(failed: FailedResponse, said: (pattern: RegExp) => boolean): Verdict {
   const { method } = failed;
-  // The servers wrap a policy's refusal as "1 error occurred"; for an invalid token OpenBao gives the bare text, Vault names it.
+  // The servers wrap a policy's refusal as "1 error occurred"; for an invalid token OpenBao gives the bare text, Vault
+  // names it.
   if (said(/invalid token|bad token/) || !said(/1 error occurred/)) {
     return [
       'VAULT_TOKEN_INVALID',

@@ -7,8 +7,8 @@ export interface RoutedRequest extends WrittenRequest {
 }
 
 /**
- * Sends requests while this thread is blocked, for code in which nothing asynchronous runs any more. Another thread sends
- * them; their contents are not written to disk.
+ * Sends requests while this thread is blocked, for code in which nothing asynchronous runs any more. Another thread
+ * sends them; their contents are not written to disk.
  *
  * @param timeout maximum time that this thread is blocked, in milliseconds
  * @returns for each request the status of its answer; 0 without an answer

@@ -1,6 +1,6 @@
 /**
- * Progress of a request: `unsent` was certainly not sent; `sent` may have been executed; `answered` had the beginning of
- * an unusable answer.
+ * Progress of a request: `unsent` was certainly not sent; `sent` may have been executed; `answered` had the beginning
+ * of an unusable answer.
  */
 export type Progress = 'unsent' | 'sent' | 'answered';
 

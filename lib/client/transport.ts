@@ -37,7 +37,7 @@ interface Call {
   readonly endsAt: number;
   exchange: Exchange | undefined;
   /** The reason of its end. */
-  over: string | undefined;
+  endCode: string | undefined;
 }
 
 const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
@@ -50,7 +50,10 @@ export interface TransportListener extends TlsListener {
   clearText(addresses: readonly string[]): void;
 }
 
-/** Timeout of a connection attempt in milliseconds: at most half the time of a request, so that "unsent" is known in time. */
+/**
+ * Timeout of a connection attempt in milliseconds: at most half the time of a request, so that "unsent" is known in
+ * time.
+ */
 const CONNECT_TIMEOUT = 5_000;
 
 /**
@@ -102,9 +105,14 @@ export class Transport implements Sender {
 
   async send(request: TransportRequest): Promise<TransportResponse> {
     const { timeout, signal } = request;
-    const call: Call = { request, endsAt: performance.now() + timeout, exchange: undefined, over: undefined };
+    const call: Call = {
+      request,
+      endsAt: performance.now() + timeout,
+      exchange: undefined,
+      endCode: undefined,
+    };
     const end = (code: string) => {
-      call.over = code;
+      call.endCode = code;
       call.exchange?.end(code);
     };
     const timer = setTimeout(end, timeout, TIMED_OUT);
@@ -138,9 +146,10 @@ export class Transport implements Sender {
         this.#preferred = index;
         return response;
       } catch (error) {
-        // Prefer the next address: this one may accept connections and never answer. Not if it has answered another request.
+        // Prefer the next address: this one may accept connections and never answer. Not if it has answered another
+        // request.
         if (address.answeredAt < beganAt) this.#preferred = (index + 1) % count;
-        if (tried === count || call.over !== undefined || !maySendElsewhere(error)) throw error;
+        if (tried === count || call.endCode !== undefined || !maySendElsewhere(error)) throw error;
       }
     }
   }
@@ -159,9 +168,9 @@ export class Transport implements Sender {
   }
 
   /**
-   * A balancer drops connections that are idle for long, and resets later requests on them. So if a connection that may have
-   * been idle ends before the first byte of an answer, all connections of its age are closed, and an idempotent request is
-   * sent again over a new one.
+   * A balancer drops connections that are idle for long, and resets later requests on them. So if a connection that may
+   * have been idle ends before the first byte of an answer, all connections of its age are closed, and an idempotent
+   * request is sent again over a new one.
    */
   async #exchange(address: Address, path: string, call: Call, others: boolean): Promise<TransportResponse> {
     const { lane = 'ordinary', repeatable = false } = call.request;
@@ -171,7 +180,7 @@ export class Transport implements Sender {
     } catch (error) {
       if (!wasDropped(error) || !this.#answered.has(agent)) throw error;
       if (this.#lanes[lane] === agent) this.#replace(lane, agent);
-      if (!repeatable || call.over !== undefined) throw new ExchangeFailed(error.code, 'sent', true);
+      if (!repeatable || call.endCode !== undefined) throw new ExchangeFailed(error.code, 'sent', true);
     }
     return this.#exchangeOver(this.#agent(lane), address, path, call, others);
   }
@@ -187,10 +196,10 @@ export class Transport implements Sender {
     const { lane = 'ordinary', method, headers, body = null } = call.request;
     const exchange = new Exchange(address.origin);
     call.exchange = exchange;
-    if (call.over === undefined) {
+    if (call.endCode === undefined) {
       agent.dispatch({ origin: address.origin, path, method: method as 'GET', headers, body }, exchange);
       if (exchange.refused && this.#lanes[lane] === agent) this.#replace(lane, agent);
-    } else exchange.end(call.over);
+    } else exchange.end(call.endCode);
     const skip = () => exchange.unsent && exchange.end('UND_ERR_CONNECT_TIMEOUT');
     const timer = others ? setTimeout(skip, (call.endsAt - performance.now()) / 2) : undefined;
     try {
@@ -214,12 +223,15 @@ export class Transport implements Sender {
     return agent;
   }
 
-  /** Lets an agent end its requests, and take no new ones. One that refused a request marks a connection as busy without end. */
+  /**
+   * Lets an agent end its requests, and take no new ones. One that refused a request marks a connection as busy without
+   * end.
+   */
   #replace(lane: Lane, agent: Agent): void {
     delete this.#lanes[lane];
-    const gone = () => this.#agents.delete(agent);
+    const forget = () => this.#agents.delete(agent);
     // Rejects if the whole transport was closed meanwhile.
-    void agent.close().then(gone, gone);
+    void agent.close().then(forget, forget);
   }
 
   /** Ends idle connections at once and cuts the busy ones. */

@@ -4,15 +4,18 @@ const LONGEST = 300;
 const MOST = 10;
 /** Shorter strings occur in any warning by chance. */
 const SHORTEST_SECRET = 6;
-/** Limit of strings of an answer to search for in its warnings. Answers with more contain lists of names, or are hostile. */
+/**
+ * Limit of strings of an answer to search for in its warnings. Answers with more contain lists of names, or are
+ * hostile.
+ */
 const MOST_SECRETS = 1_000;
 const NOT_SHOWN =
   'The server sent a warning, which is not shown: the answer has too many values to remove from it.';
 
 /**
- * Makes the warnings of an answer safe for a log. Those of the engines of OpenBao and Vault contain names, durations and
- * error texts; the servers write them to their audit logs in clear. An engine of another vendor may put any value into
- * them, so the secrets of the same answer are removed. The work is bounded for an answer of any size.
+ * Makes the warnings of an answer safe for a log. Those of the engines of OpenBao and Vault contain names, durations
+ * and error texts; the servers write them to their audit logs in clear. An engine of another vendor may put any value
+ * into them, so the secrets of the same answer are removed. The work is bounded for an answer of any size.
  *
  * @param warnings the member of the answer
  * @param secrets the values of the answer that no log may show

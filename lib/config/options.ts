@@ -2,7 +2,8 @@ import type { TlsOptions } from '../client/tls-options.js';
 import type { AuthMethod } from '../auth/auth-method.js';
 
 /**
- * Delays between attempts after failures. There is no maximum number: the TTL of the token or lease bounds the attempts.
+ * Delays between attempts after failures. There is no maximum number: the TTL of the token or lease bounds the
+ * attempts.
  *
  * @publicApi
  */
@@ -13,8 +14,8 @@ export interface RetryOptions {
    */
   initialDelay?: number;
   /**
-   * Maximum of the doubling delay, in milliseconds. Delays longer than a sixth of the TTL, or than 30 s, are also at most an
-   * eighth of the time left of a lease or token. @default 300000
+   * Maximum of the doubling delay, in milliseconds. Delays longer than a sixth of the TTL, or than 30 s, are also at
+   * most an eighth of the time left of a lease or token. @default 300000
    */
   maxDelay?: number;
   /** Random share of each delay, 0 to 1, so that many processes do not retry at once. @default 0.5 */
@@ -32,8 +33,8 @@ export interface RenewalOptions {
   /** Random share of the TTL by which each renewal comes earlier or later, 0 to 0.1. @default 0.05 */
   jitter?: number;
   /**
-   * Milliseconds for which a superseded lease stays valid for consumers without a hold; then the server ends it, even if
-   * this process has ended by then. @default 30000
+   * Milliseconds for which a superseded lease stays valid for consumers without a hold; then the server ends it, even
+   * if this process has ended by then. @default 30000
    */
   grace?: number;
 }
@@ -63,13 +64,13 @@ export interface ShutdownOptions {
   /** Milliseconds for consumers to release their credentials, plus the revocation. @default 5000 */
   timeout?: number;
   /**
-   * Revoke the token of this process's login, and so every lease it made. With `false` the token stays valid, and leases
-   * are ended one by one, if they can be renewed. @default true
+   * Revoke the token of this process's login, and so every lease it made. With `false` the token stays valid, and
+   * leases are ended one by one, if they can be renewed. @default true
    */
   revoke?: boolean;
   /**
-   * Time limit at the exit of the process, in milliseconds, to end credentials that no `close()` has ended: after a start
-   * that failed elsewhere, after `process.exit()`, or when the event loop is empty. 0: they are not ended then.
+   * Time limit at the exit of the process, in milliseconds, to end credentials that no `close()` has ended: after a
+   * start that failed elsewhere, after `process.exit()`, or when the event loop is empty. 0: they are not ended then.
    * @default 3000
    */
   exitTimeout?: number;
@@ -84,8 +85,8 @@ export interface VaultOptions {
   /** `https://vault.internal:8200`, or several, tried in turn; a path is kept as the prefix of the API. */
   address: string | readonly string[];
   /**
-   * Allows `http://` to other machines. Secret_ids, tokens and secrets then travel in clear, with one warning. Without it
-   * such an address is refused, except loopback (`localhost`, `*.localhost`, 127.0.0.0/8, `::1`).
+   * Allows `http://` to other machines. Secret_ids, tokens and secrets then travel in clear, with one warning. Without
+   * it such an address is refused, except loopback (`localhost`, `*.localhost`, 127.0.0.0/8, `::1`).
    * @default false
    */
   allowHttp?: boolean;
@@ -94,8 +95,8 @@ export interface VaultOptions {
   /** Namespace of every request, as `team/app`; one slash at its start or end is dropped. */
   namespace?: string;
   /**
-   * Headers of every request, logins included, for example for a gateway in front of the server. Names that belong to the
-   * connection (`host`, `x-vault-token`, `content-type`, …) are refused. Values are never printed.
+   * Headers of every request, logins included, for example for a gateway in front of the server. Names that belong to
+   * the connection (`host`, `x-vault-token`, `content-type`, …) are refused. Values are never printed.
    */
   headers?: Readonly<Record<string, string>>;
   tls?: TlsOptions;
@@ -109,8 +110,8 @@ export interface VaultOptions {
   kvVersion?: 1 | 2;
   /**
    * Concurrent requests that issue at one engine, or poll one KV mount; and the same number, separately, that renew or
-   * replace leases. A request without which a lease would be lost is sent beyond that limit. The database engine itself has
-   * four connections by default; more concurrent requests take longer each. @default 8
+   * replace leases. A request without which a lease would be lost is sent beyond that limit. The database engine itself
+   * has four connections by default; more concurrent requests take longer each. @default 8
    */
   concurrency?: number;
 }

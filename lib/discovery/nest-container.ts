@@ -21,8 +21,8 @@ interface StaticWrapper extends Wrapper {
 }
 
 /**
- * A list with late members: Nest reads `providers` and `exports` of a dynamic module when it first scans the module, and
- * iterates them after all modules were scanned, promises of modules included.
+ * A list with late members: Nest reads `providers` and `exports` of a dynamic module when it first scans the module,
+ * and iterates them after all modules were scanned, promises of modules included.
  *
  * @param late returns members that are known only then
  */
@@ -36,8 +36,8 @@ export function lateList<T>(known: readonly T[], late: () => Iterable<T>): T[] {
 }
 
 /**
- * Makes Nest call the factory of a static provider again at a later injection (by a lazy module, `ModuleRef.create`). The
- * factory calls it during its first run.
+ * Makes Nest call the factory of a static provider again at a later injection (by a lazy module, `ModuleRef.create`).
+ * The factory calls it during its first run.
  */
 export function resolveAgain(modules: ModulesContainer, token: unknown, factory: unknown): void {
   for (const module of modules.values()) {

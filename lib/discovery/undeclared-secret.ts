@@ -6,8 +6,8 @@ import type { InjectionDefinition } from '../vault.tokens.js';
 type SecretDefinition = Extract<InjectionDefinition, { kind: 'secret' }>;
 
 /**
- * Placeholder of a secret that the application neither injects nor declares, so that it was not read at the start. Nest's
- * static look-ups (`app.get`) return it.
+ * Placeholder of a secret that the application neither injects nor declares, so that it was not read at the start.
+ * Nest's static look-ups (`app.get`) return it.
  */
 export class UndeclaredSecret extends Secret {
   readonly #definition: SecretDefinition;

@@ -16,8 +16,8 @@ export function willRead(factory: object, tokens: readonly string[]): void {
 }
 
 /**
- * The secrets of one connection that providers, controllers and factories of this application inject, so that they can be
- * read in parallel and every failure be reported at once. Overridden tokens and classes are left out.
+ * The secrets of one connection that providers, controllers and factories of this application inject, so that they can
+ * be read in parallel and every failure be reported at once. Overridden tokens and classes are left out.
  *
  * @param isOwnProvider whether this package made a provider, and not a test that overrides it
  */

@@ -87,7 +87,9 @@ export type VaultEvent =
     })
   /** All holders of a superseded lease have released it. */
   | (LeaseEventBase & { type: 'drained' })
-  /** A superseded lease: the client `asked` the server to end it soon, or it ended by its own TTL, or with its token. */
+  /**
+   * A superseded lease: the client `asked` the server to end it soon, or it ended by its own TTL, or with its token.
+   */
   | (LeaseEventBase & { type: 'retired'; how: 'asked' | 'expired' | 'with-token' })
   /** The deadline passed before a new lease was issued: consumers have no credentials. */
   | (LeaseEventBase & { type: 'expired'; error?: VaultError })
@@ -115,7 +117,9 @@ export type EventInit = VaultEvent extends infer E
 
 const KEPT = 100;
 
-/** The events of an application: a hot stream, and a buffer of the last ones, so that the start can be examined later. */
+/**
+ * The events of an application: a hot stream, and a buffer of the last ones, so that the start can be examined later.
+ */
 export class EventBus {
   readonly #events = new Subject<VaultEvent>();
   readonly #recent: VaultEvent[] = [];

@@ -42,7 +42,9 @@ export interface LeaseStatus {
 export interface SecretStatus {
   /** The path with its mount. */
   path: string;
-  /** `degraded`: the last read failed, and the previous value is in use; `gone`: the server has no such secret any more. */
+  /**
+   * `degraded`: the last read failed, and the previous value is in use; `gone`: the server has no such secret any more.
+   */
   state: 'pending' | 'valid' | 'degraded' | 'gone';
   /** KV v2 only. */
   version?: number;

@@ -5,8 +5,8 @@ const KEY = randomBytes(32);
 let incomparable = 0;
 
 /**
- * A keyed hash: the same text for equal values, without any other information. A value that JSON cannot represent equals
- * no other.
+ * A keyed hash: the same text for equal values, without any other information. A value that JSON cannot represent
+ * equals no other.
  */
 export function fingerprint(value: unknown): string {
   return createHmac('sha256', KEY).update(canonical(value)).digest('base64url');

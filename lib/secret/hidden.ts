@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 
 /**
- * An object with a readable property that no printer finds: it is not an own property, and `inspect` reads the target of
- * a proxy without calling its traps.
+ * An object with a readable property that no printer finds: it is not an own property, and `inspect` reads the target
+ * of a proxy without calling its traps.
  */
 export function withHidden<T extends object>(owner: T, name: string, read: () => unknown): T {
   return new Proxy(owner, {

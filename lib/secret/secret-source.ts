@@ -48,8 +48,8 @@ type SecretValue = string | Uint8Array | Secret<string | Uint8Array>;
 
 /**
  * The source of a secret at run time: a value (a string, a {@link Secret}, a Buffer), a function that returns one (or a
- * promise of it), or one of {@link fromEnv}, {@link fromFile}, {@link fromWrappedToken}. It is read again at each login.
- * Surrounding white space is removed; a value that is JSON or not a single line of text is refused
+ * promise of it), or one of {@link fromEnv}, {@link fromFile}, {@link fromWrappedToken}. It is read again at each
+ * login. Surrounding white space is removed; a value that is JSON or not a single line of text is refused
  * (`VAULT_SOURCE_UNREADABLE`).
  *
  * @publicApi
@@ -73,8 +73,8 @@ function kept(): Map<string, Secret> {
  * `process.report` do not get it. The last value is kept as a `Secret` for later logins, shared by all sources of that
  * name. On Linux `/proc/<pid>/environ` still shows the initial environment of the process: a file ({@link fromFile}) is
  * safer.
- * @throws VaultError `VAULT_SOURCE_UNREADABLE` at login if the variable is unset or empty; `VAULT_CONFIG_INVALID` at the
- * start for unknown options
+ * @throws VaultError `VAULT_SOURCE_UNREADABLE` at login if the variable is unset or empty; `VAULT_CONFIG_INVALID` at
+ * the start for unknown options
  * @publicApi
  */
 export function fromEnv(name: string, options: { deleteAfterRead?: boolean } = {}): SecretReader {
@@ -100,9 +100,9 @@ export function fromEnv(name: string, options: { deleteAfterRead?: boolean } = {
 }
 
 /**
- * Reads the secret from a file at each login; surrounding white space is removed. If the file is missing, empty, or not a
- * single line of text at a later login, the last value is used, as orchestrators replace files in steps; other contents
- * cause a warning.
+ * Reads the secret from a file at each login; surrounding white space is removed. If the file is missing, empty, or not
+ * a single line of text at a later login, the last value is used, as orchestrators replace files in steps; other
+ * contents cause a warning.
  *
  * @param options.deleteAfterRead remove the file once read (default false); a failure to do so is a warning
  * @throws VaultError `VAULT_SOURCE_UNREADABLE` at login if the file was never readable, or contains UTF-16, NUL
@@ -160,8 +160,9 @@ const isBlank = (bytes: Uint8Array) => bytes.every((byte) => byte === 0x20 || (b
 /**
  * Takes the secret out of a response-wrapping token: a secret_id in {@link appRole}, a token in {@link token}. The
  * wrapping token is looked up first and must have been created at the expected path (`creationPath`; by default the
- * `secret-id` endpoint of any role below the AppRole mount, or `auth/token/create`, `create-orphan` and `create/<role>`),
- * then it is unwrapped, once. The secret is kept in memory for later logins, until the source yields another token.
+ * `secret-id` endpoint of any role below the AppRole mount, or `auth/token/create`, `create-orphan` and
+ * `create/<role>`), then it is unwrapped, once. The secret is kept in memory for later logins, until the source yields
+ * another token.
  *
  * @param source the source of the wrapping token
  * @param options.creationPath the exact path, as `auth/approle/role/orders/secret-id`, or for a secret_id that the

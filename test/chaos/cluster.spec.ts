@@ -51,7 +51,9 @@ describeReal('chaos: a cluster of three', () => {
     throw new Error(`Nothing was issued in ${PROBE_PATIENCE} ms: ${[...codes].join(', ')}`);
   }
 
-  /** Starts the fault when the lease is about to be renewed, so that the renewal falls into the time without a leader. */
+  /**
+   * Starts the fault when the lease is about to be renewed, so that the renewal falls into the time without a leader.
+   */
   async function disturbed(context: TestContext, fault: string, disturb: () => Promise<void>): Promise<void> {
     await subject.untilDue(300);
     await subject.fault();

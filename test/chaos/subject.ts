@@ -37,8 +37,8 @@ export class Subject {
   }
 
   /**
-   * Waits until at most so many milliseconds of the lease are left. Waits for a renewal first, as the first grant does not
-   * include the time to drain.
+   * Waits until at most so many milliseconds of the lease are left. Waits for a renewal first, as the first grant does
+   * not include the time to drain.
    */
   async untilLeft(most: number): Promise<void> {
     for (;;) {

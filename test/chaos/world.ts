@@ -23,7 +23,9 @@ export interface Life {
 
 /** Granted 18 s including the drain, and renewed with 8 s left: survives an outage of 6 s. */
 export const LONG: Life = { ttl: 12, token: 24, drain: 6 };
-/** Granted 4 s: does not survive an outage of 6 s. The token needs no renewal meanwhile, so its retries do not matter. */
+/**
+ * Granted 4 s: does not survive an outage of 6 s. The token needs no renewal meanwhile, so its retries do not matter.
+ */
 export const SHORT: Life = { ttl: 3, token: 120, drain: 1 };
 
 /** Limit for the recovery from a fault that cannot be survived, in milliseconds from the end of the fault. */

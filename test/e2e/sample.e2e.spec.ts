@@ -147,8 +147,8 @@ describeReal('sample 01, a rotating database', () => {
     const happened = new Set(events.map(({ type }) => type));
     for (const type of ['issued', 'renewed', 'token-renewed', 'drained'] as const)
       expect(happened).toContain(type);
-    // A missing right would show as a failure, or as a warning that renewals are denied. Warnings of TTLs of a few seconds
-    // do not count.
+    // A missing right would show as a failure, or as a warning that renewals are denied. Warnings of TTLs of a few
+    // seconds do not count.
     const trouble = events.filter(
       (event) => 'error' in event || (event.type === 'warning' && /may not be renewed/.test(event.message)),
     );

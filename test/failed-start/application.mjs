@@ -1,5 +1,5 @@
-// An application that ends in the way and the format that CASE names, on the packages of its folder. It prints `HELD` with
-// the user and the accessor of each token that it has when it fails, and `FAILS` with the time. Run by
+// An application that ends in the way and the format that CASE names, on the packages of its folder. It prints `HELD`
+// with the user and the accessor of each token that it has when it fails, and `FAILS` with the time. Run by
 // scripts/failed-start.mjs.
 import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -22,7 +22,9 @@ export function run(command, args, { cwd, env = {} } = {}) {
   });
 }
 
-/** Starts a Node program, and waits for a line of its output; returns the line, and a function that ends the program. */
+/**
+ * Starts a Node program, and waits for a line of its output; returns the line, and a function that ends the program.
+ */
 export async function start(args, until, { cwd, env = {} }) {
   const child = spawn(process.execPath, args, { cwd, env: { ...process.env, ...env }, timeout: PATIENCE });
   const closed = new Promise((resolve) => child.once('close', resolve));

@@ -1,5 +1,5 @@
-// The tarball beside drivers older than its integrations require, with each package manager: it installs, an application
-// that does not use them with Vault works, and one that does gets an error with a hint.
+// The tarball beside drivers older than its integrations require, with each package manager: it installs, an
+// application that does not use them with Vault works, and one that does gets an error with a hint.
 import { join } from 'node:path';
 import { run } from './managers.mjs';
 import { compile, project } from './project.mjs';

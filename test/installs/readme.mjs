@@ -1,6 +1,6 @@
-// The unchanged README and the page on tests, in applications made by `nest new`: the line installs, the module compiles,
-// the tests pass, and the application runs on the OpenBao and the PostgreSQL of the page on server set-up, then on the
-// simulated server of the page on tests, and leaves no user.
+// The unchanged README and the page on tests, in applications made by `nest new`: the line installs, the module
+// compiles, the tests pass, and the application runs on the OpenBao and the PostgreSQL of the page on server set-up,
+// then on the simulated server of the page on tests, and leaves no user.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,5 @@
-// A provider of the options waits for the connection that needs these options: the process ends with an error that names
-// the cycle, at once if nothing else keeps it alive.
+// A provider of the options waits for the connection that needs these options: the process ends with an error that
+// names the cycle, at once if nothing else keeps it alive.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';

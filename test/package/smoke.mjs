@@ -1,5 +1,5 @@
-// Runs in a scratch application with the packed tarball installed, as `node smoke.mjs <esm|cjs>`: the whole lifecycle of
-// an application against a fake server, which records its requests.
+// Runs in a scratch application with the packed tarball installed, as `node smoke.mjs <esm|cjs>`: the whole lifecycle
+// of an application against a fake server, which records its requests.
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import assert from 'node:assert/strict';

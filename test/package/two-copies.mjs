@@ -1,5 +1,5 @@
-// Both copies of the package, ESM and CommonJS, in one process: as in an application that imports the package in one part
-// and requires it in another.
+// Both copies of the package, ESM and CommonJS, in one process: as in an application that imports the package in one
+// part and requires it in another.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';

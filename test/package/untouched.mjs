@@ -1,6 +1,6 @@
-// Run as `node untouched.mjs <esm|cjs>`: imports each entry point of the package after its peers, and compares the state
-// of the process before and after. An application's own `fetch` must keep its dispatcher. The package is resolved from
-// the working directory.
+// Run as `node untouched.mjs <esm|cjs>`: imports each entry point of the package after its peers, and compares the
+// state of the process before and after. An application's own `fetch` must keep its dispatcher. The package is resolved
+// from the working directory.
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import dns from 'node:dns';
@@ -107,8 +107,8 @@ const available = (name) => {
   }
 };
 
-// A dependency that reads one of these makes Node load its own undici, which would hide that another copy came first: so
-// these globals are empty here.
+// A dependency that reads one of these makes Node load its own undici, which would hide that another copy came first:
+// so these globals are empty here.
 for (const name of ['FormData', 'Headers', 'Request', 'Response', 'WebSocket', 'CloseEvent', 'MessageEvent'])
   Object.defineProperty(globalThis, name, { value: class {}, configurable: true });
 const DISPATCHER = Symbol.for('undici.globalDispatcher.1');

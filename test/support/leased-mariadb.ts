@@ -130,8 +130,8 @@ export async function refresh(pool: RotatingMysqlPool, connections = 4): Promise
 }
 
 /**
- * Two passwords of a static role, with new connections all the time, as only logins use the password. A connection that is
- * in use all the time is neither marked for closing at a new password, nor cut off after the drain window.
+ * Two passwords of a static role, with new connections all the time, as only logins use the password. A connection that
+ * is in use all the time is neither marked for closing at a new password, nor cut off after the drain window.
  */
 export async function underStaticRole(
   pool: RotatingMysqlPool,

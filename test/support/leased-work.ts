@@ -210,7 +210,10 @@ export async function isNotifiedInTime(
   await world.expectGone(role);
 }
 
-/** A query that sleeps for half a minute is cancelled where it runs, on a connection made for that, when its signal is aborted. */
+/**
+ * A query that sleeps for half a minute is cancelled where it runs, on a connection made for that, when its signal is
+ * aborted.
+ */
 export async function aborted(
   world: LeasedPostgres,
   { app, role, whoami }: Omit<Soaked, 'work'>,

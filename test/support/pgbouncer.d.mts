@@ -16,8 +16,8 @@ export interface PgBouncerOptions {
   /** Further settings of the section `[pgbouncer]`, or other values. */
   settings?: Record<string, string | number>;
   /**
-   * Whether `auth_query` returns a secret that no password fits for an unknown user, as in the guide. Otherwise PgBouncer
-   * ends the login before it asks for the password. Default: true.
+   * Whether `auth_query` returns a secret that no password fits for an unknown user, as in the guide. Otherwise
+   * PgBouncer ends the login before it asks for the password. Default: true.
    */
   unknownUsers?: boolean;
 }

@@ -5,7 +5,8 @@ import type { Clock } from '../../lib/clock/clock.js';
 type Kind = 'agent' | 'stubborn';
 
 /**
- * A cache of leases and tokens in front of a server, as in a Vault Agent. Unlike the agent, it renews nothing by itself.
+ * A cache of leases and tokens in front of a server, as in a Vault Agent. Unlike the agent, it renews nothing by
+ * itself.
  *
  * @param keeps how long an answer is kept, in milliseconds
  */

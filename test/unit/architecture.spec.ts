@@ -272,7 +272,8 @@ it('nothing is exported as a default, and index.ts names what it exports', () =>
   }
 });
 
-// Integrations: rotation/ knows no driver, and a driver's folder knows no other one unless its library works on that driver.
+// Integrations: rotation/ knows no driver, and a driver's folder knows no other one unless its library works on that
+// driver.
 const BELOW_INTEGRATIONS = ['clock', 'errors', 'secret', 'type:leases', 'type:services', 'type:engines'];
 const INTEGRATION_MAY_USE: Record<string, readonly string[]> = {
   driver: ['errors'],

@@ -9,10 +9,10 @@
 // - It sleeps for two thirds of the grant and a third of the grace (:387-389): 0.70 to 0.73 of the TTL.
 // - It ends when the time left is within the grace, or would be after the sleep (:362-364); then the application acts.
 //
-// HashiCorp's, since hashicorp/vault#26383: after an error it sleeps 10 s, then twice as long each time up to 5 minutes,
-// each varied by up to half at random (cenkalti/backoff v4.3.0 exponential.go:169-216). After "permission denied" it goes
-// on as if the secret were not renewable, which at that point of a TTL means that it ends. (#28611, that it may not
-// deliver the error at its end, has no effect here: the application acts on the end.)
+// HashiCorp's, since hashicorp/vault#26383: after an error it sleeps 10 s, then twice as long each time up to 5
+// minutes, each varied by up to half at random (cenkalti/backoff v4.3.0 exponential.go:169-216). After "permission
+// denied" it goes on as if the secret were not renewable, which at that point of a TTL means that it ends. (#28611,
+// that it may not deliver the error at its end, has no effect here: the application acts on the end.)
 //
 // OpenBao's, and HashiCorp's before that change: the delay is computed and discarded (:347-351), and it sleeps for 0;
 // openbao/openbao#3747 is open. Only the retries of the Go client separate two errors.

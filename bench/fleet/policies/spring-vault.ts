@@ -1,6 +1,6 @@
-// Spring Vault: a rotating secret in a SecretLeaseContainer with a LifecycleAwareSessionManager, with the wiring and the
-// settings of Spring Cloud Vault (spring-cloud-vault VaultConfiguration.java:172-202: the container listens to the events
-// of the session). Lines of spring-vault at b8fce1d (4.1.0 and 20 commits).
+// Spring Vault: a rotating secret in a SecretLeaseContainer with a LifecycleAwareSessionManager, with the wiring and
+// the settings of Spring Cloud Vault (spring-cloud-vault VaultConfiguration.java:172-202: the container listens to the
+// events of the session). Lines of spring-vault at b8fce1d (4.1.0 and 20 commits).
 //
 // Session (LifecycleAwareSessionManager.java, ...Support.java):
 // - Logs in when a token is requested and there is none (:316-358); a login with AppRole needs no look-up (:342).

@@ -2,8 +2,8 @@ import { provision, startPostgres, usersInDatabase, type PostgresServer } from '
 import { ROWS, type BackendKind } from './backend.js';
 
 /**
- * The set-up by the superuser: a role without login has the privileges, and leased users are members of it. The table is
- * that of sample 03, whose Prisma client is used.
+ * The set-up by the superuser: a role without login has the privileges, and leased users are members of it. The table
+ * is that of sample 03, whose Prisma client is used.
  */
 export const SETUP = `
   create role soak_app nologin;

@@ -22,8 +22,8 @@ export interface VaultConfiguration {
 export type SecretIdSource = { env: string } | { file: string } | { wrappedInEnv: string };
 
 /**
- * Reads the environment: the only place with names of variables. Nest calls it when it makes ConfigService, so an import
- * of the module needs no environment.
+ * Reads the environment: the only place with names of variables. Nest calls it when it makes ConfigService, so an
+ * import of the module needs no environment.
  */
 export function configuration(env: NodeJS.ProcessEnv = process.env): Configuration {
   const problems: string[] = [];
