@@ -13,7 +13,7 @@ const NOT_SHOWN =
   'The server sent a warning, which is not shown: the answer has too many values to remove from it.';
 
 /**
- * Makes the warnings of an answer safe for a log. Those of the engines of OpenBao and Vault contain names, durations
+ * Makes the warnings of an answer safe for a log. Warnings of the engines of OpenBao and Vault contain names, durations
  * and error texts; the servers write them to their audit logs in clear. An engine of another vendor may put any value
  * into them, so the secrets of the same answer are removed. The work is bounded for an answer of any size.
  *

@@ -96,7 +96,7 @@ export interface World {
     cut(path?: RegExp): void;
     /** Accepts requests, and never forwards or answers them, until {@link restore}. */
     hang(path: RegExp): void;
-    /** Delays requests to the server; those that the client aborts meanwhile never reach it. */
+    /** Delays requests to the server; a request that the client aborts meanwhile never reaches it. */
     delay(path: RegExp, milliseconds: number): void;
     restore(): void;
   };

@@ -112,7 +112,8 @@ export class LeasedPostgres {
   /**
    * An application with a VaultModule and these providers and imports.
    *
-   * @param only the role whose connections the test counts: those left by an earlier try of the test are closed first
+   * @param only the role whose connections the test counts: connections left by an earlier try of the test are closed
+   * first
    */
   async app(metadata: ModuleMetadata, only?: string): Promise<TestingModule> {
     @Module({ ...metadata, imports: [this.vault, ...(metadata.imports ?? [])] })
