@@ -90,7 +90,7 @@ describeTls('files of the tls options', () => {
       await reconnect();
       await next(bus, 'token-renewed');
       expect(warnings(bus)).toEqual([
-        expect.stringMatching(/changed TLS files are not used.*ca\.pem\) is PEM that is cut off/),
+        expect.stringMatching(/changed TLS files are not used.*ca\.pem\) is truncated PEM/),
       ]);
 
       volume.write({ 'ca.pem': second.cert });
