@@ -169,7 +169,7 @@ story('in the second half of a token that cannot be renewed, a new lease gets a 
   await world.settled(life.connection.client.read('secret/data/app'));
   expect(life.of('login')).toHaveLength(1);
   const { lease } = await world.settled(life.connection.leases.get('database/creds/other'));
-  expect(lease.generation).toBe(2);
+  expect(lease.tokenSequence).toBe(2);
 });
 
 story('a token that cannot be renewed is used until it expires while new logins fail', async (world) => {

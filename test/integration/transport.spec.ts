@@ -278,6 +278,16 @@ describe('connections, time, abort', () => {
     expect(server.lines).toHaveLength(before);
   });
 
+  it('closing ends idle connections at once', async () => {
+    const server = await Recorder.start(vault('server'));
+    const { connection } = connect({ address: server.address, auth: token(TOKEN) });
+    await connection.login();
+    await who(connection.client);
+    expect([...server.sockets].filter(({ destroyed }) => !destroyed)).toHaveLength(2);
+    await connection.close();
+    await expect.poll(() => [...server.sockets].every(({ destroyed }) => destroyed)).toBe(true);
+  });
+
   it('closing cuts what is in flight, and refuses what comes later', async () => {
     const server = await Recorder.start((request, response) => {
       if (request.url?.endsWith('lookup-self')) vault('server')(request, response);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { ApiClient } from '../../../lib/client/api-client.js';
-import type { TransportRequest, TransportResponse } from '../../../lib/client/transport.js';
+import type { TransportRequest, TransportResponse } from '../../../lib/client/transport.types.js';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { token } from '../../../lib/index.js';
 import { failureOf } from '../../support/leaks.js';

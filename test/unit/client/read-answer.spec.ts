@@ -18,7 +18,7 @@ it.each([
   ['tomorrow', undefined],
 ])('Retry-After: %s is %s milliseconds', (header, expected) => {
   const answer = response(429, { errors: ['quota'] }, { 'retry-after': header });
-  expect(readFailure(answer, request, { tokenFrom: '', now: 0 }).retryAfter).toBe(expected);
+  expect(readFailure(answer, request, { tokenNamespace: '', now: 0 }).retryAfter).toBe(expected);
 });
 
 it('a warning shows neither a token nor a wrapping token of its answer', () => {

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { Login, LoginContext } from '../../../lib/auth/auth-method.js';
 import { logIn } from '../../../lib/session/log-in.js';
 import type { SessionContext } from '../../../lib/session/session-context.js';
-import type { SourceWatch } from '../../../lib/session/source-watch.js';
+import type { TokenSourceWatcher } from '../../../lib/session/token-source-watcher.js';
 import { failureOf } from '../../support/leaks.js';
 import { HandClock } from '../../support/virtual-clock.js';
 
@@ -19,7 +19,7 @@ it('a login that takes too long names its source once, and the token that it sti
   };
   const sources: (string | undefined)[] = [];
   const late: Login[] = [];
-  const source = { look: () => Promise.resolve(''), taken: () => undefined } as unknown as SourceWatch;
+  const source = { look: () => Promise.resolve(''), taken: () => undefined } as unknown as TokenSourceWatcher;
   const session = {
     api: {},
     clock,
