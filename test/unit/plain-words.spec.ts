@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Share of sentences that may begin with a riddle. A room above it holds its figure of today. */
 const LIMIT = 0.01;
-const TODAY = { lib: 0.04, test: LIMIT, docs: LIMIT };
+const TODAY = { lib: 0.029, test: LIMIT, docs: LIMIT };
 
 /** An opening that names no actor: "What the server refuses is told to whoever asked." */
 const RIDDLE = /^(?:what|who|whoever|whom|whose|those|that which)\b/i;
@@ -20,7 +20,7 @@ const PRIVATE_WORDS = [
     name: 'tell',
     word: /\b(?:tells?|told|telling)\b/i,
     better: 'log, report, emit, say',
-    lib: 49,
+    lib: 41,
     docs: 0,
   },
   {
@@ -28,7 +28,7 @@ const PRIVATE_WORDS = [
     // "over a limit" and "over TLS" are plain.
     word: /\b(?:is|are|was|were|be|been|seems?)(?: already| long| not)? over(?=[.,:;)]| and\b| by\b|$)/i,
     better: 'expired, ended',
-    lib: 26,
+    lib: 25,
     docs: 0,
   },
   {
