@@ -1,20 +1,20 @@
 /**
- * Both times that matter and one timer. Everything in this package that depends on time takes it from here, so
- * that it can be run under a virtual clock.
+ * Two clocks and one timer. All time-dependent code of this package takes time from here, so that it runs under a
+ * virtual clock.
  */
 export interface Clock {
-  /** Milliseconds that only grow; not comparable between processes. */
+  /** Milliseconds that never decrease; not comparable between processes. */
   monotonic(): number;
   /** Milliseconds since 1970; may step in either direction. */
   wall(): number;
   /**
-   * Calls `callback` once after `delay` milliseconds; returns what cancels it. It lets the process end meanwhile,
-   * unless `keepAlive`.
+   * Calls `callback` once after `delay` milliseconds. The returned function cancels the timer. The process may end
+   * before the timer fires, unless `keepAlive` is set.
    */
   setTimer(delay: number, callback: () => void, keepAlive?: boolean): () => void;
 }
 
-/** Milliseconds; Node fires later timers at once. */
+/** Milliseconds; Node fires timers with a longer delay at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** The real clock. */

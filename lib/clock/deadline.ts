@@ -1,8 +1,8 @@
 import type { Clock } from './clock.js';
 
 /**
- * A moment known on both clocks. The monotonic one stands still while a laptop sleeps, the wall clock can be set
- * back; what is left is the smaller of the two, so neither sleep nor a step ever makes a deadline later.
+ * A moment on both clocks. The monotonic clock stops while a laptop sleeps, and the wall clock can be set back. The
+ * smaller remaining time applies, so neither a sleep nor a step of the clock makes a deadline later.
  */
 export interface Deadline {
   readonly monotonic: number;
@@ -12,7 +12,7 @@ export interface Deadline {
 /** A deadline that never comes (root tokens, secrets without a lease). */
 export const NEVER: Deadline = { monotonic: Infinity, wall: Infinity };
 
-/** The moment a request is about to leave: durations that servers grant count from here, never from the answer. */
+/** The current time on both clocks. A TTL counts from the time when the request leaves, not from the answer. */
 export function now(clock: Clock): Deadline {
   return { monotonic: clock.monotonic(), wall: clock.wall() };
 }
@@ -22,12 +22,12 @@ export function after(start: Deadline, duration: number): Deadline {
   return { monotonic: start.monotonic + duration, wall: start.wall + duration };
 }
 
-/** Milliseconds left; negative once past. */
+/** Milliseconds left; negative after the deadline. */
 export function remaining(deadline: Deadline, clock: Clock): number {
   return Math.min(deadline.monotonic - clock.monotonic(), deadline.wall - clock.wall());
 }
 
-/** The one that comes first. */
+/** The earlier time on each clock. */
 export function earlier(a: Deadline, b: Deadline): Deadline {
   return { monotonic: Math.min(a.monotonic, b.monotonic), wall: Math.min(a.wall, b.wall) };
 }

@@ -6,8 +6,8 @@ interface Waiting {
 }
 
 /**
- * Lets at most `limit` jobs run at a time. Of those that wait, the one that has to begin first is next; one whose
- * time has come begins even where there is no place: the limit bounds the load, and is not worth a lost credential.
+ * Runs at most `limit` jobs at a time. The waiting job with the earliest latest start is next. A job begins at its
+ * latest start even without a free place: the limit bounds the load, and a lost credential costs more.
  */
 export class Limiter {
   readonly #limit: number;
@@ -15,18 +15,18 @@ export class Limiter {
   readonly #waiting = new TimeHeap<Waiting>();
   #running = 0;
 
-  /** @param scheduler starts jobs at their latest time; without it, they wait for a place */
+  /** @param scheduler starts jobs at their latest start; without it, jobs wait for a free place */
   constructor(limit: number, scheduler?: Pick<Scheduler, 'at'>) {
     this.#limit = limit;
     this.#scheduler = scheduler;
   }
 
-  /** Nothing runs, and nothing waits. */
+  /** No job runs or waits. */
   get idle(): boolean {
     return this.#running === 0;
   }
 
-  /** @param latest monotonic time at which the job begins, place or not */
+  /** @param latest monotonic time at which the job begins even without a free place */
   async run<T>(job: () => Promise<T>, latest = Infinity): Promise<T> {
     const turn = this.enter(latest);
     if (turn) await turn;
@@ -37,7 +37,7 @@ export class Limiter {
     }
   }
 
-  /** Takes a place; {@link leave} has to follow. Returns nothing where there is one at once. */
+  /** Takes a place; the caller must call {@link leave} later. Returns undefined if a place is free now. */
   enter(latest = Infinity): Promise<void> | undefined {
     if (this.#running < this.#limit) {
       this.#running++;
@@ -60,9 +60,9 @@ export class Limiter {
     });
   }
 
-  /** Gives a place back. */
+  /** Releases a place. */
   leave(): void {
-    // The place is handed on, not given up, so that no newcomer slips in between.
+    // The place passes to a waiting job directly, so that no new job takes it first.
     const next = this.#running <= this.#limit ? this.#next() : undefined;
     if (next) next();
     else this.#running--;
@@ -71,14 +71,14 @@ export class Limiter {
   #next(): (() => void) | undefined {
     while (this.#waiting.size > 0) {
       const start = this.#waiting.pop()?.start;
-      // The others have begun at their latest time.
+      // Jobs without `start` have begun at their latest start.
       if (start) return start;
     }
     return undefined;
   }
 }
 
-/** One limiter for each key, so that jobs of one key take no place from those of another. */
+/** One limiter for each key, so that jobs of one key take no places from jobs of another. */
 export class KeyedLimiter {
   readonly #limit: number;
   readonly #limiters = new Map<string, Limiter>();

@@ -1,4 +1,4 @@
-/** Runs what belongs to the application: what it throws is thrown apart, and what comes after it is done all the same. */
+/** Runs a user callback; an error it throws is rethrown in a microtask, so it cannot interrupt the caller. */
 export function runIsolated(work: () => void): void {
   try {
     work();

@@ -2,12 +2,12 @@ import { runIsolated } from './run-isolated.js';
 import { background } from './background.js';
 import type { Clock } from './clock.js';
 
-/** Something to do at a monotonic time. */
+/** A callback that runs at a monotonic time. */
 export interface Task {
   cancel(): void;
 }
 
-/** One object for each of thousands, instead of one and a closure. */
+/** One object for each of thousands of tasks, instead of an object and a closure. */
 class Entry implements Task {
   readonly at: number;
   run: (() => void) | undefined;
@@ -27,18 +27,18 @@ class Entry implements Task {
 }
 
 /**
- * The longest sleep in one piece. It keeps timers below the 2^31-1 ms at which Node fires at once, and bounds how
- * late a suspended machine or a stepped clock is noticed.
+ * The longest timer, in milliseconds. It is below 2^31-1 ms, where Node fires at once, and bounds the time until a
+ * suspended machine or a step of the clock is detected.
  */
 const MAX_SLEEP = 30_000;
-/** A difference between the clocks below this is their ordinary drift. */
+/** Milliseconds; a smaller difference between the clocks is their ordinary drift. */
 const JUMP = 1_000;
-/** Cancelled tasks are cleared away when there are more than so many, and more than of the others. */
+/** Cancelled tasks are removed if there are more of them than this, and more than pending ones. */
 const MANY_CANCELLED = 64;
 
 /**
- * All that is to happen later, on one pending timer. Where the wall clock jumped against the monotonic one (sleep,
- * NTP), every task is run at once: tasks look at their deadlines again when they wake, and sleep on if it is early.
+ * All delayed work of a connection, on one pending timer. If the wall clock jumps against the monotonic clock (sleep,
+ * NTP), every task runs at once: each task checks its deadline again and waits on if it is early.
  */
 export class Scheduler {
   readonly #clock: Clock;
@@ -54,7 +54,7 @@ export class Scheduler {
     this.#offset = clock.wall() - clock.monotonic();
   }
 
-  /** Runs `run` once at a monotonic time, at the earliest on the next turn. */
+  /** Calls `run` once at a monotonic time, at the earliest on the next turn of the event loop. */
   at(at: number, run: () => void): Task {
     const entry = new Entry(at, run, this.#clear);
     if (at < Infinity && !this.#closed) {
@@ -64,7 +64,7 @@ export class Scheduler {
     return entry;
   }
 
-  /** Nothing is run any more, also of what comes later. */
+  /** Drops all tasks, and all later ones. */
   close(): void {
     this.#closed = true;
     this.#heap.length = 0;
@@ -81,7 +81,7 @@ export class Scheduler {
     if (this.#cancelTimer && this.#timerAt <= at) return;
     this.#cancelTimer?.();
     this.#timerAt = at;
-    // Whatever asks first for something later: a timer keeps the context that it is set in, and runs in it.
+    // A timer keeps the async context in which it is set. That must not be the context of one caller.
     const wake = () => background(() => this.#wake());
     this.#cancelTimer = background(() => this.#clock.setTimer(Math.ceil(at - current), wake));
   }
@@ -98,14 +98,14 @@ export class Scheduler {
       due.push(this.#pop());
     for (const entry of due) {
       const { run } = entry;
-      // From here on there is nothing to cancel.
+      // The task can no longer be cancelled.
       entry.run = undefined;
       if (run) runIsolated(run);
     }
     this.#arm();
   }
 
-  /** A task that is far away would stay for long: an outage of days has each lease cancel thousands. */
+  /** A cancelled task would stay in the heap until its time. In an outage of days each lease cancels thousands. */
   readonly #clear = (): void => {
     if (++this.#cancelled <= Math.max(MANY_CANCELLED, this.#heap.length / 2)) return;
     const left = this.#heap.filter(({ run }) => run);

@@ -1,18 +1,18 @@
 interface Entry<T> {
   at: number;
-  /** Entries of the same time leave in the order they came. */
+  /** Entries with the same time leave in the order of their arrival. */
   order: number;
   value: T;
 }
 
 const before = (a: Entry<unknown>, b: Entry<unknown>) => a.at < b.at || (a.at === b.at && a.order < b.order);
 
-/** Values by time, earliest first. */
+/** Values by time, the earliest first. */
 export class TimeHeap<T> {
   #entries: Entry<T>[] = [];
   #count = 0;
 
-  /** The time of the first one; Infinity where there is none. */
+  /** The time of the first entry; Infinity if the heap is empty. */
   get at(): number {
     return this.#entries[0]?.at ?? Infinity;
   }
@@ -25,9 +25,9 @@ export class TimeHeap<T> {
     return this.#entries.length;
   }
 
-  /** Forgets all others. */
+  /** Removes all other entries. */
   keep(wanted: (value: T, at: number) => boolean): void {
-    // What is in order is a heap.
+    // A sorted array is a heap.
     this.#entries = this.#entries
       .filter(({ value, at }) => wanted(value, at))
       .sort((a, b) => (before(a, b) ? -1 : 1));

@@ -1,9 +1,10 @@
 import type { Clock } from './clock.js';
 
 /**
- * Waits for some work, for so many milliseconds at most; what comes later comes to nothing.
+ * Waits for `work`, at most `limit` milliseconds. A later result is ignored.
  *
- * @param keepAlive whether the process stays for it
+ * @param late creates the error of a time-out
+ * @param keepAlive whether the timer keeps the process alive
  */
 export async function withTimeout<T>(
   work: Promise<T>,

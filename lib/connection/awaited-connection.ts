@@ -2,10 +2,10 @@ import { DEFAULT_CONNECTION } from '../config/resolved-options.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { VaultConnection } from './vault-connection.js';
 
-/** Milliseconds for the options to arrive, where something waits for the connection: `startup.timeout` is one of them. */
+/** Milliseconds that a provider waits for the options of a connection: `startup.timeout` is not known before. */
 const OPTIONS_TIMEOUT = 10_000;
 
-/** A connection that is declared, and that something may wait for before its options are known. */
+/** A declared connection. Providers may wait for it before its options are known. */
 export class AwaitedConnection {
   readonly promise: Promise<VaultConnection>;
   readonly #name: string;
@@ -20,13 +20,13 @@ export class AwaitedConnection {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // Mostly nothing waits for it.
+    // In most applications no provider waits, and the rejection would be unhandled.
     this.promise.catch(() => undefined);
   }
 
   /**
-   * The connection, for something that does not go on without it. Where a provider of the options waits for it, neither
-   * ever comes: that is noticed when the time is over, or when nothing else keeps the process alive.
+   * The connection, for a provider that needs it. If a provider of the options waits for it, neither ever resolves. The
+   * promise rejects then after {@link OPTIONS_TIMEOUT}, or when nothing else keeps the process alive.
    */
   wait(): Promise<VaultConnection> {
     if (this.#begun || this.#stopWaiting) return this.promise;
@@ -40,7 +40,7 @@ export class AwaitedConnection {
     return this.promise;
   }
 
-  /** Its options are known. */
+  /** The options are known: no time limit applies any more. */
   begin(): void {
     this.#begun = true;
     this.#stopWaiting?.();
@@ -60,9 +60,10 @@ function waitsForItself(name: string): VaultError {
   const which = name === DEFAULT_CONNECTION ? 'without a name' : `"${name}"`;
   return new VaultError({
     code: 'VAULT_STARTUP_FAILED',
-    message: `Something waits for the Vault connection ${which}, whose options have not arrived.`,
+    message: `A provider waits for the Vault connection ${which}, but its options have not arrived.`,
     hint:
-      'Look for a cycle: what `useFactory` of the options injects must not await KvService, CredentialsService or ' +
-      `VaultClient of the same connection. Options that take longer than ${OPTIONS_TIMEOUT / 1_000} s end the same way.`,
+      'Look for a cycle: providers that `useFactory` of the options injects must not await KvService, ' +
+      'CredentialsService or VaultClient of the same connection. ' +
+      `Options that take longer than ${OPTIONS_TIMEOUT / 1_000} s cause the same error.`,
   });
 }

@@ -5,7 +5,7 @@ import { isWorthRetiring, retirement } from '../leases/retirement.js';
 import type { VaultToken } from '../session/vault-token.js';
 import { howToEnd, revocation } from '../session/token-end.js';
 
-/** A request that is sent with a token of its own; `revokes` where it ends that token. */
+/** A request with its token. `revokes`: the request revokes that token. */
 export interface LastRequest {
   request: ApiRequest;
   token: VaultToken;
@@ -13,16 +13,16 @@ export interface LastRequest {
 }
 
 /**
- * What has to be asked of the server where the process ends now: each token is revoked that may be; a lease whose token
- * lives on is retired, as at shutdown.
+ * The requests to send if the process ends now, the same as at shutdown: revoke each token that may be revoked, and
+ * retire the leases of the other tokens.
  */
 export function lastRequests(
-  generations: Iterable<VaultToken>,
+  tokens: Iterable<VaultToken>,
   leases: Iterable<Lease<unknown>>,
   revoke: boolean,
   clock: Clock,
 ): LastRequest[] {
-  const revoked = new Set([...generations].filter((one) => howToEnd(one, revoke) === 'revoke'));
+  const revoked = new Set([...tokens].filter((one) => howToEnd(one, revoke) === 'revoke'));
   const retired = [...leases].filter(
     (lease) => !revoked.has(lease.token) && !lease.retired && isWorthRetiring(lease, clock),
   );

@@ -3,38 +3,38 @@ import { closed } from '../errors/common-errors.js';
 import { withTimeout } from '../clock/with-timeout.js';
 import { systemClock } from '../clock/clock.js';
 
-/** A request to be sent when the process ends. */
+/** A request to send when the process ends. */
 export interface FinalRequest {
   request: RoutedRequest;
   /** Milliseconds. */
   timeout: number;
-  /** Called with the status of the answer; 0 where there was none. */
-  answered: (status: number) => void;
+  /** Called with the HTTP status of the answer; 0 if there was none. */
+  onAnswer: (status: number) => void;
 }
 
-/** What is not to outlive the process. */
+/** A connection that must not outlive the process. */
 export interface Ending {
-  /** What the server has to be asked for now, where nothing else ends it. */
+  /** The requests to send now, so that tokens and leases end. */
   finalRequests(): FinalRequest[];
-  /** Resolves when no login is under way, whose token nobody would know. */
+  /** Resolves when no login is in progress. The token of such a login would not be known, so not be revoked. */
   settled(): Promise<void>;
-  /** Milliseconds that it may take. */
+  /** Milliseconds allowed for the end. */
   readonly exitTimeout: number;
   close(timeout: number): Promise<void>;
 }
 
-/** Signals that end a process which does not listen to them, and that are sent on purpose. */
+/** Signals that end a process without a listener, and that an operator sends on purpose. */
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /**
- * Ends what is open when the process ends without having closed it. It listens as long as anything is open; to signals as
- * long as a start is under way, as later the application says whether it listens (`enableShutdownHooks`).
+ * Ends the open connections when the process ends without closing them. Listens to `exit` as long as a connection is
+ * open, and to signals only during a start: after it the application decides about them (`enableShutdownHooks`).
  */
 class ProcessEnd {
   readonly #open = new Set<Ending>();
   readonly #starting = new Set<Ending>();
 
-  /** @returns what has to be called when it is closed */
+  /** @returns a function to call when the connection has closed */
   add(ending: Ending, starting: boolean): () => void {
     this.#open.add(ending);
     if (starting) this.#starting.add(ending);
@@ -53,7 +53,7 @@ class ProcessEnd {
   #listen(): void {
     const listens = process.listeners('exit').includes(this.#onExit);
     if (this.#open.size > 0 && !listens) {
-      // Before those of the application, one of which may call `process.exit()`.
+      // Before the listeners of the application: one of them may call `process.exit()`.
       process.prependListener('exit', this.#onExit);
       process.on('beforeExit', this.#onBeforeExit);
     } else if (this.#open.size === 0 && listens) {
@@ -66,7 +66,7 @@ class ProcessEnd {
     }
   }
 
-  /** Nothing asynchronous runs any more. */
+  /** Synchronous, because Node runs nothing asynchronous after `exit`. */
   readonly #onExit = (): void => {
     try {
       const final = [...this.#open].flatMap((ending) => ending.finalRequests());
@@ -76,9 +76,9 @@ class ProcessEnd {
         final.map(({ request }) => request),
         timeout,
       );
-      final.forEach(({ answered }, index) => answered(statuses[index] ?? 0));
+      final.forEach(({ onAnswer }, index) => onAnswer(statuses[index] ?? 0));
     } catch {
-      // What cannot be ended here ends by its TTL; the process ends as it would have.
+      // Tokens and leases end by their TTL instead; the process must end as it would have.
     }
   };
 
@@ -88,7 +88,7 @@ class ProcessEnd {
   };
 
   readonly #onSignal = async (signal: NodeJS.Signals): Promise<void> => {
-    // The application has a listener, which decides what becomes of the process.
+    // The application has a listener of its own, which decides about the process.
     if (process.listenerCount(signal) > 1) return;
     // Another signal ends the process at once.
     this.#starting.clear();
@@ -101,21 +101,21 @@ class ProcessEnd {
   };
 }
 
-/** One for both copies of this package (ESM, CommonJS), so that a process waits once. */
+/** Shared by both copies of this package (ESM, CommonJS), so that a process waits once. */
 const PROCESS_END = Symbol.for('nestjs-vault.process-end');
 const shared = globalThis as { [PROCESS_END]?: ProcessEnd };
 
 /**
- * Has the end of the process end it, unless that is closed before.
+ * Ends the connection when the process ends, unless it was closed before.
  *
- * @param starting whether the start of an application is under way
- * @returns what has to be called when it is closed
+ * @param starting whether an application is starting
+ * @returns a function to call when the connection has closed
  */
 export function endWithProcess(ending: Ending, starting: boolean): () => void {
   return (shared[PROCESS_END] ??= new ProcessEnd()).add(ending, starting);
 }
 
-/** The start is over: from now on the application decides on signals. */
+/** Ends the handling of signals: after its start, the application decides about them. */
 export function startIsOver(ending: Ending): void {
   shared[PROCESS_END]?.started(ending);
 }

@@ -26,22 +26,22 @@ import { Session } from '../session/session.js';
 import { lastRequests } from './last-requests.js';
 import type { Ending, FinalRequest } from './process-end.js';
 
-/** Of the time allowed for shutdown, what consumers get to let go of their credentials. */
+/** Consumers get this share of the shutdown timeout to drain. */
 const DRAIN_SHARE = 0.6;
-/** Telling of changes rests for so many times as long as it took: of ten thousand leases a status takes its time. */
-const REST = 19;
-/** Milliseconds that it rests at most: the process may have stood still meanwhile. */
-const LONGEST_REST = 5_000;
+/** Pause after each notification, as a multiple of its cost, so that listeners use at most 5 % of the time. */
+const NOTIFY_COST_FACTOR = 19;
+/** Longest pause in milliseconds: a suspended process would otherwise measure a very expensive notification. */
+const MAX_THROTTLE = 5_000;
 
-/** Puts together what one connection is made of, and takes it apart in the right order. No timers of its own. */
+/** Builds the parts of one connection, and closes them in order. It has no timers of its own. */
 export class VaultConnection implements Ending {
   readonly name: string;
-  // Private, as it holds the key of the client certificate: some loggers print what getters return, too.
+  // Private, because it holds the key of the client certificate, and some loggers also print getters.
   readonly #options: ResolvedOptions;
   readonly client: VaultClient;
   readonly leases: LeaseRegistry;
   readonly watches: KvWatchRegistry;
-  /** Static secrets that decorators asked for: each read once, however many ask. */
+  /** Static secrets for decorators. Each is read once, for any number of decorators. */
   readonly statics = new Map<string, Promise<Secret<unknown>>>();
   readonly #clock: Clock;
   readonly #bus: EventBus;
@@ -51,13 +51,13 @@ export class VaultConnection implements Ending {
   readonly #counters = new Counters();
   readonly #changes = new Subject<void>();
   readonly #aborted = new AbortController();
-  /** Ends the requests that issue a lease. */
-  readonly #noIssues = new AbortController();
+  /** Aborts the requests that issue a lease. */
+  readonly #issuesAborted = new AbortController();
   #revoking = false;
-  #told = false;
+  #notifyQueued = false;
   #ending = false;
-  /** Monotonic time before which changes are not told of. */
-  #restsUntil = -Infinity;
+  /** Monotonic time before which no notification is sent. */
+  #throttledUntil = -Infinity;
   #closing: Promise<void> | undefined;
 
   constructor(options: ResolvedOptions, bus: EventBus, clock: Clock = systemClock, transport?: Sender) {
@@ -66,26 +66,28 @@ export class VaultConnection implements Ending {
     this.#clock = clock;
     this.#bus = bus;
     this.#scheduler = new Scheduler(clock);
-    // As many requests as wait at the same time; Node would warn of a leak.
-    setMaxListeners(0, this.#aborted.signal, this.#noIssues.signal);
-    const reach = new Reachability(clock, {
-      away: (error) => this.#emit({ type: 'vault-unreachable', error }),
-      back: (after) => this.#emit({ type: 'vault-recovered', after }),
+    // Each waiting request adds a listener; Node would warn of a leak.
+    setMaxListeners(0, this.#aborted.signal, this.#issuesAborted.signal);
+    const reachability = new Reachability(clock, {
+      onUnreachable: (error) => this.#emit({ type: 'vault-unreachable', error }),
+      onRecovered: (after) => this.#emit({ type: 'vault-recovered', after }),
     });
     const count = ({ method, path }: ApiRequest, milliseconds: number, { error, conclusive }: Outcome) => {
       this.#counters.request(operationOf(method, path), milliseconds, error?.code);
-      if (conclusive) reach.answered(error);
+      if (conclusive) reachability.record(error);
     };
     const network =
       transport ??
       openNetwork(options, {
         clearText: (addresses) =>
           this.#warn(
-            `secret_ids, tokens and secrets travel in clear to ${addresses.join(', ')} (\`allowHttp\`)`,
+            `secret_ids, tokens and secrets are sent unencrypted to ${addresses.join(', ')} (\`allowHttp\`)`,
           ),
         reloaded: (files) => this.#emit({ type: 'tls-reloaded', files }),
         unusable: (problems) =>
-          this.#warn(`changed TLS files are not used, and what they held before is: ${problems.join('; ')}`),
+          this.#warn(
+            `changed TLS files are ignored, their previous content stays in use: ${problems.join('; ')}`,
+          ),
       });
     this.#api = new ApiClient(options, clock, network, count);
     const shared = {
@@ -102,7 +104,7 @@ export class VaultConnection implements Ending {
       random: Math.random,
     };
     this.#session = new Session(shared);
-    const signal = this.#noIssues.signal;
+    const signal = this.#issuesAborted.signal;
     this.leases = new LeaseRegistry({ ...shared, signal, session: this.#session, engineOf });
     this.client = new VaultClient(this.#session);
     this.watches = new KvWatchRegistry(shared, (path, how) => this.#readKvOnce(path, how));
@@ -113,8 +115,8 @@ export class VaultConnection implements Ending {
   }
 
   /**
-   * Something in {@link status} is different now. Many changes in a row are told once, and never so often that whoever
-   * listens takes more than a twentieth of the time.
+   * Emits after a change of {@link status}. Many changes in a row are one notification, and notifications are throttled
+   * so that listeners use at most 5 % of the time.
    */
   get changes$(): Observable<void> {
     return this.#changes;
@@ -128,7 +130,7 @@ export class VaultConnection implements Ending {
     return { name: this.name, health, session, leases, secrets, counters: this.#counters.values };
   }
 
-  /** What a login that is not over waits for: a sentence. */
+  /** Why the login has not ended yet, as a sentence. */
   get waitsFor(): string {
     const { error } = this.#session.status();
     const { addresses } = this.#options;
@@ -137,7 +139,7 @@ export class VaultConnection implements Ending {
     );
   }
 
-  /** Logs in; what may pass is retried for `startup.timeout`. Returns what is left of that, in milliseconds. */
+  /** Logs in, and retries transient failures for `startup.timeout`. Returns the rest of that time in milliseconds. */
   async login(): Promise<number> {
     const { timeout } = this.#options.startup;
     const end = this.#clock.monotonic() + timeout;
@@ -145,7 +147,7 @@ export class VaultConnection implements Ending {
     return Math.max(0, end - this.#clock.monotonic());
   }
 
-  /** Reads a KV secret; what may pass is retried for `budget` milliseconds, the timeout of a request by default. */
+  /** Reads a KV secret. Transient failures are retried for `budget` milliseconds, by default the request timeout. */
   readKv<T>(
     path: string,
     options: KvReadOptions & { kvVersion?: 1 | 2 },
@@ -165,23 +167,23 @@ export class VaultConnection implements Ending {
     });
   }
 
-  /** Shutdown has begun: renewals go on for the requests that still run, but nothing is rotated any more. */
+  /** Shutdown has begun. Leases are still renewed for running requests, but no longer rotated. */
   freeze(): void {
     this.leases.freeze();
   }
 
-  /** Ends what this process began, within `shutdown.timeout` or less; never throws. */
+  /** Ends all leases and tokens of this process within `shutdown.timeout` or `timeout` milliseconds; never throws. */
   close(timeout = Infinity): Promise<void> {
     this.#closing ??= background(() => this.#close(Math.min(timeout, this.#options.shutdown.timeout)));
     return this.#closing;
   }
 
-  /** Milliseconds; 0 where nothing is to be done when the process ends: then its memory may be all there is to end. */
+  /** Milliseconds; 0 without a network (a simulated server), whose tokens and leases end with the process. */
   get exitTimeout(): number {
     return this.#api.route ? this.#options.shutdown.exitTimeout : 0;
   }
 
-  /** Resolves when no login is under way. */
+  /** Resolves when no login is in progress. */
   settled(): Promise<void> {
     return this.#session.settled();
   }
@@ -194,36 +196,36 @@ export class VaultConnection implements Ending {
     return last.map(({ request, token, revokes }) => ({
       request: { ...this.#api.written(request, token.value), route },
       timeout,
-      answered: (status) => revokes && this.#session.revoked(token, status),
+      onAnswer: (status) => revokes && this.#session.revoked(token, status),
     }));
   }
 
   async #close(timeout: number): Promise<void> {
     const { shutdown } = this.#options;
-    // From now on those who let go are waited for, also where what they did is to be told after a rest.
+    // From now on notifications are not throttled, so that the wait for consumers ends with the last release.
     this.#ending = true;
-    this.#told = false;
+    this.#notifyQueued = false;
     this.#emit({ type: 'closing' });
     this.freeze();
     this.#revoking = shutdown.revoke && this.#session.revocable;
     this.#aborted.abort();
-    // Where no revocation of the token ends it, a lease whose answer is on its way is waited for, and ended.
-    if (this.#revoking) this.#noIssues.abort();
+    // A revoked token ends a lease whose answer is on its way. Otherwise the answer is awaited, and the lease retired.
+    if (this.#revoking) this.#issuesAborted.abort();
     this.leases.end();
     this.watches.end();
     const deadline = this.#clock.monotonic() + timeout;
-    await this.#drained(timeout * DRAIN_SHARE);
+    await this.#untilDrained(timeout * DRAIN_SHARE);
     this.#session.close();
     const left = () => Math.max(deadline - this.#clock.monotonic(), 0);
-    // What no revocation will take along is ended lease by lease.
-    if (!this.#revoking) await this.#atMost(this.leases.retireAll(), left());
-    this.#noIssues.abort();
-    // Also tells what becomes of a token that is let live.
-    await this.#atMost(this.#session.revokeAll(left()), left());
+    // Without a revocation of the token, the leases are retired one by one.
+    if (!this.#revoking) await this.#waitAtMost(this.leases.retireAll(), left());
+    this.#issuesAborted.abort();
+    // Also emits an event for each token that is not revoked.
+    await this.#waitAtMost(this.#session.revokeAll(left()), left());
     this.#scheduler.close();
     await this.#api.close();
     this.#emit({ type: 'closed' });
-    this.#tell();
+    this.#notify();
     this.#changes.complete();
   }
 
@@ -232,19 +234,19 @@ export class VaultConnection implements Ending {
     return readKv<T>(this.client, path, { ...options, kvVersion });
   }
 
-  /** Resolves when nobody holds a lease any more. */
-  async #drained(timeout: number): Promise<void> {
+  /** Resolves when no consumer holds a lease any more. */
+  async #untilDrained(timeout: number): Promise<void> {
     if (!this.leases.held) return;
     const drained = new Promise<void>((resolve) => {
       this.#changes.subscribe(() => {
         if (!this.leases.held) resolve();
       });
     });
-    await this.#atMost(drained, timeout);
+    await this.#waitAtMost(drained, timeout);
   }
 
-  /** Waits for what is to end, however it does. */
-  async #atMost(work: Promise<unknown>, timeout: number): Promise<void> {
+  /** Waits until the work has ended, successful or not. */
+  async #waitAtMost(work: Promise<unknown>, timeout: number): Promise<void> {
     let cancel = () => {};
     const late = new Promise<void>((resolve) => {
       cancel = this.#clock.setTimer(timeout, resolve, true);
@@ -254,18 +256,18 @@ export class VaultConnection implements Ending {
   }
 
   #changed(): void {
-    if (this.#told) return;
-    this.#told = true;
-    if (this.#ending || this.#restsUntil <= this.#clock.monotonic()) queueMicrotask(() => this.#tell());
-    else this.#scheduler.at(this.#restsUntil, () => this.#tell());
+    if (this.#notifyQueued) return;
+    this.#notifyQueued = true;
+    if (this.#ending || this.#throttledUntil <= this.#clock.monotonic()) queueMicrotask(() => this.#notify());
+    else this.#scheduler.at(this.#throttledUntil, () => this.#notify());
   }
 
-  #tell(): void {
-    this.#told = false;
+  #notify(): void {
+    this.#notifyQueued = false;
     const began = this.#clock.monotonic();
     background(() => this.#changes.next());
     const ended = this.#clock.monotonic();
-    this.#restsUntil = ended + Math.min(REST * (ended - began), LONGEST_REST);
+    this.#throttledUntil = ended + Math.min(NOTIFY_COST_FACTOR * (ended - began), MAX_THROTTLE);
   }
 
   #warn(message: string): void {
@@ -276,7 +278,7 @@ export class VaultConnection implements Ending {
     this.#counters.event(event);
     const text = event.type === 'warning' ? { message: printable(event.message) } : {};
     const stamped = { ...event, ...text, connection: this.name, at: new Date(this.#clock.wall()) };
-    // Whoever made it happen: log lines and metrics are of the connection.
+    // Log lines and metrics belong to the connection, not to the caller that caused the event.
     background(() => this.#bus.emit(stamped as Parameters<EventBus['emit']>[0]));
     this.#changed();
   }

@@ -7,7 +7,7 @@ import { AwaitedConnection } from './awaited-connection.js';
 import { endWithProcess, startIsOver } from './process-end.js';
 import type { VaultConnection } from './vault-connection.js';
 
-/** The connections of one application, by name: those its modules declare, and those that are up by now. */
+/** The connections of one application by name: the declared ones, and the ones that are up. */
 export class VaultConnections {
   readonly bus = new EventBus();
   readonly #begun = new Set<VaultConnection>();
@@ -15,12 +15,12 @@ export class VaultConnections {
   readonly #up = new Map<string, VaultConnection>();
   readonly #waiting = new Map<string, AwaitedConnection>();
   readonly #declared: ReadonlySet<string>;
-  /** Of the other copy (ESM, CommonJS) of this package in the same application, which has services of its own. */
+  /** Names declared through the other copy (ESM, CommonJS) of this package, which has services of its own. */
   readonly #elsewhere: ReadonlySet<string>;
   #closed = false;
   #started = false;
 
-  /** @param declared as the modules of the application declare them, each time they do */
+  /** @param declared one entry for each declaration in the modules of the application */
   constructor(declared: readonly { name: string; own: boolean }[]) {
     const names = declared.map(({ name }) => name);
     const twice = names.find((name, index) => names.indexOf(name) !== index);
@@ -32,10 +32,10 @@ export class VaultConnections {
   }
 
   /**
-   * Makes the connection of one declaration once. Nest 11.0 and 11.1 build the providers of a module again for each lazy
-   * module that reaches it.
+   * Creates the connection of one declaration once. Nest 11.0 and 11.1 build the providers of a module again for each
+   * lazy module that reaches it.
    *
-   * @throws VaultError `VAULT_CONFIG_INVALID` where another declaration has the same name
+   * @throws VaultError `VAULT_CONFIG_INVALID` if another declaration has the same name
    */
   once(name: string, declaration: object, make: () => Promise<VaultConnection>): Promise<VaultConnection> {
     let made = this.#made.get(name);
@@ -44,7 +44,7 @@ export class VaultConnections {
     return made.connection;
   }
 
-  /** Remembers what has to be closed, whether it comes up or not. */
+  /** Records a connection that has to be closed, even if its start fails. */
   begin(connection: VaultConnection): void {
     this.#begun.add(connection);
     this.#waiting.get(connection.name)?.begin();
@@ -52,7 +52,7 @@ export class VaultConnections {
       const complete = endWithProcess(connection, !this.#started);
       connection.changes$.subscribe({ complete });
     }
-    // Another one has failed meanwhile, and with it the start.
+    // Another connection has failed meanwhile, and so has the start of the application.
     if (this.#closed) void connection.close();
   }
 
@@ -62,13 +62,13 @@ export class VaultConnections {
     for (const connection of this.#begun) startIsOver(connection);
   }
 
-  /** The start of a connection has failed, and with it that of the application. */
+  /** The start of a connection has failed, and so has the start of the application. */
   async fail(name: string, error: unknown): Promise<void> {
     this.#waiting.get(name)?.reject(error as Error);
     await this.close();
   }
 
-  /** Ends all that was begun, as at shutdown; whoever waits for what did not come up by then is told. */
+  /** Closes all connections, as at shutdown. Waits for connections that did not come up reject. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const waiting of this.#waiting.values()) waiting.reject(closed());
@@ -77,9 +77,9 @@ export class VaultConnections {
   }
 
   /**
-   * Makes a connection known, once it is logged in.
+   * Adds a connection after its login.
    *
-   * @throws VaultError `VAULT_CLOSED` where the application was closed meanwhile
+   * @throws VaultError `VAULT_CLOSED` if the application was closed meanwhile
    */
   add(connection: VaultConnection): void {
     if (this.#closed) throw closed();
@@ -88,10 +88,10 @@ export class VaultConnections {
   }
 
   /**
-   * A connection, as soon as it is up.
+   * Waits until a connection is up.
    *
-   * @throws VaultError why its start failed, `VAULT_STARTUP_FAILED` where its options wait for it, `VAULT_CLOSED` where it
-   * did not come up before the end, and `VAULT_CONNECTION_UNKNOWN`
+   * @throws VaultError the error of its start, `VAULT_STARTUP_FAILED` if its options wait for it, `VAULT_CLOSED` if the
+   * application closed before it was up, and `VAULT_CONNECTION_UNKNOWN`
    */
   async get(name = DEFAULT_CONNECTION): Promise<VaultConnection> {
     const connection = this.#up.get(name) ?? this.#waiting.get(name)?.wait();
@@ -108,12 +108,12 @@ export class VaultConnections {
     });
   }
 
-  /** A connection that is up already. */
+  /** A connection, if it is up. */
   known(name = DEFAULT_CONNECTION): VaultConnection | undefined {
     return this.#up.get(name);
   }
 
-  /** All of them, once all are up. */
+  /** All connections, when all are up. */
   all(): Promise<VaultConnection[]> {
     return Promise.all([...this.#waiting.values()].map(({ promise }) => promise));
   }

@@ -1,26 +1,26 @@
-/** Never try more often than this, however little time is left. */
-const FLOOR = 100;
-/** Who has much time left begins with this share of it, so that a fleet does not come back at once after an outage. */
-const UNHURRIED = 1 / 40;
-/** Longer delays than this are for who has much time left: up to this share of it. */
-const LONG = { delay: 30_000, share: 1 / 8 };
-/** What lives for a short time is asked for about as often as it would be renewed anyway. */
-const PACE = 1 / 6;
+/** Milliseconds; the delay is never shorter, however little time is left. */
+const MIN_DELAY = 100;
+/** With much time left, the first delay is this share of it, so that a fleet does not retry in step after an outage. */
+const FIRST_SHARE = 1 / 40;
+/** A delay is longer than 30 s only up to this share of the time left. */
+const LONG_DELAY = { delay: 30_000, share: 1 / 8 };
+/** A delay is at most this share of the TTL: then retries come about as often as renewals. */
+const TTL_SHARE = 1 / 6;
 
-/** How long there is to wait for something that failed. Times in milliseconds. */
+/** How urgent a retry is. Times in milliseconds. */
 export interface RetryDeadline {
-  /** Until what is to be renewed is over: 0 where it is, Infinity where there is no hurry. */
+  /** Until the deadline; 0 once past, Infinity if none. */
   left: number;
-  /** For how long it is granted at a time; Infinity where that does not matter. */
+  /** TTL of one grant; Infinity if it does not bound the delay. */
   ttl: number;
 }
 
-/** Nothing is known of when it has to work. */
+/** No deadline. */
 export const NO_DEADLINE: RetryDeadline = { left: Infinity, ttl: Infinity };
 
 /**
- * Milliseconds to wait after the `attempt`-th failure in a row: doubling, partly random, and short enough for one
- * more try before the time that is left is over.
+ * Milliseconds to wait after the `attempt`-th failure in a row. The delay doubles, is partly random, and leaves time
+ * for one more attempt before the deadline.
  */
 export function backoff(
   attempt: number,
@@ -28,17 +28,17 @@ export function backoff(
   { left, ttl }: RetryDeadline = NO_DEADLINE,
   random: () => number = Math.random,
 ): number {
-  const first = left < Infinity ? Math.max(retry.initialDelay, left * UNHURRIED) : retry.initialDelay;
-  const unhurried = left < Infinity ? left * LONG.share : 0;
-  const longest = Math.max(retry.initialDelay, Math.min(LONG.delay, ttl * PACE), unhurried);
+  const first = left < Infinity ? Math.max(retry.initialDelay, left * FIRST_SHARE) : retry.initialDelay;
+  const ofTimeLeft = left < Infinity ? left * LONG_DELAY.share : 0;
+  const longest = Math.max(retry.initialDelay, Math.min(LONG_DELAY.delay, ttl * TTL_SHARE), ofTimeLeft);
   const full = Math.min(retry.maxDelay, longest, first * 2 ** Math.min(attempt - 1, 30));
   const delay = full * (1 - retry.jitter * random());
-  return left > 0 ? Math.max(Math.min(delay, left / 2), Math.min(FLOOR, full)) : delay;
+  return left > 0 ? Math.max(Math.min(delay, left / 2), Math.min(MIN_DELAY, full)) : delay;
 }
 
 /**
- * Milliseconds to wait where the server asked for so many (`Retry-After`): partly random on top, or all that it told so
- * would come back in the same moment.
+ * Milliseconds to wait after a `Retry-After` of the server. A random part is added, so that clients do not all return
+ * at the same moment.
  */
 export function staggered(asked: number, jitter: number, random: () => number = Math.random): number {
   return asked * (1 + jitter * random());

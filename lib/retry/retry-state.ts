@@ -14,7 +14,7 @@ export class RetryState {
   readonly #retry: { initialDelay: number; maxDelay: number; jitter: number };
   readonly #random: () => number;
   #doublings = 0;
-  #alive = true;
+  #beforeDeadline = true;
 
   constructor(context: {
     clock: Clock;
@@ -30,7 +30,7 @@ export class RetryState {
     return this.#clock.monotonic() < this.retryAt;
   }
 
-  /** Whether the last attempt got no answer of a working server. */
+  /** Whether no working server answered the last attempt. */
   get gotNoResponse(): boolean {
     return this.error !== undefined && gotNoResponse(this.error);
   }
@@ -50,7 +50,7 @@ export class RetryState {
     this.error = undefined;
     this.retryAt = -Infinity;
     this.#doublings = 0;
-    this.#alive = true;
+    this.#beforeDeadline = true;
   }
 
   /** Clears the error, but keeps the delays: a success that may not last does not reset them. */
@@ -61,20 +61,23 @@ export class RetryState {
   }
 
   /** @returns the time of the next attempt */
-  fail(error: VaultError, haste: RetryDeadline = NO_DEADLINE): Date {
+  fail(error: VaultError, deadline: RetryDeadline = NO_DEADLINE): Date {
     this.error = error;
     // A permanent failure is retried less often than a transient one.
-    return this.scheduleNext(isTransient(error) ? haste : { ...haste, ttl: Infinity }, error.retryAfter);
+    return this.scheduleNext(
+      isTransient(error) ? deadline : { ...deadline, ttl: Infinity },
+      error.retryAfter,
+    );
   }
 
   /** Schedules another attempt without a failure. */
-  scheduleNext(haste: RetryDeadline, retryAfter = 0): Date {
-    const { left } = haste;
-    // After the deadline every moment counts, so the delays start again, once.
-    if (this.#alive && left <= 0) this.#doublings = 0;
-    this.#alive = left > 0;
+  scheduleNext(deadline: RetryDeadline, retryAfter = 0): Date {
+    const { left } = deadline;
+    // When the deadline has passed, the delays start again from the shortest, once.
+    if (this.#beforeDeadline && left <= 0) this.#doublings = 0;
+    this.#beforeDeadline = left > 0;
     this.count++;
-    const own = backoff(++this.#doublings, this.#retry, haste, this.#random);
+    const own = backoff(++this.#doublings, this.#retry, deadline, this.#random);
     // One more attempt comes before the deadline, for any Retry-After.
     const spread = staggered(retryAfter, this.#retry.jitter, this.#random);
     const asked = left > 0 ? Math.min(spread, left / 2) : spread;

@@ -4,10 +4,10 @@ import { sleep, type Clock } from '../clock/clock.js';
 import { withTimeout } from '../clock/with-timeout.js';
 
 /** Minimum time of one attempt in milliseconds, even with a budget of 0. */
-const ONE_TRY = 1_000;
+const MIN_ATTEMPT_TIME = 1_000;
 
 /**
- * Repeats a job after transient failures for up to `budget` milliseconds. A hanging attempt is not awaited any longer.
+ * Repeats a job after transient failures for up to `budget` milliseconds. A hanging attempt is abandoned at the end.
  */
 export async function retryWithinBudget<T>(
   job: () => Promise<T>,
@@ -24,7 +24,7 @@ export async function retryWithinBudget<T>(
   const end = clock.monotonic() + budget;
   for (let attempt = 1; ; attempt++) {
     try {
-      const limit = Math.max(end - clock.monotonic(), ONE_TRY);
+      const limit = Math.max(end - clock.monotonic(), MIN_ATTEMPT_TIME);
       return await withTimeout(job(), limit, clock, () => options.late?.(limit) ?? late(limit));
     } catch (error) {
       if (!(error instanceof VaultError) || !isTransient(error)) throw error;

@@ -56,7 +56,7 @@ it('when allowed, one warning lists what travels in clear; without a network the
     return bus.recent.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
   };
   expect(await warningsOf(true)).toEqual([
-    'secret_ids, tokens and secrets travel in clear to http://vault.internal:8200 (`allowHttp`)',
+    'secret_ids, tokens and secrets are sent unencrypted to http://vault.internal:8200 (`allowHttp`)',
   ]);
   await expect(warningsOf(false)).rejects.toThrow(/in clear/);
   expect(await warningsOf(false, new SimulatedVault())).toEqual([]);
