@@ -7,7 +7,7 @@ import { pki } from './pki.js';
 import { ssh } from './ssh.js';
 import { awsStaticKeys, staticRole } from './static-role.js';
 
-/** The first that owns an answer has it: KV before all, as an operator may write any path and any keys there. */
+/** The first engine that owns an answer applies. KV is first, because an operator chooses its paths and keys freely. */
 const ENGINES: readonly Engine[] = [kv, awsStaticKeys, staticRole, identityToken, gcpToken, pki, ssh, leased];
 
 export const engineOf: EngineOf = (answer) => ENGINES.find((engine) => engine.owns(answer)) ?? leased;

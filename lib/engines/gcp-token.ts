@@ -1,11 +1,11 @@
 import type { Answer, Engine } from '../leases/engine.js';
 import { expiresAt } from './expires-at.js';
 
-/** Access tokens of the Google Cloud engine; its service account keys have leases. */
+/** Access tokens of the Google Cloud engine. Its service account keys have leases. */
 export const gcpToken: Engine = {
   name: 'gcp-token',
   owns: (answer) => TOKEN.test(answer.path) && isOfGcp(answer),
-  // Google may hand out the same token again: only the time left of it differs.
+  // Google may return the same token again with less time left.
   comparable: (data) => ({ ...data, token_ttl: undefined }),
   life: ({ data: { token_ttl: ttl, expires_at_seconds: end }, sentAt }) =>
     typeof ttl === 'number' ? { expiresIn: Math.max(0, ttl * 1_000) } : expiresAt(end, sentAt),

@@ -1,6 +1,6 @@
 import type { Engine } from '../leases/engine.js';
 
-/** Identity tokens (OIDC): signed JWTs, which the server cannot take back. */
+/** Identity tokens (OIDC): signed JWTs, which the server cannot revoke. */
 export const identityToken: Engine = {
   name: 'identity-token',
   owns: ({ mountType, path }) => (mountType ?? 'identity') === 'identity' && TOKEN.test(path),

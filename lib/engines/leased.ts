@@ -1,6 +1,6 @@
 import type { Engine } from '../leases/engine.js';
 
-/** Any other engine: its answers live as long as their lease, and for ever without one. */
+/** All other engines: an answer is valid as long as its lease, and without end if it has none. */
 export const leased: Engine = {
   name: 'leased',
   owns: () => true,

@@ -11,5 +11,5 @@ export const pki: Engine = {
   comparable: (data) => data,
 };
 
-/** Those of the SSH engine have the same form. */
+/** Paths of the SSH engine have the same form. */
 const ISSUED = /\/(?:issue|sign|sign-verbatim)(?:\/|$)/;

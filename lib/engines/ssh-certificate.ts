@@ -1,4 +1,4 @@
-/** How many fields the public key has, by the type of the certificate (PROTOCOL.certkeys of OpenSSH). */
+/** Number of fields of the public key, by type of the certificate (PROTOCOL.certkeys of OpenSSH). */
 const KEY_FIELDS: Readonly<Record<string, number>> = {
   'ssh-rsa': 2,
   'ssh-dss': 4,
@@ -9,10 +9,10 @@ const KEY_FIELDS: Readonly<Record<string, number>> = {
   'sk-ecdsa-sha2-nistp256': 3,
   'sk-ssh-ed25519': 2,
 };
-const FOR_EVER = 2n ** 64n - 1n;
+const NO_END = 2n ** 64n - 1n;
 
 /**
- * Until when a certificate of OpenSSH is valid, in seconds since 1970; undefined where it has no end, or cannot be read.
+ * The end of validity of an OpenSSH certificate, in seconds since 1970; undefined if it has none or cannot be parsed.
  *
  * @param certificate as in a file: type, base64, comment
  */
@@ -31,14 +31,14 @@ export function validBefore(certificate: string): number | undefined {
     const type = field().toString('latin1');
     const keyFields = KEY_FIELDS[type.replace(/-cert-v01@openssh\.com$/, '')];
     if (keyFields === undefined) return undefined;
-    // A nonce, the key, serial number and kind (12 bytes), id and principals, the begin (8 bytes).
+    // Nonce, key, serial number and kind (12 bytes), id and principals, start of validity (8 bytes).
     skip(1 + keyFields);
     at += 12;
     skip(2);
     const end = blob.readBigUInt64BE(at + 8);
-    return end < FOR_EVER ? Number(end) : undefined;
+    return end < NO_END ? Number(end) : undefined;
   } catch {
-    // Cut off.
+    // The certificate is truncated.
     return undefined;
   }
 }

@@ -7,7 +7,7 @@ export const ssh: Engine = {
   name: 'ssh',
   owns: ({ mountType, path, data }) =>
     mountType === undefined ? SIGNED.test(path) && 'signed_key' in data : mountType === 'ssh',
-  // Only the certificate itself says how long it is valid.
+  // The answer has no expiration beside the certificate, so it is read from the certificate.
   life: ({ data: { signed_key: key }, sentAt }) =>
     typeof key === 'string' ? expiresAt(validBefore(key), sentAt) : {},
   comparable: (data) => data,

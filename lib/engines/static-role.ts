@@ -1,7 +1,7 @@
 import type { Deadline } from '../clock/deadline.js';
 import type { Answer, Engine } from '../leases/engine.js';
 
-/** Milliseconds after a scheduled time by which the server has rotated: it looks each 5 s, and then asks the database. */
+/** Milliseconds after a due time within which the server rotates: it checks every 5 s, then contacts the database. */
 const ROTATED_BY = 15_000;
 
 /** Static roles of the database and LDAP engines: one user, whose password the server rotates. */
@@ -15,23 +15,26 @@ export const staticRole: Engine = {
     return schedule && !isFresh(data, sentAt) ? { rotatesIn, confirmIn: ROTATED_BY } : { rotatesIn };
   },
   isComplete: (data) => isText(data['username']) && CREDENTIALS.some((name) => isText(data[name])),
-  // The time left of the period differs at each read.
+  // `ttl` is the time until the next rotation, which differs at each read.
   comparable: (data) => ({ ...data, ttl: undefined }),
 };
 
-/** By the type of the role, a user has a password, a key pair or a client certificate. */
+/** Depending on the type of the role, a user has a password, a key pair or a client certificate. */
 const CREDENTIALS = ['password', 'rsa_private_key', 'private_key'];
 
-/** Databases and AWS write it in the plural, LDAP in the singular. */
+/** The engines for databases and AWS use the plural, LDAP the singular. */
 const STATIC_CREDENTIALS = /\/static-creds?\/[^/]/;
 
-/** By a schedule, `ttl` counts to the next time although the last rotation may be yet to come; not where one was just made. */
+/**
+ * Whether the server has just rotated. With a schedule, `ttl` counts to the next time as soon as one is due, although
+ * the rotation may not have happened yet.
+ */
 function isFresh({ last_vault_rotation: rotated }: Answer['data'], sentAt: Deadline): boolean {
   const age = typeof rotated === 'string' ? sentAt.wall - Date.parse(rotated) : NaN;
   return age >= 0 && age < 2 * ROTATED_BY;
 }
 
-/** Static roles of the AWS engine: the access key of an IAM user, which the server rotates. */
+/** Static roles of the AWS engine: the access key of an IAM user. The server rotates it. */
 export const awsStaticKeys: Engine = {
   name: 'aws-static-keys',
   owns: (answer) => staticRole.owns(answer) && isOfAws(answer),

@@ -1,28 +1,28 @@
 import type { Grant } from './grant.js';
 
-/** Milliseconds for the new one to be put in place, for what the server rounds away, and before the very end. */
+/** Milliseconds for publishing the new lease, for rounding by the server, and as a reserve before the end. */
 const MARGIN = 2_000;
-/** Nothing is replaced before this share of its life, however long consumers need. */
-const SHARE = 0.5;
-/** However short the TTL of the role, what was extended is not renewed before. */
+/** A drain time never takes more than this share of a life, so no lease is replaced earlier. */
+const MAX_DRAIN_SHARE = 0.5;
+/** Milliseconds between two renewals at least, however short the TTL of the role. */
 const MIN_RENEWAL = 1_000;
 
 type Renewal = Readonly<{ at: number; jitter: number }>;
 
-/** A lease or a token, and what consumers need of it. Times in milliseconds. */
+/** A lease or a token, with the drain time of its consumers. Times in milliseconds. */
 export interface DrainView extends Pick<Grant, 'ttl' | 'maxTtl'> {
-  /** Granted at the issue or the login. */
+  /** TTL granted at the issue or login. */
   firstTtl: number;
-  /** Since the issue or the login. */
+  /** Time since the issue or login. */
   age: number;
-  /** Left of the TTL. */
+  /** Time left of the TTL. */
   left: number;
   renewable: boolean;
-  /** What consumers need to let go of a lease, once a newer one has taken over. */
+  /** Time that consumers need to drain a lease after a newer one has superseded it. */
   drain: number;
 }
 
-/** Renewed as usual, it leaves consumers too little time to drain when a newer one takes over. */
+/** Whether the overlap of the usual renewal is shorter than the drain time of the consumers. */
 export function drainExceedsOverlap(
   { firstTtl, drain }: Pick<DrainView, 'firstTtl' | 'drain'>,
   { at, jitter }: Renewal,
@@ -31,48 +31,49 @@ export function drainExceedsOverlap(
 }
 
 /**
- * Seconds to ask for at a renewal where consumers need long to drain: always enough, so that when no more is granted
- * there is time. Else the server decides.
+ * The increment of a renewal in seconds, for consumers with a long drain time. It always leaves that time, so that
+ * consumers can drain if no further renewal is granted. Undefined otherwise: the server decides.
  */
 export function incrementForDrain(view: DrainView, renewal: Renewal): number | undefined {
   return drainExceedsOverlap(view, renewal) ? Math.ceil((view.firstTtl + view.drain) / 1_000) : undefined;
 }
 
-/** Milliseconds after which at the latest to renew, so that the time to drain is never cut into. */
+/** Milliseconds after the grant at which the lease is renewed at the latest, so that the drain time always remains. */
 export function latestRenewal({ ttl, firstTtl, drain }: DrainView): number {
   const latest = ttl - drain - MARGIN;
-  // The first time it may be at once: the server issues without room.
+  // The first renewal may be due at once: the TTL of an issue does not include the drain time.
   return ttl > firstTtl ? Math.max(latest, MIN_RENEWAL) : Math.max(latest, 0);
 }
 
-/** Milliseconds before its end at which the next one has to be in place. */
+/** Milliseconds before the end of a lease at which the next one has to be published. */
 export function timeToDrain({ drain }: Pick<DrainView, 'drain'>): number {
   return drain > 0 ? drain + MARGIN : 0;
 }
 
-/** The same for one that cannot be extended. */
+/** {@link timeToDrain} of a lease that cannot be renewed. */
 export function requiredOverlap({ ttl, drain }: Pick<DrainView, 'ttl' | 'drain'>): number {
-  return Math.min(timeToDrain({ drain }), ttl * SHARE);
+  return Math.min(timeToDrain({ drain }), ttl * MAX_DRAIN_SHARE);
 }
 
-/** Milliseconds until a lease that will be extended no further is replaced. */
+/** Milliseconds until a lease at its max TTL is replaced. */
 export function timeUntilReplacement({ age, left }: Pick<DrainView, 'age' | 'left'>): number {
-  return Math.max(0, left - (age + left) * SHARE);
+  return Math.max(0, left - (age + left) * MAX_DRAIN_SHARE);
 }
 
-/** The same for a token, whose leases are issued again before any of them can drain. */
+/** {@link timeUntilReplacement} of a token: its leases have to be issued again before consumers can drain them. */
 export function timeUntilTokenReplacement({
   age,
   left,
   drain,
 }: Pick<DrainView, 'age' | 'left' | 'drain'>): number {
-  return Math.max(0, left - Math.min(drain + 2 * MARGIN, (age + left) * SHARE));
+  return Math.max(0, left - Math.min(drain + 2 * MARGIN, (age + left) * MAX_DRAIN_SHARE));
 }
 
 /**
- * What to tell where consumers need longer than a lease and its token allow, as far as is known. Milliseconds.
+ * A warning if consumers need more time to drain than the TTLs of a lease and its token allow, as far as they are
+ * known. Times in milliseconds.
  *
- * @param token none where the lease does not die with it
+ * @param token undefined if the lease does not end with its token
  */
 export function drainTooLong(
   lease: DrainView,
@@ -87,15 +88,15 @@ export function drainTooLong(
   const [whose, ttls] =
     ofToken < ofLease ? ["its token's", 'token_ttl and token_max_ttl'] : ['its', 'default_ttl and max_ttl'];
   const warning =
-    `Consumers may need ${needed / 1_000} s to let go of a lease, but ${whose} TTLs leave them only about ` +
-    `${(allowed / 1_000).toFixed(1)} s: what takes longer fails. Raise ${ttls} of the role, or lower the drain window ` +
-    'of the pool.';
+    `Consumers may need ${needed / 1_000} s to drain a lease, but ${whose} TTLs allow only about ` +
+    `${(allowed / 1_000).toFixed(1)} s; longer work fails. Raise ${ttls} of the role, or lower the drain window of ` +
+    'the pool.';
   return { needed, allowed, warning };
 }
 
 function allowedDrain(view: DrainView, renewal: Renewal): number {
   if (!drainExceedsOverlap(view, renewal)) return Infinity;
   const { ttl, age, left, renewable, maxTtl } = view;
-  if (!renewable) return ttl * SHARE;
-  return maxTtl === 'far' ? Infinity : (age + left) * SHARE;
+  if (!renewable) return ttl * MAX_DRAIN_SHARE;
+  return maxTtl === 'far' ? Infinity : (age + left) * MAX_DRAIN_SHARE;
 }

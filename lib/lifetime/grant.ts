@@ -1,30 +1,30 @@
 import { after, NEVER, type Deadline } from '../clock/deadline.js';
 
-/** Durations are whole seconds, so that the same end may look a second apart in two answers. */
+/** Milliseconds. Servers send whole seconds, so the same end may differ by one second between two answers. */
 const ROUNDING = 1_000;
 
-/** What the server granted a lease or a token, at its issue or its last renewal. Times in milliseconds. */
+/** The TTL that the server granted at an issue, a login or a renewal. Times in milliseconds. */
 export interface Grant {
-  /** Infinity for what never ends. */
+  /** Infinity if the lease or token never ends. */
   readonly ttl: number;
   readonly deadline: Deadline;
-  /** `near`: granted less than before, and soon nothing; `reached`: another renewal has moved the end no more. */
+  /** `near`: the last renewal granted less than the one before. `reached`: a further renewal did not move the end. */
   readonly maxTtl: 'far' | 'near' | 'reached';
-  /** Shorter than the one before. */
+  /** Shorter than the previous grant. */
   readonly shrunk: boolean;
   /** Random, -1 to 1. */
   readonly jitter: number;
 }
 
-/** As servers say that less was granted, which a grant tells by itself. */
+/** The word with which servers warn of a shortened grant. The grant itself already shows it. */
 const CAPPED = /capped/;
 
-/** What servers warn of besides. */
+/** The other warnings of the server. */
 export function otherWarnings(warnings: readonly string[]): readonly string[] {
   return warnings.filter((text) => !CAPPED.test(text));
 }
 
-/** At the issue. `seconds` of exactly 0 never end; what is no duration at all has ended. */
+/** The grant of an issue or login. Exactly 0 seconds mean no end; an invalid duration counts as ended. */
 export function firstGrant(seconds: number, sentAt: Deadline, random: () => number): Grant {
   const ttl = seconds === 0 ? Infinity : seconds > 0 ? seconds * 1_000 : 0;
   const deadline = ttl === Infinity ? NEVER : after(sentAt, ttl);
@@ -32,10 +32,10 @@ export function firstGrant(seconds: number, sentAt: Deadline, random: () => numb
 }
 
 /**
- * At a renewal. Granted less than before, either it is near its max TTL, or the TTL of its role was lowered: servers warn
- * of the first, an end that stays where it was gives it away, and the second does not happen each time.
+ * The grant of a renewal. A shorter grant has two possible causes: the max TTL is near, or the TTL of the role was
+ * lowered. The first one shows by a warning of the server, by an unchanged end, or by a second shorter grant in a row.
  *
- * @param asked seconds, where it was asked for so many
+ * @param asked the requested increment in seconds; 0 if none
  */
 export function renewedGrant(
   before: Grant,

@@ -2,9 +2,9 @@ import type { ApiResponse } from '../client/api.types.js';
 import type { Deadline } from '../clock/deadline.js';
 import { fromCache } from '../errors/common-errors.js';
 
-/** What a lease or token has from now on. */
+/** The result of a renewal. */
 export interface Renewed {
-  /** 0 where the server has ended it. */
+  /** 0 if the server has ended the lease or token. */
   seconds: number;
   renewable: boolean;
   sentAt: Deadline;
@@ -12,25 +12,25 @@ export interface Renewed {
 }
 
 interface Requests {
-  /** Below which the answers are. */
+  /** Path of the renewal, for errors. */
   path: string;
-  /** Throws what is no answer to it. */
+  /** Throws `VAULT_RESPONSE_INVALID` if the answer belongs to another request. */
   renew: (uncached: boolean) => Promise<ApiResponse>;
-  /** Reads what a renewal answered. */
+  /** Reads the answer of a renewal. */
   read: (response: ApiResponse) => Renewed;
-  /** Asks how long it lives. */
+  /** Looks up the time left. */
   lookUp: () => Promise<Renewed>;
-  /** Milliseconds; one that still lives longer than this need not be renewed. Infinity where no look-up will do. */
+  /** Milliseconds; with more time left no renewal is needed. Infinity: always renew. */
   enough: number;
 }
 
 /**
- * Renews once, also where a caching Vault Agent or Proxy stands in front of the server. Such a cache answers the second
- * renewal of a lease as it answered the first, and nothing is renewed by that; but it also renews by itself what came
- * through it. So the server is asked how long the lease lives, and where that is not enough, it is renewed past the
- * cache. Not always past it: for each renewal that it sees, such a cache starts another timer that renews.
+ * Renews once, also through a caching Vault Agent or Proxy. Such a cache repeats the answer of the first renewal, which
+ * renews nothing, but it also renews leases by itself. So the lease is looked up, and only with too little time left is
+ * it renewed past the cache. Not always past it, because such a cache starts another renewal timer for each renewal
+ * that it sees.
  *
- * @throws VaultError `VAULT_RESPONSE_INVALID` where a cache answers all the same
+ * @throws VaultError `VAULT_RESPONSE_INVALID` if the cache answers nevertheless
  */
 export async function renewPastCaches({ path, renew, read, lookUp, enough }: Requests): Promise<Renewed> {
   const first = await renew(false);
@@ -42,5 +42,5 @@ export async function renewPastCaches({ path, renew, read, lookUp, enough }: Req
   return read(second);
 }
 
-/** Of what was granted first, the share above which a lease need not be renewed. */
+/** A lease with more than this share of its first TTL left needs no renewal. */
 export const ENOUGH = 0.5;

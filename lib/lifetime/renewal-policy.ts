@@ -1,7 +1,7 @@
 import { drainExceedsOverlap, latestRenewal, type DrainView } from './drain-policy.js';
 import type { Grant } from './grant.js';
 
-/** Milliseconds until a renewal is due, for a lease or a token; NaN for what never ends. */
+/** Milliseconds until the renewal of a lease or token is due; NaN if it never ends. */
 export function renewalDue(
   view: DrainView & Pick<Grant, 'jitter'>,
   renewal: { at: number; jitter: number },
@@ -11,11 +11,11 @@ export function renewalDue(
   return Math.max(0, at - (view.ttl - view.left));
 }
 
-/** Milliseconds after the grant. */
+/** Milliseconds after the grant at which a renewal is due. */
 export function usualRenewal(
   { ttl, jitter }: Pick<Grant, 'ttl' | 'jitter'>,
   renewal: { at: number; jitter: number },
 ): number {
-  // With less than a second left the server may round what it grants to nothing, which ends what was to be renewed.
+  // With less than a second left, the server may round the new TTL to 0, which ends the lease.
   return Math.min(ttl * (renewal.at + renewal.jitter * jitter), Math.max(ttl - 1_000, ttl / 2));
 }

@@ -20,11 +20,11 @@ import type { Credentials } from '../leases/lease.js';
  * @publicApi
  */
 export interface CredentialsOptions {
-  /** Name of the connection; the one without a name where absent. */
+  /** Name of the connection. @default the connection without a name */
   connection?: string;
   /**
-   * Sent with each issue (as a POST), where an engine wants to know more: `{ common_name: 'orders.internal' }` of
-   * `pki/issue/orders`. The same path with other parameters is another secret, here as in every method.
+   * Sent with each issue (as a POST) to engines that require parameters, such as `{ common_name: 'orders.internal' }`
+   * of `pki/issue/orders`. The same path with other parameters is another secret, in every method.
    */
   parameters?: IssueParameters;
 }
@@ -35,13 +35,13 @@ export interface CredentialsOptions {
  * @publicApi
  */
 export interface WatchOptions extends CredentialsOptions {
-  /** Do not end the stream where even the first read is refused for good: wait until it is allowed. */
+  /** Keep retrying a permanent failure of the first read, instead of ending the stream. @default false */
   keepTrying?: boolean;
 }
 
 /**
- * Lease-backed credentials: issued when first asked for, renewed, rotated before they expire, and shared by all
- * who ask for the same path. A path once asked for is held until {@link release} or shutdown.
+ * Lease-backed credentials. They are issued at the first request for a path, renewed, rotated before they expire, and
+ * shared by all consumers of the path. A path is kept until {@link release} or shutdown.
  *
  * @publicApi
  */
@@ -50,11 +50,11 @@ export class CredentialsService {
   readonly #connections: VaultConnections;
 
   /**
-   * What is held, until when, and what happens next: now, and at every change. Where a status takes long, of thousands
-   * of leases, changes are told together, so that it takes a twentieth of the time at most.
+   * The status of all connections: emitted on subscription and at every change. With thousands of leases a status takes
+   * long; then changes are combined, so that listeners use at most 5 % of the time.
    */
   readonly status$: Observable<VaultStatus>;
-  /** What happens over time; hot. */
+  /** The events of all connections; hot. */
   readonly events$: Observable<VaultEvent>;
 
   constructor(connections: VaultConnections) {
@@ -72,26 +72,26 @@ export class CredentialsService {
     );
   }
 
-  /** The last 100 events, the start-up among them. */
+  /** The last 100 events, including the events of the start. */
   get recentEvents(): readonly VaultEvent[] {
     return this.#connections.bus.recent;
   }
 
   /**
-   * Credentials at the full path of any lease-backed secret, as `rabbitmq/creds/app`. Emits the current snapshot
-   * on subscription and each one whose data differs; trouble shows on {@link status$}, and never ends the stream
-   * once there was a first snapshot. It completes at shutdown and on {@link release}.
+   * Credentials at the full path of any lease-backed secret, for example `rabbitmq/creds/app`. Emits the current
+   * snapshot on subscription, and each later snapshot with different data. After the first snapshot, failures never end
+   * the stream; {@link status$} shows them. The stream completes at shutdown and on {@link release}.
    *
-   * It errors where waiting cannot help and nothing was ever issued: `VAULT_PERMISSION_DENIED`,
+   * The stream errors only if nothing was issued before and the failure is permanent: `VAULT_PERMISSION_DENIED`,
    * `VAULT_ROLE_NOT_FOUND`, `VAULT_MOUNT_NOT_FOUND`, `VAULT_SECRET_NOT_FOUND` (a mistyped path),
    * `VAULT_NAMESPACE_NOT_FOUND`, `VAULT_REQUEST_INVALID`, `VAULT_PATH_INVALID`, `VAULT_TLS_UNTRUSTED`, `VAULT_CLOSED`,
-   * and those of the login.
+   * and the permanent errors of a login.
    */
   watch<T = Record<string, unknown>>(path: string, options: WatchOptions = {}): Observable<Credentials<T>> {
     return this.#watch<T>(path, options);
   }
 
-  /** {@link watch} for a role of a database engine, mounted at `database` unless `mount` says otherwise. */
+  /** {@link watch} for a role of a database engine. `mount` is its mount path. @default 'database' */
   database(role: string, options: WatchOptions & { mount?: string } = {}): Observable<DatabaseCredentials> {
     return defer(() => this.#watch<DatabaseData>(databasePath(role, options.mount), options, isLogin)).pipe(
       map(toDatabaseCredentials),
@@ -99,10 +99,10 @@ export class CredentialsService {
   }
 
   /**
-   * The current credentials, issued first where there are none; waits for `timeout` (an option of the connection)
-   * at most. Rejects with `VAULT_CREDENTIALS_EXPIRED` where the last ones are over and no new ones could be
-   * issued, with the error of the first read, with `VAULT_TIMEOUT` where that takes longer, and with `VAULT_CLOSED`
-   * at shutdown and where the path is released.
+   * The current credentials. If there are none, they are issued first; the wait is limited by `timeout`, an option of
+   * the connection. Rejects with `VAULT_CREDENTIALS_EXPIRED` if the previous credentials have expired and no new ones
+   * could be issued, with the error of the first read, with `VAULT_TIMEOUT` after the wait, and with `VAULT_CLOSED` at
+   * shutdown and if the path is released.
    */
   async get<T = Record<string, unknown>>(
     path: string,
@@ -112,7 +112,7 @@ export class CredentialsService {
     return connection.leases.get<T>(path, undefined, options.parameters);
   }
 
-  /** The current credentials without any waiting or I/O, where there are valid ones; costs well below 1 µs. */
+  /** The current credentials, or undefined if there are no valid ones. Sends no request; costs well below 1 µs. */
   current<T = Record<string, unknown>>(
     path: string,
     options?: CredentialsOptions,
@@ -121,8 +121,8 @@ export class CredentialsService {
   }
 
   /**
-   * Gives a path up before shutdown: its streams complete, and the server ends its lease once nobody holds it. (One that
-   * cannot be renewed lives until its TTL, or its token, is over.)
+   * Releases a path before shutdown: its streams complete, and the server ends its lease when no consumer holds it any
+   * more. (A lease that cannot be renewed lives until its TTL or its token ends.)
    */
   async release(path: string, options: CredentialsOptions = {}): Promise<void> {
     const connection = await this.#connections.get(options.connection);
@@ -136,7 +136,7 @@ export class CredentialsService {
     );
   }
 
-  /** What is held at one path, until when, and what happens next. */
+  /** The status of one path; undefined if no consumer has requested it. */
   status(path: string, options?: CredentialsOptions): LeaseStatus | undefined {
     return this.#connections.known(options?.connection)?.leases.statusOf(path, options?.parameters);
   }

@@ -5,7 +5,7 @@ import type { KvReadOptions, KvSecret } from '../engines/kv/read-kv.js';
 import type { KvWatchOptions } from '../engines/kv/kv-watch.js';
 
 /**
- * Static secrets of KV engines, version 2 unless the connection's `kvVersion` or the call says 1.
+ * Static secrets of KV engines. The version is `kvVersion` of the call or of the connection, by default 2.
  *
  * @publicApi
  */
@@ -18,7 +18,7 @@ export class KvService {
   }
 
   /**
-   * Reads a secret. Failures that may pass are retried for the `timeout` of the connection.
+   * Reads a secret. Transient failures are retried for the `timeout` of the connection.
    *
    * @param path relative to the mount: `app/payments`, not `secret/data/app/payments`
    * @throws VaultError `VAULT_SECRET_NOT_FOUND` (the secret, or the pinned version), `VAULT_SECRET_DELETED`,
@@ -33,9 +33,9 @@ export class KvService {
   }
 
   /**
-   * The latest version of a secret, read again every five minutes (`every`) as long as somebody is subscribed, and
-   * emitted where it differs. Trouble is told by events and the status, and never ends the stream once there was a
-   * value; it completes at shutdown. It errors as {@link read} does where the first read is refused for good.
+   * The latest version of a secret. It is read again every five minutes (`every`) while there are subscribers, and
+   * emitted if it differs. After the first value, failures never end the stream; events and the status report them. The
+   * stream completes at shutdown. It errors as {@link read} does if the first read fails permanently.
    */
   watch<T = Record<string, unknown>>(
     path: string,

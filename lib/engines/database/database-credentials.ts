@@ -19,28 +19,28 @@ export interface DatabaseData {
   password: string;
 }
 
-/** Wraps the two members that every database engine answers. */
+/** Wraps the two members of every answer of a database engine. */
 export function toDatabaseCredentials({ data, lease }: Credentials<DatabaseData>): DatabaseCredentials {
   const { username, password } = data.reveal();
   if (!isLogin({ username, password })) {
     throw new VaultError({
       code: 'VAULT_RESPONSE_INVALID',
-      message: `What is issued at ${lease.path} is no user name and password.`,
-      hint: 'Use watch(path) for secrets of another form, or correct the mount of the database engine.',
+      message: `The response of ${lease.path} has no user name and password.`,
+      hint: 'Use watch(path) for secrets of other engines, or correct the mount of the database engine.',
       path: lease.path,
     });
   }
   return Object.freeze({ username: new Secret(username), password: new Secret(password), lease });
 }
 
-/** The path at which credentials of a database role are issued: checked, and not encoded yet. */
+/** The path at which credentials of a database role are issued: checked, not encoded. */
 export function databasePath(role: string, mount = 'database'): string {
   encodeMount(mount);
   encodeSegment(role, 'role');
   return `${barePath(mount)}/creds/${role}`;
 }
 
-/** Whether there are a user name and a password. */
+/** Whether the data has a user name and a password. */
 export function isLogin(data: object): data is DatabaseData {
   const { username, password } = data as Record<string, unknown>;
   return [username, password].every((text) => typeof text === 'string' && text !== '');

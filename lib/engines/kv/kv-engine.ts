@@ -1,6 +1,6 @@
 import type { Answer, Engine } from '../../leases/engine.js';
 
-/** KV, both versions, and cubbyholes. An operator's secret may hold any key, and none of them is its life. */
+/** KV (both versions) and cubbyholes. An operator chooses the keys of a secret, so no key is read as an expiration. */
 export const kv: Engine = {
   name: 'kv',
   owns: (answer) =>
@@ -14,7 +14,7 @@ export const kv: Engine = {
 
 const TYPES: ReadonlySet<string> = new Set(['kv', 'generic', 'cubbyhole']);
 
-/** No other engine answers a duration without a lease. */
+/** No other engine sends a lease_duration without a lease. */
 function isVersion1({ leaseId, leaseDuration }: Answer): boolean {
   return leaseId === '' && leaseDuration > 0;
 }

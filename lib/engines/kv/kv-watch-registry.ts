@@ -6,16 +6,16 @@ import type { SecretStatus } from '../../events/status.js';
 import type { KvReadOptions, KvSecret } from './read-kv.js';
 import { KvWatch, type KvWatchContext, type KvWatchOptions } from './kv-watch.js';
 
-type How = Omit<KvReadOptions, 'version'> & { kvVersion?: 1 | 2 };
+type ReadOptions = Omit<KvReadOptions, 'version'> & { kvVersion?: 1 | 2 };
 
-/** The KV secrets of one connection that somebody watches: one read for all who ask for the same. */
+/** The watched KV secrets of one connection. All subscribers of the same secret share its reads. */
 export class KvWatchRegistry {
   readonly #watches = new Map<string, KvWatch<unknown>>();
   readonly #context: KvWatchContext;
   #ended = false;
-  readonly #read: <T>(path: string, how: How) => Promise<KvSecret<T>>;
+  readonly #read: <T>(path: string, how: ReadOptions) => Promise<KvSecret<T>>;
 
-  constructor(context: KvWatchContext, read: <T>(path: string, how: How) => Promise<KvSecret<T>>) {
+  constructor(context: KvWatchContext, read: <T>(path: string, how: ReadOptions) => Promise<KvSecret<T>>) {
     this.#context = context;
     this.#read = read;
   }
@@ -53,14 +53,14 @@ export class KvWatchRegistry {
   }
 }
 
-/** Milliseconds; what is meant as seconds, or as never, would be a request after the other. */
-const SHORTEST = 1_000;
+/** Milliseconds; a number that is meant as seconds, or as "never", would cause one request after another. */
+const MIN_INTERVAL = 1_000;
 
-function assertEvery(every = SHORTEST): void {
-  if (Number.isFinite(every) && every >= SHORTEST) return;
+function assertEvery(every = MIN_INTERVAL): void {
+  if (Number.isFinite(every) && every >= MIN_INTERVAL) return;
   throw new VaultError({
     code: 'VAULT_CONFIG_INVALID',
     message: `A KV secret cannot be read again every ${every} milliseconds.`,
-    hint: `Give \`every\` in milliseconds, ${SHORTEST} at least; \`read\` reads once.`,
+    hint: `Give \`every\` in milliseconds, ${MIN_INTERVAL} at least; \`read\` reads once.`,
   });
 }

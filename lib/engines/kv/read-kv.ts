@@ -6,21 +6,21 @@ import { Secret } from '../../secret/secret.js';
 import type { VaultClient, VaultResponse } from '../../session/vault-client.js';
 
 /**
- * Which KV secret to read.
+ * Options for reading a KV secret.
  *
  * @publicApi
  */
 export interface KvReadOptions {
-  /** With or without the slash that servers list it with. @default 'secret' */
+  /** Mount path of the KV engine, with or without a slash at the end. @default 'secret' */
   mount?: string;
-  /** Pins a version (KV v2 only); the latest one where absent. */
+  /** Version to read (KV v2 only). @default the latest version */
   version?: number;
-  /** Name of the connection. */
+  /** Name of the connection. @default the connection without a name */
   connection?: string;
 }
 
 /**
- * A KV secret; the members beside `data` are of KV v2 only.
+ * A KV secret. Only KV v2 has the members beside `data`.
  *
  * @publicApi
  */
@@ -45,7 +45,7 @@ export async function readKv<T>(
     throw new VaultError({
       code: 'VAULT_PATH_INVALID',
       message: `The path of a KV secret is relative to its mount, and "${path}" is not.`,
-      hint: `Ask for "${barePath(path).slice(ofMount.length)}" with mount "${barePath(mount)}"; "data/" is added for KV v2.`,
+      hint: `Use "${barePath(path).slice(ofMount.length)}" with mount "${barePath(mount)}"; "data/" is added for KV v2.`,
       path,
     });
   }
@@ -70,7 +70,7 @@ export async function readKv<T>(
       ? new VaultError({
           code: error.code,
           message: `There is no version ${version} of ${mount}/${path}.`,
-          hint: `Pin one that exists: vault kv metadata get -mount=${mount} ${path} lists them.`,
+          hint: `Choose an existing version: vault kv metadata get -mount=${mount} ${path} lists them.`,
           status: 404,
           path: full,
         })
@@ -79,7 +79,7 @@ export async function readKv<T>(
   const answer = response.data.reveal();
   if (!isObject(answer)) throw malformed(full);
   if (kvVersion === 2) return version2<T>(answer, mount, full);
-  // It answers a duration with everything but a secret that says otherwise.
+  // KV v1 sends a lease_duration with every secret, unless the secret itself has a `ttl` or `lease`.
   const lasts = response.leaseDuration > 0 || 'ttl' in answer || 'lease' in answer;
   if (!lasts) throw malformed(full);
   return { data: response.data as Secret<T> };
@@ -101,8 +101,8 @@ function version2<T>(
   if (!isObject(data) || !isObject(metadata)) throw malformed(path);
   const { version, created_time: created, custom_metadata: custom } = metadata;
   const createdAt = new Date(typeof created === 'string' ? created : NaN);
-  const known = Number.isSafeInteger(version) && (version as number) > 0 && !Number.isNaN(+createdAt);
-  if (!known || !isCustom(custom)) throw malformed(path);
+  const isComplete = Number.isSafeInteger(version) && (version as number) > 0 && !Number.isNaN(+createdAt);
+  if (!isComplete || !isCustom(custom)) throw malformed(path);
   return {
     data: new Secret(data as T),
     version: version as number,
