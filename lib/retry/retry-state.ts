@@ -27,7 +27,12 @@ export class RetryState {
   }
 
   get waiting(): boolean {
-    return this.#clock.monotonic() < this.retryAt;
+    return this.remaining > 0;
+  }
+
+  /** Milliseconds until the next attempt. */
+  get remaining(): number {
+    return this.retryAt - this.#clock.monotonic();
   }
 
   /** Whether no working server answered the last attempt. */
@@ -37,7 +42,7 @@ export class RetryState {
 
   /** The next step for a status; after a failure it is the next attempt. */
   next<A extends string>(step: { action: A; in: number; reason: string }) {
-    const due = this.error ? this.retryAt - this.#clock.monotonic() : step.in;
+    const due = this.error ? this.remaining : step.in;
     return {
       action: step.action,
       ...(due < Infinity && { at: new Date(this.#clock.wall() + Math.max(0, due)) }),

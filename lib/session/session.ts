@@ -128,7 +128,7 @@ export class Session {
       from === undefined ? request : { ...request, tokenNamespace: from },
       token.value,
     );
-    this.#token.served(token);
+    this.#token.onUsed(token);
     return response;
   }
 
@@ -137,7 +137,7 @@ export class Session {
    * are, and a new login is on its way.
    */
   async isDead(token: VaultToken): Promise<boolean> {
-    if (!token.dead && (await this.#verdicts.isDead(token))) this.#token.died(token);
+    if (!token.dead && (await this.#verdicts.isDead(token))) this.#token.onRejected(token);
     return token.dead;
   }
 

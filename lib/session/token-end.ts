@@ -8,13 +8,13 @@ import type { VaultToken } from './vault-token.js';
  * @param revoke as `shutdown.revoke`
  */
 export function howToEnd(
-  { own, revocable, dead, diedEarly }: VaultToken,
+  { own, revocable, dead, rejectedOnArrival }: VaultToken,
   revoke: boolean,
 ): 'revoke' | 'given' | 'batch' | 'expired' {
   if (!own || !revoke) return 'given';
   if (!revocable) return 'batch';
   // What only seems to be over here may live on there: a clock was set, or an answer came late or not at all.
-  return dead && !diedEarly ? 'expired' : 'revoke';
+  return dead && !rejectedOnArrival ? 'expired' : 'revoke';
 }
 
 /** The request that revokes a token, sent with the token itself. */

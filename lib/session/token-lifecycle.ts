@@ -1,27 +1,26 @@
-import type { ApiRequest, ApiResponse } from '../client/api.types.js';
-import type { RetryDeadline } from '../retry/backoff.js';
-import { background } from '../clock/background.js';
-import { RetryState } from '../retry/retry-state.js';
-import { reportOnce } from '../events/once.js';
-import type { Task } from '../clock/scheduler.js';
-import { closed, fromCache, unexpected } from '../errors/common-errors.js';
 import type { Login } from '../auth/auth-method.js';
+import type { ApiRequest, ApiResponse } from '../client/api.types.js';
+import { background } from '../clock/background.js';
+import { closed, fromCache, unexpected } from '../errors/common-errors.js';
 import { hadNoEffect, isTransient, VaultError } from '../errors/vault-error.js';
 import type { LoginReason } from '../events/events.js';
+import { reportOnce } from '../events/once.js';
 import type { SessionStatus } from '../events/status.js';
-import { VaultToken } from './vault-token.js';
 import { firstGrant } from '../lifetime/grant.js';
+import { Lifecycle, type Attempt, type Subject } from '../lifetime/lifecycle.js';
+import { renewalDue } from '../lifetime/renewal-policy.js';
+import type { RetryDeadline } from '../retry/backoff.js';
 import { logIn } from './log-in.js';
 import { renewToken } from './renew-token.js';
 import type { SessionContext } from './session-context.js';
 import { tokenRefused } from './session-errors.js';
-import { type TokenStep } from './token-policy.js';
-import { TokenSourceWatcher } from './token-source-watcher.js';
 import { planToken } from './token-plan.js';
+import type { TokenStep } from './token-policy.js';
+import { TokenSourceWatcher } from './token-source-watcher.js';
 import { refusedToken } from './token-validator.js';
-import { renewalDue } from '../lifetime/renewal-policy.js';
+import { VaultToken } from './vault-token.js';
 
-/** Milliseconds within which the death of a new token is no accident, where it comes again. */
+/** Milliseconds. A token rejected within this time of its login counts as rejected on arrival if it is the second in a row. */
 const EARLY = 60_000;
 const FIRST = { action: 'login', in: Infinity, reason: 'start' } as const;
 
@@ -38,32 +37,25 @@ export interface TokenHooks {
 }
 
 /** The token in use: renewed while it can be, and replaced by a login, for as long as the connection is open. */
-export class TokenLifecycle {
+export class TokenLifecycle implements Subject<TokenStep> {
   readonly #context: SessionContext;
   readonly #hooks: TokenHooks;
   readonly #listeners = new Set<(token: VaultToken) => void>();
-  readonly #tries: RetryState;
+  readonly #life: Lifecycle<TokenStep>;
   readonly #source: TokenSourceWatcher;
+  readonly #warn: (message: string) => void;
   #token: VaultToken | undefined;
   #count = 0;
   #login: Promise<VaultToken> | undefined;
-  #task: Task | undefined;
-  /** What was tried last was a login, and brought no new token. */
-  #loginFailed = false;
-  /** Tokens that died early, one after the other. */
-  #diedEarly = 0;
-  /** The one in use comes after such, and has not served yet. */
-  #unproved = false;
-  #busy = false;
-  /** What is done about it, or was last. */
-  #work: Promise<void> | undefined;
-  #closed = false;
-  readonly #warn: (message: string) => void;
+  /** Consecutive tokens that were rejected soon after their login. */
+  #earlyRejections = 0;
+  /** The token follows such a one, and no request has succeeded with it yet. */
+  #awaitingFirstUse = false;
 
   constructor(context: SessionContext, hooks: TokenHooks) {
     this.#context = context;
     this.#hooks = hooks;
-    this.#tries = new RetryState(context);
+    this.#life = new Lifecycle(context, this);
     this.#warn = reportOnce((message) => context.emit({ type: 'warning', message }));
     const { auth } = context.options;
     const version = auth.version && (() => auth.version?.() ?? Promise.resolve(''));
@@ -79,7 +71,7 @@ export class TokenLifecycle {
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#life.phase === 'closed';
   }
 
   /** Calls back for each token that takes over, and where the current one is dead or will not be extended. */
@@ -102,75 +94,101 @@ export class TokenLifecycle {
     await this.#login?.catch(() => undefined);
   }
 
-  /** Where it seems to be over, though nobody said so, the server is asked: once, however many wait. */
+  /** If the token looks expired by the local clocks only, asks the server; one request for all callers. */
   async check(token: VaultToken): Promise<void> {
-    if (token !== this.#token || token.left(this.#context.clock) > 0) return;
-    this.#wake();
-    await this.#work;
+    if (token === this.#token && token.left(this.#context.clock) <= 0) await this.#life.attempt();
   }
 
-  /** A consumer needs so many milliseconds to let go of a lease: a new login comes so much earlier. */
+  /** Extends the time, in milliseconds, that consumers need to drain: the next login comes that much earlier. */
   requireDrain(drain: number): void {
     const current = this.#token;
     if (!current || drain <= current.drain) return;
     current.drain = drain;
-    this.#schedule();
+    this.#life.reschedule();
   }
 
-  /** The server has answered to it, so the logins before it are no trouble any more. */
-  served(token: VaultToken): void {
-    if (!this.#unproved || token !== this.#token) return;
-    this.#unproved = false;
-    this.#tries.clearError();
+  /** A request succeeded with the token, so rejected logins before it no longer delay retries. */
+  onUsed(token: VaultToken): void {
+    if (!this.#awaitingFirstUse || token !== this.#token) return;
+    this.#awaitingFirstUse = false;
+    this.#life.retry.clearError();
     this.#context.changed();
   }
 
-  /** The server does not know it any more. */
-  died(token: VaultToken): void {
+  /** The server has rejected the token. */
+  onRejected(token: VaultToken): void {
     if (token.dead) return;
     token.dead = true;
     if (token !== this.#token) return;
     const early = this.#context.clock.monotonic() - token.madeAt < EARLY;
-    this.#diedEarly = early ? this.#diedEarly + 1 : 0;
-    // Logins whose tokens others do not know would follow one another at once, for ever.
-    token.diedEarly = this.#diedEarly > 1;
-    if (token.diedEarly) {
-      this.#failed(tokenRefused(), 'login-failed');
+    this.#earlyRejections = early ? this.#earlyRejections + 1 : 0;
+    // Where nodes do not share tokens, each rejected token would otherwise trigger the next login at once, without end.
+    token.rejectedOnArrival = this.#earlyRejections > 1;
+    if (token.rejectedOnArrival) {
+      this.#failed('replacement', tokenRefused());
       return;
     }
-    this.#succeeded();
-    background(() => this.#tell(token));
-    this.#wake();
+    this.#life.succeed();
+    background(() => this.#notify(token));
+    this.#life.wake();
   }
 
   status(): SessionStatus {
     const current = this.#token;
-    const { error, count } = this.#tries;
-    const step = current ? this.#plan(current) : FIRST;
+    const { error, count } = this.#life.retry;
+    const step = this.plan() ?? FIRST;
     return {
       state: this.#state(),
       sequence: current?.sequence ?? 0,
       ...(current && current.grant.ttl < Infinity && { validUntil: current.validUntil() }),
-      next: this.#tries.next({ ...step, action: this.#closed ? 'none' : step.action }),
+      next: this.#life.retry.next({ ...step, action: this.closed ? 'none' : step.action }),
       attempt: count,
       ...(error && { error }),
     };
   }
 
   close(): void {
-    this.#closed = true;
-    this.#task?.cancel();
+    this.#life.signal('closed');
     this.#source.close();
+  }
+
+  observe(): void {
+    const current = this.#token;
+    if (!current) return;
+    if (current.left(this.#context.clock) > 0) this.#life.signal('renewed');
+    else this.#life.signal(this.plan()?.action === 'renew' ? 'overdue' : 'ended');
+  }
+
+  /** The next step, also after failures and late timers. */
+  plan(): TokenStep | undefined {
+    const { clock, options } = this.#context;
+    const { retry, failed } = this.#life;
+    const circumstances = { tries: retry, loginFailed: failed === 'replacement' };
+    return this.#token && planToken(this.#token, circumstances, clock, options.renewal);
+  }
+
+  /** A failed login no longer matters, because the token was found alive since then. */
+  onNotDue({ action }: TokenStep): void {
+    if (action !== 'login') this.#life.succeed();
+  }
+
+  run(step: TokenStep): Promise<void> {
+    const work = step.action === 'login' ? this.login(step.reason) : this.#renew(this.#token as VaultToken);
+    return work.then(
+      () => undefined,
+      () => undefined,
+    );
   }
 
   async #doLogin(reason: LoginReason): Promise<VaultToken> {
     const { clock, random } = this.#context;
-    // Nobody would end what it makes.
-    if (this.#closed) throw closed();
-    if (this.#tries.error && this.#tries.waiting) throw this.#tries.error;
+    // After the close nothing would revoke its token.
+    if (this.closed) throw closed();
+    const { retry } = this.#life;
+    if (retry.error && retry.waiting) throw retry.error;
     try {
       const login = await logIn(this.#context, this.#source, {
-        late: (late) => this.#end(late),
+        late: (late) => this.#revoke(late),
         warn: this.#warn,
         reading: (source) => this.#hooks.reading(source),
       });
@@ -183,29 +201,28 @@ export class TokenLifecycle {
         const { maxTtl } = previous.grant;
         previous.grant = { ...firstGrant(login.ttl, login.sentAt, random), maxTtl };
         previous.dead = false;
-        this.#loginFailed = true;
-        this.#tries.error = undefined;
-        this.#tries.scheduleNext({ left: previous.left(clock), ttl: Infinity });
-        this.#schedule();
+        this.#life.postpone('replacement', { left: previous.left(clock), ttl: Infinity });
+        this.#life.reschedule();
         return previous;
       }
-      this.#loginFailed = false;
-      // Where tokens die early, logins are spaced out as if they had failed.
-      this.#unproved = previous?.diedEarly === true;
-      if (!this.#unproved) this.#succeeded();
+      // After tokens that were rejected on arrival, the delays of failed logins stay until a request succeeds.
+      this.#awaitingFirstUse = previous?.rejectedOnArrival === true;
+      if (this.#awaitingFirstUse) this.#life.clearAttempt();
+      else this.#life.succeed();
       const token = new VaultToken(++this.#count, login, random);
       token.drain = previous?.drain ?? 0;
       this.#token = token;
+      this.#life.signal('granted');
       this.#hooks.made(token);
-      if (!this.#closed) this.#takeOver(token, previous, reason);
+      if (!this.closed) this.#takeOver(token, previous, reason);
       return token;
     } catch (error) {
-      throw this.#failed(error, 'login-failed');
+      throw this.#failed('replacement', error);
     }
   }
 
-  /** Nobody will use what it made. */
-  #end(login: Login): void {
+  /** Revokes the token of a login that came too late to be used. */
+  #revoke(login: Login): void {
     if (!login.own) return;
     const token = new VaultToken(++this.#count, login, this.#context.random);
     this.#hooks.made(token);
@@ -216,109 +233,62 @@ export class TokenLifecycle {
     const { clock, emit, changed } = this.#context;
     if (previous) previous.supersededAt = clock.monotonic();
     emit({ type: 'login', sequence: token.sequence, validUntil: token.validUntil(), reason });
-    this.#schedule();
-    this.#tell(token);
+    this.#life.reschedule();
+    this.#notify(token);
     if (previous) this.#hooks.superseded(previous);
     changed();
   }
 
-  #tell(token: VaultToken): void {
+  #notify(token: VaultToken): void {
     for (const listener of this.#listeners) listener(token);
   }
 
-  #plan(current: VaultToken): TokenStep {
-    const { clock, options } = this.#context;
-    return planToken(current, { tries: this.#tries, loginFailed: this.#loginFailed }, clock, options.renewal);
-  }
-
-  /** What waiting cannot help is not tried in ever shorter steps as the end draws near. */
-  #haste(current: VaultToken, error: VaultError): RetryDeadline | undefined {
+  /** Errors that waiting cannot mend have no deadline: shorter delays near the end would not help. */
+  #retryDeadline(current: VaultToken, error: VaultError): RetryDeadline | undefined {
     if (!isTransient(error)) return undefined;
-    // One without uses is of no more use than one that is over, however long it lives.
+    // A token with no uses left is as urgent as an expired one.
     const left = current.lastUse ? 0 : current.left(this.#context.clock);
-    // A login that was lost on its way may have cost a use of the secret_id.
+    // A login whose answer was lost may have cost a use of the secret_id.
     return { left, ttl: hadNoEffect(error) ? current.firstTtl : Infinity };
-  }
-
-  #schedule(): void {
-    const { clock, scheduler } = this.#context;
-    this.#task?.cancel();
-    if (!this.#token || this.#closed) return;
-    const { waiting, retryAt } = this.#tries;
-    const at = waiting ? retryAt : clock.monotonic() + this.#plan(this.#token).in;
-    this.#task = scheduler.at(at, () => this.#wake());
-  }
-
-  /** Belongs to no caller, though a caller may be the first to notice that something is due. */
-  #wake(): void {
-    background(() => this.#proceed());
-  }
-
-  #proceed(): void {
-    const current = this.#token;
-    if (!current || this.#closed || this.#busy) return;
-    const step = this.#plan(current);
-    if (step.in > 0 || this.#tries.waiting) {
-      // A login that failed was for nothing: the token was found alive meanwhile.
-      if (step.action !== 'login' && !this.#tries.waiting) this.#succeeded();
-      return this.#schedule();
-    }
-    this.#busy = true;
-    const work = step.action === 'login' ? this.login(step.reason) : this.#renew(current);
-    this.#work = work
-      .then(
-        () => undefined,
-        () => undefined,
-      )
-      .finally(() => {
-        this.#busy = false;
-        this.#schedule();
-        this.#context.changed();
-      });
   }
 
   async #renew(token: VaultToken): Promise<void> {
     const { ttl: previousTtl } = token.grant;
     try {
       const outcome = await renewToken(token, this.#context, this.#hooks, this.#warn);
-      if (outcome === 'ended') this.died(token);
+      if (outcome === 'ended') this.onRejected(token);
       if (outcome !== 'renewed') return;
     } catch (error) {
-      // A newer one has taken over meanwhile: what became of this one is no news.
+      // A newer token has taken over: this failure no longer matters.
       if (token !== this.#token) return;
-      if (!refusedToken(error)) return void this.#failed(error, 'token-renewal-failed');
-      // Alive, but denied: no renewal will ever be granted, so a login has to do in its place.
+      if (!refusedToken(error)) return void this.#failed('renewal', error);
+      // The token is alive, but renewal is denied: a login has to replace it.
       if (!(await this.#hooks.isDead(token))) token.renewable = false;
       return;
     }
     const { ttl, maxTtl } = token.grant;
     const capped = maxTtl !== 'far';
-    // Where logins fail, a renewal of what is to be replaced is no end of the trouble.
-    if (token === this.#token && !(this.#loginFailed && capped)) this.#succeeded();
+    // A renewal does not clear a failed login: the token still has to be replaced.
+    const replaces = capped && this.#life.failed === 'replacement';
+    if (token === this.#token && !replaces) this.#life.succeed();
     const validUntil = token.validUntil();
     const { sequence } = token;
     this.#context.emit({ type: 'token-renewed', sequence, validUntil, ttl, previousTtl, capped });
-    // What is left may be too little for consumers, of which its leases tell.
-    if (capped && token.drain > 0) this.#tell(token);
+    // The remaining time may be too short for consumers to drain; the leases check that.
+    if (capped && token.drain > 0) this.#notify(token);
   }
 
-  #succeeded(): void {
-    if (this.#tries.error) this.#context.changed();
-    this.#tries.succeed();
-    this.#loginFailed = false;
-  }
-
-  #failed(cause: unknown, type: 'login-failed' | 'token-renewal-failed'): VaultError {
+  #failed(attempt: Attempt, cause: unknown): VaultError {
     const { clock, options, emit, changed } = this.#context;
     const current = this.#token;
     const error = cause instanceof VaultError ? cause : unexpected(cause, 'The login');
-    const retryAt = this.#tries.fail(error, current && this.#haste(current, error));
-    this.#loginFailed = type === 'login-failed';
-    // A renewal that falls due meanwhile keeps the token alive, and is not waited with.
+    const retryAt = this.#life.fail(attempt, error, current && this.#retryDeadline(current, error));
+    // A renewal that falls due before the retry keeps the token alive.
     const due = current ? renewalDue(current.view(clock), options.renewal) : 0;
-    if (due > 0) this.#tries.retryAt = Math.min(this.#tries.retryAt, clock.monotonic() + due);
-    this.#schedule();
-    if (!this.#closed) {
+    if (due > 0) this.#life.retryWithin(due);
+    this.#life.reschedule();
+    if (!this.closed) {
+      const type = attempt === 'replacement' ? 'login-failed' : 'token-renewal-failed';
       emit({ type, error, retryAt, sequence: current?.sequence ?? 0 });
     }
     changed();
@@ -326,9 +296,9 @@ export class TokenLifecycle {
   }
 
   #state(): SessionStatus['state'] {
-    if (this.#closed) return 'closed';
+    if (this.closed) return 'closed';
     if (!this.#token) return 'none';
     if (this.#token.left(this.#context.clock) <= 0) return 'expired';
-    return this.#tries.error ? 'degraded' : 'valid';
+    return this.#life.retry.error ? 'degraded' : 'valid';
   }
 }

@@ -24,7 +24,7 @@ export class VaultToken {
   supersededAt: number | undefined;
   dead = false;
   /** It died soon after it was made, and so did the one before. */
-  diedEarly = false;
+  rejectedOnArrival = false;
   renewable: boolean;
   grant: Grant;
   /** Milliseconds granted by the login. */

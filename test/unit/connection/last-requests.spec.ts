@@ -12,7 +12,7 @@ const token = (more: Partial<VaultToken> = {}) =>
     own: true,
     revocable: true,
     dead: false,
-    diedEarly: false,
+    rejectedOnArrival: false,
     namespaceOverride: {},
     ...more,
   }) as VaultToken;
@@ -61,6 +61,6 @@ it.each([
 it('nothing is left of a token that the server has revoked', () => {
   expect(asked([token({ dead: true })], [], true, clock)).toEqual([]);
   // Refused soon after its login by another server behind a balancer.
-  expect(asked([token({ dead: true, diedEarly: true })], [], true, clock)).toEqual([REVOKED]);
+  expect(asked([token({ dead: true, rejectedOnArrival: true })], [], true, clock)).toEqual([REVOKED]);
   expect(asked([], [], true, clock)).toEqual([]);
 });

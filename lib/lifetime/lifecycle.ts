@@ -1,0 +1,177 @@
+import { background } from '../clock/background.js';
+import type { Clock } from '../clock/clock.js';
+import type { Scheduler, Task } from '../clock/scheduler.js';
+import type { VaultError } from '../errors/vault-error.js';
+import type { RetryDeadline } from '../retry/backoff.js';
+import { RetryState } from '../retry/retry-state.js';
+import { transition, type Phase, type Signal } from './transitions.js';
+
+/** An attempt to extend what there is, or to get the next one. */
+export type Attempt = 'renewal' | 'replacement';
+
+/** The next step by policy; `in` is milliseconds from now. */
+export interface Step {
+  readonly action: string;
+  readonly in: number;
+}
+
+/** The part of a life that differs between a token, a lease, a superseded lease and a watched secret. */
+export interface Subject<S extends Step> {
+  /** Compares the phase with the clocks before each step, and signals what has changed. */
+  observe?(): void;
+  /** The next step; nothing where there is none to take. */
+  plan(): S | undefined;
+  /** Carries out a step that is due. It reports its result by signals, and never rejects. */
+  run(step: S): Promise<void>;
+  /** Called where the last attempt failed, and its retry is due, but the step no longer is. */
+  onNotDue?(step: S): void;
+  /** Milliseconds for which a step that is due has to wait all the same. */
+  blockedFor?(step: S): number;
+  /** Milliseconds until `observe` is due, whatever else is under way. */
+  untilObserved?(): number;
+  /** Called after each change of phase. */
+  onPhase?(before: Phase, after: Phase): void;
+}
+
+/** The parts of a connection that every life needs. */
+export interface LifecycleContext {
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly options: {
+    readonly retry: {
+      readonly initialDelay: number;
+      readonly maxDelay: number;
+      readonly jitter: number;
+    };
+  };
+  readonly random: () => number;
+  /** Called where the status may differ. */
+  readonly changed: () => void;
+}
+
+/**
+ * One life: its phase, its attempts and its timer. At most one step is carried out at a time, and all of it runs in the
+ * background context, because it belongs to no caller.
+ */
+export class Lifecycle<S extends Step> {
+  /** Failed attempts, and when the next one is due. */
+  readonly retry: RetryState;
+  readonly #subject: Subject<S>;
+  readonly #context: LifecycleContext;
+  #phase: Phase;
+  #failed: Attempt | undefined;
+  #task: Task | undefined;
+  #work: Promise<void> | undefined;
+
+  constructor(context: LifecycleContext, subject: Subject<S>, phase: Phase = 'pending') {
+    this.#context = context;
+    this.#subject = subject;
+    this.#phase = phase;
+    this.retry = new RetryState(context);
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** The last attempt, if it failed. */
+  get failed(): Attempt | undefined {
+    return this.#failed;
+  }
+
+  /** The step under way. */
+  get work(): Promise<void> | undefined {
+    return this.#work;
+  }
+
+  /** Whether a step is under way, or a timer is set for one. */
+  get begun(): boolean {
+    return this.#task !== undefined;
+  }
+
+  signal(signal: Signal): void {
+    const before = this.#phase;
+    this.#phase = transition(before, signal);
+    if (this.#phase === before) return;
+    if (this.#phase === 'closed') this.#task?.cancel();
+    this.#subject.onPhase?.(before, this.#phase);
+  }
+
+  /** An attempt worked, or the last failure no longer matters. */
+  succeed(): void {
+    if (this.retry.error) this.#context.changed();
+    this.retry.succeed();
+    this.#failed = undefined;
+  }
+
+  /** @returns the time of the next attempt */
+  fail(attempt: Attempt, error: VaultError, deadline?: RetryDeadline): Date {
+    this.#failed = attempt;
+    return this.retry.fail(error, deadline);
+  }
+
+  /** The attempt brought nothing new, although nothing failed: the next one is spaced out like after a failure. */
+  postpone(attempt: Attempt, deadline: RetryDeadline): void {
+    this.#failed = attempt;
+    this.retry.error = undefined;
+    this.retry.scheduleNext(deadline);
+  }
+
+  /** Brings the next attempt forward, to this many milliseconds from now at the latest. */
+  retryWithin(milliseconds: number): void {
+    const { retry } = this;
+    retry.retryAt = Math.min(retry.retryAt, this.#context.clock.monotonic() + milliseconds);
+  }
+
+  /** A new grant came, but its predecessors ended early: delays stay as they are until it has proved itself. */
+  clearAttempt(): void {
+    this.#failed = undefined;
+  }
+
+  /** Takes the next step now, if it is due. */
+  wake(): void {
+    background(() => this.#proceed());
+  }
+
+  /** Sets the timer again after a change of the plan. A step that is due is taken on the next turn. */
+  reschedule(): void {
+    if (this.#phase !== 'closed' && !this.#work) this.#sleep(this.#delay(this.#subject.plan()));
+  }
+
+  /** Resolves when the step that is due, or under way, has been carried out. */
+  async attempt(): Promise<void> {
+    this.wake();
+    await this.#work;
+  }
+
+  #proceed(): void {
+    if (this.#phase === 'closed') return;
+    this.#subject.observe?.();
+    if (this.#work) return this.#sleep(Infinity);
+    const step = this.#subject.plan();
+    if (!step) return this.#sleep(Infinity);
+    if (step.in > 0 && !this.retry.waiting) this.#subject.onNotDue?.(step);
+    const delay = this.#delay(step);
+    if (delay > 0) return this.#sleep(delay);
+    const blocked = this.#subject.blockedFor?.(step) ?? 0;
+    if (blocked > 0) return this.#sleep(blocked);
+    this.#sleep(Infinity);
+    this.#work = this.#subject.run(step).finally(() => {
+      this.#work = undefined;
+      this.#context.changed();
+      this.wake();
+    });
+  }
+
+  #delay(step: S | undefined): number {
+    if (!step) return Infinity;
+    return this.retry.waiting ? this.retry.remaining : step.in;
+  }
+
+  #sleep(delay: number): void {
+    const { clock, scheduler } = this.#context;
+    this.#task?.cancel();
+    const limit = this.#subject.untilObserved?.() ?? Infinity;
+    this.#task = scheduler.at(clock.monotonic() + Math.min(delay, limit), () => this.wake());
+  }
+}
