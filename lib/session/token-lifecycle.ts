@@ -169,7 +169,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
 
   /** A failed login no longer matters, because the token was found alive since then. */
   onNotDue({ action }: TokenStep): void {
-    if (action !== 'login') this.#life.succeed();
+    if (action !== 'login' && !this.#awaitingFirstUse) this.#life.succeed();
   }
 
   run(step: TokenStep): Promise<void> {
