@@ -26,3 +26,14 @@ it('clients that wait for the same Retry-After of 4 s do not retry in the same m
 it('one more attempt comes before the deadline, for any Retry-After', () => {
   expect(delay(1, 6_000)).toBe(3_000);
 });
+
+it('after a success the first failure waits as briefly as ever', () => {
+  const clock = new HandClock();
+  const tries = new RetryState({ clock, options: { retry }, random: () => 0 });
+  const down = new VaultError({ code: 'VAULT_UNREACHABLE', message: 'no', hint: 'wait' });
+  const wait = () => tries.fail(down).getTime() - clock.wall();
+  const [first] = [wait(), wait(), wait(), wait()];
+  expect(wait()).toBeGreaterThan(first as number);
+  tries.succeed();
+  expect(wait()).toBe(first);
+});
