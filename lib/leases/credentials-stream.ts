@@ -4,23 +4,23 @@ import type { VaultError } from '../errors/vault-error.js';
 import type { Credentials, Lease } from './lease.js';
 import type { LeaseEvents } from './lease-events.js';
 
-/** The lease in use, and what is handed out of it: snapshots, as long as it lives. */
+/** Publishes the current lease of a path: its snapshots, as long as the lease is valid. */
 export class CredentialsStream<T> {
   readonly #published = new Subject<Credentials<T>>();
   readonly #clock: Clock;
   readonly #events: LeaseEvents;
   readonly #onEnd: () => void;
   #lease: Lease<T> | undefined;
-  #endTold = false;
+  #expiryPublished = false;
 
-  /** @param onEnd called where somebody asks, and finds it over before that was told */
+  /** @param onEnd called if a caller finds the lease expired before the expiry was published */
   constructor(clock: Clock, events: LeaseEvents, onEnd: () => void) {
     this.#clock = clock;
     this.#events = events;
     this.#onEnd = onEnd;
   }
 
-  /** The current snapshot on subscription, and each one that differs from the one before. */
+  /** The current snapshot on subscription, and each later snapshot with different data. */
   get stream$(): Observable<Credentials<T>> {
     return new Observable<Credentials<T>>((subscriber) => {
       const current = this.current();
@@ -29,7 +29,7 @@ export class CredentialsStream<T> {
     }).pipe(distinctUntilChanged((one, next) => one.data === next.data));
   }
 
-  /** Also where it is over. */
+  /** The last lease, even if it has expired. */
   get lease(): Lease<T> | undefined {
     return this.#lease;
   }
@@ -38,26 +38,26 @@ export class CredentialsStream<T> {
     const lease = this.#lease;
     if (lease === undefined) return undefined;
     if (lease.left(this.#clock) > 0) return lease.snapshot();
-    // After a sleep or a step of the clock, whoever asks notices before the scheduler does.
-    if (!this.#endTold) queueMicrotask(this.#onEnd);
+    // After a sleep or a step of the clock, a caller may find the expiry before the scheduler does.
+    if (!this.#expiryPublished) queueMicrotask(this.#onEnd);
     return undefined;
   }
 
-  /** Milliseconds until its end has to be told. */
+  /** Milliseconds until the expiry has to be published; Infinity if there is no lease, or it was published. */
   get untilEnd(): number {
-    return this.#lease && !this.#endTold ? Math.max(0, this.#lease.left(this.#clock)) : Infinity;
+    return this.#lease && !this.#expiryPublished ? Math.max(0, this.#lease.left(this.#clock)) : Infinity;
   }
 
   /**
-   * Another lease takes over; {@link publish} tells, where it holds something else.
+   * Sets the current lease. The caller calls {@link publish} if its data differs.
    *
-   * @returns whether the end of the one before was told
+   * @returns whether the expiry of the previous lease was published
    */
   replace(lease: Lease<T>): boolean {
-    const told = this.#endTold;
+    const wasPublished = this.#expiryPublished;
     this.#lease = lease;
-    this.#endTold = false;
-    return told;
+    this.#expiryPublished = false;
+    return wasPublished;
   }
 
   publish(lease: Lease<T>): void {
@@ -65,21 +65,21 @@ export class CredentialsStream<T> {
   }
 
   /**
-   * Tells that it is over, and where that turns out to be wrong, those who came meanwhile.
+   * Publishes the expiry of the lease. If the lease proves valid later, its snapshot is published again.
    *
-   * @returns whether there was something to tell
+   * @returns whether an event or a snapshot was published
    */
   publishExpiry(error: VaultError | undefined): boolean {
     const lease = this.#lease;
-    const over = lease !== undefined && lease.left(this.#clock) <= 0;
-    if (lease === undefined || over === this.#endTold) return false;
-    this.#endTold = over;
-    if (over) this.#events.expired(lease, error);
+    const expired = lease !== undefined && lease.left(this.#clock) <= 0;
+    if (lease === undefined || expired === this.#expiryPublished) return false;
+    this.#expiryPublished = expired;
+    if (expired) this.#events.expired(lease, error);
     else this.publish(lease);
     return true;
   }
 
-  /** Nothing is handed out any more. */
+  /** Completes the stream. */
   end(): Lease<T> | undefined {
     this.#published.complete();
     const lease = this.#lease;

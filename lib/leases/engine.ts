@@ -1,41 +1,41 @@
 import type { ApiResponse } from '../client/api.types.js';
 
-/** A success of the server, with the request that it answers. */
+/** A successful answer of the server, with its request. */
 export interface Answer extends ApiResponse<Readonly<Record<string, unknown>>> {
-  /** Below `/v1/`, encoded. */
+  /** API path below `/v1/`, encoded. */
   readonly path: string;
   readonly parameters: IssueParameters | undefined;
 }
 
-/** How long an answer without a lease is good. Milliseconds from when the request left. */
+/** How long an answer without a lease is valid. Milliseconds, counted from the time when the request left. */
 export interface Life {
-  /** Until it expires; absent where it does not. */
+  /** Time until it expires; absent if it does not. */
   readonly expiresIn?: number;
-  /** Until the server rotates it at the same path, 0 where that is due; absent where no server does. */
+  /** Time until the server rotates it at the same path; 0 if due, absent if the server does not rotate it. */
   readonly rotatesIn?: number;
-  /** Until a rotation shows that may have been due before, where the answer does not tell of it. */
+  /** Time until another read shows a rotation that may have been due before, if the answer does not show it. */
   readonly confirmIn?: number;
 }
 
-/** Knowledge of one secrets engine. It holds no state, and makes no requests. */
+/** The rules of one secrets engine. It has no state and sends no requests. */
 export interface Engine {
-  /** As in logs and events. */
+  /** Name in logs and events. */
   readonly name: string;
-  /** Whether the answer is one of this engine: by the type of the mount where the server says it, else by the path. */
+  /** Whether this engine sent the answer: by the mount type if the answer has it, otherwise by the path. */
   owns(answer: Answer): boolean;
-  /** Asked for answers without a lease only: the life of a lease stands in the envelope. */
+  /** Called only for answers without a lease. The TTL of a lease is in the answer beside `data`. */
   life(answer: Answer): Life;
-  /** Whether the data holds what every answer of this engine holds; absent where that differs from role to role. */
+  /** Whether the data has the members of every answer of this engine; absent if they depend on the role. */
   isComplete?(data: Answer['data']): boolean;
-  /** The part of the data that differs only where the secret does. */
+  /** The part of the data that changes only with the secret. */
   comparable(data: object): object;
 }
 
-/** The engine that an answer is of. */
+/** Finds the engine of an answer. */
 export type EngineOf = (answer: Answer) => Engine;
 
 /**
- * What engines want to know at each issue, as the `common_name` of a certificate.
+ * Parameters of an issue, for example the `common_name` of a certificate.
  *
  * @publicApi
  */

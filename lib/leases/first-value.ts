@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Clock } from '../clock/clock.js';
 
-/** The first value of a stream; an error where it ends without one, or does not come in time. */
+/** Resolves with the first value of a stream; rejects if the stream ends without a value, or after `timeout` ms. */
 export function firstValue<T>(
   stream$: Observable<T>,
   timeout: number,
@@ -19,7 +19,7 @@ export function firstValue<T>(
     function done(settle: () => void) {
       cancel();
       settle();
-      // A value may come before subscribe has returned.
+      // A value may arrive before `subscribe` has returned.
       queueMicrotask(() => subscription.unsubscribe());
     }
   });

@@ -11,43 +11,45 @@ import type { LeaseContext } from './lease-context.js';
 import { latestStart } from './latest-start.js';
 import { late } from './lease-errors.js';
 
-/** Milliseconds; engines take their time to make a user, and one that is not waited for is made for nothing. */
+/** Milliseconds; creating a user takes time, and after a time-out the server may have created it in vain. */
 const MIN_TIMEOUT = 2_000;
 
-/** Seconds that a lease may last whose answer cannot be used: as long as servers let it by default. */
-const UNKNOWN = 2_764_800;
+/** Seconds: the default max TTL of servers, for a lease whose answer does not contain its TTL. */
+const DEFAULT_MAX_TTL = 2_764_800;
 
-/** What a path knows of itself when it asks for the next lease. */
+/** The state of a path when it requests its next lease. */
 export interface Issuer<T> {
   readonly path: string;
   readonly parameters: IssueParameters | undefined;
   readonly hooks: LeaseHooks;
-  /** What is to be replaced: while that lives, a request that hangs leaves time for another. */
+  /** The lease to replace. While it lives, the time-out of the request leaves time for another attempt. */
   readonly previous: Lease<T> | undefined;
   readonly check: IssuedCheck;
-  /** Of the next lease. */
+  /** Serial number of the next lease. */
   readonly serial: number;
-  /** Whether a lease of this id was issued to this path before, and is not over. */
+  /** Whether this path already has a lease with this id that has not ended. */
   holds: (id: string) => boolean;
-  /** A lease that nobody will use, as the rest of its answer cannot be used. */
+  /** Called with a lease that no consumer gets, because the rest of its answer is malformed. */
   abandoned: (lease: Lease<unknown>) => void;
 }
 
-/** Issues what a path leases, with a token that lasts. An answer that cannot be used is a failed try. */
+/** Issues a lease with a token that lives long enough. A malformed answer is a failed attempt. */
 export function issueLease<T>(
   { path, parameters, hooks, previous, ...issuer }: Issuer<T>,
   { session, upkeep, fetches, signal, random, clock, engineOf }: LeaseContext,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
   const take = (response: ApiResponse<T>, token: VaultToken) => {
     const { leaseId, leaseDuration, warnings, wellFormed } = response;
-    // The lease that is in use would be ended when it replaces itself.
+    // A cached answer: the lease would replace itself and then be retired.
     if (leaseId !== '' && issuer.holds(leaseId)) throw fromCache(path);
     const data = isObject(response.data) ? response.data : {};
     const answer: Answer = { ...response, data, path, parameters };
-    // A path stays with its engine, whatever an answer looks like.
+    // The engine of a path never changes, whatever an answer looks like.
     const engine = previous?.engine ?? engineOf(answer);
     const usable = data === response.data && wellFormed && issuer.check.accepts(answer, engine, previous);
-    const known = usable ? answer : { ...answer, leaseDuration: leaseDuration || UNKNOWN, renewable: true };
+    const known = usable
+      ? answer
+      : { ...answer, leaseDuration: leaseDuration || DEFAULT_MAX_TTL, renewable: true };
     if (!usable && leaseId === '') throw malformed(path);
     const lease = new Lease<T>({ serial: issuer.serial, token, engine, answer: known }, random, hooks);
     if (!usable) {
@@ -62,8 +64,8 @@ export function issueLease<T>(
   };
   const how = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
   const request = { ...how, path, signal, uncached: true };
-  if (!previous) return fetches.run(above(path), () => session.run(request, take, true));
-  // Consumers rely on it, and all the more where it is over.
+  if (!previous) return fetches.run(parentPath(path), () => session.run(request, take, true));
+  // Consumers depend on the path, so this request has priority, also after the lease has expired.
   const replace = () => {
     const left = previous.left(clock);
     const timeout = left > 0 && { timeout: Math.max(left / 2, MIN_TIMEOUT) };
@@ -72,17 +74,17 @@ export function issueLease<T>(
   return upkeep.run(replace, latestStart(previous, clock));
 }
 
-/** Engines that hang hold up their own issues alone. The mount is not known; what is above the role will do. */
-function above(path: string): string {
+/** The key of the limiter, in place of the unknown mount: a hanging engine delays only its own issues. */
+function parentPath(path: string): string {
   return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
 }
 
-/** What to warn of where a lease was replaced for its token's end: the life it reports is not what it gets. */
+/** The warning if a lease was replaced because its token ends before it; undefined otherwise. */
 export function cutShort(lease: Lease<unknown>, { clock }: LeaseContext): string | undefined {
   const lost = remaining(lease.grant.deadline, clock) - lease.token.left(clock);
   if (lost < 1_000) return undefined;
   return (
-    `A lease of ${Math.round(lease.grant.ttl / 1_000)} s was replaced ${Math.round(lost / 1_000)} s early, as it dies ` +
-    'with its token. Raise token_max_ttl of the role, or lower the TTL of the lease.'
+    `A lease of ${Math.round(lease.grant.ttl / 1_000)} s was replaced ${Math.round(lost / 1_000)} s early, because ` +
+    'it ends with its token. Raise token_max_ttl of the role, or lower the TTL of the lease.'
   );
 }

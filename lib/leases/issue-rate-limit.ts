@@ -1,24 +1,24 @@
 const WINDOW = 60_000;
-/** More than that many in a minute is no rotation any more, but a fault: each one is a user in somebody's database. */
-const MOST = 60;
+/** Issues allowed per path and minute. More is a malfunction: each one creates a database user. */
+const MAX_ISSUES = 60;
 
-/** What to warn of where it holds something back. */
+/** The warning if an issue has to wait. */
 export const TOO_MANY =
-  'As many as may be within a minute were issued, each of which was over at once: the next ones wait. Look for what ' +
-  'revokes them at the server, or refuses them.';
+  `${MAX_ISSUES} leases were issued within a minute, and each ended at once. The next issue waits. Find out what ` +
+  'revokes the leases at the server, or why the database rejects them.';
 
-/** Keeps a path from issuing without end, whatever goes wrong. */
+/** Limits the rate of issues of a path, whatever fault causes them. */
 export class IssueRateLimit {
   #times: readonly number[] = [];
 
   /** Milliseconds to wait before the next issue. */
   wait(now: number): number {
-    const first = this.#times.at(-MOST);
+    const first = this.#times.at(-MAX_ISSUES);
     return first === undefined ? 0 : Math.max(0, first + WINDOW - now);
   }
 
   issued(now: number): void {
-    // As long as it has to be: most paths are issued once in a while, and there may be thousands.
-    this.#times = [...this.#times.slice(1 - MOST), now];
+    // No longer than necessary: there may be thousands of paths, and most have few issues.
+    this.#times = [...this.#times.slice(1 - MAX_ISSUES), now];
   }
 }

@@ -2,10 +2,10 @@ import type { Clock } from '../clock/clock.js';
 import type { Answer, Engine } from './engine.js';
 import type { Lease } from './lease.js';
 
-/** Whether some data is what a consumer asked for. */
+/** Whether the data has the form that a consumer needs. */
 export type Requirement = (data: object) => boolean;
 
-/** Whether an answer may take the place of the lease before it. Something between here and the server may have made it. */
+/** Checks whether an answer may replace the previous lease. A proxy between here and the server may have written it. */
 export class IssuedCheck {
   readonly #clock: Clock;
   readonly #requirements = new Set<Requirement>();
@@ -14,28 +14,28 @@ export class IssuedCheck {
     this.#clock = clock;
   }
 
-  /** From now on asked of each answer; not where the current lease does not meet it, which is its consumer's mistake. */
+  /** Applies to each later answer. Ignored if the current lease does not meet it: that is a mistake of the consumer. */
   require(requirement: Requirement, current: Lease<unknown> | undefined): void {
     if (!current || requirement(current.data.reveal() as object)) this.#requirements.add(requirement);
   }
 
-  /** Whether the members of the answer are those of a secret: not so where a proxy answered with a page of its own. */
+  /** Whether the answer has the members of this secret, in contrast to the answer of a proxy. */
   accepts({ leaseId, data }: Answer, engine: Engine, previous: Lease<unknown> | undefined): boolean {
     if (previous && previous.id !== '' && leaseId === '') return false;
     for (const requirement of this.#requirements) {
       if (requirement(data)) continue;
-      // The first lease of another engine than its consumer believes: an error of theirs, and no reason to try again.
+      // The first lease: the consumer chose a wrong engine, so another attempt would not help.
       if (previous || leaseId === '') return false;
       this.#requirements.delete(requirement);
     }
     if (engine.isComplete) return engine.isComplete(data);
-    // An operator may change what a role issues. That is believed once there is nothing left to lose.
+    // An operator may change the data of a role. Other members are accepted only after the previous lease has ended.
     if (!previous || previous.left(this.#clock) <= 0) return true;
     return hasMembersOf(data, previous.data.reveal() as Answer['data']);
   }
 }
 
-/** Whether nothing is missing, empty or of another type. */
+/** Whether no member is missing, empty or of another type. */
 function hasMembersOf(data: Answer['data'], before: Answer['data']): boolean {
   return Object.entries(before).every(([name, known]) => {
     const value = data[name];

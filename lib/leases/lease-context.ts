@@ -6,21 +6,21 @@ import type { EventInit } from '../events/events.js';
 import type { Session } from '../session/session.js';
 import type { EngineOf } from './engine.js';
 
-/** What leases need from the outside. */
+/** The dependencies of leases. */
 export interface LeaseContext {
   session: Session;
-  /** Leases know no engine; the connection brings the knowledge of them all. */
+  /** Passed in by the connection, because this folder knows no engine. */
   engineOf: EngineOf;
   options: ResolvedOptions;
   clock: Clock;
   scheduler: Scheduler;
-  /** For what keeps credentials in use alive. */
+  /** For requests that keep current credentials alive. */
   upkeep: Limiter;
-  /** For new issues and reads, by engine. */
+  /** For issues and reads of new secrets; limited for each engine. */
   fetches: KeyedLimiter;
-  /** Aborted when shutdown begins to take things down: nothing new is issued then. */
+  /** Aborted during shutdown: nothing is issued any more. */
   signal: AbortSignal;
-  /** The tokens are about to be revoked, leases and all: no lease need be ended by itself. */
+  /** Whether shutdown will revoke the tokens, and so their leases: then no lease is retired by itself. */
   revoking: () => boolean;
   emit: (event: EventInit) => void;
   changed: () => void;

@@ -1,45 +1,45 @@
 import { VaultError } from '../errors/vault-error.js';
 
-/** Nobody can use that any more: the process stood still meanwhile, or the server took longer than it grants. */
+/** The lease expired before its answer arrived: the process was suspended, or the server took longer than the TTL. */
 export function late(path: string): VaultError {
   return new VaultError({
     code: 'VAULT_TIMEOUT',
     outcomeUnknown: true,
-    message: `What ${path} answered was over when it arrived.`,
-    hint: 'If it persists, raise the TTL of the role, or find what holds the process up.',
+    message: `The lease of ${path} had expired when the answer arrived.`,
+    hint: 'If it persists, raise the TTL of the role, or find what blocks the process.',
     path,
   });
 }
 
-/** There was one, and there is none now. */
+/** The last credential has expired, and there is no new one. */
 export function expired(path: string, last: VaultError | undefined): VaultError {
   return new VaultError({
     code: 'VAULT_CREDENTIALS_EXPIRED',
     message: `There is no valid credential of ${path} now.`,
-    hint: last ? `The last try failed: ${last.hint}` : 'A new one is being issued; try again shortly.',
+    hint: last ? `The last attempt failed: ${last.hint}` : 'A new one is being issued; try again shortly.',
     path,
     ...(last && { cause: last }),
   });
 }
 
-/** The first one is not there yet. */
+/** The first credential was not issued in time. */
 export function noneYet(path: string): VaultError {
   return new VaultError({
     code: 'VAULT_TIMEOUT',
-    message: `Nothing was issued at ${path} in time.`,
-    hint: 'It is still being asked for: check the load of the server, or raise the `timeout` of the connection.',
+    message: `No credential was issued at ${path} in time.`,
+    hint: 'The request continues. Check the load of the server, or raise the `timeout` of the connection.',
     path,
   });
 }
 
-/** The server goes on with the secret that it was to put another one in the place of. */
+/** The server has not rotated a static role in time. */
 export function notRotated(path: string): VaultError {
   return new VaultError({
     code: 'VAULT_ROTATION_OVERDUE',
-    message: `The server has not rotated ${path}, although that is due.`,
+    message: `The server has not rotated ${path}, although the rotation is due.`,
     hint:
-      "Look into the server's log: its database may be out of reach, or refuse the change. The credential from before " +
-      'stays in use, and is read again until it has changed.',
+      "Check the server's log: the database may be unreachable, or refuse the change. The previous credential stays " +
+      'in use, and is read again until it changes.',
     path,
   });
 }

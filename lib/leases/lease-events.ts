@@ -3,15 +3,15 @@ import type { RotationReason } from '../events/events.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 
-/** Of one path; servers may warn of something else at each renewal. */
-const MOST_KINDS = 100;
+/** Different warnings of one path at most: a server may send another text at each renewal. */
+const MAX_KINDS = 100;
 
-/** What is told of one path. */
+/** Emits the events of one path. */
 export class LeaseEvents {
   readonly #path: string;
   readonly #emit: LeaseContext['emit'];
   #warned: Set<string> | undefined;
-  /** The serial number of what the server is known to have not rotated in time. */
+  /** Serial number of the lease whose overdue rotation was reported. */
   #overdue: number | undefined;
 
   constructor(path: string, emit: LeaseContext['emit']) {
@@ -50,17 +50,17 @@ export class LeaseEvents {
     this.#emit({ type: 'rotation-failed', path: this.#path, reason, error, retryAt, ...validUntil });
   }
 
-  /** The server has not rotated it: told once of each. */
+  /** The server has not rotated the secret; emitted once for each lease. */
   rotationOverdue(lease: Lease<unknown>, error: VaultError, retryAt: Date): void {
     if (this.#overdue === lease.serial) return;
     this.#overdue = lease.serial;
     this.rotationFailed(lease, error, retryAt, 'server');
   }
 
-  /** Of each kind, the first one only. */
+  /** Emits only the first warning of each kind. */
   warnOnce(kind: string, message: string | undefined): void {
     if (message === undefined || this.#warned?.has(kind)) return;
-    if ((this.#warned?.size ?? 0) >= MOST_KINDS) return;
+    if ((this.#warned?.size ?? 0) >= MAX_KINDS) return;
     (this.#warned ??= new Set()).add(kind);
     this.#emit({ type: 'warning', path: this.#path, message });
   }

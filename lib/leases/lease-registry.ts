@@ -10,15 +10,15 @@ import type { Requirement } from './issued-check.js';
 import { LeaseLifecycle } from './lease-lifecycle.js';
 import type { LeaseContext } from './lease-context.js';
 
-/** All leased secrets of one connection: one for each path, however many ask for it. */
+/** All leased secrets of one connection: one for each path, shared by all its consumers. */
 export class LeaseRegistry {
   readonly #context: LeaseContext;
   readonly #secrets = new Map<string, LeaseLifecycle<unknown>>();
-  /** Paths as callers write them, so that `current` need not encode. */
+  /** Secrets by the paths that callers write, so that `current` need not encode. */
   readonly #aliases = new Map<string, LeaseLifecycle<unknown>>();
-  /** Given up, but with leases that are still held. */
+  /** Released secrets whose leases consumers still hold. */
   readonly #leaving = new Set<LeaseLifecycle<unknown>>();
-  /** First reads that failed for good, so that asking in a loop does not ask the server in a loop. */
+  /** First reads that failed permanently, so that a caller in a loop does not cause requests in a loop. */
   readonly #refused = new Map<string, { error: VaultError; until: number }>();
   #frozen = false;
 
@@ -29,7 +29,7 @@ export class LeaseRegistry {
     });
   }
 
-  /** @param requirement of the consumer; it never gets anything else, once it got what it needs */
+  /** @param requirement of the consumer: after the first snapshot that meets it, all later ones meet it too */
   watch<T>(
     path: string,
     keepTrying: boolean,
@@ -40,7 +40,7 @@ export class LeaseRegistry {
     return defer(() => {
       const secret = this.#open<T>(path, parameters, keepTrying);
       if (requirement) secret.require(requirement);
-      // Subscribe first: the first read may fail before it ever waits.
+      // Subscribe first: the first read may fail synchronously.
       return new Observable<Credentials<T>>((subscriber) => {
         subscriber.add(secret.stream$.subscribe(subscriber));
         secret.start(keepTrying);
@@ -48,7 +48,7 @@ export class LeaseRegistry {
     });
   }
 
-  /** `timeout`: milliseconds to wait for a first one that cannot be had at once. */
+  /** @param timeout milliseconds to wait for the first credentials */
   async get<T>(
     path: string,
     timeout = this.#context.options.timeout,
@@ -89,7 +89,7 @@ export class LeaseRegistry {
     return this.#all.some((secret) => secret.held);
   }
 
-  /** All that the server has not ended. */
+  /** All leases that have not ended. */
   get leases(): Lease<unknown>[] {
     return this.#all.flatMap((secret) => secret.leases);
   }
@@ -98,7 +98,7 @@ export class LeaseRegistry {
     return [...this.#secrets.values(), ...this.#leaving];
   }
 
-  /** From now on renewals only. */
+  /** From now on leases are renewed, but not replaced. */
   freeze(): void {
     this.#frozen = true;
     for (const secret of this.#secrets.values()) secret.freeze();
@@ -107,7 +107,7 @@ export class LeaseRegistry {
   /** Completes every stream. */
   end(): void {
     const secrets = [...this.#secrets.values()];
-    // One after the other would look through all aliases for each.
+    // `#forget` for each secret would search all aliases each time.
     this.#secrets.clear();
     this.#aliases.clear();
     for (const secret of secrets) {
@@ -120,7 +120,7 @@ export class LeaseRegistry {
     await Promise.all([...this.#leaving].map((secret) => secret.retireAll()));
   }
 
-  /** @param keepTrying whether to ask again although the server has just refused */
+  /** @param keepTrying whether to send a request although the server has just refused one */
   #open<T>(path: string, parameters: IssueParameters | undefined, keepTrying = false): LeaseLifecycle<T> {
     const encoded = encodeApiPath(path);
     const key = keyOf(encoded, parameters);
@@ -138,7 +138,7 @@ export class LeaseRegistry {
     return secret as LeaseLifecycle<T>;
   }
 
-  /** A first read failed for good: asked for again at once, it is not repeated. */
+  /** A first read failed permanently. For a short time, further callers get its error without a request. */
   readonly #onRefused = (secret: LeaseLifecycle<unknown>, error: VaultError): void => {
     const { clock, options, random } = this.#context;
     const now = clock.monotonic();
@@ -155,7 +155,7 @@ export class LeaseRegistry {
   }
 }
 
-/** The same path with other parameters is another secret; the order in which they are named makes no difference. */
+/** The same path with other parameters is another secret. The order of the parameters does not matter. */
 function keyOf(path: string, parameters: IssueParameters | undefined): string {
   if (parameters === undefined) return path;
   const names = Object.keys(parameters).sort((one, other) => (one < other ? -1 : 1));

@@ -6,25 +6,25 @@ import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import type { LeaseStep } from './lease-policy.js';
 
-/** What comes next where there was none yet. */
+/** The next step if nothing was issued yet. */
 export const FIRST = { action: 'rotate', in: 0, reason: 'first' } as const;
 
-/** What is known of one path. Times in milliseconds. */
+/** The state of one path. Times in milliseconds. */
 interface Known {
   lease: Lease<unknown> | undefined;
   step: LeaseStep | typeof FIRST;
-  /** It was given up. */
+  /** The path was released. */
   ended: boolean;
   tries: RetryState;
-  /** So long none may be issued. */
+  /** Time until the rate limit allows the next issue. */
   limited: number;
-  /** Where consumers need longer than they get. */
+  /** Set if consumers need more time to drain than the TTLs allow. */
   drain: { needed: number; allowed: number } | undefined;
   superseded: number;
   clock: Clock;
 }
 
-/** The same for who looks. */
+/** The public status of one path. */
 export function leaseStatus(
   path: string,
   { lease, step, ended, tries, limited, drain, superseded, clock }: Known,
@@ -46,10 +46,10 @@ export function leaseStatus(
   };
 }
 
-/** What to tell where the consumers of a lease need longer to let go of it than it, and its token, allow. */
+/** The warning if consumers need more time to drain a lease than its TTLs and those of its token allow. */
 export function drainShortfall(lease: Lease<unknown>, { clock, options }: LeaseContext) {
   if (lease.drain === 0) return undefined;
-  // What has no lease does not die with a token.
+  // A secret without a lease does not end with its token.
   const token = lease.id === '' ? undefined : lease.token.view(clock);
   return drainTooLong(lease.view(clock), token, options.renewal);
 }

@@ -11,63 +11,63 @@ import type { LeaseView } from './lease-policy.js';
 import { ServerRotation } from './server-rotation.js';
 
 /**
- * What is known of the lease behind a credential, when the snapshot was taken.
+ * The lease of a credential, as of the time of the snapshot.
  *
  * @publicApi
  */
 export interface LeaseInfo {
-  /** The API path it was issued at. */
+  /** The API path at which the lease was issued. */
   readonly path: string;
   readonly issuedAt: Date;
-  /** The earlier of the lease's end and of its token's, which takes the lease along; renewals move it. */
+  /** The earlier of the end of the lease and the end of its token. Renewals move it. */
   readonly validUntil: Date;
-  /** Serial number of the lease within its path, from 1; events carry the same. */
+  /** Serial number of the lease within its path, from 1; events have the same number. */
   readonly serial: number;
-  /** Serial number of the token that made it, within the connection. */
+  /** Serial number of the token that created the lease, within the connection. */
   readonly tokenSequence: number;
   readonly renewable: boolean;
   /**
-   * Keeps the lease renewed after a newer one took its place, for as long as its max TTL allows, until the function
-   * it returns is called. Pools take a hold for the connections they opened with it.
+   * Keeps the lease renewed after a newer lease has superseded it, as long as its max TTL allows. The returned function
+   * releases the hold. A pool takes one hold for all connections that it opened with this lease.
    */
   hold(need?: HoldOptions): () => void;
   /**
-   * Tells that a consumer was refused with it. The server is asked, once however many ask, whether the lease lives;
-   * where it does not, or where the consumer is `confirmed` that it is of no use, a new one is issued: as often as the
-   * limit on issues allows. A secret without a lease is read again either way. Snapshots that a test makes by hand need
-   * not have it.
+   * Reports that the database or broker rejected the credentials. The lease is looked up, once for any number of
+   * reports. If it has ended, or if the report is `confirmed`, a new lease is issued, as far as the rate limit allows.
+   * A secret without a lease is read again in any case. Snapshots that a test makes by hand need not have this method.
    */
   reportRejected?(report: { confirmed: boolean }): Promise<void>;
   /**
-   * Asked before a connection is lent; costs no I/O while the lease lives, and returns `undefined` then. Where its end
-   * has passed, as after the process stood still, the server is asked, once however many ask: the promise resolves where
-   * the lease lives after all, or where no server answers (then the database decides; the next one to ask does not wait).
-   * It rejects with `VAULT_CREDENTIALS_EXPIRED` where the lease has ended. Snapshots that a test makes by hand need not
-   * have it.
+   * Called before a pool lends a connection. While the lease is valid, it sends no request and returns `undefined`. If
+   * the deadline has passed (after a suspension of the process), the lease is looked up, once for any number of calls.
+   * The promise resolves if the lease is still valid, or if no server answers (then the database decides, and the next
+   * call does not wait). It rejects with `VAULT_CREDENTIALS_EXPIRED` if the lease has ended. Snapshots that a test
+   * makes by hand need not have this method.
    */
   ensureValid?(): Promise<void> | undefined;
 }
 
 /**
- * What {@link LeaseInfo.hold} is for.
+ * Options of {@link LeaseInfo.hold}.
  *
  * @publicApi
  */
 export interface HoldOptions {
   /**
-   * Milliseconds it will take to let go, once a newer lease has taken over. It is kept so long that this much is left
-   * of it then, as far as its max TTL allows; where it does not, a `warning` event and the status tell. @default 0
+   * Milliseconds that the consumer needs to drain after a newer lease has superseded this one. The lease is renewed and
+   * replaced early enough to leave this time. If its max TTL does not allow that, a `warning` event and the status say
+   * so. @default 0
    */
   drain?: number;
   /**
-   * Called once, shortly before a lease that was superseded ends though it is held; not where it ends without a warning
-   * (revoked, or with its token).
+   * Called once, shortly before a superseded lease ends although it is held. Not called if the lease ends without
+   * notice (revoked, or with its token).
    */
   onEnding?: () => void;
 }
 
 /**
- * A lease-backed secret as it is now: immutable, and published in one piece.
+ * A snapshot of a lease-backed secret: immutable, and published in one piece.
  *
  * @publicApi
  */
@@ -76,20 +76,20 @@ export interface Credentials<T = unknown> {
   readonly lease: LeaseInfo;
 }
 
-/** What a lease tells the secret it belongs to. */
+/** Callbacks from a lease to its path. */
 export interface LeaseHooks {
-  /** Its consumers need more time to let go of it than was known. */
+  /** A consumer needs more time to drain than all before. */
   onDrainRequired(lease: Lease<unknown>): void;
-  /** A consumer was refused with it. */
+  /** A consumer reports that the credentials were rejected. */
   onRejected(lease: Lease<unknown>, confirmed: boolean): Promise<void>;
-  /** A consumer is about to lend a connection of it. */
+  /** A pool is about to lend a connection. */
   ensureValid(lease: Lease<unknown>): Promise<void> | undefined;
 }
 
-/** Seconds, as a grant takes it. */
+/** Seconds; a grant of 0 has no end. */
 const NO_END = 0;
 
-/** One issued secret with its deadline. It belongs to the token that made it, and dies with it. */
+/** One issued secret with its deadline. A lease ends with the token that created it. */
 export class Lease<T> {
   readonly id: string;
   readonly path: string;
@@ -98,17 +98,17 @@ export class Lease<T> {
   readonly token: VaultToken;
   readonly data: Secret<T>;
   readonly issuedAt: Date;
-  /** Milliseconds granted at the issue. */
+  /** TTL granted at the issue, in milliseconds. */
   readonly firstTtl: number;
   grant: Grant;
   renewable: boolean;
-  /** The server said so. */
+  /** The server has ended the lease, or says so. */
   over = false;
-  /** The server was asked to end it. */
+  /** The server was asked to end the lease. */
   retired = false;
-  /** From which monotonic time on it is replaced, as a consumer was refused with it, or seems to have been. */
+  /** Set after a rejection. `at`: the monotonic time from which on the lease is replaced. */
   rejected: { at: number; confirmed: boolean } | undefined;
-  /** Milliseconds its consumers need to let go of it. */
+  /** Milliseconds that its consumers need to drain. */
   drain = 0;
   readonly #bornAt: number;
   readonly #hooks: LeaseHooks;
@@ -139,23 +139,23 @@ export class Lease<T> {
     this.grant = firstGrant(leased ? leaseDuration : unleased, sentAt, random);
     this.firstTtl = this.grant.ttl;
     this.#bornAt = sentAt.monotonic;
-    // A lease that is to last less than half a second is granted 0.
+    // The server rounds a TTL below half a second to 0.
     this.over = leased && leaseDuration <= 0;
     this.renewable = leased && answer.renewable;
     if (leased) this.token.leases.add(this);
     if (life.rotatesIn !== undefined) this.#rotation = new ServerRotation(life, sentAt, random);
   }
 
-  /** Whether a later one holds something else. */
+  /** Whether another lease has different data. */
   differsFrom(other: Lease<T>): boolean {
     const [own, others] = [this, other].map(({ data }) => this.engine.comparable(data.reveal() as object));
     return comparable(own) !== comparable(others);
   }
 
   /**
-   * The same was read again, without a lease: consumers keep this one, which lives as long as the other.
+   * The same data was read again, without a lease. Consumers keep this object, and it gets the grant of the other.
    *
-   * @returns milliseconds for which a rotation by the server is overdue, where it has failed; 0 otherwise
+   * @returns milliseconds since the due time of a rotation by the server, if it counts as failed; 0 otherwise
    */
   prolong(other: Lease<T>, clock: Clock, random: () => number): number {
     this.grant = other.grant;
@@ -163,7 +163,7 @@ export class Lease<T> {
     return (other.#rotation && this.#rotation?.unmoved(other.#rotation, clock, random)) ?? 0;
   }
 
-  /** Milliseconds until it, or the token it dies with, is over. */
+  /** Milliseconds until the lease or its token ends, whichever comes first. */
   left(clock: Clock): number {
     if (this.over) return 0;
     const own = remaining(this.grant.deadline, clock);
@@ -218,12 +218,12 @@ export class Lease<T> {
     return this.#holds > 0;
   }
 
-  /** Calls back once, when the last hold is gone. */
+  /** Calls `callback` once, when the last hold is released. */
   whenDrained(callback: () => void): void {
     this.#onDrained = callback;
   }
 
-  /** Tells those who hold it, once. */
+  /** Calls `onEnding` of all holds, once. */
   ending(): void {
     const endings = this.#endings ?? [];
     this.#endings = undefined;

@@ -5,16 +5,16 @@ import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { latestStart } from './latest-start.js';
 
-/** Milliseconds between leases that consumers refuse one after the other: doubling, so that a fault makes no storm. */
+/** Milliseconds before a second rejected lease in a row is replaced: doubling, so that a fault causes no storm. */
 const DELAY = { first: 1_000, last: 60_000 };
-/** After so long without one, the next refusal is taken for the first. */
-const FORGOTTEN = 300_000;
+/** Milliseconds without a rejection after which the delay starts again. */
+const RESET_AFTER = 300_000;
 
-/** What becomes of a lease that a consumer was refused with: the server is asked, and the lease is marked. */
+/** Handles a lease whose credentials were rejected: looks the lease up, and marks it. */
 export class RejectionCheck {
   readonly #context: LeaseContext;
-  /** The look-up under way, and what of. */
-  #look: { lease: Lease<unknown>; gone: Promise<boolean> } | undefined;
+  /** The look-up in progress, and its lease. */
+  #check: { lease: Lease<unknown>; gone: Promise<boolean> } | undefined;
   #delay = 0;
   #lastAt = -Infinity;
 
@@ -22,19 +22,19 @@ export class RejectionCheck {
     this.#context = context;
   }
 
-  /** The server is asked once, however many report it. */
+  /** Looks the lease up once, for any number of reports. */
   async examine(lease: Lease<unknown>, confirmed: boolean): Promise<void> {
     if (lease.over || lease.rejected) return;
-    if (this.#look?.lease !== lease) this.#look = { lease, gone: background(() => this.#isGone(lease)) };
-    const look = this.#look;
-    const gone = await look.gone;
-    if (this.#look === look) this.#look = undefined;
+    if (this.#check?.lease !== lease) this.#check = { lease, gone: background(() => this.#isGone(lease)) };
+    const check = this.#check;
+    const gone = await check.gone;
+    if (this.#check === check) this.#check = undefined;
     if (gone) lease.over = true;
-    // The server knows nothing of what has no lease: another read tells.
+    // A secret without a lease cannot be looked up. It is read again instead.
     else if (confirmed || lease.id === '') lease.rejected ??= { at: this.#nextAt(), confirmed };
   }
 
-  /** Every token may look up the leases it made: the default policy allows it. No other answer proves anything. */
+  /** The default policy allows every token to look up its leases. Only "not found" proves that a lease has ended. */
   async #isGone(lease: Lease<unknown>): Promise<boolean> {
     if (lease.id === '') return false;
     const { session, upkeep } = this.#context;
@@ -51,7 +51,7 @@ export class RejectionCheck {
 
   #nextAt(): number {
     const now = this.#context.clock.monotonic();
-    const known = now - this.#lastAt < FORGOTTEN;
+    const known = now - this.#lastAt < RESET_AFTER;
     this.#delay = known ? Math.min(Math.max(this.#delay * 2, DELAY.first), DELAY.last) : 0;
     this.#lastAt = now + this.#delay;
     return this.#lastAt;

@@ -15,10 +15,10 @@ const LOOK_UP = 'sys/leases/lookup';
 const MIN_TIMEOUT = 500;
 
 /**
- * Renews one lease once: adopts what was granted, and keeps on it what the server says of it. Throws what may pass.
+ * Sends one renewal and updates the lease by the answer. Throws failures that say nothing about the lease.
  *
- * @param increment seconds after which the server is to end it; without, it is renewed for as long as can be
- * @returns what to warn of, once each: the server's own warnings, and where the policies do not allow renewals
+ * @param increment seconds until the server shall end the lease; absent for an ordinary renewal
+ * @returns warnings to emit once each: warnings of the server, and one if the policy does not allow renewals
  */
 export async function renewLease(
   lease: Lease<unknown>,
@@ -58,7 +58,7 @@ export async function renewLease(
     const { seconds, renewable, sentAt, warnings } = await upkeep.run(renew, latestStart(lease, clock));
     lease.renewable = renewable;
     if (seconds <= 0) {
-      // The max TTL is less than a second away, which the server rounds to nothing: it has ended the lease.
+      // Less than a second is left until the max TTL. The server rounded it to 0 and ended the lease.
       lease.over = true;
     } else if (increment === undefined) {
       const { ttl: previousTtl } = lease.grant;
@@ -95,7 +95,7 @@ async function refused(
   else if (refusedToken(error) && (await session.isDead(lease.token))) lease.over = true;
   else if (code === 'VAULT_PERMISSION_DENIED' || code === 'VAULT_TOKEN_INVALID') {
     lease.renewable = false;
-    return [`Leases may not be renewed, so they are issued anew in time. ${hint}`];
+    return [`The policy does not allow renewals, so new leases are issued in time. ${hint}`];
   } else throw error;
   return [];
 }

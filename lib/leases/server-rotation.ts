@@ -2,12 +2,13 @@ import type { Clock } from '../clock/clock.js';
 import { after, now, remaining, type Deadline } from '../clock/deadline.js';
 import type { Life } from './engine.js';
 
-/** Milliseconds after which a rotation that was due has failed: servers look each 5 s, and then ask the database. */
-const PATIENCE = 15_000;
+/** Milliseconds after which a due rotation counts as failed: servers check every 5 s, then contact the database. */
+const OVERDUE_AFTER = 15_000;
 
 /**
- * When the server is to rotate a secret without a lease, and when to read it again. The server does so some seconds late;
- * by a schedule, its answers count to the next time already then, so the time that an earlier one told is kept.
+ * The time at which the server rotates a secret without a lease, and the time to read it again. The server rotates some
+ * seconds late. With a schedule, its answers then already count to the next rotation, so the time from an earlier
+ * answer is kept.
  */
 export class ServerRotation {
   #due: Deadline;
@@ -18,15 +19,15 @@ export class ServerRotation {
     this.#readAt = after(sentAt, Math.min(rotatesIn + 500 * (1 + random()), confirmIn));
   }
 
-  /** Milliseconds until it is to be read again. */
+  /** Milliseconds until the next read. */
   readIn(clock: Clock): number {
     return remaining(this.#readAt, clock);
   }
 
   /**
-   * The same was read again: where the rotation was due, it is yet to come.
+   * The same data was read again. If the rotation was due, the server has not made it yet.
    *
-   * @returns milliseconds for which it has been due, where it is so late that it has failed; 0 otherwise
+   * @returns milliseconds since the due time if the rotation counts as failed; 0 otherwise
    */
   unmoved(next: ServerRotation, clock: Clock, random: () => number): number {
     const late = -remaining(this.#due, clock);
@@ -35,7 +36,7 @@ export class ServerRotation {
       this.#readAt = after(next.#due, 500 * (1 + random()));
       return 0;
     }
-    this.#readAt = after(now(clock), late < PATIENCE ? 1_000 * (1 + random()) : 0);
-    return late < PATIENCE ? 0 : late;
+    this.#readAt = after(now(clock), late < OVERDUE_AFTER ? 1_000 * (1 + random()) : 0);
+    return late < OVERDUE_AFTER ? 0 : late;
   }
 }

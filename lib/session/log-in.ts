@@ -5,22 +5,20 @@ import type { SessionContext } from './session-context.js';
 import { loginTooLong, sourceTooLong } from './session-errors.js';
 import type { TokenSourceWatcher } from './token-source-watcher.js';
 
-/** How often a login may take the time of a request: it reads a secret, and may look it up and unwrap it before. */
+/** The time limit of a login, in request timeouts: it may look up and unwrap a secret before the login itself. */
 const REQUESTS = 4;
 
-/** What becomes of a login besides its token. */
+/** Callbacks of a login. */
 export interface LoginHooks {
-  /** Called with the login that comes all the same when its time is over. */
+  /** Called with a login that succeeds after its time limit. */
   readonly late: (login: Login) => void;
-  /** Called with what is no error. */
+  /** Called with warnings. */
   readonly warn: (message: string) => void;
-  /** Which source of a secret is read now; nothing when it has answered. */
+  /** Called with the secret source that is being read; undefined when it has answered. */
   readonly reading: (source: string | undefined) => void;
 }
 
-/**
- * Logs in once, in bounded time.
- */
+/** Logs in once, within a time limit. */
 export async function logIn(
   { api, options, clock }: SessionContext,
   source: TokenSourceWatcher,
@@ -28,27 +26,27 @@ export async function logIn(
 ): Promise<Login> {
   const limit = REQUESTS * options.timeout;
   let version = '';
-  let over = false;
+  let timedOut = false;
   let waitsFor: string | undefined;
   const work = async () => {
     version = await source.look();
     return options.auth.login({
       send: (request, token) => api.send({ ...request, lane: 'vital' }, token),
       warn,
-      reading: (what) => {
-        waitsFor = what;
-        if (!over) reading(what);
+      reading: (secret) => {
+        waitsFor = secret;
+        if (!timedOut) reading(secret);
       },
       clock,
     });
   };
   const login = work();
   login.then(
-    (made) => over && late(made),
+    (made) => timedOut && late(made),
     () => undefined,
   );
   const tooLong = () => {
-    over = true;
+    timedOut = true;
     reading(undefined);
     return waitsFor === undefined ? loginTooLong(limit) : sourceTooLong(waitsFor, limit);
   };
@@ -57,7 +55,7 @@ export async function logIn(
     source.taken(version);
     return made;
   } catch (error) {
-    // What waiting cannot help is not tried again because of a file that is as it was.
+    // After a permanent failure, only a change of the file triggers another login.
     if (!(error instanceof VaultError && isTransient(error))) source.taken(version);
     throw error;
   }

@@ -10,15 +10,15 @@ import type { SessionContext } from './session-context.js';
 
 /** Milliseconds. */
 const MIN_TIMEOUT = 500;
-/** Of what is left: one that hangs leaves time for another, before a login takes the leases along. */
-const SHARE = 0.25;
+/** Share of the time left: a hanging renewal leaves time for another one, before a login replaces all leases. */
+const TIMEOUT_SHARE = 0.25;
 
 /**
- * Renews a token once: adopts what was granted, and keeps on it what the server says of it. Throws what may pass, and
- * refusals that may mean that it is dead.
+ * Sends one renewal and updates the token by the answer. Throws transient failures, and refusals that may mean that the
+ * token has ended.
  *
- * @param warn told of the server's own warnings
- * @returns `ended`: the server has done so; `refused`: it will never renew it, or not any further
+ * @param warn called with warnings of the server
+ * @returns `ended`: the server has ended the token. `refused`: it does not renew it, or no further.
  */
 export async function renewToken(
   token: VaultToken,
@@ -27,7 +27,7 @@ export async function renewToken(
   warn: (message: string) => void,
 ): Promise<'renewed' | 'ended' | 'refused'> {
   const path = 'auth/token/renew-self';
-  const timeout = Math.max(token.left(clock) * SHARE, MIN_TIMEOUT);
+  const timeout = Math.max(token.left(clock) * TIMEOUT_SHARE, MIN_TIMEOUT);
   const asked = incrementForDrain(token.view(clock), options.renewal);
   try {
     const body = { ...(asked !== undefined && { increment: asked }) };
@@ -52,7 +52,7 @@ export async function renewToken(
       },
       enough: asked === undefined ? token.firstTtl * ENOUGH : Infinity,
     });
-    // The max TTL is less than a second away, which the server rounds to nothing: it has ended the token.
+    // Less than a second is left until the max TTL. The server rounded it to 0 and ended the token.
     if (seconds <= 0) return 'ended';
     if (asked !== undefined && seconds * 1_000 === token.firstTtl) token.periodic = true;
     const wanted = token.periodic ? undefined : asked;
@@ -70,7 +70,7 @@ export async function renewToken(
   }
 }
 
-/** Agents leave token and accessor empty where the token is their own. */
+/** Agents leave token and accessor empty if the token is their own. */
 function isOf({ accessor }: VaultToken, { auth, wellFormed }: ApiResponse): boolean {
   return wellFormed && auth !== null && (!accessor || !auth.accessor || auth.accessor === accessor);
 }

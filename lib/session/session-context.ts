@@ -4,7 +4,7 @@ import type { Scheduler } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import type { EventInit } from '../events/events.js';
 
-/** What a session needs from the outside. */
+/** The dependencies of a session. */
 export interface SessionContext {
   api: ApiClient;
   options: ResolvedOptions;

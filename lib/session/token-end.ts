@@ -2,10 +2,10 @@ import type { ApiRequest } from '../client/api.types.js';
 import type { VaultToken } from './vault-token.js';
 
 /**
- * How a token ends that nothing uses any more: the server is asked to `revoke` it, with all it leased, unless it is not
- * ours, cannot be revoked, or is over.
+ * How an unused token ends. `revoke`: by a request, and all its leases with it. `given`: by its TTL, because it was
+ * given or `shutdown.revoke` is off. `batch`: by its TTL, because it cannot be revoked. `expired`: it has ended.
  *
- * @param revoke as `shutdown.revoke`
+ * @param revoke the option `shutdown.revoke`
  */
 export function howToEnd(
   { own, revocable, dead, rejectedOnArrival }: VaultToken,
@@ -13,11 +13,11 @@ export function howToEnd(
 ): 'revoke' | 'given' | 'batch' | 'expired' {
   if (!own || !revoke) return 'given';
   if (!revocable) return 'batch';
-  // What only seems to be over here may live on there: a clock was set, or an answer came late or not at all.
+  // It may still be valid on the server (a clock was set, an answer was lost), so it is revoked anyway.
   return dead && !rejectedOnArrival ? 'expired' : 'revoke';
 }
 
-/** The request that revokes a token, sent with the token itself. */
+/** The request that revokes a token. It is sent with the token itself. */
 export function revocation({ namespaceOverride }: VaultToken): ApiRequest {
   return { ...namespaceOverride, method: 'POST', path: 'auth/token/revoke-self', body: {}, lane: 'vital' };
 }

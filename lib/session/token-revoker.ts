@@ -6,22 +6,22 @@ import type { SessionContext } from './session-context.js';
 import { howToEnd, revocation } from './token-end.js';
 
 const TIMEOUT = 5_000;
-/** Milliseconds before a revocation that failed is asked for again. */
-const AGAIN = 60_000;
+/** Milliseconds before a failed revocation is sent again. */
+const RETRY_DELAY = 60_000;
 
 type Ended = Extract<EventInit, { type: 'token-ended' }>['how'];
-type TokenEndsContext = Pick<SessionContext, 'api' | 'clock' | 'scheduler' | 'emit' | 'options'>;
+type TokenRevokerContext = Pick<SessionContext, 'api' | 'clock' | 'scheduler' | 'emit' | 'options'>;
 
-/** The tokens of a session that are not over, and how they end: never with an error. */
+/** Revokes the tokens of a session. Never throws; an event reports how a token ended. */
 export class TokenRevoker {
   readonly #alive = new Set<VaultToken>();
-  /** Those that the server is asked to revoke, until it answers. */
-  readonly #asked = new Set<VaultToken>();
-  /** Shutdown: what fails now is not tried again. */
-  #last = false;
-  readonly #context: TokenEndsContext;
+  /** Tokens whose revocation was sent and not answered yet. */
+  readonly #pending = new Set<VaultToken>();
+  /** During shutdown a failed revocation is not retried. */
+  #shuttingDown = false;
+  readonly #context: TokenRevokerContext;
 
-  constructor(context: TokenEndsContext) {
+  constructor(context: TokenRevokerContext) {
     this.#context = context;
   }
 
@@ -29,59 +29,59 @@ export class TokenRevoker {
     this.#alive.add(token);
   }
 
-  /** Asks the server to revoke a token that this process made, and with it whatever it leased. */
+  /** Revokes a token of this process, and with it all its leases. */
   end(token: VaultToken, timeout = TIMEOUT): Promise<void> {
-    // Mostly it is the last request of some caller that lets it go.
-    return background(() => this.#end(token, timeout));
+    // Usually the last request of a caller releases the token.
+    return background(() => this.#revoke(token, timeout));
   }
 
-  /** Those that the server was not asked to revoke yet, or has not answered for. */
+  /** Tokens that are not known to be revoked. */
   get left(): VaultToken[] {
-    return [...this.#alive, ...this.#asked];
+    return [...this.#alive, ...this.#pending];
   }
 
-  /** Another thread asked the server to revoke it, as the process ends. */
+  /** Records the revocation that another thread sent at the end of the process. */
   revoked(token: VaultToken, status: number): void {
-    const before = this.#asked.delete(token);
+    const before = this.#pending.delete(token);
     this.#alive.delete(token);
-    // One that it was asked for before is over by then.
+    // A 403 after an earlier revocation request means that the earlier one took effect.
     const done = (status >= 200 && status < 300) || (before && status === 403);
     const how = done ? 'revoke-requested' : 'revoke-failed';
     this.#context.emit({ type: 'token-ended', sequence: token.sequence, how });
   }
 
-  async #end(token: VaultToken, timeout: number): Promise<void> {
+  async #revoke(token: VaultToken, timeout: number): Promise<void> {
     if (!this.#alive.delete(token)) return;
     const { api, emit, options } = this.#context;
     const ended = (how: Ended) => emit({ type: 'token-ended', sequence: token.sequence, how });
     const how = howToEnd(token, options.shutdown.revoke);
     if (how !== 'revoke') return ended(how);
-    this.#asked.add(token);
+    this.#pending.add(token);
     try {
       await api.send({ ...revocation(token), timeout }, token.value);
       ended('revoke-requested');
     } catch (error) {
-      // One that the server does not know is over already.
+      // The server does not know the token: it has ended.
       if ((error as VaultError).code === 'VAULT_TOKEN_INVALID') return ended('expired');
       ended('revoke-failed');
-      if (isTransient(error as VaultError) && !this.#last) this.#later(token);
+      if (isTransient(error as VaultError) && !this.#shuttingDown) this.#retryLater(token);
     } finally {
-      this.#asked.delete(token);
+      this.#pending.delete(token);
     }
   }
 
-  /** Tried again as long as it lives, and at shutdown; at last its TTL ends it. */
-  #later(token: VaultToken): void {
+  /** Retries while the token lives, and once at shutdown. If all attempts fail, the TTL ends the token. */
+  #retryLater(token: VaultToken): void {
     const { clock, scheduler } = this.#context;
     this.#alive.add(token);
-    scheduler.at(clock.monotonic() + AGAIN, () => {
+    scheduler.at(clock.monotonic() + RETRY_DELAY, () => {
       if (token.grant.deadline.monotonic > clock.monotonic()) void this.end(token);
       else this.#alive.delete(token);
     });
   }
 
   async endAll(timeout: number): Promise<void> {
-    this.#last = true;
+    this.#shuttingDown = true;
     await Promise.all([...this.#alive].map((token) => this.end(token, timeout)));
   }
 }

@@ -1,16 +1,16 @@
 import type { Clock } from '../clock/clock.js';
 import type { Scheduler, Task } from '../clock/scheduler.js';
 
-/** Milliseconds between looks. */
-const EVERY = 10_000;
+/** Milliseconds. */
+const POLL_INTERVAL = 10_000;
 
-/** Notices that the source of a token holds another one, as an agent beside the application writes it. */
+/** Polls the source of a token for a change, for example a file that an agent writes. */
 export class TokenSourceWatcher {
   readonly #version: (() => Promise<string>) | undefined;
   readonly #clock: Clock;
   readonly #scheduler: Scheduler;
   readonly #onChange: () => void;
-  #known = '';
+  #currentVersion = '';
   #task: Task | undefined;
   #closed = false;
 
@@ -25,7 +25,7 @@ export class TokenSourceWatcher {
     this.#onChange = onChange;
   }
 
-  /** What version there is; '' where there is none. */
+  /** The version of the source; '' if there is none. */
   async look(): Promise<string> {
     try {
       return (await this.#version?.()) ?? '';
@@ -34,10 +34,10 @@ export class TokenSourceWatcher {
     }
   }
 
-  /** That version, seen before it was read so that no later change is missed, is in use; looks for others from now on. */
+  /** Records the version in use (sampled before the read, so no later change is missed) and starts polling. */
   taken(version: string): void {
     if (!this.#version) return;
-    this.#known = version;
+    this.#currentVersion = version;
     this.#next();
   }
 
@@ -49,10 +49,10 @@ export class TokenSourceWatcher {
   #next(): void {
     this.#task?.cancel();
     if (this.#closed) return;
-    this.#task = this.#scheduler.at(this.#clock.monotonic() + EVERY, () => {
+    this.#task = this.#scheduler.at(this.#clock.monotonic() + POLL_INTERVAL, () => {
       void this.look().then((version) => {
-        // Files are replaced in steps: none at all is no news.
-        if (version !== '' && version !== this.#known) this.#onChange();
+        // A missing file is no change: some tools delete it before they write the new one.
+        if (version !== '' && version !== this.#currentVersion) this.#onChange();
         this.#next();
       });
     });

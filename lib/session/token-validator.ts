@@ -5,21 +5,21 @@ import { sleep, type Clock } from '../clock/clock.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { VaultToken } from './vault-token.js';
 
-/** For so many milliseconds after a login, nodes that follow the leader may not know the token yet. */
+/** Milliseconds after a login in which standby nodes may not know the token yet. */
 const REPLICATION_LAG = 2_000;
-const SETTLING_STEP = 400;
+const SECOND_LOOK_UP_AFTER = 400;
 
-/** A 403 that a dead token would explain. */
+/** Whether the error is a 403 that an ended token would explain. */
 export function refusedToken(error: unknown): error is VaultError {
   return error instanceof VaultError && error.code === 'VAULT_TOKEN_INVALID';
 }
 
-/** So young that a node may refuse it for not knowing it yet. */
+/** Whether the token is so new that a node may refuse it because it does not know it yet. */
 export function mayBeUnreplicated(token: VaultToken, clock: Clock): boolean {
   return clock.monotonic() - token.madeAt <= REPLICATION_LAG;
 }
 
-/** Whether a token that was refused is dead, or only denied: one look-up tells, however many ask. */
+/** Finds out by a look-up whether a refused token has ended or was only denied. All callers share one look-up. */
 export class TokenValidator {
   readonly #pending = new Map<VaultToken, Promise<boolean>>();
   readonly #clock: Clock;
@@ -44,19 +44,19 @@ export class TokenValidator {
     return verdict;
   }
 
-  /** A young token is looked up twice. */
+  /** A new token is looked up twice. */
   async #lookUp(token: VaultToken): Promise<boolean> {
     if (!(await this.#isRefused(token))) return false;
     if (!mayBeUnreplicated(token, this.#clock)) return true;
     try {
-      await sleep(this.#clock, SETTLING_STEP, this.#signal);
+      await sleep(this.#clock, SECOND_LOOK_UP_AFTER, this.#signal);
     } catch {
       return false;
     }
     return this.#isRefused(token);
   }
 
-  /** A use-limited token that is refused has nothing left; no other answer proves death, a policy's denial least of all. */
+  /** Only VAULT_TOKEN_INVALID proves that the token has ended (or has no uses left); a policy denial does not. */
   async #isRefused(token: VaultToken): Promise<boolean> {
     try {
       await this.#send(token, { ...token.namespaceOverride, ...LOOK_UP_SELF, lane: 'vital' });

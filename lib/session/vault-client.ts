@@ -9,30 +9,31 @@ import { Secret } from '../secret/secret.js';
 import type { Session } from './session.js';
 
 /**
- * A request of your own.
+ * A request to any path.
  *
  * @publicApi
  */
 export interface VaultRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LIST';
   /**
-   * Below `/v1/`, taken literally: special characters are encoded; `..`, `?`, `#` and empty parts (as a slash at the start
-   * or the end) are refused, and more than 4096 characters. Only the path of a LIST may end in a slash, as folders do.
+   * API path below `/v1/`, not encoded: special characters are encoded by the client. Refused are `..`, `?`, `#`, empty
+   * parts (also a slash at the start or end), and more than 4096 characters. The path of a LIST may end in a slash.
    */
   path: string;
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
-  /** Sent as JSON; of a PATCH, as `application/merge-patch+json`, unless `headers` name another type. */
+  /** Sent as JSON; for a PATCH as `application/merge-patch+json`, unless `headers` has another content type. */
   body?: unknown;
-  /** Besides those of the connection, and in their place where the names are the same. */
+  /** Headers in addition to the connection's own; a header with the same name replaces it. */
   headers?: Readonly<Record<string, string>>;
-  /** Instead of the connection's own, as `team/app`; `root` is the root. An empty one is refused. */
+  /** Namespace instead of the connection's own, for example `team/app`; `root` is the root. Empty text is refused. */
   namespace?: string;
   /**
-   * Where the answer is no JSON: a certificate or a CRL in PEM (`text`) or DER (`bytes`), the public key of an SSH
-   * engine, metrics. `data` is that text, or a Buffer: `read<string>(path, { responseType: 'text' })`. @default 'json'
+   * Set it if the answer is not JSON: a certificate or CRL in PEM (`text`) or DER (`bytes`), the public key of an SSH
+   * engine, metrics. `data` is then a string or a Buffer: `read<string>(path, { responseType: 'text' })`.
+   * @default 'json'
    */
   responseType?: 'json' | 'text' | 'bytes';
-  /** Milliseconds; never more than the connection's own `timeout`. */
+  /** Milliseconds; at most the `timeout` of the connection. @default the `timeout` of the connection */
   timeout?: number;
   signal?: AbortSignal;
 }
@@ -45,53 +46,53 @@ export interface VaultRequest {
 export interface VaultResponse<T = unknown> {
   status: number;
   /**
-   * The `data` of the answer; the whole of one that has no such member (`sys/health`, `sys/seal-status`, a JWKS); null
-   * where there is neither.
+   * The member `data` of the answer. If it has none (`sys/health`, `sys/seal-status`, a JWKS), the whole answer; null
+   * if the answer is empty.
    */
   data: Secret<T>;
-  /** Empty where nothing was leased. A lease made this way ends with the token; nothing renews it. */
+  /** Empty if there is no lease. The module does not renew a lease from `VaultClient`; it ends with the token. */
   leaseId: string;
   /** Seconds. */
   leaseDuration: number;
   renewable: boolean;
   warnings: readonly string[];
-  /** Where the request made a token (a login, token/create). */
+  /** Present if the request created a token (a login, token/create). */
   token?: Secret;
-  /** All that the answer says of that token, as the server writes it: `accessor`, `lease_duration`, `policies`, … */
+  /** The server's data of that token, unchanged: `accessor`, `lease_duration`, `policies`, … */
   auth?: Secret<Readonly<Record<string, unknown>>>;
-  /** Where the answer was wrapped (`X-Vault-Wrap-TTL`): what it can be had by, once. `data` is null then. */
+  /** Present if the answer was wrapped (`X-Vault-Wrap-TTL`): the token that unwraps it once. `data` is null then. */
   wrapInfo?: VaultWrapInfo;
 }
 
 /**
- * What stands for a wrapped answer.
+ * The reference to a wrapped answer.
  *
  * @publicApi
  */
 export interface VaultWrapInfo {
-  /** Yields the answer at `sys/wrapping/unwrap`, once. */
+  /** The wrapping token: `sys/wrapping/unwrap` returns the answer for it, once. */
   token: Secret;
   accessor: string;
   /** Seconds. */
   ttl: number;
   creationTime: Date;
-  /** The path that was asked, which whoever unwraps it should check. */
+  /** The path of the wrapped request. The consumer that unwraps the answer should check it. */
   creationPath: string;
-  /** Of the token that the answer holds, where it holds one. */
+  /** Accessor of the token in the answer, if it has one. */
   wrappedAccessor?: string;
 }
 
-/** Options of the shorter forms. */
+/** Options of `read`, `write`, `list` and `delete`. */
 export type VaultRequestOptions = Omit<VaultRequest, 'method' | 'path' | 'body'>;
 
-/** Answered to anybody, sealed or not, and in no namespace. */
-const STATUS = new Set(['sys/health', 'sys/seal-status', 'sys/leader', 'sys/init']);
+/** Paths that need no token, exist in no namespace, and that a sealed server answers too. */
+const UNAUTHENTICATED = new Set(['sys/health', 'sys/seal-status', 'sys/leader', 'sys/init']);
 
 /**
- * Sends authenticated requests of any kind. For credentials with a lease use `CredentialsService`, for KV
- * `KvService`: they renew, cache and check what this does not.
+ * Sends authenticated requests of any kind. Use `CredentialsService` for credentials with a lease and `KvService` for
+ * KV: they also renew, cache and check answers.
  *
- * Every method throws `VaultError`; a request that failed as the token had died is repeated once with a new one.
+ * Every method throws `VaultError`. A request that fails because the token has ended is repeated once with a new token.
  *
  * @publicApi
  */
@@ -109,14 +110,14 @@ export class VaultClient {
     return shaped(response, (response.whole ?? response.data) as T);
   }
 
-  /** For paths whose parts were encoded one by one, and answers with `data`. @internal */
+  /** Takes a path with encoded segments; the answer has `data`. @internal */
   async requestEncoded<T>(request: VaultRequest): Promise<VaultResponse<T>> {
     const response = await this.#send<T>(request);
     return shaped(response, response.data);
   }
 
   async #send<T>({ body, responseType, ...request }: VaultRequest): Promise<ApiResponse<T>> {
-    // First of all, so that what cannot be sent costs neither a login nor a use of the token.
+    // Before anything else, so that an invalid request costs neither a login nor a use of the token.
     const checked = checkRequest({ ...request, responseType });
     const json = body === undefined ? {} : { json: writeBody(body, request.path) };
     const raw = responseType === 'text' || responseType === 'bytes' ? { responseType } : {};
@@ -125,7 +126,7 @@ export class VaultClient {
       if (!answer.wellFormed) throw malformed(request.path);
       return answer;
     };
-    return request.method === 'GET' && STATUS.has(request.path)
+    return request.method === 'GET' && UNAUTHENTICATED.has(request.path)
       ? take(await this.#session.ask<T>({ namespace: '', ...full }))
       : this.#session.run<T, ApiResponse<T>>(full, take);
   }
@@ -138,7 +139,7 @@ export class VaultClient {
     return this.request<T>({ ...options, method: 'POST', path, body });
   }
 
-  /** The names below a path; none where there is nothing. */
+  /** The names below a path; an empty list if the path does not exist. */
   async list(path: string, options?: VaultRequestOptions): Promise<string[]> {
     refuseWrapping(path, options);
     try {
@@ -187,13 +188,13 @@ function wrapInfoOf(info: ApiWrapInfo): VaultWrapInfo {
   };
 }
 
-/** What returns less than an answer would lose the only token that yields what was wrapped. */
+/** `list` and `delete` return no answer, so a wrapping token in it would be lost. */
 function refuseWrapping(path: string, options: VaultRequestOptions | undefined): void {
   const names = Object.keys(options?.headers ?? {}).map((name) => name.toLowerCase());
   if (!names.includes('x-vault-wrap-ttl')) return;
   throw new VaultError({
     code: 'VAULT_REQUEST_INVALID',
-    message: `The request at ${path} is not sent: its wrapping token would be lost.`,
+    message: `The request to ${path} was not sent, because its wrapping token would be lost.`,
     hint: "Use request({ method: 'LIST' | 'DELETE', … }), whose answer has `wrapInfo`.",
     path,
   });

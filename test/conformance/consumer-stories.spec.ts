@@ -100,7 +100,7 @@ for (const [what, login, drain, logins] of [
       expect(life.of('login').length).toBeLessThanOrEqual(logins);
       expect(world.requests(RENEW_SELF).length).toBeLessThan(100);
       expect({ cutOff, ended, drain: drainOf(life) }).toEqual({ cutOff: [], ended: [], drain: undefined });
-      expect(life.of('warning').filter(({ message }) => /let go/.test(message))).toEqual([]);
+      expect(life.of('warning').filter(({ message }) => /to drain a lease/.test(message))).toEqual([]);
     },
   );
 }

@@ -150,7 +150,8 @@ describeReal('sample 01, a rotating database', () => {
     // A missing right would show as a failure, or as a warning that renewals are denied. Warnings of TTLs of a few
     // seconds do not count.
     const trouble = events.filter(
-      (event) => 'error' in event || (event.type === 'warning' && /may not be renewed/.test(event.message)),
+      (event) =>
+        'error' in event || (event.type === 'warning' && /does not allow renewals/.test(event.message)),
     );
     expect(trouble).toEqual([]);
     const ends = events.flatMap((event) => (event.type === 'token-ended' ? [event.how] : []));

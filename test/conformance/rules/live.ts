@@ -96,7 +96,7 @@ export const live: Rules = [
     const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 6 } });
     await world.until(() => life.of('rotated').length > 0, 8 * SECOND);
     expect(life.of('warning').map(({ message }) => message)).toEqual([
-      expect.stringMatching(/dies with its token.*token_max_ttl/),
+      expect.stringMatching(/ends with its token.*token_max_ttl/),
     ]);
   }),
   everywhere('D11', 'a token is not revoked while its leases are in use', async (world) => {
