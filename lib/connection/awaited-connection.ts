@@ -11,7 +11,7 @@ export class AwaitedConnection {
   readonly #name: string;
   #resolve!: (connection: VaultConnection) => void;
   #reject!: (error: Error) => void;
-  #begun = false;
+  #optionsKnown = false;
   #stopWaiting: (() => void) | undefined;
 
   constructor(name: string) {
@@ -29,7 +29,7 @@ export class AwaitedConnection {
    * promise rejects then after {@link OPTIONS_TIMEOUT}, or when nothing else keeps the process alive.
    */
   wait(): Promise<VaultConnection> {
-    if (this.#begun || this.#stopWaiting) return this.promise;
+    if (this.#optionsKnown || this.#stopWaiting) return this.promise;
     const fail = () => this.reject(waitsForItself(this.#name));
     const timer = setTimeout(fail, OPTIONS_TIMEOUT).unref();
     process.once('beforeExit', fail);
@@ -42,7 +42,7 @@ export class AwaitedConnection {
 
   /** The options are known: no time limit applies any more. */
   begin(): void {
-    this.#begun = true;
+    this.#optionsKnown = true;
     this.#stopWaiting?.();
   }
 

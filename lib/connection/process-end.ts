@@ -13,7 +13,7 @@ export interface FinalRequest {
 }
 
 /** A connection that must not outlive the process. */
-export interface Ending {
+export interface ClosedAtExit {
   /** The requests to send now, so that tokens and leases end. */
   finalRequests(): FinalRequest[];
   /** Resolves when no login is in progress. The token of such a login would not be known, so not be revoked. */
@@ -31,22 +31,22 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
  * open, and to signals only during a start: after it the application decides about them (`enableShutdownHooks`).
  */
 class ProcessEnd {
-  readonly #open = new Set<Ending>();
-  readonly #starting = new Set<Ending>();
+  readonly #open = new Set<ClosedAtExit>();
+  readonly #starting = new Set<ClosedAtExit>();
 
   /** @returns a function to call when the connection has closed */
-  add(ending: Ending, starting: boolean): () => void {
-    this.#open.add(ending);
-    if (starting) this.#starting.add(ending);
+  add(connection: ClosedAtExit, starting: boolean): () => void {
+    this.#open.add(connection);
+    if (starting) this.#starting.add(connection);
     this.#listen();
     return () => {
-      this.#open.delete(ending);
-      this.started(ending);
+      this.#open.delete(connection);
+      this.started(connection);
     };
   }
 
-  started(ending: Ending): void {
-    this.#starting.delete(ending);
+  started(connection: ClosedAtExit): void {
+    this.#starting.delete(connection);
     this.#listen();
   }
 
@@ -69,7 +69,7 @@ class ProcessEnd {
   /** Synchronous, because Node runs nothing asynchronous after `exit`. */
   readonly #onExit = (): void => {
     try {
-      const final = [...this.#open].flatMap((ending) => ending.finalRequests());
+      const final = [...this.#open].flatMap((connection) => connection.finalRequests());
       if (final.length === 0) return;
       const timeout = Math.max(...final.map((one) => one.timeout));
       const statuses = sendBlocking(
@@ -84,7 +84,7 @@ class ProcessEnd {
 
   /** Nothing keeps the process alive. */
   readonly #onBeforeExit = (): void => {
-    for (const ending of this.#open) void ending.close(ending.exitTimeout);
+    for (const connection of this.#open) void connection.close(connection.exitTimeout);
   };
 
   readonly #onSignal = async (signal: NodeJS.Signals): Promise<void> => {
@@ -94,7 +94,7 @@ class ProcessEnd {
     this.#starting.clear();
     this.#listen();
     const timeout = Math.max(...[...this.#open].map(({ exitTimeout }) => exitTimeout));
-    const settled = Promise.all([...this.#open].map((ending) => ending.settled()));
+    const settled = Promise.all([...this.#open].map((connection) => connection.settled()));
     await withTimeout(settled, timeout, systemClock, closed, true).catch(() => undefined);
     this.#onExit();
     process.kill(process.pid, signal);
@@ -111,11 +111,11 @@ const shared = globalThis as { [PROCESS_END]?: ProcessEnd };
  * @param starting whether an application is starting
  * @returns a function to call when the connection has closed
  */
-export function endWithProcess(ending: Ending, starting: boolean): () => void {
-  return (shared[PROCESS_END] ??= new ProcessEnd()).add(ending, starting);
+export function endWithProcess(connection: ClosedAtExit, starting: boolean): () => void {
+  return (shared[PROCESS_END] ??= new ProcessEnd()).add(connection, starting);
 }
 
 /** Ends the handling of signals: after its start, the application decides about them. */
-export function startIsOver(ending: Ending): void {
-  shared[PROCESS_END]?.started(ending);
+export function endSignalHandling(connection: ClosedAtExit): void {
+  shared[PROCESS_END]?.started(connection);
 }

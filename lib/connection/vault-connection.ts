@@ -24,7 +24,7 @@ import { readKv, type KvReadOptions, type KvSecret } from '../engines/kv/read-kv
 import { VaultClient } from '../session/vault-client.js';
 import { Session } from '../session/session.js';
 import { lastRequests } from './last-requests.js';
-import type { Ending, FinalRequest } from './process-end.js';
+import type { ClosedAtExit, FinalRequest } from './process-end.js';
 
 /** Consumers get this share of the shutdown timeout to drain. */
 const DRAIN_SHARE = 0.6;
@@ -34,7 +34,7 @@ const NOTIFY_COST_FACTOR = 19;
 const MAX_THROTTLE = 5_000;
 
 /** Builds the parts of one connection, and closes them in order. It has no timers of its own. */
-export class VaultConnection implements Ending {
+export class VaultConnection implements ClosedAtExit {
   readonly name: string;
   // Private, because it holds the key of the client certificate, and some loggers also print getters.
   readonly #options: ResolvedOptions;

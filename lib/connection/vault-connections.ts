@@ -4,30 +4,30 @@ import { listed } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { EventBus } from '../events/events.js';
 import { AwaitedConnection } from './awaited-connection.js';
-import { endWithProcess, startIsOver } from './process-end.js';
+import { endWithProcess, endSignalHandling } from './process-end.js';
 import type { VaultConnection } from './vault-connection.js';
 
 /** The connections of one application by name: the declared ones, and the ones that are up. */
 export class VaultConnections {
   readonly bus = new EventBus();
-  readonly #begun = new Set<VaultConnection>();
-  readonly #made = new Map<string, { declaration: object; connection: Promise<VaultConnection> }>();
+  readonly #opened = new Set<VaultConnection>();
+  readonly #created = new Map<string, { declaration: object; connection: Promise<VaultConnection> }>();
   readonly #up = new Map<string, VaultConnection>();
   readonly #waiting = new Map<string, AwaitedConnection>();
   readonly #declared: ReadonlySet<string>;
   /** Names declared through the other copy (ESM, CommonJS) of this package, which has services of its own. */
-  readonly #elsewhere: ReadonlySet<string>;
+  readonly #inOtherCopy: ReadonlySet<string>;
   #closed = false;
   #started = false;
 
   /** @param declared one entry for each declaration in the modules of the application */
   constructor(declared: readonly { name: string; own: boolean }[]) {
     const names = declared.map(({ name }) => name);
-    const twice = names.find((name, index) => names.indexOf(name) !== index);
-    if (twice !== undefined) throw declaredTwice(twice);
+    const duplicate = names.find((name, index) => names.indexOf(name) !== index);
+    if (duplicate !== undefined) throw declaredTwice(duplicate);
     const namesOf = (own: boolean) => declared.filter((one) => one.own === own).map(({ name }) => name);
     this.#declared = new Set(namesOf(true));
-    this.#elsewhere = new Set(namesOf(false));
+    this.#inOtherCopy = new Set(namesOf(false));
     for (const name of this.#declared) this.#waiting.set(name, new AwaitedConnection(name));
   }
 
@@ -38,15 +38,15 @@ export class VaultConnections {
    * @throws VaultError `VAULT_CONFIG_INVALID` if another declaration has the same name
    */
   once(name: string, declaration: object, make: () => Promise<VaultConnection>): Promise<VaultConnection> {
-    let made = this.#made.get(name);
-    if (!made) this.#made.set(name, (made = { declaration, connection: make() }));
-    if (made.declaration !== declaration) throw declaredTwice(name);
-    return made.connection;
+    let created = this.#created.get(name);
+    if (!created) this.#created.set(name, (created = { declaration, connection: make() }));
+    if (created.declaration !== declaration) throw declaredTwice(name);
+    return created.connection;
   }
 
   /** Records a connection that has to be closed, even if its start fails. */
   begin(connection: VaultConnection): void {
-    this.#begun.add(connection);
+    this.#opened.add(connection);
     this.#waiting.get(connection.name)?.begin();
     if (connection.exitTimeout > 0) {
       const complete = endWithProcess(connection, !this.#started);
@@ -59,7 +59,7 @@ export class VaultConnections {
   /** The application has started. */
   started(): void {
     this.#started = true;
-    for (const connection of this.#begun) startIsOver(connection);
+    for (const connection of this.#opened) endSignalHandling(connection);
   }
 
   /** The start of a connection has failed, and so has the start of the application. */
@@ -72,7 +72,7 @@ export class VaultConnections {
   async close(): Promise<void> {
     this.#closed = true;
     for (const waiting of this.#waiting.values()) waiting.reject(closed());
-    await Promise.all([...this.#begun].map((connection) => connection.close()));
+    await Promise.all([...this.#opened].map((connection) => connection.close()));
     this.bus.close();
   }
 
@@ -102,7 +102,7 @@ export class VaultConnections {
     throw new VaultError({
       code: 'VAULT_CONNECTION_UNKNOWN',
       message: `There is no Vault connection ${name === DEFAULT_CONNECTION ? 'without a name' : `"${name}"`}.`,
-      hint: this.#elsewhere.has(name)
+      hint: this.#inOtherCopy.has(name)
         ? 'It is declared through another copy of this package: import it in one format, ESM or CommonJS, everywhere.'
         : `Declared are: ${listed(known) || 'none'}. Import VaultModule.forRoot with that \`name\`, or correct it.`,
     });

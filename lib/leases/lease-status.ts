@@ -10,7 +10,7 @@ import type { LeaseStep } from './lease-policy.js';
 export const FIRST = { action: 'rotate', in: 0, reason: 'first' } as const;
 
 /** The state of one path. Times in milliseconds. */
-interface Known {
+interface PathState {
   lease: Lease<unknown> | undefined;
   step: LeaseStep | typeof FIRST;
   /** The path was released. */
@@ -27,7 +27,7 @@ interface Known {
 /** The public status of one path. */
 export function leaseStatus(
   path: string,
-  { lease, step, ended, tries, limited, drain, superseded, clock }: Known,
+  { lease, step, ended, tries, limited, drain, superseded, clock }: PathState,
 ): LeaseStatus {
   const { error, count } = tries;
   const action = ended ? 'none' : step.action === 'rotate' ? 'issue' : step.action;
@@ -54,7 +54,7 @@ export function drainShortfall(lease: Lease<unknown>, { clock, options }: LeaseC
   return drainTooLong(lease.view(clock), token, options.renewal);
 }
 
-function stateOf(lease: Known['lease'], error: unknown, clock: Clock): LeaseStatus['state'] {
+function stateOf(lease: PathState['lease'], error: unknown, clock: Clock): LeaseStatus['state'] {
   if (!lease) return 'pending';
   if (lease.left(clock) <= 0) return 'expired';
   return error || lease.rejected?.confirmed ? 'degraded' : 'valid';

@@ -4,14 +4,14 @@ import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import { incrementForDrain } from '../lifetime/drain-policy.js';
 import { firstGrant, otherWarnings, renewedGrant } from '../lifetime/grant.js';
-import { ENOUGH, renewPastCaches, type Renewed } from '../lifetime/renew-past-caches.js';
+import { SUFFICIENT_SHARE, renewPastCaches, type Renewed } from '../lifetime/renew-past-caches.js';
 import { refusedToken } from '../session/token-validator.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { latestStart } from './latest-start.js';
-import { RENEW } from './retirement.js';
+import { RENEW_PATH } from './retirement.js';
 
-const LOOK_UP = 'sys/leases/lookup';
+const LOOK_UP_PATH = 'sys/leases/lookup';
 const MIN_TIMEOUT = 500;
 
 /**
@@ -45,15 +45,15 @@ export async function renewLease(
       });
     const renew = () =>
       renewPastCaches({
-        path: RENEW,
+        path: RENEW_PATH,
         async renew(uncached) {
-          const response = await send(RENEW, uncached, body);
-          if (response.leaseId !== lease.id || !response.wellFormed) throw malformed(RENEW);
+          const response = await send(RENEW_PATH, uncached, body);
+          if (response.leaseId !== lease.id || !response.wellFormed) throw malformed(RENEW_PATH);
           return response;
         },
         read: ({ leaseDuration, ...response }) => ({ ...response, seconds: leaseDuration }),
-        lookUp: async () => readLookUp(lease, await send(LOOK_UP, false, { lease_id: lease.id })),
-        enough: asked === undefined ? lease.firstTtl * ENOUGH : Infinity,
+        lookUp: async () => readLookUp(lease, await send(LOOK_UP_PATH, false, { lease_id: lease.id })),
+        sufficientTime: asked === undefined ? lease.firstTtl * SUFFICIENT_SHARE : Infinity,
       });
     const { seconds, renewable, sentAt, warnings } = await upkeep.run(renew, latestStart(lease, clock));
     lease.renewable = renewable;
@@ -79,7 +79,7 @@ export async function renewLease(
 
 function readLookUp(lease: Lease<unknown>, { data, sentAt }: ApiResponse): Renewed {
   const { id, ttl, renewable } = (data ?? {}) as Record<string, unknown>;
-  if (id !== lease.id || !isDuration(ttl)) throw malformed(LOOK_UP);
+  if (id !== lease.id || !isDuration(ttl)) throw malformed(LOOK_UP_PATH);
   return { seconds: ttl, renewable: renewable === true, sentAt, warnings: [] };
 }
 

@@ -3,7 +3,7 @@ import { remaining } from '../clock/deadline.js';
 import type { Clock } from '../clock/clock.js';
 import type { Lease } from './lease.js';
 
-export const RENEW = 'sys/leases/renew';
+export const RENEW_PATH = 'sys/leases/renew';
 
 /** Seconds: the shortest increment, for a lease that no consumer uses any more. */
 export const SHORTEST = 1;
@@ -18,5 +18,5 @@ export function isWorthRetiring(lease: Lease<unknown>, clock: Clock, seconds = S
 
 /** The request that lets the server end a lease soon. It is sent with the token of the lease. */
 export function retirement({ id }: Lease<unknown>): ApiRequest {
-  return { method: 'POST', path: RENEW, body: { lease_id: id, increment: SHORTEST }, lane: 'vital' };
+  return { method: 'POST', path: RENEW_PATH, body: { lease_id: id, increment: SHORTEST }, lane: 'vital' };
 }

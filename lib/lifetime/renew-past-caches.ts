@@ -21,7 +21,7 @@ interface Requests {
   /** Looks up the time left. */
   lookUp: () => Promise<Renewed>;
   /** Milliseconds; with more time left no renewal is needed. Infinity: always renew. */
-  enough: number;
+  sufficientTime: number;
 }
 
 /**
@@ -32,15 +32,21 @@ interface Requests {
  *
  * @throws VaultError `VAULT_RESPONSE_INVALID` if the cache answers nevertheless
  */
-export async function renewPastCaches({ path, renew, read, lookUp, enough }: Requests): Promise<Renewed> {
+export async function renewPastCaches({
+  path,
+  renew,
+  read,
+  lookUp,
+  sufficientTime,
+}: Requests): Promise<Renewed> {
   const first = await renew(false);
   if (!first.cached) return read(first);
-  const known = enough < Infinity ? await lookUp().catch(() => undefined) : undefined;
-  if (known && known.seconds * 1_000 > enough) return known;
+  const known = sufficientTime < Infinity ? await lookUp().catch(() => undefined) : undefined;
+  if (known && known.seconds * 1_000 > sufficientTime) return known;
   const second = await renew(true);
   if (second.cached) throw fromCache(path);
   return read(second);
 }
 
 /** A lease with more than this share of its first TTL left needs no renewal. */
-export const ENOUGH = 0.5;
+export const SUFFICIENT_SHARE = 0.5;

@@ -5,7 +5,7 @@ import type { VaultError } from '../errors/vault-error.js';
 import type { VaultToken } from './vault-token.js';
 import { incrementForDrain } from '../lifetime/drain-policy.js';
 import { otherWarnings, renewedGrant } from '../lifetime/grant.js';
-import { ENOUGH, renewPastCaches } from '../lifetime/renew-past-caches.js';
+import { SUFFICIENT_SHARE, renewPastCaches } from '../lifetime/renew-past-caches.js';
 import type { SessionContext } from './session-context.js';
 
 /** Milliseconds. */
@@ -50,7 +50,7 @@ export async function renewToken(
         const known = readLookUp(await session.send(token, { ...about, ...LOOK_UP_SELF }));
         return { ...known, seconds: known.ttl, warnings: [] };
       },
-      enough: asked === undefined ? token.firstTtl * ENOUGH : Infinity,
+      sufficientTime: asked === undefined ? token.firstTtl * SUFFICIENT_SHARE : Infinity,
     });
     // Less than a second is left until the max TTL. The server rounded it to 0 and ended the token.
     if (seconds <= 0) return 'ended';

@@ -2,7 +2,7 @@ import { Test } from '@nestjs/testing';
 import { appRole, VaultModule } from 'nestjs-vault';
 import { SimulatedVault, VaultTestingModule } from 'nestjs-vault/testing';
 import { beforeEach, expect, it } from 'vitest';
-import { endWithProcess, startIsOver, type Ending } from '../../../lib/connection/process-end.js';
+import { endWithProcess, endSignalHandling, type ClosedAtExit } from '../../../lib/connection/process-end.js';
 
 // A failed file of this worker may have left an application open, with which these would share listeners.
 beforeEach(() => Reflect.deleteProperty(globalThis, Symbol.for('nestjs-vault.process-end')));
@@ -12,7 +12,7 @@ const listeners = () => EVENTS.map((event) => process.listenerCount(event));
 /** The number of additional listeners: one for the end of the process, one for signals. */
 const more = (before: number[]) => listeners().map((count, index) => count - (before[index] ?? 0));
 
-const ending = (closed: string[] = []): Ending => ({
+const ending = (closed: string[] = []): ClosedAtExit => ({
   exitTimeout: 500,
   finalRequests: () => [],
   settled: () => Promise.resolve(),
@@ -80,7 +80,7 @@ it('listens to signals during a start', () => {
   const before = listeners();
   const [one, other] = [ending(), ending()];
   const done = [endWithProcess(one, true), endWithProcess(other, true)];
-  startIsOver(one);
+  endSignalHandling(one);
   expect(more(before)).toEqual([1, 1, 1, 1, 1]);
   done[1]?.();
   expect(more(before)).toEqual([1, 1, 0, 0, 0]);
