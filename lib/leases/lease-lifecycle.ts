@@ -1,15 +1,14 @@
 import type { Observable } from 'rxjs';
-import { background } from '../clock/background.js';
 import { remaining } from '../clock/deadline.js';
-import type { Task } from '../clock/scheduler.js';
 import { withTimeout } from '../clock/with-timeout.js';
-import { RetryState } from '../retry/retry-state.js';
 import { isTransient, mayHaveExecuted, VaultError } from '../errors/vault-error.js';
 import { closed, unexpected } from '../errors/common-errors.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { VaultToken } from '../session/vault-token.js';
 import type { Grant } from '../lifetime/grant.js';
+import { Lifecycle, type Attempt, type Subject } from '../lifetime/lifecycle.js';
+import type { Phase } from '../lifetime/transitions.js';
 import { firstValue } from './first-value.js';
 import { CredentialsStream } from './credentials-stream.js';
 import { expired, noneYet, notRotated } from './lease-errors.js';
@@ -31,31 +30,24 @@ import { LeaseEvents } from './lease-events.js';
  * One path, for the life of the process: issued when first asked for, renewed, rotated with overlap, and issued
  * again whatever happens to the lease, the token or the server.
  */
-export class LeaseLifecycle<T> implements LeaseHooks {
+export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof FIRST> {
   readonly path: string;
   readonly parameters: IssueParameters | undefined;
   readonly #context: LeaseContext;
-  readonly #keeper: SupersededLeases;
+  readonly #superseded: SupersededLeases;
   readonly #events: LeaseEvents;
   readonly #out: CredentialsStream<T>;
   /** Called where the first read fails for good. */
   readonly #onRefused: (secret: LeaseLifecycle<T>, error: VaultError) => void;
-  #serial = 0;
-  #task: Task | undefined;
-  #busy = false;
-  /** The request under way. */
-  #work: Promise<void> | undefined;
-  readonly #tries: RetryState;
+  readonly #life: Lifecycle<LeaseStep | typeof FIRST>;
   readonly #limit = new IssueRateLimit();
   readonly #check: IssuedCheck;
-  readonly #refusals: RejectionCheck;
-  /** Past its end, and no server could say whether it lives. */
+  readonly #rejections: RejectionCheck;
+  #serial = 0;
+  /** An expired grant of which no server could say whether it is alive. */
   #unanswered: Grant | undefined;
   #frozen = false;
-  #ended = false;
   #keepTrying = false;
-  /** What was tried last was to issue a new one. */
-  #rotationFailed = false;
 
   constructor(
     { path, parameters }: { path: string; parameters: IssueParameters | undefined },
@@ -65,12 +57,12 @@ export class LeaseLifecycle<T> implements LeaseHooks {
     this.path = path;
     this.parameters = parameters;
     this.#context = context;
-    this.#keeper = new SupersededLeases(context);
+    this.#superseded = new SupersededLeases(context);
     this.#events = new LeaseEvents(path, context.emit);
-    this.#out = new CredentialsStream(context.clock, this.#events, () => this.#wake());
-    this.#tries = new RetryState(context);
+    this.#life = new Lifecycle(context, this);
+    this.#out = new CredentialsStream(context.clock, () => this.#onExpired());
     this.#check = new IssuedCheck(context.clock);
-    this.#refusals = new RejectionCheck(context);
+    this.#rejections = new RejectionCheck(context);
     this.#onRefused = onRefused;
   }
 
@@ -79,7 +71,7 @@ export class LeaseLifecycle<T> implements LeaseHooks {
   }
 
   get ended(): boolean {
-    return this.#ended;
+    return this.#life.phase === 'closed';
   }
 
   current(): Credentials<T> | undefined {
@@ -94,7 +86,7 @@ export class LeaseLifecycle<T> implements LeaseHooks {
   /** Issues the first one, unless that is under way. */
   start(keepTrying: boolean): void {
     this.#keepTrying ||= keepTrying;
-    if (!this.#out.lease && !this.#task) this.#wake();
+    if (!this.#out.lease && !this.#life.begun) this.#life.wake();
   }
 
   /** The current one; the next one, where it is on its way; an error where there is none to be had now. */
@@ -104,58 +96,56 @@ export class LeaseLifecycle<T> implements LeaseHooks {
     const { clock } = this.#context;
     if (this.#out.lease) return withTimeout(this.#next(), timeout, clock, () => this.#expired());
     return firstValue(this.stream$, timeout, clock, {
-      late: () => this.#tries.error ?? noneYet(this.path),
+      late: () => this.#life.retry.error ?? noneYet(this.path),
       ended: () => closed(this.path),
     });
   }
 
-  /** The last one is over; if a try is under way, that decides. */
+  /** The last lease has expired; an attempt under way decides. */
   async #next(): Promise<Credentials<T>> {
-    do {
-      this.#wake();
-      await this.#work;
-    } while (!this.current() && this.#busy);
+    do await this.#life.attempt();
+    while (!this.current() && this.#life.work);
     const next = this.current();
     if (next) return next;
-    throw this.#ended ? closed(this.path) : this.#expired();
+    throw this.ended ? closed(this.path) : this.#expired();
   }
 
   /** The token changed, or turned out to be dead: look at the lease again. */
   tokenChanged(token: VaultToken): void {
-    this.#keeper.tokenChanged();
-    // Whether to renew was one question; to issue anew is another, and does not wait for its next try.
-    if (token.dead) this.#succeeded();
-    if (!this.#ended && (this.#out.lease || token.dead)) this.#wake();
+    this.#superseded.tokenChanged();
+    // The token is dead: issue again now, and do not wait for the retry delay of a failed renewal.
+    if (token.dead) this.#life.succeed();
+    if (this.#out.lease || token.dead) this.#life.wake();
   }
 
   status(): LeaseStatus {
     const lease = this.#out.lease;
     return leaseStatus(this.path, {
       lease,
-      step: lease ? this.#plan(lease) : FIRST,
-      ended: this.#ended,
-      tries: this.#tries,
+      step: this.plan(),
+      ended: this.ended,
+      tries: this.#life.retry,
       limited: this.#limited,
       drain: lease && drainShortfall(lease, this.#context),
-      superseded: this.#keeper.size,
+      superseded: this.#superseded.size,
       clock: this.#context.clock,
     });
   }
 
   /** It was given up, and every lease of it is over. */
   get gone(): boolean {
-    return this.#ended && !this.#out.lease && this.#keeper.size === 0;
+    return this.ended && !this.#out.lease && this.#superseded.size === 0;
   }
 
   /** Some lease of this path is in use by a consumer that will say when it is done. */
   get held(): boolean {
-    return this.#keeper.held || this.#out.lease?.held === true;
+    return this.#superseded.held || this.#out.lease?.held === true;
   }
 
   /** Those that the server has not ended: the one in use, and superseded ones. */
   get leases(): Lease<unknown>[] {
     const lease = this.#out.lease;
-    return lease ? [lease, ...this.#keeper.leases] : this.#keeper.leases;
+    return lease ? [lease, ...this.#superseded.leases] : this.#superseded.leases;
   }
 
   /** From now on renewals only. */
@@ -165,28 +155,80 @@ export class LeaseLifecycle<T> implements LeaseHooks {
 
   /** Ends the stream; resolves when the server was asked to end the lease, or it waits for those who hold it. */
   async end(): Promise<void> {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#task?.cancel();
+    if (this.ended) return;
+    this.#life.signal('closed');
     const lease = this.#out.end();
-    if (lease) await this.#keeper.take(lease, 0, this.#busy ? this.#work : undefined);
+    if (lease) await this.#superseded.add(lease, 0, this.#life.work);
   }
 
   async retireAll(): Promise<void> {
     // What is issued just now is one more to be ended.
-    await Promise.all([this.#keeper.retireAll(), this.#work]);
-    await this.#keeper.retireAll();
+    await Promise.all([this.#superseded.retireAll(), this.#life.work]);
+    await this.#superseded.retireAll();
   }
 
-  #plan(lease: Lease<T>): LeaseStep {
+  observe(): void {
+    const lease = this.#out.lease;
+    if (!lease) return;
+    this.#events.warnOnce('drain', drainShortfall(lease, this.#context)?.warning);
+    if (lease.left(this.#context.clock) > 0) this.#life.signal('renewed');
+    else this.#life.signal(this.plan().action === 'renew' ? 'overdue' : 'ended');
+  }
+
+  onPhase(before: Phase, after: Phase): void {
+    const lease = this.#out.lease;
+    if (!lease || after === 'closed') return;
+    // Also where the same lease turned out to be alive: consumers that came meanwhile wait for it.
+    if (after === 'active') this.#out.publish(lease);
+    else if (before === 'active') this.#events.expired(lease, this.#life.retry.error);
+    this.#context.changed();
+  }
+
+  /** The end of the lease is reported when it comes, even if a request outlasts it. */
+  untilObserved(): number {
+    const lease = this.#life.phase === 'active' ? this.#out.lease : undefined;
+    return lease ? Math.max(0, lease.left(this.#context.clock)) : Infinity;
+  }
+
+  plan(): LeaseStep | typeof FIRST {
+    const lease = this.#out.lease;
+    if (!lease) return FIRST;
     const { clock, options } = this.#context;
+    const { retry, failed } = this.#life;
     const circumstances = {
       frozen: this.#frozen,
-      failures: this.#tries.count,
-      rotationFailed: this.#rotationFailed,
-      away: this.#tries.gotNoResponse,
+      failures: retry.count,
+      rotationFailed: failed === 'replacement',
+      away: retry.gotNoResponse,
     };
     return planLease(lease, circumstances, clock, options.renewal);
+  }
+
+  onStatusChange(): void {
+    this.#context.changed();
+  }
+
+  /** No retry is needed any more: a renewal of the token showed that the lease is alive. */
+  onNotDue(): void {
+    this.#life.succeed();
+  }
+
+  blockedFor({ action }: LeaseStep | typeof FIRST): number {
+    if (action === 'renew') return 0;
+    // A first lease is still issued, because requests that are being drained may need it.
+    if (this.#frozen && this.#out.lease) return Infinity;
+    const limited = this.#limited;
+    if (limited > 0) {
+      this.#events.warnOnce('limit', TOO_MANY);
+      this.#context.changed();
+    }
+    return limited;
+  }
+
+  run({ action, reason }: LeaseStep | typeof FIRST): Promise<void> {
+    const lease = this.#out.lease;
+    if (!lease) return this.#issue(undefined);
+    return action === 'renew' ? this.#renew(lease) : this.#issue(reason as RotationReason);
   }
 
   /** Milliseconds in which no more may be issued. */
@@ -194,53 +236,9 @@ export class LeaseLifecycle<T> implements LeaseHooks {
     return this.#limit.wait(this.#context.clock.monotonic());
   }
 
-  /** Belongs to no caller, though a caller may be the first to ask. */
-  #wake(): void {
-    background(() => this.#proceed());
-  }
-
-  #proceed(): void {
-    if (this.#ended) return;
-    const { clock } = this.#context;
-    const lease = this.#out.lease;
-    if (this.#out.publishExpiry(this.#tries.error)) this.#context.changed();
-    // A request may outlast the lease, whose end is told all the same.
-    if (this.#busy) return this.#sleep(Infinity);
-    const step = lease && this.#plan(lease);
-    if (lease) this.#events.warnOnce('drain', drainShortfall(lease, this.#context)?.warning);
-    const due = step ? step.in : 0;
-    const wait = Math.max(due, this.#tries.retryAt - clock.monotonic());
-    // What failed is due no more: the token was found alive meanwhile, and so was the lease.
-    if (due > 0 && !this.#tries.waiting) this.#succeeded();
-    if (wait > 0) return this.#sleep(wait);
-    // A first one is still issued, as requests that are being drained may need it.
-    if (this.#frozen && step && step.action !== 'renew') return this.#sleep(Infinity);
-    if (step?.action !== 'renew') {
-      const held = this.#limited;
-      if (held > 0) {
-        this.#events.warnOnce('limit', TOO_MANY);
-        this.#context.changed();
-        return this.#sleep(held);
-      }
-    }
-    this.#busy = true;
-    this.#sleep(Infinity);
-    this.#work =
-      lease && step?.action === 'renew' ? this.#renew(lease) : this.#issue(step?.reason as RotationReason);
-    void this.#work.finally(() => {
-      this.#busy = false;
-      this.#work = undefined;
-      this.#context.changed();
-      this.#wake();
-    });
-  }
-
-  /** Until the next step, but no longer than the lease lives, so that its end is told when it comes. */
-  #sleep(delay: number): void {
-    const { clock, scheduler } = this.#context;
-    this.#task?.cancel();
-    const at = clock.monotonic() + Math.min(delay, this.#out.untilEnd);
-    this.#task = scheduler.at(at, () => this.#wake());
+  /** After a sleep or a step of the clock, a caller may notice the end before the timer does. */
+  #onExpired(): void {
+    if (this.#life.phase === 'active') queueMicrotask(() => this.#life.wake());
   }
 
   async #renew(lease: Lease<T>): Promise<void> {
@@ -248,19 +246,18 @@ export class LeaseLifecycle<T> implements LeaseHooks {
       const { clock, session } = this.#context;
       const { token } = lease;
       const outlived = token.left(clock) <= 0 && remaining(lease.grant.deadline, clock) > 0;
-      // Renewed or not, it seems over as long as its token does: that comes first, or this would go round and round.
+      // While its token looks expired, so does the lease, renewed or not: the token is checked first.
       await session.check(token);
       if (token.left(clock) <= 0) {
         if (token.dead || token.supersededAt !== undefined) return;
         throw session.status().error ?? this.#expired();
       }
-      if (outlived) return this.#succeeded();
+      if (outlived) return this.#life.succeed();
       for (const text of await renewLease(lease, this.#context)) this.#events.warnOnce(text, text);
-      // Where rotations fail, a renewal of what is to be replaced is no end of the trouble.
-      if (!this.#rotationFailed || this.#plan(lease).action === 'renew') this.#succeeded();
+      // A renewal does not clear a failed rotation: the lease still has to be replaced.
+      if (this.#life.failed !== 'replacement' || this.plan().action === 'renew') this.#life.succeed();
     } catch (cause) {
-      const { error, retryAt } = this.#failed(cause, lease);
-      this.#rotationFailed = false;
+      const { error, retryAt } = this.#failed('renewal', cause, lease);
       this.#events.renewalFailed(lease, error, retryAt);
     }
   }
@@ -270,34 +267,35 @@ export class LeaseLifecycle<T> implements LeaseHooks {
     try {
       const { lease, warnings } = await issueLease<T>(this.#issuer(previous), this.#context);
       this.#limit.issued(this.#context.clock.monotonic());
-      if (this.#ended) return void this.#keeper.take(lease, 0);
+      if (this.ended) return void this.#superseded.add(lease, 0);
       const changed = previous === undefined || lease.differsFrom(previous);
       if (previous && lease.id === '' && !changed) return this.#same(previous, lease);
-      // From here on nothing can fail: consumers that throw do so by themselves.
+      // No step below can fail; consumers that throw interrupt nothing.
       this.#serial = lease.serial;
-      const outlived = this.#out.replace(lease);
-      this.#succeeded();
+      this.#out.lease = lease;
+      this.#life.succeed();
       this.#events.issued(lease, warnings);
-      // Who came while there was none waits for it, whatever it holds.
-      if (changed || outlived) this.#out.publish(lease);
+      // Consumers that came after the end of the previous one wait for a credential, even if its data is the same.
+      if (this.#life.phase !== 'active') this.#life.signal('granted');
+      else if (changed) this.#out.publish(lease);
       if (!previous) return;
-      // After the new one is with the consumers, so that whoever listens finds it in place.
+      // Consumers have the new one by now, so a listener of this event finds it in place.
       if (changed) this.#events.rotated(lease, reason);
       if (reason === 'token') this.#events.warnOnce('cut short', cutShort(previous, this.#context));
-      void this.#keeper.take(previous, this.#context.options.renewal.grace);
+      void this.#superseded.add(previous, this.#context.options.renewal.grace);
     } catch (cause) {
       this.#issueFailed(cause, reason);
     }
   }
 
-  /** What has no lease was read again, and is what it was. */
+  /** A secret without a lease was read again, and has not changed. */
   #same(current: Lease<T>, again: Lease<T>): void {
     const { clock, random } = this.#context;
     const late = current.prolong(again, clock, random);
-    if (late === 0) return this.#succeeded();
-    // The longer it takes already, the longer it may take.
+    if (late === 0) return this.#life.succeed();
+    // Delays grow with the time for which the rotation is overdue.
     const error = notRotated(this.path);
-    const retryAt = this.#tries.fail(error, { left: late, ttl: late });
+    const retryAt = this.#life.fail('replacement', error, { left: late, ttl: late });
     this.#events.rotationOverdue(current, error, retryAt);
   }
 
@@ -309,84 +307,79 @@ export class LeaseLifecycle<T> implements LeaseHooks {
       previous,
       check: this.#check,
       serial: this.#serial + 1,
-      holds: (id) => previous?.id === id || this.#keeper.has(id),
+      holds: (id) => previous?.id === id || this.#superseded.has(id),
       abandoned: (lease) => {
         this.#serial = lease.serial;
-        void this.#keeper.take(lease, 0);
+        void this.#superseded.add(lease, 0);
       },
     };
   }
 
   #issueFailed(cause: unknown, reason: RotationReason | undefined): void {
-    if (this.#ended) return;
+    if (this.ended) return;
     const lease = this.#out.lease;
-    const { error, retryAt } = this.#failed(cause, lease);
+    const { error, retryAt } = this.#failed('replacement', cause, lease);
     if (mayHaveExecuted(error, this.path)) this.#limit.issued(this.#context.clock.monotonic());
-    this.#rotationFailed = true;
     if (lease || isTransient(error) || this.#keepTrying)
       return this.#events.rotationFailed(lease, error, retryAt, reason);
-    // Waiting cannot help, and nobody holds anything: tell whoever waits, and start afresh when asked again.
-    this.#ended = true;
+    // Waiting cannot help, and no consumer holds anything: they get the error, and the next call starts afresh.
+    this.#life.signal('closed');
     this.#onRefused(this, error);
     this.#out.fail(error);
   }
 
   onDrainRequired({ id, drain }: Lease<unknown>): void {
-    // What has no lease does not die with a token.
+    // A secret without a lease does not end with the token.
     if (id !== '') this.#context.session.requireDrain(drain);
-    this.#wake();
+    this.#life.wake();
   }
 
-  /** Where it is of no use any more, a new one does not wait for the next try to renew it. */
+  /** If the lease is of no use any more, a new one does not wait for the retry of a failed renewal. */
   async onRejected(lease: Lease<unknown>, confirmed: boolean): Promise<void> {
-    if (lease !== this.#out.lease || this.#ended) return;
+    if (lease !== this.#out.lease || this.ended) return;
     const useless = () => lease.over || lease.rejected !== undefined;
-    // Told again of what is known, the next try to replace it comes no sooner.
-    if (useless()) return this.#wake();
-    await this.#refusals.examine(lease, confirmed);
+    // A repeated report does not bring the next attempt forward.
+    if (useless()) return this.#life.wake();
+    await this.#rejections.examine(lease, confirmed);
     if (lease !== this.#out.lease) return;
-    if (useless()) this.#succeeded();
+    if (useless()) this.#life.succeed();
     this.#context.changed();
-    this.#wake();
+    this.#life.wake();
   }
 
   ensureValid(lease: Lease<unknown>): Promise<void> | undefined {
     const alive = lease.left(this.#context.clock) > 0;
-    // The application is closing: what is under way is finished with what there is.
-    if (alive || this.#ended || this.#frozen) return undefined;
-    return !isLost(lease) && this.#unanswered === lease.grant ? undefined : this.#look(lease);
+    // The application is closing: requests under way finish with the credentials that they have.
+    if (alive || this.ended || this.#frozen) return undefined;
+    return !isLost(lease) && this.#unanswered === lease.grant ? undefined : this.#verify(lease);
   }
 
-  /** Past its end: one try to renew it, or to issue another one, shows whether the server knows it. */
-  async #look(lease: Lease<unknown>): Promise<void> {
+  /** Past the deadline, one attempt to renew or to replace the lease shows whether the server knows it. */
+  async #verify(lease: Lease<unknown>): Promise<void> {
     const alive = () => lease.left(this.#context.clock) > 0;
     const inUse = () => lease === this.#out.lease;
-    do {
-      this.#wake();
-      await this.#work;
-    } while (inUse() && !alive() && this.#busy);
-    if (alive() || this.#ended) return;
-    const { error } = this.#tries;
+    do await this.#life.attempt();
+    while (inUse() && !alive() && this.#life.work);
+    if (alive() || this.ended) return;
+    const { error } = this.#life.retry;
     if (!inUse() || isLost(lease) || !error || !isTransient(error)) throw this.#expired();
     this.#unanswered = lease.grant;
   }
 
-  #succeeded(): void {
-    if (this.#tries.error) this.#context.changed();
-    this.#tries.succeed();
-    this.#rotationFailed = false;
-  }
-
-  #failed(cause: unknown, lease: Lease<T> | undefined): { error: VaultError; retryAt: Date } {
+  #failed(
+    attempt: Attempt,
+    cause: unknown,
+    lease: Lease<T> | undefined,
+  ): { error: VaultError; retryAt: Date } {
     const error =
       cause instanceof VaultError ? cause : unexpected(cause, `What was asked at ${this.path}`, this.path);
-    if (!lease) return { error, retryAt: this.#tries.fail(error) };
-    // One that consumers are refused with is of no use, however long it lives.
+    if (!lease) return { error, retryAt: this.#life.fail(attempt, error) };
+    // Credentials that consumers cannot use are as urgent as expired ones.
     const left = !lease.rejected?.confirmed ? lease.left(this.#context.clock) : 0;
-    return { error, retryAt: this.#tries.fail(error, { left, ttl: lease.firstTtl }) };
+    return { error, retryAt: this.#life.fail(attempt, error, { left, ttl: lease.firstTtl }) };
   }
 
   #expired(): VaultError {
-    return expired(this.path, this.#tries.error);
+    return expired(this.path, this.#life.retry.error);
   }
 }

@@ -29,6 +29,8 @@ export interface Subject<S extends Step> {
   blockedFor?(step: S): number;
   /** Milliseconds until `observe` is due, whatever else is under way. */
   untilObserved?(): number;
+  /** Called after each attempt, and where a failure no longer matters: the status may differ. */
+  onStatusChange?(): void;
   /** Called after each change of phase. */
   onPhase?(before: Phase, after: Phase): void;
 }
@@ -45,8 +47,6 @@ export interface LifecycleContext {
     };
   };
   readonly random: () => number;
-  /** Called where the status may differ. */
-  readonly changed: () => void;
 }
 
 /**
@@ -99,7 +99,7 @@ export class Lifecycle<S extends Step> {
 
   /** An attempt worked, or the last failure no longer matters. */
   succeed(): void {
-    if (this.retry.error) this.#context.changed();
+    if (this.retry.error) this.#subject.onStatusChange?.();
     this.retry.succeed();
     this.#failed = undefined;
   }
@@ -158,7 +158,7 @@ export class Lifecycle<S extends Step> {
     this.#sleep(Infinity);
     this.#work = this.#subject.run(step).finally(() => {
       this.#work = undefined;
-      this.#context.changed();
+      this.#subject.onStatusChange?.();
       this.wake();
     });
   }

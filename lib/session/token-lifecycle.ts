@@ -167,6 +167,10 @@ export class TokenLifecycle implements Subject<TokenStep> {
     return this.#token && planToken(this.#token, circumstances, clock, options.renewal);
   }
 
+  onStatusChange(): void {
+    this.#context.changed();
+  }
+
   /** A failed login no longer matters, because the token was found alive since then. */
   onNotDue({ action }: TokenStep): void {
     if (action !== 'login' && !this.#awaitingFirstUse) this.#life.succeed();

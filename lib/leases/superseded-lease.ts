@@ -1,0 +1,160 @@
+import { Lifecycle, type Subject } from '../lifetime/lifecycle.js';
+import type { Phase } from '../lifetime/transitions.js';
+import type { VaultError } from '../errors/vault-error.js';
+import type { Lease } from './lease.js';
+import type { LeaseContext } from './lease-context.js';
+import { nextHeldStep } from './lease-policy.js';
+import { renewLease } from './renew-lease.js';
+import { isWorthRetiring, SHORTEST } from './retirement.js';
+
+/** Milliseconds before its end at which holders are notified: they close what they use, before it is cut off. */
+const BEFORE_END = 500;
+
+interface SupersededStep {
+  action: 'renew' | 'retire';
+  in: number;
+}
+
+/** A superseded lease: renewed while consumers hold it, then ended by the server. */
+export class SupersededLease implements Subject<SupersededStep> {
+  readonly #lease: Lease<unknown>;
+  readonly #context: LeaseContext;
+  readonly #onEnded: () => void;
+  readonly #life: Lifecycle<SupersededStep>;
+  /** Monotonic time of its intended end; Infinity while a consumer holds it. */
+  #endAt = Infinity;
+  /** A request about it that was under way when it was superseded. */
+  #renewal: Promise<void> | undefined;
+
+  constructor(lease: Lease<unknown>, context: LeaseContext, onEnded: () => void) {
+    this.#lease = lease;
+    this.#context = context;
+    this.#onEnded = onEnded;
+    this.#life = new Lifecycle(context, this, 'active');
+  }
+
+  /** Resolves when the server was asked to end the lease, or at once if a consumer holds it. */
+  async start(grace: number, renewal?: Promise<void>): Promise<void> {
+    this.#renewal = renewal?.then(() => {
+      this.#renewal = undefined;
+      this.wake();
+    });
+    if (!this.#lease.held) return this.retire(grace);
+    this.#lease.whenDrained(() => {
+      if (this.#life.phase === 'closed') return;
+      const { clock, emit } = this.#context;
+      const { path, serial } = this.#lease;
+      if (this.#lease.left(clock) > 0) emit({ type: 'drained', path, serial });
+      void this.retire(0);
+    });
+    this.wake();
+  }
+
+  wake(): void {
+    this.#life.wake();
+  }
+
+  /** @param grace milliseconds for which it may live on, unless its end was set before */
+  async retire(grace: number): Promise<void> {
+    const { clock, changed } = this.#context;
+    changed();
+    this.#endAt = Math.min(this.#endAt, clock.monotonic() + grace);
+    await this.#renewal;
+    do await this.#life.attempt();
+    while (this.#life.work);
+  }
+
+  observe(): void {
+    const lease = this.#lease;
+    if (this.#remaining() > 0) {
+      this.#life.signal('renewed');
+      if (lease.held && this.#remaining() <= BEFORE_END) lease.ending();
+    } else if (!this.#life.work && !this.#renewal) {
+      this.#life.signal(this.#isVerifiable() ? 'overdue' : 'ended');
+    }
+  }
+
+  untilObserved(): number {
+    const left = this.#remaining();
+    return Math.max(0, this.#lease.held && left > BEFORE_END ? left - BEFORE_END : left);
+  }
+
+  plan(): SupersededStep | undefined {
+    const { clock, options, session } = this.#context;
+    const { phase } = this.#life;
+    if (phase === 'retiring' || this.#renewal) return undefined;
+    if (this.#endAt < Infinity) return { action: 'retire', in: 0 };
+    if (session.closed) return undefined;
+    if (phase === 'uncertain') return { action: 'renew', in: 0 };
+    const step = nextHeldStep(this.#lease.view(clock), options.renewal);
+    return step.action === 'renew' ? step : undefined;
+  }
+
+  run({ action }: SupersededStep): Promise<void> {
+    return action === 'renew' ? this.#renew() : this.#retire();
+  }
+
+  onPhase(_: Phase, after: Phase): void {
+    if (after === 'ended') this.#end();
+  }
+
+  /** Only its holders need it, and the deadline may have passed by the local clocks alone: then the server is asked once. */
+  #isVerifiable(): boolean {
+    const { clock, session } = this.#context;
+    const { token, grant, held, renewable, over } = this.#lease;
+    if (this.#life.phase !== 'active' || this.#endAt < Infinity || session.closed) return false;
+    return held && renewable && !over && grant.maxTtl !== 'reached' && token.left(clock) > 0;
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      await renewLease(this.#lease, this.#context);
+      this.#life.succeed();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** If the server cannot be asked, the lease ends by its own TTL. */
+  async #retire(): Promise<void> {
+    const { clock, revoking } = this.#context;
+    const seconds = Math.max(Math.ceil((this.#endAt - clock.monotonic()) / 1_000), SHORTEST);
+    if (isWorthRetiring(this.#lease, clock, seconds) && !revoking()) {
+      try {
+        await renewLease(this.#lease, this.#context, seconds);
+      } catch (error) {
+        return this.#failed(error);
+      }
+    }
+    this.#life.signal('retired');
+  }
+
+  #failed(error: unknown): void {
+    const left = this.#lease.left(this.#context.clock);
+    this.#life.fail('renewal', error as VaultError, { left, ttl: Infinity });
+  }
+
+  /**
+   * Milliseconds. One that cannot be renewed ends only with its token, so it is needed no longer than its grace period,
+   * in order not to delay the revocation of the token.
+   */
+  #remaining(): number {
+    const { clock, session } = this.#context;
+    const lease = this.#lease;
+    const left = lease.left(clock);
+    if (lease.renewable || lease.held || !session.willRevoke(lease.token)) return left;
+    return Math.min(left, this.#endAt - clock.monotonic());
+  }
+
+  #end(): void {
+    const { session, clock, emit, changed } = this.#context;
+    const lease = this.#lease;
+    const how = lease.left(clock) > 0 || lease.token.left(clock) <= 0 ? 'with-token' : 'expired';
+    this.#life.signal('closed');
+    lease.over = true;
+    this.#onEnded();
+    if (!lease.retired) emit({ type: 'retired', path: lease.path, serial: lease.serial, how });
+    session.released(lease.token, lease);
+    changed();
+  }
+}
