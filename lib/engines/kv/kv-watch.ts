@@ -1,15 +1,14 @@
-import { Observable, Subject } from 'rxjs';
-import { background } from '../../clock/background.js';
+import { Observable, Subject as Stream } from 'rxjs';
 import type { Clock } from '../../clock/clock.js';
 import { after, now, remaining, type Deadline } from '../../clock/deadline.js';
 import type { KeyedLimiter } from '../../clock/limiter.js';
-import type { Scheduler, Task } from '../../clock/scheduler.js';
-import { RetryState } from '../../retry/retry-state.js';
+import type { Scheduler } from '../../clock/scheduler.js';
 import type { ResolvedOptions } from '../../config/resolved-options.js';
 import { isTransient, type VaultError, type VaultErrorCode } from '../../errors/vault-error.js';
 import type { EventInit } from '../../events/events.js';
 import type { SecretStatus } from '../../events/status.js';
 import { comparable } from '../../secret/fingerprint.js';
+import { Lifecycle, type Subject } from '../../lifetime/lifecycle.js';
 import type { KvReadOptions, KvSecret } from './read-kv.js';
 
 /**
@@ -52,8 +51,13 @@ export interface KvWatchContext {
   changed: () => void;
 }
 
-/** One KV secret, read again from time to time as long as somebody watches. */
-export class KvWatch<T> {
+interface Read {
+  action: 'read';
+  in: number;
+}
+
+/** One KV secret, read again at intervals as long as it has subscribers. */
+export class KvWatch<T> implements Subject<Read> {
   readonly #path: string;
   readonly #mount: string;
   readonly #read: () => Promise<KvSecret<T>>;
@@ -61,16 +65,13 @@ export class KvWatch<T> {
   readonly #onUnwatched: () => void;
   readonly #every: number;
   readonly #drops: boolean;
-  readonly #tries: RetryState;
-  #published = new Subject<KvSecret<T>>();
+  readonly #life: Lifecycle<Read>;
+  readonly #published = new Stream<KvSecret<T>>();
   #watchers = 0;
   #last: KvSecret<T> | undefined;
-  #gone = false;
-  #task: Task | undefined;
   #due: Deadline;
-  /** Reads that are older than this one come to nothing. */
-  #run = 0;
 
+  /** @param onUnwatched called once, when the last subscriber has left or the first read has failed for good */
   constructor(
     { path, mount }: { path: string; mount: string },
     read: () => Promise<KvSecret<T>>,
@@ -85,24 +86,22 @@ export class KvWatch<T> {
     this.#context = context;
     this.#every = options.every ?? EVERY;
     this.#drops = options.whenGone === 'drop';
-    this.#tries = new RetryState(context);
+    this.#life = new Lifecycle(context, this);
     this.#due = now(context.clock);
   }
 
-  /** The value read last, and each one that differs; one read at a time, however many subscribe. */
+  /** The value read last, and each one that differs; one read at a time for all subscribers. */
   readonly secret$ = new Observable<KvSecret<T>>((subscriber) => {
     if (this.#last && !(this.#gone && this.#drops)) subscriber.next(this.#last);
     subscriber.add(this.#published.subscribe(subscriber));
-    if (this.#watchers++ === 0) this.#poll();
+    if (this.#watchers++ === 0) this.#life.wake();
     return () => {
-      if (--this.#watchers > 0) return;
-      this.#stop();
-      this.#onUnwatched();
+      if (--this.#watchers === 0) this.#close();
     };
   });
 
   status(): SecretStatus {
-    const { error, count } = this.#tries;
+    const { error, count } = this.#life.retry;
     const due = Math.max(0, remaining(this.#due, this.#context.clock));
     return {
       path: this.#path,
@@ -120,32 +119,38 @@ export class KvWatch<T> {
 
   /** Completes the stream, as at shutdown. */
   end(): void {
-    this.#stop();
+    this.#close();
     this.#published.complete();
   }
 
-  /** Belongs to no caller, though the first read comes when somebody subscribes. */
-  #poll(): void {
-    void background(() => this.#readAgain());
+  plan(): Read {
+    return { action: 'read', in: Math.max(0, remaining(this.#due, this.#context.clock)) };
   }
 
-  async #readAgain(): Promise<void> {
-    const run = ++this.#run;
+  async run(): Promise<void> {
     try {
       const secret = await this.#context.fetches.run(this.#mount, this.#read);
-      if (run === this.#run) this.#take(secret);
+      if (this.#life.phase !== 'closed') this.#onRead(secret);
     } catch (error) {
-      if (run === this.#run) this.#failed(error as VaultError);
+      if (this.#life.phase !== 'closed') this.#onFailed(error as VaultError);
     }
+  }
+
+  onStatusChange(): void {
     this.#context.changed();
   }
 
-  #take(secret: KvSecret<T>): void {
+  /** The server has reported that the secret is gone. */
+  get #gone(): boolean {
+    return this.#life.phase === 'ended';
+  }
+
+  #onRead(secret: KvSecret<T>): void {
     const { emit, random } = this.#context;
-    this.#tries.succeed();
     const last = this.#last;
     const news = !last || isDifferent(last, secret) || (this.#gone && this.#drops);
-    this.#gone = false;
+    this.#life.succeed();
+    this.#life.signal('granted');
     this.#last = secret;
     this.#wait(this.#every * (1 + JITTER * (2 * random() - 1)));
     if (!news) return;
@@ -154,47 +159,34 @@ export class KvWatch<T> {
     this.#published.next(secret);
   }
 
-  #failed(error: VaultError): void {
-    const { emit, clock } = this.#context;
-    const retryAt = this.#tries.fail(error);
+  #onFailed(error: VaultError): void {
+    const { emit } = this.#context;
+    const retryAt = this.#life.fail('renewal', error);
     const gone = GONE.has(error.code) && error.status !== undefined;
     if (isTransient(error) || (this.#last && !gone)) {
-      emit({ type: 'secret-read-failed', path: this.#path, error, retryAt });
-      return this.#wait(this.#tries.retryAt - clock.monotonic());
+      this.#wait(this.#life.retry.remaining);
+      return emit({ type: 'secret-read-failed', path: this.#path, error, retryAt });
     }
     if (!this.#last) {
-      // Waiting cannot help: tell whoever waits, and start afresh when asked again.
-      const published = this.#published;
-      this.#published = new Subject();
-      this.#stop();
-      return published.error(error);
+      // Waiting cannot help: the subscribers get the error, and the next subscription starts afresh.
+      this.#close();
+      return this.#published.error(error);
     }
-    if (!this.#gone) emit({ type: 'secret-gone', path: this.#path, error });
-    this.#gone = true;
     this.#wait(this.#every);
+    if (!this.#gone) emit({ type: 'secret-gone', path: this.#path, error });
+    this.#life.signal('ended');
   }
 
+  /** Its deadline is on both clocks, unlike the delay of a retry. */
   #wait(delay: number): void {
     this.#due = after(now(this.#context.clock), delay);
-    this.#sleep();
+    this.#life.retryWithin(0);
   }
 
-  /** Where a clock was set, everything that waits is woken, due or not. */
-  #sleep(): void {
-    const { clock, scheduler } = this.#context;
-    this.#task = scheduler.at(this.#due.monotonic, () => {
-      if (remaining(this.#due, clock) > 0) this.#sleep();
-      else this.#poll();
-    });
-  }
-
-  /** Nobody watches: whoever comes next gets a fresh one. */
-  #stop(): void {
-    this.#run++;
-    this.#task?.cancel();
-    this.#last = undefined;
-    this.#gone = false;
-    this.#tries.succeed();
+  #close(): void {
+    if (this.#life.phase === 'closed') return;
+    this.#life.signal('closed');
+    this.#onUnwatched();
   }
 }
 
