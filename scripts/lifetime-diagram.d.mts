@@ -1,0 +1,3 @@
+import type { TRANSITIONS } from '../lib/lifetime/transitions.js';
+
+export function withDiagram(page: string, transitions: typeof TRANSITIONS, source: string): string;
