@@ -43,6 +43,7 @@ class ToySubject implements Subject<Step> {
   blockedUntil = -Infinity;
   /** How a step ends; without it, the step goes on until `finish`. */
   atOnce: (() => void) | undefined;
+  statusChanges = 0;
   readonly began: number[] = [];
   readonly observations: number[] = [];
   readonly phases: Phase[] = [];
@@ -78,6 +79,10 @@ class ToySubject implements Subject<Step> {
     return next - clock.monotonic();
   }
 
+  onStatusChange() {
+    this.statusChanges++;
+  }
+
   onPhase(_before: Phase, after: Phase) {
     this.phases.push(after);
   }
@@ -94,7 +99,7 @@ beforeEach(() => {
   scheduler = new CountingScheduler(clock);
   subject = new ToySubject();
   const options = { retry: { initialDelay: 1_000, maxDelay: 60_000, jitter: 0 } };
-  const context = { clock, scheduler, options, random: () => 0.5, changed: () => undefined };
+  const context = { clock, scheduler, options, random: () => 0.5 };
   life = new Lifecycle<Step>(context, subject, 'active');
   start = clock.monotonic();
 });
@@ -193,6 +198,17 @@ it('retries at the time of the plan after a success', async () => {
   life.reschedule();
   clock.advance(100);
   expect(subject.began).toEqual([0, 100]);
+});
+
+it('reports that the status may differ after each attempt, and when a failure no longer matters', async () => {
+  subject.atOnce = failing;
+  due(0);
+  await life.attempt();
+  expect(subject.statusChanges).toBe(1);
+  life.succeed();
+  expect(subject.statusChanges).toBe(2);
+  life.succeed();
+  expect(subject.statusChanges).toBe(2);
 });
 
 it('reschedule() takes a step that is due on the next turn, not at once', () => {
