@@ -173,7 +173,7 @@ function watchUsers(backend, server) {
       console.log(
         left.length > 0
           ? `  users left  ${left.length} of ${seen.size}: ${left.join(', ')}`
-          : `  users left  0 of ${seen.size}${last ? `: ${last} was removed from ${backend.title}, too` : ''}`,
+          : `  users left  0 of ${seen.size}${last ? `: the last one, ${last}, was removed from ${backend.title}` : ''}`,
       );
       return left.length;
     }

@@ -36,7 +36,7 @@ it('npm start prints that it uses a simulated server, runs as on a real one, and
   );
   expect(output).toMatch(/^ +\S+s +issued +#1 /m);
   expect(output).toMatch(/^ +queries +[1-9]\d* good, 0 failed$/m);
-  expect(output).toMatch(/^ +users left +0 of 1: .* was removed from PostgreSQL, too$/m);
+  expect(output).toMatch(/^ +users left +0 of 1: the last one, .*, was removed from PostgreSQL$/m);
   expect(code).toBe(0);
 
   // The simulated server, the database and the sample.

@@ -43,7 +43,7 @@ function logLine(event: PoolEvent): string | undefined {
     case 'verification-failed':
       return `Cannot log in with ${lease}: ${codeOf(event.error)}. Open connections stay in use; Vault is asked whether the lease is valid.`;
     case 'refused':
-      return `The database rejected the login with ${lease}; new credentials are requested.`;
+      return `The login with ${lease} was rejected; new credentials are requested.`;
     case 'drain-timeout':
       return `Closed ${event.count} connection(s) of ${lease} that were still in use at the end of the drain window.`;
     case 'warning':

@@ -2,7 +2,7 @@ import type { VaultEvent } from 'nestjs-vault';
 import { formatUntil, type Line } from './format.js';
 
 const RETIRED = {
-  asked: 'the server ends it',
+  asked: 'the server was asked to end it',
   expired: 'its TTL has passed',
   'with-token': 'ends with its token',
 } as const;
@@ -76,7 +76,7 @@ export function describe(event: VaultEvent, user: (path: string, serial: number)
         event: 'rotated',
         who: user(event.path, event.serial),
         until: until(event.validUntil),
-        note: `for #${event.serial - 1}: ${event.reason}`,
+        note: `replaces #${event.serial - 1}: ${event.reason}`,
       };
     case 'rotation-failed':
       return {
