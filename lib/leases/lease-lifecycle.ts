@@ -20,8 +20,7 @@ import type { Credentials, Lease, LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { drainShortfall, FIRST, leaseStatus } from './lease-status.js';
 import { SupersededLeases } from './superseded-leases.js';
-import { isLost, planLease } from './lease-plan.js';
-import type { LeaseStep } from './lease-policy.js';
+import { planLease, type LeaseStep } from './lease-policy.js';
 import { RejectionCheck } from './rejection-check.js';
 import { renewLease } from './renew-lease.js';
 import { LeaseEvents } from './lease-events.js';
@@ -132,7 +131,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     });
   }
 
-  /** It was given up, and every lease of it is over. */
+  /** Whether the path was released, and every lease of it has ended. */
   get gone(): boolean {
     return this.ended && !this.#out.lease && this.#superseded.size === 0;
   }
@@ -142,7 +141,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     return this.#superseded.held || this.#out.lease?.held === true;
   }
 
-  /** Those that the server has not ended: the one in use, and superseded ones. */
+  /** The leases that the server has not ended: the one in use, and superseded ones. */
   get leases(): Lease<unknown>[] {
     const lease = this.#out.lease;
     return lease ? [lease, ...this.#superseded.leases] : this.#superseded.leases;
@@ -162,7 +161,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   }
 
   async retireAll(): Promise<void> {
-    // What is issued just now is one more to be ended.
+    // A lease that is being issued has to be ended, too.
     await Promise.all([this.#superseded.retireAll(), this.#life.work]);
     await this.#superseded.retireAll();
   }
@@ -195,13 +194,13 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     if (!lease) return FIRST;
     const { clock, options } = this.#context;
     const { retry, failed } = this.#life;
-    const circumstances = {
+    const attempts = {
       frozen: this.#frozen,
       failures: retry.count,
       rotationFailed: failed === 'replacement',
-      away: retry.gotNoResponse,
+      gotNoResponse: retry.gotNoResponse,
     };
-    return planLease(lease, circumstances, clock, options.renewal);
+    return planLease(lease.view(clock), attempts, options.renewal);
   }
 
   onStatusChange(): void {
@@ -351,7 +350,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     const alive = lease.left(this.#context.clock) > 0;
     // The application is closing: requests under way finish with the credentials that they have.
     if (alive || this.ended || this.#frozen) return undefined;
-    return !isLost(lease) && this.#unanswered === lease.grant ? undefined : this.#verify(lease);
+    return !lease.lost && this.#unanswered === lease.grant ? undefined : this.#verify(lease);
   }
 
   /** Past the deadline, one attempt to renew or to replace the lease shows whether the server knows it. */
@@ -362,7 +361,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     while (inUse() && !alive() && this.#life.work);
     if (alive() || this.ended) return;
     const { error } = this.#life.retry;
-    if (!inUse() || isLost(lease) || !error || !isTransient(error)) throw this.#expired();
+    if (!inUse() || lease.lost || !error || !isTransient(error)) throw this.#expired();
     this.#unanswered = lease.grant;
   }
 

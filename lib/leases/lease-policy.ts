@@ -9,7 +9,7 @@ import {
 } from '../lifetime/drain-policy.js';
 import { renewalDue } from '../lifetime/renewal-policy.js';
 
-/** What is known of a lease when the question is what to do with it next. Times in milliseconds. */
+/** The facts about a lease on which its next step depends. Times in milliseconds. */
 export interface LeaseView extends DrainView, Pick<Grant, 'jitter'> {
   /** Left of the token that made it, with which it dies. */
   tokenLeft: number;
@@ -17,6 +17,22 @@ export interface LeaseView extends DrainView, Pick<Grant, 'jitter'> {
   superseded: number | undefined;
   /** Until the server will have rotated what it handed out without a lease (static roles); undefined for others. */
   refreshIn?: number;
+  /** Whether the server has reported that it, or its token, has ended. */
+  lost: boolean;
+  /** Until it is replaced because a consumer was rejected with it; Infinity if none was. */
+  rejectedIn: number;
+}
+
+/** The attempts before a step, and the state of the application. */
+export interface LeaseAttempts {
+  /** The application is shutting down: nothing is rotated any more. */
+  frozen: boolean;
+  /** Consecutive failed attempts. */
+  failures: number;
+  /** The last attempt was to issue a new lease. */
+  rotationFailed: boolean;
+  /** No working server answered the last attempt. */
+  gotNoResponse: boolean;
 }
 
 export type LeaseStep =
@@ -32,10 +48,41 @@ const MIN_OVERLAP = 1 / 3;
 const STAGGER = 0.25;
 const MAX_STAGGER = 30_000;
 
+/** The share of the margin that is left for other attempts while no server answers. */
+const LAST_SHARE = 0.2;
+
+/** The next step of the lease in use, also after failures and late timers. */
+export function planLease(
+  lease: LeaseView,
+  { frozen, failures, rotationFailed, gotNoResponse }: LeaseAttempts,
+  renewal: { at: number; jitter: number },
+): LeaseStep {
+  if (lease.lost) return { action: 'rotate', in: 0, reason: 'lease-lost' };
+  const step = frozen ? nextHeldStep(lease, renewal) : nextLeaseStep(lease, renewal, rotationFailed);
+  if (failures === 0 && isVerifiable(lease, step)) return { action: 'renew', in: 0, reason: 'renewal' };
+  const { rejectedIn, left, ttl } = lease;
+  if (rejectedIn < step.in) return { action: 'rotate', in: Math.max(0, rejectedIn), reason: 'rejected' };
+  // Only its own TTL counts here: if its token has less left, a login is due.
+  // While no server answers, nothing could be issued either; afterwards a renewal spares the consumers. Near the end a
+  // new lease is asked for all the same, because it may be that only the renewals are lost.
+  const margin = renewalMargin(ttl) * (gotNoResponse ? LAST_SHARE : 1);
+  const givenUp = step.action === 'renew' && failures > 0 && left < margin && !rotationFailed && !frozen;
+  return givenUp ? { action: 'rotate', in: 0, reason: 'renewal-failing' } : step;
+}
+
+/** After a late timer, or a clock that was set, the server is asked once whether the lease is alive. */
+function isVerifiable(lease: LeaseView, step: LeaseStep): boolean {
+  if (step.reason !== 'expired') return false;
+  const inUse = lease.superseded === undefined;
+  if (lease.left > 0) return inUse;
+  return lease.renewable && lease.maxTtl === 'far' && (inUse || lease.tokenLeft > 0);
+}
+
 /**
- * What to do next with the lease that is in use.
+ * The next step by the grant alone.
  *
- * @param rotationFailed that was tried last: as long as renewals bring something, one that is due comes before the next
+ * @param rotationFailed the last attempt was a new lease and failed; while the TTL can still be extended, a due renewal
+ * goes first
  */
 export function nextLeaseStep(
   lease: LeaseView,

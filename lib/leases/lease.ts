@@ -163,6 +163,11 @@ export class Lease<T> {
     return (other.#rotation && this.#rotation?.unmoved(other.#rotation, clock, random)) ?? 0;
   }
 
+  /** Whether the server has reported that the lease, or its token, has ended. */
+  get lost(): boolean {
+    return this.over || (this.id !== '' && this.token.dead);
+  }
+
   /** Milliseconds until the lease or its token ends, whichever comes first. */
   left(clock: Clock): number {
     if (this.over) return 0;
@@ -189,6 +194,8 @@ export class Lease<T> {
       left: this.over ? 0 : remaining(deadline, clock),
       tokenLeft: this.id === '' ? Infinity : this.token.left(clock),
       renewable: this.renewable,
+      lost: this.lost,
+      rejectedIn: (this.rejected?.at ?? Infinity) - clock.monotonic(),
       superseded: supersededAt === undefined || this.id === '' ? undefined : clock.monotonic() - supersededAt,
       ...(this.#rotation && { refreshIn: this.#rotation.readIn(clock) }),
     };

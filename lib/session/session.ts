@@ -12,7 +12,7 @@ import { mayBeUnreplicated, refusedToken, TokenValidator } from './token-validat
 
 /**
  * The tokens of a connection, for the requests that need one. Each login is a token; superseded ones are kept
- * until the leases they made are over, then ended.
+ * until the leases they made have ended, then revoked.
  */
 export class Session {
   readonly #context: SessionContext;
@@ -64,7 +64,7 @@ export class Session {
     const { clock, options } = this.#context;
     const known = this.#token.token;
     if (!known) return this.#token.login('start');
-    // By the clocks alone it may only seem to be over.
+    // It may have expired by the local clocks only.
     if (!known.dead && known.left(clock) <= 0) await this.#token.check(known);
     const current = this.#token.token ?? known;
     const step = nextTokenStep(current.view(clock), options.renewal);
@@ -86,9 +86,9 @@ export class Session {
   }
 
   /**
-   * Sends with a token that works, and once more with a new one where that one had died unnoticed. What `take`
-   * makes of the answer counts as a lease of the token from before the request is sent, so that a token that is
-   * superseded meanwhile is not ended under it.
+   * Sends with a token that works, and once more with a new one if the server had ended it unnoticed. The result of
+   * `take` counts as a lease of the token from before the request is sent, so that a token that is superseded in the
+   * meantime is not revoked before its lease is known.
    */
   async run<T, R>(
     request: ApiRequest,
@@ -114,7 +114,7 @@ export class Session {
     }
   }
 
-  /** Sends without a token what servers answer to anybody: also where nobody can log in. */
+  /** Sends a request that servers answer without a token, also where no login is possible. */
   async ask<T>(request: ApiRequest): Promise<ApiResponse<T>> {
     if (this.closed) throw closed();
     return this.#context.api.send<T>(request);
@@ -133,8 +133,8 @@ export class Session {
   }
 
   /**
-   * After a 403 that may mean a dead token: one look-up, however many ask, tells. Where it is dead all its leases
-   * are, and a new login is on its way.
+   * After a 403 that may mean a dead token, one look-up decides, for all callers. If the token is dead, so are its
+   * leases, and a new login begins.
    */
   async isDead(token: VaultToken): Promise<boolean> {
     if (!token.dead && (await this.#verdicts.isDead(token))) this.#token.onRejected(token);
@@ -146,7 +146,7 @@ export class Session {
     this.#token.requireDrain(drain);
   }
 
-  /** Where the current token seems to be over, though nobody said so, the server is asked: once, however many wait. */
+  /** If the current token looks expired by the local clocks only, asks the server; one request for all callers. */
   check(token: VaultToken): Promise<void> {
     return this.#token.check(token);
   }
@@ -157,7 +157,7 @@ export class Session {
     return token.supersededAt !== undefined && token.revocable && revoke;
   }
 
-  /** Tells that a lease of a token is over: a superseded token without leases is ended. */
+  /** Records that a lease of a token has ended: a superseded token without leases is revoked. */
   released(token: VaultToken, lease: object): void {
     token.leases.delete(lease);
     this.#endIfIdle(token);

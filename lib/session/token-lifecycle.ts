@@ -14,8 +14,7 @@ import { logIn } from './log-in.js';
 import { renewToken } from './renew-token.js';
 import type { SessionContext } from './session-context.js';
 import { tokenRefused } from './session-errors.js';
-import { planToken } from './token-plan.js';
-import type { TokenStep } from './token-policy.js';
+import { planToken, type TokenStep } from './token-policy.js';
 import { TokenSourceWatcher } from './token-source-watcher.js';
 import { refusedToken } from './token-validator.js';
 import { VaultToken } from './vault-token.js';
@@ -24,7 +23,7 @@ import { VaultToken } from './vault-token.js';
 const EARLY = 60_000;
 const FIRST = { action: 'login', in: Infinity, reason: 'start' } as const;
 
-/** What the token in use needs of the session it belongs to. */
+/** The session's part in the life of its token. */
 export interface TokenHooks {
   send(token: VaultToken, request: ApiRequest): Promise<ApiResponse>;
   isDead(token: VaultToken): Promise<boolean>;
@@ -163,8 +162,8 @@ export class TokenLifecycle implements Subject<TokenStep> {
   plan(): TokenStep | undefined {
     const { clock, options } = this.#context;
     const { retry, failed } = this.#life;
-    const circumstances = { tries: retry, loginFailed: failed === 'replacement' };
-    return this.#token && planToken(this.#token, circumstances, clock, options.renewal);
+    const attempts = { retry, loginFailed: failed === 'replacement' };
+    return this.#token && planToken(this.#token.view(clock), attempts, options.renewal);
   }
 
   onStatusChange(): void {

@@ -3,25 +3,56 @@ import { drainExceedsOverlap, timeUntilTokenReplacement, type DrainView } from '
 import { renewalDue, usualRenewal } from '../lifetime/renewal-policy.js';
 import type { Grant } from '../lifetime/grant.js';
 
-/** What is known of a token when the question is what to do with it next. Times in milliseconds. */
+/** The facts about a token on which its next step depends. Times in milliseconds. */
 export interface TokenView extends DrainView, Pick<Grant, 'jitter'> {
   /** Requests it may still make; Infinity for any number. */
   uses: number;
-  /** The server said that it is dead. */
+  /** Whether the server has reported that it is dead. */
   dead: boolean;
 }
 
-/** What to do next with a token; `in` is milliseconds from now. */
+/** The next step of a token; `in` is milliseconds from now. */
 export type TokenStep =
   | { action: 'renew'; in: number; reason: 'renewal' }
   | { action: 'login'; in: number; reason: LoginReason }
   | { action: 'none'; in: number; reason: 'never-expires' };
 
+/** The failed attempts before a step. */
+export interface TokenAttempts {
+  retry: { readonly count: number; readonly error: unknown; readonly gotNoResponse: boolean };
+  /** The last attempt was a login, and brought no new token. */
+  loginFailed: boolean;
+}
+
+/** Share of the TTL left at which a login replaces a renewal that keeps failing. */
+const LOGIN_MARGIN = 0.2;
+/** The same while no server answers: it may be that only the renewals are lost. */
+const LAST_MARGIN = 0.05;
+
+/** The next step of the token in use, also after failures and late timers. */
+export function planToken(
+  token: TokenView,
+  { retry, loginFailed }: TokenAttempts,
+  renewal: { at: number; jitter: number },
+): TokenStep {
+  const { dead, renewable, left, maxTtl, ttl } = token;
+  // After a late timer, or a clock that was set, the server is asked once whether the token is alive.
+  const verifiable = left <= 0 && !dead && renewable && maxTtl === 'far' && retry.count === 0;
+  if (verifiable) return { action: 'renew', in: 0, reason: 'renewal' };
+  const step = nextTokenStep(token, renewal, loginFailed);
+  // A login that was asked for before its time, and failed, is repeated all the same.
+  if (step.action === 'login' && loginFailed && retry.error !== undefined) return { ...step, in: 0 };
+  // While no server answers, a login would fail as well; afterwards a renewal spares every lease.
+  const margin = ttl * (retry.gotNoResponse ? LAST_MARGIN : LOGIN_MARGIN);
+  const late = retry.count > 0 && !loginFailed && left < margin;
+  return step.action === 'renew' && late ? { action: 'login', in: 0, reason: 'renewal-failing' } : step;
+}
+
 /**
  * A token is renewed while it can be, and replaced by a new login while there is still time for its leases to be
  * issued again under the new one, and their consumers to drain.
  *
- * @param loginFailed that was tried last: as long as renewals bring something, one that is due comes before the next
+ * @param loginFailed the last attempt was a login and failed; while the TTL can still be extended, a due renewal goes first
  */
 export function nextTokenStep(
   token: TokenView,

@@ -5,10 +5,10 @@ import type { Secret } from '../secret/secret.js';
 import { firstGrant, type Grant } from '../lifetime/grant.js';
 import type { TokenView } from './token-policy.js';
 
-/** The last moment that a Date can tell, for what never ends. */
+/** The last moment that a Date can hold, for tokens that never expire. */
 const LAST_DATE = 8.64e15;
 
-/** One token through its life: what is known of it, and whose leases die with it. */
+/** One token through its life, with the leases that die with it. */
 export class VaultToken {
   readonly sequence: number;
   readonly value: Secret;
@@ -18,7 +18,7 @@ export class VaultToken {
   readonly namespaceOverride: { namespace?: string };
   /** Monotonic time. */
   readonly madeAt: number;
-  /** Leases made with this token that are not over. */
+  /** Leases made with this token that have not ended. */
   readonly leases = new Set<object>();
   /** Monotonic time at which a newer token took over. */
   supersededAt: number | undefined;
@@ -82,7 +82,7 @@ export class VaultToken {
     const { dead, renewable, firstTtl, grant } = this;
     const { ttl, maxTtl, jitter } = grant;
     const age = clock.monotonic() - this.madeAt;
-    // What succeeds a given token, and when, is for others to say.
+    // The package never replaces a given token, so no drain time is reserved.
     const drain = this.own && !this.periodic ? this.drain : 0;
     return {
       ttl,

@@ -20,7 +20,7 @@ export interface KvWatchOptions extends Omit<KvReadOptions, 'version'> {
   /** Milliseconds between reads, 1000 at least, up to a tenth of it more or less at random. @default 300000 */
   every?: number;
   /**
-   * What happens to the value read last where the server says that it is gone (deleted, destroyed, or not allowed
+   * The use of the last value after the server has reported that the secret is gone (deleted, destroyed, or not allowed
    * any more): `keep` goes on replaying it, `drop` does not until it is back. An outage never drops it.
    * @default 'keep'
    */
@@ -40,7 +40,7 @@ const GONE = new Set<VaultErrorCode>([
   'VAULT_PERMISSION_DENIED',
 ]);
 
-/** What a watch needs from the outside. */
+/** The parts of a connection that a watch needs. */
 export interface KvWatchContext {
   clock: Clock;
   scheduler: Scheduler;

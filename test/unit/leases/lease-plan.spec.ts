@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { now } from '../../../lib/clock/deadline.js';
 import { leased } from '../../../lib/engines/leased.js';
-import { planLease, type Circumstances } from '../../../lib/leases/lease-plan.js';
+import { planLease, type LeaseAttempts } from '../../../lib/leases/lease-policy.js';
 import { Lease } from '../../../lib/leases/lease.js';
 import { Secret } from '../../../lib/secret/secret.js';
 import { VaultToken } from '../../../lib/session/vault-token.js';
@@ -19,7 +19,7 @@ const hooks = {
 /** A lease of a minute, and its history. */
 function planned(
   happens: (lease: Lease<unknown>, clock: HandClock) => void,
-  circumstances: Partial<Circumstances> = {},
+  attempts: Partial<LeaseAttempts> = {},
 ): string {
   const clock = new HandClock();
   const sentAt = now(clock);
@@ -39,12 +39,12 @@ function planned(
   const init = { serial: 1, token, engine: leased, answer };
   const lease = new Lease<unknown>(init, random, hooks);
   happens(lease, clock);
-  const usual = { frozen: false, failures: 0, rotationFailed: false, away: false };
-  const step = planLease(lease, { ...usual, ...circumstances }, clock, renewal);
+  const usual = { frozen: false, failures: 0, rotationFailed: false, gotNoResponse: false };
+  const step = planLease(lease.view(clock), { ...usual, ...attempts }, renewal);
   return `${step.action} ${step.reason} in ${Math.round(step.in)}`;
 }
 
-it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Partial<Circumstances>?]>([
+it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Partial<LeaseAttempts>?]>([
   ['as usual', 'renew renewal in 39600', () => {}],
   ['the server reports its end', 'rotate lease-lost in 0', (lease) => (lease.over = true)],
   ['it seems expired: checked first', 'renew renewal in 0', (_, clock) => clock.advance(2 * MINUTE)],
@@ -65,13 +65,13 @@ it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Part
     'renewals find no server, so an issue would fail, too',
     'renew renewal in 0',
     (_, clock) => clock.advance(55_000),
-    { failures: 5, away: true },
+    { failures: 5, gotNoResponse: true },
   ],
   [
     'just before the end, a rotation',
     'rotate renewal-failing in 0',
     (_, clock) => clock.advance(59_000),
-    { failures: 5, away: true },
+    { failures: 5, gotNoResponse: true },
   ],
   [
     'the rotation failed, too: a renewal again',
@@ -108,6 +108,6 @@ it.each<[string, string, (lease: Lease<unknown>, clock: HandClock) => void, Part
     (lease) => (lease.grant = { ...lease.grant, maxTtl: 'near' }),
     { frozen: true },
   ],
-])('%s: %s', (_what, expected, happens, circumstances) => {
-  expect(planned(happens, circumstances)).toBe(expected);
+])('%s: %s', (_what, expected, happens, attempts) => {
+  expect(planned(happens, attempts)).toBe(expected);
 });

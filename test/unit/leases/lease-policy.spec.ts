@@ -17,6 +17,8 @@ const fresh: LeaseView = {
   renewable: true,
   maxTtl: 'far',
   superseded: undefined,
+  lost: false,
+  rejectedIn: Infinity,
   jitter: 0,
 };
 
