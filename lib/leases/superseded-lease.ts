@@ -76,7 +76,9 @@ export class SupersededLease implements Subject<SupersededStep> {
 
   untilObserved(): number {
     const left = this.#remaining();
-    return Math.max(0, this.#lease.held && left > BEFORE_END ? left - BEFORE_END : left);
+    // Past the deadline, the request under way decides, and its end wakes this.
+    if (left <= 0) return Infinity;
+    return this.#lease.held && left > BEFORE_END ? left - BEFORE_END : left;
   }
 
   plan(): SupersededStep | undefined {

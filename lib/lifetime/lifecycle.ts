@@ -23,7 +23,7 @@ export interface Subject<S extends Step> {
   plan(): S | undefined;
   /** Carries out a step that is due. It reports its result by signals, and never rejects. */
   run(step: S): Promise<void>;
-  /** Called where the last attempt failed, and its retry is due, but the step no longer is. */
+  /** Called at each wake at which the step is not due, and no retry is waited for: a failure no longer matters. */
   onNotDue?(step: S): void;
   /** Milliseconds for which a step that is due has to wait all the same. */
   blockedFor?(step: S): number;
