@@ -98,6 +98,17 @@ it.each<[string, Partial<LeaseView>, string]>([
   expect(`${step.action} ${step.reason}`).toBe(expected);
 });
 
+it.each([500, 1_000, 2_000, 2_500, 3_000, 4_000])(
+  'a renewal leaves consumers their %i ms to drain, and two seconds to get the next lease',
+  (drain) => {
+    for (const jitter of [-1, 0, 1]) {
+      const step = nextLeaseStep({ ...fresh, drain, jitter }, renewal);
+      expect(step.action).toBe('renew');
+      expect(fresh.ttl - step.in).toBeGreaterThanOrEqual(drain + 2_000);
+    }
+  },
+);
+
 it('the next step always comes before the end', () => {
   for (const granted of [1_000, 2_000, 5_000, 60_000, 3_600_000, 2_764_800_000])
     for (const jitter of [-1, 0, 1])

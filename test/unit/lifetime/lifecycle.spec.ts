@@ -194,6 +194,7 @@ it('retries at the time of the plan after a success', async () => {
   await life.attempt();
   expect(life.failed).toBe('renewal');
   life.succeed();
+  expect(life.failed).toBeUndefined();
   due(100);
   life.reschedule();
   clock.advance(100);

@@ -37,3 +37,18 @@ it('after a success the first failure waits as briefly as ever', () => {
   tries.succeed();
   expect(wait()).toBe(first);
 });
+
+it.each([
+  ['VAULT_UNREACHABLE', 10_000],
+  ['VAULT_PERMISSION_DENIED', 30_000],
+] as const)('after the end of a TTL of one minute, %s is retried each %i ms', (code, longest) => {
+  const clock = new HandClock();
+  const tries = new RetryState({ clock, options: { retry }, random: () => 0 });
+  const error = new VaultError({ code, message: 'no', hint: 'wait' });
+  const delays = Array.from({ length: 12 }, () => {
+    const at = tries.fail(error, { left: 0, ttl: 60_000 });
+    return at.getTime() - clock.wall();
+  });
+  expect(delays).toEqual([...delays].sort((a, b) => a - b));
+  expect(delays.at(-1)).toBe(longest);
+});
