@@ -25,6 +25,8 @@ export class SupersededLease implements Subject<SupersededStep> {
   #endAt = Infinity;
   /** A request about it that was under way when it was superseded. */
   #renewal: Promise<void> | undefined;
+  /** Shared by all callers of {@link retire}. */
+  #retiring: Promise<void> | undefined;
 
   constructor(lease: Lease<unknown>, context: LeaseContext, onEnded: () => void) {
     this.#lease = lease;
@@ -59,9 +61,16 @@ export class SupersededLease implements Subject<SupersededStep> {
     const { clock, changed } = this.#context;
     changed();
     this.#endAt = Math.min(this.#endAt, clock.monotonic() + grace);
+    this.#retiring ??= this.#retireNow().finally(() => (this.#retiring = undefined));
+    return this.#retiring;
+  }
+
+  /** Asks at least once, whatever delay a failed request has left behind: the process may be about to end. */
+  async #retireNow(): Promise<void> {
     await this.#renewal;
-    do await this.#life.attempt();
-    while (this.#life.work);
+    await this.#life.work;
+    this.#life.retryWithin(0);
+    await this.#life.attempt();
   }
 
   observe(): void {
@@ -70,7 +79,10 @@ export class SupersededLease implements Subject<SupersededStep> {
       this.#life.signal('renewed');
       if (lease.held && this.#remaining() <= BEFORE_END) lease.ending();
     } else if (!this.#life.work && !this.#renewal) {
-      this.#life.signal(this.#isVerifiable() ? 'overdue' : 'ended');
+      const verifiable = this.#isVerifiable();
+      // The question whether it is alive does not wait for the retry of an earlier renewal.
+      if (verifiable) this.#life.retryWithin(0);
+      this.#life.signal(verifiable ? 'overdue' : 'ended');
     }
   }
 

@@ -147,6 +147,8 @@ export class Lifecycle<S extends Step> {
   #proceed(): void {
     if (this.#phase === 'closed') return;
     this.#subject.observe?.();
+    // A consumer that was notified may have closed it.
+    if (this.phase === 'closed') return;
     if (this.#work) return this.#sleep(Infinity);
     const step = this.#subject.plan();
     if (!step) return this.#sleep(Infinity);

@@ -92,12 +92,14 @@ export class KvWatch<T> implements Subject<Read> {
 
   /** The value read last, and each one that differs; one read at a time for all subscribers. */
   readonly secret$ = new Observable<KvSecret<T>>((subscriber) => {
+    // Counted before it gets a value: in its first one it may make the other subscribers leave, or leave itself.
+    const first = this.#watchers++ === 0;
+    subscriber.add(() => {
+      if (--this.#watchers === 0) this.#close();
+    });
     if (this.#last && !(this.#gone && this.#drops)) subscriber.next(this.#last);
     subscriber.add(this.#published.subscribe(subscriber));
-    if (this.#watchers++ === 0) this.#life.wake();
-    return () => {
-      if (--this.#watchers === 0) this.#close();
-    };
+    if (first) this.#life.wake();
   });
 
   status(): SecretStatus {

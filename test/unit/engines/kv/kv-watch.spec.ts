@@ -95,3 +95,22 @@ it('a secret that was deleted and created again with the same version is emitted
   expect({ seen, ended }).toEqual({ seen: [{ key: 'one' }, { key: 'two' }], ended: [] });
   await world.clock.until(connection.close());
 });
+
+it('a subscriber that takes over from the only other one gets each new value', async () => {
+  const { world, connection } = await watched(2, 'keep');
+  const { clock, vault } = world;
+  vault.kv().put('handed-over', { v: 1 });
+  const seen: unknown[] = [];
+  const watch = connection.watches.watch<{ v: number }>('handed-over', { every: 1_000 });
+  const first = watch.subscribe();
+  await clock.advance(500);
+  watch.subscribe(({ data }) => {
+    first.unsubscribe();
+    seen.push(data.reveal().v);
+  });
+  await clock.advance(5_000);
+  vault.kv().put('handed-over', { v: 2 });
+  await clock.advance(5_000);
+  expect(seen).toEqual([1, 2]);
+  await clock.until(connection.close());
+});
