@@ -72,8 +72,11 @@ export const tokens: Rules = [
       for (const { reason } of life.of('rotated')) expect(reason).toBe('lease-lost');
       for (const [, next] of all) expect(await world.isValid(next!)).toBe(true);
       expect(world.requests(LOGIN)).toHaveLength(1);
-      // A busy database may refuse to make two users at the same moment; the client retries.
-      expect(world.requests(ISSUE).length - life.of('rotation-failed').length).toBe(5);
+      // A busy database may refuse to make two users at the same moment, and the client retries. An attempt may also
+      // fail before its request leaves, so the failures are a bound and not a sum.
+      const issues = world.requests(ISSUE).length;
+      expect(issues).toBeGreaterThanOrEqual(5);
+      expect(issues).toBeLessThanOrEqual(5 + life.of('rotation-failed').length);
     },
   ),
   everywhere(
