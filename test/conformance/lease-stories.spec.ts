@@ -186,6 +186,7 @@ story(
     expect(world.requests(RENEW_SELF)).toHaveLength(1);
     expect(world.requests(LOGIN)).toEqual([]);
     expect(world.requests(ISSUE)).toEqual([]);
+    expect(world.requests(RENEW)).toEqual([]);
     expect(life.published).toHaveLength(1);
   },
 );
