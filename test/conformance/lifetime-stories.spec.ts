@@ -69,7 +69,7 @@ story('the first read of a watched secret is told to those who follow the status
 });
 
 story('renewals of a given token fail, and its source has it still: no failure is left', async (world) => {
-  const given = world.vault.token({ ttl: 600, maxTtl: 6_000 });
+  const given = world.vault.token({ ttl: 600 });
   const life = await world.start({ role: LONG, options: { auth: token(given) } });
   world.network.answer(RENEW_SELF, 503, SEALED);
   await world.until(() => life.of('token-renewal-failed').length > 0, 10 * MINUTE);
