@@ -87,7 +87,7 @@ function render(reports: readonly SoakReport[]): string {
     ['**failed**', ({ failed, codes }) => `**${failed}**${failed ? ` (${listed(codes)})` : ''}`],
     ['not sent, as too many were pending', ({ shed }) => String(shed)],
     ['closed past the drain window', ({ stragglers }) => String(stragglers)],
-    ['p50, p99 elsewhere', ({ elsewhere }) => `${ms(elsewhere.p50)}, ${ms(elsewhere.p99)}`],
+    ['p50, p99 at other times', ({ elsewhere }) => `${ms(elsewhere.p50)}, ${ms(elsewhere.p99)}`],
     ['p50, p99 after a publication', ({ afterPublication: a }) => `${ms(a.p50)}, ${ms(a.p99)} (${a.count})`],
     ['**ratio of p99**', ({ ratio }) => `**${ratio.toFixed(2)}**`],
     ['long work, beyond its requested time: p50, p99', ({ long }) => `${ms(long.p50)}, ${ms(long.p99)}`],
