@@ -90,7 +90,7 @@ describeTls('files of the tls options', () => {
       await reconnect();
       await next(bus, 'token-renewed');
       expect(warnings(bus)).toEqual([
-        expect.stringMatching(/changed TLS files are not used.*ca\.pem\) is truncated PEM/),
+        expect.stringMatching(/changed TLS files are ignored.*ca\.pem\) is truncated PEM/),
       ]);
 
       volume.write({ 'ca.pem': second.cert });
@@ -137,7 +137,7 @@ describeTls('files of the tls options', () => {
     volume.write({ 'tls.crt': two?.cert ?? '', 'tls.key': two?.key ?? '' });
     await read();
     expect(shown).toEqual(['one', 'one', 'one', 'one', 'two']);
-    const notFitting = /not used.*`tls.key` is not the key of the first certificate/;
+    const notFitting = /ignored.*`tls.key` is not the key of the first certificate/;
     expect(warnings(bus)).toEqual([expect.stringMatching(notFitting)]);
     expect(bus.recent.filter(({ type }) => type === 'tls-reloaded')).toMatchObject([
       { files: [tls.cert, tls.key], connection: 'default' },
