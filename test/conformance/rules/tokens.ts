@@ -176,7 +176,8 @@ export const tokens: Rules = [
     world.network.loseAnswer(ISSUE);
     const life = await world.start({ role: LONG });
     const [first, second] = world.requests(ISSUE);
-    expect(world.requests(ISSUE)).toHaveLength(2);
+    // One for each failure, and the one that worked; a busy database may refuse one, too.
+    expect(world.requests(ISSUE)).toHaveLength(1 + life.of('rotation-failed').length);
     // Half of `retry.initialDelay` is random.
     expect(second!.at - first!.at).toBeGreaterThanOrEqual(250);
     expect(await world.isValid(life.published[0]!)).toBe(true);
