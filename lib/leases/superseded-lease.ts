@@ -23,8 +23,6 @@ export class SupersededLease implements Subject<SupersededStep> {
   readonly #life: Lifecycle<SupersededStep>;
   /** Monotonic time of its intended end; Infinity while a consumer holds it. */
   #endAt = Infinity;
-  /** A request about it that was under way when it was superseded. */
-  #renewal: Promise<void> | undefined;
   /** Shared by all callers of {@link retire}. */
   #retiring: Promise<void> | undefined;
 
@@ -35,12 +33,13 @@ export class SupersededLease implements Subject<SupersededStep> {
     this.#life = new Lifecycle(context, this, 'active');
   }
 
-  /** Resolves when the server was asked to end the lease, or at once if a consumer holds it. */
+  /**
+   * Resolves when the server was asked to end the lease, or at once if a consumer holds it.
+   *
+   * @param renewal the request about it that was under way when it was superseded
+   */
   async start(grace: number, renewal?: Promise<void>): Promise<void> {
-    this.#renewal = renewal?.then(() => {
-      this.#renewal = undefined;
-      this.wake();
-    });
+    if (renewal) this.#life.follow(renewal);
     if (!this.#lease.held) return this.retire(grace);
     this.#lease.whenDrained(() => {
       if (this.#life.phase === 'closed') return;
@@ -67,7 +66,6 @@ export class SupersededLease implements Subject<SupersededStep> {
 
   /** Asks at least once, whatever delay a failed request has left behind: the process may be about to end. */
   async #retireNow(): Promise<void> {
-    await this.#renewal;
     await this.#life.work;
     this.#life.retryWithin(0);
     await this.#life.attempt();
@@ -75,10 +73,11 @@ export class SupersededLease implements Subject<SupersededStep> {
 
   observe(): void {
     const lease = this.#lease;
-    if (this.#remaining() > 0) {
+    const left = this.#remaining();
+    if (left > 0) {
       this.#life.signal('renewed');
-      if (lease.held && this.#remaining() <= BEFORE_END) lease.ending();
-    } else if (!this.#life.work && !this.#renewal) {
+      if (lease.held && left <= BEFORE_END) lease.ending();
+    } else if (!this.#life.work) {
       const verifiable = this.#isVerifiable();
       // The question whether it is alive does not wait for the retry of an earlier renewal.
       if (verifiable) this.#life.retryWithin(0);
@@ -96,7 +95,7 @@ export class SupersededLease implements Subject<SupersededStep> {
   plan(): SupersededStep | undefined {
     const { clock, options, session } = this.#context;
     const { phase } = this.#life;
-    if (phase === 'retiring' || this.#renewal) return undefined;
+    if (phase === 'retiring') return undefined;
     if (this.#endAt < Infinity) return { action: 'retire', in: 0 };
     if (session.closed) return undefined;
     if (phase === 'uncertain') return { action: 'renew', in: 0 };

@@ -138,6 +138,15 @@ export class Lifecycle<S extends Step> {
     if (this.#phase !== 'closed' && !this.#work) this.#sleep(this.#delay(this.#subject.plan()));
   }
 
+  /** Takes no step before this request, which counts as the one under way, has ended. It must never reject. */
+  follow(work: Promise<void>): void {
+    this.#work = work.finally(() => {
+      this.#work = undefined;
+      this.#subject.onStatusChange?.();
+      this.wake();
+    });
+  }
+
   /** Resolves when the step that is due, or under way, has been carried out. */
   async attempt(): Promise<void> {
     this.wake();
@@ -158,11 +167,7 @@ export class Lifecycle<S extends Step> {
     const blocked = this.#subject.blockedFor?.(step) ?? 0;
     if (blocked > 0) return this.#sleep(blocked);
     this.#sleep(Infinity);
-    this.#work = this.#subject.run(step).finally(() => {
-      this.#work = undefined;
-      this.#subject.onStatusChange?.();
-      this.wake();
-    });
+    this.follow(this.#subject.run(step));
   }
 
   #delay(step: S | undefined): number {
