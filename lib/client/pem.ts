@@ -1,3 +1,5 @@
+import { hasUtf16Mark } from '../secret/secret-text.js';
+
 /** Limit of one option or file in bytes; the bundles of operating systems have some 300 KiB. */
 const LONGEST = 4 * 1024 * 1024;
 
@@ -86,7 +88,5 @@ function isDer(bytes: Buffer): boolean {
 
 /** Whether bytes are UTF-16: by their byte order mark, or as ASCII characters with NUL bytes. */
 function isUtf16(bytes: Buffer): boolean {
-  const [first, second] = bytes;
-  const marked = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
-  return marked || bytes.subarray(0, 64).includes(0);
+  return hasUtf16Mark(bytes) || bytes.subarray(0, 64).includes(0);
 }

@@ -1,5 +1,5 @@
 import { skewHint } from './clock-skew.js';
-import { nameOf } from './namespace-path.js';
+import { nameOf } from './namespace.js';
 import type { FailedResponse, Verdict } from './failed-response.js';
 
 const BEHIND_NAT = ' (behind a proxy or NAT, the address of that)';

@@ -1,7 +1,7 @@
 import type { FailedResponse, Verdict } from './failed-response.js';
 import { VaultError } from '../errors/vault-error.js';
 import { skewHint } from './clock-skew.js';
-import { nameOf, pathBelow } from './namespace-path.js';
+import { nameOf, pathBelow } from './namespace.js';
 import { refusedLogin } from './refused-login.js';
 
 /** Capabilities that a policy must grant; some engines distinguish `create` from `update`. */

@@ -33,9 +33,13 @@ function textOf(value: unknown, description: string): string {
   throw unreadable(description, `is not a string (its type is ${kind})`, true);
 }
 
+/** Whether bytes begin with the byte order mark of UTF-16. */
+export function hasUtf16Mark([first = 0, second = 0]: Uint8Array): boolean {
+  return (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+}
+
 function decode(bytes: Uint8Array, description: string): string {
-  const [first = 0, second = 0] = bytes;
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))
+  if (hasUtf16Mark(bytes))
     throw unreadable(
       description,
       'is encoded in UTF-16, as PowerShell writes files (-Encoding ascii does not)',
