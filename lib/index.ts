@@ -38,11 +38,10 @@ export {
 export { InjectCredentials } from './decorators/inject-credentials.decorator.js';
 export { InjectSecret } from './decorators/inject-secret.decorator.js';
 export { InjectVault } from './decorators/inject-vault.decorator.js';
-
-export type { DatabaseCredentials } from './engines/database/database-credentials.js';
 export {
   CredentialsService,
   type CredentialsOptions,
+  type DatabaseCredentials,
   type WatchOptions,
 } from './services/credentials.service.js';
 export type { KvReadOptions, KvSecret } from './engines/kv/read-kv.js';
@@ -58,6 +57,7 @@ export {
 
 export type { IssueParameters } from './leases/engine.js';
 export type { Credentials, HoldOptions, LeaseInfo } from './leases/lease.js';
+export type { UserCredentials } from './leases/user-credentials.js';
 export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';
 export type { ConnectionCounters, OperationCounter } from './events/counters.js';
 export type {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { encodeApiPath, encodeMount, encodePath } from './client/path.js';
 import { DEFAULT_CONNECTION } from './config/resolved-options.js';
-import { databasePath } from './engines/database/database-credentials.js';
+import { databasePath } from './engines/database/database-path.js';
 import { VaultError } from './errors/vault-error.js';
 
 /**
@@ -41,7 +41,7 @@ export interface InjectSecretOptions {
 
 /** The definition behind a token. */
 export type InjectionDefinition = { token: string; connection: string } & (
-  | { kind: 'database'; path: string }
+  | { kind: 'user'; path: string }
   | { kind: 'credentials'; path: string }
   | { kind: 'secret'; path: string; mount?: string; key?: string; version?: number }
 );
@@ -98,7 +98,7 @@ export function getCredentialsToken(
   if (typeof target === 'string') {
     const path = databasePath(target, options.mount);
     const token = `VAULT:DATABASE(${part(connection)}:${encodePath(path, 'path')})`;
-    return define({ kind: 'database', token, connection, path });
+    return define({ kind: 'user', token, connection, path });
   }
   const { path: given } = (target ?? {}) as { path: string };
   const path = encodeApiPath(given);

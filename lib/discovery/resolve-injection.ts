@@ -4,9 +4,8 @@ import type { VaultConnection } from '../connection/vault-connection.js';
 import { listed, printable } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
-import { toDatabaseCredentials } from '../engines/database/database-credentials.js';
-import { isLogin } from '../engines/database/database-credentials.js';
 import type { InjectionDefinition } from '../vault.tokens.js';
+import { isUserData, toUserCredentials, type UserData } from '../leases/user-credentials.js';
 
 /** Minimum time of a first read in milliseconds, so that it is tried once. */
 const ONE_TRY = 1_000;
@@ -19,8 +18,8 @@ export function resolveInjection(
   if (definition.kind === 'secret') return readStatic(connection, definition, connection.startup.timeout);
   if (definition.kind === 'credentials') return connection.leases.watch(definition.path, false);
   return connection.leases
-    .watch<{ username: string; password: string }>(definition.path, false, undefined, isLogin)
-    .pipe(map(toDatabaseCredentials));
+    .watch<UserData>(definition.path, false, undefined, isUserData)
+    .pipe(map(toUserCredentials));
 }
 
 /**
@@ -41,7 +40,7 @@ export async function prefetch(
             definition.path,
             Math.max(budget, ONE_TRY),
             undefined,
-            definition.kind === 'database' ? isLogin : undefined,
+            definition.kind === 'user' ? isUserData : undefined,
           ),
     ),
   );

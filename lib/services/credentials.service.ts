@@ -1,18 +1,25 @@
 import { Injectable } from '@nestjs/common';
 import { combineLatest, defer, from, map, merge, of, switchMap, type Observable } from 'rxjs';
 import { VaultConnections } from '../connection/vault-connections.js';
-import {
-  databasePath,
-  isLogin,
-  toDatabaseCredentials,
-  type DatabaseCredentials,
-  type DatabaseData,
-} from '../engines/database/database-credentials.js';
+import { databasePath } from '../engines/database/database-path.js';
 import type { VaultEvent } from '../events/events.js';
 import type { LeaseStatus, VaultStatus } from '../events/status.js';
 import type { IssueParameters } from '../leases/engine.js';
 import type { Requirement } from '../leases/issued-check.js';
 import type { Credentials } from '../leases/lease.js';
+import {
+  isUserData,
+  toUserCredentials,
+  type UserCredentials,
+  type UserData,
+} from '../leases/user-credentials.js';
+
+/**
+ * The credentials of a database role.
+ *
+ * @publicApi
+ */
+export type DatabaseCredentials = UserCredentials;
 
 /**
  * Options of the methods of {@link CredentialsService}.
@@ -93,8 +100,8 @@ export class CredentialsService {
 
   /** {@link watch} for a role of a database engine. `mount` is its mount path. @default 'database' */
   database(role: string, options: WatchOptions & { mount?: string } = {}): Observable<DatabaseCredentials> {
-    return defer(() => this.#watch<DatabaseData>(databasePath(role, options.mount), options, isLogin)).pipe(
-      map(toDatabaseCredentials),
+    return defer(() => this.#watch<UserData>(databasePath(role, options.mount), options, isUserData)).pipe(
+      map(toUserCredentials),
     );
   }
 

@@ -1,6 +1,6 @@
 import { BehaviorSubject } from 'rxjs';
 import { Secret } from '../secret/secret.js';
-import type { DatabaseCredentials } from '../engines/database/database-credentials.js';
+import type { UserCredentials } from '../leases/user-credentials.js';
 
 /** Latest time of a Date. */
 const LAST_DATE = 8.64e15;
@@ -25,7 +25,7 @@ let serial = 0;
 export function fixedCredentials(login: {
   username: string;
   password: string;
-}): BehaviorSubject<DatabaseCredentials> {
+}): BehaviorSubject<UserCredentials> {
   const lease = Object.freeze({
     path: 'fixed',
     issuedAt: new Date(),
@@ -36,7 +36,7 @@ export function fixedCredentials(login: {
     hold: () => () => undefined,
   });
   const { username, password } = login;
-  return new BehaviorSubject<DatabaseCredentials>(
+  return new BehaviorSubject<UserCredentials>(
     Object.freeze({ username: new Secret(username), password: new Secret(password), lease }),
   );
 }

@@ -11,10 +11,7 @@ import type { VaultError } from '../../lib/errors/vault-error.js';
 import { createRotatingPgPool } from '../../lib/integrations/pg/rotating-pool.js';
 import { Secret } from '../../lib/secret/secret.js';
 import type { VaultClient } from '../../lib/session/vault-client.js';
-import {
-  toDatabaseCredentials,
-  type DatabaseCredentials,
-} from '../../lib/engines/database/database-credentials.js';
+import { toUserCredentials, type UserCredentials } from '../../lib/leases/user-credentials.js';
 import { closeConnections, connect } from '../support/connect.js';
 import { answer, HttpProxy } from '../support/http-proxy.js';
 import { expectNoLeak, failureOf } from '../support/leaks.js';
@@ -543,7 +540,7 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
     }
   });
 
-  const pool = (credentials: DatabaseCredentials) => {
+  const pool = (credentials: UserCredentials) => {
     canary(credentials.password.reveal());
     const { host, port, database } = postgres;
     return createRotatingPgPool(of(credentials), { host, port, database, max: 1 });
@@ -552,7 +549,7 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
     firstValueFrom(
       asRole()
         .leases.watch<{ username: string; password: string }>(`database/creds/${name}`, false)
-        .pipe(map(toDatabaseCredentials)),
+        .pipe(map(toUserCredentials)),
     );
 
   it.each([
@@ -582,7 +579,7 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
   it('an answer without user and password is reported', async () => {
     await bao.api('POST', 'kv1/no-user', { token: canary('canary-in-kv-1234') });
     const { connection } = connect({ address: bao.address, auth: token(bao.rootToken) });
-    const stream = connection.leases.watch<never>('kv1/no-user', false).pipe(map(toDatabaseCredentials));
+    const stream = connection.leases.watch<never>('kv1/no-user', false).pipe(map(toUserCredentials));
     check(await failureOf(firstValueFrom(stream)), {
       code: 'VAULT_RESPONSE_INVALID',
       hint: /watch\(path\)/,

@@ -6,7 +6,7 @@ import { createRotatingPgPool } from 'nestjs-vault/pg';
 import { resolveOptions } from '../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { EventBus } from '../../lib/events/events.js';
-import { toDatabaseCredentials } from '../../lib/engines/database/database-credentials.js';
+import { toUserCredentials } from '../../lib/leases/user-credentials.js';
 import { HttpProxy } from '../support/http-proxy.js';
 import { describeReal } from '../support/real-servers.js';
 import {
@@ -54,7 +54,7 @@ describeReal('faults during operation', () => {
     const { host, port, database } = postgres;
     const credentials$ = connection.leases
       .watch<{ username: string; password: string }>('database/creds/app', false)
-      .pipe(map(toDatabaseCredentials));
+      .pipe(map(toUserCredentials));
     const streamErrors: unknown[] = [];
     credentials$.subscribe({ error: (error) => streamErrors.push(error) });
     // Short, so that leases of a few seconds leave enough time, and are renewed as usual.

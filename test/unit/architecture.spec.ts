@@ -91,7 +91,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   ],
   services: ['events', 'leases', 'engines', 'connection'],
   tokens: ['errors', 'client', 'config', 'engines'],
-  discovery: ['clock', 'errors', 'secret', 'config', 'engines', 'connection', 'tokens'],
+  discovery: ['clock', 'errors', 'secret', 'config', 'leases', 'connection', 'tokens'],
   decorators: ['tokens'],
   module: [
     'clock',
@@ -110,8 +110,8 @@ const MAY_USE: Record<string, readonly string[]> = {
     'discovery',
     'decorators',
   ],
-  integrations: ['clock', 'errors', 'secret', 'leases', 'engines'],
-  testing: ['clock', 'errors', 'secret', 'client', 'engines', 'module'],
+  integrations: ['clock', 'errors', 'secret', 'leases'],
+  testing: ['clock', 'errors', 'secret', 'client', 'leases', 'module'],
 };
 const ROOMS = Object.keys(MAY_USE);
 /** Rooms that know Nest. All others run without it. */
@@ -158,7 +158,7 @@ const MAY_USE_TESTING: Record<string, readonly string[]> = {
     'clock',
     'errors',
     'secret',
-    'engines',
+    'leases',
     'module',
   ],
 };
@@ -265,10 +265,10 @@ it('nothing is exported as a default, and index.ts names what it exports', () =>
 
 // Integrations: rotation/ knows no driver, and a driver's folder knows no other one unless its library works on that
 // driver.
-const BELOW_INTEGRATIONS = ['clock', 'errors', 'secret', 'type:leases', 'type:engines'];
+const BELOW_INTEGRATIONS = ['clock', 'errors', 'secret', 'type:leases'];
 const INTEGRATION_MAY_USE: Record<string, readonly string[]> = {
   driver: ['errors'],
-  rotation: ['clock', 'errors', 'leases', 'engines'],
+  rotation: ['clock', 'errors', 'leases'],
   aws: BELOW_INTEGRATIONS,
   ioredis: ['rotation', 'driver', 'redis', ...BELOW_INTEGRATIONS],
   knex: ['rotation', 'driver', 'pg', ...BELOW_INTEGRATIONS],

@@ -1,9 +1,9 @@
 import type { Observable } from 'rxjs';
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { isLoginRejected } from '../redis/rejection.js';
 import { PoolEvents } from '../rotation/pool-events.js';
 import type { PoolEvent, RotationDriver, RotationOptions } from '../rotation/rotation-driver.js';
 import { Rotation } from '../rotation/rotation.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 /** A client of a family. */
 export interface FamilyMember {
@@ -27,8 +27,8 @@ export class RedisFamily {
 
   /** @param verify opens one connection with these credentials, and closes it */
   constructor(
-    credentials$: Observable<DatabaseCredentials>,
-    verify: (credentials: DatabaseCredentials) => Promise<void>,
+    credentials$: Observable<UserCredentials>,
+    verify: (credentials: UserCredentials) => Promise<void>,
     options: RotationOptions,
   ) {
     const driver: RotationDriver<FamilyMember> = {

@@ -1,13 +1,13 @@
 import * as ioredis from 'ioredis';
 import type { RedisOptions } from 'ioredis';
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { hiddenBytes } from '../../secret/hidden.js';
 import { withLoginTimeout } from '../rotation/login-timeout.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 /** Opens one connection with these credentials, and closes it. */
 export async function verifyLogin(
   options: RedisOptions,
-  { username, password }: DatabaseCredentials,
+  { username, password }: UserCredentials,
 ): Promise<void> {
   // AUTH has to be the first command, so that its reply decides.
   const authFirst = {

@@ -5,7 +5,6 @@ import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { printedAs, withHidden } from '../../secret/hidden.js';
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { checkDriver } from '../driver/check-driver.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
 import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
@@ -19,6 +18,7 @@ import { supersededError } from '../rotation/rotation-errors.js';
 import { PoolEvents } from '../rotation/pool-events.js';
 import { Rotation } from '../rotation/rotation.js';
 import { suggestsDroppedUser, isLoginRejected, rejectedError } from './rejection.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 /**
  * The options of `new MongoClient()`, without credentials.
@@ -57,12 +57,12 @@ export class RotatingMongoClient extends EventEmitter<{
 }> {
   readonly #rotation: Rotation<MongoClient>;
   readonly #events = new PoolEvents('RotatingMongoClient', (event) => this.emit('rotation', event));
-  readonly #create: (credentials: DatabaseCredentials) => MongoClient;
+  readonly #create: (credentials: UserCredentials) => MongoClient;
   readonly #drain: number;
   readonly #clients = new Map<MongoClient, PoolGeneration<MongoClient>>();
   /** Number of checked-out connections of each client. */
   readonly #busy = new Map<MongoClient, number>();
-  #verified: { credentials: DatabaseCredentials; client: MongoClient } | undefined;
+  #verified: { credentials: UserCredentials; client: MongoClient } | undefined;
   #current: MongoClient | undefined;
 
   constructor(
@@ -154,7 +154,7 @@ export class RotatingMongoClient extends EventEmitter<{
   }
 
   /** Logs in; a client that logged in with new credentials is kept and used from then on. */
-  async #verify(credentials: DatabaseCredentials, keep: boolean): Promise<void> {
+  async #verify(credentials: UserCredentials, keep: boolean): Promise<void> {
     const client = this.#create(credentials);
     try {
       await client.connect();

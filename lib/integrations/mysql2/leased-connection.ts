@@ -3,9 +3,9 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions, PoolConnection } from 'mysql2';
 import { hide } from '../../secret/hidden.js';
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
 import { suggestsDroppedUser } from './rejection.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 type Command = EventEmitter & { onResult?: unknown };
 
@@ -120,7 +120,7 @@ export function openSocket(config: ConnectionOptions): Duplex {
 }
 
 /** Puts user and password where mysql2 reads them at the login, the password in a form that does not print. */
-export function setCredentials(config: ConnectionOptions, { username, password }: DatabaseCredentials): void {
+export function setCredentials(config: ConnectionOptions, { username, password }: UserCredentials): void {
   config.user = username.reveal();
   hide(config, { password: password.reveal() });
 }
@@ -132,10 +132,7 @@ export function hideLogin(connection: PoolConnection | undefined): void {
 }
 
 /** Removes the password after the login, as mysql2 copies it into each query. Only `changeUser` needs it again. */
-export function removePassword(
-  connection: PoolConnection,
-  { username, password }: DatabaseCredentials,
-): void {
+export function removePassword(connection: PoolConnection, { username, password }: UserCredentials): void {
   const changeUser = connection.changeUser.bind(connection);
   connection.config.password = undefined;
   connection.changeUser = (options, callback) =>

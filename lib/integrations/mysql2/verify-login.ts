@@ -1,6 +1,6 @@
 import mysql, { type ConnectionOptions } from 'mysql2';
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { isDatabaseDenied } from './rejection.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 /**
  * Opens one connection with these credentials, and closes it.
@@ -9,7 +9,7 @@ import { isDatabaseDenied } from './rejection.js';
  */
 export async function verifyLogin(
   config: ConnectionOptions,
-  { username, password }: DatabaseCredentials,
+  { username, password }: UserCredentials,
   inUse: boolean,
 ): Promise<void> {
   const connection = mysql.createConnection({

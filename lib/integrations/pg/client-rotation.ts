@@ -1,6 +1,5 @@
 import pg, { type ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { checkDriver } from '../driver/check-driver.js';
 import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
 import { LOGIN_TIMEOUT } from '../rotation/login-timeout.js';
@@ -15,6 +14,7 @@ import { REPLACEMENT_TIMEOUT, Rotation } from '../rotation/rotation.js';
 import type { LeasedClient } from './leased-client.js';
 import { ownedObjects } from './owned-objects.js';
 import { isLoginRejected, watchLogin } from './rejection.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 /** The callbacks and options of one pool. */
 type ClientRotationOptions = RotationOptions &
@@ -90,8 +90,8 @@ export async function connectWithRetry<T>(
  */
 async function logIn(
   config: ClientConfig,
-  { username, password }: DatabaseCredentials,
-  dropped: DatabaseCredentials | undefined,
+  { username, password }: UserCredentials,
+  dropped: UserCredentials | undefined,
   events: PoolEvents,
   timeout = LOGIN_TIMEOUT,
 ): Promise<void> {

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import amqp, { type Channel, type ChannelModel } from 'amqplib';
 import type { AmqpConnectionManagerOptions } from 'amqp-connection-manager';
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { LOGIN_TIMEOUT } from '../rotation/login-timeout.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
 import { TrackedChannel, type ChannelOwner } from './tracked-channel.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 /** Milliseconds between checks for unacknowledged messages. */
 const POLL_INTERVAL = 20;
@@ -21,7 +21,7 @@ export interface Broker {
 /** Opens a connection to a broker. */
 export async function openConnection(
   broker: Broker,
-  { username, password }: DatabaseCredentials,
+  { username, password }: UserCredentials,
 ): Promise<ChannelModel> {
   const url = new URL(broker.url);
   if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(broker.heartbeat));

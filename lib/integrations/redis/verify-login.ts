@@ -1,6 +1,6 @@
 import { createClient, type RedisClientOptions } from 'redis';
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { withLoginTimeout } from '../rotation/login-timeout.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 /**
  * The address and socket options of a client.
@@ -12,7 +12,7 @@ export type ConnectOptions = Pick<RedisClientOptions, 'url' | 'socket'>;
 /** Opens one connection with these credentials, and closes it. */
 export async function verifyLogin(
   { url, socket }: ConnectOptions,
-  { username, password }: DatabaseCredentials,
+  { username, password }: UserCredentials,
 ): Promise<void> {
   const client = createClient({
     ...(url !== undefined && { url }),

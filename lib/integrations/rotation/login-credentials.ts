@@ -1,9 +1,6 @@
 import { map, type Observable } from 'rxjs';
 import type { Credentials } from '../../leases/lease.js';
-import {
-  toDatabaseCredentials,
-  type DatabaseCredentials,
-} from '../../engines/database/database-credentials.js';
+import { toUserCredentials, type UserCredentials } from '../../leases/user-credentials.js';
 
 /**
  * A user name and a password: of a database role, or of any path whose response has `username` and `password`
@@ -11,12 +8,12 @@ import {
  *
  * @publicApi
  */
-export type LoginCredentials = DatabaseCredentials | Credentials;
+export type LoginCredentials = UserCredentials | Credentials;
 
-/** Converts both forms to {@link DatabaseCredentials}. */
-export function toLogins(credentials$: Observable<LoginCredentials>): Observable<DatabaseCredentials> {
+/** Converts both forms to {@link UserCredentials}. */
+export function toLogins(credentials$: Observable<LoginCredentials>): Observable<UserCredentials> {
   return credentials$.pipe(
-    map((one) => ('data' in one ? toDatabaseCredentials(one as Credentials<Login>) : one)),
+    map((one) => ('data' in one ? toUserCredentials(one as Credentials<Login>) : one)),
   );
 }
 

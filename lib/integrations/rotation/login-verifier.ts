@@ -1,10 +1,10 @@
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { background } from '../../clock/background.js';
 import { withLoginTimeout } from './login-timeout.js';
 import type { PoolEvents } from './pool-events.js';
 import type { PoolGeneration } from './pool-generation.js';
 import type { RotationDriver } from './rotation-driver.js';
 import type { VerificationCause } from './verification-throttle.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 /** The part of a rotation that a verification depends on. */
 interface RotationState<C> {
@@ -25,7 +25,7 @@ export class LoginVerifier<C> {
   }
 
   /** Logs in once; rejects with the error of the login, or after {@link LOGIN_TIMEOUT}. */
-  verify(credentials: DatabaseCredentials, previous?: DatabaseCredentials): Promise<void> {
+  verify(credentials: UserCredentials, previous?: UserCredentials): Promise<void> {
     return withLoginTimeout(this.#driver.verify(credentials, previous));
   }
 

@@ -1,15 +1,15 @@
 import type { HoldOptions } from '../../leases/lease.js';
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { VerificationThrottle } from './verification-throttle.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 /** Whether only the password differs, as after a rotation of a static role: open sessions stay valid then. */
-export function sameUser(one: DatabaseCredentials, other: DatabaseCredentials): boolean {
+export function sameUser(one: UserCredentials, other: UserCredentials): boolean {
   return one.username.reveal() === other.username.reveal();
 }
 
 /** The connections of a pool that logged in with one snapshot, and the hold on its lease. `C` is one connection. */
 export class PoolGeneration<C> {
-  readonly credentials: DatabaseCredentials;
+  readonly credentials: UserCredentials;
   readonly connections = new Set<C>();
   /** At least one of its connections has logged in. */
   used = false;
@@ -25,7 +25,7 @@ export class PoolGeneration<C> {
   #drainTimer: NodeJS.Timeout | undefined;
 
   /** @param onEnding called shortly before the lease ends although it is held */
-  constructor(credentials: DatabaseCredentials, drain: number, onEnding: () => void) {
+  constructor(credentials: UserCredentials, drain: number, onEnding: () => void) {
     this.credentials = credentials;
     this.#holdOptions = { drain, onEnding };
     this.hold();

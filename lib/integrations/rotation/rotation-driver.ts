@@ -1,5 +1,5 @@
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import type { PoolGeneration } from './pool-generation.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 /** Milliseconds for {@link RotationDriver.beforeEnd}. */
 export const BEFORE_END_TIMEOUT = 2_000;
@@ -11,7 +11,7 @@ export interface RotationDriver<C> {
    *
    * @param previous the credentials that they replace; undefined for another verification of those in use
    */
-  verify(credentials: DatabaseCredentials, previous?: DatabaseCredentials): Promise<void>;
+  verify(credentials: UserCredentials, previous?: UserCredentials): Promise<void>;
   /**
    * Whether an error proves that the database knows no such user, or another password: new credentials are requested
    * then. After any other failed login Vault is asked whether the lease is valid.
@@ -34,7 +34,7 @@ export interface RotationDriver<C> {
    * Called when the pool ends, before the lease is released and the user dropped. The lease is held until the promise
    * settles, at most for {@link BEFORE_END_TIMEOUT}.
    */
-  beforeEnd?(credentials: DatabaseCredentials): Promise<void>;
+  beforeEnd?(credentials: UserCredentials): Promise<void>;
   /** Whether the application uses a connection at the moment. Default: every open connection counts as in use. */
   isInUse?(connection: C): boolean;
   /** Closes a connection at once, even in the middle of a query. */

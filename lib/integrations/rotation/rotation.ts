@@ -1,5 +1,4 @@
 import type { Observable, Subscription } from 'rxjs';
-import type { DatabaseCredentials } from '../../engines/database/database-credentials.js';
 import { runIsolated } from '../../clock/run-isolated.js';
 import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
@@ -15,6 +14,7 @@ import {
   type RotationOptions,
 } from './rotation-driver.js';
 import type { VerificationCause } from './verification-throttle.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 
 /** Milliseconds between attempts to log in with new credentials; the pause doubles. */
 const VERIFY_RETRY = { first: 100, last: 2_000 };
@@ -48,7 +48,7 @@ export class Rotation<C> {
 
   /** @param options.onEnd called once when the stream ends, with its error if it has one */
   constructor(
-    credentials$: Observable<DatabaseCredentials>,
+    credentials$: Observable<UserCredentials>,
     driver: RotationDriver<C>,
     options: RotationOptions & { events: PoolEvents; onEnd: (error?: Error) => void },
   ) {
@@ -200,7 +200,7 @@ export class Rotation<C> {
     this.#verifier.schedule(generation, cause);
   }
 
-  #receive(credentials: DatabaseCredentials): void {
+  #receive(credentials: UserCredentials): void {
     if (this.#ended) return;
     const generation: PoolGeneration<C> = new PoolGeneration(credentials, this.#drain, () =>
       this.#leaseEnding(generation),

@@ -3,12 +3,12 @@ import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
 import type { PoolEvent, RotationDriver } from '../../../lib/integrations/rotation/rotation-driver.js';
 import { Secret } from '../../../lib/secret/secret.js';
-import type { DatabaseCredentials } from '../../../lib/engines/database/database-credentials.js';
+import type { UserCredentials } from '../../../lib/leases/user-credentials.js';
 import { issueByHand, type Issued } from '../../support/driver-load.js';
 
 /** A pool whose connections are texts, and whose logins the test decides. */
 export function rotating(driver: Partial<RotationDriver<string>>) {
-  const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
+  const credentials$ = new ReplaySubject<UserCredentials>(1);
   const events: PoolEvent[] = [];
   const poolEvents = new PoolEvents('test', (event) => events.push(event));
   const rotation = new Rotation<string>(

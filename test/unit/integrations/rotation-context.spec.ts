@@ -4,7 +4,7 @@ import { ReplaySubject } from 'rxjs';
 import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
 import type { PoolGeneration } from '../../../lib/integrations/rotation/pool-generation.js';
-import type { DatabaseCredentials } from '../../../lib/engines/database/database-credentials.js';
+import type { UserCredentials } from '../../../lib/leases/user-credentials.js';
 import { issueByHand } from '../../support/driver-load.js';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -14,7 +14,7 @@ it('a pool verifies, drains and reports outside the context of any request', asy
   const requests = new AsyncLocalStorage<string>();
   const seen: string[] = [];
   const note = (what: string) => void seen.push(`${what}: ${requests.getStore() ?? 'no request'}`);
-  const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
+  const credentials$ = new ReplaySubject<UserCredentials>(1);
   const [first, next] = [issueByHand(), issueByHand()];
   credentials$.next(first.credentials);
   const rotation = requests.run(

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Credentials } from '../../../lib/leases/lease.js';
-import { isLogin } from '../../../lib/engines/database/database-credentials.js';
+import { isUserData } from '../../../lib/leases/user-credentials.js';
 import { AlteredVault, type Answer } from '../../support/altered-vault.js';
 
 interface Login {
@@ -50,7 +50,7 @@ it.each(ANSWERS)(
     const { connection } = life;
     const seen: Credentials<Login>[] = [];
     const ended: unknown[] = [];
-    connection.leases.watch<Login>(PATH, false, undefined, isLogin).subscribe({
+    connection.leases.watch<Login>(PATH, false, undefined, isUserData).subscribe({
       next: (one) => seen.push(one),
       error: (error) => ended.push(error),
       complete: () => ended.push('complete'),
@@ -96,7 +96,7 @@ it.each(ANSWERS)(
     const { connection } = life;
     const seen: Login[] = [];
     const ended: unknown[] = [];
-    connection.leases.watch<Login>(PATH, false, undefined, isLogin).subscribe({
+    connection.leases.watch<Login>(PATH, false, undefined, isUserData).subscribe({
       next: ({ data }) => seen.push(data.reveal()),
       error: (error) => ended.push(error),
     });
@@ -109,7 +109,7 @@ it.each(ANSWERS)(
     world.alter = undefined;
     await world.clock.advance(60_000);
     expect(seen.length).toBe(2);
-    expect(seen.every(isLogin)).toBe(true);
+    expect(seen.every(isUserData)).toBe(true);
     expect(ended).toEqual([]);
     expect(connection.status.health).toBe('up');
     await world.clock.until(connection.close());
@@ -124,7 +124,7 @@ it.each(ANSWERS.slice(0, 7))(
     world.alterAll(ISSUE, change);
     const ended: unknown[] = [];
     const seen: unknown[] = [];
-    connection.leases.watch<Login>(PATH, false, undefined, isLogin).subscribe({
+    connection.leases.watch<Login>(PATH, false, undefined, isUserData).subscribe({
       next: (one) => seen.push(one),
       error: (error) => ended.push(error),
     });
@@ -143,11 +143,11 @@ it('a consumer that requires user name and password does not affect consumers of
   const { connection } = await world.live({ ttl: 60, maxTtl: 120 });
   world.alterAll(ISSUE, ({ body }) => (body.data = { access_key: 'a', secret_key: `s-${body.lease_id}` }));
   const seen: unknown[] = [];
-  connection.leases.watch(PATH, false, undefined, isLogin).subscribe((one) => seen.push(one));
+  connection.leases.watch(PATH, false, undefined, isUserData).subscribe((one) => seen.push(one));
   await world.clock.advance(600_000);
   expect(seen.length).toBeGreaterThan(4);
   expect(connection.status.health).toBe('up');
-  connection.leases.watch(PATH, false, undefined, isLogin).subscribe();
+  connection.leases.watch(PATH, false, undefined, isUserData).subscribe();
   await world.clock.advance(600_000);
   expect(seen.length).toBeGreaterThan(8);
   await world.clock.until(connection.close());

@@ -4,7 +4,7 @@ import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
 import { toLogins } from '../../../lib/integrations/rotation/login-credentials.js';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
 import type { Credentials } from '../../../lib/leases/lease.js';
-import { isLogin } from '../../../lib/engines/database/database-credentials.js';
+import { isUserData } from '../../../lib/leases/user-credentials.js';
 import { AlteredVault } from '../../support/altered-vault.js';
 
 const PATH = 'database/creds/app';
@@ -36,7 +36,7 @@ it('an operator, a subscriber, a hold and an event listener that throw affect on
   const world = new AlteredVault();
   const life = await world.live({ ttl: 60, maxTtl: 120 });
   const { connection, bus } = life;
-  const watch = () => connection.leases.watch(PATH, false, undefined, isLogin);
+  const watch = () => connection.leases.watch(PATH, false, undefined, isUserData);
   const fail = (what: string) => {
     throw new Error(what);
   };
