@@ -1,5 +1,5 @@
 // npm run conformance: tests every rule on the simulated server (both dialects) and on a real one, runs the tests of
-// other kinds that prove a rule, prints the table of rules and servers, and writes it to docs/conformance.md.
+// other kinds that prove a rule, prints the table of rules and servers, and writes it to docs/internals/conformance.md.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -79,13 +79,13 @@ pending. A mark in brackets means: passed, with some scripted answers in place o
 ${[line(head), line(head.map(() => '---')), ...cells.map(line)].join('\n')}
 `;
 const prettier = await import('prettier');
-const options = await prettier.resolveConfig(join(root, 'docs/conformance.md'));
+const options = await prettier.resolveConfig(join(root, 'docs/internals/conformance.md'));
 writeFileSync(
-  join(root, 'docs/conformance.md'),
+  join(root, 'docs/internals/conformance.md'),
   await prettier.format(text, { ...options, parser: 'markdown' }),
 );
 for (const [id, title, ...marks] of cells)
   console.log(`${id.padEnd(4)} ${marks.map((mark) => (mark || ' ').padEnd(4)).join('')} ${title}`);
 console.log(
-  `\n${worlds.join(', ')}: rules kept ${counts.join(', ')}. The table stands in docs/conformance.md.`,
+  `\n${worlds.join(', ')}: rules kept ${counts.join(', ')}. The table stands in docs/internals/conformance.md.`,
 );

@@ -1,5 +1,5 @@
-// npm run diagram: writes the phases of lib/lifetime/transitions.ts into docs/lifecycle.md, as a diagram for GitHub and
-// as tables for npm, which shows no mermaid. test/unit/lifetime/transitions.spec.ts fails while the page differs.
+// npm run diagram: writes the phases of lib/lifetime/transitions.ts into docs/internals/lifecycle.md, as a diagram for
+// GitHub and as tables for npm, which shows no mermaid. test/unit/lifetime/transitions.spec.ts fails while the page differs.
 import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -69,7 +69,7 @@ function table(head, rows) {
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   // Node 20 runs no TypeScript.
   const { default: ts } = await import('typescript');
-  const page = new URL('../docs/lifecycle.md', import.meta.url);
+  const page = new URL('../docs/internals/lifecycle.md', import.meta.url);
   const source = readFileSync(new URL('../lib/lifetime/transitions.ts', import.meta.url), 'utf8');
   const code = ts.transpile(source, { module: ts.ModuleKind.ESNext });
   const { TRANSITIONS } = await import(`data:text/javascript,${encodeURIComponent(code)}`);

@@ -37,13 +37,14 @@ export async function main(): Promise<void> {
     ),
   );
 
-  const file = path('../../docs/fleet.md');
+  const file = path('../../docs/internals/fleet.md');
   const prettier = { ...(await resolveConfig(file)), parser: 'markdown' };
   console.log(`\n${await format(tables(results), prettier)}`);
-  if (instances < FULL) return console.log(`docs/fleet.md is written with ${FULL} instances or more.`);
+  if (instances < FULL)
+    return console.log(`docs/internals/fleet.md is written with ${FULL} instances or more.`);
   writeFileSync(file, await format(report(results, instances), prettier));
-  writeFileSync(path('../../docs/fleet.svg'), chart(results, instances));
-  console.log('Tables: docs/fleet.md. Chart: docs/fleet.svg.');
+  writeFileSync(path('../../docs/internals/figures/fleet.svg'), chart(results, instances));
+  console.log('Tables: docs/internals/fleet.md. Chart: docs/internals/figures/fleet.svg.');
 }
 
 /** The simulation makes many short-lived objects: a larger young generation halves the time. */

@@ -1,5 +1,6 @@
 // npm run fleet: fleets of this package and of other clients against one simulated server, in virtual time.
-//   --instances N   number of instances (default 10000; with that or more, docs/fleet.md and docs/fleet.svg are written)
+//   --instances N   number of instances (default 10000; with that or more, docs/internals/fleet.md and its chart are
+//                   written)
 //   --quick         500 instances, in a few seconds
 import { fileURLToPath } from 'node:url';
 import { ensureInstalled } from '../../scripts/ensure-installed.mjs';

@@ -13,7 +13,7 @@ import { usersInDatabase } from '../support/servers.mjs';
 import { blocksOf, shell, terminal } from '../support/set-up-page.mjs';
 
 const run = promisify(execFile);
-const blocks = blocksOf('docs/guides/databases/prisma.md').map(({ text }) => text);
+const blocks = blocksOf('docs/databases/prisma.md').map(({ text }) => text);
 const block = (words: string) => blocks.find((text) => text.includes(words)) ?? '';
 const MODULES = fileURLToPath(new URL('../../node_modules', import.meta.url));
 

@@ -33,7 +33,7 @@ import {
 } from '../support/servers.mjs';
 import { blocksOf, shell, terminal } from '../support/set-up-page.mjs';
 
-const blocks = blocksOf('docs/guides/databases/typeorm.md').map(({ text }) => text);
+const blocks = blocksOf('docs/databases/typeorm.md').map(({ text }) => text);
 /** The only block that contains a text. */
 function block(words: string): string {
   const found = blocks.filter((text) => text.includes(words));

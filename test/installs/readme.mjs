@@ -1,6 +1,6 @@
-// The unchanged README and the page on tests, in applications made by `nest new`: the line installs, the module
-// compiles, the tests pass, and the application runs on the OpenBao and the PostgreSQL of the page on server set-up,
-// then on the simulated server of the page on tests, and leaves no user.
+// The unchanged README and the pages on tests and on local development, in applications made by `nest new`: the line
+// installs, the module compiles, the tests pass, and the application runs on the OpenBao and the PostgreSQL of the page
+// on server set-up, then on the simulated server of the page on local development, and leaves no user.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -72,15 +72,20 @@ function instead() {
 
 /** The blocks whose first line names their file. */
 const files = [
-  ...(readme + page('docs/testing.md')).matchAll(/^```[tj]s\n\/\/ (\S+\.m?[tj]s)\n([\s\S]*?)^```$/gm),
+  ...(readme + page('docs/testing.md') + page('docs/local-development.md')).matchAll(
+    /^```[tj]s\n\/\/ (\S+\.m?[tj]s)\n([\s\S]*?)^```$/gm,
+  ),
 ];
 const NAMES = [
   'src/app.module.ts',
   'src/main.ts',
   'src/orders.spec.ts',
+  'src/no-database.spec.ts',
   'src/fixed-user.spec.ts',
+  'src/outage.spec.ts',
   'vault-local.mjs',
 ];
+const SPECS = NAMES.filter((name) => name.endsWith('.spec.ts'));
 const [, line = ''] = /^```sh\n(npm install nestjs-vault .*)\n```$/m.exec(readme) ?? [];
 /** Credentials of the user of the tests. */
 const [, ci = ''] = /`(CREATE ROLE ci .*?)`/.exec(page('docs/testing.md')) ?? [];
@@ -128,7 +133,11 @@ export async function asReadme({ check, major, context }) {
     const env = { ADMIN_URL: connectionString, PGHOST: host, PGPORT: String(port), PGDATABASE: database };
     const [runner, ...args] = test;
     const tested = await run(process.execPath, [join(modules, runner), ...args], { cwd: app, env });
-    check(`${title}: the tests pass`, tested.ok && /2 passed/.test(tested.output), tested.output);
+    check(
+      `${title}: the tests pass`,
+      tested.ok && tested.output.includes(`${SPECS.length} passed`),
+      tested.output,
+    );
     check(`${title}: no user is left by the tests`, (await users()) === 0);
 
     const vault = await start(['vault-local.mjs'], /^VAULT_ADDR=.*$/m, {

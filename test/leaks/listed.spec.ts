@@ -13,8 +13,8 @@ import { HIDDEN } from './printers.js';
 
 const CANARY = 'canary-that-is-listed';
 
-// docs/secrecy.md lists leaks that cannot be prevented: remove an item there when its test fails.
-describe('the list of docs/secrecy.md is true', () => {
+// docs/limits-and-security.md lists leaks that cannot be prevented: remove an item there when its test fails.
+describe('the list of docs/limits-and-security.md is true', () => {
   afterEach(closeConnections);
 
   it("undici's diagnostics channels pass tokens and bodies to every subscriber", async () => {
@@ -80,7 +80,7 @@ describe('the list of docs/secrecy.md is true', () => {
   });
 });
 
-describeReal('the list of docs/secrecy.md on PostgreSQL is true', () => {
+describeReal('the list of docs/limits-and-security.md on PostgreSQL is true', () => {
   it('statements are logged with the password that they set: by default the failed ones', async () => {
     const postgres = await startPostgres();
     try {

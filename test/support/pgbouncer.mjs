@@ -33,7 +33,7 @@ export function pgBouncerAvailable() {
   };
 }
 
-const GUIDE = new URL('../../docs/guides/databases/pg.md', import.meta.url);
+const GUIDE = new URL('../../docs/databases/pg.md', import.meta.url);
 
 /**
  * The guide's set-up of PostgreSQL, with other names.

@@ -1,4 +1,4 @@
-// The table in docs/server-setup.md: the restarts that each way of delivering a secret_id survives.
+// The table in docs/approle.md: the restarts that each way of delivering a secret_id survives.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const HOUR = 3_600_000;
-const page = readFileSync(new URL('../../docs/server-setup.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../../docs/approle.md', import.meta.url), 'utf8');
 
 let folder: string;
 beforeEach(() => {
@@ -48,7 +48,7 @@ const value = ({ roleId, secretId }: World) => {
 const file = (world: World) => world.put('secret_id', world.secretId());
 
 const WAYS: Record<string, Way> = {
-  'a file, rewritten every 8 hours (this page)': {
+  'a file, rewritten every 8 hours': {
     deliver: (world) => {
       const path = file(world);
       return () => appRole({ roleId: world.roleId, secretId: fromFile(path) });
@@ -127,7 +127,7 @@ async function restarts(way: Way, hours: number): Promise<boolean> {
   );
 }
 
-describe('ways of delivery, listed on the page on server set-up', () => {
+describe('ways of delivery, listed on the page on AppRole', () => {
   const rows = page
     .split('\n')
     .filter((line) => line.startsWith('|'))

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { FLOORS } from '../../lib/integrations/driver/floors.js';
 
 const read = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
-const pages = 'docs/guides/databases';
+const pages = 'docs/databases';
 
 /** Page, subpath, library and floors of each row. */
 const rows = [

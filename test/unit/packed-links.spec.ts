@@ -85,17 +85,14 @@ it('every link of the packed pages has a target', () => {
 
 it('finds each kind of dead link', () => {
   const faults = (text: string) => linksOf(text).map((link) => fault('docs/errors.md', link));
-  expect(faults('[a](options.md) ![b](over-time.svg) [c](#errors) [d](../README.md "t")')).toEqual([
-    undefined,
-    undefined,
-    undefined,
-    undefined,
-  ]);
+  expect(
+    faults('[a](options.md) ![b](internals/figures/over-time.svg) [c](#errors) [d](../README.md "t")'),
+  ).toEqual([undefined, undefined, undefined, undefined]);
   expect(faults('[a](../sample/01-rotating-database/README.md) [b](../lib)')).toEqual([
     'not in the package',
     'not in the package',
   ]);
-  expect(faults('[a](nowhere.md) [b](options.md#nowhere) [c](guides)')).toEqual([
+  expect(faults('[a](nowhere.md) [b](options.md#nowhere) [c](internals/figures)')).toEqual([
     'not there',
     'no such heading',
     'a folder without a page',

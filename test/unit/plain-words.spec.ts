@@ -142,14 +142,14 @@ function paragraphsOf(file: string, line: number, text: string): Sentence[] {
   return found;
 }
 
-// The titles in docs/conformance.md are names of tests.
+// The titles in docs/internals/conformance.md are names of tests.
 const pages = ['README.md', 'CHANGELOG.md', 'bench/README.md', ...list('docs', /\.md$/), ...samplePages()];
 const rooms = {
   lib: list('lib', /\.c?ts$/).flatMap(commentsOf),
   test: list('test', /\.m?ts$/).flatMap(commentsOf),
   docs: pages.flatMap((page) => {
     const text = readFileSync(join(root, page), 'utf8');
-    const prose = page === 'docs/conformance.md' ? text.replaceAll(/^\|.*$/gm, '') : text;
+    const prose = page === 'docs/internals/conformance.md' ? text.replaceAll(/^\|.*$/gm, '') : text;
     return paragraphsOf(page, 1, prose);
   }),
 };

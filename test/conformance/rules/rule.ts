@@ -1,6 +1,6 @@
 import type { World } from '../world.js';
 
-/** A test of one rule of `docs/lifecycle.md`. */
+/** A test of one rule of `docs/internals/lifecycle.md`. */
 export interface Rule {
   id: string;
   title: string;

@@ -19,10 +19,10 @@ function reachableFrom(start: Phase): Set<Phase> {
   return found;
 }
 
-it('docs/lifecycle.md shows the table of transitions', () => {
-  const page = read('docs/lifecycle.md');
+it('docs/internals/lifecycle.md shows the table of transitions', () => {
+  const page = read('docs/internals/lifecycle.md');
   const current = withDiagram(page, TRANSITIONS, read('lib/lifetime/transitions.ts'));
-  expect(page, 'docs/lifecycle.md is out of date: run `npm run diagram`').toBe(current);
+  expect(page, 'docs/internals/lifecycle.md is out of date: run `npm run diagram`').toBe(current);
   for (const phase of phases) {
     expect(current).toMatch(new RegExp(`^\\| \`${phase}\` +\\| \\w`, 'm'));
     for (const [signal, next] of Object.entries(TRANSITIONS[phase])) {
