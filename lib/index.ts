@@ -55,7 +55,7 @@ export {
   type VaultWrapInfo,
 } from './session/vault-client.js';
 
-export type { IssueParameters } from './leases/engine.js';
+export type { IssueParameters } from './engines/engine.js';
 export type { Credentials, HoldOptions, LeaseInfo } from './leases/lease.js';
 export type { UserCredentials } from './leases/user-credentials.js';
 export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';

@@ -17,8 +17,7 @@ import { prefetch, resolveInjection } from './discovery/resolve-injection.js';
 import { UndeclaredSecret } from './discovery/undeclared-secret.js';
 import { isInjected, wantedSecrets, willRead } from './discovery/wanted-secrets.js';
 import { startFailed } from './errors/common-errors.js';
-import { CredentialsService } from './services/credentials.service.js';
-import { KvService } from './services/kv.service.js';
+import { SERVICES } from './services/services.js';
 import { VaultClient } from './session/vault-client.js';
 import { ENVIRONMENT_TOKEN, type Environment } from './vault.environment.js';
 import { logEvents } from './vault.logger.js';
@@ -58,11 +57,10 @@ export interface VaultFeature {
 @Module({
   providers: [
     { provide: VaultConnections, inject: [ModulesContainer], useFactory: declareConnections },
-    CredentialsService,
-    KvService,
+    ...SERVICES,
     VaultShutdown,
   ],
-  exports: [VaultConnections, CredentialsService, KvService],
+  exports: [VaultConnections, ...SERVICES],
 })
 class VaultCoreModule {}
 

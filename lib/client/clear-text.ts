@@ -2,7 +2,7 @@ import type { ClientOptions } from './client-options.js';
 import { VaultError } from '../errors/vault-error.js';
 
 /**
- * Addresses to which secret_ids, tokens and secrets would be sent in clear over a network.
+ * Addresses to which logins, tokens and secrets would be sent in clear over a network.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID` if there are any, and `allowHttp` does not permit it
  */
@@ -13,7 +13,7 @@ export function assertMayTravel({ name, addresses, allowHttp }: ClientOptions): 
     code: 'VAULT_CONFIG_INVALID',
     message:
       `The options of the Vault connection "${name}" are invalid: \`address\` (${inClear.join(', ')}) would send ` +
-      'secret_ids, tokens and secrets over the network in clear.',
+      'logins, tokens and secrets over the network in clear.',
     hint:
       'Write https:// instead. If that is not possible (a test server in CI, a service mesh that encrypts), add to ' +
       'the options:  allowHttp: true',

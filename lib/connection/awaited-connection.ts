@@ -62,8 +62,8 @@ function waitsForItself(name: string): VaultError {
     code: 'VAULT_STARTUP_FAILED',
     message: `A provider waits for the Vault connection ${which}, but its options have not arrived.`,
     hint:
-      'Look for a cycle: providers that `useFactory` of the options injects must not await KvService, ' +
-      'CredentialsService or VaultClient of the same connection. ' +
+      'Look for a cycle: providers that `useFactory` of the options injects must not await a service of this ' +
+      'package or the VaultClient of the same connection. ' +
       `Options that take longer than ${OPTIONS_TIMEOUT / 1_000} s cause the same error.`,
   });
 }

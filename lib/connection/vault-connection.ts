@@ -19,8 +19,7 @@ import { healthOf, type ConnectionStatus } from '../events/status.js';
 import { engineOf } from '../engines/engine-of.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
 import type { Secret } from '../secret/secret.js';
-import { KvWatchRegistry } from '../engines/kv/kv-watch-registry.js';
-import { readKv, type KvReadOptions, type KvSecret } from '../engines/kv/read-kv.js';
+import { StaticSecrets } from '../engines/static-secrets.js';
 import { VaultClient } from '../session/vault-client.js';
 import { Session } from '../session/session.js';
 import { lastRequests } from './last-requests.js';
@@ -40,7 +39,7 @@ export class VaultConnection implements ClosedAtExit {
   readonly #options: ResolvedOptions;
   readonly client: VaultClient;
   readonly leases: LeaseRegistry;
-  readonly watches: KvWatchRegistry;
+  readonly secrets: StaticSecrets;
   /** Static secrets for decorators. Each is read once, for any number of decorators. */
   readonly statics = new Map<string, Promise<Secret<unknown>>>();
   readonly #clock: Clock;
@@ -81,7 +80,7 @@ export class VaultConnection implements ClosedAtExit {
       openNetwork(options, {
         clearText: (addresses) =>
           this.#warn(
-            `secret_ids, tokens and secrets are sent unencrypted to ${addresses.join(', ')} (\`allowHttp\`)`,
+            `logins, tokens and secrets are sent unencrypted to ${addresses.join(', ')} (\`allowHttp\`)`,
           ),
         reloaded: (files) => this.#emit({ type: 'tls-reloaded', files }),
         unusable: (problems) =>
@@ -107,7 +106,11 @@ export class VaultConnection implements ClosedAtExit {
     const signal = this.#issuesAborted.signal;
     this.leases = new LeaseRegistry({ ...shared, signal, session: this.#session, engineOf });
     this.client = new VaultClient(this.#session);
-    this.watches = new KvWatchRegistry(shared, (path, how) => this.#readKvOnce(path, how));
+    this.secrets = new StaticSecrets({
+      ...shared,
+      ask: (request) => this.client.requestEncoded(request),
+      retry: (job, budget) => this.retry(job, budget),
+    });
   }
 
   get startup(): Required<StartupOptions> {
@@ -125,7 +128,7 @@ export class VaultConnection implements ClosedAtExit {
   get status(): ConnectionStatus {
     const session = this.#session.status();
     const leases = this.leases.status();
-    const secrets = this.watches.status();
+    const secrets = this.secrets.status();
     const health = healthOf(session, leases, secrets);
     return { name: this.name, health, session, leases, secrets, counters: this.#counters.values };
   }
@@ -145,15 +148,6 @@ export class VaultConnection implements ClosedAtExit {
     const end = this.#clock.monotonic() + timeout;
     await this.retry(() => this.#session.acquire(), timeout);
     return Math.max(0, end - this.#clock.monotonic());
-  }
-
-  /** Reads a KV secret. Transient failures are retried for `budget` milliseconds, by default the request timeout. */
-  readKv<T>(
-    path: string,
-    options: KvReadOptions & { kvVersion?: 1 | 2 },
-    budget = this.#options.timeout,
-  ): Promise<KvSecret<T>> {
-    return this.retry(() => this.#readKvOnce<T>(path, options), budget);
   }
 
   retry<T>(job: () => Promise<T>, budget: number): Promise<T> {
@@ -212,7 +206,7 @@ export class VaultConnection implements ClosedAtExit {
     // A revoked token ends a lease whose answer is on its way. Otherwise the answer is awaited, and the lease retired.
     if (this.#revoking) this.#issuesAborted.abort();
     this.leases.end();
-    this.watches.end();
+    this.secrets.end();
     const deadline = this.#clock.monotonic() + timeout;
     await this.#untilDrained(timeout * DRAIN_SHARE);
     this.#session.close();
@@ -227,11 +221,6 @@ export class VaultConnection implements ClosedAtExit {
     this.#emit({ type: 'closed' });
     this.#notify();
     this.#changes.complete();
-  }
-
-  #readKvOnce<T>(path: string, options: KvReadOptions & { kvVersion?: 1 | 2 }): Promise<KvSecret<T>> {
-    const kvVersion = options.kvVersion ?? this.#options.kvVersion;
-    return readKv<T>(this.client, path, { ...options, kvVersion });
   }
 
   /** Resolves when no consumer holds a lease any more. */

@@ -90,7 +90,7 @@ function readOnce(
   let pending = statics.get(id);
   if (!pending) {
     // In the background context: a promise keeps the context of its creation, and this one is kept with the connection.
-    pending = background(() => connection.readKv(path, definition, budget).then(({ data }) => data));
+    pending = background(() => connection.secrets.read(path, definition, budget).then(({ data }) => data));
     statics.set(id, pending);
     // A failure is not cached: the next injection tries again.
     pending.catch(() => statics.delete(id));

@@ -25,7 +25,7 @@ export class UndeclaredSecret extends Secret {
       message: `The secret "${path}" was not read at the start, because no class or factory injects it.`,
       hint:
         `Declare it in the module that looks it up: VaultModule.forFeature({ secrets: [${argumentsOf(this.#definition)}] }). ` +
-        "With `startup.login: 'deferred'` nothing is read at the start: inject it, or read it with KvService.",
+        "With `startup.login: 'deferred'` nothing is read at the start: inject it, or read it with the service of its engine.",
       path,
     });
   }

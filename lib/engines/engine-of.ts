@@ -1,4 +1,4 @@
-import type { Engine, EngineOf } from '../leases/engine.js';
+import type { Engine, EngineOf } from './engine.js';
 import { gcpToken } from './gcp-token.js';
 import { identityToken } from './identity-token.js';
 import { kv } from './kv/kv-engine.js';

@@ -1,5 +1,5 @@
 import type { Deadline } from '../clock/deadline.js';
-import type { Life } from '../leases/engine.js';
+import type { Life } from './engine.js';
 
 /** The life of a secret that expires at `seconds` since 1970; empty if the answer has no such time. */
 export function expiresAt(seconds: unknown, sentAt: Deadline): Life {

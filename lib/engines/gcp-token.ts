@@ -1,4 +1,4 @@
-import type { Answer, Engine } from '../leases/engine.js';
+import type { Answer, Engine } from './engine.js';
 import { expiresAt } from './expires-at.js';
 
 /** Access tokens of the Google Cloud engine. Its service account keys have leases. */

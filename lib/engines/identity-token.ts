@@ -1,4 +1,4 @@
-import type { Engine } from '../leases/engine.js';
+import type { Engine } from './engine.js';
 
 /** Identity tokens (OIDC): signed JWTs, which the server cannot revoke. */
 export const identityToken: Engine = {

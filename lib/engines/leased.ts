@@ -1,4 +1,4 @@
-import type { Engine } from '../leases/engine.js';
+import type { Engine } from './engine.js';
 
 /** All other engines: an answer is valid as long as its lease, and without end if it has none. */
 export const leased: Engine = {

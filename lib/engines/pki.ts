@@ -1,4 +1,4 @@
-import type { Engine } from '../leases/engine.js';
+import type { Engine } from './engine.js';
 import { expiresAt } from './expires-at.js';
 
 /** Certificates of the PKI engine. */

@@ -1,4 +1,4 @@
-import type { Engine } from '../leases/engine.js';
+import type { Engine } from './engine.js';
 import { expiresAt } from './expires-at.js';
 import { validBefore } from './ssh-certificate.js';
 

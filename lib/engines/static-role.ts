@@ -1,5 +1,5 @@
 import type { Deadline } from '../clock/deadline.js';
-import type { Answer, Engine } from '../leases/engine.js';
+import type { Answer, Engine } from './engine.js';
 
 /** Milliseconds after a due time within which the server rotates: it checks every 5 s, then contacts the database. */
 const ROTATED_BY = 15_000;

@@ -47,7 +47,7 @@ export function fromCache(path?: string): VaultError {
   return new VaultError({
     code: 'VAULT_RESPONSE_INVALID',
     message: `A cache between the application and the server answered ${path === undefined ? 'the login' : `the request at ${path}`}.`,
-    hint: 'Configure the cache to forward all requests except KV reads, or use the address of the server itself.',
+    hint: 'Configure the cache to forward all requests except reads of static secrets, or use the address of the server itself.',
     ...(path !== undefined && { path }),
   });
 }

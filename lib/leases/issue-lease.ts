@@ -1,10 +1,10 @@
-import type { IssueParameters } from './engine.js';
+import type { IssueParameters } from '../engines/engine.js';
 import type { ApiResponse } from '../client/api.types.js';
 import { isObject } from '../client/answer-members.js';
 import { remaining } from '../clock/deadline.js';
 import { fromCache, malformed } from '../errors/common-errors.js';
 import type { VaultToken } from '../session/vault-token.js';
-import type { Answer } from './engine.js';
+import type { Answer } from '../engines/engine.js';
 import type { IssuedCheck } from './issued-check.js';
 import { Lease, type LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';

@@ -5,7 +5,7 @@ const MAX_ISSUES = 60;
 /** The warning if an issue has to wait. */
 export const TOO_MANY =
   `${MAX_ISSUES} leases were issued within a minute, and each ended at once. The next issue waits. Find out what ` +
-  'revokes the leases at the server, or why the database rejects them.';
+  'revokes the leases at the server, or why they are rejected.';
 
 /** Limits the rate of issues of a path, whatever fault causes them. */
 export class IssueRateLimit {

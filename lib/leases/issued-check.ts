@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.js';
-import type { Answer, Engine } from './engine.js';
+import type { Answer, Engine } from '../engines/engine.js';
 import type { Lease } from './lease.js';
 
 /** Whether the data has the form that a consumer needs. */

@@ -4,7 +4,7 @@ import type { Scheduler } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import type { EventInit } from '../events/events.js';
 import type { Session } from '../session/session.js';
-import type { EngineOf } from './engine.js';
+import type { EngineOf } from '../engines/engine.js';
 
 /** The dependencies of leases. */
 export interface LeaseContext {

@@ -38,7 +38,7 @@ export function notRotated(path: string): VaultError {
     code: 'VAULT_ROTATION_OVERDUE',
     message: `The server has not rotated ${path}, although the rotation is due.`,
     hint:
-      "Check the server's log: the database may be unreachable, or refuse the change. The previous credential stays " +
+      "Check the server's log: the system behind the engine may be unreachable, or refuse the change. The previous credential stays " +
       'in use, and is read again until it changes.',
     path,
   });

@@ -12,7 +12,7 @@ import type { Phase } from '../lifetime/transitions.js';
 import { firstValue } from './first-value.js';
 import { CredentialsStream } from './credentials-stream.js';
 import { expired, noneYet, notRotated } from './lease-errors.js';
-import type { IssueParameters } from './engine.js';
+import type { IssueParameters } from '../engines/engine.js';
 import { cutShort, issueLease, type Issuer } from './issue-lease.js';
 import { IssuedCheck, type Requirement } from './issued-check.js';
 import { IssueRateLimit, TOO_MANY } from './issue-rate-limit.js';

@@ -5,7 +5,7 @@ import { closed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Credentials, Lease } from './lease.js';
-import type { IssueParameters } from './engine.js';
+import type { IssueParameters } from '../engines/engine.js';
 import type { Requirement } from './issued-check.js';
 import { LeaseLifecycle } from './lease-lifecycle.js';
 import type { LeaseContext } from './lease-context.js';

@@ -6,7 +6,7 @@ import { comparable } from '../secret/fingerprint.js';
 import { Secret } from '../secret/secret.js';
 import type { VaultToken } from '../session/vault-token.js';
 import { firstGrant, type Grant } from '../lifetime/grant.js';
-import type { Answer, Engine } from './engine.js';
+import type { Answer, Engine } from '../engines/engine.js';
 import type { LeaseView } from './lease-policy.js';
 import { ServerRotation } from './server-rotation.js';
 

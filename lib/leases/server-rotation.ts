@@ -1,6 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import { after, now, remaining, type Deadline } from '../clock/deadline.js';
-import type { Life } from './engine.js';
+import type { Life } from '../engines/engine.js';
 
 /** Milliseconds after which a due rotation counts as failed: servers check every 5 s, then contact the database. */
 const OVERDUE_AFTER = 15_000;

@@ -4,7 +4,7 @@ import { VaultConnections } from '../connection/vault-connections.js';
 import { databasePath } from '../engines/database/database-path.js';
 import type { VaultEvent } from '../events/events.js';
 import type { LeaseStatus, VaultStatus } from '../events/status.js';
-import type { IssueParameters } from '../leases/engine.js';
+import type { IssueParameters } from '../engines/engine.js';
 import type { Requirement } from '../leases/issued-check.js';
 import type { Credentials } from '../leases/lease.js';
 import {

@@ -29,7 +29,7 @@ export class KvService {
     options: KvReadOptions & { kvVersion?: 1 | 2 } = {},
   ): Promise<KvSecret<T>> {
     const connection = await this.#connections.get(options.connection);
-    return connection.readKv<T>(path, options);
+    return connection.secrets.read<T>(path, options);
   }
 
   /**
@@ -42,7 +42,7 @@ export class KvService {
     options: KvWatchOptions & { kvVersion?: 1 | 2 } = {},
   ): Observable<KvSecret<T>> {
     return defer(() => from(this.#connections.get(options.connection))).pipe(
-      switchMap((connection) => connection.watches.watch<T>(path, options)),
+      switchMap((connection) => connection.secrets.watch<T>(path, options)),
     );
   }
 }

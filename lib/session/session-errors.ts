@@ -27,7 +27,7 @@ export function tokenRefused(path?: string): VaultError {
     code: 'VAULT_TOKEN_INVALID',
     message: 'The token of a new login was refused at once.',
     hint:
-      'Look at token_bound_cidrs of the role, or of the secret_id: this machine may use a token only from a network in it. ' +
+      'Look at token_bound_cidrs of the role, or of the secret of the login: this machine may use a token only from a network in it. ' +
       'Or several servers answer at `address` that do not share their tokens (two clusters behind one balancer), or ' +
       'an operator revoked the token.',
     ...(path !== undefined && { status: 403, path }),

@@ -62,7 +62,7 @@ story('the first read of a watched secret is told to those who follow the status
   const { connection } = life;
   connection.changes$.subscribe(() => states.push(connection.status.secrets[0]?.state));
   world.vault.kv().put('app', { key: 'value' });
-  connection.watches.watch('app', { kvVersion: 2 }).subscribe();
+  connection.secrets.watch('app', { kvVersion: 2 }).subscribe();
   await world.advance(SECOND);
   expect(connection.status.secrets).toMatchObject([{ state: 'valid' }]);
   expect(states.at(-1)).toBe('valid');

@@ -153,7 +153,7 @@ story('a KV secret is not gone because a login is refused: kept, and read again'
   const life = await world.start({ role: LONG, watch: false, options });
   world.vault.kv().put('app', { key: 'one' });
   const seen: unknown[] = [];
-  const watch = () => life.connection.watches.watch('app', { every: MINUTE, whenGone: 'drop' });
+  const watch = () => life.connection.secrets.watch('app', { every: MINUTE, whenGone: 'drop' });
   watch().subscribe((value) => seen.push(value));
   await world.advance(SECOND);
   id = 'wrong';
@@ -174,7 +174,7 @@ story('a KV secret is not gone because a login is refused: kept, and read again'
 story('a clock step does not wake a KV watch early', async (world) => {
   const life = await world.start({ role: LONG, watch: false, login: LASTING });
   world.vault.kv().put('app', { key: 'one' });
-  life.connection.watches.watch('app', { every: 30 * MINUTE }).subscribe();
+  life.connection.secrets.watch('app', { every: 30 * MINUTE }).subscribe();
   await world.advance(MINUTE);
   world.clear();
   world.clock.stepWall(5 * SECOND);
@@ -190,7 +190,7 @@ for (const every of [0, -1, 60, NaN, Infinity]) {
   story(`a KV secret cannot be read again every ${every} ms`, async (world) => {
     const life = await world.start({ role: LONG, watch: false, login: LASTING });
     const ended: unknown[] = [];
-    life.connection.watches.watch('app', { every }).subscribe({ error: (error) => ended.push(error) });
+    life.connection.secrets.watch('app', { every }).subscribe({ error: (error) => ended.push(error) });
     expect(ended).toMatchObject([{ code: 'VAULT_CONFIG_INVALID' }]);
     expect(world.requests(READ)).toEqual([]);
   });
@@ -199,14 +199,14 @@ for (const every of [0, -1, 60, NaN, Infinity]) {
 story('a KV watch without subscribers is dropped, and none starts after the close', async (world) => {
   const life = await world.start({ role: LONG, watch: false, login: LASTING });
   world.vault.kv().put('app', { key: 'one' });
-  const subscription = life.connection.watches.watch('app', {}).subscribe();
+  const subscription = life.connection.secrets.watch('app', {}).subscribe();
   await world.advance(SECOND);
   expect(life.connection.status.secrets).toHaveLength(1);
   subscription.unsubscribe();
   expect(life.connection.status.secrets).toEqual([]);
   await world.settled(life.connection.close());
   const ended: unknown[] = [];
-  life.connection.watches.watch('app', {}).subscribe({ error: (error) => ended.push(error) });
+  life.connection.secrets.watch('app', {}).subscribe({ error: (error) => ended.push(error) });
   expect(ended).toMatchObject([{ code: 'VAULT_CLOSED' }]);
 });
 

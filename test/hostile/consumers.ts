@@ -196,7 +196,7 @@ export class World {
   }
 
   async #readKv(path: string, mount: string, kvVersion: 1 | 2): Promise<unknown> {
-    const secret = await this.clock.until(this.connection.readKv(path, { mount, kvVersion }, 0));
+    const secret = await this.clock.until(this.connection.secrets.read(path, { mount, kvVersion }, 0));
     expect(typeof secret.data.reveal()).toBe('object');
     if (kvVersion === 2) expect(secret.version).toEqual(expect.any(Number));
     if (secret.createdAt) expect(JSON.stringify(secret.createdAt)).not.toBe('null');

@@ -164,7 +164,7 @@ it(
         await expectRefusedOrSent(name, () => world.connection.client.read(name));
         const full = typeof name === 'string' ? `secret/data/${name}` : '';
         await expectRefusedOrSent(full, () =>
-          world.clock.until(world.connection.readKv(name, { kvVersion: 2 }, 0)),
+          world.clock.until(world.connection.secrets.read(name, { kvVersion: 2 }, 0)),
         );
       }),
       { seed, numRuns },

@@ -69,7 +69,7 @@ async function work(): Promise<void> {
   const credentials = await connection.leases.get('database/creds/app');
   credentials.lease.hold({ drain: 100 });
   connection.leases.watch('database/creds/app', false).subscribe();
-  connection.watches.watch('app', { every: 1_000 }).subscribe();
+  connection.secrets.watch('app', { every: 1_000 }).subscribe();
   await Promise.all([1, 2, 3].map(() => connection.client.read('secret/data/app')));
 }
 

@@ -611,7 +611,7 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
       expectNoLeak(connection.status, canaries);
       subscription.unsubscribe();
       for (const kvVersion of [1, 2] as const) {
-        const error = await failureOf(connection.readKv('x', { mount: 'kv1', kvVersion }, 0));
+        const error = await failureOf(connection.secrets.read('x', { mount: 'kv1', kvVersion }, 0));
         expect(error.code).toMatch(/VAULT_(RESPONSE_INVALID|NOT_VAULT)/);
       }
       check(await failureOf(logIn()), { code: codeOf(body), hint: /between|`address`/ });

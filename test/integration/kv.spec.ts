@@ -47,7 +47,7 @@ describeReal('key-value secrets', () => {
     connect({ address: proxy.address, auth: appRole(role), ...(timeout !== undefined && { timeout }) })
       .connection;
   const read = (path: string, options: KvReadOptions & { kvVersion?: 1 | 2 } = {}) =>
-    kv().readKv<{ value: string }>(path, options);
+    kv().secrets.read<{ value: string }>(path, options);
 
   it('version 2: the latest one, with its metadata', async () => {
     const secret = await read('app');
@@ -73,7 +73,7 @@ describeReal('key-value secrets', () => {
     expect(secret.data.reveal()).toEqual({ value: CANARY });
     expectNoLeak(secret, [CANARY]);
     const { connection } = connect({ address: proxy.address, auth: appRole(role), kvVersion: 1 });
-    expect((await connection.readKv('app', { mount: 'kv1' })).data.reveal()).toEqual({ value: CANARY });
+    expect((await connection.secrets.read('app', { mount: 'kv1' })).data.reveal()).toEqual({ value: CANARY });
   });
 
   it.each<[string, string, KvReadOptions & { kvVersion?: 1 | 2 }, string, RegExp, RegExp]>([
@@ -155,11 +155,11 @@ describeReal('key-value secrets', () => {
       policy: 'path "*" { capabilities = ["read"] }',
     });
     const { connection } = connect({ address: proxy.address, auth: appRole(root) });
-    const error = await failureOf(connection.readKv('app', { kvVersion: 1 }));
+    const error = await failureOf(connection.secrets.read('app', { kvVersion: 1 }));
     expect(error).toMatchObject({ code: 'VAULT_SECRET_NOT_FOUND', status: 404 });
     expect(error.message).toMatch(/KV version 2, but was read as version 1/);
     expect(error.hint).toMatch(/`kvVersion: 2`/);
-    const missing = await failureOf(connection.readKv('app', { mount: 'nomount' }));
+    const missing = await failureOf(connection.secrets.read('app', { mount: 'nomount' }));
     expect(missing).toMatchObject({ code: 'VAULT_MOUNT_NOT_FOUND', status: 404 });
     expect(missing.hint).toMatch(/Correct `mount`/);
   });
@@ -208,19 +208,19 @@ describeReal('key-value secrets', () => {
       sealed-- > 0 &&
       answer(response, 503, { errors: ['Vault is sealed'] });
     const { connection } = connect({ address: proxy.address, auth: appRole(role) });
-    expect((await connection.readKv('app', {})).version).toBe(4);
+    expect((await connection.secrets.read('app', {})).version).toBe(4);
     expect(proxy.count(/secret\/data\/app/)).toBe(3);
     sealed = Infinity;
-    expect((await failureOf(kv(200).readKv('app', {}))).code).toBe('VAULT_SEALED');
+    expect((await failureOf(kv(200).secrets.read('app', {}))).code).toBe('VAULT_SEALED');
   });
 
   it('a token that was revoked unnoticed is replaced, and the read repeated', async () => {
     const connection = kv();
-    await connection.readKv('app', {});
+    await connection.secrets.read('app', {});
     const token = String(proxy.seen.at(-1)?.headers['x-vault-token']);
     await bao.api('POST', 'auth/token/revoke', { token });
     proxy.clear();
-    const secrets = await Promise.all(Array.from({ length: 20 }, () => connection.readKv('app', {})));
+    const secrets = await Promise.all(Array.from({ length: 20 }, () => connection.secrets.read('app', {})));
     expect(secrets.every(({ version }) => version === 4)).toBe(true);
     expect(proxy.count(/approle\/login/)).toBe(1);
     // Two look-ups, as the token is so new that a node might not know it yet.

@@ -52,7 +52,7 @@ describeReal('namespaces', () => {
     bus.events$.subscribe((event) => events.push(event));
     const of = (type: VaultEvent['type']) => events.filter((event) => event.type === type);
     await connection.login();
-    const { data } = await connection.readKv<{ key: string }>('app', {});
+    const { data } = await connection.secrets.read<{ key: string }>('app', {});
     expect(data.reveal()).toEqual({ key: 'canary-shop' });
     await expect.poll(() => of('login').length, { timeout: 8_000 }).toBe(2);
     expect(of('token-renewed').length).toBeGreaterThan(0);

@@ -26,7 +26,7 @@ bus.events$.subscribe((event) => console.log('event', event));
 const auth = appRole({ roleId: process.env.TEST_ROLE_ID, secretId: fromWrappedToken(fromEnv('TEST_WRAPPED')) });
 const connection = new VaultConnection(resolveOptions({ address: process.env.TEST_ADDRESS, auth }), bus);
 await connection.login();
-const secret = await connection.readKv('app', {});
+const secret = await connection.secrets.read('app', {});
 console.log('read', secret, connection, connection.status, auth);
 console.log('length %d', secret.data.reveal().value.length);
 await connection.client.write('secret/data/written', { data: { value: process.env.TEST_CANARY } });

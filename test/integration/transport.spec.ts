@@ -375,8 +375,8 @@ describe('invalid characters in a path', () => {
     }
     if (!/[?#]|^v1/.test(path)) {
       for (const options of [{}, { kvVersion: 1 as const }]) {
-        expect((await failureOf(connection.readKv(path, options))).code).toBe('VAULT_PATH_INVALID');
-        expect((await failureOf(connection.readKv('x', { mount: path, ...options }))).code).toBe(
+        expect((await failureOf(connection.secrets.read(path, options))).code).toBe('VAULT_PATH_INVALID');
+        expect((await failureOf(connection.secrets.read('x', { mount: path, ...options }))).code).toBe(
           'VAULT_PATH_INVALID',
         );
       }
@@ -424,7 +424,7 @@ describeReal('names on the real server', () => {
       const at = kvVersion === 2 ? `secret/data/${folder}/${folder}` : `kv1/${folder}/${folder}`;
       const value = `${name} of ${kvVersion}`;
       await bao.api('POST', at, kvVersion === 2 ? { data: { value } } : { value });
-      const { data } = await connection.readKv(`${name}/${name}`, { mount, kvVersion });
+      const { data } = await connection.secrets.read(`${name}/${name}`, { mount, kvVersion });
       expect(data.reveal()).toEqual({ value });
     }
   });
@@ -435,7 +435,7 @@ describeReal('names on the real server', () => {
       await bao.api('POST', `secret/data/${encodeURIComponent(name)}`, { data: { name } });
     }
     for (const name of ['x', 'x#y', 'x%23y']) {
-      expect((await connection.readKv(name, {})).data.reveal()).toEqual({ name });
+      expect((await connection.secrets.read(name, {})).data.reveal()).toEqual({ name });
     }
   });
 
@@ -457,7 +457,7 @@ describeReal('names on the real server', () => {
     });
     const root = connect({ address: bao.address, auth: token(bao.rootToken) }).connection;
     await root.client.write(`${mount}/x`, { a: 1 });
-    expect((await root.readKv('x', { mount, kvVersion: 1 })).data.reveal()).toEqual({ a: 1 });
+    expect((await root.secrets.read('x', { mount, kvVersion: 1 })).data.reveal()).toEqual({ a: 1 });
     expect(await root.client.list(mount)).toEqual(['x']);
   });
 

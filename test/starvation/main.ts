@@ -110,7 +110,7 @@ async function run(
         if (error instanceof VaultError && error.code === 'VAULT_REQUEST_INVALID') await sleep(1_000);
       }
     })();
-  const { client, leases, watches } = connection;
+  const { client, leases, secrets } = connection;
   for (let index = 0; index < NEIGHBOURS; index++) {
     again('reads', () => client.read('kv1/slow'));
     again('lists', () => client.list('kv1/slow'));
@@ -118,7 +118,7 @@ async function run(
     again('slow bodies', () => client.read('kv1/late'));
     again('aborted after 2 s', () => client.read('kv1/slow', { timeout: 2_000 }));
     again('cannot be sent', () => client.read('kv1/x', { headers: { 'transfer-encoding': 'chunked' } }));
-    watches
+    secrets
       .watch(`slow-${index}`, { every: 1_000 })
       .subscribe({ error: () => tally.count('KV watches', 'ended') });
     leases.watch(`hole/creds/r${index}`, true).subscribe({ error: () => tally.count('issues', 'ended') });

@@ -1,4 +1,4 @@
-import type { Answer, Engine } from '../../leases/engine.js';
+import type { Answer, Engine } from '../engine.js';
 
 /** KV (both versions) and cubbyholes. An operator chooses the keys of a secret, so no key is read as an expiration. */
 export const kv: Engine = {

@@ -1,14 +1,11 @@
 import { Observable, Subject as Stream } from 'rxjs';
-import type { Clock } from '../../clock/clock.js';
 import { after, now, remaining, type Deadline } from '../../clock/deadline.js';
 import type { KeyedLimiter } from '../../clock/limiter.js';
-import type { Scheduler } from '../../clock/scheduler.js';
-import type { ResolvedOptions } from '../../config/resolved-options.js';
 import { isTransient, type VaultError, type VaultErrorCode } from '../../errors/vault-error.js';
 import type { EventInit } from '../../events/events.js';
 import type { SecretStatus } from '../../events/status.js';
 import { comparable } from '../../secret/fingerprint.js';
-import { Lifecycle, type Subject } from '../../lifetime/lifecycle.js';
+import { Lifecycle, type LifecycleContext, type Subject } from '../../lifetime/lifecycle.js';
 import type { KvReadOptions, KvSecret } from './read-kv.js';
 
 /**
@@ -41,14 +38,10 @@ const GONE = new Set<VaultErrorCode>([
 ]);
 
 /** The parts of a connection that a watch needs. */
-export interface KvWatchContext {
-  clock: Clock;
-  scheduler: Scheduler;
-  fetches: KeyedLimiter;
-  options: ResolvedOptions;
-  random: () => number;
-  emit: (event: EventInit) => void;
-  changed: () => void;
+export interface KvWatchContext extends LifecycleContext {
+  readonly fetches: KeyedLimiter;
+  readonly emit: (event: EventInit) => void;
+  readonly changed: () => void;
 }
 
 interface Read {

@@ -3,7 +3,6 @@ import { isObject } from '../../client/answer-members.js';
 import { malformed } from '../../errors/common-errors.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { Secret } from '../../secret/secret.js';
-import type { VaultClient, VaultResponse } from '../../session/vault-client.js';
 
 /**
  * Options for reading a KV secret.
@@ -32,9 +31,16 @@ export interface KvSecret<T = Record<string, unknown>> {
   metadata?: Readonly<Record<string, string>>;
 }
 
+/** Sends the read of one path, whose segments are encoded. */
+export type KvReader = (request: {
+  method: 'GET';
+  path: string;
+  query: Readonly<Record<string, number | undefined>>;
+}) => Promise<{ data: Secret<unknown>; leaseDuration: number }>;
+
 /** Reads one KV secret of either version. */
 export async function readKv<T>(
-  client: VaultClient,
+  ask: KvReader,
   path: string,
   options: KvReadOptions & { kvVersion: 1 | 2 },
 ): Promise<KvSecret<T>> {
@@ -62,9 +68,9 @@ export async function readKv<T>(
     });
   }
   const full = [base, ...(kvVersion === 2 ? ['data'] : []), key].join('/');
-  let response: VaultResponse<unknown>;
+  let response: Awaited<ReturnType<KvReader>>;
   try {
-    response = await client.requestEncoded({ method: 'GET', path: full, query: { version } });
+    response = await ask({ method: 'GET', path: full, query: { version } });
   } catch (error) {
     throw version !== undefined && error instanceof VaultError && error.code === 'VAULT_SECRET_NOT_FOUND'
       ? new VaultError({

@@ -57,7 +57,9 @@ export const live: Rules = [
       const at = `secret/data/${world.name}`;
       const read = (version?: number) =>
         failureOf(
-          world.settled(life.connection.readKv(world.name, version === undefined ? {} : { version }, SECOND)),
+          world.settled(
+            life.connection.secrets.read(world.name, version === undefined ? {} : { version }, SECOND),
+          ),
         );
       expect(await read()).toBe('VAULT_SECRET_NOT_FOUND');
       await world.operator.api('POST', at, { data: { key: 'one' } });

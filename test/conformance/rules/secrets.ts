@@ -15,7 +15,7 @@ async function watching(world: World, options: KvWatchOptions = {}) {
   const seen: KvSecret<{ key: string }>[] = [];
   const ends: unknown[] = [];
   const subscribe = (into: KvSecret<{ key: string }>[] = []) =>
-    life.connection.watches.watch<{ key: string }>('app', options).subscribe({
+    life.connection.secrets.watch<{ key: string }>('app', options).subscribe({
       next: (value) => into.push(value),
       error: (error: unknown) => ends.push(error),
       complete: () => ends.push('complete'),

@@ -36,7 +36,7 @@ it.each([
   'http://host.docker.internal:8200',
 ])('%s is refused, with the option that allows it, and accepted with that', (address) => {
   expect(() => inClear(address)).toThrow(
-    /"audit".*would send secret_ids, tokens and secrets over the network in clear.*VAULT_CONFIG_INVALID.*https:\/\/.*allowHttp: true/,
+    /"audit".*would send logins, tokens and secrets over the network in clear.*VAULT_CONFIG_INVALID.*https:\/\/.*allowHttp: true/,
   );
   expect(() => inClear(address, false)).toThrow(/in clear/);
   expect(inClear(address, true)).toEqual([new URL(address).origin]);
@@ -56,7 +56,7 @@ it('when allowed, one warning lists what travels in clear; without a network the
     return bus.recent.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
   };
   expect(await warningsOf(true)).toEqual([
-    'secret_ids, tokens and secrets are sent unencrypted to http://vault.internal:8200 (`allowHttp`)',
+    'logins, tokens and secrets are sent unencrypted to http://vault.internal:8200 (`allowHttp`)',
   ]);
   await expect(warningsOf(false)).rejects.toThrow(/in clear/);
   expect(await warningsOf(false, new SimulatedVault())).toEqual([]);

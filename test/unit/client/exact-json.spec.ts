@@ -55,12 +55,12 @@ it('a secret keeps its exact integers, and is compared by them', async () => {
   const options = { address: 'http://vault.test', auth: token('t') };
   const { connection } = await live(options, undefined, { clock, transport });
   expect((await connection.client.read('kv1/app')).data.reveal()).toEqual({ id });
-  expect((await connection.readKv('app', {})).data.reveal()).toEqual({ id });
+  expect((await connection.secrets.read('app', {})).data.reveal()).toEqual({ id });
   expect(new Secret({ id })).toEqual(new Secret({ id }));
   expect(new Secret({ id })).not.toEqual(new Secret({ id: id + 1n }));
   const seen: unknown[] = [];
   const watched = { mount: 'kv1', kvVersion: 1 as const, every: 1_000 };
-  connection.watches.watch('app', watched).subscribe(({ data }) => seen.push(data.reveal()));
+  connection.secrets.watch('app', watched).subscribe(({ data }) => seen.push(data.reveal()));
   await clock.advance(5_000);
   // Equal as numbers.
   id += 1n;

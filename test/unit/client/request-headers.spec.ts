@@ -40,7 +40,7 @@ describe('each request names its sender', () => {
   it('the login, a read, a list and a revocation', async () => {
     const { connection, client, sent } = await recorded();
     await client.read('secret/data/app');
-    await connection.readKv('app', {});
+    await connection.secrets.read('app', {});
     await client.write('secret/data/app', {});
     await connection.close();
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };

@@ -56,7 +56,7 @@ it('only a direct call runs in the context of its caller', async () => {
   await requests.run('first', async () => {
     await clock.until(connection.leases.get('database/creds/app'));
     note('an awaited call goes on');
-    connection.watches.watch('app', { every: 5_000 }).subscribe(() => note('a KV secret'));
+    connection.secrets.watch('app', { every: 5_000 }).subscribe(() => note('a KV secret'));
     connection.leases.watch('database/creds/app', false).subscribe((one) => {
       if (snapshots.push(one) > 1) note('a snapshot');
     });

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { engineOf } from '../../../lib/engines/engine-of.js';
-import type { Answer, Life } from '../../../lib/leases/engine.js';
+import type { Answer, Life } from '../../../lib/engines/engine.js';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const IN_A_MINUTE = NOW / 1_000 + 60;

@@ -86,7 +86,7 @@ it('the same for a KV watch', async () => {
   const write = () =>
     world.clock.until(connection.client.write('secret/data/app', { data: { value: ++value } }));
   await write();
-  const watch = () => connection.watches.watch<{ value: number }>('app', { every: 60_000 });
+  const watch = () => connection.secrets.watch<{ value: number }>('app', { every: 60_000 });
   const seen: number[] = [];
   const ended: unknown[] = [];
   watch().subscribe(() => {

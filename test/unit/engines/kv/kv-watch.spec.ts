@@ -47,7 +47,7 @@ async function watched(kvVersion: 1 | 2, whenGone: 'keep' | 'drop') {
   await write('one');
   const seen: unknown[] = [];
   const ended: unknown[] = [];
-  connection.watches.watch('app', { mount, kvVersion, every: 60_000, whenGone }).subscribe({
+  connection.secrets.watch('app', { mount, kvVersion, every: 60_000, whenGone }).subscribe({
     next: ({ data }) => seen.push(data.reveal()),
     error: (error) => ended.push(error),
   });
@@ -81,7 +81,7 @@ it.each(CASES)('a watch of KV %i that is answered with %s keeps its value', asyn
 it.each(OF_VERSION_2)('a read that is answered with %s fails', async (_, change) => {
   const { world, connection } = await watched(2, 'keep');
   world.alterAll(READ, change);
-  const read = connection.readKv('app', {}, 0).catch((error: unknown) => error);
+  const read = connection.secrets.read('app', {}, 0).catch((error: unknown) => error);
   await world.clock.advance(2_000);
   expect(await read).toMatchObject(INVALID);
   await world.clock.until(connection.close());
@@ -101,7 +101,7 @@ it('a subscriber that takes over from the only other one gets each new value', a
   const { clock, vault } = world;
   vault.kv().put('handed-over', { v: 1 });
   const seen: unknown[] = [];
-  const watch = connection.watches.watch<{ v: number }>('handed-over', { every: 1_000 });
+  const watch = connection.secrets.watch<{ v: number }>('handed-over', { every: 1_000 });
   const first = watch.subscribe();
   await clock.advance(500);
   watch.subscribe(({ data }) => {

@@ -3,24 +3,40 @@ import { encodeMount, encodePath } from '../../client/path.js';
 import { closed } from '../../errors/common-errors.js';
 import { VaultError } from '../../errors/vault-error.js';
 import type { SecretStatus } from '../../events/status.js';
-import type { KvReadOptions, KvSecret } from './read-kv.js';
+import { readKv, type KvReader, type KvReadOptions, type KvSecret } from './read-kv.js';
 import { KvWatch, type KvWatchContext, type KvWatchOptions } from './kv-watch.js';
 
-type ReadOptions = Omit<KvReadOptions, 'version'> & { kvVersion?: 1 | 2 };
+/** The parts of a connection that its KV secrets need. */
+export interface KvContext extends KvWatchContext {
+  readonly options: KvWatchContext['options'] & { readonly kvVersion: 1 | 2; readonly timeout: number };
+  /** Sends a read, with the session's token. */
+  readonly ask: KvReader;
+  /** Retries transient failures of a job for `budget` milliseconds. */
+  readonly retry: <T>(job: () => Promise<T>, budget: number) => Promise<T>;
+}
 
-/** The watched KV secrets of one connection. All subscribers of the same secret share its reads. */
-export class KvWatchRegistry {
+type Versioned<O> = O & { kvVersion?: 1 | 2 };
+
+/** The KV secrets of one connection. All subscribers of the same watched secret share its reads. */
+export class KvSecrets {
   readonly #watches = new Map<string, KvWatch<unknown>>();
-  readonly #context: KvWatchContext;
+  readonly #context: KvContext;
   #ended = false;
-  readonly #read: <T>(path: string, how: ReadOptions) => Promise<KvSecret<T>>;
 
-  constructor(context: KvWatchContext, read: <T>(path: string, how: ReadOptions) => Promise<KvSecret<T>>) {
+  constructor(context: KvContext) {
     this.#context = context;
-    this.#read = read;
   }
 
-  watch<T>(path: string, options: KvWatchOptions & { kvVersion?: 1 | 2 }): Observable<KvSecret<T>> {
+  /** Reads a secret. Transient failures are retried for `budget` milliseconds, by default the request timeout. */
+  read<T>(
+    path: string,
+    options: Versioned<KvReadOptions>,
+    budget = this.#context.options.timeout,
+  ): Promise<KvSecret<T>> {
+    return this.#context.retry(() => this.#readOnce<T>(path, options), budget);
+  }
+
+  watch<T>(path: string, options: Versioned<KvWatchOptions>): Observable<KvSecret<T>> {
     return defer(() => {
       if (this.#ended) throw closed(path);
       assertEvery(options.every);
@@ -32,7 +48,7 @@ export class KvWatchRegistry {
         const how = { mount, ...(kvVersion !== undefined && { kvVersion }) };
         watch = new KvWatch<T>(
           { path: full, mount },
-          () => this.#read<T>(path, how),
+          () => this.#readOnce<T>(path, how),
           options,
           this.#context,
           () => this.#watches.delete(id),
@@ -50,6 +66,11 @@ export class KvWatchRegistry {
   end(): void {
     this.#ended = true;
     for (const watch of this.#watches.values()) watch.end();
+  }
+
+  #readOnce<T>(path: string, options: Versioned<KvReadOptions>): Promise<KvSecret<T>> {
+    const { ask, options: defaults } = this.#context;
+    return readKv<T>(ask, path, { ...options, kvVersion: options.kvVersion ?? defaults.kvVersion });
   }
 }
 

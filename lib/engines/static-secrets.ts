@@ -1,0 +1,2 @@
+/** The engine of static secrets: read once for a decorator, read or watched by a service. */
+export { KvSecrets as StaticSecrets } from './kv/kv-secrets.js';
