@@ -7,6 +7,7 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
+import { systemClock } from './clock/clock.js';
 import { VaultConnections } from './connection/vault-connections.js';
 import { ENVIRONMENT_TOKEN } from './vault.environment.js';
 
@@ -23,7 +24,7 @@ export class VaultShutdown
 {
   readonly #connections: VaultConnections;
   readonly #underTest: boolean;
-  #lookForHooks: NodeJS.Timeout | undefined;
+  #cancelTimer: (() => void) | undefined;
 
   constructor(connections: VaultConnections, @Optional() @Inject(ENVIRONMENT_TOKEN) environment?: object) {
     this.#connections = connections;
@@ -34,17 +35,17 @@ export class VaultShutdown
   onApplicationBootstrap(): void {
     this.#connections.started();
     if (this.#underTest) return;
-    this.#lookForHooks = setTimeout(() => {
+    this.#cancelTimer = systemClock.setTimer(LOOK_FOR_HOOKS_AFTER, () => {
       if (process.listenerCount('SIGTERM') > 0) return;
       new Logger('VaultModule').warn(
         'The process has no listener for SIGTERM, so its credentials stay valid until their TTL ends. Call ' +
           '`app.enableShutdownHooks()` in main.ts.',
       );
-    }, LOOK_FOR_HOOKS_AFTER).unref();
+    });
   }
 
   beforeApplicationShutdown(): void {
-    clearTimeout(this.#lookForHooks);
+    this.#cancelTimer?.();
     for (const connection of this.#connections.up) connection.freeze();
   }
 

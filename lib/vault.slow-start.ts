@@ -1,4 +1,5 @@
 import type { LoggerService } from '@nestjs/common';
+import { realTimeout } from './clock/clock.js';
 import type { VaultConnection } from './connection/vault-connection.js';
 import { printable } from './errors/printable.js';
 
@@ -11,24 +12,24 @@ const FORGOTTEN =
   "'deferred'` and override the injected tokens (getCredentialsToken, getSecretToken).";
 const SIMULATED =
   'The server is simulated, and time passes only when the test advances its clock: clock.until(app.init()).';
-/** Saved when this file is loaded, before a test installs fake timers, which stand still. */
-const realTimeout = setTimeout;
 
 /**
  * If a test forgets to replace the server, its start waits, and the test runner only reports that a hook took too long.
  * So this function logs the reason before that: as an error, as Nest's testing module shows no other levels.
  *
  * @param simulated whether the test has replaced the server
+ * @param timeout not that of fake timers, which stand still
  * @returns a function to call at the end of the start
  */
 export function logSlowStart(
   connection: VaultConnection,
   logger: LoggerService,
   simulated: boolean,
+  timeout: typeof realTimeout = realTimeout,
 ): () => void {
   if (process.env['NODE_ENV'] !== 'test' && RUNNERS.every((name) => process.env[name] === undefined))
     return () => undefined;
-  const timer = realTimeout(() => {
+  const timer = timeout(() => {
     const text =
       `[${connection.name}] The application has not started, because it waits for the Vault server: ${connection.waitsFor} ` +
       (simulated ? SIMULATED : FORGOTTEN);

@@ -1,3 +1,4 @@
+import { systemClock } from '../clock/clock.js';
 import { CLIENT_REFUSED } from './transport-errors.js';
 
 const CLIENT_CERTIFICATE = 'It requires a client certificate that it trusts: give `tls.cert` and `tls.key`';
@@ -53,7 +54,7 @@ const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
 ];
 
 /** The remedy of a failed handshake. */
-export function tlsHint(code: string, now = new Date()): string {
+export function tlsHint(code: string, now = new Date(systemClock.wall())): string {
   const clock = `This machine's clock says ${now.toISOString()}`;
   if (code === 'CERT_HAS_EXPIRED')
     return `A certificate of the server has expired: renew it there. ${clock}: check that, too.`;

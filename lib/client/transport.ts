@@ -1,6 +1,7 @@
 import type { Lane, TransportRequest, TransportResponse, Route, Sender } from './transport.types.js';
 import type { Agent } from 'undici';
 import type { ClientOptions } from './client-options.js';
+import { systemClock } from '../clock/clock.js';
 import { answeredHere } from './answered-here.js';
 import { assertMayTravel } from './clear-text.js';
 import { Connector, type TlsListener } from './connector.js';
@@ -107,7 +108,7 @@ export class Transport implements Sender {
     const { timeout, signal } = request;
     const call: Call = {
       request,
-      endsAt: performance.now() + timeout,
+      endsAt: systemClock.monotonic() + timeout,
       exchange: undefined,
       endCode: undefined,
     };
@@ -115,14 +116,15 @@ export class Transport implements Sender {
       call.endCode = code;
       call.exchange?.end(code);
     };
-    const timer = setTimeout(end, timeout, TIMED_OUT);
+    // Sockets take real time, also for a connection with another clock.
+    const cancelTimer = systemClock.setTimer(timeout, () => end(TIMED_OUT), true);
     const abort = () => end('ABORTED');
     signal?.addEventListener('abort', abort, { once: true });
     if (signal?.aborted) abort();
     try {
       return await this.#tryInTurn(call);
     } finally {
-      clearTimeout(timer);
+      cancelTimer();
       signal?.removeEventListener('abort', abort);
     }
   }
@@ -133,7 +135,7 @@ export class Transport implements Sender {
     for (let tried = 1; ; tried++) {
       const index = (first + tried - 1) % count;
       const address = this.#addresses[index] as Address;
-      const beganAt = performance.now();
+      const beganAt = systemClock.monotonic();
       try {
         const response = await this.#exchange(
           address,
@@ -201,14 +203,15 @@ export class Transport implements Sender {
       if (exchange.refused && this.#lanes[lane] === agent) this.#replace(lane, agent);
     } else exchange.end(call.endCode);
     const skip = () => exchange.unsent && exchange.end('UND_ERR_CONNECT_TIMEOUT');
-    const timer = others ? setTimeout(skip, (call.endsAt - performance.now()) / 2) : undefined;
+    const half = (call.endsAt - systemClock.monotonic()) / 2;
+    const cancelTimer = others ? systemClock.setTimer(half, skip, true) : undefined;
     try {
       const response = await exchange.response;
-      address.answeredAt = performance.now();
+      address.answeredAt = systemClock.monotonic();
       this.#answered.add(agent);
       return response;
     } finally {
-      clearTimeout(timer);
+      cancelTimer?.();
     }
   }
 

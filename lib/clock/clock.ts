@@ -17,6 +17,9 @@ export interface Clock {
 /** Milliseconds; Node fires timers with a longer delay at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+/** Node's timer, saved before a test installs fake timers, which stand still. */
+export const realTimeout = setTimeout;
+
 /** The real clock. */
 export const systemClock: Clock = {
   monotonic: () => performance.now(),

@@ -1,3 +1,4 @@
+import { systemClock } from '../clock/clock.js';
 import { DEFAULT_CONNECTION } from '../config/resolved-options.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { VaultConnection } from './vault-connection.js';
@@ -31,10 +32,10 @@ export class AwaitedConnection {
   wait(): Promise<VaultConnection> {
     if (this.#optionsKnown || this.#stopWaiting) return this.promise;
     const fail = () => this.reject(waitsForItself(this.#name));
-    const timer = setTimeout(fail, OPTIONS_TIMEOUT).unref();
+    const cancel = systemClock.setTimer(OPTIONS_TIMEOUT, fail);
     process.once('beforeExit', fail);
     this.#stopWaiting = () => {
-      clearTimeout(timer);
+      cancel();
       process.removeListener('beforeExit', fail);
     };
     return this.promise;

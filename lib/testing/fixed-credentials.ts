@@ -1,4 +1,5 @@
 import { BehaviorSubject } from 'rxjs';
+import { systemClock } from '../clock/clock.js';
 import { Secret } from '../secret/secret.js';
 import type { UserCredentials } from '../leases/user-credentials.js';
 
@@ -28,7 +29,7 @@ export function fixedCredentials(login: {
 }): BehaviorSubject<UserCredentials> {
   const lease = Object.freeze({
     path: 'fixed',
-    issuedAt: new Date(),
+    issuedAt: new Date(systemClock.wall()),
     validUntil: new Date(LAST_DATE),
     serial: ++serial,
     tokenSequence: 0,

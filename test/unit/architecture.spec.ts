@@ -266,6 +266,14 @@ it('the environment is read in secret sources only, and for messages in producti
   expect(reading.sort()).toEqual(['secret/secret-source.ts', 'testing/production.ts', 'vault.slow-start.ts']);
 });
 
+// .oxlintrc.json forbids the other ways to read the time, and timers.
+it('no file outside of a clock reads the time by new Date()', () => {
+  const reading = files.filter((file) => /\bnew Date(?!\([^)])/.test(readFileSync(join(root, file), 'utf8')));
+  expect(reading.filter((file) => !file.startsWith('clock/') && !file.startsWith('testing/clock/'))).toEqual(
+    [],
+  );
+});
+
 it('nothing is exported as a default, and index.ts names what it exports', () => {
   for (const file of files) {
     const text = readFileSync(join(root, file), 'utf8');

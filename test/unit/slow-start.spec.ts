@@ -1,18 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { VaultConnection } from '../../lib/connection/vault-connection.js';
-import type * as SlowStart from '../../lib/vault.slow-start.js';
+import { logSlowStart } from '../../lib/vault.slow-start.js';
 
 const lines: string[] = [];
 const logger = { log() {}, warn() {}, error: (line: string) => void lines.push(line) };
 const connection = { name: 'default', waitsFor: 'no answer of https://v:8200 yet.' } as VaultConnection;
-let logSlowStart: typeof SlowStart.logSlowStart;
 
-beforeAll(async () => {
-  // The module takes its timer when it is loaded.
-  vi.useFakeTimers();
-  const again: string = '../../lib/vault.slow-start.js?loaded-again';
-  ({ logSlowStart } = (await import(again)) as typeof SlowStart);
-});
+beforeAll(() => void vi.useFakeTimers());
 afterAll(() => {
   vi.useRealTimers();
   vi.unstubAllEnvs();
@@ -25,17 +19,17 @@ it.each([
 ])(
   'before a hook of jest times out, the log gives the reason why a start waits (simulated: %s)',
   (simulated, message) => {
-    logSlowStart(connection, logger, simulated);
+    logSlowStart(connection, logger, simulated, setTimeout);
     vi.advanceTimersByTime(4_000);
     expect(lines).toEqual([expect.stringMatching(message)]);
   },
 );
 
 it('logs nothing after the start, or outside of tests', () => {
-  logSlowStart(connection, logger, false)();
+  logSlowStart(connection, logger, false, setTimeout)();
   for (const name of ['NODE_ENV', 'JEST_WORKER_ID', 'VITEST_WORKER_ID', 'NODE_TEST_CONTEXT'])
     vi.stubEnv(name, undefined);
-  logSlowStart(connection, logger, false);
+  logSlowStart(connection, logger, false, setTimeout);
   vi.advanceTimersByTime(60_000);
   expect(lines).toEqual([]);
 });

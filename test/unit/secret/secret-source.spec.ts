@@ -68,7 +68,6 @@ it.each<[string, SecretSource, RegExp]>([
     },
     /secret_id threw RangeError/,
   ],
-  // oxlint-disable-next-line typescript/prefer-promise-reject-errors
   ['a function that rejects with a non-error', () => Promise.reject(CANARY), /secret_id threw string/],
   [
     'an unset variable',
