@@ -5,8 +5,8 @@ import { mutation } from './test/support/mutation.js';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-// Other databases than PostgreSQL need servers of their own (npm run test:drivers, npm run leaks), and chaos takes minutes
-// (npm run chaos).
+// Other databases than PostgreSQL need servers of their own (npm run test:drivers, npm run test:leaks), and chaos takes
+// minutes (npm run test:chaos).
 const SPECIAL = { VAULT_TEST_DRIVERS: 'drivers', VAULT_TEST_LEAKS: 'leaks', VAULT_TEST_CHAOS: 'chaos' };
 const special = Object.entries(SPECIAL).find(([variable]) => process.env[variable])?.[1] ?? '';
 

@@ -1,5 +1,5 @@
-// npm run chaos: the effect of faults on queries, as a table (and JSON). About three minutes. --json <file> writes the
-// table; other arguments are passed to vitest.
+// npm run test:chaos: the effect of faults on queries, as a table (and JSON). About three minutes. --json <file> writes
+// the table; other arguments are passed to vitest.
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,7 +1,7 @@
-// npm run failed-start [-- --short]: starts that fail and processes that end without `close()`, on a real OpenBao and a
-// real PostgreSQL: prints the users and tokens that are left at the server, the milliseconds from the failure to the
-// end, and the exit code. Each case runs on the packed package, in both formats, on the oldest Nest, the last 11 and
-// the one of development; --short: on the last only, and each kind of failure once.
+// npm run test:failed-start [-- --short]: starts that fail and processes that end without `close()`, on a real OpenBao
+// and a real PostgreSQL: prints the users and tokens that are left at the server, the milliseconds from the failure to
+// the end, and the exit code. Each case runs on the packed package, in both formats, on the oldest Nest, the last 11
+// and the one of development; --short: on the last only, and each kind of failure once.
 import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// npm run hostile: hostile answers for all readers of answers, and random answers, options and names (fast-check).
+// npm run test:hostile: hostile answers for all readers of answers, and random answers, options and names (fast-check).
 // Prints the number of inputs of each kind, and the seed. See --help.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const { values } = parseArgs({
   },
 });
 if (values.help) {
-  console.log(`npm run hostile -- [--inputs 100000] [--seed 20261129 | random]
+  console.log(`npm run test:hostile -- [--inputs 100000] [--seed 20261129 | random]
 The same seed tries the same inputs. A failure prints the input and its path for fast-check.`);
 } else {
   await ensureInstalled();

@@ -1,5 +1,5 @@
-// npm run installs [-- --short]: the packed tarball in applications: the unchanged README on Nest 11 and 12; beside
-// older drivers, with npm, pnpm and Yarn; with the oldest accepted versions. The short form, for CI, has all old
+// npm run test:installs [-- --short]: the packed tarball in applications: the unchanged README on Nest 11 and 12;
+// beside older drivers, with npm, pnpm and Yarn; with the oldest accepted versions. The short form, for CI, has all old
 // drivers in one application.
 import { createHash } from 'node:crypto';
 import {

@@ -1,5 +1,5 @@
-// npm run leaks: each object that an application can reach × each printer, with every driver whose server is installed.
-// Prints the counts. Other arguments are passed to vitest.
+// npm run test:leaks: each object that an application can reach × each printer, with every driver whose server is
+// installed. Prints the counts. Other arguments are passed to vitest.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

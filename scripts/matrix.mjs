@@ -1,6 +1,6 @@
-// npm run matrix [-- row …]: the suites of databases and drivers with other versions than those of development: the
-// oldest accepted ones, and those that need a newer Node. Each row is a copy of this folder in .cache/matrix, with the
-// same lock file otherwise.
+// npm run test:matrix [-- row …]: the suites of databases and drivers with other versions than those of development:
+// the oldest accepted ones, and those that need a newer Node. Each row is a copy of this folder in .cache/matrix, with
+// the same lock file otherwise.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,5 @@
-// npm run mutations: breaks one place of the library at a time, and runs the tests that should notice it. See --help.
+// npm run test:mutations: breaks one place of the library at a time, and runs the tests that should notice it. See
+// --help.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -123,7 +124,7 @@ async function main() {
 }
 
 if (values.help) {
-  console.log(`npm run mutations -- [--list <file in test/mutations>] [--only <part of a source file or a note>] [--jobs 1]
+  console.log(`npm run test:mutations -- [--list <file in test/mutations>] [--only <part of a source file or a note>] [--jobs 1]
 Breaks one place at a time (test/mutations/*.json) and runs the tests that are named there. Ends with code 1 where fewer
 than ${FLOOR * 100} % are noticed, where an entry does not fit the sources, or where tests fail without a mutation.`);
 } else {

@@ -1,5 +1,6 @@
-// npm run samples: builds every sample, and runs each for some seconds on servers of its own, two at a time. Prints one
-// line for each; fails if a sample does not build, if its work fails, or if it has no rotation or leaves a user.
+// npm run test:samples: builds every sample, and runs each for some seconds on servers of its own, two at a time.
+// Prints one line for each; fails if a sample does not build, if its work fails, or if it has no rotation or leaves a
+// user.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

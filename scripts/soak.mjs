@@ -1,4 +1,4 @@
-// npm run soak: rotation under load, with the results as a table (and JSON). See --help.
+// npm run test:soak: rotation under load, with the results as a table (and JSON). See --help.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

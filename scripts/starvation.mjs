@@ -1,4 +1,5 @@
-// npm run starvation: hanging neighbours of each kind, and a healthy lease that must survive. --short: 20 s, not 60.
+// npm run test:starvation: hanging neighbours of each kind, and a healthy lease that must survive. --short: 20 s, not
+// 60.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
-// npm run thirty-days: a month in the life of a laptop and of a server, under a virtual clock. `npm test` has the first
-// days.
+// npm run test:thirty-days: a month in the life of a laptop and of a server, under a virtual clock. `npm test` has the
+// first days.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

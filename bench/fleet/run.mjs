@@ -1,4 +1,4 @@
-// npm run fleet: fleets of this package and of other clients against one simulated server, in virtual time.
+// npm run bench:fleet: fleets of this package and of other clients against one simulated server, in virtual time.
 //   --instances N   number of instances (default 10000; with that or more, docs/internals/fleet.md and its chart are
 //                   written)
 //   --quick         500 instances, in a few seconds

@@ -17,7 +17,7 @@ interface Shown {
   state: string;
 }
 
-/** Writes the results of every rule on every server to the file that `npm run conformance` reads. */
+/** Writes the results of every rule on every server to the file that `npm run docs:conformance` reads. */
 export default class TableReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const output = process.env['CONFORMANCE_TABLE'];

@@ -110,7 +110,7 @@ describeReal('Kysely on leased users', () => {
     await world.expectGone('late');
   });
 
-  // Needs Kysely 0.29, which npm run matrix installs.
+  // Needs Kysely 0.29, which npm run test:matrix installs.
   (versionOf('kysely').startsWith('0.28.') ? it.skip : it.concurrent)(
     'an aborted query ends on the server',
     async () => {

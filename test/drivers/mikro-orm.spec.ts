@@ -100,7 +100,7 @@ describeReal('MikroORM on leased users', () => {
     await world.expectGone('types');
   });
 
-  // Needs MikroORM 7, which npm run matrix installs.
+  // Needs MikroORM 7, which npm run test:matrix installs.
   (USES_KNEX ? it.skip : it.concurrent)('an aborted query ends on the server', async () => {
     const { app, orm, whoami } = await start('aborted');
     const connection = orm.em.getConnection() as { execute(...all: unknown[]): Promise<unknown> };

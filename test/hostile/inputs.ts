@@ -1,4 +1,4 @@
-/** Total number of inputs of all kinds, and their seed: `npm run hostile -- --help`. */
+/** Total number of inputs of all kinds, and their seed: `npm run test:hostile -- --help`. */
 const { HOSTILE_INPUTS = '1500', HOSTILE_SEED = '20261129' } = process.env;
 
 export const inputs = Number(HOSTILE_INPUTS);

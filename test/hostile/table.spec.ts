@@ -16,7 +16,7 @@ it.each(NAMES)('a good answer works: %s', async (name) => {
   expect(await ask(), path).toBeDefined();
 });
 
-// `npm test` gives each answer to one consumer, `npm run hostile` to all.
+// `npm test` gives each answer to one consumer, `npm run test:hostile` to all.
 describe.each(NAMES.map((name, number) => [name, number] as const))('%s', (name, number) => {
   it.each(TABLE.filter((_, row) => whole || row % NAMES.length === number))('%s', async (_what, answer) => {
     await world.meet(name, answer);

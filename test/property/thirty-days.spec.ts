@@ -6,7 +6,7 @@ import { withDice } from './dice.js';
 import { Month } from './month.js';
 import { DAY, HOUR, IN_TROUBLE, isQuiet, LOOKS, type Character } from './month-plan.js';
 
-/** The first days in `npm test`, all 30 in `npm run thirty-days`. */
+/** The first days in `npm test`, all 30 in `npm run test:thirty-days`. */
 const DAYS = Number(process.env['MONTH_DAYS'] ?? 10);
 
 // Has the effect of --expose-gc.

@@ -5,7 +5,7 @@ import { CONNECTIONS, soak, type SoakReport } from './run.js';
 import { listed, table } from './summary.js';
 import { VARIANTS } from './variant.js';
 
-const USAGE = `Usage: npm run soak -- [--rotations <n>] [--variant <name>|all] [--short] [--json <file>]
+const USAGE = `Usage: npm run test:soak -- [--rotations <n>] [--variant <name>|all] [--short] [--json <file>]
 
 A Nest application under HTTP load while its database user rotates: short queries, transactions of 1 to 5 s, cursors.
 
@@ -21,7 +21,7 @@ const RATIO = 1.5;
 /** Allowed growth of the heap in a run: a share, or so many bytes. */
 const FLAT = { share: 0.05, bytes: 2 * 1024 * 1024 };
 
-/** `npm run soak`. */
+/** `npm run test:soak`. */
 export async function main(): Promise<void> {
   const { values } = parseArgs({
     // The first argument is the name of this file.

@@ -1,8 +1,8 @@
 import type { Vite } from 'vitest/node';
 
 /**
- * Breaks one place of a source file while it is loaded, as `npm run mutations` asks for. The file itself stays as it
- * is, so that several runs can go on at the same time.
+ * Breaks one place of a source file while it is loaded, as `npm run test:mutations` asks for. The file itself stays as
+ * it is, so that several runs can go on at the same time.
  */
 export function mutation(): Vite.Plugin[] {
   const asked = process.env['MUTATION'];

@@ -4,7 +4,7 @@ import { ours } from '../../bench/fleet/policies/ours.js';
 import { MINUTE, SCENARIOS, type Scenario } from '../../bench/fleet/scenarios.js';
 import { simulate } from '../../bench/fleet/simulate.js';
 
-// A small part of `npm run fleet`, so that `npm test` shows changes that harm fleets.
+// A small part of `npm run bench:fleet`, so that `npm test` shows changes that harm fleets.
 const instances = 300;
 const scenario = (id: Scenario['id']) => SCENARIOS.find((one) => one.id === id) as Scenario;
 

@@ -1,10 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { expect, it } from 'vitest';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
+import { filesBelow, PAGES, read } from '../support/pages.js';
 
 /** Share of sentences that may begin with a riddle. */
 const LIMIT = 0.01;
@@ -40,18 +36,6 @@ interface Sentence {
   text: string;
 }
 
-const list = (folder: string, extension: RegExp) =>
-  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => extension.test(name) && !name.includes('node_modules'))
-    .map((name) => `${folder}/${name.split(sep).join('/')}`)
-    .sort();
-
-/** Not recursive: node_modules of a sample that has run links to this repository, and so to itself. */
-function samplePages(): string[] {
-  const all = readdirSync(join(root, 'sample')).map((name) => `sample/${name}/README.md`);
-  return all.filter((page) => existsSync(join(root, page)));
-}
-
 /** At `.`, `:` or `;` before a blank. A text of fewer than two words is no sentence. */
 function sentencesOf(file: string, line: number, text: string): Sentence[] {
   const found: Sentence[] = [];
@@ -73,7 +57,7 @@ function sentencesOf(file: string, line: number, text: string): Sentence[] {
 
 /** The comments of a file; lines of `//` below each other are one comment. */
 function commentsOf(file: string): Sentence[] {
-  const text = readFileSync(join(root, file), 'utf8');
+  const text = read(file);
   const comments: { line: number; text: string; end: number; block: boolean }[] = [];
   const scanner = ts.createScanner(ts.ScriptTarget.ES2022, false, ts.LanguageVariant.Standard, text);
   let line = 1;
@@ -142,13 +126,13 @@ function paragraphsOf(file: string, line: number, text: string): Sentence[] {
   return found;
 }
 
-// The titles in docs/internals/conformance.md are names of tests.
-const pages = ['README.md', 'CHANGELOG.md', 'bench/README.md', ...list('docs', /\.md$/), ...samplePages()];
+// The titles in docs/internals/conformance.md are names of tests. The template of pull requests has checkboxes.
+const pages = PAGES.filter((page) => !page.startsWith('.github/'));
 const rooms = {
-  lib: list('lib', /\.c?ts$/).flatMap(commentsOf),
-  test: list('test', /\.m?ts$/).flatMap(commentsOf),
+  lib: filesBelow('lib', /\.c?ts$/).flatMap(commentsOf),
+  test: filesBelow('test', /\.m?ts$/).flatMap(commentsOf),
   docs: pages.flatMap((page) => {
-    const text = readFileSync(join(root, page), 'utf8');
+    const text = read(page);
     const prose = page === 'docs/internals/conformance.md' ? text.replaceAll(/^\|.*$/gm, '') : text;
     return paragraphsOf(page, 1, prose);
   }),

@@ -1,7 +1,7 @@
 /**
  * The oldest version of each driver that its integration supports, one for each major version with a later minimum. All
- * are tested: `npm run matrix` takes the first of each. The peer ranges are `*`, as npm would otherwise not install this
- * package in an application that has an older driver and does not use it with Vault.
+ * are tested: `npm run test:matrix` takes the first of each. The peer ranges are `*`, as npm would otherwise not
+ * install this package in an application that has an older driver and does not use it with Vault.
  */
 export const FLOORS = {
   '@mikro-orm/postgresql': ['6.6.16', '7.1.0'],

@@ -22,7 +22,7 @@ function reachableFrom(start: Phase): Set<Phase> {
 it('docs/internals/lifecycle.md shows the table of transitions', () => {
   const page = read('docs/internals/lifecycle.md');
   const current = withDiagram(page, TRANSITIONS, read('lib/lifetime/transitions.ts'));
-  expect(page, 'docs/internals/lifecycle.md is out of date: run `npm run diagram`').toBe(current);
+  expect(page, 'docs/internals/lifecycle.md is out of date: run `npm run docs:diagram`').toBe(current);
   for (const phase of phases) {
     expect(current).toMatch(new RegExp(`^\\| \`${phase}\` +\\| \\w`, 'm'));
     for (const [signal, next] of Object.entries(TRANSITIONS[phase])) {
