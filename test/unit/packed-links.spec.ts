@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join, posix, sep } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { PAGES, read } from '../support/pages.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
+const { files } = JSON.parse(read('package.json')) as { files: string[] };
 
 /** Links to other sites: each was checked by hand. */
 const KNOWN = new Set([
@@ -15,23 +16,18 @@ const KNOWN = new Set([
   'https://sequelize.org/docs/v6/other-topics/aws-lambda/',
   'https://sidorares.github.io/node-mysql2/',
   'https://www.npmjs.com/package/mongodb',
+  'https://creativecommons.org/licenses/by/4.0/',
+  'https://keepachangelog.com/en/1.1.0/',
+  'https://semver.org/spec/v2.0.0.html',
+  'https://www.contributor-covenant.org/version/2/1/code_of_conduct/',
+  'https://www.conventionalcommits.org/en/v1.0.0/',
 ]);
 
-/** The pages of the package; `dist` has none. */
-const pages = files
-  .filter((name) => name !== 'dist' && existsSync(join(root, name)))
-  .flatMap((name) => (statSync(join(root, name)).isDirectory() ? markdownIn(name) : [name]))
-  .filter((name) => name.endsWith('.md'));
-
-function markdownIn(folder: string): string[] {
-  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) =>
-    posix.join(folder, name.split(sep).join('/')),
-  );
-}
+const isPacked = (path: string) => files.some((name) => path === name || path.startsWith(`${name}/`));
 
 /** The text without code, in which brackets have another meaning. */
 const prose = (page: string) =>
-  readFileSync(join(root, page), 'utf8')
+  read(page)
     .replaceAll(/^( *)(```|~~~).*?^\1\2/gms, '')
     .replaceAll(/`[^`\n]*`/g, (code) => code.replaceAll(/[[\]()<>]/g, ''));
 
@@ -48,7 +44,7 @@ function linksOf(text: string): string[] {
 function anchorsOf(page: string): Set<string> {
   const seen = new Map<string, number>();
   const anchors = new Set<string>();
-  for (const [, heading = ''] of readFileSync(join(root, page), 'utf8')
+  for (const [, heading = ''] of read(page)
     .replaceAll(/^(```|~~~).*?^\1/gms, '')
     .matchAll(/^#{1,6} +(.+?) *#*$/gm)) {
     const text = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase();
@@ -60,22 +56,22 @@ function anchorsOf(page: string): Set<string> {
   return anchors;
 }
 
-/** The reason why a link is dead for a reader of the package. */
+/** The reason why a link is dead for a reader of the package, or of the repository if the page is not packed. */
 function fault(page: string, link: string): string | undefined {
   if (/^[a-z]+:/i.test(link)) return KNOWN.has(link) ? undefined : 'an address that the list does not have';
   const [path = '', anchor] = link.split('#');
   const target = path === '' ? page : posix.join(dirname(page), path);
-  const packed = files.some((name) => target === name || target.startsWith(`${name}/`));
-  if (!packed) return 'not in the package';
+  if (isPacked(page) && !isPacked(target)) return 'not in the package';
   if (!existsSync(join(root, target))) return 'not there';
+  if (anchor === undefined && !target.endsWith('.md') && !isPacked(page)) return undefined;
   const index = statSync(join(root, target)).isDirectory() ? posix.join(target, 'README.md') : target;
   if (!existsSync(join(root, index))) return 'a folder without a page';
   return anchor === undefined || anchorsOf(index).has(anchor) ? undefined : 'no such heading';
 }
 
-it('every link of the packed pages has a target', () => {
-  const links = pages.flatMap((page) => linksOf(prose(page)).map((link) => ({ page, link })));
-  expect(pages).toContain('README.md');
+it('every link of a page has a target', () => {
+  const links = PAGES.flatMap((page) => linksOf(prose(page)).map((link) => ({ page, link })));
+  expect(PAGES).toEqual(expect.arrayContaining(['README.md', 'SECURITY.md', 'sample/02-typeorm/README.md']));
   expect(links.length).toBeGreaterThan(80);
   const dead = links
     .map(({ page, link }) => ({ page, link, why: fault(page, link) }))
