@@ -45,6 +45,17 @@ const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const PASSWORD = 'password-of-vault-admin';
 const SHOP = 'password-of-the-old-user';
 
+/** The options that a block of the page exports. */
+function optionsOf(text: string): TypeOrmModuleOptions {
+  const source = text.replaceAll(/^import .*$/gm, '').replace(/export const \w+ =/, 'var options =');
+  const names: { VaultError: typeof VaultError; options?: TypeOrmModuleOptions } = { VaultError };
+  runInNewContext(
+    transpileModule(source, { compilerOptions: { target: ScriptTarget.ES2022 } }).outputText,
+    names,
+  );
+  return names.options as TypeOrmModuleOptions;
+}
+
 /** Evaluates an expression of the page, with these names. */
 const evaluated = (text: string, names: object): unknown => runInNewContext(`(${text.trim()})`, { ...names });
 
@@ -227,7 +238,7 @@ describeReal('the page on TypeORM', () => {
 
   // Last: Nest closes nothing after a failed start, so its user is kept for as long as this process runs.
   it('`migrationsRun` without the right to change the schema ends at once', async () => {
-    const { toRetry } = evaluated(`{ ${block('toRetry:')} }`, { VaultError }) as TypeOrmModuleOptions;
+    const { toRetry } = optionsOf(block('toRetry:'));
     const start = performance.now();
     const error = await apps.startError(
       application('orders', { migrations: [Denied1700000000004], migrationsRun: true, toRetry }),
