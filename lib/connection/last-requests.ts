@@ -24,7 +24,7 @@ export function lastRequests(
 ): LastRequest[] {
   const revoked = new Set([...tokens].filter((one) => howToEnd(one, revoke) === 'revoke'));
   const retired = [...leases].filter(
-    (lease) => !revoked.has(lease.token) && !lease.retired && isWorthRetiring(lease, clock),
+    (lease) => !revoked.has(lease.token) && lease.grant.state !== 'retired' && isWorthRetiring(lease, clock),
   );
   return [
     ...[...revoked].map((token) => ({ request: revocation(token), token, revokes: true })),

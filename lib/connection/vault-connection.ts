@@ -186,7 +186,7 @@ export class VaultConnection implements ClosedAtExit {
     const { route } = this.#api;
     const { revoke, exitTimeout: timeout } = this.#options.shutdown;
     if (!route) return [];
-    const last = lastRequests(this.#session.left, this.leases.leases, revoke, this.#clock);
+    const last = lastRequests(this.#session.unrevoked, this.leases.leases, revoke, this.#clock);
     return last.map(({ request, token, revokes }) => ({
       request: { ...this.#api.written(request, token.value), route },
       timeout,

@@ -8,13 +8,22 @@ export class CredentialsStream<T> {
   readonly #published = new Subject<Credentials<T>>();
   readonly #clock: Clock;
   readonly #onExpired: () => void;
-  /** The lease in use, also an expired one. */
-  lease: Lease<T> | undefined;
+  #lease: Lease<T> | undefined;
 
   /** @param onExpired called where a caller asks for the current snapshot, and the lease has expired */
   constructor(clock: Clock, onExpired: () => void) {
     this.#clock = clock;
     this.#onExpired = onExpired;
+  }
+
+  /** The lease in use, also an expired one. */
+  get lease(): Lease<T> | undefined {
+    return this.#lease;
+  }
+
+  /** Puts a lease into use, without publishing it. */
+  use(lease: Lease<T>): void {
+    this.#lease = lease;
   }
 
   /** The current snapshot on subscription, and each one that differs from the one before. */
@@ -27,8 +36,8 @@ export class CredentialsStream<T> {
   }
 
   current(): Credentials<T> | undefined {
-    if (this.lease === undefined) return undefined;
-    if (this.lease.left(this.#clock) > 0) return this.lease.snapshot();
+    if (this.#lease === undefined) return undefined;
+    if (this.#lease.left(this.#clock) > 0) return this.#lease.snapshot();
     this.#onExpired();
     return undefined;
   }
@@ -40,8 +49,8 @@ export class CredentialsStream<T> {
   /** Completes the stream. */
   end(): Lease<T> | undefined {
     this.#published.complete();
-    const { lease } = this;
-    this.lease = undefined;
+    const lease = this.#lease;
+    this.#lease = undefined;
     return lease;
   }
 

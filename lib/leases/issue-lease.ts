@@ -28,9 +28,9 @@ export interface Issuer<T> {
   /** Serial number of the next lease. */
   readonly serial: number;
   /** Whether this path already has a lease with this id that has not ended. */
-  holds: (id: string) => boolean;
+  hasLease: (id: string) => boolean;
   /** Called with a lease that no consumer gets, because the rest of its answer is malformed. */
-  abandoned: (lease: Lease<unknown>) => void;
+  onUnusable: (lease: Lease<unknown>) => void;
 }
 
 /** Issues a lease with a token that lives long enough. A malformed answer is a failed attempt. */
@@ -41,7 +41,7 @@ export function issueLease<T>(
   const take = (response: ApiResponse<T>, token: VaultToken) => {
     const { leaseId, leaseDuration, warnings, wellFormed } = response;
     // A cached answer: the lease would replace itself and then be retired.
-    if (leaseId !== '' && issuer.holds(leaseId)) throw fromCache(path);
+    if (leaseId !== '' && issuer.hasLease(leaseId)) throw fromCache(path);
     const data = isObject(response.data) ? response.data : {};
     const answer: Answer = { ...response, data, path, parameters };
     // The engine of a path never changes, whatever an answer looks like.
@@ -53,7 +53,7 @@ export function issueLease<T>(
     if (!usable && leaseId === '') throw malformed(path);
     const lease = new Lease<T>({ serial: issuer.serial, token, engine, answer: known }, random, hooks);
     if (!usable) {
-      issuer.abandoned(lease);
+      issuer.onUnusable(lease);
       throw malformed(path);
     }
     if (lease.left(clock) <= 0) {

@@ -3,7 +3,7 @@ const WINDOW = 60_000;
 const MAX_ISSUES = 60;
 
 /** The warning if an issue has to wait. */
-export const TOO_MANY =
+export const ISSUE_LIMIT_WARNING =
   `${MAX_ISSUES} leases were issued within a minute, and each ended at once. The next issue waits. Find out what ` +
   'revokes the leases at the server, or why they are rejected.';
 

@@ -1,10 +1,18 @@
 import type { VaultError } from '../errors/vault-error.js';
-import type { RotationReason } from '../events/events.js';
+import type { EventInit, RotationReason } from '../events/events.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 
 /** Different warnings of one path at most: a server may send another text at each renewal. */
 const MAX_KINDS = 100;
+
+/** The event of a renewal. */
+export function renewed(lease: Lease<unknown>, previousTtl: number): EventInit {
+  const { path, serial } = lease;
+  const { ttl, maxTtl } = lease.grant;
+  const capped = maxTtl !== 'far';
+  return { type: 'renewed', path, serial, validUntil: lease.validUntil(), ttl, previousTtl, capped };
+}
 
 /** Emits the events of one path. */
 export class LeaseEvents {
@@ -20,9 +28,14 @@ export class LeaseEvents {
   }
 
   issued(lease: Lease<unknown>, warnings: readonly string[]): void {
-    const { serial, renewable } = lease;
+    const { serial, grant } = lease;
+    const { renewable } = grant;
     this.#emit({ type: 'issued', path: this.#path, serial, validUntil: lease.validUntil(), renewable });
     for (const message of warnings) this.#emit({ type: 'warning', path: this.#path, message });
+  }
+
+  renewed(lease: Lease<unknown>, previousTtl: number): void {
+    this.#emit(renewed(lease, previousTtl));
   }
 
   rotated(lease: Lease<unknown>, reason: RotationReason = 'expired'): void {

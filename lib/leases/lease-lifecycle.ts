@@ -15,7 +15,7 @@ import { expired, noneYet, notRotated } from './lease-errors.js';
 import type { IssueParameters } from '../engines/engine.js';
 import { cutShort, issueLease, type Issuer } from './issue-lease.js';
 import { IssuedCheck, type Requirement } from './issued-check.js';
-import { IssueRateLimit, TOO_MANY } from './issue-rate-limit.js';
+import { ISSUE_LIMIT_WARNING, IssueRateLimit } from './issue-rate-limit.js';
 import type { Credentials, Lease, LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { drainShortfall, FIRST, leaseStatus } from './lease-status.js';
@@ -113,8 +113,8 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   tokenChanged(token: VaultToken): void {
     this.#superseded.tokenChanged();
     // The token is dead: issue again now, and do not wait for the retry delay of a failed renewal.
-    if (token.dead) this.#life.succeed();
-    if (this.#out.lease || token.dead) this.#life.wake();
+    if (token.ended) this.#life.succeed();
+    if (this.#out.lease || token.ended) this.#life.wake();
   }
 
   status(): LeaseStatus {
@@ -218,7 +218,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     if (this.#frozen && this.#out.lease) return Infinity;
     const limited = this.#limited;
     if (limited > 0) {
-      this.#events.warnOnce('limit', TOO_MANY);
+      this.#events.warnOnce('limit', ISSUE_LIMIT_WARNING);
       this.#context.changed();
     }
     return limited;
@@ -248,11 +248,15 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       // While its token looks expired, so does the lease, renewed or not: the token is checked first.
       await session.check(token);
       if (token.left(clock) <= 0) {
-        if (token.dead || token.supersededAt !== undefined) return;
+        if (token.ended || token.supersededAt !== undefined) return;
         throw session.status().error ?? this.#expired();
       }
       if (outlived) return this.#life.succeed();
-      for (const text of await renewLease(lease, this.#context)) this.#events.warnOnce(text, text);
+      const { update, warnings } = await renewLease(lease, this.#context);
+      const { ttl } = lease.grant;
+      this.#life.adopt(lease, update);
+      if (update.kind === 'renewed') this.#events.renewed(lease, ttl);
+      for (const text of warnings) this.#events.warnOnce(text, text);
       // A renewal does not clear a failed rotation: the lease still has to be replaced.
       if (this.#life.failed !== 'replacement' || this.plan().action === 'renew') this.#life.succeed();
     } catch (cause) {
@@ -271,7 +275,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       if (previous && lease.id === '' && !changed) return this.#same(previous, lease);
       // No step below can fail; consumers that throw interrupt nothing.
       this.#serial = lease.serial;
-      this.#out.lease = lease;
+      this.#out.use(lease);
       this.#life.succeed();
       this.#events.issued(lease, warnings);
       // Consumers that came after the end of the previous one wait for a credential, even if its data is the same.
@@ -290,7 +294,8 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   /** A secret without a lease was read again, and has not changed. */
   #same(current: Lease<T>, again: Lease<T>): void {
     const { clock, random } = this.#context;
-    const late = current.prolong(again, clock, random);
+    this.#life.adopt(current, { kind: 'read-again', grant: again.grant });
+    const late = current.readAgain(again, clock, random);
     if (late === 0) return this.#life.succeed();
     // Delays grow with the time for which the rotation is overdue.
     const error = notRotated(this.path);
@@ -306,8 +311,8 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       previous,
       check: this.#check,
       serial: this.#serial + 1,
-      holds: (id) => previous?.id === id || this.#superseded.has(id),
-      abandoned: (lease) => {
+      hasLease: (id) => previous?.id === id || this.#superseded.has(id),
+      onUnusable: (lease) => {
         this.#serial = lease.serial;
         void this.#superseded.add(lease, 0);
       },
@@ -336,10 +341,13 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   /** If the lease is of no use any more, a new one does not wait for the retry of a failed renewal. */
   async onRejected(lease: Lease<unknown>, confirmed: boolean): Promise<void> {
     if (lease !== this.#out.lease || this.ended) return;
-    const useless = () => lease.over || lease.rejected !== undefined;
+    const useless = () => lease.ended || lease.rejection !== undefined;
     // A repeated report does not bring the next attempt forward.
     if (useless()) return this.#life.wake();
-    await this.#rejections.examine(lease, confirmed);
+    if (await this.#rejections.isGone(lease)) this.#life.adopt(lease, { kind: 'ended' });
+    // A secret without a lease cannot be looked up. It is read again instead.
+    else if (!lease.rejection && (confirmed || lease.id === ''))
+      lease.reject({ at: this.#rejections.nextAt(), confirmed });
     if (lease !== this.#out.lease) return;
     if (useless()) this.#life.succeed();
     this.#context.changed();
@@ -374,7 +382,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       cause instanceof VaultError ? cause : unexpected(cause, `What was asked at ${this.path}`, this.path);
     if (!lease) return { error, retryAt: this.#life.fail(attempt, error) };
     // Credentials that consumers cannot use are as urgent as expired ones.
-    const left = !lease.rejected?.confirmed ? lease.left(this.#context.clock) : 0;
+    const left = !lease.rejection?.confirmed ? lease.left(this.#context.clock) : 0;
     return { error, retryAt: this.#life.fail(attempt, error, { left, ttl: lease.firstTtl }) };
   }
 

@@ -57,5 +57,5 @@ export function drainShortfall(lease: Lease<unknown>, { clock, options }: LeaseC
 function stateOf(lease: PathState['lease'], error: unknown, clock: Clock): LeaseStatus['state'] {
   if (!lease) return 'pending';
   if (lease.left(clock) <= 0) return 'expired';
-  return error || lease.rejected?.confirmed ? 'degraded' : 'valid';
+  return error || lease.rejection?.confirmed ? 'degraded' : 'valid';
 }

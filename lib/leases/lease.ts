@@ -1,12 +1,12 @@
 import type { Clock } from '../clock/clock.js';
 import { earlier, remaining } from '../clock/deadline.js';
-import { runIsolated } from '../clock/run-isolated.js';
-import { background } from '../clock/background.js';
-import { comparable } from '../secret/fingerprint.js';
+import { comparableJson } from '../secret/fingerprint.js';
 import { Secret } from '../secret/secret.js';
 import type { VaultToken } from '../session/vault-token.js';
-import { firstGrant, type Grant } from '../lifetime/grant.js';
+import { firstGrant } from '../lifetime/grant.js';
+import { Granted } from '../lifetime/lifecycle.js';
 import type { Answer, Engine } from '../engines/engine.js';
+import { LeaseHolds } from './lease-holds.js';
 import type { LeaseView } from './lease-policy.js';
 import { ServerRotation } from './server-rotation.js';
 
@@ -89,8 +89,15 @@ export interface LeaseHooks {
 /** Seconds; a grant of 0 has no end. */
 const NO_END = 0;
 
+/** A report that the credentials were rejected. */
+interface Rejection {
+  /** Monotonic time from which on the lease is replaced. */
+  readonly at: number;
+  readonly confirmed: boolean;
+}
+
 /** One issued secret with its deadline. A lease ends with the token that created it. */
-export class Lease<T> {
+export class Lease<T> extends Granted {
   readonly id: string;
   readonly path: string;
   readonly serial: number;
@@ -100,22 +107,12 @@ export class Lease<T> {
   readonly issuedAt: Date;
   /** TTL granted at the issue, in milliseconds. */
   readonly firstTtl: number;
-  grant: Grant;
-  renewable: boolean;
-  /** The server has ended the lease, or says so. */
-  over = false;
-  /** The server was asked to end the lease. */
-  retired = false;
-  /** Set after a rejection. `at`: the monotonic time from which on the lease is replaced. */
-  rejected: { at: number; confirmed: boolean } | undefined;
-  /** Milliseconds that its consumers need to drain. */
-  drain = 0;
   readonly #bornAt: number;
   readonly #hooks: LeaseHooks;
-  #endings: Set<() => void> | undefined;
-  #holds = 0;
   readonly #rotation: ServerRotation | undefined;
-  #onDrained: (() => void) | undefined;
+  #rejection: Rejection | undefined;
+  /** Created by the first hold, because there may be ten thousand leases. */
+  #holds: LeaseHolds | undefined;
   #snapshot: Credentials<T> | undefined;
 
   constructor(
@@ -125,6 +122,13 @@ export class Lease<T> {
   ) {
     const { answer, engine } = init;
     const { leaseId, leaseDuration, sentAt } = answer;
+    const leased = leaseId !== '';
+    const life = leased ? {} : engine.life(answer);
+    const unleased = life.expiresIn === undefined ? NO_END : Math.max(life.expiresIn, 1) / 1_000;
+    const seconds = leased ? leaseDuration : unleased;
+    const first = firstGrant({ seconds, renewable: leased && answer.renewable, sentAt }, random);
+    // The server rounds a TTL below half a second to 0.
+    super(leased && leaseDuration <= 0 ? { ...first, state: 'ended' } : first);
     this.#hooks = hooks;
     this.engine = engine;
     this.id = leaseId;
@@ -133,15 +137,8 @@ export class Lease<T> {
     this.token = init.token;
     this.data = new Secret(deepFreeze(answer.data as T));
     this.issuedAt = new Date(sentAt.wall);
-    const leased = leaseId !== '';
-    const life = leased ? {} : engine.life(answer);
-    const unleased = life.expiresIn === undefined ? NO_END : Math.max(life.expiresIn, 1) / 1_000;
-    this.grant = firstGrant(leased ? leaseDuration : unleased, sentAt, random);
-    this.firstTtl = this.grant.ttl;
+    this.firstTtl = first.ttl;
     this.#bornAt = sentAt.monotonic;
-    // The server rounds a TTL below half a second to 0.
-    this.over = leased && leaseDuration <= 0;
-    this.renewable = leased && answer.renewable;
     if (leased) this.token.leases.add(this);
     if (life.rotatesIn !== undefined) this.#rotation = new ServerRotation(life, sentAt, random);
   }
@@ -149,28 +146,27 @@ export class Lease<T> {
   /** Whether another lease has different data. */
   differsFrom(other: Lease<T>): boolean {
     const [own, others] = [this, other].map(({ data }) => this.engine.comparable(data.reveal() as object));
-    return comparable(own) !== comparable(others);
+    return comparableJson(own) !== comparableJson(others);
   }
 
   /**
-   * The same data was read again, without a lease. Consumers keep this object, and it gets the grant of the other.
+   * The same data was read again, without a lease. Consumers keep this object.
    *
    * @returns milliseconds since the due time of a rotation by the server, if it counts as failed; 0 otherwise
    */
-  prolong(other: Lease<T>, clock: Clock, random: () => number): number {
-    this.grant = other.grant;
-    if (this.rejected && this.rejected.at <= other.#bornAt) this.rejected = undefined;
+  readAgain(other: Lease<T>, clock: Clock, random: () => number): number {
+    if (this.#rejection && this.#rejection.at <= other.#bornAt) this.#rejection = undefined;
     return (other.#rotation && this.#rotation?.unmoved(other.#rotation, clock, random)) ?? 0;
   }
 
   /** Whether the server has reported that the lease, or its token, has ended. */
   get lost(): boolean {
-    return this.over || (this.id !== '' && this.token.dead);
+    return this.ended || (this.id !== '' && this.token.ended);
   }
 
   /** Milliseconds until the lease or its token ends, whichever comes first. */
   left(clock: Clock): number {
-    if (this.over) return 0;
+    if (this.ended) return 0;
     const own = remaining(this.grant.deadline, clock);
     return this.id === '' ? own : Math.min(own, this.token.left(clock));
   }
@@ -183,7 +179,7 @@ export class Lease<T> {
 
   view(clock: Clock): LeaseView {
     const { supersededAt } = this.token;
-    const { ttl, maxTtl, jitter, deadline } = this.grant;
+    const { ttl, maxTtl, jitter, deadline, renewable } = this.grant;
     return {
       ttl,
       maxTtl,
@@ -191,11 +187,11 @@ export class Lease<T> {
       firstTtl: this.firstTtl,
       age: clock.monotonic() - this.#bornAt,
       drain: this.drain,
-      left: this.over ? 0 : remaining(deadline, clock),
+      left: this.ended ? 0 : remaining(deadline, clock),
       tokenLeft: this.id === '' ? Infinity : this.token.left(clock),
-      renewable: this.renewable,
+      renewable,
       lost: this.lost,
-      rejectedIn: (this.rejected?.at ?? Infinity) - clock.monotonic(),
+      rejectedIn: (this.#rejection?.at ?? Infinity) - clock.monotonic(),
       superseded: supersededAt === undefined || this.id === '' ? undefined : clock.monotonic() - supersededAt,
       ...(this.#rotation && { refreshIn: this.#rotation.readIn(clock) }),
     };
@@ -204,7 +200,8 @@ export class Lease<T> {
   snapshot(): Credentials<T> {
     const validUntil = this.validUntil();
     if (this.#snapshot?.lease.validUntil.getTime() !== validUntil.getTime()) {
-      const { path, serial, issuedAt, renewable, token } = this;
+      const { path, serial, issuedAt, token } = this;
+      const { renewable } = this.grant;
       const lease = Object.freeze({
         path,
         serial,
@@ -221,39 +218,39 @@ export class Lease<T> {
     return this.#snapshot as Credentials<T>;
   }
 
+  /** The last rejection, unless the data has changed since. */
+  get rejection(): Rejection | undefined {
+    return this.#rejection;
+  }
+
+  reject(rejection: Rejection): void {
+    this.#rejection = rejection;
+  }
+
   get held(): boolean {
-    return this.#holds > 0;
+    return this.#holds !== undefined && this.#holds.count > 0;
+  }
+
+  /** Milliseconds that its consumers need to drain. */
+  get drain(): number {
+    return this.#holds?.drain ?? 0;
   }
 
   /** Calls `callback` once, when the last hold is released. */
   whenDrained(callback: () => void): void {
-    this.#onDrained = callback;
+    this.#holds?.whenDrained(callback);
   }
 
-  /** Calls `onEnding` of all holds, once. */
-  ending(): void {
-    const endings = this.#endings ?? [];
-    this.#endings = undefined;
-    for (const tell of endings) runIsolated(tell);
+  /** Notifies its holders that it ends soon. */
+  notifyEnding(): void {
+    this.#holds?.notifyEnding();
   }
 
   #hold({ drain = 0, onEnding }: HoldOptions = {}): () => void {
-    let held = true;
-    this.#holds++;
-    if (onEnding) (this.#endings ??= new Set()).add(onEnding);
-    if (drain > this.drain) {
-      this.drain = drain;
-      this.#hooks.onDrainRequired(this);
-    }
-    return () => {
-      if (!held) return;
-      held = false;
-      if (onEnding) this.#endings?.delete(onEnding);
-      if (--this.#holds > 0) return;
-      const drained = this.#onDrained;
-      this.#onDrained = undefined;
-      if (drained) background(drained);
-    };
+    const holds = (this.#holds ??= new LeaseHolds());
+    const release = holds.add(onEnding);
+    if (holds.requireDrain(drain)) this.#hooks.onDrainRequired(this);
+    return release;
   }
 }
 

@@ -10,7 +10,7 @@ const DELAY = { first: 1_000, last: 60_000 };
 /** Milliseconds without a rejection after which the delay starts again. */
 const RESET_AFTER = 300_000;
 
-/** Handles a lease whose credentials were rejected: looks the lease up, and marks it. */
+/** Handles leases of one path whose credentials were rejected. */
 export class RejectionCheck {
   readonly #context: LeaseContext;
   /** The look-up in progress, and its lease. */
@@ -22,20 +22,26 @@ export class RejectionCheck {
     this.#context = context;
   }
 
-  /** Looks the lease up once, for any number of reports. */
-  async examine(lease: Lease<unknown>, confirmed: boolean): Promise<void> {
-    if (lease.over || lease.rejected) return;
-    if (this.#check?.lease !== lease) this.#check = { lease, gone: background(() => this.#isGone(lease)) };
+  /** Whether the server has ended the lease. It is looked up once, for any number of reports. */
+  async isGone(lease: Lease<unknown>): Promise<boolean> {
+    if (this.#check?.lease !== lease) this.#check = { lease, gone: background(() => this.#lookUp(lease)) };
     const check = this.#check;
     const gone = await check.gone;
     if (this.#check === check) this.#check = undefined;
-    if (gone) lease.over = true;
-    // A secret without a lease cannot be looked up. It is read again instead.
-    else if (confirmed || lease.id === '') lease.rejected ??= { at: this.#nextAt(), confirmed };
+    return gone;
+  }
+
+  /** Monotonic time from which on a lease that has just been rejected is replaced. */
+  nextAt(): number {
+    const now = this.#context.clock.monotonic();
+    const known = now - this.#lastAt < RESET_AFTER;
+    this.#delay = known ? Math.min(Math.max(this.#delay * 2, DELAY.first), DELAY.last) : 0;
+    this.#lastAt = now + this.#delay;
+    return this.#lastAt;
   }
 
   /** The default policy allows every token to look up its leases. Only "not found" proves that a lease has ended. */
-  async #isGone(lease: Lease<unknown>): Promise<boolean> {
+  async #lookUp(lease: Lease<unknown>): Promise<boolean> {
     if (lease.id === '') return false;
     const { session, upkeep } = this.#context;
     const body = { lease_id: lease.id };
@@ -47,13 +53,5 @@ export class RejectionCheck {
       if (refusedToken(error)) return session.isDead(lease.token);
       return error instanceof VaultError && error.code === 'VAULT_LEASE_NOT_FOUND';
     }
-  }
-
-  #nextAt(): number {
-    const now = this.#context.clock.monotonic();
-    const known = now - this.#lastAt < RESET_AFTER;
-    this.#delay = known ? Math.min(Math.max(this.#delay * 2, DELAY.first), DELAY.last) : 0;
-    this.#lastAt = now + this.#delay;
-    return this.#lastAt;
   }
 }

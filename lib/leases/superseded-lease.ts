@@ -3,9 +3,10 @@ import type { Phase } from '../lifetime/transitions.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
+import { renewed } from './lease-events.js';
 import { nextHeldStep } from './lease-policy.js';
 import { renewLease } from './renew-lease.js';
-import { isWorthRetiring, SHORTEST } from './retirement.js';
+import { isWorthRetiring, SHORTEST_INCREMENT } from './retirement.js';
 
 /** Milliseconds before its end at which holders are notified: they close what they use, before it is cut off. */
 const BEFORE_END = 500;
@@ -23,6 +24,8 @@ export class SupersededLease implements Subject<SupersededStep> {
   readonly #life: Lifecycle<SupersededStep>;
   /** Monotonic time of its intended end; Infinity while a consumer holds it. */
   #endAt = Infinity;
+  /** The server was asked to end it, and agreed. */
+  #asked = false;
   /** Shared by all callers of {@link retire}. */
   #retiring: Promise<void> | undefined;
 
@@ -76,7 +79,7 @@ export class SupersededLease implements Subject<SupersededStep> {
     const left = this.#remaining();
     if (left > 0) {
       this.#life.signal('renewed');
-      if (lease.held && left <= BEFORE_END) lease.ending();
+      if (lease.held && left <= BEFORE_END) lease.notifyEnding();
     } else if (!this.#life.work) {
       const verifiable = this.#isVerifiable();
       // The question whether it is alive does not wait for the retry of an earlier renewal.
@@ -114,14 +117,17 @@ export class SupersededLease implements Subject<SupersededStep> {
   /** Only its holders need it, and the deadline may have passed by the local clocks alone: then the server is asked once. */
   #isVerifiable(): boolean {
     const { clock, session } = this.#context;
-    const { token, grant, held, renewable, over } = this.#lease;
+    const { token, grant, held, ended } = this.#lease;
     if (this.#life.phase !== 'active' || this.#endAt < Infinity || session.closed) return false;
-    return held && renewable && !over && grant.maxTtl !== 'reached' && token.left(clock) > 0;
+    return held && grant.renewable && !ended && grant.maxTtl !== 'reached' && token.left(clock) > 0;
   }
 
   async #renew(): Promise<void> {
     try {
-      await renewLease(this.#lease, this.#context);
+      const { update } = await renewLease(this.#lease, this.#context);
+      const { ttl } = this.#lease.grant;
+      this.#life.adopt(this.#lease, update);
+      if (update.kind === 'renewed') this.#context.emit(renewed(this.#lease, ttl));
       this.#life.succeed();
     } catch (error) {
       this.#failed(error);
@@ -131,15 +137,23 @@ export class SupersededLease implements Subject<SupersededStep> {
   /** If the server cannot be asked, the lease ends by its own TTL. */
   async #retire(): Promise<void> {
     const { clock, revoking } = this.#context;
-    const seconds = Math.max(Math.ceil((this.#endAt - clock.monotonic()) / 1_000), SHORTEST);
+    const seconds = Math.max(Math.ceil((this.#endAt - clock.monotonic()) / 1_000), SHORTEST_INCREMENT);
     if (isWorthRetiring(this.#lease, clock, seconds) && !revoking()) {
       try {
-        await renewLease(this.#lease, this.#context, seconds);
+        const { update } = await renewLease(this.#lease, this.#context, seconds);
+        this.#life.adopt(this.#lease, update);
+        if (update.kind === 'retired') this.#onRetired();
       } catch (error) {
         return this.#failed(error);
       }
     }
     this.#life.signal('retired');
+  }
+
+  #onRetired(): void {
+    const { path, serial } = this.#lease;
+    this.#asked = true;
+    this.#context.emit({ type: 'retired', path, serial, how: 'asked' });
   }
 
   #failed(error: unknown): void {
@@ -155,7 +169,7 @@ export class SupersededLease implements Subject<SupersededStep> {
     const { clock, session } = this.#context;
     const lease = this.#lease;
     const left = lease.left(clock);
-    if (lease.renewable || lease.held || !session.willRevoke(lease.token)) return left;
+    if (lease.grant.renewable || lease.held || !session.willRevoke(lease.token)) return left;
     return Math.min(left, this.#endAt - clock.monotonic());
   }
 
@@ -164,9 +178,9 @@ export class SupersededLease implements Subject<SupersededStep> {
     const lease = this.#lease;
     const how = lease.left(clock) > 0 || lease.token.left(clock) <= 0 ? 'with-token' : 'expired';
     this.#life.signal('closed');
-    lease.over = true;
+    this.#life.adopt(lease, { kind: 'ended' });
     this.#onEnded();
-    if (!lease.retired) emit({ type: 'retired', path: lease.path, serial: lease.serial, how });
+    if (!this.#asked) emit({ type: 'retired', path: lease.path, serial: lease.serial, how });
     session.released(lease.token, lease);
     changed();
   }

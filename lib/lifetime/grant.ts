@@ -3,7 +3,7 @@ import { after, NEVER, type Deadline } from '../clock/deadline.js';
 /** Milliseconds. Servers send whole seconds, so the same end may differ by one second between two answers. */
 const ROUNDING = 1_000;
 
-/** The TTL that the server granted at an issue, a login or a renewal. Times in milliseconds. */
+/** All that the server granted at one moment: an issue, a login or a renewal. Times in milliseconds. */
 export interface Grant {
   /** Infinity if the lease or token never ends. */
   readonly ttl: number;
@@ -14,7 +14,35 @@ export interface Grant {
   readonly shrunk: boolean;
   /** Random, -1 to 1. */
   readonly jitter: number;
+  readonly renewable: boolean;
+  /** A token that gets its period at each renewal, whatever is asked for, and needs no successor. */
+  readonly periodic: boolean;
+  /**
+   * `alive`: as far as the server has said. `retired`: the server was asked to end it soon. `ended`: the server has
+   * ended it, or says so. `refused`: a token that the server rejected soon after its login, like the one before; another
+   * node may know it.
+   */
+  readonly state: 'alive' | 'retired' | 'ended' | 'refused';
 }
+
+/** The answer to an issue, a login, a renewal or a look-up. */
+export interface GrantAnswer {
+  /** Time left. */
+  readonly seconds: number;
+  readonly renewable: boolean;
+  readonly sentAt: Deadline;
+  readonly warnings: readonly string[];
+}
+
+/** A change of the grant, as the server reported it. */
+export type GrantUpdate =
+  /** `asked`: the requested increment in seconds, if any. */
+  | { kind: 'renewed'; answer: GrantAnswer; asked?: number | undefined; periodic?: boolean }
+  /** A renewal with an increment so short that it is the last one. */
+  | { kind: 'retired'; answer: GrantAnswer }
+  /** The same token or secret was read again. */
+  | { kind: 'read-again'; grant: Grant }
+  | { kind: 'at-max-ttl' | 'not-renewable' | 'ended' | 'refused' };
 
 /** The word with which servers warn of a shortened grant. The grant itself already shows it. */
 const CAPPED = /capped/;
@@ -25,31 +53,58 @@ export function otherWarnings(warnings: readonly string[]): readonly string[] {
 }
 
 /** The grant of an issue or login. Exactly 0 seconds mean no end; an invalid duration counts as ended. */
-export function firstGrant(seconds: number, sentAt: Deadline, random: () => number): Grant {
+export function firstGrant(
+  { seconds, renewable, sentAt }: Omit<GrantAnswer, 'warnings'>,
+  random: () => number,
+): Grant {
   const ttl = seconds === 0 ? Infinity : seconds > 0 ? seconds * 1_000 : 0;
-  const deadline = ttl === Infinity ? NEVER : after(sentAt, ttl);
-  return { ttl, deadline, maxTtl: 'far', shrunk: false, jitter: random() * 2 - 1 };
+  return {
+    ttl,
+    deadline: ttl === Infinity ? NEVER : after(sentAt, ttl),
+    maxTtl: 'far',
+    shrunk: false,
+    jitter: random() * 2 - 1,
+    renewable,
+    periodic: false,
+    state: 'alive',
+  };
+}
+
+/** The grant after a report of the server. An end is final, unless the same token is read again. */
+export function nextGrant(before: Grant, update: GrantUpdate, random: () => number): Grant {
+  const { maxTtl, renewable, periodic, state } = before;
+  switch (update.kind) {
+    case 'renewed': {
+      const isPeriodic = periodic || update.periodic === true;
+      const asked = isPeriodic ? undefined : update.asked;
+      return { ...renewedGrant(before, update.answer, random, asked), periodic: isPeriodic };
+    }
+    case 'retired': {
+      const grant = firstGrant(update.answer, random);
+      return { ...grant, maxTtl, periodic, state: state === 'alive' ? 'retired' : state };
+    }
+    case 'read-again':
+      return { ...update.grant, maxTtl, renewable, periodic };
+    case 'at-max-ttl':
+      return { ...before, maxTtl: 'reached' };
+    case 'not-renewable':
+      return { ...before, renewable: false };
+    default:
+      return { ...before, state: update.kind };
+  }
 }
 
 /**
- * The grant of a renewal. A shorter grant has two possible causes: the max TTL is near, or the TTL of the role was
- * lowered. The first one shows by a warning of the server, by an unchanged end, or by a second shorter grant in a row.
- *
- * @param asked the requested increment in seconds; 0 if none
+ * A shorter grant has two possible causes: the max TTL is near, or the TTL of the role was lowered. The first one shows
+ * by a warning of the server, by an unchanged end, or by a second shorter grant in a row.
  */
-export function renewedGrant(
-  before: Grant,
-  seconds: number,
-  sentAt: Deadline,
-  warnings: readonly string[],
-  random: () => number,
-  asked = 0,
-): Grant {
-  const grant = firstGrant(seconds, sentAt, random);
+function renewedGrant(before: Grant, answer: GrantAnswer, random: () => number, asked = 0): Grant {
+  const { seconds, warnings } = answer;
+  const grant = firstGrant(answer, random);
   const shrunk = grant.ttl < before.ttl;
   const stays = Math.abs(grant.deadline.monotonic - before.deadline.monotonic) <= ROUNDING;
   const capped =
     seconds < asked || (shrunk && (stays || before.shrunk || warnings.some((text) => CAPPED.test(text))));
   const maxTtl = stays && before.maxTtl === 'near' ? 'reached' : 'near';
-  return { ...grant, shrunk, maxTtl: capped ? maxTtl : 'far' };
+  return { ...grant, shrunk, maxTtl: capped ? maxTtl : 'far', state: before.state };
 }

@@ -4,6 +4,7 @@ import type { Scheduler, Task } from '../clock/scheduler.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { RetryDeadline } from '../retry/backoff.js';
 import { RetryState } from '../retry/retry-state.js';
+import { nextGrant, type Grant, type GrantUpdate } from './grant.js';
 import { transition, type Phase, type Signal } from './transitions.js';
 
 /** An attempt to extend what there is, or to get the next one. */
@@ -33,6 +34,33 @@ export interface Subject<S extends Step> {
   onStatusChange?(): void;
   /** Called after each change of phase. */
   onPhase?(before: Phase, after: Phase): void;
+}
+
+/** Assigns a grant; for this file alone. */
+let assign: (to: Granted, grant: Grant) => void;
+
+/** A token or a lease, with the last grant of the server. */
+export abstract class Granted {
+  #grant: Grant;
+
+  static {
+    assign = (to, grant) => (to.#grant = grant);
+  }
+
+  constructor(first: Grant) {
+    this.#grant = first;
+  }
+
+  /** Replaced by {@link Lifecycle.adopt} alone. */
+  get grant(): Grant {
+    return this.#grant;
+  }
+
+  /** Whether the server has ended it, or says so. */
+  get ended(): boolean {
+    const { state } = this.#grant;
+    return state === 'ended' || state === 'refused';
+  }
 }
 
 /** The parts of a connection that every life needs. */
@@ -95,6 +123,11 @@ export class Lifecycle<S extends Step> {
     if (this.#phase === before) return;
     if (this.#phase === 'closed') this.#task?.cancel();
     this.#subject.onPhase?.(before, this.#phase);
+  }
+
+  /** Records a report of the server about a token or lease. No grant changes anywhere else. */
+  adopt(of: Granted, update: GrantUpdate): void {
+    assign(of, nextGrant(of.grant, update, this.#context.random));
   }
 
   /** An attempt worked, or the last failure no longer matters. */

@@ -1,25 +1,16 @@
 import type { ApiResponse } from '../client/api.types.js';
-import type { Deadline } from '../clock/deadline.js';
 import { fromCache } from '../errors/common-errors.js';
-
-/** The result of a renewal. */
-export interface Renewed {
-  /** 0 if the server has ended the lease or token. */
-  seconds: number;
-  renewable: boolean;
-  sentAt: Deadline;
-  warnings: readonly string[];
-}
+import type { GrantAnswer } from './grant.js';
 
 interface Requests {
   /** Path of the renewal, for errors. */
   path: string;
   /** Throws `VAULT_RESPONSE_INVALID` if the answer belongs to another request. */
   renew: (uncached: boolean) => Promise<ApiResponse>;
-  /** Reads the answer of a renewal. */
-  read: (response: ApiResponse) => Renewed;
+  /** Reads the answer of a renewal. 0 seconds: the server has ended the lease or token. */
+  read: (response: ApiResponse) => GrantAnswer;
   /** Looks up the time left. */
-  lookUp: () => Promise<Renewed>;
+  lookUp: () => Promise<GrantAnswer>;
   /** Milliseconds; with more time left no renewal is needed. Infinity: always renew. */
   sufficientTime: number;
 }
@@ -38,7 +29,7 @@ export async function renewPastCaches({
   read,
   lookUp,
   sufficientTime,
-}: Requests): Promise<Renewed> {
+}: Requests): Promise<GrantAnswer> {
   const first = await renew(false);
   if (!first.cached) return read(first);
   const known = sufficientTime < Infinity ? await lookUp().catch(() => undefined) : undefined;

@@ -22,7 +22,7 @@ function canonical(value: unknown): string {
 }
 
 /** JSON for comparisons, also of integers that are too large for a number. */
-export function comparable(value: unknown): string | undefined {
+export function comparableJson(value: unknown): string | undefined {
   return JSON.stringify(value, (_name, one: unknown) => (typeof one === 'bigint' ? wide(one) : one));
 }
 

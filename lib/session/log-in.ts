@@ -11,7 +11,7 @@ const REQUESTS = 4;
 /** Callbacks of a login. */
 export interface LoginHooks {
   /** Called with a login that succeeds after its time limit. */
-  readonly late: (login: Login) => void;
+  readonly onLate: (login: Login) => void;
   /** Called with warnings. */
   readonly warn: (message: string) => void;
   /** Called with the secret source that is being read; undefined when it has answered. */
@@ -22,14 +22,14 @@ export interface LoginHooks {
 export async function logIn(
   { api, options, clock }: SessionContext,
   source: TokenSourceWatcher,
-  { late, warn, reading }: LoginHooks,
+  { onLate, warn, reading }: LoginHooks,
 ): Promise<Login> {
   const limit = REQUESTS * options.timeout;
   let version = '';
   let timedOut = false;
   let waitsFor: string | undefined;
   const work = async () => {
-    version = await source.look();
+    version = await source.readVersion();
     return options.auth.login({
       send: (request, token) => api.send({ ...request, lane: 'vital' }, token),
       warn,
@@ -42,7 +42,7 @@ export async function logIn(
   };
   const login = work();
   login.then(
-    (made) => timedOut && late(made),
+    (made) => timedOut && onLate(made),
     () => undefined,
   );
   const tooLong = () => {
@@ -52,11 +52,11 @@ export async function logIn(
   };
   try {
     const made = await withTimeout(login, limit, clock, tooLong, false);
-    source.taken(version);
+    source.useVersion(version);
     return made;
   } catch (error) {
     // After a permanent failure, only a change of the file triggers another login.
-    if (!(error instanceof VaultError && isTransient(error))) source.taken(version);
+    if (!(error instanceof VaultError && isTransient(error))) source.useVersion(version);
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { VaultToken } from './vault-token.js';
 import { incrementForDrain } from '../lifetime/drain-policy.js';
-import { otherWarnings, renewedGrant } from '../lifetime/grant.js';
+import type { GrantUpdate } from '../lifetime/grant.js';
 import { SUFFICIENT_SHARE, renewPastCaches } from '../lifetime/renew-past-caches.js';
 import type { SessionContext } from './session-context.js';
 
@@ -13,26 +13,19 @@ const MIN_TIMEOUT = 500;
 /** Share of the time left: a hanging renewal leaves time for another one, before a login replaces all leases. */
 const TIMEOUT_SHARE = 0.25;
 
-/**
- * Sends one renewal and updates the token by the answer. Throws transient failures, and refusals that may mean that the
- * token has ended.
- *
- * @param warn called with warnings of the server
- * @returns `ended`: the server has ended the token. `refused`: it does not renew it, or no further.
- */
+/** Sends one renewal. Throws transient failures, and refusals that may mean that the token has ended. */
 export async function renewToken(
   token: VaultToken,
-  { clock, random, options }: Pick<SessionContext, 'clock' | 'random' | 'options'>,
+  { clock, options }: Pick<SessionContext, 'clock' | 'options'>,
   session: { send(token: VaultToken, request: ApiRequest): Promise<ApiResponse> },
-  warn: (message: string) => void,
-): Promise<'renewed' | 'ended' | 'refused'> {
+): Promise<GrantUpdate> {
   const path = 'auth/token/renew-self';
   const timeout = Math.max(token.left(clock) * TIMEOUT_SHARE, MIN_TIMEOUT);
   const asked = incrementForDrain(token.view(clock), options.renewal);
   try {
     const body = { ...(asked !== undefined && { increment: asked }) };
     const about = { ...token.namespaceOverride, timeout, lane: 'vital' } as const;
-    const { seconds, renewable, sentAt, warnings } = await renewPastCaches({
+    const answer = await renewPastCaches({
       path,
       async renew(uncached) {
         const request = { ...about, method: 'POST', path, body, uncached } as const;
@@ -53,20 +46,15 @@ export async function renewToken(
       sufficientTime: asked === undefined ? token.firstTtl * SUFFICIENT_SHARE : Infinity,
     });
     // Less than a second is left until the max TTL. The server rounded it to 0 and ended the token.
-    if (seconds <= 0) return 'ended';
-    if (asked !== undefined && seconds * 1_000 === token.firstTtl) token.periodic = true;
-    const wanted = token.periodic ? undefined : asked;
-    token.grant = renewedGrant(token.grant, seconds, sentAt, warnings, random, wanted);
-    token.renewable = renewable;
-    otherWarnings(warnings).forEach(warn);
-    return 'renewed';
+    if (answer.seconds <= 0) return { kind: 'ended' };
+    const periodic = asked !== undefined && answer.seconds * 1_000 === token.firstTtl;
+    return { kind: 'renewed', answer, asked, periodic };
   } catch (error) {
     const { code } = error as VaultError;
-    if (code === 'VAULT_LEASE_AT_MAX_TTL') token.grant = { ...token.grant, maxTtl: 'reached' };
-    else if (code === 'VAULT_LEASE_NOT_RENEWABLE' || code === 'VAULT_PERMISSION_DENIED')
-      token.renewable = false;
-    else throw error;
-    return 'refused';
+    if (code === 'VAULT_LEASE_AT_MAX_TTL') return { kind: 'at-max-ttl' };
+    if (code === 'VAULT_LEASE_NOT_RENEWABLE' || code === 'VAULT_PERMISSION_DENIED')
+      return { kind: 'not-renewable' };
+    throw error;
   }
 }
 

@@ -17,20 +17,20 @@ import { mayBeUnreplicated, refusedToken, TokenValidator } from './token-validat
 export class Session {
   readonly #context: SessionContext;
   readonly #token: TokenLifecycle;
-  readonly #ends: TokenRevoker;
-  readonly #verdicts: TokenValidator;
+  readonly #revoker: TokenRevoker;
+  readonly #validator: TokenValidator;
   /** The source of a secret that a login waits for. */
   #reading: string | undefined;
 
   constructor(context: SessionContext) {
     this.#context = context;
-    this.#ends = new TokenRevoker(context);
+    this.#revoker = new TokenRevoker(context);
     const send = (token: VaultToken, request: ApiRequest) => this.send(token, request);
-    this.#verdicts = new TokenValidator(context, send);
+    this.#validator = new TokenValidator(context, send);
     this.#token = new TokenLifecycle(context, {
       send,
       isDead: (token) => this.isDead(token),
-      made: (token) => this.#ends.add(token),
+      made: (token) => this.#revoker.add(token),
       superseded: (previous) => this.#endIfIdle(previous),
       reading: (source) => (this.#reading = source),
     });
@@ -65,7 +65,7 @@ export class Session {
     const known = this.#token.token;
     if (!known) return this.#token.login('start');
     // It may have expired by the local clocks only.
-    if (!known.dead && known.left(clock) <= 0) await this.#token.check(known);
+    if (!known.ended && known.left(clock) <= 0) await this.#token.check(known);
     const current = this.#token.token ?? known;
     const step = nextTokenStep(current.view(clock), options.renewal);
     // The last use of a token takes every lease it made along, so it is not spent while there are any.
@@ -73,7 +73,7 @@ export class Session {
     const ending = step.action === 'login' && step.reason === 'max-ttl';
     // A lease lasts no longer than its token: in the second half of one that cannot be renewed, none is begun.
     const short =
-      forLease && current.own && !current.renewable && current.left(clock) < current.grant.ttl / 2;
+      forLease && current.own && !current.grant.renewable && current.left(clock) < current.grant.ttl / 2;
     const serves = step.action !== 'login' || (ending ? !forLease : step.in > 0);
     if (!spent && !short && serves) return current;
     try {
@@ -137,8 +137,8 @@ export class Session {
    * leases, and a new login begins.
    */
   async isDead(token: VaultToken): Promise<boolean> {
-    if (!token.dead && (await this.#verdicts.isDead(token))) this.#token.onRejected(token);
-    return token.dead;
+    if (!token.ended && (await this.#validator.isDead(token))) this.#token.onRejected(token);
+    return token.ended;
   }
 
   /** A consumer needs so many milliseconds to let go of a lease, once a newer one has taken over. */
@@ -172,9 +172,9 @@ export class Session {
     this.#token.close();
   }
 
-  /** Tokens that the server has not been heard to end. */
-  get left(): VaultToken[] {
-    return this.#ends.left;
+  /** Tokens that are not known to be revoked. */
+  get unrevoked(): VaultToken[] {
+    return this.#revoker.unrevoked;
   }
 
   /** Resolves when no login is under way. */
@@ -184,18 +184,18 @@ export class Session {
 
   /** The process ends, and another thread asked the server to revoke a token. */
   revoked(token: VaultToken, status: number): void {
-    this.#ends.revoked(token, status);
+    this.#revoker.revoked(token, status);
   }
 
   /** Asks the server to end every token this process made; never throws. */
   async revokeAll(timeout: number): Promise<void> {
     // A login under way may take longer than there is time, and what it makes is one more to be ended.
-    const afterLogin = this.#token.settled().then(() => this.#ends.endAll(timeout));
-    await Promise.all([this.#ends.endAll(timeout), afterLogin]);
+    const afterLogin = this.#token.settled().then(() => this.#revoker.revokeAll(timeout));
+    await Promise.all([this.#revoker.revokeAll(timeout), afterLogin]);
   }
 
   #endIfIdle(token: VaultToken): void {
     if (token === this.#token.token || token.leases.size > 0 || this.closed) return;
-    void this.#ends.end(token);
+    void this.#revoker.revoke(token);
   }
 }

@@ -8,13 +8,13 @@ import type { VaultToken } from './vault-token.js';
  * @param revoke the option `shutdown.revoke`
  */
 export function howToEnd(
-  { own, revocable, dead, rejectedOnArrival }: VaultToken,
+  { own, revocable, grant }: VaultToken,
   revoke: boolean,
 ): 'revoke' | 'given' | 'batch' | 'expired' {
   if (!own || !revoke) return 'given';
   if (!revocable) return 'batch';
-  // It may still be valid on the server (a clock was set, an answer was lost), so it is revoked anyway.
-  return dead && !rejectedOnArrival ? 'expired' : 'revoke';
+  // A token that looks expired or was refused may still be valid on the server, so it is revoked anyway.
+  return grant.state === 'ended' ? 'expired' : 'revoke';
 }
 
 /** The request that revokes a token. It is sent with the token itself. */

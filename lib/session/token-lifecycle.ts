@@ -6,7 +6,7 @@ import { hadNoEffect, isTransient, VaultError } from '../errors/vault-error.js';
 import type { LoginReason } from '../events/events.js';
 import { reportOnce } from '../events/once.js';
 import type { SessionStatus } from '../events/status.js';
-import { firstGrant } from '../lifetime/grant.js';
+import { firstGrant, otherWarnings } from '../lifetime/grant.js';
 import { Lifecycle, type Attempt, type Subject } from '../lifetime/lifecycle.js';
 import { renewalDue } from '../lifetime/renewal-policy.js';
 import type { RetryDeadline } from '../retry/backoff.js';
@@ -101,9 +101,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
   /** Extends the time, in milliseconds, that consumers need to drain: the next login comes that much earlier. */
   requireDrain(drain: number): void {
     const current = this.#token;
-    if (!current || drain <= current.drain) return;
-    current.drain = drain;
-    this.#life.reschedule();
+    if (current?.requireDrain(drain)) this.#life.reschedule();
   }
 
   /** A request succeeded with the token, so rejected logins before it no longer delay retries. */
@@ -116,14 +114,14 @@ export class TokenLifecycle implements Subject<TokenStep> {
 
   /** The server has rejected the token. */
   onRejected(token: VaultToken): void {
-    if (token.dead) return;
-    token.dead = true;
-    if (token !== this.#token) return;
+    if (token.ended) return;
+    if (token !== this.#token) return this.#life.adopt(token, { kind: 'ended' });
     const early = this.#context.clock.monotonic() - token.madeAt < EARLY;
     this.#earlyRejections = early ? this.#earlyRejections + 1 : 0;
     // Where nodes do not share tokens, each rejected token would otherwise trigger the next login at once, without end.
-    token.rejectedOnArrival = this.#earlyRejections > 1;
-    if (token.rejectedOnArrival) {
+    const refused = this.#earlyRejections > 1;
+    this.#life.adopt(token, { kind: refused ? 'refused' : 'ended' });
+    if (refused) {
       this.#failed('replacement', tokenRefused());
       return;
     }
@@ -191,7 +189,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
     if (retry.error && retry.waiting) throw retry.error;
     try {
       const login = await logIn(this.#context, this.#source, {
-        late: (late) => this.#revoke(late),
+        onLate: (late) => this.#revoke(late),
         warn: this.#warn,
         reading: (source) => this.#hooks.reading(source),
       });
@@ -201,19 +199,17 @@ export class TokenLifecycle implements Subject<TokenStep> {
       if (same && login.own) throw fromCache();
       if (previous && same) {
         // The source of a given token has nothing new: the same token, as long as it lasts.
-        const { maxTtl } = previous.grant;
-        previous.grant = { ...firstGrant(login.ttl, login.sentAt, random), maxTtl };
-        previous.dead = false;
+        const grant = firstGrant({ ...login, seconds: login.ttl }, random);
+        this.#life.adopt(previous, { kind: 'read-again', grant });
         this.#life.postpone('replacement', { left: previous.left(clock), ttl: Infinity });
         this.#life.reschedule();
         return previous;
       }
       // After tokens that were rejected on arrival, the delays of failed logins stay until a request succeeds.
-      this.#awaitingFirstUse = previous?.rejectedOnArrival === true;
+      this.#awaitingFirstUse = previous?.grant.state === 'refused';
       if (this.#awaitingFirstUse) this.#life.clearAttempt();
       else this.#life.succeed();
-      const token = new VaultToken(++this.#count, login, random);
-      token.drain = previous?.drain ?? 0;
+      const token = new VaultToken(++this.#count, login, random, previous?.drain);
       this.#token = token;
       this.#life.signal('granted');
       this.#hooks.made(token);
@@ -234,7 +230,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
 
   #takeOver(token: VaultToken, previous: VaultToken | undefined, reason: LoginReason): void {
     const { clock, emit, changed } = this.#context;
-    if (previous) previous.supersededAt = clock.monotonic();
+    previous?.supersede(clock);
     emit({ type: 'login', sequence: token.sequence, validUntil: token.validUntil(), reason });
     this.#life.reschedule();
     this.#notify(token);
@@ -258,15 +254,17 @@ export class TokenLifecycle implements Subject<TokenStep> {
   async #renew(token: VaultToken): Promise<void> {
     const { ttl: previousTtl } = token.grant;
     try {
-      const outcome = await renewToken(token, this.#context, this.#hooks, this.#warn);
-      if (outcome === 'ended') this.onRejected(token);
-      if (outcome !== 'renewed') return;
+      const update = await renewToken(token, this.#context, this.#hooks);
+      if (update.kind === 'ended') return this.onRejected(token);
+      this.#life.adopt(token, update);
+      if (update.kind !== 'renewed') return;
+      otherWarnings(update.answer.warnings).forEach(this.#warn);
     } catch (error) {
       // A newer token has taken over: this failure no longer matters.
       if (token !== this.#token) return;
       if (!refusedToken(error)) return void this.#failed('renewal', error);
       // The token is alive, but renewal is denied: a login has to replace it.
-      if (!(await this.#hooks.isDead(token))) token.renewable = false;
+      if (!(await this.#hooks.isDead(token))) this.#life.adopt(token, { kind: 'not-renewable' });
       return;
     }
     const { ttl, maxTtl } = token.grant;

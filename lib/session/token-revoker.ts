@@ -30,13 +30,13 @@ export class TokenRevoker {
   }
 
   /** Revokes a token of this process, and with it all its leases. */
-  end(token: VaultToken, timeout = TIMEOUT): Promise<void> {
+  revoke(token: VaultToken, timeout = TIMEOUT): Promise<void> {
     // Usually the last request of a caller releases the token.
-    return background(() => this.#revoke(token, timeout));
+    return background(() => this.#end(token, timeout));
   }
 
   /** Tokens that are not known to be revoked. */
-  get left(): VaultToken[] {
+  get unrevoked(): VaultToken[] {
     return [...this.#alive, ...this.#pending];
   }
 
@@ -50,7 +50,7 @@ export class TokenRevoker {
     this.#context.emit({ type: 'token-ended', sequence: token.sequence, how });
   }
 
-  async #revoke(token: VaultToken, timeout: number): Promise<void> {
+  async #end(token: VaultToken, timeout: number): Promise<void> {
     if (!this.#alive.delete(token)) return;
     const { api, emit, options } = this.#context;
     const ended = (how: Ended) => emit({ type: 'token-ended', sequence: token.sequence, how });
@@ -75,13 +75,13 @@ export class TokenRevoker {
     const { clock, scheduler } = this.#context;
     this.#alive.add(token);
     scheduler.at(clock.monotonic() + RETRY_DELAY, () => {
-      if (token.grant.deadline.monotonic > clock.monotonic()) void this.end(token);
+      if (token.grant.deadline.monotonic > clock.monotonic()) void this.revoke(token);
       else this.#alive.delete(token);
     });
   }
 
-  async endAll(timeout: number): Promise<void> {
+  async revokeAll(timeout: number): Promise<void> {
     this.#shuttingDown = true;
-    await Promise.all([...this.#alive].map((token) => this.end(token, timeout)));
+    await Promise.all([...this.#alive].map((token) => this.revoke(token, timeout)));
   }
 }

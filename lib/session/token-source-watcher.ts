@@ -26,7 +26,7 @@ export class TokenSourceWatcher {
   }
 
   /** The version of the source; '' if there is none. */
-  async look(): Promise<string> {
+  async readVersion(): Promise<string> {
     try {
       return (await this.#version?.()) ?? '';
     } catch {
@@ -35,7 +35,7 @@ export class TokenSourceWatcher {
   }
 
   /** Records the version in use (sampled before the read, so no later change is missed) and starts polling. */
-  taken(version: string): void {
+  useVersion(version: string): void {
     if (!this.#version) return;
     this.#currentVersion = version;
     this.#next();
@@ -50,7 +50,7 @@ export class TokenSourceWatcher {
     this.#task?.cancel();
     if (this.#closed) return;
     this.#task = this.#scheduler.at(this.#clock.monotonic() + POLL_INTERVAL, () => {
-      void this.look().then((version) => {
+      void this.readVersion().then((version) => {
         // A missing file is no change: some tools delete it before they write the new one.
         if (version !== '' && version !== this.#currentVersion) this.#onChange();
         this.#next();

@@ -2,14 +2,15 @@ import type { Login } from '../auth/auth-method.js';
 import type { Clock } from '../clock/clock.js';
 import { remaining } from '../clock/deadline.js';
 import type { Secret } from '../secret/secret.js';
-import { firstGrant, type Grant } from '../lifetime/grant.js';
+import { firstGrant } from '../lifetime/grant.js';
+import { Granted } from '../lifetime/lifecycle.js';
 import type { TokenView } from './token-policy.js';
 
 /** The last moment that a Date can hold, for tokens that never expire. */
 const LAST_DATE = 8.64e15;
 
 /** One token through its life, with the leases that die with it. */
-export class VaultToken {
+export class VaultToken extends Granted {
   readonly sequence: number;
   readonly value: Secret;
   readonly accessor: string;
@@ -20,23 +21,16 @@ export class VaultToken {
   readonly madeAt: number;
   /** Leases made with this token that have not ended. */
   readonly leases = new Set<object>();
-  /** Monotonic time at which a newer token took over. */
-  supersededAt: number | undefined;
-  dead = false;
-  /** It died soon after it was made, and so did the one before. */
-  rejectedOnArrival = false;
-  renewable: boolean;
-  grant: Grant;
   /** Milliseconds granted by the login. */
   readonly firstTtl: number;
-  /** Milliseconds: the longest that consumers needed to let go of a lease, of this token or one before it. */
-  drain = 0;
-  /** It gets its period at each renewal, whatever is asked for, and needs no successor. */
-  periodic = false;
-  #uses: number;
   readonly #type: string;
+  #uses: number;
+  #drain: number;
+  #supersededAt: number | undefined;
 
-  constructor(number: number, login: Login, random: () => number) {
+  /** @param drain the drain time of the token before it */
+  constructor(number: number, login: Login, random: () => number, drain = 0) {
+    super(firstGrant({ ...login, seconds: login.ttl }, random));
     this.sequence = number;
     this.value = login.token;
     this.accessor = login.accessor;
@@ -44,9 +38,8 @@ export class VaultToken {
     this.namespaceOverride = login.namespace === undefined ? {} : { namespace: login.namespace };
     this.#type = login.type;
     this.madeAt = login.sentAt.monotonic;
-    this.renewable = login.renewable;
-    this.grant = firstGrant(login.ttl, login.sentAt, random);
     this.firstTtl = this.grant.ttl;
+    this.#drain = drain;
     this.#uses = login.uses > 0 ? login.uses : Infinity;
   }
 
@@ -58,6 +51,27 @@ export class VaultToken {
   /** The last use is gone. */
   get exhausted(): boolean {
     return this.#uses <= 0;
+  }
+
+  /** Milliseconds: the longest that consumers needed to drain a lease of this token, or of one before it. */
+  get drain(): number {
+    return this.#drain;
+  }
+
+  /** @returns whether this is longer than before */
+  requireDrain(drain: number): boolean {
+    const longer = drain > this.#drain;
+    if (longer) this.#drain = drain;
+    return longer;
+  }
+
+  /** Monotonic time at which a newer token took over. */
+  get supersededAt(): number | undefined {
+    return this.#supersededAt;
+  }
+
+  supersede(clock: Clock): void {
+    this.#supersededAt = clock.monotonic();
   }
 
   /** Whether the server would revoke it when asked to. */
@@ -75,15 +89,15 @@ export class VaultToken {
   }
 
   left(clock: Clock): number {
-    return this.dead ? 0 : Math.max(0, remaining(this.grant.deadline, clock));
+    return this.ended ? 0 : Math.max(0, remaining(this.grant.deadline, clock));
   }
 
   view(clock: Clock): TokenView {
-    const { dead, renewable, firstTtl, grant } = this;
-    const { ttl, maxTtl, jitter } = grant;
+    const { ended, firstTtl } = this;
+    const { ttl, maxTtl, jitter, renewable, periodic } = this.grant;
     const age = clock.monotonic() - this.madeAt;
     // The package never replaces a given token, so no drain time is reserved.
-    const drain = this.own && !this.periodic ? this.drain : 0;
+    const drain = this.own && !periodic ? this.#drain : 0;
     return {
       ttl,
       maxTtl,
@@ -94,7 +108,7 @@ export class VaultToken {
       renewable,
       drain,
       uses: this.#uses,
-      dead,
+      dead: ended,
     };
   }
 }

@@ -325,3 +325,54 @@ it('rotation and driver import no driver', () => {
   const packages = shared.map(({ to }) => to).filter((to) => !isSource(to) && !to.startsWith('node:'));
   expect([...new Set(packages)].sort()).toEqual(['@nestjs/common', 'rxjs']);
 });
+
+// Grants are immutable values, and only the machine assigns.
+const OWNED = files.filter((file) => /^(lifetime|session|leases)\//.test(file));
+const parsed = (file: string) =>
+  ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.ES2022, true);
+const isReadonly = (member: ts.PropertyDeclaration | ts.PropertySignature) =>
+  member.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ReadonlyKeyword) === true;
+
+function nodesOf<N extends ts.Node>(source: ts.Node, is: (node: ts.Node) => node is N): N[] {
+  const found: N[] = [];
+  const visit = (node: ts.Node): void => {
+    if (is(node)) found.push(node);
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+it('every member of a grant is readonly', () => {
+  const grant = nodesOf(parsed('lifetime/grant.ts'), ts.isInterfaceDeclaration).find(
+    ({ name }) => name.text === 'Grant',
+  );
+  const members = [...(grant?.members ?? [])].filter((member) => ts.isPropertySignature(member));
+  expect(members.length).toBeGreaterThan(5);
+  expect(members.filter((member) => !isReadonly(member)).map((member) => member.getText())).toEqual([]);
+});
+
+it('no other file can assign a member of a class of lifetime, session or leases', () => {
+  const classes = OWNED.flatMap((file) =>
+    nodesOf(parsed(file), ts.isClassDeclaration).map((node) => ({ file, node })),
+  );
+  expect(classes.length).toBeGreaterThan(15);
+  const open = classes.flatMap(({ file, node }) =>
+    node.members
+      .filter(
+        (member) => ts.isSetAccessor(member) || (ts.isPropertyDeclaration(member) && !isReadonly(member)),
+      )
+      .filter(({ name }) => name && !ts.isPrivateIdentifier(name))
+      .map(({ name }) => `${file}: ${name?.getText()}`),
+  );
+  expect(open).toEqual([]);
+});
+
+it('only the machine computes the next grant, and only it changes a phase', () => {
+  const naming = (name: string) =>
+    files.filter((file) =>
+      nodesOf(parsed(file), ts.isCallExpression).some(({ expression }) => expression.getText() === name),
+    );
+  expect(naming('nextGrant')).toEqual(['lifetime/lifecycle.ts']);
+  expect(naming('transition')).toEqual(['lifetime/lifecycle.ts']);
+});

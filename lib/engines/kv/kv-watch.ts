@@ -4,7 +4,7 @@ import type { KeyedLimiter } from '../../clock/limiter.js';
 import { isTransient, type VaultError, type VaultErrorCode } from '../../errors/vault-error.js';
 import type { EventInit } from '../../events/events.js';
 import type { SecretStatus } from '../../events/status.js';
-import { comparable } from '../../secret/fingerprint.js';
+import { comparableJson } from '../../secret/fingerprint.js';
 import { Lifecycle, type LifecycleContext, type Subject } from '../../lifetime/lifecycle.js';
 import type { KvReadOptions, KvSecret } from './read-kv.js';
 
@@ -190,5 +190,5 @@ function isDifferent(a: KvSecret<unknown>, b: KvSecret<unknown>): boolean {
   if (a.version !== undefined) {
     return a.version !== b.version || a.createdAt?.getTime() !== b.createdAt?.getTime();
   }
-  return comparable(a.data.reveal()) !== comparable(b.data.reveal());
+  return comparableJson(a.data.reveal()) !== comparableJson(b.data.reveal());
 }

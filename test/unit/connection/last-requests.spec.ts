@@ -1,31 +1,24 @@
 import { expect, it } from 'vitest';
 import { lastRequests } from '../../../lib/connection/last-requests.js';
 import type { Lease } from '../../../lib/leases/lease.js';
+import type { Grant } from '../../../lib/lifetime/grant.js';
 import type { VaultToken } from '../../../lib/session/vault-token.js';
 import { VirtualClock } from '../../../lib/testing/index.js';
 
 const clock = new VirtualClock();
 const in60s = { monotonic: clock.monotonic() + 60_000, wall: clock.wall() + 60_000 };
 
-const token = (more: Partial<VaultToken> = {}) =>
+const granted: Partial<Grant> = { deadline: in60s, renewable: true, state: 'alive' };
+const token = (more: Partial<VaultToken> = {}, state: Grant['state'] = 'alive') =>
   ({
     own: true,
     revocable: true,
-    dead: false,
-    rejectedOnArrival: false,
     namespaceOverride: {},
+    grant: { ...granted, state },
     ...more,
-  }) as VaultToken;
-const lease = (id: string, token: VaultToken, more: Partial<Lease<unknown>> = {}) =>
-  ({
-    id,
-    token,
-    renewable: true,
-    over: false,
-    retired: false,
-    grant: { deadline: in60s },
-    ...more,
-  }) as Lease<unknown>;
+  }) as unknown as VaultToken;
+const lease = (id: string, token: VaultToken, grant: Partial<Grant> = {}) =>
+  ({ id, token, ended: false, grant: { ...granted, ...grant } }) as unknown as Lease<unknown>;
 const asked = (...given: Parameters<typeof lastRequests>) =>
   lastRequests(...given).map(({ request: { path, body } }) => [path, body]);
 
@@ -50,17 +43,17 @@ it.each([
   const leases = [
     lease('a', token),
     lease('not renewable', token, { renewable: false }),
-    lease('retired before', token, { retired: true }),
+    lease('retired before', token, { state: 'retired' }),
     lease('about to expire', token, {
-      grant: { deadline: { monotonic: clock.monotonic() + 1_900, wall: clock.wall() + 1_900 } } as never,
+      deadline: { monotonic: clock.monotonic() + 1_900, wall: clock.wall() + 1_900 },
     }),
   ];
   expect(asked([token], leases, revoke, clock)).toEqual([retired('a')]);
 });
 
 it('nothing is left of a token that the server has revoked', () => {
-  expect(asked([token({ dead: true })], [], true, clock)).toEqual([]);
+  expect(asked([token({}, 'ended')], [], true, clock)).toEqual([]);
   // Refused soon after its login by another server behind a balancer.
-  expect(asked([token({ dead: true, rejectedOnArrival: true })], [], true, clock)).toEqual([REVOKED]);
+  expect(asked([token({}, 'refused')], [], true, clock)).toEqual([REVOKED]);
   expect(asked([], [], true, clock)).toEqual([]);
 });

@@ -1,23 +1,34 @@
 import { expect, it } from 'vitest';
-import { firstGrant, renewedGrant, type Grant } from '../../../lib/lifetime/grant.js';
+import { firstGrant, nextGrant, type Grant, type GrantUpdate } from '../../../lib/lifetime/grant.js';
 
 const sent = (seconds: number) => ({ monotonic: seconds * 1_000, wall: seconds * 1_000 });
 const random = () => 0.5;
 const CAPPED = 'TTL of "60s" exceeded the effective max_ttl of "50s"; TTL value is capped accordingly';
+
+const answer = (at: number, seconds: number, warnings: string[] = []) => ({
+  seconds,
+  renewable: true,
+  sentAt: sent(at),
+  warnings,
+});
 
 /** Grants in turn: when, for how many seconds, and whether the server warned of the max TTL. */
 function granted(...renewals: [at: number, seconds: number, warned?: boolean][]): Grant {
   const [[at, seconds] = [0, 0], ...others] = renewals;
   return others.reduce(
     (before, [when, ttl, warned]) =>
-      renewedGrant(before, ttl, sent(when), warned ? [CAPPED] : ['something else'], random),
-    firstGrant(seconds, sent(at), random),
+      nextGrant(
+        before,
+        { kind: 'renewed', answer: answer(when, ttl, [warned ? CAPPED : 'something else']) },
+        random,
+      ),
+    firstGrant(answer(at, seconds), random),
   );
 }
 
 it('a grant counts from the time of the request, and 0 never expires', () => {
-  expect(firstGrant(60, sent(5), random)).toMatchObject({ ttl: 60_000, deadline: sent(65), maxTtl: 'far' });
-  expect(firstGrant(0, sent(5), random)).toMatchObject({ ttl: Infinity, deadline: sent(Infinity) });
+  expect(firstGrant(answer(5, 60), random)).toMatchObject({ ttl: 60_000, deadline: sent(65), maxTtl: 'far' });
+  expect(firstGrant(answer(5, 0), random)).toMatchObject({ ttl: Infinity, deadline: sent(Infinity) });
 });
 
 it.each<[string, Grant['maxTtl'], [number, number, boolean?][]]>([
@@ -116,4 +127,39 @@ it.each<[string, Grant['maxTtl'], [number, number, boolean?][]]>([
   ],
 ])('granted %s: the max TTL is %s', (_what, maxTtl, renewals) => {
   expect(granted(...renewals).maxTtl).toBe(maxTtl);
+});
+
+const UPDATES: GrantUpdate[] = [
+  { kind: 'renewed', answer: answer(10, 30), asked: 40, periodic: true },
+  { kind: 'retired', answer: answer(10, 1) },
+  { kind: 'read-again', grant: firstGrant(answer(10, 90), random) },
+  { kind: 'at-max-ttl' },
+  { kind: 'not-renewable' },
+  { kind: 'ended' },
+  { kind: 'refused' },
+];
+
+it.each(UPDATES)('$kind makes another grant and leaves the one before as it was', (update) => {
+  const before = Object.freeze(firstGrant(answer(0, 60), random));
+  const copy = { ...before };
+  expect(nextGrant(before, update, random)).not.toBe(before);
+  expect(before).toEqual(copy);
+});
+
+it.each(UPDATES.filter(({ kind }) => kind !== 'read-again' && kind !== 'refused'))(
+  'no answer of before ($kind) revives a lease that has ended',
+  (update) => {
+    const ended = nextGrant(firstGrant(answer(0, 60), random), { kind: 'ended' }, random);
+    expect(nextGrant(ended, update, random).state).toBe('ended');
+  },
+);
+
+it('a token that is read again is alive, and keeps what its renewals have shown', () => {
+  const kinds = ['at-max-ttl', 'not-renewable', 'refused'] as const;
+  const before = kinds.reduce<Grant>(
+    (grant, kind) => nextGrant(grant, { kind }, random),
+    firstGrant(answer(0, 60), random),
+  );
+  const again = nextGrant(before, { kind: 'read-again', grant: firstGrant(answer(10, 90), random) }, random);
+  expect(again).toMatchObject({ ttl: 90_000, maxTtl: 'reached', renewable: false, state: 'alive' });
 });

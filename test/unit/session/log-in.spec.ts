@@ -19,7 +19,10 @@ it('a login that takes too long names its source once, and the token that it sti
   };
   const sources: (string | undefined)[] = [];
   const late: Login[] = [];
-  const source = { look: () => Promise.resolve(''), taken: () => undefined } as unknown as TokenSourceWatcher;
+  const source = {
+    readVersion: () => Promise.resolve(''),
+    useVersion: () => undefined,
+  } as unknown as TokenSourceWatcher;
   const session = {
     api: {},
     clock,
@@ -27,7 +30,7 @@ it('a login that takes too long names its source once, and the token that it sti
   } as unknown as SessionContext;
   const failed = failureOf(
     logIn(session, source, {
-      late: (made) => void late.push(made),
+      onLate: (made) => void late.push(made),
       warn: () => undefined,
       reading: (one) => void sources.push(one),
     }),
