@@ -17,20 +17,15 @@ export class LeaseHolds {
     return this.#drain;
   }
 
-  /** @returns whether this is longer than before */
-  requireDrain(drain: number): boolean {
-    const longer = drain > this.#drain;
-    if (longer) this.#drain = drain;
-    return longer;
-  }
-
   /**
-   * @param onEnding called by {@link end}, unless the hold was released before
+   * @param drain milliseconds
+   * @param onEnding called by {@link notifyEnding}, unless the hold was released before
    * @returns releases the hold
    */
-  add(onEnding: (() => void) | undefined): () => void {
+  add(drain: number, onEnding: (() => void) | undefined): () => void {
     let held = true;
     this.#count++;
+    this.#drain = Math.max(this.#drain, drain);
     if (onEnding) (this.#endings ??= new Set()).add(onEnding);
     return () => {
       if (!held) return;

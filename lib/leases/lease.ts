@@ -248,8 +248,9 @@ export class Lease<T> extends Granted {
 
   #hold({ drain = 0, onEnding }: HoldOptions = {}): () => void {
     const holds = (this.#holds ??= new LeaseHolds());
-    const release = holds.add(onEnding);
-    if (holds.requireDrain(drain)) this.#hooks.onDrainRequired(this);
+    const before = holds.drain;
+    const release = holds.add(drain, onEnding);
+    if (holds.drain > before) this.#hooks.onDrainRequired(this);
     return release;
   }
 }
