@@ -10,17 +10,17 @@ import { ModulesContainer } from '@nestjs/core';
 import { defer } from 'rxjs';
 import { assertName, DEFAULT_CONNECTION, resolveOptions } from './config/resolved-options.js';
 import type { VaultOptions } from './config/options.js';
+import { openConnection } from './connection/open-connection.js';
 import { VaultConnection } from './connection/vault-connection.js';
 import { VaultConnections } from './connection/vault-connections.js';
 import { lateList, resolveAgain, type Wrapper } from './discovery/nest-container.js';
 import { prefetch, resolveInjection } from './discovery/resolve-injection.js';
 import { UndeclaredSecret } from './discovery/undeclared-secret.js';
 import { isInjected, wantedSecrets, willRead } from './discovery/wanted-secrets.js';
-import { startFailed } from './errors/common-errors.js';
+import { logEvents } from './events/log-events.js';
 import { SERVICES } from './services/services.js';
 import { VaultClient } from './session/vault-client.js';
 import { ENVIRONMENT_TOKEN, type Environment } from './vault.environment.js';
-import { logEvents } from './vault.logger.js';
 import { MODULE_OPTIONS_TOKEN, type VaultModuleExtras } from './vault.module-definition.js';
 import { VaultShutdown } from './vault.shutdown.js';
 import { logSlowStart } from './vault.slow-start.js';
@@ -57,7 +57,11 @@ export interface VaultFeature {
 @Module({
   providers: [
     { provide: VaultConnections, inject: [ModulesContainer], useFactory: declareConnections },
-    ...SERVICES,
+    ...SERVICES.map((Service) => ({
+      provide: Service,
+      inject: [VaultConnections],
+      useFactory: (connections: VaultConnections) => new Service(connections),
+    })),
     VaultShutdown,
   ],
   exports: [VaultConnections, ...SERVICES],
@@ -88,7 +92,7 @@ export function defineConnection(base: DynamicModule, extras: VaultModuleExtras)
         environment?: Environment,
       ) =>
         connections.once(name ?? DEFAULT_CONNECTION, declaration, () =>
-          connect(options, name, connections, modules, environment),
+          connect(options, name ?? DEFAULT_CONNECTION, connections, modules, environment),
         ),
     },
     {
@@ -199,25 +203,19 @@ function injectionProvider(definition: InjectionDefinition, ...after: string[]):
   };
 }
 
-async function connect(
+function connect(
   options: VaultOptions,
-  name: string | undefined,
+  name: string,
   connections: VaultConnections,
   modules: ModulesContainer,
   { clock, transport }: Environment = {},
 ): Promise<VaultConnection> {
-  try {
-    const resolved = resolveOptions(options, name);
-    const connection = new VaultConnection(resolved, connections.bus, clock, transport?.());
-    connections.begin(connection);
-    if (connection.startup.login === 'required') await start(connection, modules, transport !== undefined);
-    connections.add(connection);
-    return connection;
-  } catch (error) {
-    // Nest runs no shutdown hooks when a start fails, so this code closes all connections that have begun.
-    await connections.fail(name ?? DEFAULT_CONNECTION, error);
-    throw error;
-  }
+  return openConnection(
+    connections,
+    name,
+    () => new VaultConnection(resolveOptions(options, name), connections.bus, clock, transport?.()),
+    (connection) => start(connection, modules, transport !== undefined),
+  );
 }
 
 /** Logs in, and reads the secrets that the application injects. */
@@ -230,8 +228,6 @@ async function start(
   try {
     const left = await connection.login();
     await prefetch(connection, wantedSecrets(modules, connection.name, isOwnProvider), left);
-  } catch (error) {
-    throw startFailed(error, connection.startup.timeout);
   } finally {
     cancelReport();
   }

@@ -159,7 +159,7 @@ export function invalidOptions(name: string, problems: readonly string[]): Vault
   return new VaultError({
     code: 'VAULT_CONFIG_INVALID',
     message: `The options of the Vault connection "${name}" are invalid: ${problems.join('; ')}.`,
-    hint: 'Correct each of these in the call of VaultModule.forRoot or forRootAsync.',
+    hint: 'Correct each of these in the call of VaultModule.forRoot, forRootAsync, or connectVault.',
   });
 }
 

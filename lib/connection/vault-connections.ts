@@ -17,11 +17,16 @@ export class VaultConnections {
   readonly #declared: ReadonlySet<string>;
   /** Names declared through the other copy (ESM, CommonJS) of this package, which has services of its own. */
   readonly #inOtherCopy: ReadonlySet<string>;
+  readonly #byDefault: string;
   #closed = false;
   #started = false;
 
-  /** @param declared one entry for each declaration in the modules of the application */
-  constructor(declared: readonly { name: string; own: boolean }[]) {
+  /**
+   * @param declared one entry for each declaration in the modules of the application
+   * @param byDefault the connection of callers that name none
+   */
+  constructor(declared: readonly { name: string; own: boolean }[], byDefault = DEFAULT_CONNECTION) {
+    this.#byDefault = byDefault;
     const names = declared.map(({ name }) => name);
     const duplicate = names.find((name, index) => names.indexOf(name) !== index);
     if (duplicate !== undefined) throw declaredTwice(duplicate);
@@ -93,7 +98,7 @@ export class VaultConnections {
    * @throws VaultError the error of its start, `VAULT_STARTUP_FAILED` if its options wait for it, `VAULT_CLOSED` if the
    * application closed before it was up, and `VAULT_CONNECTION_UNKNOWN`
    */
-  async get(name = DEFAULT_CONNECTION): Promise<VaultConnection> {
+  async get(name = this.#byDefault): Promise<VaultConnection> {
     const connection = this.#up.get(name) ?? this.#waiting.get(name)?.wait();
     if (connection) return connection;
     const known = [...this.#declared].map((one) =>
@@ -104,12 +109,12 @@ export class VaultConnections {
       message: `There is no Vault connection ${name === DEFAULT_CONNECTION ? 'without a name' : `"${name}"`}.`,
       hint: this.#inOtherCopy.has(name)
         ? 'It is declared through another copy of this package: import it in one format, ESM or CommonJS, everywhere.'
-        : `Declared are: ${listed(known) || 'none'}. Import VaultModule.forRoot with that \`name\`, or correct it.`,
+        : `Declared are: ${listed(known) || 'none'}. Correct the name. In Nest, VaultModule.forRoot with that \`name\` declares it; without Nest, use the object that connectVault returned for it.`,
     });
   }
 
   /** A connection, if it is up. */
-  known(name = DEFAULT_CONNECTION): VaultConnection | undefined {
+  known(name = this.#byDefault): VaultConnection | undefined {
     return this.#up.get(name);
   }
 

@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import { combineLatest, defer, from, map, merge, of, switchMap, type Observable } from 'rxjs';
 import { VaultConnections } from '../connection/vault-connections.js';
 import { databasePath } from '../engines/database/database-path.js';
@@ -52,7 +51,6 @@ export interface WatchOptions extends CredentialsOptions {
  *
  * @publicApi
  */
-@Injectable()
 export class CredentialsService {
   readonly #connections: VaultConnections;
 
@@ -64,6 +62,7 @@ export class CredentialsService {
   /** The events of all connections; hot. */
   readonly events$: Observable<VaultEvent>;
 
+  /** @internal */
   constructor(connections: VaultConnections) {
     this.#connections = connections;
     this.events$ = connections.bus.events$;
@@ -117,6 +116,16 @@ export class CredentialsService {
   ): Promise<Credentials<T>> {
     const connection = await this.#connections.get(options.connection);
     return connection.leases.get<T>(path, undefined, options.parameters);
+  }
+
+  /** {@link get} for a role of a database engine. `mount` is its mount path. @default 'database' */
+  async getDatabase(
+    role: string,
+    options: CredentialsOptions & { mount?: string } = {},
+  ): Promise<DatabaseCredentials> {
+    const { leases } = await this.#connections.get(options.connection);
+    const path = databasePath(role, options.mount);
+    return toUserCredentials(await leases.get<UserData>(path, undefined, options.parameters, isUserData));
   }
 
   /** The current credentials, or undefined if there are no valid ones. Sends no request; costs well below 1 µs. */

@@ -1,4 +1,3 @@
-import { Injectable } from '@nestjs/common';
 import { defer, from, switchMap, type Observable } from 'rxjs';
 import { VaultConnections } from '../connection/vault-connections.js';
 import type { KvReadOptions, KvSecret } from '../engines/kv/read-kv.js';
@@ -9,10 +8,10 @@ import type { KvWatchOptions } from '../engines/kv/kv-watch.js';
  *
  * @publicApi
  */
-@Injectable()
 export class KvService {
   readonly #connections: VaultConnections;
 
+  /** @internal */
   constructor(connections: VaultConnections) {
     this.#connections = connections;
   }

@@ -1,4 +1,3 @@
-import { type DynamicModule, Global, Module } from '@nestjs/common';
 import type { Clock } from '../clock/clock.js';
 import { listed } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -18,6 +17,14 @@ export interface VaultTestingOptions {
   clock?: Clock;
 }
 
+/** A `DynamicModule` of Nest, described without Nest: tests without it use the simulated server, too. */
+interface SimulatedModule {
+  module: typeof VaultTestingModule;
+  global: true;
+  providers: { provide: string; useFactory: () => unknown }[];
+  exports: string[];
+}
+
 /**
  * Replaces network and time of an otherwise unchanged application by a simulated server and its clock: the test needs no
  * server, no port and no sleep.
@@ -33,22 +40,21 @@ export interface VaultTestingOptions {
  *
  * @publicApi
  */
-@Global()
-@Module({})
 export class VaultTestingModule {
   /**
    * Module for the `imports` of a testing module, before the application's own modules.
    *
    * @throws VaultError `VAULT_CONFIG_INVALID`
    */
-  static forRoot(options: VaultTestingOptions): DynamicModule {
+  static forRoot(options: VaultTestingOptions): SimulatedModule {
     const { vault, clock = vault.clock } = checked(options);
-    const useValue: Environment = { clock, transport: () => vault.transport() };
+    const environment: Environment = { clock, transport: () => vault.transport() };
     return {
       module: VaultTestingModule,
+      global: true,
       providers: [
-        { provide: ENVIRONMENT_TOKEN, useValue },
-        { provide: FailingClose, useFactory: () => new FailingClose(vault) },
+        { provide: ENVIRONMENT_TOKEN, useFactory: () => environment },
+        { provide: 'VAULT:FAILING_CLOSE', useFactory: () => new FailingClose(vault) },
       ],
       exports: [ENVIRONMENT_TOKEN],
     };

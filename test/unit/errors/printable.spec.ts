@@ -4,7 +4,7 @@ import { unexpected } from '../../../lib/errors/common-errors.js';
 import { classOf, listed, printable } from '../../../lib/errors/printable.js';
 import { VaultError } from '../../../lib/errors/vault-error.js';
 import type { VaultEvent } from '../../../lib/events/events.js';
-import { logEvents } from '../../../lib/vault.logger.js';
+import { logEvents } from '../../../lib/events/log-events.js';
 import { printed } from '../../support/leaks.js';
 
 const FORGED = 'app\r\n[Nest] 1 - LOG [Auth] admin logged in \u001b[2J\u009b1A\u2028\u202egnp';

@@ -1,30 +1,32 @@
-import type { LoggerService } from '@nestjs/common';
 import type { Observable } from 'rxjs';
-import { printable } from './errors/printable.js';
-import type { VaultEvent } from './events/events.js';
+import { printable } from '../errors/printable.js';
+import type { VaultEvent } from './events.js';
+import type { VaultLogger } from './logger.js';
 
 /** Limit of a line in characters: an error with its hint, and the name of its subject. */
 const LONGEST = 17_000;
 
+type Level = 'debug' | 'info' | 'warn' | 'error';
+
 /** Logs the events that concern an operator; no event contains a secret. */
-export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService): void {
+export function logEvents(events$: Observable<VaultEvent>, logger: VaultLogger): void {
   events$.subscribe((event) => {
-    const log = (level: 'debug' | 'log' | 'warn' | 'error', text: string) =>
-      logger[level]?.(printable(`[${event.connection}] ${text}`, LONGEST));
+    const log = (level: Level, text: string) =>
+      write(logger, level, printable(`[${event.connection}] ${text}`, LONGEST));
     switch (event.type) {
       case 'login':
-        log('log', `logged in (${event.reason}), token ${event.sequence} ${until(event.validUntil)}`);
+        log('info', `logged in (${event.reason}), token ${event.sequence} ${until(event.validUntil)}`);
         break;
       case 'issued':
         // A lease that replaces another one is logged as a rotation.
         log(
-          event.serial === 1 ? 'log' : 'debug',
+          event.serial === 1 ? 'info' : 'debug',
           `${event.path}: issued, lease 1 ${until(event.validUntil)}`,
         );
         break;
       case 'rotated':
         log(
-          'log',
+          'info',
           `${event.path}: rotated (${event.reason}), lease ${event.serial} ${until(event.validUntil)}`,
         );
         break;
@@ -54,10 +56,10 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
         log('warn', `the server is unreachable: ${event.error.message}`);
         break;
       case 'vault-recovered':
-        log('log', `the server is reachable again, after ${(event.after / 1_000).toFixed(1)} s`);
+        log('info', `the server is reachable again, after ${(event.after / 1_000).toFixed(1)} s`);
         break;
       case 'tls-reloaded':
-        log('log', `the TLS files have changed; new connections use them: ${event.files.join(', ')}`);
+        log('info', `the TLS files have changed; new connections use them: ${event.files.join(', ')}`);
         break;
       case 'secret-gone':
         log('error', `${event.path}: gone from the server: ${event.error.message}`);
@@ -67,7 +69,7 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
         break;
       case 'token-ended':
         log(
-          event.how === 'revoke-failed' ? 'warn' : 'log',
+          event.how === 'revoke-failed' ? 'warn' : 'info',
           `token ${event.sequence} ${TOKEN_ENDS[event.how]}`,
         );
         break;
@@ -75,6 +77,12 @@ export function logEvents(events$: Observable<VaultEvent>, logger: LoggerService
         log('debug', `${event.type}${'path' in event ? ` ${event.path}` : ''}`);
     }
   });
+}
+
+/** Nest's loggers call the level `log`; winston's method of that name takes a level first. */
+function write(logger: VaultLogger, level: Level, line: string): void {
+  if (level === 'info' && !logger.info) logger.log?.(line);
+  else logger[level]?.(line);
 }
 
 /** A token or secret without expiry has no date. */

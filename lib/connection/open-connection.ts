@@ -1,0 +1,32 @@
+import { startFailed } from '../errors/common-errors.js';
+import type { VaultConnection } from './vault-connection.js';
+import type { VaultConnections } from './vault-connections.js';
+
+/**
+ * Opens a connection. If that fails, all connections that have begun are closed: after a failed start there is no
+ * shutdown that would do so.
+ *
+ * @param create creates the connection; it may throw
+ * @param start logs in; not called if the login is deferred
+ */
+export async function openConnection(
+  connections: VaultConnections,
+  name: string,
+  create: () => VaultConnection,
+  start: (connection: VaultConnection) => Promise<unknown>,
+): Promise<VaultConnection> {
+  try {
+    const connection = create();
+    connections.begin(connection);
+    const { login, timeout } = connection.startup;
+    if (login === 'required')
+      await start(connection).catch((error: unknown) => {
+        throw startFailed(error, timeout);
+      });
+    connections.add(connection);
+    return connection;
+  } catch (error) {
+    await connections.fail(name, error);
+    throw error;
+  }
+}
