@@ -7,12 +7,9 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import { systemClock } from './clock/clock.js';
+import { warnWithoutListener } from './connection/signal-check.js';
 import { VaultConnections } from './connection/vault-connections.js';
 import { ENVIRONMENT_TOKEN } from './vault.environment.js';
-
-/** Milliseconds after the start: `main.ts` may call `enableShutdownHooks()` after `listen()`. */
-const LOOK_FOR_HOOKS_AFTER = 1_000;
 
 /**
  * Shutdown in two steps: while requests in flight drain, renewals go on; then the tokens and leases of this process
@@ -24,7 +21,7 @@ export class VaultShutdown
 {
   readonly #connections: VaultConnections;
   readonly #underTest: boolean;
-  #cancelTimer: (() => void) | undefined;
+  #cancelCheck: (() => void) | undefined;
 
   constructor(connections: VaultConnections, @Optional() @Inject(ENVIRONMENT_TOKEN) environment?: object) {
     this.#connections = connections;
@@ -35,17 +32,13 @@ export class VaultShutdown
   onApplicationBootstrap(): void {
     this.#connections.started();
     if (this.#underTest) return;
-    this.#cancelTimer = systemClock.setTimer(LOOK_FOR_HOOKS_AFTER, () => {
-      if (process.listenerCount('SIGTERM') > 0) return;
-      new Logger('VaultModule').warn(
-        'The process has no listener for SIGTERM, so its credentials stay valid until their TTL ends. Call ' +
-          '`app.enableShutdownHooks()` in main.ts.',
-      );
-    });
+    const logger = new Logger('VaultModule');
+    const remedy = 'Call `app.enableShutdownHooks()` in main.ts.';
+    this.#cancelCheck = warnWithoutListener((line) => logger.warn(line), remedy);
   }
 
   beforeApplicationShutdown(): void {
-    this.#cancelTimer?.();
+    this.#cancelCheck?.();
     for (const connection of this.#connections.up) connection.freeze();
   }
 

@@ -27,26 +27,34 @@ export interface ClosedAtExit {
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 /**
+ * The package signal-exit (in ora, execa, proper-lockfile) ends the process in its listeners only if there are no
+ * others. Its versions 4 and 3 count their listeners here.
+ */
+const SIGNAL_EXIT_4 = Symbol.for('signal-exit emitter');
+const SIGNAL_EXIT_3 = '__signal_exit_emitter__';
+
+/**
  * Ends the open connections when the process ends without closing them. Listens to `exit` as long as a connection is
- * open, and to signals only during a start: after it the application decides about them (`enableShutdownHooks`).
+ * open. Listens to signals during a start, and as long as a connection is open that nothing else ends (`endAtExit`);
+ * otherwise the application decides about them (`enableShutdownHooks`).
  */
 class ProcessEnd {
   readonly #open = new Set<ClosedAtExit>();
-  readonly #starting = new Set<ClosedAtExit>();
+  readonly #signalled = new Set<ClosedAtExit>();
 
   /** @returns a function to call when the connection has closed */
-  add(connection: ClosedAtExit, starting: boolean): () => void {
+  add(connection: ClosedAtExit, atSignals: boolean): () => void {
     this.#open.add(connection);
-    if (starting) this.#starting.add(connection);
+    if (atSignals) this.#signalled.add(connection);
     this.#listen();
     return () => {
       this.#open.delete(connection);
-      this.started(connection);
+      this.ignoreSignals(connection);
     };
   }
 
-  started(connection: ClosedAtExit): void {
-    this.#starting.delete(connection);
+  ignoreSignals(connection: ClosedAtExit): void {
+    this.#signalled.delete(connection);
     this.#listen();
   }
 
@@ -62,7 +70,7 @@ class ProcessEnd {
     }
     for (const signal of SIGNALS) {
       process.off(signal, this.#onSignal);
-      if (this.#starting.size > 0) process.on(signal, this.#onSignal);
+      if (this.#signalled.size > 0) process.on(signal, this.#onSignal);
     }
   }
 
@@ -89,9 +97,9 @@ class ProcessEnd {
 
   readonly #onSignal = async (signal: NodeJS.Signals): Promise<void> => {
     // The application has a listener of its own, which decides about the process.
-    if (process.listenerCount(signal) > 1) return;
+    if (process.listenerCount(signal) > 1 + deferring()) return;
     // Another signal ends the process at once.
-    this.#starting.clear();
+    this.#signalled.clear();
     this.#listen();
     const timeout = Math.max(...[...this.#open].map(({ exitTimeout }) => exitTimeout));
     const settled = Promise.all([...this.#open].map((connection) => connection.settled()));
@@ -101,6 +109,13 @@ class ProcessEnd {
   };
 }
 
+/** The number of listeners of each signal that leave the decision about the process to others. */
+function deferring(): number {
+  type Counter = { count?: number } | undefined;
+  const counters = [Reflect.get(globalThis, SIGNAL_EXIT_4), Reflect.get(process, SIGNAL_EXIT_3)] as Counter[];
+  return counters.reduce((sum, counter) => sum + (counter?.count ?? 0), 0);
+}
+
 /** Shared by both copies of this package (ESM, CommonJS), so that a process waits once. */
 const PROCESS_END = Symbol.for('nestjs-vault.process-end');
 const shared = globalThis as { [PROCESS_END]?: ProcessEnd };
@@ -108,14 +123,14 @@ const shared = globalThis as { [PROCESS_END]?: ProcessEnd };
 /**
  * Ends the connection when the process ends, unless it was closed before.
  *
- * @param starting whether an application is starting
+ * @param atSignals also when a signal ends the process
  * @returns a function to call when the connection has closed
  */
-export function endWithProcess(connection: ClosedAtExit, starting: boolean): () => void {
-  return (shared[PROCESS_END] ??= new ProcessEnd()).add(connection, starting);
+export function endWithProcess(connection: ClosedAtExit, atSignals: boolean): () => void {
+  return (shared[PROCESS_END] ??= new ProcessEnd()).add(connection, atSignals);
 }
 
 /** Ends the handling of signals: after its start, the application decides about them. */
 export function endSignalHandling(connection: ClosedAtExit): void {
-  shared[PROCESS_END]?.started(connection);
+  shared[PROCESS_END]?.ignoreSignals(connection);
 }

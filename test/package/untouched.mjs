@@ -30,6 +30,7 @@ function resolve(name) {
 /** Entry points with their peer packages, whose own effects on the process do not count. */
 const ENTRIES = {
   '': [],
+  '/core': [],
   '/testing': [],
   '/pg': ['pg'],
   '/typeorm': ['pg', 'typeorm'],

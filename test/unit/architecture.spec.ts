@@ -60,6 +60,7 @@ function importsOf(from: string): Import[] {
 const FILE_ROOMS: Record<string, string> = {
   'vault.environment.ts': 'environment',
   'vault.tokens.ts': 'tokens',
+  'core.ts': 'core',
 };
 const roomOf = (file: string) =>
   file.includes('/') ? (file.split('/')[0] as string) : (FILE_ROOMS[file] ?? 'module');
@@ -104,11 +105,24 @@ const MAY_USE: Record<string, readonly string[]> = {
     'leases',
     'engines',
   ],
-  services: ['events', 'leases', 'engines', 'connection'],
+  services: ['errors', 'events', 'config', 'session', 'leases', 'engines', 'connection'],
+  core: [
+    'errors',
+    'secret',
+    'events',
+    'client',
+    'auth',
+    'config',
+    'session',
+    'leases',
+    'engines',
+    'services',
+  ],
   tokens: ['errors', 'client', 'config', 'engines'],
   discovery: ['clock', 'errors', 'secret', 'config', 'leases', 'connection', 'tokens'],
   decorators: ['tokens'],
   module: [
+    'clock',
     'errors',
     'secret',
     'events',

@@ -1,5 +1,6 @@
 import { Test } from '@nestjs/testing';
 import { appRole, VaultModule } from 'nestjs-vault';
+import { connectVault } from 'nestjs-vault/core';
 import { SimulatedVault, VaultTestingModule } from 'nestjs-vault/testing';
 import { beforeEach, expect, it } from 'vitest';
 import { endWithProcess, endSignalHandling, type ClosedAtExit } from '../../../lib/connection/process-end.js';
@@ -85,5 +86,23 @@ it('listens to signals during a start', () => {
   done[1]?.();
   expect(more(before)).toEqual([1, 1, 0, 0, 0]);
   done[0]?.();
+  expect(more(before)).toEqual([0, 0, 0, 0, 0]);
+});
+
+const unopened = {
+  address: 'http://127.0.0.1:1',
+  auth: appRole({ roleId: 'r', secretId: 's' }),
+  startup: { login: 'deferred' },
+} as const;
+
+it('without Nest, signals are left to the application after the start, unless nothing else ends the connection', async () => {
+  const before = listeners();
+  const one = await connectVault(unopened);
+  expect(more(before)).toEqual([1, 1, 0, 0, 0]);
+  const other = await connectVault(unopened, { endAtExit: true });
+  expect(more(before)).toEqual([1, 1, 1, 1, 1]);
+  await other.close();
+  expect(more(before)).toEqual([1, 1, 0, 0, 0]);
+  await one.close();
   expect(more(before)).toEqual([0, 0, 0, 0, 0]);
 });

@@ -1,0 +1,55 @@
+export { connectVault, withVault, type ConnectOptions, type Vault } from './services/connect-vault.js';
+export type { VaultLogger } from './events/logger.js';
+
+export type { TlsOptions } from './client/tls-options.js';
+export type {
+  RenewalOptions,
+  RetryOptions,
+  ShutdownOptions,
+  StartupOptions,
+  VaultOptions,
+} from './config/options.js';
+
+export { appRole, type AppRoleOptions } from './auth/app-role.js';
+export type { AuthMethod } from './auth/auth-method.js';
+export { token } from './auth/token.js';
+export { Secret } from './secret/secret.js';
+export {
+  fromEnv,
+  fromFile,
+  fromWrappedToken,
+  type SecretReader,
+  type SecretSource,
+} from './secret/secret-source.js';
+
+export {
+  CredentialsService,
+  type CredentialsOptions,
+  type DatabaseCredentials,
+  type WatchOptions,
+} from './services/credentials.service.js';
+export type { KvReadOptions, KvSecret } from './engines/kv/read-kv.js';
+export type { KvWatchOptions } from './engines/kv/kv-watch.js';
+export { KvService } from './services/kv.service.js';
+export {
+  VaultClient,
+  type VaultRequest,
+  type VaultRequestOptions,
+  type VaultResponse,
+  type VaultWrapInfo,
+} from './session/vault-client.js';
+
+export type { IssueParameters } from './engines/engine.js';
+export type { Credentials, HoldOptions, LeaseInfo } from './leases/lease.js';
+export type { UserCredentials } from './leases/user-credentials.js';
+export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';
+export type { ConnectionCounters, OperationCounter } from './events/counters.js';
+export type {
+  ConnectionStatus,
+  LeaseStatus,
+  NextStep,
+  SecretStatus,
+  SessionStatus,
+  VaultStatus,
+} from './events/status.js';
+export { VaultError, type VaultErrorCode } from './errors/vault-error.js';
