@@ -114,3 +114,33 @@ it('a subscriber that takes over from the only other one gets each new value', a
   expect(seen).toEqual([1, 2]);
   await clock.until(connection.close());
 });
+
+it('a secret that is gone is read no more often than before', async () => {
+  const { world, life, connection } = await watched(2, 'keep');
+  world.vault.kv().delete('app');
+  await world.clock.advance(120_000);
+  expect(connection.status.secrets).toMatchObject([{ state: 'gone' }]);
+  world.vault.clearHistory();
+  await world.clock.advance(1_800_000);
+  expect(world.vault.count(READ)).toBeGreaterThan(25);
+  expect(world.vault.count(READ)).toBeLessThan(35);
+  expect(life.of('secret-gone')).toHaveLength(1);
+  await world.clock.until(connection.close());
+});
+
+it('a read that is under way when the last subscriber leaves reports nothing', async () => {
+  const { world, life, connection } = await watched(2, 'keep');
+  const { clock, vault } = world;
+  vault.kv().put('left', { v: 1 });
+  const watching = connection.secrets.watch('left', { every: 1_000 }).subscribe();
+  await clock.advance(1_500);
+  vault.kv().put('left', { v: 2 });
+  vault.delay(5_000, /secret\/data\/left/);
+  await clock.advance(2_000);
+  watching.unsubscribe();
+  const changes = () => life.of('secret-changed').length;
+  const before = changes();
+  await clock.advance(20_000);
+  expect(changes()).toBe(before);
+  await clock.until(connection.close());
+});
