@@ -10,7 +10,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, LeasedPostgres, OWNER_CREATION } from '../support/leased-postgres.js';
 import { describeReal } from '../support/real-servers.js';
 import { usersInDatabase } from '../support/servers.mjs';
-import { blocksOf, shell, terminal } from '../support/set-up-page.mjs';
+import { blocksOf } from '../support/pages.mjs';
+import { shell, terminal } from '../support/set-up-page.mjs';
 
 const run = promisify(execFile);
 const blocks = blocksOf('docs/databases/prisma.md').map(({ text }) => text);

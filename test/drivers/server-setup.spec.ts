@@ -27,7 +27,8 @@ import {
   type OpenBaoServer,
   type PostgresServer,
 } from '../support/servers.mjs';
-import { blocksOf, followSetUp } from '../support/set-up-page.mjs';
+import { blocksOf } from '../support/pages.mjs';
+import { followSetUp } from '../support/set-up-page.mjs';
 
 const blocks = blocksOf('docs/server-setup.md');
 

@@ -31,7 +31,8 @@ import {
   type PostgresServer,
   type Provisioned,
 } from '../support/servers.mjs';
-import { blocksOf, shell, terminal } from '../support/set-up-page.mjs';
+import { blocksOf } from '../support/pages.mjs';
+import { shell, terminal } from '../support/set-up-page.mjs';
 
 const blocks = blocksOf('docs/databases/typeorm.md').map(({ text }) => text);
 /** The only block that contains a text. */

@@ -1,13 +1,6 @@
 import type { OpenBaoServer, PostgresServer } from './servers.mjs';
+import type { Block } from './pages.mjs';
 
-export interface Block {
-  /** The language of the fence: `sh`, `sql`, `ts`. */
-  language: string;
-  text: string;
-  line: number;
-}
-
-export function blocksOf(page: string): Block[];
 export function shell(block: Pick<Block, 'text'>, folder: string, env: NodeJS.ProcessEnv): Promise<string>;
 export function terminal(bao: OpenBaoServer, folder: string): Promise<NodeJS.ProcessEnv>;
 export function followSetUp(

@@ -1,20 +1,11 @@
 // Runs docs/server-setup.md as a reader would, on servers that the caller started.
 import { spawn } from 'node:child_process';
-import { readFileSync, symlinkSync } from 'node:fs';
+import { symlinkSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { blocksOf } from './pages.mjs';
 import { openBaoAvailable } from './servers.mjs';
 
 const PAGE = 'docs/server-setup.md';
-
-/** The fenced blocks of a page, in order, as a reader would copy them; `line` is the number of the first line. */
-export function blocksOf(page) {
-  const text = readFileSync(new URL(`../../${page}`, import.meta.url), 'utf8');
-  return [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map((found) => ({
-    language: found[1],
-    text: found[2],
-    line: text.slice(0, found.index).split('\n').length + 1,
-  }));
-}
 
 /** Runs a block; resolves with its output, and rejects if a command fails. */
 export function shell({ text }, folder, env) {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { filesBelow, PAGES, read } from '../support/pages.js';
+import { filesBelow, PAGES, read } from '../support/pages.mjs';
 
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
 

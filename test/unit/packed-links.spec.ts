@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { PAGES, read } from '../support/pages.js';
+import { PAGES, read } from '../support/pages.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { files } = JSON.parse(read('package.json')) as { files: string[] };

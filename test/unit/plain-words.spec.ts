@@ -1,6 +1,6 @@
 import ts from 'typescript';
 import { expect, it } from 'vitest';
-import { filesBelow, PAGES, read } from '../support/pages.js';
+import { filesBelow, PAGES, read } from '../support/pages.mjs';
 
 /** Share of sentences that may begin with a riddle. */
 const LIMIT = 0.01;
