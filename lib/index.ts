@@ -60,10 +60,14 @@ export type { Credentials, HoldOptions, LeaseInfo } from './leases/lease.js';
 export type { UserCredentials } from './leases/user-credentials.js';
 export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';
 export type { ConnectionCounters, OperationCounter } from './events/counters.js';
+export type { PoolCounters, PoolEvent } from './events/pool-events.js';
 export type {
   ConnectionStatus,
   LeaseStatus,
   NextStep,
+  PoolDrain,
+  PoolRefusal,
+  PoolStatus,
   SecretStatus,
   SessionStatus,
   VaultStatus,

@@ -12,6 +12,11 @@ export interface Clock {
    * before the timer fires, unless `keepAlive` is set.
    */
   setTimer(delay: number, callback: () => void, keepAlive?: boolean): () => void;
+  /**
+   * Announces work on real servers, which takes real time. A virtual clock stands still until the work has settled, at
+   * most for `limit` real milliseconds; the real clock has no such method.
+   */
+  hold?(work: Promise<unknown>, limit?: number): void;
 }
 
 /** Milliseconds; Node fires timers with a longer delay at once. */
@@ -31,8 +36,12 @@ export const systemClock: Clock = {
   },
 };
 
-/** Resolves after `delay` milliseconds, or rejects with the signal's reason; keeps the process alive meanwhile. */
-export function sleep(clock: Clock, delay: number, signal?: AbortSignal): Promise<void> {
+/**
+ * Resolves after `delay` milliseconds, or rejects with the signal's reason.
+ *
+ * @param keepAlive whether the timer keeps the process alive
+ */
+export function sleep(clock: Clock, delay: number, signal?: AbortSignal, keepAlive = true): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason as Error);
     const abort = () => {
@@ -45,7 +54,7 @@ export function sleep(clock: Clock, delay: number, signal?: AbortSignal): Promis
         signal?.removeEventListener('abort', abort);
         resolve();
       },
-      true,
+      keepAlive,
     );
     signal?.addEventListener('abort', abort, { once: true });
   });

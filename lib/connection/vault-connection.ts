@@ -15,7 +15,7 @@ import type { ResolvedOptions } from '../config/resolved-options.js';
 import { printable } from '../errors/printable.js';
 import { Counters, operationOf } from '../events/counters.js';
 import type { EventBus, EventInit } from '../events/events.js';
-import { healthOf, type ConnectionStatus } from '../events/status.js';
+import { healthOf, type ConnectionStatus, type PoolStatus } from '../events/status.js';
 import { engineOf } from '../engines/engine-of.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
 import type { Secret } from '../secret/secret.js';
@@ -48,6 +48,7 @@ export class VaultConnection implements ClosedAtExit {
   readonly #session: Session;
   readonly #scheduler: Scheduler;
   readonly #counters = new Counters();
+  readonly #pools = new Set<() => PoolStatus>();
   readonly #changes = new Subject<void>();
   readonly #aborted = new AbortController();
   /** Aborts the requests that issue a lease. */
@@ -104,7 +105,13 @@ export class VaultConnection implements ClosedAtExit {
     };
     this.#session = new Session(shared);
     const signal = this.#issuesAborted.signal;
-    this.leases = new LeaseRegistry({ ...shared, signal, session: this.#session, engineOf });
+    const link = {
+      clock,
+      emit: shared.emit,
+      addPool: (pool: () => PoolStatus) => this.#addPool(pool),
+      poolChanged: shared.changed,
+    };
+    this.leases = new LeaseRegistry({ ...shared, signal, session: this.#session, engineOf, link });
     this.client = new VaultClient(this.#session);
     this.secrets = new StaticSecrets({
       ...shared,
@@ -130,7 +137,8 @@ export class VaultConnection implements ClosedAtExit {
     const leases = this.leases.status();
     const secrets = this.secrets.status();
     const health = healthOf(session, leases, secrets);
-    return { name: this.name, health, session, leases, secrets, counters: this.#counters.values };
+    const pools = [...this.#pools].map((pool) => pool());
+    return { name: this.name, health, session, leases, secrets, pools, counters: this.#counters.values };
   }
 
   /** Why the login has not ended yet, as a sentence. */
@@ -223,6 +231,15 @@ export class VaultConnection implements ClosedAtExit {
     this.#changes.complete();
   }
 
+  #addPool(pool: () => PoolStatus): () => void {
+    this.#pools.add(pool);
+    this.#changed();
+    return () => {
+      this.#pools.delete(pool);
+      this.#changed();
+    };
+  }
+
   /** Resolves when no consumer holds a lease any more. */
   async #untilDrained(timeout: number): Promise<void> {
     if (!this.leases.held) return;
@@ -265,7 +282,7 @@ export class VaultConnection implements ClosedAtExit {
 
   #emit(event: EventInit): void {
     this.#counters.event(event);
-    const text = event.type === 'warning' ? { message: printable(event.message) } : {};
+    const text = 'message' in event ? { message: printable(event.message) } : {};
     const stamped = { ...event, ...text, connection: this.name, at: new Date(this.#clock.wall()) };
     // Log lines and metrics belong to the connection, not to the caller that caused the event.
     background(() => this.#bus.emit(stamped as Parameters<EventBus['emit']>[0]));

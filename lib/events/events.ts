@@ -1,5 +1,6 @@
 import { Subject, type Observable } from 'rxjs';
 import type { VaultError } from '../errors/vault-error.js';
+import type { PoolEvent } from './pool-events.js';
 
 /** The reason for a new lease. */
 export type RotationReason =
@@ -99,6 +100,15 @@ export type VaultEvent =
   | (EventBase & { type: 'secret-gone'; path: string; error: VaultError })
   /** A warning of the server, or a foreseeable problem: each kind is emitted once for each path. */
   | (EventBase & { type: 'warning'; path?: string; message: string })
+  /**
+   * An event of a pool that an operator should see; `serial` is that of the lease. `pool` is the package of the driver.
+   */
+  | (LeaseEventBase & {
+      type: 'pool-warning';
+      pool: string;
+      reason: Exclude<PoolEvent['type'], 'rotated'>;
+      message: string;
+    })
   /** The files of the `tls` options have new contents, which new connections use. */
   | (EventBase & { type: 'tls-reloaded'; files: readonly string[] })
   /** No request gets an answer of a working server: connection refused, no answer, sealed, or without a leader. */

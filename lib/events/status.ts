@@ -1,5 +1,6 @@
 import type { VaultError } from '../errors/vault-error.js';
 import type { ConnectionCounters } from './counters.js';
+import type { PoolCounters } from './pool-events.js';
 
 /** The next step of a token or a lease, with its time and reason. */
 export interface NextStep {
@@ -70,6 +71,61 @@ export interface SessionStatus {
 }
 
 /**
+ * A pool, or a client with rotating credentials. A pool is listed from its first credentials until its last connection
+ * is closed. Credentials of several connections (Vault) list it at each of them, with its share.
+ *
+ * @publicApi
+ */
+export interface PoolStatus {
+  /** Package of the driver: `pg`, `mysql2`, `mongodb`, `redis`, `ioredis`, `amqp-connection-manager`. */
+  driver: string;
+  /** API path of the credentials. */
+  path: string;
+  /** Serial number of the lease that new connections log in with; absent if it is not one of this connection. */
+  serial?: number;
+  /** Number of open connections of these credentials. For MongoDB: of clients. */
+  connections: number;
+  /** Number of open connections of earlier credentials. */
+  superseded: number;
+  /** Earlier credentials whose connections may finish their work. */
+  drains: readonly PoolDrain[];
+  /** The last login that failed, also if a later one succeeded. */
+  lastRefusal?: PoolRefusal;
+  /** Number of events of each type since the pool was created. */
+  counters: PoolCounters;
+}
+
+/**
+ * Connections of earlier credentials that finish their work.
+ *
+ * @publicApi
+ */
+export interface PoolDrain {
+  /** Serial number of their lease. */
+  serial: number;
+  /** Number of open connections. */
+  connections: number;
+  /** The time at which connections in use are closed. */
+  until: Date;
+}
+
+/**
+ * A login that failed.
+ *
+ * @publicApi
+ */
+export interface PoolRefusal {
+  at: Date;
+  path: string;
+  /** Serial number of the lease. */
+  serial: number;
+  /** Code of the driver's error, or the error's name: `28P01`, `ER_ACCESS_DENIED_ERROR`, `ECONNREFUSED`. */
+  code: string;
+  /** Whether the server rejected these credentials for certain. Otherwise it may just be unreachable. */
+  confirmed: boolean;
+}
+
+/**
  * The tokens and leases of all connections, with their deadlines and next steps.
  *
  * @publicApi
@@ -94,10 +150,15 @@ export interface ConnectionStatus {
   leases: readonly LeaseStatus[];
   /** Watched KV secrets. */
   secrets: readonly SecretStatus[];
+  /** Pools that use credentials of this connection. */
+  pools: readonly PoolStatus[];
   counters: ConnectionCounters;
 }
 
-/** The worst state of token, leases and secrets. */
+/**
+ * The worst state of token, leases and secrets. Pools do not count: a rejected login makes its lease `degraded` until
+ * the next one is issued, and a database that is down is none of Vault's failures.
+ */
 export function healthOf(
   session: SessionStatus,
   leases: readonly LeaseStatus[],

@@ -4,6 +4,7 @@ import type { Scheduler } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import type { EventInit } from '../events/events.js';
 import type { Session } from '../session/session.js';
+import type { ConnectionLink } from './connection-link.js';
 import type { EngineOf } from '../engines/engine.js';
 
 /** The dependencies of leases. */
@@ -11,6 +12,8 @@ export interface LeaseContext {
   session: Session;
   /** Passed in by the connection, because this folder knows no engine. */
   engineOf: EngineOf;
+  /** For the pools that log in with these leases. */
+  link: ConnectionLink;
   options: ResolvedOptions;
   clock: Clock;
   scheduler: Scheduler;

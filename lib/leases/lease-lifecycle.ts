@@ -12,6 +12,7 @@ import type { Phase } from '../lifetime/transitions.js';
 import { firstValue } from './first-value.js';
 import { CredentialsStream } from './credentials-stream.js';
 import { expired, noneYet, notRotated } from './lease-errors.js';
+import type { ConnectionLink } from './connection-link.js';
 import type { IssueParameters } from '../engines/engine.js';
 import { cutShort, issueLease, type Issuer } from './issue-lease.js';
 import { IssuedCheck, type Requirement } from './issued-check.js';
@@ -63,6 +64,10 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     this.#check = new IssuedCheck(context.clock);
     this.#rejections = new RejectionCheck(context);
     this.#onRefused = onRefused;
+  }
+
+  get link(): ConnectionLink {
+    return this.#context.link;
   }
 
   get stream$(): Observable<Credentials<T>> {

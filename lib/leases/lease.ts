@@ -5,6 +5,7 @@ import { Secret } from '../secret/secret.js';
 import type { VaultToken } from '../session/vault-token.js';
 import { firstGrant } from '../lifetime/grant.js';
 import { Granted } from '../lifetime/lifecycle.js';
+import { withLink, type ConnectionLink } from './connection-link.js';
 import type { Answer, Engine } from '../engines/engine.js';
 import { LeaseHolds } from './lease-holds.js';
 import type { LeaseView } from './lease-policy.js';
@@ -78,6 +79,7 @@ export interface Credentials<T = unknown> {
 
 /** Callbacks from a lease to its path. */
 export interface LeaseHooks {
+  readonly link: ConnectionLink;
   /** A consumer needs more time to drain than all before. */
   onDrainRequired(lease: Lease<unknown>): void;
   /** A consumer reports that the credentials were rejected. */
@@ -202,7 +204,7 @@ export class Lease<T> extends Granted {
     if (this.#snapshot?.lease.validUntil.getTime() !== validUntil.getTime()) {
       const { path, serial, issuedAt, token } = this;
       const { renewable } = this.grant;
-      const lease = Object.freeze({
+      const lease = {
         path,
         serial,
         issuedAt,
@@ -212,8 +214,9 @@ export class Lease<T> extends Granted {
         hold: (need?: HoldOptions) => this.#hold(need),
         reportRejected: ({ confirmed }: { confirmed: boolean }) => this.#hooks.onRejected(this, confirmed),
         ensureValid: () => this.#hooks.ensureValid(this),
-      });
-      this.#snapshot = Object.freeze({ data: this.data, lease });
+      };
+      const linked = Object.freeze(withLink(lease, this.#hooks.link));
+      this.#snapshot = Object.freeze({ data: this.data, lease: linked });
     }
     return this.#snapshot as Credentials<T>;
   }

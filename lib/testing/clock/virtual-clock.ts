@@ -17,6 +17,8 @@ const REAL_WAIT = 4_000;
 const [realImmediate, realTimeout] = [setImmediate, setTimeout];
 const turn = () => new Promise<void>((resolve) => void realImmediate(resolve));
 const realMillisecond = () => new Promise<void>((resolve) => void realTimeout(resolve, 1));
+const realLimit = (milliseconds: number) =>
+  new Promise<void>((resolve) => void realTimeout(resolve, milliseconds).unref());
 
 /**
  * A clock that only the test moves. With it, a `SimulatedVault` and this package pass days in milliseconds, and every
@@ -133,11 +135,17 @@ export class VirtualClock implements Clock {
     }
   }
 
-  /** Stops the clock until a promise settles, for real work that takes no virtual time. */
-  hold(work: Promise<unknown>): void {
-    this.#holds.add(work);
-    const done = () => this.#holds.delete(work);
-    work.then(done, done);
+  /**
+   * Stops the clock until a promise settles, for real work that takes no virtual time. The pools of this package do that
+   * for their logins.
+   *
+   * @param limit real milliseconds after which the clock moves on
+   */
+  hold(work: Promise<unknown>, limit = Infinity): void {
+    const limited = limit < Infinity ? Promise.race([work, realLimit(limit)]) : work;
+    this.#holds.add(limited);
+    const done = () => this.#holds.delete(limited);
+    limited.then(done, done);
   }
 
   /** Steps the wall clock alone, forwards or backwards, as NTP or an operator does. */

@@ -3,6 +3,7 @@ import { now } from '../../../lib/clock/deadline.js';
 import { Scheduler } from '../../../lib/clock/scheduler.js';
 import { leased } from '../../../lib/engines/leased.js';
 import { planLease, type LeaseAttempts } from '../../../lib/leases/lease-policy.js';
+import type { ConnectionLink } from '../../../lib/leases/connection-link.js';
 import { Lease } from '../../../lib/leases/lease.js';
 import type { GrantUpdate } from '../../../lib/lifetime/grant.js';
 import { Lifecycle, type Granted } from '../../../lib/lifetime/lifecycle.js';
@@ -14,6 +15,7 @@ const MINUTE = 60_000;
 const renewal = { at: 0.66, jitter: 0.05 };
 const random = () => 0.5;
 const hooks = {
+  link: {} as ConnectionLink,
   onDrainRequired: () => {},
   onRejected: () => Promise.resolve(),
   ensureValid: () => undefined,

@@ -1,0 +1,29 @@
+import type { Clock } from '../clock/clock.js';
+import type { EventInit } from '../events/events.js';
+import type { PoolStatus } from '../events/status.js';
+
+/**
+ * The part of a connection that a pool uses. A pool gets only a stream of snapshots, which the application may have
+ * piped, so the lease of each snapshot carries it.
+ */
+export interface ConnectionLink {
+  readonly clock: Clock;
+  emit(event: EventInit): void;
+  /** Lists a pool in the status of the connection. The returned function removes it. */
+  addPool(status: () => PoolStatus): () => void;
+  /** The status of a pool has changed. */
+  poolChanged(): void;
+}
+
+/** Found in each copy of this package: an application may load the ESM copy and the CommonJS copy. */
+const LINK = Symbol.for('nestjs-vault.connection-link');
+
+/** Adds the link to the lease of a snapshot, where no printer finds it. */
+export function withLink<T extends object>(lease: T, link: ConnectionLink): T {
+  return Object.defineProperty(lease, LINK, { value: link });
+}
+
+/** The connection that a lease comes from; undefined for a snapshot that a test makes by hand. */
+export function linkOf(lease: object): ConnectionLink | undefined {
+  return (lease as { [LINK]?: ConnectionLink })[LINK];
+}
