@@ -291,16 +291,20 @@ describe('MongoDB, with clients made by the test', () => {
     expect(credentials$.observed).toBe(false);
   });
 
-  it('a lease that ends before the drain window closes its client at once', async () => {
+  it.each([
+    ['idle', ['rotated']],
+    ['in use', ['rotated', 'drain-timeout']],
+  ])('a lease that ends before the drain window closes its client at once: %s', async (state, expected) => {
     const { mongo, made, credentials$, first } = await open(10_000);
     const events: PoolEvent[] = [];
     mongo.on('rotation', (event) => events.push(event));
+    if (state === 'in use') made[0]?.emit('connectionCheckedOut');
     credentials$.next(issueByHand().credentials);
     await expect.poll(() => mongo.client).toBe(made[1]);
     first.need?.onEnding?.();
     await expect.poll(() => first.holds).toBe(0);
     expect(made[0]?.closed).toBe(true);
-    expect(events.map(({ type }) => type)).toEqual(['rotated', 'drain-timeout']);
+    expect(events.map(({ type }) => type)).toEqual(expected);
     await mongo.close();
   });
 

@@ -223,7 +223,7 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     const client = createClient({ socket: socket(), credentialsProvider });
     credentialsProvider.once('end', () => void client.close());
     await client.connect();
-    expect(first.need).toMatchObject({ drain: 31_000 });
+    expect(first.need).toMatchObject({ drain: 30_000 });
     credentials$.complete();
     await expect.poll(() => client.isOpen).toBe(false);
     await expect.poll(() => first.holds).toBe(0);

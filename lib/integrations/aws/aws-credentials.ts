@@ -1,8 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { firstValueFrom, throwError, timeout, type Observable, type Subscription } from 'rxjs';
+import { firstValueFrom, Observable, race, type Subscription } from 'rxjs';
 import { background } from '../../clock/background.js';
+import { sleep, systemClock, type Clock } from '../../clock/clock.js';
 import { VaultError } from '../../errors/vault-error.js';
 import type { Credentials } from '../../leases/lease.js';
+import { clockOf } from '../rotation/clock-of.js';
 
 /**
  * The credentials type of the AWS SDK, its `AwsCredentialIdentity`.
@@ -61,17 +62,21 @@ export function rotatingAwsCredentials(
   const ensureHeld = holdUntilSettled(credentials$, settle, ({ data }) => {
     if (used?.data === data) used = undefined;
   });
-  const first$ = credentials$.pipe(timeout({ first: KEYS_TIMEOUT, with: () => throwError(expiredError) }));
+  let clock: Clock = systemClock;
+  const late$ = new Observable<never>((subscriber) =>
+    clock.setTimer(KEYS_TIMEOUT, () => subscriber.error(expiredError()), true),
+  );
   return async () => {
     // A new subscription each time, as a renewal changes `validUntil` without a new value of the stream.
-    const current = await firstValueFrom(first$, { defaultValue: undefined });
+    const current = await firstValueFrom(race(credentials$, late$), { defaultValue: undefined });
     if (!current) throw noKeysError();
+    clock = clockOf(current);
     const { sessionToken } = toIdentity(current);
     ensureHeld();
-    const unsettledFor = sessionToken === undefined ? settle - (Date.now() - +current.lease.issuedAt) : 0;
+    const unsettledFor = sessionToken === undefined ? settle - (clock.wall() - +current.lease.issuedAt) : 0;
     if (unsettledFor > 0 && used?.data !== current.data) {
-      if (used && +used.lease.validUntil > Date.now()) return toIdentity(used);
-      await sleep(unsettledFor);
+      if (used && +used.lease.validUntil > clock.wall()) return toIdentity(used);
+      await sleep(clock, unsettledFor);
     }
     used = current;
     return toIdentity(current);
@@ -97,7 +102,7 @@ function holdUntilSettled(
     const observer = {
       next: (keys: Credentials) => {
         const drain = settle + REQUEST_TIMEOUT;
-        if (last) setTimeout(last, drain).unref();
+        if (last) clockOf(keys).setTimer(drain, last);
         last = undefined;
         // Temporary keys expire at AWS, whether the lease is held or not.
         if (!belongToUser(keys)) return;
@@ -142,11 +147,13 @@ function toIdentity({ data, lease }: Credentials): AwsIdentity {
     });
   }
   const token = session_token ?? security_token;
+  const left = +lease.validUntil - clockOf({ lease }).wall();
   return {
     accessKeyId: access_key,
     secretAccessKey: secret_key,
     ...(typeof token === 'string' && token !== '' && { sessionToken: token }),
-    expiration: new Date(Math.min(+lease.validUntil, Date.now() + REPORTED_TTL)),
+    // The SDK compares it with the system time.
+    expiration: new Date(systemClock.wall() + Math.min(left, REPORTED_TTL)),
   };
 }
 

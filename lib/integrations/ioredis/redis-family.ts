@@ -1,9 +1,9 @@
 import type { Observable } from 'rxjs';
-import { isLoginRejected } from '../redis/rejection.js';
-import { PoolEvents } from '../rotation/pool-events.js';
-import type { PoolEvent, RotationDriver, RotationOptions } from '../rotation/rotation-driver.js';
-import { Rotation } from '../rotation/rotation.js';
 import type { UserCredentials } from '../../leases/user-credentials.js';
+import { IOREDIS } from '../redis/rejection.js';
+import type { LoginCredentials } from '../rotation/login-credentials.js';
+import { PoolFacade } from '../rotation/pool-facade.js';
+import type { PoolEvent } from '../rotation/rotation-driver.js';
 
 /** A client of a family. */
 export interface FamilyMember {
@@ -16,39 +16,27 @@ export interface FamilyMember {
 }
 
 /** A client and its duplicates, which share one rotation. */
-export class RedisFamily {
-  #rotation: Rotation<FamilyMember>;
-  readonly events = new PoolEvents('RotatingIoredis', (event) =>
-    this.#each((member) => member.emit('rotation', event)),
-  );
-  readonly #members = new Set<FamilyMember>();
-  readonly #start: () => Rotation<FamilyMember>;
-  #streamEnded = false;
+export class RedisFamily extends PoolFacade<FamilyMember> {
+  readonly #members: Set<FamilyMember>;
 
   /** @param verify opens one connection with these credentials, and closes it */
   constructor(
-    credentials$: Observable<UserCredentials>,
+    credentials$: Observable<LoginCredentials>,
     verify: (credentials: UserCredentials) => Promise<void>,
-    options: RotationOptions,
+    drain: number,
   ) {
-    const driver: RotationDriver<FamilyMember> = {
+    const members = new Set<FamilyMember>();
+    const each = (act: (member: FamilyMember) => void) => members.forEach(act);
+    super(credentials$, IOREDIS, {
+      drain,
       verify,
-      isLoginRejected,
-      onPublished: () => this.#each((member) => member.logInAgain()),
       // The members log in again on their open connections.
-      onSuperseded: () => undefined,
+      onPublished: () => each((member) => member.logInAgain()),
       end: (member) => member.disconnect(true),
-    };
-    const onEnd = () => {
-      this.#streamEnded = true;
-      this.#each((member) => member.finish());
-    };
-    this.#start = () => new Rotation(credentials$, driver, { ...options, events: this.events, onEnd });
-    this.#rotation = this.#start();
-  }
-
-  get rotation(): Rotation<FamilyMember> {
-    return this.#rotation;
+      onEvent: (event) => each((member) => member.emit('rotation', event)),
+      onStreamEnd: () => each((member) => member.finish()),
+    });
+    this.#members = members;
   }
 
   /**
@@ -57,15 +45,11 @@ export class RedisFamily {
    */
   add(member: FamilyMember): void {
     this.#members.add(member);
-    if (this.#rotation.ended && !this.#streamEnded) this.#rotation = this.#start();
+    this.reopen();
   }
 
   remove(member: FamilyMember): void {
     this.#members.delete(member);
     if (this.#members.size === 0) this.rotation.end();
-  }
-
-  #each(act: (member: FamilyMember) => void): void {
-    for (const member of this.#members) act(member);
   }
 }

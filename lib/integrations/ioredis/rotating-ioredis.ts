@@ -5,12 +5,14 @@ import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { hiddenBytes, hide } from '../../secret/hidden.js';
-import { isPermissionDenied, isLoginRejected, rejectedError } from '../redis/rejection.js';
-import { checkDriver } from '../driver/check-driver.js';
+import { IOREDIS, isLoginRejected, isPermissionDenied } from '../redis/rejection.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
-import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
+import type { LoginCredentials } from '../rotation/login-credentials.js';
+import { onServer } from '../rotation/login-timeout.js';
+import { poolOptions } from '../rotation/pool-kind.js';
 import { REPLACEMENT_TIMEOUT } from '../rotation/rotation.js';
-import type { PoolCounters, RotationOptions } from '../rotation/rotation-driver.js';
+import { rotating, startWith } from '../rotation/rotating-pool.js';
+import type { RotationOptions } from '../rotation/rotation-driver.js';
 import { RedisFamily, type FamilyMember } from './redis-family.js';
 import { redacted, verifyLogin } from './verify-login.js';
 
@@ -46,7 +48,7 @@ const RETRY_PAUSE = 1_000;
  * @throws VaultError `VAULT_CONFIG_INVALID` for options that name `username` or `password`; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingIoredis extends Client {
+export class RotatingIoredis extends rotating(Client) {
   readonly #family: RedisFamily;
   readonly #reconnectOnError: RedisOptions['reconnectOnError'];
   /** The generation that the connection is logged in with, or is about to. */
@@ -64,16 +66,16 @@ export class RotatingIoredis extends Client {
 
   /** @param source the stream; for a duplicate, the family that it joins */
   constructor(source: Observable<LoginCredentials> | RedisFamily, options: RotatingIoredisOptions = {}) {
-    checkDriver('ioredis');
-    const { drain, reconnectOnError, lazyConnect = false, ...rest } = refuseCredentials(options);
+    const { drain, rest: config } = poolOptions(IOREDIS, options);
+    const { reconnectOnError, lazyConnect = false, ...rest } = config;
     super({ ...rest, lazyConnect: true, reconnectOnError: (error) => this.#onErrorReply(error) });
     this.options.lazyConnect = lazyConnect;
     this.#reconnectOnError = reconnectOnError;
-    const inner = drain === undefined ? {} : { drain };
     this.#family =
       source instanceof RedisFamily
         ? source
-        : new RedisFamily(toLogins(source), (one) => verifyLogin(rest, one), inner);
+        : new RedisFamily(source, (one) => verifyLogin(rest, one), drain);
+    startWith(this, this.#family, { login: () => this.#connectFirst(), end: () => this.disconnect() });
     this.#family.add(this);
     this.on('ready', () => {
       this.#loggedIn = true;
@@ -92,27 +94,14 @@ export class RotatingIoredis extends Client {
     if (!lazyConnect) this.connect().catch(() => undefined);
   }
 
-  /** Number of events of each type, including those of its duplicates. */
-  get counters(): PoolCounters {
-    return this.#family.events.counters;
-  }
-
-  /**
-   * Resolves once the first credentials have logged in; if they do not, it rejects and ends the client.
-   *
-   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` if Redis rejects them, `VAULT_CLOSED` if the stream completed
-   * without any, and any error of the stream
-   */
-  async ready(): Promise<void> {
+  async #connectFirst(): Promise<void> {
     // Only events report the reason of a failed connection.
     const note = (error: unknown) => (this.#failure = error);
     this.on('error', note);
     try {
       if (this.status !== 'ready') await this.connect();
     } catch (error) {
-      const cause = error instanceof VaultError ? error : (this.#failure ?? error);
-      this.disconnect();
-      throw isLoginRejected(cause) ? rejectedError(this.#family.rotation.current?.path) : cause;
+      throw error instanceof VaultError ? error : (this.#failure ?? error);
     } finally {
       this.off('error', note);
     }
@@ -184,7 +173,8 @@ export class RotatingIoredis extends Client {
     if (this.mode !== 'normal') return this.disconnect(true);
     this.#authPending = generation;
     const { username, password } = generation.credentials;
-    this.auth(username.reveal(), hiddenBytes(password.reveal())).then(
+    const login = this.auth(username.reveal(), hiddenBytes(password.reveal()));
+    onServer(login, generation.clock).then(
       () => {
         // If the connection broke meanwhile, ioredis has sent AUTH on the next one.
         this.#use(generation);
@@ -196,7 +186,7 @@ export class RotatingIoredis extends Client {
           if (this.#authPending === generation) this.#authPending = undefined;
           this.logInAgain();
         };
-        setTimeout(retry, RETRY_PAUSE).unref();
+        generation.clock.setTimer(RETRY_PAUSE, retry);
       },
     );
   }
@@ -286,16 +276,4 @@ export async function createRotatingIoredis(
   const redis = new RotatingIoredis(credentials$, { ...options, lazyConnect: true });
   await redis.ready();
   return redis;
-}
-
-function refuseCredentials(options: RotatingIoredisOptions): RotatingIoredisOptions {
-  for (const key of ['username', 'password'] as const) {
-    if ((options as RedisOptions)[key] === undefined) continue;
-    throw new VaultError({
-      code: 'VAULT_CONFIG_INVALID',
-      message: `The options of a rotating client name \`${key}\`, which would override the leased credentials.`,
-      hint: 'Leave it out; for a client with credentials of its own use `new Redis()`.',
-    });
-  }
-  return options;
 }

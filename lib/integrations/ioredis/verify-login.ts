@@ -1,14 +1,13 @@
 import * as ioredis from 'ioredis';
 import type { RedisOptions } from 'ioredis';
-import { hiddenBytes } from '../../secret/hidden.js';
-import { withLoginTimeout } from '../rotation/login-timeout.js';
 import type { UserCredentials } from '../../leases/user-credentials.js';
+import { hiddenBytes } from '../../secret/hidden.js';
+import { clockOf } from '../rotation/clock-of.js';
+import { withLoginTimeout } from '../rotation/login-timeout.js';
 
 /** Opens one connection with these credentials, and closes it. */
-export async function verifyLogin(
-  options: RedisOptions,
-  { username, password }: UserCredentials,
-): Promise<void> {
+export async function verifyLogin(options: RedisOptions, credentials: UserCredentials): Promise<void> {
+  const { username, password } = credentials;
   // AUTH has to be the first command, so that its reply decides.
   const authFirst = {
     protocol: 2,
@@ -32,9 +31,8 @@ export async function verifyLogin(
     const connecting = probe.connect().catch((error: unknown) => {
       throw failure ?? error;
     });
-    await withLoginTimeout(
-      connecting.then(() => probe.auth(username.reveal(), hiddenBytes(password.reveal()))),
-    );
+    const login = connecting.then(() => probe.auth(username.reveal(), hiddenBytes(password.reveal())));
+    await withLoginTimeout(login, clockOf(credentials));
   } catch (error) {
     throw redacted(error);
   } finally {

@@ -5,7 +5,7 @@ import { VaultError } from '../../errors/vault-error.js';
 import { checkDriver } from '../driver/check-driver.js';
 import type { LibraryRotationOptions } from '../rotation/library-options.js';
 import { PooledClients, type PooledClient } from '../pg/pooled-clients.js';
-import { refuseCredentials } from '../rotation/refuse-credentials.js';
+import { refuseCredentials } from '../rotation/pool-kind.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
 const CREDENTIALS = {

@@ -4,7 +4,7 @@ import type { Observable } from 'rxjs';
 import { checkDriver } from '../driver/check-driver.js';
 import type { LibraryRotationOptions } from '../rotation/library-options.js';
 import { RotatingPgPool } from '../pg/rotating-pool.js';
-import { refuseCredentials } from '../rotation/refuse-credentials.js';
+import { refuseCredentials } from '../rotation/pool-kind.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
 /** Returns a function that creates the pool; throws for a config with a password. */

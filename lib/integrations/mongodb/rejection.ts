@@ -1,4 +1,4 @@
-import { VaultError } from '../../errors/vault-error.js';
+import type { PoolKind } from '../rotation/pool-kind.js';
 
 /** `AuthenticationFailed`. */
 const REJECTED = 18;
@@ -21,13 +21,15 @@ function codeOf(error: unknown): unknown {
   return code ?? (cause as { code?: unknown } | undefined)?.code;
 }
 
-export function rejectedError(path = 'unknown path'): VaultError {
-  return new VaultError({
-    code: 'VAULT_CREDENTIALS_REJECTED',
-    message: `MongoDB rejected the credentials issued at ${path} (18 AuthenticationFailed).`,
-    hint:
-      'The lease may have ended, Vault issues users on another MongoDB, or MongoDB keeps them in another database: ' +
-      "set `authSource` to the `db` of the role's creation_statements.",
-    path,
-  });
-}
+export const MONGODB: PoolKind = {
+  packages: ['mongodb'],
+  credentials: ['auth'],
+  credentialsHint:
+    'Give the URL as `mongodb://host:27017/app`, and no `auth`: user and password come from the stream.',
+  server: 'MongoDB',
+  isLoginRejected,
+  reasonOf: () => '18 AuthenticationFailed',
+  rejectedHint: () =>
+    'The lease may have ended, Vault issues users on another MongoDB, or MongoDB keeps them in another database: ' +
+    "set `authSource` to the `db` of the role's creation_statements.",
+};

@@ -1,24 +1,18 @@
 import { EventEmitter } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MongoClient, type Db, type DbOptions, type MongoClientOptions } from 'mongodb';
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { printedAs, withHidden } from '../../secret/hidden.js';
-import { checkDriver } from '../driver/check-driver.js';
-import type { PoolGeneration } from '../rotation/pool-generation.js';
-import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
-import {
-  DEFAULT_DRAIN,
-  type PoolCounters,
-  type PoolEvent,
-  type RotationOptions,
-} from '../rotation/rotation-driver.js';
-import { supersededError } from '../rotation/rotation-errors.js';
-import { PoolEvents } from '../rotation/pool-events.js';
-import { Rotation } from '../rotation/rotation.js';
-import { suggestsDroppedUser, isLoginRejected, rejectedError } from './rejection.js';
 import type { UserCredentials } from '../../leases/user-credentials.js';
+import type { LoginCredentials } from '../rotation/login-credentials.js';
+import { PoolFacade } from '../rotation/pool-facade.js';
+import type { PoolGeneration } from '../rotation/pool-generation.js';
+import { poolOptions } from '../rotation/pool-kind.js';
+import { rotating, startWith } from '../rotation/rotating-pool.js';
+import type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+import { supersededError } from '../rotation/rotation-errors.js';
+import { MONGODB, suggestsDroppedUser } from './rejection.js';
 
 /**
  * The options of `new MongoClient()`, without credentials.
@@ -30,11 +24,6 @@ export type RotatingMongoClientOptions = Omit<MongoClientOptions, 'auth'> &
     /** Creates a client, which is connected later. @default `(url, options) => new MongoClient(url, options)` */
     createClient?: (url: string, options: MongoClientOptions) => MongoClient;
   };
-
-/** Milliseconds that the hold lasts beyond the drain window, as this class closes the clients at its end itself. */
-const HOLD_MARGIN = 1_000;
-/** Milliseconds between checks for operations under way. */
-const POLL_INTERVAL = 20;
 
 /**
  * Holds the `MongoClient` of the current credentials, as a client cannot change its own. When new ones come, a new
@@ -51,14 +40,11 @@ const POLL_INTERVAL = 20;
  * @throws VaultError `VAULT_CONFIG_INVALID` for options or a URL that name a user; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingMongoClient extends EventEmitter<{
-  rotation: [PoolEvent];
-  superseded: [MongoClient, Date];
-}> {
-  readonly #rotation: Rotation<MongoClient>;
-  readonly #events = new PoolEvents('RotatingMongoClient', (event) => this.emit('rotation', event));
+export class RotatingMongoClient extends rotating(
+  EventEmitter<{ rotation: [PoolEvent]; superseded: [MongoClient, Date] }>,
+) {
+  readonly #pool: PoolFacade<MongoClient>;
   readonly #create: (credentials: UserCredentials) => MongoClient;
-  readonly #drain: number;
   readonly #clients = new Map<MongoClient, PoolGeneration<MongoClient>>();
   /** Number of checked-out connections of each client. */
   readonly #busy = new Map<MongoClient, number>();
@@ -68,12 +54,11 @@ export class RotatingMongoClient extends EventEmitter<{
   constructor(
     credentials$: Observable<LoginCredentials>,
     url: string,
-    { drain = DEFAULT_DRAIN, createClient = create, ...options }: RotatingMongoClientOptions = {},
+    config: RotatingMongoClientOptions = {},
   ) {
     super();
-    checkDriver('mongodb');
-    refuseCredentials(url, options);
-    this.#drain = drain;
+    const { drain, rest } = poolOptions(MONGODB, config, [url]);
+    const { createClient = create, ...options } = rest;
     this.#create = ({ username, password }) => {
       const auth: { username: string; password?: string } = printedAs('[redacted]', {
         username: username.reveal(),
@@ -84,21 +69,19 @@ export class RotatingMongoClient extends EventEmitter<{
       delete auth.password;
       return unprinted(client);
     };
-    this.#rotation = new Rotation(
-      toLogins(credentials$),
-      {
-        verify: (credentials, previous) => this.#verify(credentials, previous !== undefined),
-        isLoginRejected,
-        onPublished: () => this.#publish(),
-        // Also if only the password changed: a client with the previous one cannot open connections.
-        onSuperseded: (client, closeAt = new Date(Date.now() + this.#drain)) => {
-          setTimeout(() => this.#retire(client), this.#drain).unref();
-          this.emit('superseded', client, closeAt);
-        },
-        end: (client) => void this.#close(client),
-      },
-      { drain: drain + HOLD_MARGIN, events: this.#events, onEnd: () => void this.#finish() },
-    );
+    this.#pool = new PoolFacade<MongoClient>(credentials$, MONGODB, {
+      drain,
+      verify: (credentials, previous) => this.#verify(credentials, previous !== undefined),
+      onPublished: () => this.#publish(),
+      onSuperseded: (client, closeAt) => this.emit('superseded', client, closeAt as Date),
+      // A client with the previous password cannot open connections.
+      closesSameUser: true,
+      usesOf: (client) => this.#busy.get(client) ?? 0,
+      end: (client) => void this.#close(client),
+      onEvent: (event) => this.emit('rotation', event),
+      onStreamEnd: () => void this.#pool.untilIdle().then(() => this.close()),
+    });
+    startWith(this, this.#pool, { login: () => this.#connectFirst(), end: () => this.close() });
   }
 
   /** The client of the current credentials, for one operation or one transaction. */
@@ -116,37 +99,16 @@ export class RotatingMongoClient extends EventEmitter<{
     return this.client.db(name, options);
   }
 
-  /** Number of events of each type. */
-  get counters(): PoolCounters {
-    return this.#events.counters;
-  }
-
-  /** Number of open clients of earlier credentials. */
-  get supersededCount(): number {
-    return this.#rotation.supersededCount;
-  }
-
-  /**
-   * Resolves once the first credentials have logged in; if they do not, it rejects and closes.
-   *
-   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` if MongoDB rejects them, `VAULT_CLOSED` if the stream completed
-   * without any, and any error of the stream
-   */
-  async ready(): Promise<void> {
-    try {
-      const generation = await this.#rotation.ready();
-      const client = this.#create(generation.credentials);
-      this.#use(client, generation);
-      await background(() => client.connect());
-    } catch (error) {
-      await this.close();
-      throw isLoginRejected(error) ? rejectedError(this.#rotation.current?.path) : error;
-    }
+  async #connectFirst(): Promise<void> {
+    const generation = await this.#pool.rotation.ready();
+    const client = this.#create(generation.credentials);
+    this.#use(client, generation);
+    await background(() => client.connect());
   }
 
   /** Closes all clients at once, even in the middle of an operation. */
   async close(): Promise<void> {
-    this.#rotation.end();
+    this.#pool.rotation.end();
     this.#current = undefined;
     const verified = this.#verified?.client;
     this.#verified = undefined;
@@ -163,7 +125,7 @@ export class RotatingMongoClient extends EventEmitter<{
       throw error;
     }
     // Meanwhile newer credentials may have come, all may be closed, or these may be in use without verification.
-    const wanted = this.#rotation.candidate?.credentials === credentials;
+    const wanted = this.#pool.rotation.candidate?.credentials === credentials;
     if (!keep || !wanted) return client.close();
     const previous = this.#verified?.client;
     this.#verified = { credentials, client };
@@ -171,7 +133,7 @@ export class RotatingMongoClient extends EventEmitter<{
   }
 
   #publish(): void {
-    const generation = this.#rotation.current as PoolGeneration<MongoClient>;
+    const generation = this.#pool.rotation.current as PoolGeneration<MongoClient>;
     const verified =
       this.#verified?.credentials === generation.credentials ? this.#verified.client : undefined;
     if (verified) this.#verified = undefined;
@@ -181,27 +143,21 @@ export class RotatingMongoClient extends EventEmitter<{
   #use(client: MongoClient, generation: PoolGeneration<MongoClient>): void {
     this.#current = client;
     this.#clients.set(client, generation);
-    this.#rotation.connectionOpened(generation, client);
+    this.#pool.rotation.connectionOpened(generation, client);
     const count = (by: number) => this.#busy.set(client, (this.#busy.get(client) ?? 0) + by);
     client.on('connectionCheckedOut', () => count(1));
-    client.on('connectionCheckedIn', () => count(-1));
+    client.on('connectionCheckedIn', () => {
+      count(-1);
+      this.#pool.useEnded();
+    });
     client.on('commandFailed', ({ failure }) => {
-      if (suggestsDroppedUser(failure)) this.#rotation.verifyCurrent(generation);
+      if (suggestsDroppedUser(failure)) this.#pool.rotation.verifyCurrent(generation);
     });
     client.on('connectionCheckOutFailed', (event) => {
       const { error, reason } = event as { error?: unknown; reason: string };
       // Other reasons are a full pool and a closed one.
-      if (reason === 'connectionError') this.#rotation.loginFailed(generation, error);
+      if (reason === 'connectionError') this.#pool.rotation.loginFailed(generation, error);
     });
-  }
-
-  #retire(client: MongoClient): void {
-    const generation = this.#clients.get(client);
-    const count = this.#busy.get(client) ?? 0;
-    if (generation && count > 0) {
-      this.#events.emit({ type: 'drain-timeout', path: generation.path, serial: generation.serial, count });
-    }
-    void this.#close(client);
   }
 
   async #close(client: MongoClient): Promise<void> {
@@ -209,18 +165,10 @@ export class RotatingMongoClient extends EventEmitter<{
     if (!generation) return;
     this.#clients.delete(client);
     // The driver would connect it again, with credentials whose lease is not held any more.
-    client.connect = () => Promise.reject(this.#rotation.failure ?? supersededError());
+    client.connect = () => Promise.reject(this.#pool.rotation.failure ?? supersededError());
     await client.close().catch(() => undefined);
     this.#busy.delete(client);
-    this.#rotation.connectionClosed(generation, client);
-  }
-
-  /** The stream completed: closes after the operations under way, at the latest after the drain window. */
-  async #finish(): Promise<void> {
-    const deadline = Date.now() + this.#drain;
-    while ([...this.#busy.values()].some((count) => count > 0) && Date.now() < deadline)
-      await sleep(POLL_INTERVAL);
-    await this.close();
+    this.#pool.rotation.connectionClosed(generation, client);
   }
 }
 
@@ -258,13 +206,4 @@ function unprinted(client: MongoClient): MongoClient {
     options.credentials = withHidden(shown, 'password', () => password);
   }
   return printedAs('[MongoClient]', client);
-}
-
-function refuseCredentials(url: string, options: MongoClientOptions): void {
-  if (options.auth === undefined && !/^[\w+]+:\/\/[^/?#]*@/.test(url)) return;
-  throw new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message: 'The URL or the options of a rotating MongoDB client name a user, which comes from the stream.',
-    hint: 'Give the URL as `mongodb://host:27017/app`, and no `auth`.',
-  });
 }

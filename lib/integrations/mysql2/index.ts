@@ -9,3 +9,4 @@ export { knexPool, type KnexPool } from './knex-pool.js';
 export type { LibraryRotationOptions } from '../rotation/library-options.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';
 export type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+export type { RotatingPool } from '../rotation/rotating-pool.js';

@@ -1,16 +1,15 @@
 import mysql, { type ConnectionOptions, type PoolOptions } from 'mysql2';
-import { VaultError } from '../../errors/vault-error.js';
 import type { RotationOptions } from '../rotation/rotation-driver.js';
 
-/** The options of mysql2 that would override the leased credentials. */
-const CREDENTIALS = ['user', 'password', 'password1', 'passwordSha1', 'uri'] as const;
+/** Options that would override the leased credentials. */
+type CredentialOptions = 'user' | 'password' | 'password1' | 'passwordSha1' | 'uri';
 
 /**
  * The options of `mysql2.createPool`, without credentials.
  *
  * @publicApi
  */
-export type RotatingMysqlPoolConfig = Omit<PoolOptions, (typeof CREDENTIALS)[number]> & RotationOptions;
+export type RotatingMysqlPoolConfig = Omit<PoolOptions, CredentialOptions> & RotationOptions;
 
 /** The config that mysql2 derives from options; its types leave out the members. */
 export interface PoolConfig {
@@ -22,17 +21,4 @@ export function poolConfigOf(options: PoolOptions): PoolConfig {
   const pool = mysql.createPool(options);
   pool.end();
   return pool.config as unknown as PoolConfig;
-}
-
-export function refuseCredentials(config: RotatingMysqlPoolConfig): RotatingMysqlPoolConfig {
-  const given = typeof config === 'string' ? { uri: config } : (config as PoolOptions);
-  for (const key of CREDENTIALS) {
-    if (given[key] === undefined) continue;
-    throw new VaultError({
-      code: 'VAULT_CONFIG_INVALID',
-      message: `The config of a rotating pool names \`${key}\`, which would override the leased credentials.`,
-      hint: 'Give `host`, `port`, `database` and `ssl` separately, and no user name, password or URL: they come from the stream.',
-    });
-  }
-  return config;
 }

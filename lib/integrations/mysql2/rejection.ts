@@ -1,4 +1,4 @@
-import { VaultError } from '../../errors/vault-error.js';
+import { SEPARATELY, type PoolKind } from '../rotation/pool-kind.js';
 
 /**
  * Error numbers for a dropped user or a wrong password (1045, 1698), and a locked account (MySQL 3118, MariaDB 4151).
@@ -36,17 +36,18 @@ export function suggestsDroppedUser(number: number): boolean {
   return ofProxy || SUGGESTS_DROPPED_USER.has(number);
 }
 
-/** The error for first credentials that cannot log in. */
-export function rejectedError(error: unknown, path: string): VaultError {
-  const hint = isDatabaseDenied(error)
-    ? 'The login succeeded, but the user has no rights on the `database` of the pool: correct its name, or add a GRANT on it ' +
-      "to the role's creation_statements."
-    : 'The lease may have ended, or Vault issues users for another database: compare host and port here with the ' +
-      "connection_url of the engine, and the creation_statements of the role (IDENTIFIED BY, and '%' as the host).";
-  return new VaultError({
-    code: 'VAULT_CREDENTIALS_REJECTED',
-    message: `The database rejected the credentials issued at ${path} (error ${numberOf(error)}).`,
-    hint,
-    path,
-  });
-}
+export const MYSQL2: PoolKind = {
+  packages: ['mysql2'],
+  credentials: ['user', 'password', 'password1', 'passwordSha1', 'uri'],
+  credentialsHint: SEPARATELY,
+  server: 'The database',
+  isLoginRejected,
+  isFirstLoginRejected: (error) => isLoginRejected(error) || isDatabaseDenied(error),
+  reasonOf: (error) => `error ${numberOf(error)}`,
+  rejectedHint: (error) =>
+    isDatabaseDenied(error)
+      ? 'The login succeeded, but the user has no rights on the `database` of the pool: correct its name, or add a GRANT on it ' +
+        "to the role's creation_statements."
+      : 'The lease may have ended, or Vault issues users for another database: compare host and port here with the ' +
+        "connection_url of the engine, and the creation_statements of the role (IDENTIFIED BY, and '%' as the host).",
+};

@@ -1,14 +1,15 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { Duplex } from 'node:stream';
 import type { ConnectionOptions, PoolConnection } from 'mysql2';
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
-import { checkDriver } from '../driver/check-driver.js';
-import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
-import { PoolEvents } from '../rotation/pool-events.js';
+import { systemClock } from '../../clock/clock.js';
+import { withTimeout } from '../../clock/with-timeout.js';
+import type { LoginCredentials } from '../rotation/login-credentials.js';
+import { PoolFacade } from '../rotation/pool-facade.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
-import { DEFAULT_DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
-import { REPLACEMENT_TIMEOUT, Rotation } from '../rotation/rotation.js';
+import { poolOptions } from '../rotation/pool-kind.js';
+import { rotating, startWith } from '../rotation/rotating-pool.js';
+import type { RotationOptions } from '../rotation/rotation-driver.js';
 import {
   hideLogin,
   LeasedConnection,
@@ -16,15 +17,10 @@ import {
   removePassword,
   setCredentials,
 } from './leased-connection.js';
-import {
-  poolConfigOf,
-  refuseCredentials,
-  type PoolConfig,
-  type RotatingMysqlPoolConfig,
-} from './pool-config.js';
+import { poolConfigOf, type PoolConfig, type RotatingMysqlPoolConfig } from './pool-config.js';
 import { CorePool, isPooled, newestConnection } from './pool-internals.js';
 import { promisePoolOf, type PromisePool } from './promise-pool.js';
-import { isDatabaseDenied, isLoginRejected, rejectedError } from './rejection.js';
+import { MYSQL2 } from './rejection.js';
 import { verifyLogin } from './verify-login.js';
 
 /** Milliseconds; mysql2's own default of `connectTimeout`. */
@@ -59,12 +55,10 @@ export type RotatingMysqlPromisePool = PromisePool<RotatingMysqlPool>;
  * `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingMysqlPool extends CorePool {
-  readonly #rotation: Rotation<LeasedConnection>;
-  readonly #events = new PoolEvents('RotatingMysqlPool', (event) => this.emit('rotation', event));
+export class RotatingMysqlPool extends rotating(CorePool) {
+  readonly #pool: PoolFacade<LeasedConnection>;
   readonly #config: Omit<RotatingMysqlPoolConfig, keyof RotationOptions>;
   readonly #leased = new WeakMap<PoolConnection, LeasedConnection>();
-  readonly #busy = new Set<LeasedConnection>();
   readonly #promised = new Map<PromiseConstructor | undefined, RotatingMysqlPromisePool>();
   /** The connection that mysql2 started to open in the current call. */
   #opening: LeasedConnection | undefined;
@@ -73,59 +67,33 @@ export class RotatingMysqlPool extends CorePool {
   #ended: Promise<void> | undefined;
 
   constructor(credentials$: Observable<LoginCredentials>, config: RotatingMysqlPoolConfig = {}) {
-    checkDriver('mysql2');
-    const { drain = DEFAULT_DRAIN, ...rest } = refuseCredentials(config);
+    const { drain, rest } = poolOptions(MYSQL2, typeof config === 'string' ? { uri: config } : config);
     super({ config: poolConfigOf(rest) });
     this.#config = rest;
     // mysql2 calls it with the config of each new connection, and reads that config at the login.
     this.#shared.stream = (options: { config: ConnectionOptions }) => this.#openSocket(options.config);
-    this.#rotation = new Rotation(
-      toLogins(credentials$),
-      {
-        verify: (credentials, previous) => verifyLogin(rest as ConnectionOptions, credentials, !previous),
-        isLoginRejected,
-        onPublished: () => undefined,
-        onSuperseded: (leased, closeAt) => (leased.busy ? leased.announceClose(closeAt) : leased.close()),
-        end: (leased) => leased.abort(),
+    this.#pool = new PoolFacade<LeasedConnection>(credentials$, MYSQL2, {
+      drain,
+      verify: (credentials, previous) => verifyLogin(rest as ConnectionOptions, credentials, !previous),
+      onSuperseded: (leased, closeAt) => (leased.busy ? leased.announceClose(closeAt) : leased.close()),
+      usesOf: ({ busy }) => (busy ? 1 : 0),
+      end: (leased) => leased.abort(),
+      onEvent: (event) => this.emit('rotation', event),
+      onStreamEnd: () => {
+        // end() of mysql2 would cut the transactions of connections in use.
+        this.#finishing = true;
+        void this.#pool.untilIdle().then(() => this.end());
       },
-      { drain, events: this.#events, onEnd: () => this.#finish(drain) },
-    );
-  }
-
-  /** Number of events of each type. */
-  get counters(): PoolCounters {
-    return this.#events.counters;
-  }
-
-  /** Number of open connections of earlier credentials. */
-  get supersededCount(): number {
-    return this.#rotation.supersededCount;
-  }
-
-  /**
-   * Resolves once the first credentials have logged in; if they do not, it rejects and ends the pool.
-   *
-   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` if the database rejects them, `VAULT_CLOSED` if the stream
-   * completed without any, and any error of the stream
-   */
-  async ready(): Promise<void> {
-    try {
-      const connection = await new Promise<PoolConnection>((resolve, reject) => {
-        this.getConnection((error, one) => (error ? reject(error) : resolve(one)));
-      });
-      connection.release();
-    } catch (error) {
-      this.end();
-      throw error;
-    }
+    });
+    const login = async () => this.releaseConnection(await this.#connect());
+    startWith(this, this.#pool, { login, end: () => this.end() });
   }
 
   override getConnection(callback: ConnectionCallback): void {
     const fail = (error: Error) => void callback(error, undefined as unknown as PoolConnection);
     // Deferred, so that a caller that tries again at once does not block the event loop.
     if (this.#finishing) return void setImmediate(fail, this.#closedError);
-    if (this.#rotation.current) return this.#open(callback);
-    this.#waitForFirst().then(() => this.#open(callback), fail);
+    this.#connect().then((connection) => callback(null, connection), fail);
   }
 
   override releaseConnection(connection: PoolConnection): void {
@@ -133,7 +101,7 @@ export class RotatingMysqlPool extends CorePool {
     const stale = this.#finishing || leased?.generation !== this.#rotation.current;
     // mysql2 would lend it to the next waiting caller. After it has left the pool, it is released once more, for them.
     if (leased && stale && isPooled(connection)) return leased.close();
-    if (leased) this.#markIdle(leased);
+    if (leased) this.#setBusy(leased, false);
     super.releaseConnection(connection);
   }
 
@@ -158,6 +126,10 @@ export class RotatingMysqlPool extends CorePool {
     return promised;
   }
 
+  get #rotation() {
+    return this.#pool.rotation;
+  }
+
   /** The error for new requests after the end: that of the stream, if it has one. */
   get #closedError(): Error {
     return this.#rotation.failure ?? new Error('Pool is closed.');
@@ -168,54 +140,62 @@ export class RotatingMysqlPool extends CorePool {
     return (this.config as unknown as PoolConfig).connectionConfig;
   }
 
-  /** Waits for the first credentials, at most for `connectTimeout`. */
-  async #waitForFirst(): Promise<void> {
-    const { connectTimeout = CONNECT_TIMEOUT } = this.#config;
-    let timer: NodeJS.Timeout | undefined;
-    const timedOut = new Promise<never>((_, reject) => {
-      if (connectTimeout <= 0) return;
-      const error = new Error('There were no credentials to connect with in time.');
-      timer = setTimeout(() => reject(error), connectTimeout);
-    });
-    await Promise.race([this.#rotation.ready(), timedOut]).finally(() => clearTimeout(timer));
+  /** Opens or takes a connection. After a rejected login, waits for newer credentials. */
+  async #connect(): Promise<PoolConnection> {
+    if (!this.#rotation.current) await this.#firstCredentials();
+    try {
+      return await this.#pool.connect(() => this.#lend());
+    } catch (error) {
+      if (this.#finishing) throw this.#closedError;
+      throw this.#loggedIn ? error : this.#pool.firstLoginError(error);
+    }
   }
 
-  #open(callback: ConnectionCallback): void {
-    this.#opening = undefined;
-    let opening: LeasedConnection | undefined;
-    // A new connection calls back from its socket, which has the context of no request; bind() restores that of the
-    // caller.
-    const opened: ConnectionCallback = (error, connection) => {
-      if (error) return this.#openFailed(error, opening?.generation, callback);
-      if (opening) this.#adopt(connection, opening);
+  /** Waits for the first credentials, at most for `connectTimeout`. */
+  async #firstCredentials(): Promise<void> {
+    const { connectTimeout = CONNECT_TIMEOUT } = this.#config;
+    const late = () => new Error('There were no credentials to connect with in time.');
+    const ready = this.#rotation.ready();
+    // A time-out of mysql2, which runs in real time.
+    await (connectTimeout > 0 ? withTimeout(ready, connectTimeout, systemClock, late) : ready);
+  }
+
+  async #lend(): Promise<PoolConnection> {
+    for (;;) {
+      if (this.#finishing) throw this.#closedError;
+      const connection = await this.#take();
       const leased = this.#leased.get(connection);
-      if (leased && leased.generation !== this.#rotation.current) {
-        // New credentials came meanwhile.
+      try {
+        // New credentials may have come meanwhile; or its lease ended while the process was suspended.
+        const isCurrent = !leased || leased.generation === this.#rotation.current;
+        const lendable = isCurrent && leased && this.#rotation.checkLendable(leased.generation);
+        if (isCurrent && (!lendable || (await lendable))) return connection;
+      } catch (error) {
         connection.release();
-        return this.getConnection(callback);
+        throw error;
       }
-      const lend = () => {
-        if (leased) this.#markBusy(leased);
-        callback(null, connection);
-      };
-      const lendable = leased && this.#rotation.checkLendable(leased.generation);
-      if (!lendable) return lend();
-      // Its lease may have ended while the process was suspended.
-      lendable.then(
-        (valid) => {
-          if (valid) return lend();
-          connection.release();
-          this.getConnection(callback);
-        },
-        (reason: Error) => {
-          connection.release();
-          callback(reason, undefined as unknown as PoolConnection);
-        },
-      );
-    };
-    super.getConnection(AsyncResource.bind(opened));
-    opening = this.#opening;
-    if (opening) hideLogin(newestConnection(this));
+      connection.release();
+    }
+  }
+
+  /** Opens a connection, or takes an idle one. */
+  #take(): Promise<PoolConnection> {
+    return new Promise((resolve, reject) => {
+      this.#opening = undefined;
+      let opening: LeasedConnection | undefined;
+      super.getConnection((error, connection) => {
+        if (error) {
+          if (opening) this.#rotation.loginFailed(opening.generation, error);
+          return reject(error);
+        }
+        if (opening) this.#adopt(connection, opening);
+        const leased = this.#leased.get(connection);
+        if (leased) this.#setBusy(leased, true);
+        resolve(connection);
+      });
+      opening = this.#opening;
+      if (opening) hideLogin(newestConnection(this));
+    });
   }
 
   #openSocket(config: ConnectionOptions): Duplex {
@@ -230,8 +210,8 @@ export class RotatingMysqlPool extends CorePool {
     // Recorded before it connects, so that the lease is held during the login.
     this.#rotation.connectionOpened(generation, leased);
     socket.once('close', () => {
-      this.#markIdle(leased);
       this.#rotation.connectionClosed(generation, leased);
+      this.#setBusy(leased, false);
     });
     this.#opening = leased;
     return socket;
@@ -244,44 +224,9 @@ export class RotatingMysqlPool extends CorePool {
     if (connection.config !== this.#shared) removePassword(connection, leased.generation.credentials);
   }
 
-  /** Handles a failed login: after a rejection, the caller waits for newer credentials. */
-  #openFailed(
-    error: Error,
-    generation: PoolGeneration<LeasedConnection> | undefined,
-    callback: ConnectionCallback,
-  ): void {
-    const fail = (reason: Error) => void callback(reason, undefined as unknown as PoolConnection);
-    if (!generation || this.#finishing) return fail(this.#finishing ? this.#closedError : error);
-    // New credentials came meanwhile.
-    if (generation !== this.#rotation.current) return this.getConnection(callback);
-    this.#rotation.loginFailed(generation, error);
-    const rejected = isLoginRejected(error);
-    if (!rejected && !isDatabaseDenied(error)) return fail(error);
-    const replaced = rejected
-      ? this.#rotation.waitForReplacement(generation, REPLACEMENT_TIMEOUT)
-      : Promise.resolve(false);
-    void replaced.then((isReplaced) => {
-      if (isReplaced) return this.getConnection(callback);
-      fail(this.#loggedIn ? error : rejectedError(error, generation.path));
-    });
-  }
-
-  #markBusy(leased: LeasedConnection): void {
-    leased.busy = true;
-    this.#busy.add(leased);
-  }
-
-  #markIdle(leased: LeasedConnection): void {
-    leased.busy = false;
-    this.#busy.delete(leased);
-    if (this.#finishing && this.#busy.size === 0) this.end();
-  }
-
-  /** Waits for connections in use, up to the drain window: end() of mysql2 would cut their transactions. */
-  #finish(drain: number): void {
-    this.#finishing = true;
-    if (this.#busy.size === 0) return this.end();
-    setTimeout(() => this.end(), drain).unref();
+  #setBusy(leased: LeasedConnection, busy: boolean): void {
+    leased.busy = busy;
+    if (!busy) this.#pool.useEnded();
   }
 }
 

@@ -1,85 +1,48 @@
 import pg, { type ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
-import { checkDriver } from '../driver/check-driver.js';
-import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
+import type { LoginCredentials } from '../rotation/login-credentials.js';
 import { LOGIN_TIMEOUT } from '../rotation/login-timeout.js';
 import type { PoolEvents } from '../rotation/pool-events.js';
+import { PoolFacade, type PoolDriver } from '../rotation/pool-facade.js';
 import { sameUser } from '../rotation/pool-generation.js';
-import {
-  BEFORE_END_TIMEOUT,
-  type RotationDriver,
-  type RotationOptions,
-} from '../rotation/rotation-driver.js';
-import { REPLACEMENT_TIMEOUT, Rotation } from '../rotation/rotation.js';
+import { BEFORE_END_TIMEOUT } from '../rotation/rotation-driver.js';
 import type { LeasedClient } from './leased-client.js';
 import { ownedObjects } from './owned-objects.js';
-import { isLoginRejected, watchLogin } from './rejection.js';
-import type { UserCredentials } from '../../leases/user-credentials.js';
+import { PG, watchLogin } from './rejection.js';
 
-/** The callbacks and options of one pool. */
-type ClientRotationOptions = RotationOptions &
-  Pick<RotationDriver<LeasedClient>, 'onPublished' | 'onSuperseded'> & {
-    isInUse: (client: LeasedClient) => boolean;
-    /** Gives the place of a client back to the pool: it was closed while in use, and its user may never release it. */
-    reclaim: (client: LeasedClient) => void;
-    events: PoolEvents;
-    onEnd: () => void;
-  };
-
-/**
- * Starts a rotation for a pool of {@link LeasedClient}s.
- *
- * @throws VaultError `VAULT_DRIVER_TOO_OLD`
- */
-export function createClientRotation(
-  credentials$: Observable<LoginCredentials>,
-  config: ClientConfig,
-  { drain, onPublished, onSuperseded, isInUse, reclaim, events, onEnd }: ClientRotationOptions,
-): Rotation<LeasedClient> {
-  checkDriver('pg');
-  return new Rotation(
-    toLogins(credentials$),
-    {
-      verify: (credentials, previous) => {
-        // The user of a static role is never dropped.
-        const dropped = previous && !sameUser(previous, credentials) ? previous : undefined;
-        return logIn(config, credentials, dropped, events);
-      },
-      beforeEnd: async (credentials) => {
-        if (!credentials.lease.renewable) return;
-        await logIn(config, credentials, credentials, events, BEFORE_END_TIMEOUT);
-      },
-      isLoginRejected,
-      onPublished,
-      onSuperseded,
-      isInUse,
-      end: (client) => {
-        if (!isInUse(client)) return client.abort();
-        client.abortInUse();
-        reclaim(client);
-      },
-    },
-    { ...(drain !== undefined && { drain }), events, onEnd },
-  );
+/** The driver-specific half of a pool of {@link LeasedClient}s. */
+interface ClientDriver extends Omit<PoolDriver<LeasedClient>, 'verify' | 'beforeEnd' | 'usesOf' | 'end'> {
+  isInUse: (client: LeasedClient) => boolean;
+  /** Gives the place of a client back to the pool: it was closed while in use, and its user may never release it. */
+  reclaim: (client: LeasedClient) => void;
 }
 
-/**
- * Opens a connection. Tries once more with newer credentials if the login is rejected and they arrive within {@link
- * REPLACEMENT_TIMEOUT}, or if they arrived during the attempt: that one was aborted then, at any point of its login.
- */
-export async function connectWithRetry<T>(
-  rotation: Rotation<LeasedClient>,
-  connect: () => Promise<T>,
-  isRejection: (error: unknown) => boolean = isLoginRejected,
-): Promise<T> {
-  const { current } = rotation;
-  try {
-    return await connect();
-  } catch (error) {
-    if (!current || (current === rotation.current && !isRejection(error))) throw error;
-    if (!(await rotation.waitForReplacement(current, REPLACEMENT_TIMEOUT))) throw error;
-    return connect();
-  }
+/** Starts the rotation of a pool of {@link LeasedClient}s. */
+export function createClientPool(
+  credentials$: Observable<LoginCredentials>,
+  config: ClientConfig,
+  { isInUse, reclaim, ...driver }: ClientDriver,
+): PoolFacade<LeasedClient> {
+  const pool: PoolFacade<LeasedClient> = new PoolFacade<LeasedClient>(credentials$, PG, {
+    ...driver,
+    verify: (credentials, previous) => {
+      // The user of a static role is never dropped.
+      const dropped = previous && !sameUser(previous, credentials) ? previous : undefined;
+      return logIn(config, credentials, dropped, pool.events);
+    },
+    beforeEnd: async (credentials) => {
+      if (!credentials.lease.renewable) return;
+      await logIn(config, credentials, credentials, pool.events, BEFORE_END_TIMEOUT);
+    },
+    usesOf: (client) => (isInUse(client) ? 1 : 0),
+    end: (client) => {
+      if (!isInUse(client)) return client.abort();
+      client.abortInUse();
+      reclaim(client);
+    },
+  });
+  return pool;
 }
 
 /**
@@ -97,6 +60,7 @@ async function logIn(
 ): Promise<void> {
   const client = new pg.Client({
     ...config,
+    // The driver's own timers run in real time.
     connectionTimeoutMillis: Math.min(config.connectionTimeoutMillis || timeout, timeout),
     query_timeout: timeout,
     user: username.reveal(),
@@ -111,8 +75,7 @@ async function logIn(
     // PostgreSQL does not drop a user that owns something, so the revocation of its lease would fail. An error of this
     // query does not matter: the login succeeded.
     const message = await ownedObjects(client, dropped.username.reveal()).catch(() => undefined);
-    const { path, serial } = dropped.lease;
-    if (message) events.emit({ type: 'warning', path, serial, message });
+    if (message) events.emit(dropped.lease, { type: 'warning', message });
   } finally {
     await client.end().catch(() => undefined);
   }

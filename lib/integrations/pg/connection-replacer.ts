@@ -1,6 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool, PoolClient } from 'pg';
 import { background } from '../../clock/background.js';
+import { sleep, type Clock } from '../../clock/clock.js';
+import { onServer } from '../rotation/login-timeout.js';
 import { withConnectionTimeout } from './connection-timeout.js';
 import type { LeasedClient } from './leased-client.js';
 
@@ -28,6 +29,7 @@ interface PoolInternals extends Pool {
 export class ConnectionReplacer {
   readonly #pool: PoolInternals;
   readonly #handover: number;
+  readonly #clockOf: () => Clock;
   /** Size of the pool when the newer credentials came. */
   #targetSize = 0;
   /** Connections closed since then, and not replaced yet. */
@@ -36,10 +38,14 @@ export class ConnectionReplacer {
   #handoverEnd = 0;
   #running = false;
 
-  /** @param drain milliseconds that a connection may stay in use after newer credentials came */
-  constructor(pool: Pool, drain: number) {
+  /**
+   * @param drain milliseconds that a connection may stay in use after newer credentials came
+   * @param clockOf the clock of the current credentials
+   */
+  constructor(pool: Pool, drain: number, clockOf: () => Clock) {
     this.#pool = pool as PoolInternals;
     this.#handover = Math.min(MAX_HANDOVER, drain / 4);
+    this.#clockOf = clockOf;
   }
 
   /**
@@ -50,7 +56,7 @@ export class ConnectionReplacer {
   start(userMayBeDropped: boolean): void {
     // Includes connections that an earlier rotation closed and did not replace yet.
     this.#targetSize = this.#pool.totalCount + this.#missing;
-    this.#handoverEnd = performance.now() + (userMayBeDropped ? 0 : this.#handover);
+    this.#handoverEnd = this.#clockOf().monotonic() + (userMayBeDropped ? 0 : this.#handover);
     if (userMayBeDropped) this.#removeIdle();
     this.#run();
   }
@@ -82,12 +88,12 @@ export class ConnectionReplacer {
         this.#missing--;
       } else if (!superseded) {
         return;
-      } else if (performance.now() >= this.#handoverEnd) {
+      } else if (this.#clockOf().monotonic() >= this.#handoverEnd) {
         this.#removeIdle();
       } else if (this.#full) {
         this.#removeFirst(superseded);
       } else if (!(await this.#openAnother())) {
-        await sleep(RETRY_PAUSE, undefined, { ref: false });
+        await sleep(this.#clockOf(), RETRY_PAUSE, undefined, false);
       } else if (this.#pool._idle.some(({ client }) => client === superseded)) {
         this.#pool._remove(superseded);
       }
@@ -132,12 +138,12 @@ export class ConnectionReplacer {
         (error: Error) => client.release(error),
       ),
     );
-    return Promise.race([
-      ready.then(
-        () => true,
-        () => false,
-      ),
-      sleep(OPEN_TIMEOUT, false, { ref: false }),
-    ]);
+    const open = ready.then(
+      () => true,
+      () => false,
+    );
+    const clock = this.#clockOf();
+    const late = sleep(clock, OPEN_TIMEOUT, undefined, false).then(() => false);
+    return Promise.race([onServer(open, clock), late]);
   }
 }

@@ -1,3 +1,4 @@
 export { createRotatingPgPool, RotatingPgPool, type RotatingPgPoolConfig } from './rotating-pool.js';
 export type { LoginCredentials } from '../rotation/login-credentials.js';
 export type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+export type { RotatingPool } from '../rotation/rotating-pool.js';

@@ -1,10 +1,11 @@
 import type { ClientConfig } from 'pg';
 import type { Observable } from 'rxjs';
+import { checkDriver } from '../driver/check-driver.js';
 import type { LibraryRotationOptions } from '../rotation/library-options.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
-import { PoolEvents } from '../rotation/pool-events.js';
-import type { Rotation } from '../rotation/rotation.js';
-import { connectWithRetry, createClientRotation } from './client-rotation.js';
+import type { PoolFacade } from '../rotation/pool-facade.js';
+import { DEFAULT_DRAIN } from '../rotation/rotation-driver.js';
+import { createClientPool } from './client-rotation.js';
 import { LeasedClient } from './leased-client.js';
 
 /** A leased client in the pool of a library, which calls {@link lend} and {@link giveBack}. */
@@ -50,50 +51,50 @@ interface LibraryPool {
 
 /** Clients with the current credentials, for a library that has a pool of its own. */
 export class PooledClients {
-  readonly #rotation: Rotation<LeasedClient>;
+  readonly #pool: PoolFacade<LeasedClient>;
 
   /** @param config address and options of one connection */
   constructor(
     credentials$: Observable<LoginCredentials>,
     config: ClientConfig,
-    { onRotation, reclaim, onEnd, ...options }: LibraryRotationOptions & LibraryPool,
+    { drain = DEFAULT_DRAIN, onRotation, reclaim, onEnd }: LibraryRotationOptions & LibraryPool,
   ) {
-    this.#rotation = createClientRotation(credentials$, config, {
-      ...options,
-      onPublished: () => undefined,
+    checkDriver('pg');
+    this.#pool = createClientPool(credentials$, config, {
+      drain,
       onSuperseded: (client, closeAt) => (client as PooledClient).supersede(closeAt),
       isInUse: (client) => !(client as PooledClient).idle,
       reclaim: (client) => reclaim?.(client as PooledClient),
-      events: new PoolEvents('RotatingPgPool', (event) => onRotation?.(event)),
-      onEnd,
+      onEvent: (event) => onRotation?.(event),
+      onStreamEnd: onEnd,
     });
   }
 
   /** A client that is not connected yet. */
   create(config: ClientConfig): PooledClient {
-    return new PooledClient(config, this.#rotation);
+    return new PooledClient(config, this.#pool.rotation);
   }
 
   /**
-   * Runs `connect`, and once more with newer credentials if the login is rejected.
+   * Runs `connect`, and again with newer credentials if the login is rejected.
    *
    * @param isRejection recognises that in an error which the library has wrapped
    */
   connectWithRetry<T>(connect: () => Promise<T>, isRejection?: (error: unknown) => boolean): Promise<T> {
-    return connectWithRetry(this.#rotation, connect, isRejection);
+    return this.#pool.connect(connect, isRejection);
   }
 
   get ended(): boolean {
-    return this.#rotation.ended;
+    return this.#pool.rotation.ended;
   }
 
   /** The reason why there are no connections any more. */
   get failure(): Error | undefined {
-    return this.#rotation.failure;
+    return this.#pool.rotation.failure;
   }
 
   /** Ends the rotation; each lease is released when its last connection closes. */
   end(): void {
-    this.#rotation.end();
+    this.#pool.rotation.end();
   }
 }

@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg';
+import { SEPARATELY, type PoolKind } from '../rotation/pool-kind.js';
 
 /** SQLSTATEs of PostgreSQL for a user that was dropped, or a wrong password. */
 const REJECTED = new Set(['28P01', '28000']);
@@ -20,6 +21,18 @@ type Protocol = NodeJS.EventEmitter;
 export function isLoginRejected(error: unknown): boolean {
   return REJECTED.has(codeOf(error)) || passwordRejections.has(error as object);
 }
+
+export const PG: PoolKind = {
+  packages: ['pg'],
+  credentials: ['user', 'password', 'connectionString'],
+  credentialsHint: SEPARATELY,
+  server: 'PostgreSQL',
+  isLoginRejected,
+  reasonOf: (error) => `SQLSTATE ${codeOf(error)}`,
+  rejectedHint: () =>
+    'The lease may have ended, or Vault issues users for another database: compare host and port here with the ' +
+    'connection_url of the engine, and the creation_statements of the role (LOGIN, PASSWORD); check pg_hba.conf.',
+};
 
 /** Whether the error of a statement is a reason to verify the credentials. */
 export function suggestsDroppedUser(error: unknown): boolean {

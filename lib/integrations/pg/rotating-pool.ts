@@ -1,21 +1,16 @@
 import pg, { type ClientConfig, type PoolClient, type PoolConfig } from 'pg';
 import type { Observable } from 'rxjs';
-import { VaultError } from '../../errors/vault-error.js';
+import { systemClock } from '../../clock/clock.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
-import { PoolEvents } from '../rotation/pool-events.js';
-import type { Rotation } from '../rotation/rotation.js';
-import {
-  DEFAULT_DRAIN,
-  type PoolCounters,
-  type PoolEvent,
-  type RotationOptions,
-} from '../rotation/rotation-driver.js';
-import { connectWithRetry, createClientRotation } from './client-rotation.js';
+import type { PoolFacade } from '../rotation/pool-facade.js';
+import { poolOptions } from '../rotation/pool-kind.js';
+import { rotating, startWith } from '../rotation/rotating-pool.js';
+import type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+import { createClientPool } from './client-rotation.js';
 import { ConnectionReplacer } from './connection-replacer.js';
 import { CONNECTION_TIMEOUT, withConnectionTimeout } from './connection-timeout.js';
 import { LeasedClient } from './leased-client.js';
-import { isLoginRejected } from './rejection.js';
-import { refuseCredentials } from '../rotation/refuse-credentials.js';
+import { PG } from './rejection.js';
 
 /**
  * The options of `pg.Pool`, without credentials.
@@ -31,9 +26,6 @@ declare module 'pg' {
     on(event: 'rotation', listener: (event: PoolEvent) => void): this;
   }
 }
-
-/** The options of pg that hold credentials. */
-const CREDENTIALS = { user: 'user', password: 'password', connectionString: 'connectionString' };
 
 type ConnectCallback = (
   error: Error | undefined,
@@ -60,37 +52,38 @@ type ConnectCallback = (
  * would override them at each connection); `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingPgPool extends pg.Pool {
-  readonly #rotation: Rotation<LeasedClient>;
-  readonly #events = new PoolEvents('RotatingPgPool', (event) => this.emit('rotation', event));
+export class RotatingPgPool extends rotating(pg.Pool) {
+  readonly #pool: PoolFacade<LeasedClient>;
   readonly #config: PoolConfig;
   readonly #lent = new Set<LeasedClient>();
   #ended: Promise<void> | undefined;
 
   constructor(credentials$: Observable<LoginCredentials>, config: RotatingPgPoolConfig = {}) {
-    const { drain = DEFAULT_DRAIN, ...rest } = refuseCredentials(config, CREDENTIALS);
+    const { drain, rest } = poolOptions(PG, config);
     const { connectionTimeoutMillis = CONNECTION_TIMEOUT } = rest;
     const poolConfig = { ...rest, connectionTimeoutMillis };
     class Client extends LeasedClient {
       constructor(options?: ClientConfig) {
-        super(options, rotation);
+        super(options, pool.rotation);
       }
     }
     super({ ...poolConfig, Client } as unknown as PoolConfig);
     this.#config = poolConfig;
-    const replacer = new ConnectionReplacer(this, drain);
-    const rotation = createClientRotation(credentials$, poolConfig, {
+    const end = () => {
+      if (!this.ending) void this.end();
+    };
+    const replacer = new ConnectionReplacer(this, drain, () => pool.clock);
+    const pool = createClientPool(credentials$, poolConfig, {
       drain,
       onPublished: (userMayBeDropped) => replacer.start(userMayBeDropped),
       onSuperseded: (client, closeAt) => void (closeAt && client.emit('superseded', closeAt)),
       isInUse: (client) => this.#lent.has(client),
       reclaim: (client) => this.#reclaim(client),
-      events: this.#events,
-      onEnd: () => {
-        if (!this.ending) void this.end();
-      },
+      onEvent: (event) => this.emit('rotation', event),
+      onStreamEnd: end,
     });
-    this.#rotation = rotation;
+    this.#pool = pool;
+    startWith(this, pool, { login: () => this.#connectFirst(), end });
     this.on('acquire', (client) => {
       const leased = client as unknown as LeasedClient;
       this.#lent.add(leased);
@@ -111,46 +104,10 @@ export class RotatingPgPool extends pg.Pool {
     this.on('error', () => undefined);
   }
 
-  /** Number of events of each type. */
-  get counters(): PoolCounters {
-    return this.#events.counters;
-  }
-
-  /** Number of open connections of earlier credentials. */
-  get supersededCount(): number {
-    return this.#rotation.supersededCount;
-  }
-
-  /**
-   * Resolves once the first credentials have logged in; if they do not, it rejects and ends the pool.
-   *
-   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` if PostgreSQL rejects them, `VAULT_CLOSED` if the stream
-   * completed before there were any, or before PostgreSQL answered in time, and any error of the stream
-   */
-  async ready(): Promise<void> {
-    let timedOut = false;
-    const timer = setTimeout(
-      () => (timedOut = true),
-      this.#config.connectionTimeoutMillis || CONNECTION_TIMEOUT,
-    );
-    try {
-      // Without a timeout this would wait forever if no credentials come.
-      const client = await withConnectionTimeout(this, () => this.connect());
-      client.release();
-    } catch (error) {
-      const { current, failure } = this.#rotation;
-      if (!this.ending) void this.end();
-      if (isLoginRejected(error)) throw rejectedError(error as { code: string }, current?.path);
-      throw (timedOut && failure) || error;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   override connect(): Promise<PoolClient>;
   override connect(callback: ConnectCallback): void;
   override connect(callback?: ConnectCallback): Promise<PoolClient> | void {
-    const client = connectWithRetry(this.#rotation, () => this.#lend());
+    const client = this.#pool.connect(() => this.#lend());
     if (!callback) return client;
     client.then(
       (one) => callback(undefined, one, (release) => one.release(release as Error)),
@@ -161,11 +118,29 @@ export class RotatingPgPool extends pg.Pool {
   override end(): Promise<void>;
   override end(callback: () => void): void;
   override end(callback?: () => void): Promise<void> | void {
-    this.#rotation.end();
+    this.#pool.rotation.end();
     // The end of the stream and the application may both end it.
     this.#ended ??= super.end();
     if (!callback) return this.#ended;
     void this.#ended.then(callback);
+  }
+
+  async #connectFirst(): Promise<void> {
+    let late = false;
+    // The time-out of pg, which runs in real time.
+    const cancel = systemClock.setTimer(
+      this.#config.connectionTimeoutMillis || CONNECTION_TIMEOUT,
+      () => (late = true),
+    );
+    try {
+      // Without a timeout this would wait forever if no credentials come.
+      const client = await withConnectionTimeout(this, () => this.connect());
+      client.release();
+    } catch (error) {
+      throw (late && this.#pool.rotation.failure) || error;
+    } finally {
+      cancel();
+    }
   }
 
   /**
@@ -174,7 +149,7 @@ export class RotatingPgPool extends pg.Pool {
    */
   async #lend(): Promise<PoolClient> {
     for (;;) {
-      const { failure } = this.#rotation;
+      const { failure } = this.#pool.rotation;
       if (this.ending && failure) throw failure;
       const client = await super.connect();
       const leased = client as unknown as LeasedClient;
@@ -212,15 +187,4 @@ export async function createRotatingPgPool(
   const pool = new RotatingPgPool(credentials$, config);
   await pool.ready();
   return pool;
-}
-
-function rejectedError({ code }: { code: string }, path = 'unknown path'): VaultError {
-  return new VaultError({
-    code: 'VAULT_CREDENTIALS_REJECTED',
-    message: `PostgreSQL rejected the credentials issued at ${path} (SQLSTATE ${code}).`,
-    hint:
-      'The lease may have ended, or Vault issues users for another database: compare host and port here with the ' +
-      'connection_url of the engine, and the creation_statements of the role (LOGIN, PASSWORD); check pg_hba.conf.',
-    path,
-  });
 }

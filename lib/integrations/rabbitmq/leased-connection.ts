@@ -1,13 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import amqp, { type Channel, type ChannelModel } from 'amqplib';
 import type { AmqpConnectionManagerOptions } from 'amqp-connection-manager';
+import { sleep } from '../../clock/clock.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 import { LOGIN_TIMEOUT } from '../rotation/login-timeout.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
 import { TrackedChannel, type ChannelOwner } from './tracked-channel.js';
-import type { UserCredentials } from '../../leases/user-credentials.js';
 
-/** Milliseconds between checks for unacknowledged messages. */
-const POLL_INTERVAL = 20;
 /** Milliseconds to wait for replies to requests that were sent on this connection (reply-to). */
 const REPLY_TIMEOUT = 1_000;
 
@@ -28,7 +26,7 @@ export async function openConnection(
   // amqplib's own object would print the password, and the socket keeps it among its options and logs them.
   const plain = amqp.credentials.plain(username.reveal(), password.reveal());
   const credentials = { mechanism: plain.mechanism, response: () => plain.response() };
-  // The timeout is that of the whole login.
+  // The timeout is that of the whole login, in real time.
   const connection = await amqp.connect(url.href, {
     timeout: LOGIN_TIMEOUT,
     ...broker.options,
@@ -41,7 +39,7 @@ export async function openConnection(
 
 /** One connection, the generation of its credentials, and its channels. */
 export class LeasedConnection implements ChannelOwner {
-  readonly openedAt = performance.now();
+  readonly openedAt: number;
   disconnectEmitted: Promise<void> | undefined;
   /**
    * A failed channel does not close the connection while it takes over from an earlier one. Otherwise it does, as
@@ -53,10 +51,12 @@ export class LeasedConnection implements ChannelOwner {
   readonly #channels = new Set<TrackedChannel>();
   readonly #opening = new Set<Promise<unknown>>();
   #channelHasFailed = false;
+  readonly #whenIdle: (() => void)[] = [];
 
   constructor(generation: PoolGeneration<LeasedConnection>, model: ChannelModel) {
     this.generation = generation;
     this.model = model;
+    this.openedAt = generation.clock.monotonic();
     this.#track('createChannel');
     this.#track('createConfirmChannel');
   }
@@ -65,7 +65,7 @@ export class LeasedConnection implements ChannelOwner {
   async channelsOpened(): Promise<void> {
     await Promise.allSettled(this.#opening);
     // The callers that waited for them continue first.
-    await sleep(0);
+    await new Promise((resolve) => void setImmediate(resolve));
   }
 
   /** Whether a channel failed, as it does if its queue is exclusive to another connection. */
@@ -81,9 +81,10 @@ export class LeasedConnection implements ChannelOwner {
   /** Resolves when all published messages are confirmed, and all received ones acknowledged. */
   async finished(): Promise<void> {
     await this.#each((channel) => channel.confirmed());
-    if ([...this.#channels].some(({ listening }) => listening)) await sleep(REPLY_TIMEOUT);
+    if ([...this.#channels].some(({ listening }) => listening))
+      await sleep(this.generation.clock, REPLY_TIMEOUT, undefined, false);
     await this.#each((channel) => channel.cancel({ acknowledging: false }));
-    while ([...this.#channels].some(({ busy }) => busy)) await sleep(POLL_INTERVAL);
+    if (this.#busy) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
   }
 
   async close(): Promise<void> {
@@ -102,6 +103,16 @@ export class LeasedConnection implements ChannelOwner {
 
   channelClosed(channel: TrackedChannel): void {
     this.#channels.delete(channel);
+    this.messagesSettled();
+  }
+
+  messagesSettled(): void {
+    if (!this.#busy) for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+
+  /** Whether messages are not acknowledged yet. */
+  get #busy(): boolean {
+    return [...this.#channels].some(({ busy }) => busy);
   }
 
   async #each(act: (channel: TrackedChannel) => Promise<void>): Promise<void> {

@@ -1,18 +1,19 @@
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AmqpConnectionManagerClass, type AmqpConnectionManagerOptions } from 'amqp-connection-manager';
 import type { ChannelModel } from 'amqplib';
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
-import { VaultError } from '../../errors/vault-error.js';
-import { checkDriver } from '../driver/check-driver.js';
-import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
+import { sleep } from '../../clock/clock.js';
+import type { LoginCredentials } from '../rotation/login-credentials.js';
+import { PoolFacade } from '../rotation/pool-facade.js';
+import { onServer } from '../rotation/login-timeout.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
-import { DEFAULT_DRAIN, type PoolCounters, type RotationOptions } from '../rotation/rotation-driver.js';
-import { PoolEvents } from '../rotation/pool-events.js';
-import { Rotation } from '../rotation/rotation.js';
+import { poolOptions } from '../rotation/pool-kind.js';
+import { rotating, startWith } from '../rotation/rotating-pool.js';
+import type { RotationOptions } from '../rotation/rotation-driver.js';
+import type { Rotation } from '../rotation/rotation.js';
 import { LeasedConnection, openConnection, type Broker } from './leased-connection.js';
-import { isPermissionDenied, isLoginRejected, rejectedError } from './rejection.js';
+import { isLoginRejected, isPermissionDenied, noUrlError, RABBITMQ } from './rejection.js';
 
 /**
  * Options of amqp-connection-manager, without `findServers`.
@@ -38,11 +39,9 @@ const MIN_PAUSE = 100;
  * @throws VaultError `VAULT_CONFIG_INVALID` for a URL with a user in it; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingAmqpConnection extends AmqpConnectionManagerClass {
-  readonly #rotation: Rotation<LeasedConnection>;
-  readonly #events = new PoolEvents('RotatingAmqpConnection', (event) => this.emit('rotation', event));
+export class RotatingAmqpConnection extends rotating(AmqpConnectionManagerClass) {
+  readonly #pool: PoolFacade<LeasedConnection>;
   readonly #urls: readonly string[];
-  readonly #drain: number;
   readonly #closing = new AbortController();
   /** Index of the URL to try. */
   #urlIndex = 0;
@@ -55,59 +54,41 @@ export class RotatingAmqpConnection extends AmqpConnectionManagerClass {
   constructor(
     credentials$: Observable<LoginCredentials>,
     urls: string | readonly string[],
-    { drain = DEFAULT_DRAIN, ...options }: RotatingAmqpConnectionOptions = {},
+    options: RotatingAmqpConnectionOptions = {},
   ) {
-    checkDriver('amqp-connection-manager');
-    checkDriver('amqplib');
+    const all = [urls].flat();
+    if (all.length === 0) throw noUrlError();
+    const { drain, rest } = poolOptions(RABBITMQ, options, all);
     // Without URLs, the base class never connects by itself.
-    super([], options);
-    this.#urls = refuseCredentials([urls].flat());
-    this.#drain = drain;
-    this.#rotation = new Rotation(
-      toLogins(credentials$),
-      {
-        verify: async (credentials) => (await openConnection(this.#broker, credentials)).close(),
-        isLoginRejected,
-        onPublished: () => this.#connectCurrent(),
-        onSuperseded: () => undefined,
-        end: (connection) => connection.abort(),
-      },
-      { drain, events: this.#events, onEnd: () => void this.#finish() },
-    );
+    super([], rest);
+    this.#urls = all;
+    this.#pool = new PoolFacade<LeasedConnection>(credentials$, RABBITMQ, {
+      drain,
+      verify: async (credentials) => (await openConnection(this.#broker, credentials)).close(),
+      onPublished: () => this.#connectCurrent(),
+      end: (connection) => connection.abort(),
+      onEvent: (event) => this.emit('rotation', event),
+      onStreamEnd: () => void this.#finish(),
+    });
+    startWith(this, this.#pool, { login: () => this.#connectFirst(), end: () => this.close() });
   }
 
-  /** Number of events of each type. */
-  get counters(): PoolCounters {
-    return this.#events.counters;
+  async #connectFirst(): Promise<void> {
+    const generation = await this.#rotation.ready();
+    const connection = await background(() => this.#open(generation));
+    // A connection of newer credentials may be open already.
+    if (this.#current) connection.abort();
+    else await this.#adopt(connection);
   }
 
-  /** Number of open connections of earlier credentials. */
-  get supersededCount(): number {
-    return this.#rotation.supersededCount;
-  }
-
-  /**
-   * Resolves once the first credentials have logged in; if they do not, it rejects and closes.
-   *
-   * @throws VaultError `VAULT_CREDENTIALS_REJECTED` if RabbitMQ rejects them, `VAULT_CLOSED` if the stream completed
-   * without any, and any error of the stream
-   */
-  async ready(): Promise<void> {
-    try {
-      const generation = await this.#rotation.ready();
-      const connection = await background(() => this.#open(generation));
-      // A connection of newer credentials may be open already.
-      if (this.#current) connection.abort();
-      else await this.#adopt(connection);
-    } catch (error) {
-      await this.close();
-      throw isLoginRejected(error) ? rejectedError(this.#rotation.current?.path) : error;
-    }
+  get #rotation(): Rotation<LeasedConnection> {
+    return this.#pool.rotation;
   }
 
   override async connect({ timeout }: { timeout?: number } = {}): Promise<void> {
     this.#assertOpen();
     this.#connectCurrent();
+    // An option of amqp-connection-manager, in real time.
     const signal = timeout === undefined ? this.#closing.signal : AbortSignal.timeout(timeout);
     if (!this.#current) await once(this, 'connect', { signal });
   }
@@ -182,13 +163,14 @@ export class RotatingAmqpConnection extends AmqpConnectionManagerClass {
   async #wait(generation: PoolGeneration<LeasedConnection>, milliseconds: number): Promise<void> {
     const { signal } = this.#closing;
     await Promise.race([
-      sleep(milliseconds, undefined, { signal }),
+      sleep(generation.clock, milliseconds, signal),
       this.#rotation.waitForReplacement(generation, milliseconds),
     ]);
   }
 
   async #open(generation: PoolGeneration<LeasedConnection>): Promise<LeasedConnection> {
-    const model = await openConnection(this.#broker, generation.credentials);
+    const opening = openConnection(this.#broker, generation.credentials);
+    const model = await onServer(opening, generation.clock);
     const connection = new LeasedConnection(generation, model);
     if (this.#closing.signal.aborted) {
       connection.abort();
@@ -237,7 +219,7 @@ export class RotatingAmqpConnection extends AmqpConnectionManagerClass {
     const deleted = isPermissionDenied(error) && (await this.#isUserDeleted(generation));
     this.emit('disconnect', { err: deleted ? new Error('The user of the connection was deleted.') : error });
     // A connection that is lost at once again and again is not reopened at once.
-    const short = performance.now() - openedAt < this.#pause;
+    const short = generation.clock.monotonic() - openedAt < this.#pause;
     this.#shortLived = short ? this.#shortLived + 1 : 0;
     this.#connectCurrent(false, this.#shortLived > 1 ? this.#pause : 0);
   }
@@ -266,7 +248,8 @@ export class RotatingAmqpConnection extends AmqpConnectionManagerClass {
 
   /** Resolves when a connection has no work under way, or at the end of the drain window. */
   async #drained(connection: LeasedConnection): Promise<void> {
-    await Promise.race([connection.finished(), sleep(this.#drain, undefined, { ref: false })]);
+    const { clock } = connection.generation;
+    await Promise.race([connection.finished(), sleep(clock, this.#pool.drain, undefined, false)]);
   }
 }
 
@@ -285,14 +268,4 @@ export async function createRotatingAmqpConnection(
   const connection = new RotatingAmqpConnection(credentials$, urls, options);
   await connection.ready();
   return connection;
-}
-
-function refuseCredentials(urls: readonly string[]): readonly string[] {
-  if (urls.length > 0 && !urls.some((url) => /^\w+:\/\/[^/?#]*@/.test(url))) return urls;
-  throw new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message:
-      urls.length === 0 ? 'There is no URL of a broker.' : 'A URL of a rotating connection names a user.',
-    hint: 'Give URLs as `amqp://host:5672/vhost`; user and password come from the stream.',
-  });
 }

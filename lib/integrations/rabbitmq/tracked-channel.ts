@@ -7,6 +7,8 @@ const OWNERS = new WeakMap<Message, TrackedChannel>();
 export interface ChannelOwner {
   channelFailed(error: Error): void;
   channelClosed(channel: TrackedChannel): void;
+  /** Messages were acknowledged. */
+  messagesSettled(): void;
   /** Resolves after the manager emitted `disconnect`; undefined while the connection is open. */
   readonly disconnectEmitted: Promise<void> | undefined;
 }
@@ -18,6 +20,7 @@ export interface ChannelOwner {
  */
 export class TrackedChannel {
   readonly #channel: Channel;
+  readonly #owner: ChannelOwner;
   /** Whether each consumer acknowledges, by consumer tag. */
   readonly #consumers = new Map<string, boolean>();
   readonly #unacknowledged = new Set<Message>();
@@ -32,6 +35,7 @@ export class TrackedChannel {
       nackAll: channel.nackAll.bind(channel),
     };
     this.#channel = channel;
+    this.#owner = owner;
     channel.on('close', () => {
       this.#closed = true;
       this.#unacknowledged.clear();
@@ -57,11 +61,11 @@ export class TrackedChannel {
       return message;
     };
     channel.ackAll = () => {
-      this.#unacknowledged.clear();
+      this.#settle(this.#unacknowledged);
       raw.ackAll();
     };
     channel.nackAll = (requeue) => {
-      this.#unacknowledged.clear();
+      this.#settle(this.#unacknowledged);
       raw.nackAll(requeue);
     };
     for (const name of ['ack', 'nack', 'reject'] as const) this.#route(name);
@@ -120,9 +124,13 @@ export class TrackedChannel {
 
   #forget(message: Message, allUpTo: boolean): void {
     const { deliveryTag } = message.fields;
-    for (const one of allUpTo ? this.#unacknowledged : [message]) {
-      if (one.fields.deliveryTag <= deliveryTag) this.#unacknowledged.delete(one);
-    }
+    const all = allUpTo ? [...this.#unacknowledged] : [message];
+    this.#settle(all.filter((one) => one.fields.deliveryTag <= deliveryTag));
+  }
+
+  #settle(messages: Iterable<Message>): void {
+    for (const message of messages) this.#unacknowledged.delete(message);
+    this.#owner.messagesSettled();
   }
 }
 

@@ -1,4 +1,4 @@
-import { VaultError } from '../../errors/vault-error.js';
+import type { PoolKind } from '../rotation/pool-kind.js';
 
 /** The error of Redis for a deleted user or a wrong password. */
 const REJECTED = /\bWRONGPASS\b/;
@@ -15,13 +15,25 @@ export function isPermissionDenied(error: unknown): boolean {
   return error instanceof Error && DENIED.test(error.message);
 }
 
-export function rejectedError(path = 'unknown path'): VaultError {
-  return new VaultError({
-    code: 'VAULT_CREDENTIALS_REJECTED',
-    message: `Redis rejected the credentials issued at ${path} (WRONGPASS).`,
-    hint:
-      'The lease may have ended, or Vault issues users on another Redis: compare host and port here with the ' +
-      'config of the engine. Redis loses users that it does not persist when it restarts.',
-    path,
-  });
-}
+const REDIS = {
+  credentials: ['username', 'password', 'credentialsProvider'],
+  server: 'Redis',
+  isLoginRejected,
+  reasonOf: () => 'WRONGPASS',
+  rejectedHint: () =>
+    'The lease may have ended, or Vault issues users on another Redis: compare host and port here with the ' +
+    'config of the engine. Redis loses users that it does not persist when it restarts.',
+} as const;
+const OWN =
+  'Leave it out: user and password come from the stream. For a client with credentials of its own use ';
+
+export const NODE_REDIS: PoolKind = {
+  ...REDIS,
+  packages: ['redis'],
+  credentialsHint: `${OWN}\`createClient()\`.`,
+};
+export const IOREDIS: PoolKind = {
+  ...REDIS,
+  packages: ['ioredis'],
+  credentialsHint: `${OWN}\`new Redis()\`.`,
+};

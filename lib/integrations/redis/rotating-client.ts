@@ -8,12 +8,12 @@ import {
   type TypeMapping,
 } from 'redis';
 import type { Observable } from 'rxjs';
-import { VaultError } from '../../errors/vault-error.js';
 import { withLoginTimeout } from '../rotation/login-timeout.js';
-import { type LoginCredentials } from '../rotation/login-credentials.js';
+import type { LoginCredentials } from '../rotation/login-credentials.js';
+import { firstLoginError, poolOptions } from '../rotation/pool-kind.js';
 import type { RotationOptions } from '../rotation/rotation-driver.js';
 import { destroy } from './verify-login.js';
-import { isLoginRejected, rejectedError } from './rejection.js';
+import { NODE_REDIS } from './rejection.js';
 import { rotatingRedisCredentials, type RotatingRedisCredentials } from './rotating-credentials.js';
 
 /**
@@ -36,11 +36,10 @@ export async function createRotatingRedisClient<
   credentials$: Observable<LoginCredentials>,
   options: RedisClientOptions<M, F, S, RESP, T> & RotationOptions = {},
 ): Promise<ReturnType<typeof createClient<M, F, S, RESP, T>>> {
-  const { drain, ...rest } = options;
-  refuseCredentials(rest);
-  const { url, socket } = rest;
+  const { url, socket } = options;
+  const { drain, rest } = poolOptions(NODE_REDIS, options, url === undefined ? [] : [url]);
   const credentialsProvider = rotatingRedisCredentials(credentials$, {
-    ...(drain !== undefined && { drain }),
+    drain,
     connect: { ...(url !== undefined && { url }), ...(socket && { socket }) },
   });
   const client = createClient<M, F, S, RESP, T>({ ...rest, credentialsProvider } as typeof rest);
@@ -53,11 +52,14 @@ export async function createRotatingRedisClient<
       client.connect().then(resolve, reject);
     });
     // The timeout starts with the first credentials: a server that accepts a connection may never answer.
-    await Promise.race([connecting, credentialsProvider.ready().then(() => withLoginTimeout(connecting))]);
+    const limited = credentialsProvider
+      .ready()
+      .then(() => withLoginTimeout(connecting, credentialsProvider.clock));
+    await Promise.race([connecting, limited]);
   } catch (error) {
     destroy(client);
     credentialsProvider.endNow();
-    throw isLoginRejected(error) ? rejectedError(credentialsProvider.path) : error;
+    throw firstLoginError(NODE_REDIS, error, credentialsProvider.path);
   }
   return client;
 }
@@ -89,18 +91,3 @@ function closeWithStream(client: Client, provider: RotatingRedisCredentials): Cl
   };
   return Object.assign(client, { duplicate: rotating });
 }
-
-function refuseCredentials(options: Pick<RedisClientOptions, (typeof NAMES)[number] | 'url'>): void {
-  const named = NAMES.find((name) => options[name] !== undefined);
-  const name = named ?? (USER.test(options.url ?? '') ? 'url' : undefined);
-  if (name === undefined) return;
-  throw new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message: `The options of a rotating client name credentials in \`${name}\`; they come from the stream.`,
-    hint: 'Leave them out; for a client with credentials of its own use `createClient()`.',
-  });
-}
-
-const NAMES = ['username', 'password', 'credentialsProvider'] as const;
-/** A URL with a user in it. */
-const USER = /^\w+:\/\/[^/?#]*@/;

@@ -2,20 +2,15 @@ import { EventEmitter } from 'node:events';
 import type { RedisClientOptions } from 'redis';
 import type { Observable } from 'rxjs';
 import { background } from '../../clock/background.js';
-import { checkDriver } from '../driver/check-driver.js';
+import type { Clock } from '../../clock/clock.js';
+import type { LoginCredentials } from '../rotation/login-credentials.js';
+import { PoolFacade } from '../rotation/pool-facade.js';
 import type { PoolGeneration } from '../rotation/pool-generation.js';
-import { toLogins, type LoginCredentials } from '../rotation/login-credentials.js';
-import {
-  DEFAULT_DRAIN,
-  type PoolCounters,
-  type PoolEvent,
-  type RotationDriver,
-  type RotationOptions,
-} from '../rotation/rotation-driver.js';
-import { PoolEvents } from '../rotation/pool-events.js';
-import { REPLACEMENT_TIMEOUT, Rotation } from '../rotation/rotation.js';
+import { poolOptions } from '../rotation/pool-kind.js';
+import type { PoolCounters, PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
+import { REPLACEMENT_TIMEOUT, type Rotation } from '../rotation/rotation.js';
 import { verifyLogin, type ConnectOptions } from './verify-login.js';
-import { isLoginRejected } from './rejection.js';
+import { isLoginRejected, NODE_REDIS } from './rejection.js';
 
 type Provider = Extract<
   NonNullable<RedisClientOptions['credentialsProvider']>,
@@ -49,11 +44,6 @@ interface Subscription {
 const VERIFIED_FOR = 200;
 /** Milliseconds between attempts to log in again on open connections; the pause doubles. */
 const RETRY = { first: 1_000, last: 30_000 };
-/**
- * Milliseconds that the hold lasts beyond the drain window, as this class releases it at the end of the window
- * itself.
- */
-const HOLD_MARGIN = 1_000;
 /** Milliseconds for clients to close after the stream completed. */
 const CLOSE_TIMEOUT = 1_000;
 
@@ -76,17 +66,14 @@ export class RotatingRedisCredentials
   implements Provider
 {
   readonly type = 'streaming-credentials-provider';
-  #rotation: Rotation<Subscription>;
-  readonly #start: () => Rotation<Subscription>;
+  readonly #pool: PoolFacade<Subscription>;
   /** The stream completed, or the provider was closed: it cannot start again. */
   #closed = false;
   /** Number of connections that wait for their credentials. */
   #pendingSubscriptions = 0;
-  readonly #events = new PoolEvents('RotatingRedisCredentials', (event) => this.emit('rotation', event));
   readonly #subscriptions = new Set<Subscription>();
   /** node-redis drops the subscription of a broken connection without unsubscribing. */
   readonly #dropped = new FinalizationRegistry<Subscription>((one) => this.#unsubscribe(one));
-  readonly #drain: number;
   readonly #connect: ConnectOptions | undefined;
   /** The last verification of credentials in use. */
   #verification: { generation: PoolGeneration<Subscription>; done: Promise<void>; until: number } | undefined;
@@ -95,44 +82,41 @@ export class RotatingRedisCredentials
 
   constructor(credentials$: Observable<LoginCredentials>, options: RotatingRedisCredentialsOptions = {}) {
     super();
-    checkDriver('redis');
     // Each client adds a listener for 'end'.
     this.setMaxListeners(0);
-    const { drain = DEFAULT_DRAIN, connect } = options;
-    this.#drain = drain;
+    const { drain, rest } = poolOptions(NODE_REDIS, options);
+    const { connect } = rest;
     this.#connect = connect;
-    const driver: RotationDriver<Subscription> = {
+    this.#pool = new PoolFacade<Subscription>(credentials$, NODE_REDIS, {
+      drain,
       verify: async (credentials) => connect && verifyLogin(connect, credentials),
-      isLoginRejected,
       onPublished: () => {
         this.#delay = RETRY.first;
         this.#publish();
       },
-      onSuperseded: () => undefined,
+      // node-redis does not report which connections have logged in again, so each lease is held for the drain window.
+      closesSameUser: true,
+      usesOf: () => 0,
       end: (one, generation) => this.#leave(one, generation),
-      // node-redis does not report which connections have logged in again.
-      isInUse: () => false,
-    };
-    const onEnd = () => this.#streamEnded();
-    this.#start = () =>
-      new Rotation(toLogins(credentials$), driver, {
-        drain: drain + HOLD_MARGIN,
-        events: this.#events,
-        onEnd,
-      });
-    this.#rotation = this.#start();
+      onEvent: (event) => this.emit('rotation', event),
+      onStreamEnd: () => this.#streamEnded(),
+    });
   }
 
   /** Number of events of each type. */
   get counters(): PoolCounters {
-    return this.#events.counters;
+    return this.#pool.events.counters;
+  }
+
+  get #rotation(): Rotation<Subscription> {
+    return this.#pool.rotation;
   }
 
   /** Called by node-redis for each new connection. */
   async subscribe(listener: Listener): Promise<Subscribed> {
     // A client that connects after the last one has ended starts with the credentials that are current then.
     if (this.#rotation.ended && !this.#closed) {
-      this.#rotation = this.#start();
+      this.#pool.reopen();
       this.#verification = undefined;
     }
     this.#pendingSubscriptions++;
@@ -147,7 +131,11 @@ export class RotatingRedisCredentials
     const generation = await this.#rotation.ready();
     const { failure } = this.#rotation;
     if (failure) throw failure;
-    this.#verification ??= { generation, done: Promise.resolve(), until: performance.now() + VERIFIED_FOR };
+    this.#verification ??= {
+      generation,
+      done: Promise.resolve(),
+      until: this.clock.monotonic() + VERIFIED_FOR,
+    };
     const subscription: Subscription = { listener, generations: new Set() };
     this.#subscriptions.add(subscription);
     this.#use(subscription, generation);
@@ -167,7 +155,7 @@ export class RotatingRedisCredentials
       this.#retryScheduled = false;
       this.#publish();
     };
-    background(() => setTimeout(retry, this.#delay).unref());
+    background(() => current.clock.setTimer(this.#delay, retry));
     this.#delay = Math.min(this.#delay * 2, RETRY.last);
   }
 
@@ -193,6 +181,11 @@ export class RotatingRedisCredentials
     return this.#rotation.current?.credentials.lease.hold();
   }
 
+  /** @internal */
+  get clock(): Clock {
+    return this.#rotation.clock;
+  }
+
   /** @internal The API path of the credentials, once there are some. */
   get path(): string | undefined {
     return this.#rotation.current?.path;
@@ -203,7 +196,7 @@ export class RotatingRedisCredentials
    * deleted.
    */
   #verifyBeforeReuse(generation: PoolGeneration<Subscription>): Promise<void> {
-    const now = performance.now();
+    const now = generation.clock.monotonic();
     if (this.#verification?.generation !== generation || now > this.#verification.until) {
       this.#verification = {
         generation,
@@ -232,7 +225,7 @@ export class RotatingRedisCredentials
     this.#verification = {
       generation: current,
       done: Promise.resolve(),
-      until: performance.now() + VERIFIED_FOR,
+      until: current.clock.monotonic() + VERIFIED_FOR,
     };
     for (const subscription of this.#subscriptions) {
       this.#use(subscription, current);
@@ -241,10 +234,6 @@ export class RotatingRedisCredentials
   }
 
   #use(subscription: Subscription, generation: PoolGeneration<Subscription>): void {
-    for (const earlier of subscription.generations) {
-      if (earlier === generation) continue;
-      setTimeout(() => this.#leave(subscription, earlier), this.#drain).unref();
-    }
     subscription.generations.add(generation);
     this.#rotation.connectionOpened(generation, subscription);
   }
@@ -264,7 +253,7 @@ export class RotatingRedisCredentials
     this.#rotation.end();
     this.emit('end');
     // Includes subscriptions that node-redis has dropped.
-    setTimeout(() => this.endNow(), CLOSE_TIMEOUT).unref();
+    this.clock.setTimer(CLOSE_TIMEOUT, () => this.endNow());
   }
 }
 

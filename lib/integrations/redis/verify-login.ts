@@ -1,6 +1,7 @@
 import { createClient, type RedisClientOptions } from 'redis';
-import { withLoginTimeout } from '../rotation/login-timeout.js';
 import type { UserCredentials } from '../../leases/user-credentials.js';
+import { clockOf } from '../rotation/clock-of.js';
+import { withLoginTimeout } from '../rotation/login-timeout.js';
 
 /**
  * The address and socket options of a client.
@@ -12,19 +13,19 @@ export type ConnectOptions = Pick<RedisClientOptions, 'url' | 'socket'>;
 /** Opens one connection with these credentials, and closes it. */
 export async function verifyLogin(
   { url, socket }: ConnectOptions,
-  { username, password }: UserCredentials,
+  credentials: UserCredentials,
 ): Promise<void> {
   const client = createClient({
     ...(url !== undefined && { url }),
     socket: { ...socket, reconnectStrategy: false } as NonNullable<ConnectOptions['socket']>,
-    username: username.reveal(),
-    password: password.reveal(),
+    username: credentials.username.reveal(),
+    password: credentials.password.reveal(),
     disableClientInfo: true,
   });
   // connect() rejects with the same error.
   client.on('error', () => undefined);
   try {
-    await withLoginTimeout(client.connect());
+    await withLoginTimeout(client.connect(), clockOf(credentials));
   } finally {
     destroy(client);
   }

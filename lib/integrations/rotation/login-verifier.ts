@@ -1,10 +1,15 @@
+import type { UserCredentials } from '../../leases/user-credentials.js';
 import { background } from '../../clock/background.js';
 import { withLoginTimeout } from './login-timeout.js';
 import type { PoolEvents } from './pool-events.js';
 import type { PoolGeneration } from './pool-generation.js';
 import type { RotationDriver } from './rotation-driver.js';
 import type { VerificationCause } from './verification-throttle.js';
-import type { UserCredentials } from '../../leases/user-credentials.js';
+
+/** Milliseconds between attempts to log in with new credentials; the pause doubles. */
+const RETRY = { first: 100, last: 2_000 };
+/** A replica may learn of a new user later than the primary, so a failure is reported after this many attempts. */
+const ATTEMPTS_BEFORE_REPORT = 4;
 
 /** The part of a rotation that a verification depends on. */
 interface RotationState<C> {
@@ -24,9 +29,31 @@ export class LoginVerifier<C> {
     this.#rotation = rotation;
   }
 
-  /** Logs in once; rejects with the error of the login, or after {@link LOGIN_TIMEOUT}. */
-  verify(credentials: UserCredentials, previous?: UserCredentials): Promise<void> {
-    return withLoginTimeout(this.#driver.verify(credentials, previous));
+  /** Logs in with new credentials until that succeeds. The returned function stops it. */
+  untilVerified(candidate: PoolGeneration<C>, onVerified: () => void): () => void {
+    let stopped = false;
+    let cancelRetry = () => {};
+    const attempt = async (count: number, delay: number): Promise<void> => {
+      try {
+        await this.#verify(candidate, this.#rotation.current?.credentials);
+      } catch (error) {
+        if (stopped) return;
+        if (count >= ATTEMPTS_BEFORE_REPORT && !candidate.loginRejected && candidate.throttle.due('login'))
+          this.#reportFailure(candidate, error).catch(() => undefined);
+        // Newer credentials were requested. Trying goes on, as a replica may learn of the password of a static role late.
+        if (candidate.loginRejected) candidate.release();
+        const pause = candidate.loginRejected ? RETRY.last : delay;
+        const retry = () => void attempt(count + 1, Math.min(delay * 2, RETRY.last));
+        cancelRetry = candidate.clock.setTimer(pause, retry);
+        return;
+      }
+      if (!stopped) onVerified();
+    };
+    void attempt(1, RETRY.first);
+    return () => {
+      stopped = true;
+      cancelRetry();
+    };
   }
 
   /** Verifies the current credentials soon, unless a verification runs or ran a short time ago. */
@@ -44,28 +71,33 @@ export class LoginVerifier<C> {
     background(() => setImmediate(run));
   }
 
+  /** Logs in once; rejects with the error of the login, or after a time-out. */
+  #verify({ credentials, clock }: PoolGeneration<C>, previous?: UserCredentials): Promise<void> {
+    return withLoginTimeout(this.#driver.verify(credentials, previous), clock);
+  }
+
   async #verifyCurrent(generation: PoolGeneration<C>): Promise<void> {
-    const { credentials } = generation;
     try {
-      await this.verify(credentials);
+      await this.#verify(generation);
     } catch (error) {
-      if (generation === this.#rotation.current) await this.reportFailure(generation, error);
+      if (generation === this.#rotation.current) await this.#reportFailure(generation, error);
       return;
     }
-    await credentials.lease.reportRejected?.({ confirmed: false });
+    await generation.lease.reportRejected?.({ confirmed: false });
   }
 
   /**
    * Reports a failed login to the lease, which asks Vault whether it is valid, or is replaced if the login was
    * rejected.
    */
-  async reportFailure(generation: PoolGeneration<C>, error: unknown): Promise<void> {
-    const { path, serial, throttle } = generation;
-    generation.loginRejected = this.#driver.isLoginRejected(error);
+  async #reportFailure(generation: PoolGeneration<C>, error: unknown): Promise<void> {
+    const { lease, throttle } = generation;
+    const confirmed = this.#driver.isLoginRejected(error);
+    generation.loginRejected = confirmed;
     generation.userMayBeDropped = true;
-    if (generation.loginRejected) this.#events.emit({ type: 'refused', path, serial });
-    else if (throttle.recordFailure())
-      this.#events.emit({ type: 'verification-failed', path, serial, error });
-    await generation.credentials.lease.reportRejected?.({ confirmed: generation.loginRejected });
+    this.#events.recordRefusal(lease, error, confirmed);
+    if (confirmed) this.#events.emit(lease, { type: 'refused' });
+    else if (throttle.recordFailure()) this.#events.emit(lease, { type: 'verification-failed', error });
+    await lease.reportRejected?.({ confirmed });
   }
 }

@@ -1,11 +1,14 @@
-import { Logger } from '@nestjs/common';
 import { runIsolated } from '../../clock/run-isolated.js';
-import { printable } from '../../errors/printable.js';
-import type { PoolCounters, PoolEvent } from './rotation-driver.js';
+import type { PoolCounters, PoolEvent, PoolEventDetails } from '../../events/pool-events.js';
+import type { PoolRefusal } from '../../events/status.js';
+import { linkOf } from '../../leases/connection-link.js';
+import type { LeaseInfo } from '../../leases/lease.js';
+import { clockOf } from './clock-of.js';
 
-/** Counts, logs and emits the events of one pool. */
+/** Counts the events of one pool, and emits them: on the pool, and those for an operator on the connection, too. */
 export class PoolEvents {
-  readonly #logger: Logger;
+  /** Package of the driver. */
+  readonly pool: string;
   readonly #listener: (event: PoolEvent) => void;
   readonly #counters = {
     rotated: 0,
@@ -14,10 +17,10 @@ export class PoolEvents {
     'drain-timeout': 0,
     warning: 0,
   };
+  #lastRefusal: PoolRefusal | undefined;
 
-  /** @param name class name of the pool, the context of its log lines */
-  constructor(name: string, listener: (event: PoolEvent) => void) {
-    this.#logger = new Logger(name);
+  constructor(pool: string, listener: (event: PoolEvent) => void) {
+    this.pool = pool;
     this.#listener = listener;
   }
 
@@ -26,20 +29,32 @@ export class PoolEvents {
     return { ...this.#counters };
   }
 
-  emit(event: PoolEvent): void {
-    this.#counters[event.type] += event.type === 'drain-timeout' ? event.count : 1;
-    const line = logLine(event);
-    if (line) runIsolated(() => this.#logger.warn(printable(line)));
-    runIsolated(() => this.#listener(event));
+  get lastRefusal(): PoolRefusal | undefined {
+    return this.#lastRefusal;
+  }
+
+  emit(lease: LeaseInfo, details: PoolEventDetails): void {
+    const { path, serial } = lease;
+    const { type } = details;
+    this.#counters[type] += type === 'drain-timeout' ? details.count : 1;
+    if (type !== 'rotated') {
+      const message = textOf(`${path} #${serial}`, details);
+      linkOf(lease)?.emit({ type: 'pool-warning', pool: this.pool, path, serial, reason: type, message });
+    }
+    runIsolated(() => this.#listener({ path, serial, ...details }));
+  }
+
+  /** Records a failed login for the status. */
+  recordRefusal(lease: LeaseInfo, error: unknown, confirmed: boolean): void {
+    const { path, serial } = lease;
+    const at = new Date(clockOf({ lease }).wall());
+    this.#lastRefusal = { at, path, serial, code: codeOf(error), confirmed };
   }
 }
 
-/** The log line for an operator; undefined for events of normal operation. */
-function logLine(event: PoolEvent): string | undefined {
-  const lease = `${event.path} #${event.serial}`;
+/** The text for an operator. */
+function textOf(lease: string, event: Exclude<PoolEventDetails, { type: 'rotated' }>): string {
   switch (event.type) {
-    case 'rotated':
-      return undefined;
     case 'verification-failed':
       return `Cannot log in with ${lease}: ${codeOf(event.error)}. Open connections stay in use; Vault is asked whether the lease is valid.`;
     case 'refused':
@@ -54,5 +69,6 @@ function logLine(event: PoolEvent): string | undefined {
 /** The code or the name of an error. Messages of drivers may hold secrets, so they are not logged. */
 function codeOf(error: unknown): string {
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  if (typeof code === 'number') return String(code);
   return [code, name].find((one) => typeof one === 'string') ?? 'unknown error';
 }

@@ -1,10 +1,12 @@
-import type { PoolGeneration } from './pool-generation.js';
 import type { UserCredentials } from '../../leases/user-credentials.js';
+import type { PoolGeneration } from './pool-generation.js';
+
+export type { PoolCounters, PoolEvent } from '../../events/pool-events.js';
 
 /** Milliseconds for {@link RotationDriver.beforeEnd}. */
 export const BEFORE_END_TIMEOUT = 2_000;
 
-/** The driver-specific half of a {@link Rotation}. `C` is one connection. */
+/** The driver-specific half of a rotation. `C` is one connection. */
 export interface RotationDriver<C> {
   /**
    * Opens one connection with these credentials, and closes it.
@@ -22,21 +24,26 @@ export interface RotationDriver<C> {
    *
    * @param userMayBeDropped the database sent an error that it also sends for a user that was dropped
    */
-  onPublished(userMayBeDropped: boolean): void;
+  onPublished?(userMayBeDropped: boolean): void;
   /**
    * Called for each open connection of earlier credentials.
    *
    * @param closeAt the time at which it will be closed; undefined for another password of the same user (a static
    * role), as such a connection can stay open
    */
-  onSuperseded(connection: C, closeAt: Date | undefined): void;
+  onSuperseded?(connection: C, closeAt: Date | undefined): void;
+  /**
+   * Connections of another password of the same user are closed after the drain window, too. Default: they stay open,
+   * as the database keeps them.
+   */
+  closesSameUser?: boolean;
   /**
    * Called when the pool ends, before the lease is released and the user dropped. The lease is held until the promise
    * settles, at most for {@link BEFORE_END_TIMEOUT}.
    */
   beforeEnd?(credentials: UserCredentials): Promise<void>;
-  /** Whether the application uses a connection at the moment. Default: every open connection counts as in use. */
-  isInUse?(connection: C): boolean;
+  /** Number of uses that the application makes of a connection at the moment. Default: 1 for every open connection. */
+  usesOf?(connection: C): number;
   /** Closes a connection at once, even in the middle of a query. */
   end(connection: C, generation: PoolGeneration<C>): void;
 }
@@ -57,53 +64,3 @@ export interface RotationOptions {
 
 /** Default of {@link RotationOptions.drain}. */
 export const DEFAULT_DRAIN = 30_000;
-
-/**
- * An event of a pool, discriminated by `type`; it holds no secret.
- *
- * @publicApi
- */
-export type PoolEvent = {
-  /** API path of the credentials. */
-  path: string;
-  /** Serial number of their lease within that path. */
-  serial: number;
-} & (
-  | {
-      /** New credentials have logged in; new connections use them from now on. */
-      type: 'rotated';
-      /** Number of open connections of the previous credentials. */
-      superseded: number;
-    }
-  | {
-      /**
-       * A login with new credentials, or with those in use, failed, and the error does not prove that the credentials
-       * are the cause: the database may be unreachable, or a proxy in between may have dropped the user. Vault is
-       * asked whether the lease is valid. New credentials are tried again. An outage is reported once.
-       */
-      type: 'verification-failed';
-      error: unknown;
-    }
-  | {
-      /** The database rejected the credentials: new ones are requested. */
-      type: 'refused';
-    }
-  | {
-      /** Connections were still in use at the end of the drain window, and were closed. */
-      type: 'drain-timeout';
-      count: number;
-    }
-  | {
-      /** A condition that an operator should correct. */
-      type: 'warning';
-      message: string;
-    }
-);
-
-/**
- * Number of events of each type since the pool was created, for metrics; they only grow. `drain-timeout` counts
- * connections.
- *
- * @publicApi
- */
-export type PoolCounters = Readonly<Record<PoolEvent['type'], number>>;

@@ -1,25 +1,17 @@
 import type { Observable, Subscription } from 'rxjs';
-import { runIsolated } from '../../clock/run-isolated.js';
+import type { UserCredentials } from '../../leases/user-credentials.js';
 import { background } from '../../clock/background.js';
+import { systemClock, type Clock } from '../../clock/clock.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { LoginVerifier } from './login-verifier.js';
-import { withLoginTimeout } from './login-timeout.js';
+import { withLimit, withLoginTimeout } from './login-timeout.js';
 import type { PoolEvents } from './pool-events.js';
-import { PoolGeneration, sameUser } from './pool-generation.js';
+import { PoolGeneration } from './pool-generation.js';
+import { PoolListing } from './pool-listing.js';
 import { noCredentialsError, poolEndedError } from './rotation-errors.js';
-import {
-  BEFORE_END_TIMEOUT,
-  DEFAULT_DRAIN,
-  type RotationDriver,
-  type RotationOptions,
-} from './rotation-driver.js';
+import { BEFORE_END_TIMEOUT, type RotationDriver } from './rotation-driver.js';
+import { SupersededGenerations, usesOf } from './superseded-generations.js';
 import type { VerificationCause } from './verification-throttle.js';
-import type { UserCredentials } from '../../leases/user-credentials.js';
-
-/** Milliseconds between attempts to log in with new credentials; the pause doubles. */
-const VERIFY_RETRY = { first: 100, last: 2_000 };
-/** A replica may learn of a new user later than the primary, so a failure is reported after this many attempts. */
-const ATTEMPTS_BEFORE_REPORT = 4;
 
 /** Milliseconds to wait for new credentials when the current ones do not work. */
 export const REPLACEMENT_TIMEOUT = 5_000;
@@ -32,13 +24,14 @@ export class Rotation<C> {
   readonly #driver: RotationDriver<C>;
   readonly #events: PoolEvents;
   readonly #verifier: LoginVerifier<C>;
+  readonly #listing: PoolListing<C>;
   readonly #drain: number;
   readonly #subscription: Subscription;
-  readonly #superseded = new Set<PoolGeneration<C>>();
+  readonly #superseded: SupersededGenerations<C>;
   #current: PoolGeneration<C> | undefined;
   /** New credentials whose login is not verified yet. */
   #candidate: PoolGeneration<C> | undefined;
-  #verifyTimer: NodeJS.Timeout | undefined;
+  #stopVerification = () => {};
   #readyWaiters: { resolve: (generation: PoolGeneration<C>) => void; reject: (error: Error) => void }[] = [];
   readonly #replacementWaiters = new Set<() => void>();
   #failure: Error | undefined;
@@ -50,12 +43,14 @@ export class Rotation<C> {
   constructor(
     credentials$: Observable<UserCredentials>,
     driver: RotationDriver<C>,
-    options: RotationOptions & { events: PoolEvents; onEnd: (error?: Error) => void },
+    options: { drain: number; events: PoolEvents; onEnd: (error?: Error) => void },
   ) {
     this.#driver = driver;
     this.#events = options.events;
     this.#verifier = new LoginVerifier(driver, options.events, this);
-    this.#drain = options.drain ?? DEFAULT_DRAIN;
+    this.#listing = new PoolListing(options.events, this);
+    this.#drain = options.drain;
+    this.#superseded = new SupersededGenerations(driver, options.events, options.drain);
     const stop = (error: Error | undefined) => {
       this.#rejectWaiters(error ?? noCredentialsError());
       // A stream may end at once, before the constructor of the pool is done.
@@ -92,7 +87,7 @@ export class Rotation<C> {
   }
 
   async #lendAfter(generation: PoolGeneration<C>, validity: Promise<void>): Promise<boolean> {
-    const expired = await withLoginTimeout(validity, REPLACEMENT_TIMEOUT).then(
+    const expired = await withLimit(validity, generation.clock, REPLACEMENT_TIMEOUT).then(
       () => undefined,
       // Without an answer in time, the database decides.
       (error: unknown) => (error instanceof VaultError ? error : undefined),
@@ -117,6 +112,11 @@ export class Rotation<C> {
     return this.#ended;
   }
 
+  /** The clock of the connection to Vault; the real one before the first credentials. */
+  get clock(): Clock {
+    return this.#current?.clock ?? systemClock;
+  }
+
   /** The reason why no more credentials will come; undefined while they may. */
   get failure(): Error | undefined {
     return this.#failure;
@@ -126,29 +126,38 @@ export class Rotation<C> {
   async waitForReplacement(generation: PoolGeneration<C>, timeout: number): Promise<boolean> {
     if (generation === this.#current && !this.#ended) {
       await new Promise<void>((resolve) => {
-        this.#replacementWaiters.add(resolve);
-        setTimeout(() => {
-          this.#replacementWaiters.delete(resolve);
+        const wake = () => {
+          cancel();
+          this.#replacementWaiters.delete(wake);
           resolve();
-        }, timeout).unref();
+        };
+        const cancel = generation.clock.setTimer(timeout, wake);
+        this.#replacementWaiters.add(wake);
       });
     }
     return generation !== this.#current && !this.#ended;
   }
 
+  /** Number of uses of connections at the moment. */
+  get uses(): number {
+    return this.#superseded.uses + (this.#current ? usesOf(this.#current, this.#driver) : 0);
+  }
+
   /** Number of open connections of earlier credentials. */
   get supersededCount(): number {
-    return [...this.#superseded].reduce((sum, { connections }) => sum + connections.size, 0);
+    return this.#superseded.size;
   }
 
   /** Records a connection as soon as it is being opened. */
   connectionOpened(generation: PoolGeneration<C>, connection: C): void {
     generation.connections.add(connection);
+    generation.link?.poolChanged();
   }
 
   /** Records that a connection is closed, or failed to open. */
   connectionClosed(generation: PoolGeneration<C>, connection: C): void {
     generation.connections.delete(connection);
+    generation.link?.poolChanged();
     this.#releaseIfUnused(generation);
   }
 
@@ -192,7 +201,7 @@ export class Rotation<C> {
     const pending = current.used && background(() => this.#driver.beforeEnd?.(current.credentials));
     if (!pending) return this.#releaseIfUnused(current);
     this.#endPending = true;
-    void withLoginTimeout(pending, BEFORE_END_TIMEOUT).then(done, done);
+    void withLoginTimeout(pending, current.clock, BEFORE_END_TIMEOUT).then(done, done);
   }
 
   #scheduleVerification(generation: PoolGeneration<C>, cause: VerificationCause): void {
@@ -208,89 +217,53 @@ export class Rotation<C> {
     if (this.#current) {
       this.#dropCandidate();
       this.#candidate = generation;
-      return void this.#verifyCandidate(generation, 1, VERIFY_RETRY.first);
-    }
-    this.#current = generation;
-    for (const { resolve } of this.#readyWaiters.splice(0)) resolve(generation);
-  }
-
-  async #verifyCandidate(generation: PoolGeneration<C>, attempt: number, delay: number): Promise<void> {
-    try {
-      await this.#verifier.verify(generation.credentials, this.#current?.credentials);
-    } catch (error) {
-      if (this.#candidate !== generation) return;
-      const { throttle } = generation;
-      if (attempt >= ATTEMPTS_BEFORE_REPORT && !generation.loginRejected && throttle.due('login')) {
-        this.#verifier.reportFailure(generation, error).catch(() => undefined);
-      }
-      // Newer credentials were requested. Trying goes on, as a replica may learn of the password of a static role late.
-      if (generation.loginRejected) generation.release();
-      const pause = generation.loginRejected ? VERIFY_RETRY.last : delay;
-      const retry = () =>
-        void this.#verifyCandidate(generation, attempt + 1, Math.min(delay * 2, VERIFY_RETRY.last));
-      this.#verifyTimer = setTimeout(retry, pause).unref();
+      this.#listing.add(generation);
+      this.#stopVerification = this.#verifier.untilVerified(generation, () => this.#publish(generation));
       return;
     }
-    if (this.#candidate === generation) this.#publish(generation);
+    this.#current = generation;
+    this.#listing.add(generation);
+    for (const { resolve } of this.#readyWaiters.splice(0)) resolve(generation);
   }
 
   #publish(generation: PoolGeneration<C>): void {
     const previous = this.#current as PoolGeneration<C>;
+    this.#stopVerification();
     this.#candidate = undefined;
     this.#current = generation;
     generation.hold();
-    this.#superseded.add(previous);
-    this.#driver.onPublished(previous.userMayBeDropped);
-    for (const earlier of this.#superseded) this.#supersede(earlier, previous);
-    const { path, serial } = generation;
-    this.#events.emit({ type: 'rotated', path, serial, superseded: previous.connections.size });
+    this.#driver.onPublished?.(previous.userMayBeDropped);
+    this.#superseded.add(previous, generation.credentials);
+    this.#events.emit(generation.lease, { type: 'rotated', superseded: previous.connections.size });
+    generation.link?.poolChanged();
     this.#releaseIfUnused(previous);
     this.#wakeWaiters();
-  }
-
-  /**
-   * Starts the drain window of earlier credentials. Sessions of the same user need none: the database keeps them
-   * open.
-   */
-  #supersede(earlier: PoolGeneration<C>, previous: PoolGeneration<C>): void {
-    const { credentials } = this.#current as PoolGeneration<C>;
-    const same = sameUser(earlier.credentials, credentials);
-    // Connections of older generations were notified before, unless their user is replaced only now.
-    if (earlier !== previous && (same || earlier.closeAt)) return;
-    const closeAt = same ? undefined : earlier.startDrain(this.#drain, () => this.#closeOverdue(earlier));
-    for (const connection of earlier.connections)
-      runIsolated(() => this.#driver.onSuperseded(connection, closeAt));
   }
 
   /** The lease ends soon, and the database user with it. */
   #leaseEnding(generation: PoolGeneration<C>): void {
     // The current lease is ending: use the new credentials although they are not verified yet.
     if (generation === this.#current && this.#candidate) this.#publish(this.#candidate);
-    if (this.#superseded.has(generation)) this.#closeOverdue(generation);
-  }
-
-  #closeOverdue(generation: PoolGeneration<C>): void {
-    const { path, serial, connections } = generation;
-    const count = [...connections].filter((one) => this.#driver.isInUse?.(one) ?? true).length;
-    if (count > 0) this.#events.emit({ type: 'drain-timeout', path, serial, count });
-    for (const connection of connections) this.#driver.end(connection, generation);
+    this.#superseded.leaseEnding(generation);
   }
 
   #releaseIfUnused(generation: PoolGeneration<C>): void {
     const needed = generation === this.#current && (!this.#ended || this.#endPending);
     if (generation.connections.size > 0 || needed) return;
     this.#superseded.delete(generation);
+    this.#listing.remove(generation);
     generation.release();
   }
 
   #wakeWaiters(): void {
     for (const wake of this.#replacementWaiters) wake();
-    this.#replacementWaiters.clear();
   }
 
   #dropCandidate(): void {
-    clearTimeout(this.#verifyTimer);
-    this.#candidate?.release();
+    this.#stopVerification();
+    if (!this.#candidate) return;
+    this.#listing.remove(this.#candidate);
+    this.#candidate.release();
     this.#candidate = undefined;
   }
 

@@ -1,3 +1,5 @@
+import type { Clock } from '../../clock/clock.js';
+
 /** The error that makes a pool verify its credentials: of a statement, or of a login. */
 export type VerificationCause = 'statement' | 'login';
 
@@ -14,14 +16,19 @@ const OUTAGE_FORGOTTEN_AFTER = 60_000;
  * of logins.
  */
 export class VerificationThrottle {
+  readonly #clock: Clock;
   readonly #next = { statement: start(), login: start() };
   /** A verification is under way; a login may take long to fail, so there is one at a time. */
   running = false;
   #failedAt = -Infinity;
 
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
   /** Whether a verification may run now; if so, the pause before the next one starts. */
   due(cause: VerificationCause): boolean {
-    const now = performance.now();
+    const now = this.#clock.monotonic();
     const next = this.#next[cause];
     if (now < next.at) return false;
     next.at = now + next.delay;
@@ -31,7 +38,7 @@ export class VerificationThrottle {
 
   /** Records a failed verification. Returns whether to report it: an outage is reported once. */
   recordFailure(): boolean {
-    const now = performance.now();
+    const now = this.#clock.monotonic();
     const report = now - this.#failedAt > OUTAGE_FORGOTTEN_AFTER;
     this.#failedAt = now;
     return report;
@@ -39,5 +46,5 @@ export class VerificationThrottle {
 }
 
 function start() {
-  return { at: 0, delay: DELAYS.first };
+  return { at: -Infinity, delay: DELAYS.first };
 }

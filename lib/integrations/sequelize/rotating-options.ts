@@ -6,7 +6,7 @@ import type { LibraryRotationOptions } from '../rotation/library-options.js';
 import { types } from '../pg/pg-exports.js';
 import { PooledClients, type PooledClient } from '../pg/pooled-clients.js';
 import { isLoginRejected } from '../pg/rejection.js';
-import { refuseCredentials } from '../rotation/refuse-credentials.js';
+import { refuseCredentials } from '../rotation/pool-kind.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
 /** Options that would override the leased credentials. */

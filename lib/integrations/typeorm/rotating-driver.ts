@@ -4,7 +4,7 @@ import { checkDriver } from '../driver/check-driver.js';
 import type { LibraryRotationOptions } from '../rotation/library-options.js';
 import { defaults, types } from '../pg/pg-exports.js';
 import { RotatingPgPool, type RotatingPgPoolConfig } from '../pg/rotating-pool.js';
-import { refuseCredentials } from '../rotation/refuse-credentials.js';
+import { refuseCredentials } from '../rotation/pool-kind.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
 /** The names of pg for credentials, and those of TypeORM. */

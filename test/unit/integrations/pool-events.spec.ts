@@ -1,6 +1,9 @@
-import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { systemClock } from '../../../lib/clock/clock.js';
+import type { EventInit } from '../../../lib/events/events.js';
 import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
+import type { PoolEvent } from '../../../lib/integrations/rotation/rotation-driver.js';
+import { withLink, type ConnectionLink } from '../../../lib/leases/connection-link.js';
 import { issueByHand } from '../../support/driver-load.js';
 import { rotating } from './rotating.js';
 
@@ -95,14 +98,33 @@ it('the metric of overdue connections counts each of them', async () => {
   expect(poolEvents.counters).toMatchObject({ rotated: 1, 'drain-timeout': 2 });
 });
 
-it('a log line has the code of an error, never its message, and is one line', () => {
-  const warn = vi.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
-  const events = new PoolEvents('test', () => undefined);
-  events.emit({ type: 'verification-failed', path: 'database/creds/a\nb', serial: 1, error: unreachable });
-  const [line] = warn.mock.calls[0] as [string];
-  expect(line).toContain('08006');
-  expect(line).not.toContain('canary');
-  expect(line).not.toContain('\n');
+const leaseOf = (path: string) => issueByHand(path).credentials.lease;
+
+it('an event for an operator has the code of an error, never its message; hand-made credentials have only a listener', () => {
+  const emitted: EventInit[] = [];
+  const link: ConnectionLink = {
+    clock: systemClock,
+    emit: (event) => emitted.push(event),
+    addPool: () => () => undefined,
+    poolChanged: () => undefined,
+  };
+  const heard: PoolEvent[] = [];
+  const events = new PoolEvents('pg', (event) => heard.push(event));
+  events.emit(withLink(leaseOf('database/creds/a'), link), {
+    type: 'verification-failed',
+    error: unreachable,
+  });
+  events.emit(leaseOf('database/creds/b'), { type: 'refused' });
+  expect(emitted).toMatchObject([
+    { type: 'pool-warning', pool: 'pg', path: 'database/creds/a', reason: 'verification-failed' },
+  ]);
+  const [{ message = '' }] = emitted as { message?: string }[] as [{ message?: string }];
+  expect(message).toContain('08006');
+  expect(message).not.toContain('canary');
+  expect(heard.map(({ type, path }) => `${type} ${path}`)).toEqual([
+    'verification-failed database/creds/a',
+    'refused database/creds/b',
+  ]);
 });
 
 it('a listener that throws is reported by itself, and disturbs no rotation', () => {
@@ -111,7 +133,7 @@ it('a listener that throws is reported by itself, and disturbs no rotation', () 
   const events = new PoolEvents('test', () => {
     throw new Error('of the listener');
   });
-  expect(() => events.emit({ type: 'refused', path: 'database/creds/a', serial: 1 })).not.toThrow();
+  expect(() => events.emit(leaseOf('database/creds/a'), { type: 'refused' })).not.toThrow();
   expect(thrown).toHaveLength(1);
   expect(thrown[0]).toThrow('of the listener');
 });

@@ -1,4 +1,4 @@
-import { ReplaySubject } from 'rxjs';
+import { ReplaySubject, type Observable } from 'rxjs';
 import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
 import { Rotation } from '../../../lib/integrations/rotation/rotation.js';
 import type { PoolEvent, RotationDriver } from '../../../lib/integrations/rotation/rotation-driver.js';
@@ -6,22 +6,29 @@ import { Secret } from '../../../lib/secret/secret.js';
 import type { UserCredentials } from '../../../lib/leases/user-credentials.js';
 import { issueByHand, type Issued } from '../../support/driver-load.js';
 
-/** A pool whose connections are texts, and whose logins the test decides. */
-export function rotating(driver: Partial<RotationDriver<string>>) {
+export type Rotating = ReturnType<typeof rotating>;
+
+/**
+ * A pool whose connections are texts, and whose logins the test decides.
+ *
+ * @param leased a stream of a connection, instead of credentials made by hand
+ */
+export function rotating(
+  driver: Partial<RotationDriver<string>>,
+  leased?: { credentials$: Observable<UserCredentials> },
+) {
   const credentials$ = new ReplaySubject<UserCredentials>(1);
   const events: PoolEvent[] = [];
-  const poolEvents = new PoolEvents('test', (event) => events.push(event));
+  const poolEvents = new PoolEvents('pg', (event) => events.push(event));
   const rotation = new Rotation<string>(
-    credentials$,
+    leased?.credentials$ ?? credentials$,
     {
       verify: () => Promise.resolve(),
       isLoginRejected: () => false,
-      onPublished: () => undefined,
-      onSuperseded: () => undefined,
       end: () => undefined,
       ...driver,
     },
-    { drain: 100, events: poolEvents, onEnd: () => undefined },
+    { drain: leased ? 30_000 : 100, events: poolEvents, onEnd: () => undefined },
   );
   return { credentials$, events, poolEvents, rotation };
 }

@@ -179,7 +179,7 @@ it('waiting for a replacement can time out, and be repeated', async () => {
 it('drain-timeout counts only connections in use', async () => {
   const ended: string[] = [];
   const { credentials$, events, rotation } = rotating({
-    isInUse: (connection) => connection === 'busy',
+    usesOf: (connection) => (connection === 'busy' ? 1 : 0),
     end: (connection) => void ended.push(connection),
   });
   credentials$.next(issueByHand().credentials);
@@ -206,12 +206,19 @@ it('statements that are denied permanently cause a verification every 30 s, and 
 });
 
 it.each([
-  ['another user', () => issueByHand(), { closes: true, ended: ['in use'] }],
-  ['the same user', sameUserAgain, { closes: false, ended: [] }],
-])('credentials of %s: whether connections in use are closed', async (_title, next, expected) => {
+  ['another user', () => issueByHand(), {}, { closes: true, ended: ['in use'] }],
+  ['the same user', sameUserAgain, {}, { closes: false, ended: [] }],
+  [
+    'the same user, for a driver that needs the new password',
+    sameUserAgain,
+    { closesSameUser: true },
+    { closes: true, ended: ['in use'] },
+  ],
+])('credentials of %s: whether connections in use are closed', async (_title, next, driver, expected) => {
   const ended: string[] = [];
   const closes: boolean[] = [];
   const { credentials$, rotation } = rotating({
+    ...driver,
     onSuperseded: (_connection, closeAt) => closes.push(closeAt !== undefined),
     end: (connection) => void ended.push(connection),
   });

@@ -72,7 +72,7 @@ it('an operator, a subscriber, a hold and an event listener that throw affect on
   watch().subscribe((one) => now.push(one));
   expect(now).toEqual([connection.leases.current(PATH)]);
   expect(pool.failure).toBeUndefined();
-  expect(pool.current?.serial).toBe(seen.at(-1)?.lease.serial);
+  expect(pool.current?.lease.serial).toBe(seen.at(-1)?.lease.serial);
   pool.end();
   await world.clock.until(connection.close());
   expect(world.vault.leaseCount).toBe(0);
