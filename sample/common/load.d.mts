@@ -1,9 +1,15 @@
 import type { FactoryProvider, INestApplicationContext, Type } from '@nestjs/common';
+import type { ModuleRef } from '@nestjs/core';
+
+/** A service that can name the user it works as. */
+export interface Worker {
+  user(): Promise<string>;
+}
 
 /** Repeats the work of a sample, and prints each new user that does it. */
-export class Load {
-  /** @param user returns the current user */
-  constructor(user: () => Promise<string>, work: (() => Promise<unknown>)[]);
+export class Load<Service extends Worker = Worker> {
+  /** @param work the repeated work, for the service */
+  constructor(service: () => Service, work: (service: Service) => (() => Promise<unknown>)[]);
   readonly good: number;
   readonly failed: number;
   /** The users that did the work, in order. */
@@ -12,8 +18,9 @@ export class Load {
   onModuleDestroy(): Promise<void>;
 }
 
-/** A provider that repeats the work of a service. It is idle until `keepWorking`. */
-export function loadOn<T extends { user(): Promise<string> }>(
+/** A provider that repeats the work of a service of any module. It is idle until `keepWorking`. */
+export function loadOn<T extends Worker>(
+  moduleRef: typeof ModuleRef,
   type: Type<T>,
   work: (service: T) => (() => Promise<unknown>)[],
 ): FactoryProvider<Load>;

@@ -10,17 +10,19 @@ export class Load {
   failed = 0;
   /** The users that did the work, in order. */
   users = [];
-  #work;
-  #user;
+  #service;
+  #workOf;
+  #work = [];
   #running = new Set();
   #timers = [];
 
-  constructor(user, work) {
-    this.#user = user;
-    this.#work = [...work, () => this.#look()];
+  constructor(service, workOf) {
+    this.#service = service;
+    this.#workOf = workOf;
   }
 
   start() {
+    this.#work = [...this.#workOf(this.#service()), () => this.#look()];
     let count = 0;
     this.#timers = [
       setInterval(() => this.#run(this.#work[count++ % this.#work.length]), EVERY_MS),
@@ -37,7 +39,7 @@ export class Load {
   }
 
   async #look() {
-    const user = await this.#user();
+    const user = await this.#service().user();
     if (this.users.includes(user)) return;
     this.users.push(user);
     print(`working as ${user}`);
@@ -57,12 +59,12 @@ export class Load {
   }
 }
 
-/** A provider that repeats the work of a service. It is idle until `keepWorking`. */
-export function loadOn(type, work) {
+/** A provider that repeats the work of a service of any module. It is idle until `keepWorking`. */
+export function loadOn(ModuleRef, type, work) {
   return {
     provide: Load,
-    inject: [type],
-    useFactory: (service) => new Load(() => service.user(), work(service)),
+    inject: [ModuleRef],
+    useFactory: (moduleRef) => new Load(() => moduleRef.get(type, { strict: false }), work),
   };
 }
 

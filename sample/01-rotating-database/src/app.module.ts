@@ -4,9 +4,7 @@ import { VaultModule } from 'nestjs-vault';
 import { configuration, type Configuration } from './config/configuration.js';
 import { vaultOptions } from './config/vault.options.js';
 import { HealthController } from './health/health.controller.js';
-import { LoadService } from './load/load.service.js';
 import { OrdersModule } from './orders/orders.module.js';
-import { TimelineService } from './timeline/timeline.service.js';
 
 @Module({
   imports: [
@@ -25,7 +23,5 @@ import { TimelineService } from './timeline/timeline.service.js';
     OrdersModule,
   ],
   controllers: [HealthController],
-  // Both are idle until main.ts starts them.
-  providers: [LoadService, TimelineService],
 })
 export class AppModule {}

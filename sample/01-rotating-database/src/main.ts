@@ -1,8 +1,8 @@
 import { ConsoleLogger } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { NestFactory } from '@nestjs/core';
-import { AppModule } from './app.module.js';
 import type { Configuration } from './config/configuration.js';
+import { DemoModule } from './demo.module.js';
 import { LoadService } from './load/load.service.js';
 import { colours } from './timeline/format.js';
 import { TimelineService } from './timeline/timeline.service.js';
@@ -15,7 +15,7 @@ class TroubleLogger extends ConsoleLogger {
 }
 
 async function main(): Promise<void> {
-  const app = await NestFactory.create(AppModule, {
+  const app = await NestFactory.create(DemoModule, {
     logger: new TroubleLogger({ colors: colours, logLevels: ['warn', 'error', 'fatal'] }),
     abortOnError: false,
   });

@@ -4,11 +4,9 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
 import { rotatingTypeOrmDriver } from 'nestjs-vault/typeorm';
 import type { Observable } from 'rxjs';
-import { loadOn } from '../../common/load.mjs';
 import { CreateOrders1764000000000 } from './migrations/1764000000000-create-orders.js';
 import { Order } from './orders/order.entity.js';
 import { OrdersModule } from './orders/orders.module.js';
-import { OrdersService } from './orders/orders.service.js';
 
 @Module({
   imports: [
@@ -40,14 +38,6 @@ import { OrdersService } from './orders/orders.service.js';
       }),
     }),
     OrdersModule,
-  ],
-  providers: [
-    // The work that the sample prints.
-    loadOn(OrdersService, (orders) => [
-      () => orders.place('tea'),
-      () => orders.recent(),
-      () => orders.ship(),
-    ]),
   ],
 })
 export class AppModule {}

@@ -1,9 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, VaultModule } from 'nestjs-vault';
-import { loadOn } from '../../common/load.mjs';
 import { OrdersModule } from './orders/orders.module.js';
-import { OrdersService } from './orders/orders.service.js';
 import { PrismaModule } from './prisma/prisma.module.js';
 
 @Module({
@@ -21,14 +19,6 @@ import { PrismaModule } from './prisma/prisma.module.js';
     }),
     PrismaModule,
     OrdersModule,
-  ],
-  providers: [
-    // The work that the sample prints.
-    loadOn(OrdersService, (orders) => [
-      () => orders.place('tea'),
-      () => orders.recent(),
-      () => orders.add('milk'),
-    ]),
   ],
 })
 export class AppModule {}

@@ -1,9 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, VaultModule } from 'nestjs-vault';
-import { loadOn } from '../../common/load.mjs';
 import { OrdersModule } from './orders/orders.module.js';
-import { OrdersRepository } from './orders/orders.repository.js';
 
 @Module({
   imports: [
@@ -19,14 +17,6 @@ import { OrdersRepository } from './orders/orders.repository.js';
       }),
     }),
     OrdersModule,
-  ],
-  providers: [
-    // The work that the sample prints.
-    loadOn(OrdersRepository, (orders) => [
-      () => orders.place('tea'),
-      () => orders.recent(),
-      () => orders.ship(),
-    ]),
   ],
 })
 export class AppModule {}

@@ -4,7 +4,6 @@ import knex from 'knex';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
 import { rotatingKnexClient } from 'nestjs-vault/knex';
 import type { Observable } from 'rxjs';
-import { loadOn } from '../../common/load.mjs';
 import { KNEX, OrdersRepository } from './orders.repository.js';
 
 @Module({
@@ -42,12 +41,6 @@ import { KNEX, OrdersRepository } from './orders.repository.js';
         return db;
       },
     },
-    // The work that the sample prints.
-    loadOn(OrdersRepository, (orders) => [
-      () => orders.place('tea'),
-      () => orders.recent(),
-      () => orders.ship(),
-    ]),
   ],
 })
 export class AppModule {}

@@ -4,7 +4,6 @@ import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCreden
 import { rotatingSequelizeOptions } from 'nestjs-vault/sequelize';
 import type { Observable } from 'rxjs';
 import { Sequelize } from 'sequelize';
-import { loadOn } from '../../common/load.mjs';
 import { defineOrder } from './order.model.js';
 import { OrdersRepository } from './orders.repository.js';
 
@@ -44,12 +43,6 @@ import { OrdersRepository } from './orders.repository.js';
         return sequelize;
       },
     },
-    // The work that the sample prints.
-    loadOn(OrdersRepository, (orders) => [
-      () => orders.place('tea'),
-      () => orders.recent(),
-      () => orders.ship(),
-    ]),
   ],
 })
 export class AppModule {}

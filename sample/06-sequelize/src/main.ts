@@ -1,8 +1,8 @@
 import { NestFactory } from '@nestjs/core';
 import { keepWorking } from '../../common/load.mjs';
-import { AppModule } from './app.module.js';
+import { DemoModule } from './demo.module.js';
 
-const app = await NestFactory.createApplicationContext(AppModule, {
+const app = await NestFactory.createApplicationContext(DemoModule, {
   logger: ['warn', 'error', 'fatal'],
   abortOnError: false,
 });

@@ -4,7 +4,6 @@ import { drizzle } from 'drizzle-orm/node-postgres';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
 import { createRotatingPgPool } from 'nestjs-vault/pg';
 import type { Observable } from 'rxjs';
-import { loadOn } from '../../common/load.mjs';
 import { DRIZZLE, OrdersRepository } from './orders.repository.js';
 
 @Module({
@@ -38,12 +37,6 @@ import { DRIZZLE, OrdersRepository } from './orders.repository.js';
         return drizzle({ client });
       },
     },
-    // The work that the sample prints.
-    loadOn(OrdersRepository, (orders) => [
-      () => orders.place('tea'),
-      () => orders.recent(),
-      () => orders.ship(),
-    ]),
   ],
 })
 export class AppModule {}

@@ -4,7 +4,6 @@ import { Kysely, PostgresDialect } from 'kysely';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
 import { createRotatingPgPool } from 'nestjs-vault/pg';
 import type { Observable } from 'rxjs';
-import { loadOn } from '../../common/load.mjs';
 import { OrdersRepository, type Database } from './orders.repository.js';
 
 @Module({
@@ -38,12 +37,6 @@ import { OrdersRepository, type Database } from './orders.repository.js';
         return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
       },
     },
-    // The work that the sample prints.
-    loadOn(OrdersRepository, (orders) => [
-      () => orders.place('tea'),
-      () => orders.recent(),
-      () => orders.ship(),
-    ]),
   ],
 })
 export class AppModule {}

@@ -4,7 +4,6 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
 import { rotatingMikroOrmOptions } from 'nestjs-vault/mikro-orm';
 import type { Observable } from 'rxjs';
-import { loadOn } from '../../common/load.mjs';
 import { OrderSchema } from './order.entity.js';
 import { OrdersRepository } from './orders.repository.js';
 
@@ -38,12 +37,6 @@ import { OrdersRepository } from './orders.repository.js';
           driverOptions: rotatingMikroOrmOptions(credentials$, { drain: 2_000 }),
         }),
     },
-    // The work that the sample prints.
-    loadOn(OrdersRepository, (orders) => [
-      () => orders.place('tea'),
-      () => orders.recent(),
-      () => orders.ship(),
-    ]),
   ],
 })
 export class AppModule {}

@@ -3,7 +3,6 @@ import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
 import { createRotatingRedisClient } from 'nestjs-vault/redis';
 import type { Observable } from 'rxjs';
-import { loadOn } from '../../common/load.mjs';
 import { CacheService, REDIS } from './cache.service.js';
 
 @Module({
@@ -36,12 +35,6 @@ import { CacheService, REDIS } from './cache.service.js';
           drain: 2_000,
         }),
     },
-    // The work that the sample prints.
-    loadOn(CacheService, (cache) => [
-      () => cache.set('tea', 'hot'),
-      () => cache.get('tea'),
-      () => cache.count('teas'),
-    ]),
   ],
 })
 export class AppModule {}

@@ -3,7 +3,6 @@ import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type Credentials } from 'nestjs-vault';
 import { createRotatingAmqpConnection } from 'nestjs-vault/rabbitmq';
 import type { Observable } from 'rxjs';
-import { loadOn } from '../../common/load.mjs';
 import { OrdersQueue, RABBITMQ } from './orders.queue.js';
 
 @Module({
@@ -32,8 +31,6 @@ import { OrdersQueue, RABBITMQ } from './orders.queue.js';
           drain: 2_000,
         }),
     },
-    // The work that the sample prints.
-    loadOn(OrdersQueue, (orders) => [() => orders.place('tea')]),
   ],
 })
 export class AppModule {}

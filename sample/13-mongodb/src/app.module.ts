@@ -3,7 +3,6 @@ import { ConfigModule, ConfigService } from '@nestjs/config';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type DatabaseCredentials } from 'nestjs-vault';
 import { createRotatingMongoClient } from 'nestjs-vault/mongodb';
 import type { Observable } from 'rxjs';
-import { loadOn } from '../../common/load.mjs';
 import { MONGO, OrdersRepository } from './orders.repository.js';
 
 @Module({
@@ -33,8 +32,6 @@ import { MONGO, OrdersRepository } from './orders.repository.js';
           drain: 2_000,
         }),
     },
-    // The work that the sample prints.
-    loadOn(OrdersRepository, (orders) => [() => orders.place('tea'), () => orders.recent()]),
   ],
 })
 export class AppModule {}

@@ -4,7 +4,6 @@ import { STSClient } from '@aws-sdk/client-sts';
 import { appRole, fromEnv, getCredentialsToken, VaultModule, type Credentials } from 'nestjs-vault';
 import { rotatingAwsCredentials } from 'nestjs-vault/aws';
 import type { Observable } from 'rxjs';
-import { loadOn } from '../../common/load.mjs';
 import { IdentityService } from './identity.service.js';
 
 @Module({
@@ -30,8 +29,6 @@ import { IdentityService } from './identity.service.js';
       useFactory: (credentials$: Observable<Credentials>) =>
         new STSClient({ credentials: rotatingAwsCredentials(credentials$) }),
     },
-    // The work that the sample prints.
-    loadOn(IdentityService, (identity) => [() => identity.user()]),
   ],
 })
 export class AppModule {}
