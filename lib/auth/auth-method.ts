@@ -1,62 +1,102 @@
-import type { ApiAuth, ApiRequest, ApiResponse } from '../client/api.types.js';
-import type { Clock } from '../clock/clock.js';
-import type { Deadline } from '../clock/deadline.js';
+import type { Explain } from '../client/failed-response.js';
 import type { Secret } from '../secret/secret.js';
-
-/** The context of a login. */
-export interface LoginContext {
-  send<T>(request: ApiRequest, token?: Secret): Promise<ApiResponse<T>>;
-  /** Emits a `warning` event; identical messages once. */
-  warn(message: string): void;
-  /** Sets the source that is being read; undefined after its answer. */
-  reading(source: string | undefined): void;
-  clock: Clock;
-}
-
-/** The data of a token in the answer to a login, or to the look-up of a given token. */
-export interface Login {
-  token: Secret;
-  accessor: string;
-  /** Seconds; 0 means a token that never expires. */
-  ttl: number;
-  renewable: boolean;
-  /** Number of requests that the token allows; 0 means no limit. */
-  uses: number;
-  type: string;
-  /** The time from which the TTL counts. */
-  sentAt: Deadline;
-  /** Whether this process made the token, and so revokes it. */
-  own: boolean;
-  /** The namespace of the token, if it differs from the connection's. */
-  namespace?: string;
-}
+import type { SecretInput, SecretSource } from '../secret/secret-source.js';
 
 /**
- * A way to log in; made by {@link appRole} or {@link token}.
+ * A way to log in: {@link appRole}, {@link token}, or one of your own. The module calls `login` at the start, ahead of
+ * the max TTL of a token, and when a token was lost; it renews and revokes the token by itself.
  *
+ * @example
+ * const jwtLogin = (role: string, jwt: SecretSource): AuthMethod => ({
+ *   name: 'jwt',
+ *   login: async (context) =>
+ *     context.logIn('auth/jwt/login', { role, jwt: await context.read(jwt, { name: 'jwt' }) }),
+ * });
  * @publicApi
  */
 export interface AuthMethod {
-  /** Named in events and errors. */
-  readonly kind: string;
-  /** The problems of the method's own options. @internal */
-  readonly problems: readonly string[];
-  /** @internal */
+  /** Named in errors. */
+  readonly name: string;
+  /**
+   * Logs in once. Calls never overlap. A `VaultError` is reported as it is; of any other error only the class is shown.
+   * The time limit is four times the `timeout` of the connection; a token that comes later is revoked, if it is `own`.
+   */
   login(context: LoginContext): Promise<Login>;
-  /** Changes when another login would return another token; for tokens that another process renews. @internal */
+  /** Problems of its options, each a sentence without secrets. They fail the start with `VAULT_CONFIG_INVALID`. */
+  readonly problems?: readonly string[];
+  /**
+   * Changes when another login would return another token, for tokens that another process replaces; '' if unknown.
+   * Asked every ten seconds. Leave it out for logins that make a token.
+   */
   version?(): Promise<string>;
 }
 
-/** Reads a login from the `auth` member of an answer. */
-export function fromAuth(auth: ApiAuth, sentAt: Deadline, tokenOf: (text: string) => Secret): Login {
-  return {
-    token: tokenOf(auth.client_token),
-    accessor: auth.accessor,
-    ttl: auth.lease_duration,
-    renewable: auth.renewable,
-    uses: auth.num_uses ?? 0,
-    type: auth.token_type ?? 'service',
-    sentAt,
-    own: true,
-  };
+/**
+ * What a login can use: it reads secret inputs and sends the login request.
+ *
+ * @publicApi
+ */
+export interface LoginContext {
+  /**
+   * Reads a secret input. While it is awaited, errors and logs name the source instead of the server.
+   *
+   * @throws VaultError `VAULT_SOURCE_UNREADABLE`, and those of {@link fromWrappedToken}
+   */
+  read(source: SecretSource, input?: SecretInput): Promise<Secret>;
+  /**
+   * Sends a login request, past caches, and returns its token as one of this process (`own`). Warnings of the server are
+   * reported. A request that the server refused with status 400 is not sent again unchanged for a minute, because
+   * servers lock users out after repeated failures; the error is thrown again instead.
+   *
+   * @param path API path below `/v1/`, not encoded: `auth/jwt/login`
+   * @param body sent as JSON; a member that is a `Secret` is sent with its value
+   * @throws VaultError `VAULT_LOGIN_DENIED` (403), `VAULT_LOGIN_MFA_REQUIRED`, `VAULT_RESPONSE_INVALID` (no token), and
+   * any other code of a request
+   */
+  logIn(path: string, body: Readonly<Record<string, unknown>>, options?: LogInOptions): Promise<Login>;
+  /**
+   * Looks a token up that another process made. The result is not `own`: it is renewed, and never revoked.
+   *
+   * @throws VaultError `VAULT_TOKEN_INVALID`
+   */
+  lookUp(token: Secret, options?: Pick<LogInOptions, 'namespace'>): Promise<Login>;
+  /** Emits a `warning` event; identical messages once. */
+  warn(message: string): void;
+  /** Aborted after the time limit of the login, for requests of your own to other services. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Options of {@link LoginContext.logIn}.
+ *
+ * @publicApi
+ */
+export interface LogInOptions {
+  /** Namespace of the auth method. @default the namespace of the connection */
+  namespace?: string;
+  /** Explains refusals of this method by the server's words; `undefined` for others. Not asked for a 403. */
+  explain?: Explain;
+}
+
+/**
+ * The token of a login. {@link LoginContext.logIn} and {@link LoginContext.lookUp} return it complete; a method that gets
+ * its token elsewhere needs `token`, `ttl` and `own`.
+ *
+ * @publicApi
+ */
+export interface Login {
+  readonly token: Secret;
+  /** Seconds for which the token is valid, counted from the request; 0 for a token that never expires. */
+  readonly ttl: number;
+  /** Whether this process made the token, and so revokes it at the end. */
+  readonly own: boolean;
+  /** @default false */
+  readonly renewable?: boolean;
+  readonly accessor?: string;
+  /** Number of requests that the token allows; 0 for no limit. @default 0 */
+  readonly uses?: number;
+  /** A `batch` token can be neither renewed nor revoked. @default 'service' */
+  readonly type?: string;
+  /** The namespace of the token, if it differs from the connection's. */
+  readonly namespace?: string;
 }

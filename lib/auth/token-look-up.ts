@@ -2,7 +2,7 @@ import type { ApiResponse } from '../client/api.types.js';
 import { textOf } from '../client/answer.js';
 import { isDuration } from '../client/answer-members.js';
 import { malformed } from '../errors/common-errors.js';
-import type { Login } from './auth-method.js';
+import type { CheckedLogin } from './checked-login.js';
 
 /** The request that looks up its own token. */
 export const LOOK_UP_SELF = { method: 'GET', path: 'auth/token/lookup-self' } as const;
@@ -12,7 +12,7 @@ export const LOOK_UP_SELF = { method: 'GET', path: 'auth/token/lookup-self' } as
  *
  * @throws VaultError `VAULT_RESPONSE_INVALID`
  */
-export function readLookUp({ data, sentAt }: ApiResponse): Omit<Login, 'token' | 'own'> {
+export function readLookUp({ data, sentAt }: ApiResponse): Omit<CheckedLogin, 'token' | 'own' | 'namespace'> {
   const known = (data ?? {}) as Record<string, unknown>;
   const { ttl, num_uses: uses = 0 } = known;
   if (!isDuration(ttl) || !isDuration(uses)) throw malformed(LOOK_UP_SELF.path);

@@ -1,18 +1,7 @@
-import {
-  isSource,
-  problemsOf,
-  readSecret,
-  type SecretSource,
-  type WrappedSecret,
-} from '../secret/secret-source.js';
+import { isSource, problemsOf, type SecretSource } from '../secret/secret-source.js';
 import type { AuthMethod } from './auth-method.js';
-import { LOOK_UP_SELF, readLookUp } from './token-look-up.js';
 
-const WRAPPED: WrappedSecret = {
-  kind: 'token',
-  path: /^auth\/token\/create(?:-orphan|\/[^/]+)?$/,
-  of: ({ auth }) => auth?.client_token,
-};
+const INPUT = { name: 'token', wrappedAt: /^auth\/token\/create(?:-orphan|\/[^/]+)?$/ };
 
 /**
  * Uses a token that another process made: for local development with a short-lived token. It is looked up once at the
@@ -28,15 +17,11 @@ const WRAPPED: WrappedSecret = {
 export function token(source: SecretSource): AuthMethod {
   const watched = isSource(source) && typeof source === 'object' && 'version' in source ? source : undefined;
   return {
-    kind: 'token',
+    name: 'token',
     ...(watched && { version: async () => (await watched.version?.()) ?? '' }),
     problems: isSource(source)
       ? problemsOf(source)
       : ['`auth: token` needs a source: a value, a function, fromEnv, fromFile or fromWrappedToken'],
-    async login(context) {
-      const secret = await readSecret(source, { ...context, wrapped: WRAPPED }, WRAPPED.kind);
-      const lookUp = readLookUp(await context.send(LOOK_UP_SELF, secret));
-      return { ...lookUp, token: secret, own: false };
-    },
+    login: async (context) => context.lookUp(await context.read(source, INPUT)),
   };
 }

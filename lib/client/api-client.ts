@@ -7,6 +7,7 @@ import { aborted, closed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
 import { pastCaches } from './cached-answer.js';
+import { NO_PATH_RULES, type PathRules } from './failed-response.js';
 import { fromNetworkError } from './network-error.js';
 import { assertHeaderValue } from './path.js';
 import { writeBody } from './request-body.js';
@@ -48,18 +49,24 @@ export class ApiClient {
   readonly #options: ClientOptions;
   readonly #clock: Clock;
   readonly #observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void;
+  readonly #rules: PathRules;
   readonly #inconclusive = new WeakSet<VaultError>();
   #closed = false;
   /** Cluster state, if the server sends it: later reads must not fall behind it. */
   #index: string | undefined;
 
-  /** @param observe called after each request, for counters */
+  /**
+   * @param observe called after each request, for counters
+   * @param rules knowledge of engines about paths
+   */
   constructor(
     options: ClientOptions,
     clock: Clock,
     transport: Sender,
     observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void = () => undefined,
+    rules: PathRules = NO_PATH_RULES,
   ) {
+    this.#rules = rules;
     this.#options = options;
     this.#clock = clock;
     this.#observe = observe;
@@ -131,7 +138,7 @@ export class ApiClient {
         timeout: Math.min(request.timeout ?? Infinity, this.#options.timeout),
         ...(request.signal && { signal: request.signal }),
         ...(request.lane && { lane: request.lane }),
-        repeatable: isRepeatable(request),
+        repeatable: isRepeatable(request) && !this.#rules.creates(request.path),
       })) as TransportResponse;
     } catch (error) {
       const outcomeUnknown = !isUndone(error);
@@ -184,6 +191,7 @@ export class ApiClient {
     throw readFailure(response, request, {
       ...(namespace && { namespace }),
       tokenNamespace: request.tokenNamespace ?? this.#options.namespace ?? '',
+      explain: (refusal) => request.explain?.(refusal) ?? this.#rules.explain(refusal),
       now: this.#clock.wall(),
     });
   }

@@ -1,4 +1,5 @@
 import type { Deadline } from '../clock/deadline.js';
+import type { Explain } from './failed-response.js';
 import type { Lane } from './transport.types.js';
 
 /** One API request of the package. */
@@ -24,6 +25,10 @@ export interface ApiRequest {
   signal?: AbortSignal;
   /** Whether the server itself must answer: a cache would return credentials that another client has or had. */
   uncached?: boolean;
+  /** Capabilities that a policy must grant for it. @default by the method */
+  capabilities?: readonly string[];
+  /** Explains a refusal of this request. */
+  explain?: Explain;
   /** `vital` if a credential in use depends on the request. @default 'ordinary' */
   lane?: Lane;
 }

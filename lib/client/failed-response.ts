@@ -5,6 +5,8 @@ export interface FailedResponse {
   status: number;
   /** The server's own words, if the body was a Vault error. */
   messages: readonly string[];
+  /** The data of the answer beside its errors. */
+  data?: unknown;
   /** False if the body was not JSON, so that the answer does not come from Vault. */
   json: boolean;
   /** Whether the request was sent without TLS to a port that requires it. */
@@ -14,6 +16,10 @@ export interface FailedResponse {
   namespace?: string;
   /** The namespace of the token; '' is the root. */
   tokenNamespace?: string;
+  /** Capabilities that a policy must grant for the request. @default by the method */
+  capabilities?: readonly string[];
+  /** Asked before the meaning that answers have for all requests. */
+  explain?: (refusal: RefusalWithData) => Explanation | undefined;
   /** Milliseconds by which the server's clock is ahead of the local one, if the answer has a date. */
   clockSkew?: number;
   /** Milliseconds from `Retry-After`. */
@@ -22,3 +28,52 @@ export interface FailedResponse {
 
 /** The meaning of an answer, and the remedy. */
 export type Verdict = [code: VaultErrorCode, message: string, hint: string];
+
+/**
+ * A request that the server refused.
+ *
+ * @publicApi
+ */
+export interface Refusal {
+  readonly status: number;
+  /** API path below `/v1/`. */
+  readonly path: string;
+  /** Namespace of the request; '' is the root. */
+  readonly namespace: string;
+  /** Whether one of the server's sentences matches. They are not shown, because servers repeat inputs in them. */
+  said(pattern: RegExp): boolean;
+}
+
+/**
+ * The meaning of a refusal: the parts of a `VaultError`, without secrets.
+ *
+ * @publicApi
+ */
+export interface Explanation {
+  code: VaultErrorCode;
+  /** The event, with its actor. */
+  message: string;
+  /** The remedy. */
+  hint: string;
+}
+
+/**
+ * Explains a refusal; `undefined` if it does not know it.
+ *
+ * @publicApi
+ */
+export type Explain = (refusal: Refusal) => Explanation | undefined;
+
+/** A refusal with the data of the answer. */
+export interface RefusalWithData extends Refusal {
+  readonly data: unknown;
+}
+
+/** Knowledge about paths that comes from above this room. */
+export interface PathRules {
+  /** Whether a read at this path creates something, so that it cannot be repeated. */
+  creates(path: string): boolean;
+  explain(refusal: RefusalWithData): Explanation | undefined;
+}
+
+export const NO_PATH_RULES: PathRules = { creates: () => false, explain: () => undefined };

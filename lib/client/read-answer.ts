@@ -2,9 +2,10 @@ import type { Deadline } from '../clock/deadline.js';
 import { tooDeep } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import { hasLifeMembers, isDuration, isObject } from './answer-members.js';
-import { isTooDeep, isVersion, parseAnswer, readAuth, readWords, readWrapInfo, textOf } from './answer.js';
+import { isTooDeep, parseAnswer, readAuth, readWords, readWrapInfo, textOf } from './answer.js';
 import type { ApiRequest, ApiResponse } from './api.types.js';
 import { madeAt } from './cached-answer.js';
+import type { FailedResponse } from './failed-response.js';
 import { fromResponse, notVault, saysItWantsTls } from './response-error.js';
 import type { TransportResponse } from './transport.types.js';
 import { readWarnings } from './warnings.js';
@@ -43,22 +44,23 @@ export function readAnswer<T>(
 /** Converts any other answer into an error. */
 export function readFailure(
   response: TransportResponse,
-  { method, path }: ApiRequest,
-  known: { namespace?: string; tokenNamespace: string; now: number },
+  { method, path, capabilities }: ApiRequest,
+  known: Pick<FailedResponse, 'namespace' | 'explain'> & { tokenNamespace: string; now: number },
 ): VaultError {
   const { statusCode: status, body, headers } = response;
   const envelope = isTooDeep(body) ? undefined : parseAnswer(body);
-  const kv = status === 404 && deletedVersion(envelope, path);
-  if (kv) return kv;
   const date = Date.parse(textOf(headers['date']));
   return fromResponse({
     status,
+    data: envelope?.['data'],
     messages: [...readWords(envelope?.['errors']), ...readWords(envelope?.['warnings'])],
     json: envelope !== undefined,
     wantsTls: saysItWantsTls(status, body),
     method,
     path,
     ...(known.namespace && { namespace: known.namespace }),
+    ...(known.explain && { explain: known.explain }),
+    ...(capabilities && { capabilities }),
     tokenNamespace: known.tokenNamespace,
     ...(Number.isFinite(date) && { clockSkew: date - known.now }),
     ...retryAfter(headers['retry-after']),
@@ -121,33 +123,6 @@ function lost(
   { path }: ApiRequest,
 ): VaultError {
   return new VaultError({ code, message, hint, status, path, outcomeUnknown: true });
-}
-
-/** KV v2 answers 404 with the metadata of a version that is deleted or destroyed. */
-function deletedVersion(
-  envelope: Readonly<Record<string, unknown>> | undefined,
-  path: string,
-): VaultError | undefined {
-  const data = envelope?.['data'];
-  const metadata = isObject(data) ? data['metadata'] : undefined;
-  if (!isObject(metadata)) return undefined;
-  const { version, destroyed } = metadata;
-  const which = isVersion(version) ? `Version ${version} at ${path}` : `The secret at ${path}`;
-  return destroyed === true
-    ? new VaultError({
-        code: 'VAULT_SECRET_DESTROYED',
-        message: `${which} was destroyed.`,
-        hint: 'Its data cannot be restored: write a new version, and pin that one.',
-        status: 404,
-        path,
-      })
-    : new VaultError({
-        code: 'VAULT_SECRET_DELETED',
-        message: `${which} is deleted.`,
-        hint: 'Undelete it (vault kv undelete -versions=…), or pin another version.',
-        status: 404,
-        path,
-      });
 }
 
 function retryAfter(header: unknown): { retryAfter?: number } {

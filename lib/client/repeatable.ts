@@ -17,5 +17,5 @@ const SAME_AGAIN = new Set([
 export function isRepeatable({ method, path, uncached, headers }: ApiRequest): boolean {
   if (method === 'POST') return SAME_AGAIN.has(path);
   if (method !== 'GET' && method !== 'LIST') return false;
-  return !uncached && !/(^|\/)creds\//.test(path) && headers?.['x-vault-wrap-ttl'] === undefined;
+  return !uncached && headers?.['x-vault-wrap-ttl'] === undefined;
 }

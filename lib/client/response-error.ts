@@ -1,8 +1,7 @@
-import type { FailedResponse, Verdict } from './failed-response.js';
+import type { Explanation, FailedResponse, Refusal, Verdict } from './failed-response.js';
 import { VaultError } from '../errors/vault-error.js';
 import { skewHint } from './clock-skew.js';
 import { nameOf, pathBelow } from './namespace.js';
-import { refusedLogin } from './refused-login.js';
 
 /** Capabilities that a policy must grant; some engines distinguish `create` from `update`. */
 const CAPABILITIES: Record<string, readonly string[]> = {
@@ -19,23 +18,8 @@ const DEFAULT_HINT =
 /** Hints on the invalid parameter, by the words of both servers. */
 const PARAMETERS: readonly (readonly [words: RegExp, hint: string])[] = [
   [
-    /metadata check-and-set parameter required/,
-    'This metadata can be written only with its version: give `metadata_cas` (metadata_cas_required is set).',
-  ],
-  [
-    /check-and-set parameter required/,
-    'This secret can be written only with its version: give `options: { cas }`, the version that was read, or 0 for a new ' +
-      'secret (cas_required is set for it or its mount).',
-  ],
-  [/error parsing check-and-set parameter/, 'Give `cas` as a number: the version that was read.'],
-  [
     /requires Content-Type of/i,
     'Leave `content-type` out of the headers: a PATCH is a merge patch by default.',
-  ],
-  [
-    /(not allowed by this role|is not a valid value for valid_principals|Alternative Names? are not allowed)/i,
-    'The role does not allow a name in the parameters: compare them with its allowed_domains, allow_subdomains, ' +
-      'allow_bare_domains and allowed_*_sans (SSH: allowed_users).',
   ],
   [
     /(error parsing X-Vault-Wrap-TTL|invalid duration|ttl must be positive|ttl is larger than|as TTL would result in)/i,
@@ -93,21 +77,15 @@ function judge(failed: FailedResponse): Verdict {
   if (said(/past the max TTL/i)) {
     return ['VAULT_LEASE_AT_MAX_TTL', 'The lease has reached its max TTL.', 'Only a new lease lasts longer.'];
   }
+  const known = explained(failed, said);
+  if (known) return [known.code, known.message, `${known.hint}${skewHint(failed)}`];
   if (status === 404) return notFound(failed, said);
   if (status === 413) {
     return ['VAULT_REQUEST_INVALID', 'The request is too large for the server.', 'Store less in one secret.'];
   }
-  const login = refusedLogin(failed, said);
-  if (login) return login;
   if (status === 400 || status === 405 || status === 415) return badRequest(failed, said);
   if (said(/standby|no leader|not active|local node not active/i)) return standby();
-  if (said(/failed to (find entry for connection|execute query)|is not an allowed role/i)) {
-    return backendFailed(
-      'is not set up correctly',
-      `compare the role with its connection (allowed_roles, SQL) at ${path}.`,
-    );
-  }
-  if (said(/connect|dial|timeout|database|transaction/i)) {
+  if (said(/connect|dial|timeout/i)) {
     return backendFailed(
       'cannot be reached by the server',
       'check that it runs and that the server may connect to it.',
@@ -118,6 +96,21 @@ function judge(failed: FailedResponse): Verdict {
     `The server failed with status ${status} at ${path}.`,
     'Check the log and the audit log of the server for the reason.',
   ];
+}
+
+/** A meaning that the auth method or an engine knows. */
+function explained(
+  { status, path, namespace = '', data, explain }: FailedResponse,
+  said: Refusal['said'],
+): Explanation | undefined {
+  try {
+    const known = explain?.({ status, path, namespace, data, said });
+    const texts = [known?.code, known?.message, known?.hint];
+    return texts.every((text) => typeof text === 'string') ? known : undefined;
+  } catch {
+    // One of the application may have a mistake; the refusal is what counts.
+    return undefined;
+  }
 }
 
 function forbidden(failed: FailedResponse, said: (pattern: RegExp) => boolean): Verdict {
@@ -133,7 +126,7 @@ function forbidden(failed: FailedResponse, said: (pattern: RegExp) => boolean): 
         `to other networks (token_bound_cidrs) is answered the same.${skewHint(failed)}`,
     ];
   }
-  const capabilities = CAPABILITIES[method] ?? ['update'];
+  const capabilities = failed.capabilities ?? CAPABILITIES[method] ?? ['update'];
   const { namespace = '', tokenNamespace = namespace } = failed;
   const below = pathBelow(tokenNamespace, namespace);
   const place = namespace ? ` in namespace "${namespace}"` : '';
@@ -176,22 +169,15 @@ function notFound(failed: FailedResponse, said: (pattern: RegExp) => boolean): V
       'Correct `mount`, or enable the engine there; `vault secrets list` shows what is mounted.',
     ];
   }
-  if (said(/versioned K\/V/i)) {
-    return [
-      'VAULT_SECRET_NOT_FOUND',
-      `The mount of ${path} is KV version 2, but was read as version 1.`,
-      'Set `kvVersion: 2`, which is the default, or read a mount of version 1.',
-    ];
-  }
   return [
     'VAULT_SECRET_NOT_FOUND',
     `The server has nothing at ${path}.`,
-    'Check the name, and for KV the mount and its version (`kvVersion`).',
+    'Check the name, the mount, and the version of the mount.',
   ];
 }
 
 function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean): Verdict {
-  const { path, status } = failed;
+  const { path } = failed;
   if (said(/token had one use left/i)) {
     return [
       'VAULT_TOKEN_INVALID',
@@ -203,8 +189,8 @@ function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean):
     return [
       'VAULT_WRAPPING_TOKEN_INVALID',
       'The wrapping token was used already, has expired, or never existed.',
-      'SECURITY: if no application of yours unwrapped it, another party has the secret now. Destroy that secret_id (revoke ' +
-        `that token), find out which systems could read the wrapping token, and deliver a new one.${skewHint(failed)}`,
+      'SECURITY: if no application of yours unwrapped it, another party has the secret now. Destroy that secret (revoke it, if it ' +
+        `is a token), find out which systems could read the wrapping token, and deliver a new one.${skewHint(failed)}`,
     ];
   }
   if (said(/unknown role/i)) {
@@ -224,15 +210,13 @@ function badRequest(failed: FailedResponse, said: (pattern: RegExp) => boolean):
   if (said(/failed to (renew|revoke) entry|dial|connection refused/i)) {
     return backendFailed('did not answer the server', 'the lease stays valid meanwhile.');
   }
-  if (said(/check-and-set parameter (did|does) not match/)) {
-    return [
-      'VAULT_CAS_CONFLICT',
-      `The secret at ${path} was changed meanwhile: \`cas\` is not its current version. Nothing was written.`,
-      'Read it again, apply the change to the current value, and write that with its version (0: no value yet).',
-    ];
-  }
   const [, hint = DEFAULT_HINT] = PARAMETERS.find(([words]) => said(words)) ?? [];
-  return ['VAULT_REQUEST_INVALID', `The server refuses the request at ${path} (status ${status}).`, hint];
+  return ['VAULT_REQUEST_INVALID', refusesRequest(failed), hint];
+}
+
+/** The message about a request that is refused for its parameters. */
+export function refusesRequest({ status, path }: Pick<Refusal, 'status' | 'path'>): string {
+  return `The server refuses the request at ${path} (status ${status}).`;
 }
 
 function backendFailed(what: string, todo: string): Verdict {

@@ -90,7 +90,7 @@ export interface VaultOptions {
    * @default false
    */
   allowHttp?: boolean;
-  /** {@link appRole} or {@link token}. */
+  /** The way to log in. */
   auth: AuthMethod;
   /** Namespace of every request, as `team/app`; one slash at its start or end is dropped. */
   namespace?: string;

@@ -1,5 +1,6 @@
 import type { ClientOptions } from '../client/client-options.js';
 import type { AuthMethod } from '../auth/auth-method.js';
+import { authProblems } from '../auth/auth-problems.js';
 import { classOf, listed, printable } from '../errors/printable.js';
 import { unknownOptions } from '../errors/unknown-options.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -56,7 +57,7 @@ export function resolveOptions(options: VaultOptions, name = DEFAULT_CONNECTION)
     return resolve(options, name);
   } catch (error) {
     if (error instanceof VaultError) throw error;
-    // A getter, or a custom auth method, may have thrown; its error may show a value.
+    // A getter may have thrown; its error may show a value.
     throw invalidOptions(name, [`reading them failed with ${classOf(error)}`]);
   }
 }
@@ -118,12 +119,7 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
   if (typeof shutdown.revoke !== 'boolean') problems.push('`shutdown.revoke` must be true or false');
   if (typeof allowHttp !== 'boolean') problems.push('`allowHttp` must be true or false');
   if (kvVersion !== 1 && kvVersion !== 2) problems.push('`kvVersion` must be 1 or 2');
-  if (!isObject(given.auth) || typeof given.auth.login !== 'function') {
-    problems.push('`auth` must be an auth method: appRole({ roleId, secretId }) or token(source)');
-  } else {
-    // A custom auth method need not have this member.
-    problems.push(...(Array.isArray(given.auth.problems) ? given.auth.problems : []));
-  }
+  problems.push(...authProblems(given.auth));
   const addresses = resolveAddresses(given.address, problems);
   const namespace = resolveNamespace(given.namespace, problems);
   const headers = given.headers !== undefined && resolveHeaders(given.headers, problems);

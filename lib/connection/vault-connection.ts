@@ -19,6 +19,7 @@ import { healthOf, type ConnectionStatus, type PoolStatus } from '../events/stat
 import { engineOf } from '../engines/engine-of.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
 import type { Secret } from '../secret/secret.js';
+import { pathRules } from '../engines/path-rules.js';
 import { StaticSecrets } from '../engines/static-secrets.js';
 import { VaultClient } from '../session/vault-client.js';
 import { Session } from '../session/session.js';
@@ -89,7 +90,7 @@ export class VaultConnection implements ClosedAtExit {
             `changed TLS files are ignored, their previous content stays in use: ${problems.join('; ')}`,
           ),
       });
-    this.#api = new ApiClient(options, clock, network, count);
+    this.#api = new ApiClient(options, clock, network, count, pathRules);
     const shared = {
       api: this.#api,
       options,

@@ -91,7 +91,7 @@ export class Counters {
 export function operationOf(method: string, path: string): Operation {
   const self = /^auth\/token\/(renew-self|lookup-self|revoke-self)$/.exec(path);
   if (self) return self[1] as Operation;
-  if (/^auth\/.+\/login$/.test(path)) return 'login';
+  if (/^auth\/.+\/login(?:\/[^/]+)?$/.test(path)) return 'login';
   if (path === 'sys/leases/renew') return 'renew-lease';
   if (path === 'sys/leases/lookup') return 'lookup-lease';
   if (path.startsWith('sys/wrapping/')) return 'unwrap';

@@ -13,8 +13,8 @@ export interface SecretSourceContext {
   warn(message: string): void;
   /** Sets the source that is being read, for the error of a login that takes too long; undefined after its answer. */
   reading(source: string | undefined): void;
-  /** The expected content of a wrapping token. */
-  wrapped: WrappedSecret;
+  /** The input that is read. */
+  input: Omit<SecretInput, 'namespace'>;
 }
 
 /** The members of an answer that can contain the secret. */
@@ -23,13 +23,24 @@ export interface UnwrappedAnswer {
   auth?: { client_token?: unknown } | null;
 }
 
-/** The kind of secret that a login expects in a wrapping token. */
-export interface WrappedSecret {
-  kind: 'secret_id' | 'token';
-  /** Whether a creation path is an expected one. */
-  path: RegExp;
-  /** Returns the secret of the answer. */
-  of(answer: UnwrappedAnswer): unknown;
+/**
+ * A secret input of an auth method.
+ *
+ * @publicApi
+ */
+export interface SecretInput {
+  /**
+   * Its name at the server, for errors: `secret_id`, `jwt`. A {@link fromWrappedToken} takes the member of this name from
+   * the `data` of the wrapped answer; if there is none, the token of a wrapped login.
+   */
+  name: string;
+  /**
+   * Creation paths of a wrapping token that are expected, if {@link fromWrappedToken} names none. Without either, a
+   * wrapping token is refused.
+   */
+  wrappedAt?: RegExp;
+  /** Namespace of wrapping tokens. @default the namespace of the connection */
+  namespace?: string;
 }
 
 /** A source with its own way to read; made by {@link fromEnv}, {@link fromFile}, {@link fromWrappedToken}. */
@@ -192,33 +203,37 @@ export function fromWrappedToken(
       const body = { token: token.reveal() };
       const lookup = await context.send({ method: 'POST', path: 'sys/wrapping/lookup', body });
       const createdAt = (lookup.data as { creation_path?: unknown } | null)?.creation_path;
-      const { wrapped } = context;
+      const { name, wrappedAt } = context.input;
       const { creationPath } = options;
       const matches =
         typeof createdAt === 'string' &&
-        (creationPath === undefined ? wrapped.path.test(createdAt) : createdAt === creationPath);
-      if (!matches) throw createdElsewhere(wrapped, creationPath);
+        (creationPath === undefined ? wrappedAt?.test(createdAt) === true : createdAt === creationPath);
+      if (!matches) throw createdElsewhere(name, creationPath);
 
       const answer = await context.send({ method: 'POST', path: 'sys/wrapping/unwrap' }, token);
-      const secret = secretOf(wrapped.of(answer), `${wrapped.kind} in the ${this.description}`);
+      const secret = secretOf(contentOf(answer, name), `${name} in the ${this.description}`);
       unwrapped = { from: token.reveal(), secret };
       return secret;
     },
   };
 }
 
-function createdElsewhere({ kind }: WrappedSecret, creationPath: string | undefined): VaultError {
+/** The secret in an unwrapped answer. */
+function contentOf({ data, auth }: UnwrappedAnswer, name: string): unknown {
+  return (data as Record<string, unknown> | null)?.[name] ?? auth?.client_token;
+}
+
+function createdElsewhere(name: string, creationPath: string | undefined): VaultError {
   const own =
     creationPath === undefined
-      ? ` If ${kind === 'token' ? 'tokens come from a login' : 'secret_ids are made at custom-secret-id'} on ` +
-        'purpose, set `creationPath` of `fromWrappedToken` to that path.'
+      ? ` If each ${name} is made at another path on purpose, set \`creationPath\` of \`fromWrappedToken\` to that path.`
       : '';
   return new VaultError({
     code: 'VAULT_WRAPPING_PATH_MISMATCH',
     message: 'The wrapping token was not created where this application expects it.',
     hint:
       'SECURITY: the token may have been exchanged on its way. Treat it as hostile, find its sender, and ' +
-      `issue a new wrapped ${kind}${creationPath ? ` at ${creationPath} (\`creationPath\`)` : ''}. ` +
+      `issue a new wrapped ${name}${creationPath ? ` at ${creationPath} (\`creationPath\`)` : ''}. ` +
       `It was not unwrapped.${own}`,
     path: 'sys/wrapping/lookup',
   });

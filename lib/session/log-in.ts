@@ -1,4 +1,6 @@
-import type { Login } from '../auth/auth-method.js';
+import type { CheckedLogin } from '../auth/checked-login.js';
+import type { RefusedLogins } from '../auth/refused-logins.js';
+import { runLogin } from '../auth/run-login.js';
 import { withTimeout } from '../clock/with-timeout.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
 import type { SessionContext } from './session-context.js';
@@ -8,10 +10,11 @@ import type { TokenSourceWatcher } from './token-source-watcher.js';
 /** The time limit of a login, in request timeouts: it may look up and unwrap a secret before the login itself. */
 const REQUESTS = 4;
 
-/** Callbacks of a login. */
+/** The session's part in a login. */
 export interface LoginHooks {
+  readonly refused: RefusedLogins;
   /** Called with a login that succeeds after its time limit. */
-  readonly onLate: (login: Login) => void;
+  readonly onLate: (login: CheckedLogin) => void;
   /** Called with warnings. */
   readonly warn: (message: string) => void;
   /** Called with the secret source that is being read; undefined when it has answered. */
@@ -22,22 +25,25 @@ export interface LoginHooks {
 export async function logIn(
   { api, options, clock }: SessionContext,
   source: TokenSourceWatcher,
-  { onLate, warn, reading }: LoginHooks,
-): Promise<Login> {
+  { refused, onLate, warn, reading }: LoginHooks,
+): Promise<CheckedLogin> {
   const limit = REQUESTS * options.timeout;
   let version = '';
   let timedOut = false;
   let waitsFor: string | undefined;
+  const ending = new AbortController();
   const work = async () => {
     version = await source.readVersion();
-    return options.auth.login({
+    return runLogin(options.auth, {
+      clock,
+      signal: ending.signal,
+      refused,
       send: (request, token) => api.send({ ...request, lane: 'vital' }, token),
       warn,
       reading: (secret) => {
         waitsFor = secret;
         if (!timedOut) reading(secret);
       },
-      clock,
     });
   };
   const login = work();
@@ -47,6 +53,7 @@ export async function logIn(
   );
   const tooLong = () => {
     timedOut = true;
+    ending.abort();
     reading(undefined);
     return waitsFor === undefined ? loginTooLong(limit) : sourceTooLong(waitsFor, limit);
   };

@@ -1,4 +1,5 @@
-import type { Login } from '../auth/auth-method.js';
+import type { CheckedLogin } from '../auth/checked-login.js';
+import { RefusedLogins } from '../auth/refused-logins.js';
 import type { ApiRequest, ApiResponse } from '../client/api.types.js';
 import { background } from '../clock/background.js';
 import { closed, fromCache, unexpected } from '../errors/common-errors.js';
@@ -43,6 +44,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
   readonly #life: Lifecycle<TokenStep>;
   readonly #source: TokenSourceWatcher;
   readonly #warn: (message: string) => void;
+  readonly #refused: RefusedLogins;
   #token: VaultToken | undefined;
   #count = 0;
   #login: Promise<VaultToken> | undefined;
@@ -55,6 +57,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
     this.#context = context;
     this.#hooks = hooks;
     this.#life = new Lifecycle(context, this);
+    this.#refused = new RefusedLogins(context.clock);
     this.#warn = reportOnce((message) => context.emit({ type: 'warning', message }));
     const { auth } = context.options;
     const version = auth.version && (() => auth.version?.() ?? Promise.resolve(''));
@@ -189,6 +192,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
     if (retry.error && retry.waiting) throw retry.error;
     try {
       const login = await logIn(this.#context, this.#source, {
+        refused: this.#refused,
         onLate: (late) => this.#revoke(late),
         warn: this.#warn,
         reading: (source) => this.#hooks.reading(source),
@@ -221,7 +225,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
   }
 
   /** Revokes the token of a login that came too late to be used. */
-  #revoke(login: Login): void {
+  #revoke(login: CheckedLogin): void {
     if (!login.own) return;
     const token = new VaultToken(++this.#count, login, this.#context.random);
     this.#hooks.made(token);

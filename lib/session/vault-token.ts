@@ -1,4 +1,4 @@
-import type { Login } from '../auth/auth-method.js';
+import type { CheckedLogin } from '../auth/checked-login.js';
 import type { Clock } from '../clock/clock.js';
 import { remaining } from '../clock/deadline.js';
 import type { Secret } from '../secret/secret.js';
@@ -29,7 +29,7 @@ export class VaultToken extends Granted {
   #supersededAt: number | undefined;
 
   /** @param drain the drain time of the token before it */
-  constructor(number: number, login: Login, random: () => number, drain = 0) {
+  constructor(number: number, login: CheckedLogin, random: () => number, drain = 0) {
     super(firstGrant({ ...login, seconds: login.ttl }, random));
     this.sequence = number;
     this.value = login.token;

@@ -161,7 +161,7 @@ story('a KV secret is not gone because a login is refused: kept, and read again'
   expect(life.of('secret-gone')).toEqual([]);
   expect(life.connection.status.secrets[0]).toMatchObject({
     state: 'degraded',
-    error: { code: 'VAULT_SECRET_ID_INVALID' },
+    error: { code: 'VAULT_LOGIN_INPUT_INVALID' },
   });
   const late: unknown[] = [];
   watch().subscribe((value) => late.push(value));

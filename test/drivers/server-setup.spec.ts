@@ -175,7 +175,7 @@ describeReal('the page on the set-up of a server', () => {
   it('a start works after the expiry of the first secret_id, as another one was delivered', async () => {
     await root('POST', 'auth/approle/role/orders/secret-id/destroy', { secret_id: secretId() });
     expect(await apps.startError(application())).toMatchObject({
-      code: 'VAULT_SECRET_ID_INVALID',
+      code: 'VAULT_LOGIN_INPUT_INVALID',
     });
     await page.deliver();
     const app = await start();

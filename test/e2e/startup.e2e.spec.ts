@@ -333,7 +333,7 @@ describeReal('start-up', () => {
     const time = await elapsed(async () => {
       error = await apps.startError({ imports: [vault({ auth })], providers: [Five] });
     });
-    expect(error).toMatchObject({ code: 'VAULT_SECRET_ID_INVALID', status: 400 });
+    expect(error).toMatchObject({ code: 'VAULT_LOGIN_INPUT_INVALID', status: 400 });
     expect(proxy.requests).toEqual(['POST /v1/auth/approle/login']);
     expect(time).toBeLessThan(500);
   });

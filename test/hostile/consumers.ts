@@ -1,3 +1,5 @@
+import { RefusedLogins } from '../../lib/auth/refused-logins.js';
+import { runLogin } from '../../lib/auth/run-login.js';
 import { inspect } from 'node:util';
 import { expect } from 'vitest';
 import { ApiClient } from '../../lib/client/api-client.js';
@@ -174,7 +176,15 @@ export class World {
     const send = this.#api.send.bind(this.#api);
     const warned: string[] = [];
     const warn = (text: string) => void warned.push(text);
-    return method.login({ send, warn, reading: () => undefined, clock: this.clock }).then((login) => {
+    const parts = {
+      send,
+      warn,
+      reading: () => undefined,
+      clock: this.clock,
+      signal: new AbortController().signal,
+      refused: new RefusedLogins(this.clock),
+    };
+    return runLogin(method, parts).then((login) => {
       expect(Number.isFinite(login.ttl) && Number.isFinite(login.uses)).toBe(true);
       expect(typeof login.renewable).toBe('boolean');
       return [login.token, warned];

@@ -219,7 +219,7 @@ describeReal('logging in', () => {
       canaries.add(wrapping);
       const error = await failureOf(approle(fromWrappedToken(wrapping)).connection.login());
       expect(error.code).toBe('VAULT_WRAPPING_TOKEN_INVALID');
-      expect(error.hint).toMatch(/SECURITY: .*another party has the secret.*Destroy that secret_id/);
+      expect(error.hint).toMatch(/SECURITY: .*another party has the secret.*Destroy that secret \(revoke it, if it is a token\)/);
       expect(proxy.count(/approle\/login/)).toBe(0);
       expectNoLeak(error, canaries);
     });
@@ -301,10 +301,10 @@ describeReal('logging in', () => {
       const auth = appRole({ roleId: role.roleId, secretId: () => current });
       const { connection } = connect({ address: proxy.address, auth }, clock);
       const first = await failureOf(connection.login());
-      expect(first.code).toBe('VAULT_SECRET_ID_INVALID');
+      expect(first.code).toBe('VAULT_LOGIN_INPUT_INVALID');
       for (let minute = 0; minute < 59_000; minute += 10_000) {
         clock.advance(9_800);
-        expect((await failureOf(connection.login())).code).toBe('VAULT_SECRET_ID_INVALID');
+        expect((await failureOf(connection.login())).code).toBe('VAULT_LOGIN_INPUT_INVALID');
       }
       expect(proxy.requests).toEqual([LOGIN]);
       clock.advance(5_000);

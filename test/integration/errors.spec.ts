@@ -153,7 +153,7 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
   }
 
   const SECRET_ID = {
-    code: 'VAULT_SECRET_ID_INVALID',
+    code: 'VAULT_LOGIN_INPUT_INVALID',
     hint: /secret-id\).*compare the role_id/,
     status: 400,
   };
@@ -482,7 +482,7 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
         proxy.fault = (_request, response) => answer(response, status, { errors: [words] }, date);
       };
       refuse(400, BAD_SECRET_ID);
-      check(await failureOf(logIn()), { code: 'VAULT_SECRET_ID_INVALID', hint });
+      check(await failureOf(logIn()), { code: 'VAULT_LOGIN_INPUT_INVALID', hint });
       refuse(403, 'permission denied');
       check(await failureOf(client().read('kv1/x')), { code: 'VAULT_TOKEN_INVALID', hint });
       refuse(403, DENIED);

@@ -17,7 +17,7 @@ export const logins: Rules = [
     world.clear();
     const options = { auth: appRole({ roleId, secretId }) };
     await expect(world.start({ role: LONG, options })).rejects.toMatchObject({
-      code: 'VAULT_SECRET_ID_INVALID',
+      code: 'VAULT_LOGIN_INPUT_INVALID',
     });
     await world.advance(2 * SECOND);
     expect(world.requests(LOGIN)).toHaveLength(1);
@@ -46,7 +46,7 @@ export const logins: Rules = [
       await world.until(() => life.connection.status.health === 'down', 15 * SECOND);
       expect(life.connection.status.session).toMatchObject({
         state: 'expired',
-        error: { code: 'VAULT_SECRET_ID_INVALID' },
+        error: { code: 'VAULT_LOGIN_INPUT_INVALID' },
       });
       world.vault!.clearFaults();
       current = secretId();

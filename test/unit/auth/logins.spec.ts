@@ -64,7 +64,7 @@ describe('a login', () => {
       const error = await failureOf(login(token(fromWrappedToken(wrapping))));
       expect(error.code).toBe('VAULT_WRAPPING_PATH_MISMATCH');
       expect(error.hint).toMatch(
-        /new wrapped token.*not unwrapped.*tokens come from a login.*`creationPath`/,
+        /new wrapped token.*not unwrapped.*each token is made at another path on purpose.*`creationPath`/,
       );
       expect(requests()).toEqual([LOOKUP]);
       expect((await ask('POST', 'sys/wrapping/lookup', { token: wrapping })).status).toBe(200);
@@ -79,7 +79,7 @@ describe('a login', () => {
     const { roleId } = vault.appRole('app');
     const wrapping = wrap_info.token as string;
     const error = await failureOf(login(appRole({ roleId, secretId: fromWrappedToken(wrapping) })));
-    expect(error.hint).toMatch(/custom-secret-id on purpose.*`creationPath` of `fromWrappedToken`/);
+    expect(error.hint).toMatch(/each secret_id is made at another path on purpose.*`creationPath` of `fromWrappedToken`/);
     await login(appRole({ roleId, secretId: fromWrappedToken(wrapping, { creationPath: path }) }));
     expectNoLeak(error, [wrapping, 'canary-own']);
   });
@@ -93,7 +93,7 @@ describe('a login', () => {
   it('without a secret_id, if the role binds one', async () => {
     const { roleId } = vault.appRole('app');
     const error = await failureOf(login(appRole({ roleId })));
-    expect(error.code).toBe('VAULT_SECRET_ID_INVALID');
+    expect(error.code).toBe('VAULT_LOGIN_INPUT_INVALID');
     expect(error.message).toMatch(/requires a secret_id.*Give `secretId` to appRole/);
   });
 
@@ -236,7 +236,7 @@ describe('a login', () => {
       const { roleId, secretId } = vault.namespace('team').appRole('app', { mount: 'machines' });
       const auth = appRole({ roleId, secretId: secretId(), mountPath: 'machines', namespace: 'other' });
       const error = await failureOf(login(auth));
-      expect(error.code).toBe('VAULT_SECRET_ID_INVALID');
+      expect(error.code).toBe('VAULT_LOGIN_INPUT_INVALID');
       expect(error.hint).toMatch(/auth\/machines\/role\/<role>\/secret-id.*namespace "other".*`namespace`/);
       expectNoLeak(error, [roleId]);
     });

@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
 import type { FailedResponse } from '../../../lib/client/failed-response.js';
 import { fromResponse } from '../../../lib/client/response-error.js';
+import { explainRefusal } from '../../../lib/auth/app-role-refusals.js';
+import { pathRules } from '../../../lib/engines/path-rules.js';
 import { expectNoLeak } from '../../support/leaks.js';
 
 const at = 'database/creds/app';
@@ -8,15 +10,17 @@ const CANARY = 'canary-0a9b8c7d';
 
 function judge(status: number, messages: string | readonly string[], more: Partial<FailedResponse> = {}) {
   const list = typeof messages === 'string' ? [messages] : messages;
-  return fromResponse({ status, messages: list, json: true, method: 'GET', path: at, ...more });
+  const explain: FailedResponse['explain'] = (refusal) =>
+    explainRefusal(refusal) ?? pathRules.explain(refusal);
+  return fromResponse({ status, messages: list, json: true, method: 'GET', path: at, explain, ...more });
 }
 
 // Answers of the servers in their own words, recorded from both.
 it.each<[number, string | string[], string]>([
-  [400, 'invalid role or secret ID', 'VAULT_SECRET_ID_INVALID'],
-  [400, 'failed to validate SecretID: secret ID is expired', 'VAULT_SECRET_ID_INVALID'],
-  [400, 'invalid secret id', 'VAULT_SECRET_ID_INVALID'],
-  [400, 'missing secret_id', 'VAULT_SECRET_ID_INVALID'],
+  [400, 'invalid role or secret ID', 'VAULT_LOGIN_INPUT_INVALID'],
+  [400, 'failed to validate SecretID: secret ID is expired', 'VAULT_LOGIN_INPUT_INVALID'],
+  [400, 'invalid secret id', 'VAULT_LOGIN_INPUT_INVALID'],
+  [400, 'missing secret_id', 'VAULT_LOGIN_INPUT_INVALID'],
   [
     400,
     'source address "127.0.0.1" unauthorized by CIDR restrictions on the role: %!w(<nil>)',

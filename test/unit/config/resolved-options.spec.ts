@@ -232,7 +232,7 @@ it.each<[string, () => AuthMethod, RegExp]>([
 });
 
 it('accepts a role that binds no secret_id', () => {
-  expect(resolveOptions({ ...good, auth: appRole({ roleId: 'r' }) }).auth.kind).toBe('approle');
+  expect(resolveOptions({ ...good, auth: appRole({ roleId: 'r' }) }).auth.name).toBe('approle');
 });
 
 it('prints no refused value: it may be a secret in the wrong place', () => {

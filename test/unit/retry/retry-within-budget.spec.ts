@@ -45,7 +45,7 @@ it('retries a temporary failure, with growing pauses', async () => {
 });
 
 it('does not retry a permanent failure', async () => {
-  const refused = error('VAULT_SECRET_ID_INVALID');
+  const refused = error('VAULT_LOGIN_INPUT_INVALID');
   const { tries, outcome } = run([refused, 'ok']);
   expect(await outcome).toBe(refused);
   expect(tries).toEqual([0]);

@@ -30,11 +30,7 @@ function context(): SecretSourceContext & { warnings: string[] } {
     warn: (message) => warnings.push(message),
     send: () => Promise.reject(new Error('no request is expected')),
     reading: () => undefined,
-    wrapped: {
-      kind: 'secret_id',
-      path: /^auth\/approle\/role\/[^/]+\/secret-id$/,
-      of: ({ data }) => (data as { secret_id?: unknown } | null)?.secret_id,
-    },
+    input: { name: 'secret_id', wrappedAt: /^auth\/approle\/role\/[^/]+\/secret-id$/ },
   };
 }
 const read = (source: SecretSource, using = context()) => readSecret(source, using, 'secret_id');
@@ -297,7 +293,7 @@ it.each<[unknown]>([
   };
   const error = await failureOf(read(fromWrappedToken(CANARY), { ...context(), send }));
   expect(error.code).toBe('VAULT_WRAPPING_PATH_MISMATCH');
-  expect(error.hint).toMatch(/SECURITY.*custom-secret-id.*`creationPath` of `fromWrappedToken`/);
+  expect(error.hint).toMatch(/SECURITY.*each secret_id is made at another path.*`creationPath` of `fromWrappedToken`/);
   expect(sent).toEqual(['sys/wrapping/lookup']);
   expectNoLeak(error, [CANARY]);
 });

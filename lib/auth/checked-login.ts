@@ -1,0 +1,48 @@
+import { isDuration, isObject, isToken } from '../client/answer-members.js';
+import type { Deadline } from '../clock/deadline.js';
+import { kindOf } from '../errors/kind-of.js';
+import { VaultError } from '../errors/vault-error.js';
+import { isSecret, type Secret } from '../secret/secret.js';
+import type { Login } from './auth-method.js';
+
+/** A login with every member, and the time from which its TTL counts. */
+export interface CheckedLogin extends Required<Omit<Login, 'namespace'>>, Pick<Login, 'namespace'> {
+  readonly sentAt: Deadline;
+}
+
+/**
+ * Checks the result of an auth method, which may be one of the application.
+ *
+ * @throws VaultError `VAULT_EXTENSION_INVALID`, which shows nothing of the result
+ */
+export function checkLogin(login: Login, method: string, sentAt: (token: Secret) => Deadline): CheckedLogin {
+  const problem = problemOf(login);
+  if (problem !== undefined) {
+    throw new VaultError({
+      code: 'VAULT_EXTENSION_INVALID',
+      message: `The auth method "${method}" returned no valid login: ${problem}.`,
+      hint: 'Return the result of `context.logIn` or `context.lookUp`, or an object with `token`, `ttl` and `own`.',
+    });
+  }
+  const { token, ttl, own, renewable = false, accessor = '', uses = 0, type = 'service', namespace } = login;
+  const checked = { token, ttl, own, renewable, accessor, uses, type, sentAt: sentAt(token) };
+  return namespace === undefined ? checked : { ...checked, namespace };
+}
+
+function problemOf(login: unknown): string | undefined {
+  if (!isObject(login)) return `it is ${kindOf(login)}`;
+  const { token, ttl, own, renewable = false, accessor = '', uses = 0, type = '', namespace = '' } = login;
+  if (!isSecret(token)) return `\`token\` is ${kindOf(token)}, not a Secret`;
+  if (!isToken(token.reveal())) return '`token` is not a line of printable characters';
+  if (!isSeconds(ttl)) return '`ttl` is not a number of seconds';
+  if (typeof own !== 'boolean') return `\`own\` is ${kindOf(own)}, not true or false`;
+  if (typeof renewable !== 'boolean') return '`renewable` is not true or false';
+  if (!isDuration(uses)) return '`uses` is not a whole number';
+  const texts = Object.entries({ accessor, type, namespace }).find(([, text]) => typeof text !== 'string');
+  return texts && `\`${texts[0]}\` is not a string`;
+}
+
+/** A method may count fractions of a second. */
+function isSeconds(ttl: unknown): boolean {
+  return typeof ttl === 'number' && ttl >= 0 && isDuration(Math.ceil(ttl));
+}

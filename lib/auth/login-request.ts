@@ -1,0 +1,90 @@
+import { barePath, encodeMount } from '../client/path.js';
+import { unknownOptions } from '../errors/unknown-options.js';
+import { VaultError } from '../errors/vault-error.js';
+import { isSource, problemsOf } from '../secret/secret-source.js';
+import type { LoginContext, LogInOptions } from './auth-method.js';
+
+/** The options of every method that logs in at a mount of the server. */
+export interface MountOptions {
+  /** Mount of the method, with or without the slash of the server's listing. */
+  mountPath?: string;
+  /** Namespace of the method, if it differs from the connection's. */
+  namespace?: string;
+}
+
+/** The checked options of a method at a mount, and its place at the server. */
+export interface MountedMethod<O> {
+  readonly given: Partial<O>;
+  readonly problems: string[];
+  /** Mount path without slashes around it. */
+  readonly mount: string;
+  readonly place: { namespace?: string };
+}
+
+/**
+ * Checks the options that all methods at a mount share.
+ *
+ * @param owner the function of the method, as `appRole`
+ * @param known names of its other options
+ */
+export function atMount<O extends MountOptions>(
+  owner: string,
+  options: O,
+  known: readonly (string & keyof O)[],
+  defaultMount: string,
+): MountedMethod<O> {
+  const given: Partial<O> = typeof options === 'object' && options !== null ? options : {};
+  const { mountPath = defaultMount, namespace } = given;
+  const label = `auth: ${owner}`;
+  const problems = unknownOptions(label, given, [...known, 'mountPath', 'namespace']);
+  if (namespace !== undefined && typeof namespace !== 'string')
+    problems.push(`\`${label}\` has a \`namespace\` that is not a string`);
+  if (namespace === '')
+    problems.push(`\`${label}\` has a \`namespace\` that is empty (use "root" for the root namespace)`);
+  try {
+    encodeMount(mountPath, 'mountPath');
+  } catch {
+    problems.push(`\`${label}\` has a \`mountPath\` that is not a path`);
+  }
+  return {
+    given,
+    problems,
+    mount: typeof mountPath === 'string' ? barePath(mountPath) : '',
+    place: namespace === undefined ? {} : { namespace },
+  };
+}
+
+/** The problems of an option that is a secret source. */
+export function sourceProblems(owner: string, option: string, source: unknown, advice = ''): string[] {
+  const problems = [...problemsOf(source)];
+  if (!isSource(source))
+    problems.unshift(
+      `\`auth: ${owner}\` needs a \`${option}\`: a value, a function, fromEnv, fromFile or fromWrappedToken${advice}`,
+    );
+  return problems;
+}
+
+/** Whether an error is a login that the server denies without a reason. */
+export function isDenied(error: unknown): boolean {
+  return error instanceof VaultError && error.code === 'VAULT_LOGIN_DENIED' && error.status === 403;
+}
+
+/**
+ * Whether a method is enabled at a path. The server answers alike for a user or role that is locked out and for a method
+ * that is not enabled: 403. A login with made-up inputs distinguishes them: an enabled method refuses it with a 400.
+ *
+ * @param madeUp random inputs of this method, because a lock-out is by name
+ */
+export async function isEnabled(
+  context: LoginContext,
+  path: string,
+  madeUp: Readonly<Record<string, unknown>>,
+  options: LogInOptions,
+): Promise<boolean> {
+  const answer: unknown = await context.logIn(path, madeUp, options).catch((error: unknown) => error);
+  return answer instanceof VaultError && answer.status === 400;
+}
+
+export function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}

@@ -1,0 +1,140 @@
+import type { ApiAuth, ApiRequest, ApiResponse } from '../client/api.types.js';
+import { isObject, isToken } from '../client/answer-members.js';
+import { textOf } from '../client/answer.js';
+import { encodePath } from '../client/path.js';
+import type { Clock } from '../clock/clock.js';
+import { now, type Deadline } from '../clock/deadline.js';
+import { malformed, unexpected } from '../errors/common-errors.js';
+import { listed } from '../errors/printable.js';
+import { VaultError } from '../errors/vault-error.js';
+import { isSecret, Secret } from '../secret/secret.js';
+import { readSecret } from '../secret/secret-source.js';
+import type { AuthMethod, Login, LoginContext } from './auth-method.js';
+import { checkLogin, type CheckedLogin } from './checked-login.js';
+import type { RefusedLogins } from './refused-logins.js';
+import { LOOK_UP_SELF, readLookUp } from './token-look-up.js';
+
+/** The session's part in a login. */
+export interface LoginParts {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly refused: RefusedLogins;
+  send<T>(request: ApiRequest, token?: Secret): Promise<ApiResponse<T>>;
+  warn(message: string): void;
+  /** Sets the source that is being read; undefined after its answer. */
+  reading(source: string | undefined): void;
+}
+
+/**
+ * Logs in once with any method.
+ *
+ * @throws VaultError also where the method throws another error, or returns something else than a login
+ */
+export async function runLogin(method: AuthMethod, parts: LoginParts): Promise<CheckedLogin> {
+  const started = now(parts.clock);
+  const times = new WeakMap<Secret, Deadline>();
+  let made: Login;
+  try {
+    made = await method.login(contextOf(parts, times));
+  } catch (cause) {
+    throw cause instanceof VaultError ? cause : unexpected(cause, `The login by "${method.name}"`);
+  }
+  return checkLogin(made, method.name, (token) => times.get(token) ?? started);
+}
+
+/** @param times gets the time of the request for each token */
+function contextOf(
+  { send, warn, reading, refused, signal }: LoginParts,
+  times: WeakMap<Secret, Deadline>,
+): LoginContext {
+  return {
+    signal,
+    warn,
+    read(source, { namespace, ...input } = { name: 'secret' }) {
+      const place = namespace === undefined ? {} : { namespace };
+      const unwrap: typeof send = (request, token) => send({ ...place, ...request }, token);
+      return readSecret(source, { send: unwrap, warn, reading, input }, input.name);
+    },
+    async logIn(path, body, { namespace, explain } = {}) {
+      const place = { path: encodePath(path, 'path'), ...(namespace !== undefined && { namespace }) };
+      const request = { ...place, body: revealed(body) };
+      const answer = await refused.guard(request, () =>
+        send({ ...request, method: 'POST', uncached: true, ...(explain && { explain }) }).catch(denied),
+      );
+      for (const warning of answer.warnings) warn(warning);
+      const login = fromAuth(authOf(answer, place.path), namespace);
+      times.set(login.token, answer.sentAt);
+      return login;
+    },
+    async lookUp(token, { namespace } = {}) {
+      const place = namespace === undefined ? {} : { namespace };
+      const { sentAt, ...known } = readLookUp(await send({ ...place, ...LOOK_UP_SELF }, token));
+      times.set(token, sentAt);
+      return { ...known, ...place, token, own: false };
+    },
+  };
+}
+
+function revealed(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(body).map(([name, value]) => [name, isSecret(value) ? value.reveal() : value]),
+  );
+}
+
+/** Codes of a 403, which for a login says nothing of a token or a policy. */
+const DENIED = new Set<unknown>(['VAULT_TOKEN_INVALID', 'VAULT_PERMISSION_DENIED']);
+
+function denied(error: unknown): never {
+  if (!(error instanceof VaultError) || error.status !== 403 || !DENIED.has(error.code)) throw error;
+  const { path, status } = error;
+  throw new VaultError({
+    code: 'VAULT_LOGIN_DENIED',
+    message: `The server denies the login at ${path ?? 'its path'}.`,
+    hint:
+      'Check that the auth method is enabled at that mount in that namespace, and that the server has not locked the ' +
+      'user or role out after repeated failed logins.',
+    status,
+    ...(path !== undefined && { path }),
+  });
+}
+
+/** An answer to a login without a valid token is a failed login. Only root tokens do not expire. */
+function authOf({ auth, wellFormed }: ApiResponse, path: string): ApiAuth {
+  if (wellFormed && isToken(auth?.client_token) && auth.lease_duration > 0) return auth;
+  const constraints = wellFormed && auth?.client_token === '' && constraintsOf(auth);
+  throw constraints ? secondFactorNeeded(path, constraints) : malformed(path);
+}
+
+/** The second factors that the server asks for instead of a token. */
+function constraintsOf({ whole }: ApiAuth): string[] | undefined {
+  const { mfa_requirement: requirement } = whole;
+  const constraints = isObject(requirement) ? requirement['mfa_constraints'] : undefined;
+  if (!isObject(constraints)) return undefined;
+  return Object.entries(constraints).map(([name, constraint]) => {
+    const any = isObject(constraint) && Array.isArray(constraint['any']) ? constraint['any'] : [];
+    const types = any.map((one: unknown) => (isObject(one) && textOf(one['type'])) || 'unknown');
+    return `${name} (${types.join(' or ')})`;
+  });
+}
+
+function secondFactorNeeded(path: string, constraints: readonly string[]): VaultError {
+  return new VaultError({
+    code: 'VAULT_LOGIN_MFA_REQUIRED',
+    message: `The server asks for a second factor at ${path}: ${listed(constraints)}.`,
+    hint: 'Exclude this application from that login enforcement, or use an auth method that is not subject to it.',
+    path,
+  });
+}
+
+function fromAuth(auth: ApiAuth, namespace: string | undefined): Login {
+  return {
+    token: new Secret(auth.client_token),
+    accessor: auth.accessor,
+    ttl: auth.lease_duration,
+    renewable: auth.renewable,
+    uses: auth.num_uses ?? 0,
+    type: auth.token_type ?? 'service',
+    own: true,
+    ...(namespace !== undefined && { namespace }),
+  };
+}
