@@ -42,7 +42,7 @@ export interface LoginContext {
    *
    * @throws VaultError `VAULT_SOURCE_UNREADABLE`, and those of {@link fromWrappedToken}
    */
-  read(source: SecretSource, input?: SecretInput): Promise<Secret>;
+  readonly read: (source: SecretSource, input?: SecretInput) => Promise<Secret>;
   /**
    * Sends a login request, past caches, and returns its token as one of this process (`own`). Warnings of the server are
    * reported. A request that the server refused with status 400 is not sent again unchanged for a minute, because
@@ -53,15 +53,19 @@ export interface LoginContext {
    * @throws VaultError `VAULT_LOGIN_DENIED` (403), `VAULT_LOGIN_MFA_REQUIRED`, `VAULT_RESPONSE_INVALID` (no token), and
    * any other code of a request
    */
-  logIn(path: string, body: Readonly<Record<string, unknown>>, options?: LogInOptions): Promise<Login>;
+  readonly logIn: (
+    path: string,
+    body: Readonly<Record<string, unknown>>,
+    options?: LogInOptions,
+  ) => Promise<Login>;
   /**
    * Looks a token up that another process made. The result is not `own`: it is renewed, and never revoked.
    *
    * @throws VaultError `VAULT_TOKEN_INVALID`
    */
-  lookUp(token: Secret, options?: Pick<LogInOptions, 'namespace'>): Promise<Login>;
+  readonly lookUp: (token: Secret, options?: Pick<LogInOptions, 'namespace'>) => Promise<Login>;
   /** Emits a `warning` event; identical messages once. */
-  warn(message: string): void;
+  readonly warn: (message: string) => void;
   /** Aborted after the time limit of the login, for requests of your own to other services. */
   readonly signal: AbortSignal;
 }

@@ -19,10 +19,10 @@ export interface LoginParts {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly refused: RefusedLogins;
-  send<T>(request: ApiRequest, token?: Secret): Promise<ApiResponse<T>>;
-  warn(message: string): void;
+  readonly send: (request: ApiRequest, token?: Secret) => Promise<ApiResponse>;
+  readonly warn: (message: string) => void;
   /** Sets the source that is being read; undefined after its answer. */
-  reading(source: string | undefined): void;
+  readonly reading: (source: string | undefined) => void;
 }
 
 /**

@@ -41,7 +41,7 @@ export interface Refusal {
   /** Namespace of the request; '' is the root. */
   readonly namespace: string;
   /** Whether one of the server's sentences matches. They are not shown, because servers repeat inputs in them. */
-  said(pattern: RegExp): boolean;
+  readonly said: (pattern: RegExp) => boolean;
 }
 
 /**
@@ -72,8 +72,8 @@ export interface RefusalWithData extends Refusal {
 /** Knowledge about paths that comes from above this room. */
 export interface PathRules {
   /** Whether a read at this path creates something, so that it cannot be repeated. */
-  creates(path: string): boolean;
-  explain(refusal: RefusalWithData): Explanation | undefined;
+  readonly creates: (path: string) => boolean;
+  readonly explain: (refusal: RefusalWithData) => Explanation | undefined;
 }
 
 export const NO_PATH_RULES: PathRules = { creates: () => false, explain: () => undefined };
