@@ -65,10 +65,12 @@ async function checkSources() {
 async function checkPackage() {
   const { ok: built } = await step('both builds', node('scripts/build.mjs'));
   if (!built) return;
+  const api = step('public types', node('scripts/api.mjs'));
   const { ok, output } = await step('packed tarball', node('test/package/run.mjs'), { counts: false });
   const closing = /(\d+) passed, (\d+) failed, (\d+) skipped\s*$/.exec(output);
   if (closing) add({ passed: closing[1], failed: closing[2], skipped: closing[3] });
   if (!ok && !(Number(closing?.[2]) > 0)) total.failed++;
+  await api;
 }
 
 // Side by side: the package waits for a registry. The tests come alone, as their servers have TTLs of seconds.
