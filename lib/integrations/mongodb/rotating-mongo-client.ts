@@ -25,6 +25,10 @@ export type RotatingMongoClientOptions = Omit<MongoClientOptions, 'auth'> &
     createClient?: (url: string, options: MongoClientOptions) => MongoClient;
   };
 
+/** Without its static members: their types are private to @types/node, so no declaration could name them. */
+const Events: new () => EventEmitter<{ rotation: [PoolEvent]; superseded: [MongoClient, Date] }> =
+  EventEmitter;
+
 /**
  * Holds the `MongoClient` of the current credentials, as a client cannot change its own. When new ones come, a new
  * client is connected and replaces the previous one. That one is closed after the drain window, so that operations,
@@ -40,9 +44,7 @@ export type RotatingMongoClientOptions = Omit<MongoClientOptions, 'auth'> &
  * @throws VaultError `VAULT_CONFIG_INVALID` for options or a URL that name a user; `VAULT_DRIVER_TOO_OLD`
  * @publicApi
  */
-export class RotatingMongoClient extends rotating(
-  EventEmitter<{ rotation: [PoolEvent]; superseded: [MongoClient, Date] }>,
-) {
+export class RotatingMongoClient extends rotating(Events) {
   readonly #pool: PoolFacade<MongoClient>;
   readonly #create: (credentials: UserCredentials) => MongoClient;
   readonly #clients = new Map<MongoClient, PoolGeneration<MongoClient>>();
