@@ -18,9 +18,16 @@ export interface VaultModuleExtras {
 /** The complete list of extras, because the builder removes only these from the options. */
 const EXTRAS: VaultModuleExtras = { name: undefined as never, isGlobal: true, extraProviders: [] };
 
-export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } =
-  new ConfigurableModuleBuilder<VaultOptions>({ moduleName: 'Vault' })
-    .setClassMethodName('forRoot')
-    .setFactoryMethodName('createVaultOptions')
-    .setExtras(EXTRAS, (definition) => definition)
-    .build();
+const built = new ConfigurableModuleBuilder<VaultOptions>({ moduleName: 'Vault' })
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createVaultOptions')
+  .setExtras(EXTRAS, (definition) => definition)
+  .build();
+
+export const { ConfigurableModuleClass, ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } = built;
+/**
+ * Injection token of the options of a connection. A test overrides it to give other options than the application's.
+ *
+ * @publicApi
+ */
+export const MODULE_OPTIONS_TOKEN = built.MODULE_OPTIONS_TOKEN;

@@ -8,7 +8,7 @@ import { kindOf } from '../errors/kind-of.js';
 import type { TlsOptions } from './tls-options.js';
 import { isPath, isPlainPath, readPem, type PemBlock, type Wanted } from './pem.js';
 
-/** The material of a TLS connection: plain data, which can be sent to a worker thread. Contains the private key. */
+/** The material of a TLS connection: plain data, which can be sent to a worker thread. Contains the private key. @inline */
 export interface TlsMaterial {
   /** PEM blocks, one each. */
   readonly ca?: readonly string[];

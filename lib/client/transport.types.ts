@@ -3,6 +3,8 @@ import type { TlsMaterial } from './tls.js';
 /**
  * The sockets for a request: `vital` requests keep a credential in use valid (logins, renewals, look-ups, replacements,
  * revocations), and never wait behind others.
+ *
+ * @inline
  */
 export type Lane = 'ordinary' | 'vital';
 
@@ -36,7 +38,7 @@ export interface TransportResponse {
   address: string;
 }
 
-/** The route of requests, for a sender in another thread. */
+/** The route of requests, for a sender in another thread. @inline */
 export interface Route {
   /** With the prefix of a proxy; in the order in which they are tried. */
   addresses: readonly string[];
@@ -45,8 +47,10 @@ export interface Route {
 
 /** Sends one request without retries: the seam at which a simulated server replaces the network. */
 export interface Sender {
+  /** Rejects if no answer came. */
   send(request: TransportRequest): Promise<TransportResponse>;
   /** Undefined if the server is in this thread. */
   readonly route?: Route | undefined;
+  /** Closes all sockets. */
   close(): Promise<void>;
 }

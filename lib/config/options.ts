@@ -122,5 +122,6 @@ export interface VaultOptions {
  * @publicApi
  */
 export interface VaultOptionsFactory {
+  /** Returns the options of the connection, once at start. */
   createVaultOptions(): VaultOptions | Promise<VaultOptions>;
 }

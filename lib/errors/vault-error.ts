@@ -56,7 +56,7 @@ export type VaultErrorCode =
   | 'VAULT_STARTUP_FAILED'
   | 'VAULT_CLOSED';
 
-/** The parts of a {@link VaultError}. */
+/** The parts of a {@link VaultError}. @inline */
 export interface VaultErrorInit {
   code: VaultErrorCode;
   /** The event, with its actor and without any secret. */
@@ -119,6 +119,7 @@ export class VaultError extends Error {
     Object.defineProperty(this, BRAND, { value: true });
   }
 
+  /** Also true for an error of the other copy of this package (ESM, CommonJS) in the same process. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && BRAND in value;
   }

@@ -1,7 +1,7 @@
 import type { VaultErrorCode } from '../errors/vault-error.js';
 import type { EventInit, LoginReason, RotationReason } from './events.js';
 
-/** The purpose of a request; with the server's own names, if any. */
+/** The purpose of a request; with the server's own names, if any. @inline */
 export type Operation =
   | 'login'
   | 'renew-self'

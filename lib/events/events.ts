@@ -26,21 +26,21 @@ export type LoginReason =
   /** The file of a given token contains another one. */
   | 'source';
 
-/** The members of every event. */
+/** The members of every event. @inline */
 interface EventBase {
   /** Name of the connection. */
   connection: string;
   at: Date;
 }
 
-/** Further members of events about one secret. */
+/** Further members of events about one secret. @inline */
 interface LeaseEventBase extends EventBase {
   path: string;
   /** Serial number of the lease within its path, from 1. */
   serial: number;
 }
 
-/** The result of a renewal. */
+/** The result of a renewal. @inline */
 interface RenewalDetails {
   validUntil: Date;
   /** TTLs of this grant and of the previous one, in milliseconds. */

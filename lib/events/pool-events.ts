@@ -10,7 +10,7 @@ export type PoolEvent = {
   serial: number;
 } & PoolEventDetails;
 
-/** An event without the names of the credentials. */
+/** An event without the names of the credentials. @inline */
 export type PoolEventDetails =
   | {
       /** New credentials have logged in; new connections use them from now on. */

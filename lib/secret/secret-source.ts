@@ -5,7 +5,7 @@ import { VaultError } from '../errors/vault-error.js';
 import { isSecret, type Secret } from './secret.js';
 import { secretOf, unreadable } from './secret-text.js';
 
-/** The context of a read: a way to send requests, for wrapped secrets. */
+/** The context of a read: a way to send requests, for wrapped secrets. @inline */
 export interface SecretSourceContext {
   /** Sends one request with the given token, without retries. */
   send(request: { method: 'POST'; path: string; body?: unknown }, token?: Secret): Promise<UnwrappedAnswer>;
@@ -17,7 +17,7 @@ export interface SecretSourceContext {
   input: Omit<SecretInput, 'namespace'>;
 }
 
-/** The members of an answer that can contain the secret. */
+/** The members of an answer that can contain the secret. @inline */
 export interface UnwrappedAnswer {
   data: unknown;
   auth?: { client_token?: unknown } | null;
@@ -47,6 +47,7 @@ export interface SecretInput {
 export interface SecretReader {
   /** The name for errors; never contains the secret. */
   readonly description: string;
+  /** Reads the secret; called at each login. */
   read(context: SecretSourceContext): Promise<Secret>;
   /** Changes with the value; '' if there is none. For watched sources, as a token file. */
   version?(): Promise<string>;
@@ -54,7 +55,7 @@ export interface SecretReader {
   readonly problems?: readonly string[];
 }
 
-/** The result of a source: a string, its bytes in UTF-8, or either of them as a {@link Secret}. */
+/** The result of a source: a string, its bytes in UTF-8, or either of them as a {@link Secret}. @inline */
 type SecretValue = string | Uint8Array | Secret<string | Uint8Array>;
 
 /**

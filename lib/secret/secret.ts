@@ -36,10 +36,12 @@ export class Secret<T = string> {
     return this.#value;
   }
 
+  /** Returns a placeholder. */
   toString(): string {
     return PLACEHOLDER;
   }
 
+  /** Returns a placeholder. */
   toJSON(): string {
     return PLACEHOLDER;
   }

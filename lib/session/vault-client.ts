@@ -104,6 +104,7 @@ export class VaultClient {
     this.#session = session;
   }
 
+  /** Sends a request of any method; the answer is as the server gave it. */
   async request<T = unknown>(request: VaultRequest): Promise<VaultResponse<T>> {
     const encode = request.method === 'LIST' ? encodeFolder : encodeApiPath;
     const response = await this.#send<T>({ ...request, path: encode(request.path) });
@@ -131,10 +132,12 @@ export class VaultClient {
       : this.#session.run<T, ApiResponse<T>>(full, take);
   }
 
+  /** A GET. */
   read<T = unknown>(path: string, options?: VaultRequestOptions): Promise<VaultResponse<T>> {
     return this.request<T>({ ...options, method: 'GET', path });
   }
 
+  /** A POST. */
   write<T = unknown>(path: string, body: unknown, options?: VaultRequestOptions): Promise<VaultResponse<T>> {
     return this.request<T>({ ...options, method: 'POST', path, body });
   }
@@ -154,6 +157,7 @@ export class VaultClient {
     }
   }
 
+  /** A DELETE. */
   async delete(path: string, options?: VaultRequestOptions): Promise<void> {
     refuseWrapping(path, options);
     await this.request({ ...options, method: 'DELETE', path });

@@ -11,11 +11,17 @@ type KnexConnection = PoolConnection & { __knexUid?: string; __knex__disposed?: 
  * @publicApi
  */
 export interface KnexPool {
+  /** Lends a connection. */
   acquire(): { promise: Promise<PoolConnection> };
+  /** Takes a connection back; false if it is not lent. */
   release(connection: PoolConnection): boolean;
+  /** Does nothing: the pool ends with the application. */
   destroy(): Promise<void>;
+  /** Number of lent connections. */
   numUsed(): number;
+  /** Number of idle connections. */
   numFree(): number;
+  /** Number of callers that wait for a connection. */
   numPendingAcquires(): number;
 }
 

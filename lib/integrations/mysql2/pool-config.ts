@@ -1,7 +1,7 @@
 import mysql, { type ConnectionOptions, type PoolOptions } from 'mysql2';
 import type { RotationOptions } from '../rotation/rotation-driver.js';
 
-/** Options that would override the leased credentials. */
+/** Options that would override the leased credentials. @inline */
 type CredentialOptions = 'user' | 'password' | 'password1' | 'passwordSha1' | 'uri';
 
 /**

@@ -26,8 +26,9 @@ import { verifyLogin } from './verify-login.js';
 /** Milliseconds; mysql2's own default of `connectTimeout`. */
 const CONNECT_TIMEOUT = 10_000;
 
+/** @inline */
 type ConnectionCallback = (error: NodeJS.ErrnoException | null, connection: PoolConnection) => unknown;
-/** The signatures of mysql2, and of Knex for an external pool. */
+/** The signatures of mysql2, and of Knex for an external pool. @inline */
 type EndCallback = ((error: NodeJS.ErrnoException | null) => unknown) | ((error?: Error) => unknown);
 /**
  * The pool of `mysql2/promise` around a {@link RotatingMysqlPool}, which is its `pool`. It emits `'rotation'`, too,
@@ -89,6 +90,7 @@ export class RotatingMysqlPool extends rotating(CorePool) {
     startWith(this, this.#pool, { login, end: () => this.end() });
   }
 
+  /** Lends a connection of the current credentials. */
   override getConnection(callback: ConnectionCallback): void {
     const fail = (error: Error) => void callback(error, undefined as unknown as PoolConnection);
     // Deferred, so that a caller that tries again at once does not block the event loop.
@@ -96,6 +98,7 @@ export class RotatingMysqlPool extends rotating(CorePool) {
     this.#connect().then((connection) => callback(null, connection), fail);
   }
 
+  /** Takes a connection back, and closes it if its credentials are superseded. */
   override releaseConnection(connection: PoolConnection): void {
     const leased = this.#leased.get(connection);
     const stale = this.#finishing || leased?.generation !== this.#rotation.current;
@@ -105,6 +108,7 @@ export class RotatingMysqlPool extends rotating(CorePool) {
     super.releaseConnection(connection);
   }
 
+  /** Ends the pool and its rotation; may be called twice. */
   override end(callback?: EndCallback): void {
     this.#finishing = true;
     // The end of the stream and the application may both end it.
@@ -119,6 +123,7 @@ export class RotatingMysqlPool extends rotating(CorePool) {
     );
   }
 
+  /** The pool of `mysql2/promise` around this one. */
   override promise(promiseImpl?: PromiseConstructor): RotatingMysqlPromisePool {
     const known = this.#promised.get(promiseImpl);
     const promised = known ?? promisePoolOf(this, super.promise(promiseImpl));

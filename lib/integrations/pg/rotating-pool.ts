@@ -27,6 +27,7 @@ declare module 'pg' {
   }
 }
 
+/** @inline */
 type ConnectCallback = (
   error: Error | undefined,
   client: PoolClient | undefined,
@@ -104,7 +105,9 @@ export class RotatingPgPool extends rotating(pg.Pool) {
     this.on('error', () => undefined);
   }
 
+  /** Lends a connection of the current credentials. */
   override connect(): Promise<PoolClient>;
+  /** Lends a connection of the current credentials. */
   override connect(callback: ConnectCallback): void;
   override connect(callback?: ConnectCallback): Promise<PoolClient> | void {
     const client = this.#pool.connect(() => this.#lend());
@@ -115,7 +118,9 @@ export class RotatingPgPool extends rotating(pg.Pool) {
     );
   }
 
+  /** Ends the pool and its rotation; may be called twice. */
   override end(): Promise<void>;
+  /** Ends the pool and its rotation; may be called twice. */
   override end(callback: () => void): void;
   override end(callback?: () => void): Promise<void> | void {
     this.#pool.rotation.end();

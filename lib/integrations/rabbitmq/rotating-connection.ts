@@ -97,6 +97,7 @@ export class RotatingAmqpConnection extends rotating(AmqpConnectionManagerClass)
     return this.#current?.model;
   }
 
+  /** Whether the connection of the current credentials is open. */
   override isConnected(): boolean {
     return this.#current !== undefined;
   }
@@ -107,6 +108,7 @@ export class RotatingAmqpConnection extends rotating(AmqpConnectionManagerClass)
     if (this.#current) this.#connectCurrent(true);
   }
 
+  /** Ends the rotation and closes all connections. */
   override async close(): Promise<void> {
     this.#rotation.end();
     this.#closing.abort();

@@ -9,7 +9,7 @@ import { isLoginRejected } from '../pg/rejection.js';
 import { refuseCredentials } from '../rotation/pool-kind.js';
 import type { LoginCredentials } from '../rotation/login-credentials.js';
 
-/** Options that would override the leased credentials. */
+/** Options that would override the leased credentials. @inline */
 interface NoCredentials {
   username?: never;
   password?: never;
