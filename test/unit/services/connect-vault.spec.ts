@@ -128,7 +128,7 @@ it('a login that fails rejects with its error, and leaves nothing behind', async
   const auth = appRole({ roleId: 'wrong', secretId: 'canary-of-the-secret' });
   const work = vi.fn(() => Promise.resolve());
   const error = await failureOf(withVault({ ...options, auth }, work));
-  expect(error).toMatchObject({ code: 'VAULT_SECRET_ID_INVALID' });
+  expect(error).toMatchObject({ code: 'VAULT_LOGIN_INPUT_INVALID' });
   expectNoLeak(error, ['canary-of-the-secret']);
   expect(work).not.toHaveBeenCalled();
   expectNothingLeft();
