@@ -1,17 +1,16 @@
-// Builds both formats with `nest build`, at the same time, and marks the CommonJS one as such.
+// npm run build: both formats, at the same time, each with its declarations; the CommonJS one is marked as such. The
+// compiler is TypeScript 7, which takes a tenth of the time. `nest build` needs 6, and would write the same files.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const require = createRequire(import.meta.url);
-const nest = join(dirname(require.resolve('@nestjs/cli/package.json')), 'bin', 'nest.js');
+const tsc = join(root, 'node_modules', 'typescript7', 'bin', 'tsc');
 
 async function build(config) {
-  const child = spawn(process.execPath, [nest, 'build', '--path', config], { cwd: root, stdio: 'inherit' });
+  const child = spawn(process.execPath, [tsc, '-p', config], { cwd: root, stdio: 'inherit' });
   const [status] = await once(child, 'close');
   return status;
 }

@@ -57,6 +57,9 @@ if (unavailable) console.log(`OpenBao is not available, so tests that need it ar
 async function checkSources() {
   await step('lint', [bin('oxlint')]);
   await step('types', node('scripts/typecheck.mjs'));
+}
+
+async function checkFormat() {
   // Looks again only at what has changed since the last run.
   const cache = ['--cache', '--cache-strategy', 'content', '--cache-location', '.cache/prettier'];
   await step('format', [bin('prettier'), '--check', '--log-level', 'warn', ...cache, '.']);
@@ -74,7 +77,7 @@ async function checkPackage() {
 }
 
 // Side by side: the package waits for a registry. The tests come alone, as their servers have TTLs of seconds.
-await Promise.all([checkSources(), checkPackage()]);
+await Promise.all([checkSources(), checkFormat(), checkPackage()]);
 
 const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-test-'));
 try {

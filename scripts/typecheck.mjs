@@ -1,5 +1,6 @@
 // npm run typecheck: the types of the sources, and of the snippets of all pages. A fault in a snippet is shown with its
-// page and line.
+// page and line. The compiler is TypeScript 7, which takes a quarter of the time; its API, which other tools use, is
+// that of 6.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,12 +10,10 @@ await ensureInstalled();
 await ensurePrismaClient();
 const { asPages, writeSnippets } = await import('../test/snippets/snippets.mjs');
 const root = fileURLToPath(new URL('..', import.meta.url));
-const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-// Looks again only at what has changed since the last run.
-const info = ['--incremental', '--tsBuildInfoFile', '.cache/types.tsbuildinfo'];
+const tsc = join(root, 'node_modules', 'typescript7', 'bin', 'tsc');
 
 const written = writeSnippets();
-const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.check.json', ...info], {
+const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.check.json'], {
   cwd: root,
   encoding: 'utf8',
   stdio: ['ignore', 'pipe', 'inherit'],
