@@ -47,6 +47,9 @@ export function writeSnippets() {
     for (const [name, clause] of imported) names.set(name, (way) => clause(way));
     for (const name of topLevel(source)) names.set(name, (way) => `import { ${name} } from '${way(path)}';`);
   }
+  // For vitest, which looks for the options of decorators beside the file.
+  const options = { extends: '../../tsconfig.json', include: ['.'] };
+  writeFileSync(join(root, FOLDER, 'tsconfig.json'), JSON.stringify(options));
   return all.length;
 }
 
@@ -57,7 +60,7 @@ export const asPages = (output) =>
     '$1:$2:$3',
   );
 
-const pathOf = ({ page, line }) => `${FOLDER}/${page}/${line}.ts`;
+export const pathOf = ({ page, line }) => `${FOLDER}/${page}/${line}.ts`;
 const parse = (text) => ts.createSourceFile('snippet.ts', text, ts.ScriptTarget.ES2022, true);
 
 /** A relative import is the block that names that file, of this page or of README; else it is the reader's own. */

@@ -1,0 +1,129 @@
+// The complete programs and tests of the pages, unchanged, on a server that was set up as its page says.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { pathOf, snippets, writeSnippets } from '../snippets/snippets.mjs';
+import { eventually } from '../support/leased-postgres.js';
+import { describeReal } from '../support/real-servers.js';
+import {
+  startOpenBao,
+  startPostgres,
+  usersInDatabase,
+  type OpenBaoServer,
+  type PostgresServer,
+} from '../support/servers.mjs';
+import { followSetUp } from '../support/set-up-page.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const files = snippets().filter(({ file }) => file);
+const specs = files.filter(({ file }) => file?.endsWith('.spec.ts'));
+
+/** Below the package, so that its name is known there; without a package.json of its own. */
+const programs = join(root, '.cache', 'programs');
+
+/** Writes the files of a page as JavaScript; returns their folder. */
+function write(page: string): string {
+  const folder = join(programs, page);
+  rmSync(folder, { recursive: true, force: true });
+  for (const { file = '', text } of files.filter((one) => one.page === page)) {
+    const path = join(folder, file.replace(/\.ts$/, '.js'));
+    const compilerOptions = {
+      module: ModuleKind.ESNext,
+      target: ScriptTarget.ES2022,
+      experimentalDecorators: true,
+      emitDecoratorMetadata: true,
+    };
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, transpileModule(text, { compilerOptions }).outputText);
+  }
+  return folder;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+describeReal('the programs of the pages', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-programs-'));
+  const children = new Set<ChildProcess>();
+  let bao: OpenBaoServer;
+  let postgres: PostgresServer;
+  let env: NodeJS.ProcessEnv;
+
+  beforeAll(async () => {
+    [bao, postgres] = await Promise.all([startOpenBao({ storage: 'raft' }), startPostgres()]);
+    const { variables } = await followSetUp(bao, postgres, folder);
+    await postgres.query(`CREATE ROLE ci LOGIN PASSWORD 'ci-password' IN ROLE orders_app`);
+    const { connectionString, host, port, database } = postgres;
+    const where = { PGHOST: host, PGPORT: String(port), PGDATABASE: database };
+    env = { ...variables, ...where, ADMIN_URL: connectionString };
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  });
+  afterAll(async () => {
+    vi.unstubAllEnvs();
+    for (const child of children) child.kill('SIGKILL');
+    await Promise.all([bao?.stop(), postgres?.stop()]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  beforeEach(() => postgres.query('truncate orders restart identity'));
+
+  function run(page: string, file: string, extra: NodeJS.ProcessEnv = {}) {
+    const cwd = write(page);
+    copyFileSync(env['VAULT_SECRET_ID_FILE'] as string, join(cwd, 'secret_id'));
+    const child = spawn(process.execPath, [file], { cwd, env: { ...process.env, ...env, ...extra } });
+    children.add(child);
+    const program = { output: '', ended: once(child, 'close'), stop: () => child.kill('SIGTERM') };
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk) => (program.output += String(chunk)));
+    return program;
+  }
+  const users = () => usersInDatabase(postgres);
+  const left = () => eventually(async () => expect(await users()).toEqual([]));
+
+  it('the ten-minute start serves its routes as a leased user, and leaves none', async () => {
+    const port = await freePort();
+    const program = run('docs/getting-started.md', 'src/main.js', { PORT: String(port) });
+    await eventually(() => expect(program.output).toContain('successfully started'));
+    const answer = await fetch(`http://127.0.0.1:${port}/orders`, { method: 'POST' });
+    expect(await answer.json()).toMatchObject({
+      user: expect.stringMatching(/^v-approle-orders-/),
+      orders: 1,
+    });
+    program.stop();
+    await program.ended;
+    await left();
+  });
+
+  it('the job without Nest prints its row, and ends its user', async () => {
+    const program = run('docs/scripts-and-jobs.md', 'src/job.js');
+    expect(await program.ended, program.output).toEqual([0, null]);
+    expect(program.output).toMatch(/user: 'v-approle-orders-/);
+    await left();
+  });
+
+  it('the worker without Nest ends at SIGTERM, with its user', async () => {
+    const program = run('docs/scripts-and-jobs.md', 'src/worker.js');
+    const placed = async () => (await postgres.query('select from orders')).rows.length;
+    await eventually(async () => expect(await placed()).toBeGreaterThan(0));
+    expect(await users()).toHaveLength(1);
+    program.stop();
+    expect(await program.ended, program.output).toEqual([0, null]);
+    await left();
+  });
+
+  writeSnippets();
+  describe.each(specs)('$page: $file', async (spec) => {
+    await import(/* @vite-ignore */ join(root, pathOf(spec)));
+  });
+});

@@ -1,0 +1,49 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { snippets } from '../snippets/snippets.mjs';
+import { PAGES, read } from '../support/pages.mjs';
+
+const ofPage = 'test/drivers/page-programs.spec.ts';
+const ofInstalls = 'test/installs/readme.mjs';
+const ofTypeOrm = 'test/drivers/typeorm-page.spec.ts';
+const ofPrisma = 'test/drivers/prisma-page.spec.ts';
+
+/** The test that runs each complete program of the pages; it takes all files that end in `.spec.ts` by itself. */
+const RUN_BY: Record<string, string> = {
+  'README.md src/main.ts': ofInstalls,
+  'docs/databases/prisma.md prisma.config.ts': ofPrisma,
+  'docs/databases/typeorm.md src/data-source.ts': ofTypeOrm,
+  'docs/databases/typeorm.md src/migrate.ts': ofTypeOrm,
+  'docs/getting-started.md src/main.ts': ofPage,
+  'docs/local-development.md vault-local.mjs': ofInstalls,
+  'docs/scripts-and-jobs.md src/job.ts': ofPage,
+  'docs/scripts-and-jobs.md src/worker.ts': ofPage,
+};
+/** Compiled only, and the reason. */
+const NOT_RUN: Record<string, string> = {
+  'docs/databases/typeorm.md src/main.ts': 'calls migrate.ts, and starts as the other main.ts do',
+  'docs/databases/typeorm.md src/migrate-job.ts': 'only calls migrate.ts',
+  'docs/local-development.md postgres-local.mjs': 'takes port 5432, and no root user',
+  'docs/local-development.md vault-kv.mjs': 'takes port 8200',
+};
+
+const PROGRAM = /(?:^|\/)(?:main|job|worker|migrate|migrate-job|data-source|prisma\.config)\.ts$|\.mjs$/;
+const all = snippets();
+const programs = all
+  .filter(({ file }) => file && PROGRAM.test(file))
+  .map(({ page, file }) => `${page} ${file}`);
+
+it('no block of TypeScript or JavaScript is left out', () => {
+  const fences = PAGES.flatMap((page) => read(page).match(/^ *```(?:[tj]s|typescript|javascript)\b/gm) ?? []);
+  expect(all).toHaveLength(fences.length);
+  expect(all.length).toBeGreaterThan(50);
+});
+
+it('each complete program of the pages is run by a test, or has a reason', () => {
+  expect(programs.sort()).toEqual([...Object.keys(RUN_BY), ...Object.keys(NOT_RUN)].sort());
+  const missing = Object.values(RUN_BY).filter(
+    (path) => !existsSync(fileURLToPath(new URL(`../../${path}`, import.meta.url))),
+  );
+  expect(missing).toEqual([]);
+});
