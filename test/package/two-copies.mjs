@@ -15,6 +15,9 @@ const esm = await import(
   pathToFileURL(require.resolve('nestjs-vault').replace(join('dist', 'cjs'), join('dist', 'esm'))).href
 );
 assert.notEqual(esm.VaultModule, cjs.VaultModule);
+const esmOfPg = pathToFileURL(
+  require.resolve('nestjs-vault/pg').replace(join('dist', 'cjs'), join('dist', 'esm')),
+).href;
 
 let logins = 0;
 const alive = new Set();
@@ -91,6 +94,19 @@ const failure = await apps[0]
   .get('nowhere/creds/x')
   .catch((one) => one);
 assert.ok(failure instanceof cjs.VaultError);
+// A pool finds the connection of the other copy through the lease of its credentials.
+for (const [index, copy] of [esm, cjs].entries()) {
+  const credentials = apps[index].get(copy.CredentialsService);
+  const other = copy === esm ? require('nestjs-vault/pg') : await import(esmOfPg);
+  const pool = new other.RotatingPgPool(credentials.watch('database/creds/orders'));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const { connections } = await first(credentials.status$);
+  assert.deepEqual(
+    connections[0].pools.map(({ driver, path }) => [driver, path]),
+    [['pg', 'database/creds/orders']],
+  );
+  await pool.end();
+}
 await Promise.all(apps.map((app) => app.close()));
 assert.equal(alive.size, 0);
 
