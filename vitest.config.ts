@@ -43,6 +43,7 @@ export default defineConfig({
       './test/support/count-reporter.ts',
       './test/conformance/table-reporter.ts',
       './test/chaos/table-reporter.ts',
+      './test/drivers/contract/table-reporter.ts',
     ],
   },
 });
