@@ -11,13 +11,15 @@ export type {
 } from './config/options.js';
 
 export { appRole, type AppRoleOptions } from './auth/app-role.js';
-export type { AuthMethod } from './auth/auth-method.js';
+export type { AuthMethod, Login, LoginContext, LogInOptions } from './auth/auth-method.js';
+export type { Explain, Explanation, Refusal } from './client/failed-response.js';
 export { token } from './auth/token.js';
 export { Secret } from './secret/secret.js';
 export {
   fromEnv,
   fromFile,
   fromWrappedToken,
+  type SecretInput,
   type SecretReader,
   type SecretSource,
 } from './secret/secret-source.js';
