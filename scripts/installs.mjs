@@ -1,4 +1,4 @@
-// npm run test:installs [-- --short]: the packed tarball in applications: the unchanged README on Nest 11 and 12;
+// npm run test:installs [-- --short]: the packed tarball in applications: without Nest; the unchanged README on Nest 11 and 12;
 // beside older drivers, with npm, pnpm and Yarn; with the oldest accepted versions. The short form, for CI, has all old
 // drivers in one application.
 import { createHash } from 'node:crypto';
@@ -18,6 +18,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { atTheFloors } from '../test/installs/floors.mjs';
 import { packageManagers, run } from '../test/installs/managers.mjs';
+import { withoutNest } from '../test/installs/command-lines.mjs';
 import { besideOld, OLD } from '../test/installs/old-drivers.mjs';
 import { asReadme } from '../test/installs/readme.mjs';
 import { ensureInstalled } from './ensure-installed.mjs';
@@ -48,6 +49,7 @@ try {
   const floorsFile = pathToFileURL(join(clone, 'dist/esm/integrations/driver/floors.js'));
   const { FLOORS } = await import(floorsFile);
   const context = {
+    dev,
     folder,
     managers: await packageManagers(join(root, '.cache', 'installs')),
     tarball,
@@ -62,10 +64,19 @@ try {
   const names = Object.keys(OLD);
   const beside = (manager, some) => () => besideOld({ check, manager, names: some, context });
   const floors = (which) => () => atTheFloors({ check, floors: FLOORS, which, context });
+  const core = () => withoutNest({ check, context });
   const readme = (major) => () => asReadme({ check, major, context });
   // npm itself refuses redis 5 beside TypeORM 0.3.17, which accepts redis 3 and 4.
   const npm = [['redis'], names.filter((name) => name !== 'redis')].map((some) => beside('npm', some));
-  const short = [readme(11), readme(12), ...npm, beside('pnpm', names), beside('yarn', names), floors(0)];
+  const short = [
+    core,
+    readme(11),
+    readme(12),
+    ...npm,
+    beside('pnpm', names),
+    beside('yarn', names),
+    floors(0),
+  ];
   const whole = ['npm', 'pnpm', 'yarn', 'yarn 1'].flatMap((manager) =>
     names.map((name) => beside(manager, [name])),
   );

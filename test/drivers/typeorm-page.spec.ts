@@ -1,9 +1,5 @@
-// The unchanged blocks of the page on TypeORM, on a real OpenBao and PostgreSQL.
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
-import { fileURLToPath } from 'node:url';
+// The unchanged blocks of the page on TypeORM, on a real OpenBao and PostgreSQL. test/installs/command-lines.mjs runs its
+// command line.
 import { runInNewContext } from 'node:vm';
 import { Module } from '@nestjs/common';
 import { TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
@@ -17,7 +13,7 @@ import {
 import { rotatingTypeOrmDriver } from 'nestjs-vault/typeorm';
 import type { Observable } from 'rxjs';
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
-import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
+import { ScriptTarget, transpileModule } from 'typescript';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { Applications } from '../support/applications.js';
 import { eventually } from '../support/leased-postgres.js';
@@ -32,7 +28,6 @@ import {
   type Provisioned,
 } from '../support/servers.mjs';
 import { blocksOf } from '../support/pages.mjs';
-import { shell, terminal } from '../support/set-up-page.mjs';
 
 const blocks = blocksOf('docs/databases/typeorm.md').map(({ text }) => text);
 /** The only block that contains a text. */
@@ -42,7 +37,6 @@ function block(words: string): string {
   return found[0] as string;
 }
 
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const PASSWORD = 'password-of-vault-admin';
 const SHOP = 'password-of-the-old-user';
 
@@ -164,41 +158,6 @@ describeReal('the page on TypeORM', () => {
   it('a migration that fails leaves no user', async () => {
     await expect(migrate([Failing1700000000002])).rejects.toMatchObject({ code: '42P01' });
     await left();
-  });
-
-  it('the command line migrates as a leased user, which is removed at its end', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-typeorm-'));
-    try {
-      symlinkSync(join(REPOSITORY, 'node_modules'), join(folder, 'node_modules'));
-      mkdirSync(join(folder, 'dist/migrations'), { recursive: true });
-      const write = (name: string, text: string) => {
-        const compilerOptions = { module: ModuleKind.CommonJS, target: ScriptTarget.ES2022 };
-        writeFileSync(join(folder, name), transpileModule(text, { compilerOptions }).outputText);
-      };
-      write('dist/data-source.js', block('export default new DataSource'));
-      write(
-        'dist/migrations/1700000000003-notes.js',
-        `export class Notes1700000000003 {
-           async up(runner) { await runner.query('create table notes (id serial primary key)'); }
-           async down(runner) { await runner.query('drop table notes'); }
-         }`,
-      );
-      const { host, port, database } = where();
-      const env = {
-        ...(await terminal(bao, folder)),
-        PGHOST: host,
-        PGPORT: String(port),
-        PGDATABASE: database,
-      };
-      const stdout = await shell({ text: block('migration:run -d') }, folder, env);
-      // TypeORM 0.3 colours parts of it, with two blanks.
-      expect(stripVTControlCharacters(stdout)).toMatch(/Notes1700000000003 has been +executed successfully/);
-      await left();
-      const { rows } = await postgres.query(`select tableowner from pg_tables where tablename = 'notes'`);
-      expect(rows).toEqual([{ tableowner: 'orders_owner' }]);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
   });
 
   it('tables change hands while the processes of the old user go on', async () => {

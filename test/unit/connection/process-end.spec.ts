@@ -2,7 +2,8 @@ import { Test } from '@nestjs/testing';
 import { appRole, VaultModule } from 'nestjs-vault';
 import { connectVault } from 'nestjs-vault/core';
 import { SimulatedVault, VaultTestingModule } from 'nestjs-vault/testing';
-import { beforeEach, expect, it } from 'vitest';
+import { onExit } from 'signal-exit';
+import { beforeEach, expect, it, vi } from 'vitest';
 import { endWithProcess, endSignalHandling, type ClosedAtExit } from '../../../lib/connection/process-end.js';
 
 // A failed file of this worker may have left an application open, with which these would share listeners.
@@ -105,4 +106,27 @@ it('without Nest, signals are left to the application after the start, unless no
   expect(more(before)).toEqual([1, 1, 0, 0, 0]);
   await one.close();
   expect(more(before)).toEqual([0, 0, 0, 0, 0]);
+});
+
+it('a signal ends the process beside signal-exit, which leaves the decision to other listeners', async () => {
+  const kill = vi.spyOn(process, 'kill').mockReturnValue(true);
+  const unload = onExit(() => undefined);
+  const done = endWithProcess(ending(), true);
+  try {
+    process.emit('SIGHUP', 'SIGHUP');
+    await vi.waitFor(() => expect(kill).toHaveBeenCalledWith(process.pid, 'SIGHUP'));
+    kill.mockClear();
+    const theirs = () => undefined;
+    const again = endWithProcess(ending(), true);
+    process.on('SIGHUP', theirs);
+    process.emit('SIGHUP', 'SIGHUP');
+    await new Promise(setImmediate);
+    expect(kill).not.toHaveBeenCalled();
+    process.off('SIGHUP', theirs);
+    again();
+  } finally {
+    done();
+    unload();
+    kill.mockRestore();
+  }
 });
