@@ -163,3 +163,11 @@ it('a token that is read again is alive, and keeps what its renewals have shown'
   const again = nextGrant(before, { kind: 'read-again', grant: firstGrant(answer(10, 90), random) }, random);
   expect(again).toMatchObject({ ttl: 90_000, maxTtl: 'reached', renewable: false, state: 'alive' });
 });
+
+it('a lease that the server was asked to end is not asked about again', () => {
+  const alive = firstGrant(answer(0, 60), random);
+  expect(nextGrant(alive, { kind: 'retired', answer: answer(10, 1) }, random)).toMatchObject({
+    ttl: 1_000,
+    state: 'retired',
+  });
+});
