@@ -15,6 +15,7 @@ await load('reflect-metadata');
 const { Module } = await load('@nestjs/common');
 const { NestFactory } = await load('@nestjs/core');
 const vault = await load('nestjs-vault');
+const core = await load('nestjs-vault/core');
 
 /** Prints at once, even if the process ends in the same moment. */
 const print = (...words) => writeSync(1, `${words.join(' ')}\n`);
@@ -89,7 +90,42 @@ async function start() {
   await app.listen(port, '127.0.0.1');
 }
 
+/** A connection without Nest, which holds a user. */
+async function script(extras) {
+  const connected = await core.connectVault({ address: ADDRESS, auth: auth(core) }, extras);
+  await hold(connected.credentials, connected.client);
+}
+
 const OTHER = {
+  async 'a script runs out'() {
+    await script();
+    fails();
+  },
+  async 'process.exit(5) in a script'() {
+    await script();
+    fails();
+    process.exit(5);
+  },
+  async 'SIGINT with endAtExit'() {
+    await script({ endAtExit: true });
+    fails();
+    process.kill(process.pid, 'SIGINT');
+    setTimeout(() => undefined, 60_000);
+  },
+  async 'SIGTERM in withVault'() {
+    await core.withVault({ address: ADDRESS, auth: auth(core) }, async ({ credentials, client }) => {
+      await hold(credentials, client);
+      fails();
+      process.kill(process.pid, 'SIGTERM');
+      await new Promise((resolve) => setTimeout(resolve, 60_000));
+    });
+  },
+  async 'an error in withVault'() {
+    await core.withVault({ address: ADDRESS, auth: auth(core) }, async ({ credentials, client }) => {
+      await hold(credentials, client);
+      throw failure();
+    });
+  },
   /** Nothing keeps the process alive any more. */
   async 'runs out'() {
     await context(module([connection()]));
