@@ -11,6 +11,7 @@ const ofPrisma = 'test/drivers/prisma-page.spec.ts';
 
 /** The test that runs each complete program of the pages; it takes all files that end in `.spec.ts` by itself. */
 const RUN_BY: Record<string, string> = {
+  'docs/databases/drizzle.md src/migrate.ts': 'test/drivers/drizzle-page.spec.ts',
   'README.md src/main.ts': ofInstalls,
   'docs/databases/prisma.md prisma.config.ts': ofPrisma,
   'docs/databases/typeorm.md src/data-source.ts': ofTypeOrm,
