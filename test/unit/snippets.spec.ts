@@ -7,7 +7,7 @@ import { PAGES, read } from '../support/pages.mjs';
 const ofPage = 'test/drivers/page-programs.spec.ts';
 const ofInstalls = 'test/installs/readme.mjs';
 const ofTypeOrm = 'test/drivers/typeorm-page.spec.ts';
-const ofPrisma = 'test/drivers/prisma-page.spec.ts';
+const ofPrisma = 'test/installs/command-lines.mjs';
 
 /** The test that runs each complete program of the pages; it takes all files that end in `.spec.ts` by itself. */
 const RUN_BY: Record<string, string> = {
