@@ -28,6 +28,7 @@ export {
   CredentialsService,
   type CredentialsOptions,
   type DatabaseCredentials,
+  type GetOptions,
   type WatchOptions,
 } from './services/credentials.service.js';
 export type { KvReadOptions, KvSecret } from './engines/kv/read-kv.js';
@@ -41,7 +42,8 @@ export {
   type VaultWrapInfo,
 } from './session/vault-client.js';
 
-export type { IssueParameters } from './engines/engine.js';
+export type { IssueParameters, Life } from './engines/engine.js';
+export type { Engine, EngineAnswer, EngineRequest, PolicyCapability } from './engines/own-engine.js';
 export type { Credentials, HoldOptions, LeaseInfo } from './leases/lease.js';
 export type { UserCredentials } from './leases/user-credentials.js';
 export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';

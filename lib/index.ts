@@ -43,6 +43,7 @@ export { InjectVault } from './decorators/inject-vault.decorator.js';
 export {
   CredentialsService,
   type CredentialsOptions,
+  type GetOptions,
   type DatabaseCredentials,
   type WatchOptions,
 } from './services/credentials.service.js';
@@ -57,7 +58,8 @@ export {
   type VaultWrapInfo,
 } from './session/vault-client.js';
 
-export type { IssueParameters } from './engines/engine.js';
+export type { IssueParameters, Life } from './engines/engine.js';
+export type { Engine, EngineAnswer, EngineRequest, PolicyCapability } from './engines/own-engine.js';
 export type { Credentials, HoldOptions, LeaseInfo } from './leases/lease.js';
 export type { UserCredentials } from './leases/user-credentials.js';
 export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';

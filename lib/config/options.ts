@@ -1,4 +1,5 @@
 import type { TlsOptions } from '../client/tls-options.js';
+import type { EngineOptions } from '../engines/engine-options.js';
 import type { AuthMethod } from '../auth/auth-method.js';
 
 /**
@@ -81,7 +82,7 @@ export interface ShutdownOptions {
  *
  * @publicApi
  */
-export interface VaultOptions {
+export interface VaultOptions extends EngineOptions {
   /** `https://vault.internal:8200`, or several, tried in turn; a path is kept as the prefix of the API. */
   address: string | readonly string[];
   /**
@@ -106,10 +107,8 @@ export interface VaultOptions {
   renewal?: RenewalOptions;
   startup?: StartupOptions;
   shutdown?: ShutdownOptions;
-  /** Version of the KV mounts, for reads without a version of their own. @default 2 */
-  kvVersion?: 1 | 2;
   /**
-   * Concurrent requests that issue at one engine, or poll one KV mount; and the same number, separately, that renew or
+   * Concurrent requests that issue at one engine, or poll one mount of static secrets; and the same number, separately, that renew or
    * replace leases. A request without which a lease would be lost is sent beyond that limit. The database engine itself
    * has four connections by default; more concurrent requests take longer each. @default 8
    */

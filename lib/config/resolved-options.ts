@@ -4,6 +4,11 @@ import { authProblems } from '../auth/auth-problems.js';
 import { classOf, listed, printable } from '../errors/printable.js';
 import { unknownOptions } from '../errors/unknown-options.js';
 import { VaultError } from '../errors/vault-error.js';
+import {
+  ENGINE_DEFAULTS,
+  resolveEngineOptions,
+  type ResolvedEngineOptions,
+} from '../engines/engine-options.js';
 import { resolveAddresses } from './addresses.js';
 import { HEADER_VALUE, readHeaders, RESERVED_OF_CONNECTION } from '../client/headers.js';
 import { bareNamespace, isNamespace } from '../client/namespace.js';
@@ -17,13 +22,12 @@ import type {
 import { resolveTls } from '../client/tls.js';
 
 /** Options with every default in place; frozen. */
-export interface ResolvedOptions extends ClientOptions {
+export interface ResolvedOptions extends ClientOptions, ResolvedEngineOptions {
   readonly auth: AuthMethod;
   readonly retry: Required<RetryOptions>;
   readonly renewal: Required<RenewalOptions>;
   readonly startup: Required<StartupOptions>;
   readonly shutdown: Required<ShutdownOptions>;
-  readonly kvVersion: 1 | 2;
   readonly concurrency: number;
 }
 
@@ -37,7 +41,6 @@ const DEFAULTS = {
   renewal: { at: 0.66, jitter: 0.05, grace: 30_000 },
   startup: { login: 'required', timeout: 10_000 },
   shutdown: { timeout: 5_000, revoke: true, exitTimeout: 3_000 },
-  kvVersion: 2,
   concurrency: 8,
 } as const;
 
@@ -98,7 +101,6 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
   const startup = group<Required<StartupOptions>>('startup', DEFAULTS.startup);
   const shutdown = group<Required<ShutdownOptions>>('shutdown', DEFAULTS.shutdown);
   const timeout = given.timeout ?? DEFAULTS.timeout;
-  const kvVersion = given.kvVersion ?? DEFAULTS.kvVersion;
   const concurrency = given.concurrency ?? DEFAULTS.concurrency;
   const allowHttp = given.allowHttp ?? DEFAULTS.allowHttp;
 
@@ -118,7 +120,7 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
   }
   if (typeof shutdown.revoke !== 'boolean') problems.push('`shutdown.revoke` must be true or false');
   if (typeof allowHttp !== 'boolean') problems.push('`allowHttp` must be true or false');
-  if (kvVersion !== 1 && kvVersion !== 2) problems.push('`kvVersion` must be 1 or 2');
+  const engines = resolveEngineOptions(given, problems);
   problems.push(...authProblems(given.auth));
   const addresses = resolveAddresses(given.address, problems);
   const namespace = resolveNamespace(given.namespace, problems);
@@ -127,7 +129,14 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
   if (given.tls !== undefined && addresses.some((address) => address.startsWith('http:'))) {
     problems.push('`tls` is given, but an `address` starts with http://');
   }
-  const known = ['address', 'auth', 'namespace', 'headers', 'tls', ...Object.keys(DEFAULTS)];
+  const known = [
+    'address',
+    'auth',
+    'namespace',
+    'headers',
+    'tls',
+    ...Object.keys({ ...DEFAULTS, ...ENGINE_DEFAULTS }),
+  ];
   const unknown = Object.keys(given).filter((key) => !known.includes(key));
   if (unknown.length > 0) problems.push(`there is no option ${listed(unknown, '`')}`);
 
@@ -145,7 +154,7 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
     renewal,
     startup,
     shutdown,
-    kvVersion,
+    ...engines,
     concurrency,
   });
 }

@@ -16,7 +16,7 @@ import { printable } from '../errors/printable.js';
 import { Counters, operationOf } from '../events/counters.js';
 import type { EventBus, EventInit } from '../events/events.js';
 import { healthOf, type ConnectionStatus, type PoolStatus } from '../events/status.js';
-import { engineOf } from '../engines/engine-of.js';
+import { Engines } from '../engines/engines.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
 import type { Secret } from '../secret/secret.js';
 import { pathRules } from '../engines/path-rules.js';
@@ -106,13 +106,14 @@ export class VaultConnection implements ClosedAtExit {
     };
     this.#session = new Session(shared);
     const signal = this.#issuesAborted.signal;
+    const engines = new Engines(options.engines, (message) => this.#warn(message));
     const link = {
       clock,
       emit: shared.emit,
       addPool: (pool: () => PoolStatus) => this.#addPool(pool),
       poolChanged: shared.changed,
     };
-    this.leases = new LeaseRegistry({ ...shared, signal, session: this.#session, engineOf, link });
+    this.leases = new LeaseRegistry({ ...shared, signal, session: this.#session, engines, link });
     this.client = new VaultClient(this.#session);
     this.secrets = new StaticSecrets({
       ...shared,

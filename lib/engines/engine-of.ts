@@ -1,4 +1,4 @@
-import type { Engine, EngineOf } from './engine.js';
+import type { EngineRules, EngineOf } from './engine.js';
 import { gcpToken } from './gcp-token.js';
 import { identityToken } from './identity-token.js';
 import { kv } from './kv/kv-engine.js';
@@ -8,6 +8,15 @@ import { ssh } from './ssh.js';
 import { awsStaticKeys, staticRole } from './static-role.js';
 
 /** The first engine that owns an answer applies. KV is first, because an operator chooses its paths and keys freely. */
-const ENGINES: readonly Engine[] = [kv, awsStaticKeys, staticRole, identityToken, gcpToken, pki, ssh, leased];
+const ENGINES: readonly EngineRules[] = [
+  kv,
+  awsStaticKeys,
+  staticRole,
+  identityToken,
+  gcpToken,
+  pki,
+  ssh,
+  leased,
+];
 
 export const engineOf: EngineOf = (answer) => ENGINES.find((engine) => engine.owns(answer)) ?? leased;

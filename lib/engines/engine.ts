@@ -7,7 +7,11 @@ export interface Answer extends ApiResponse<Readonly<Record<string, unknown>>> {
   readonly parameters: IssueParameters | undefined;
 }
 
-/** How long an answer without a lease is valid. Milliseconds, counted from the time when the request left. */
+/**
+ * How long an answer without a lease is valid. Milliseconds, counted from the time when the request left.
+ *
+ * @publicApi
+ */
 export interface Life {
   /** Time until it expires; absent if it does not. */
   readonly expiresIn?: number;
@@ -18,13 +22,15 @@ export interface Life {
 }
 
 /** The rules of one secrets engine. It has no state and sends no requests. */
-export interface Engine {
+export interface EngineRules {
   /** Name in logs and events. */
   readonly name: string;
   /** Whether this engine sent the answer: by the mount type if the answer has it, otherwise by the path. */
   owns(answer: Answer): boolean;
   /** Called only for answers without a lease. The TTL of a lease is in the answer beside `data`. */
   life(answer: Answer): Life;
+  /** The capabilities that a policy must grant to issue; undefined for the default. */
+  capabilities?(path: string, parameters: IssueParameters | undefined): readonly string[] | undefined;
   /** Whether the data has the members of every answer of this engine; absent if they depend on the role. */
   isComplete?(data: Answer['data']): boolean;
   /** The part of the data that changes only with the secret. */
@@ -32,7 +38,7 @@ export interface Engine {
 }
 
 /** Finds the engine of an answer. */
-export type EngineOf = (answer: Answer) => Engine;
+export type EngineOf = (answer: Answer) => EngineRules;
 
 /**
  * Parameters of an issue, for example the `common_name` of a certificate.

@@ -1,8 +1,8 @@
-import type { Answer, Engine } from './engine.js';
+import type { Answer, EngineRules } from './engine.js';
 import { expiresAt } from './expires-at.js';
 
 /** Access tokens of the Google Cloud engine. Its service account keys have leases. */
-export const gcpToken: Engine = {
+export const gcpToken: EngineRules = {
   name: 'gcp-token',
   owns: (answer) => TOKEN.test(answer.path) && isOfGcp(answer),
   // Google may return the same token again with less time left.

@@ -1,7 +1,7 @@
-import type { Engine } from './engine.js';
+import type { EngineRules } from './engine.js';
 
 /** All other engines: an answer is valid as long as its lease, and without end if it has none. */
-export const leased: Engine = {
+export const leased: EngineRules = {
   name: 'leased',
   owns: () => true,
   life: () => ({}),

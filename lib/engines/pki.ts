@@ -1,8 +1,8 @@
-import type { Engine } from './engine.js';
+import type { EngineRules } from './engine.js';
 import { expiresAt } from './expires-at.js';
 
 /** Certificates of the PKI engine. */
-export const pki: Engine = {
+export const pki: EngineRules = {
   name: 'pki',
   owns: ({ mountType, path, data }) =>
     mountType === undefined ? ISSUED.test(path) && 'certificate' in data : mountType === 'pki',

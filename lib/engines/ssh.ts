@@ -1,9 +1,9 @@
-import type { Engine } from './engine.js';
+import type { EngineRules } from './engine.js';
 import { expiresAt } from './expires-at.js';
 import { validBefore } from './ssh-certificate.js';
 
 /** Signed keys of the SSH engine; its one-time passwords have leases. */
-export const ssh: Engine = {
+export const ssh: EngineRules = {
   name: 'ssh',
   owns: ({ mountType, path, data }) =>
     mountType === undefined ? SIGNED.test(path) && 'signed_key' in data : mountType === 'ssh',

@@ -1,11 +1,11 @@
 import type { Deadline } from '../clock/deadline.js';
-import type { Answer, Engine } from './engine.js';
+import type { Answer, EngineRules } from './engine.js';
 
 /** Milliseconds after a due time within which the server rotates: it checks every 5 s, then contacts the database. */
 const ROTATED_BY = 15_000;
 
 /** Static roles of the database and LDAP engines: one user, whose password the server rotates. */
-export const staticRole: Engine = {
+export const staticRole: EngineRules = {
   name: 'static-role',
   owns: ({ path, leaseId }) => leaseId === '' && STATIC_CREDENTIALS.test(path),
   life: ({ data, sentAt }) => {
@@ -35,7 +35,7 @@ function isFresh({ last_vault_rotation: rotated }: Answer['data'], sentAt: Deadl
 }
 
 /** Static roles of the AWS engine: the access key of an IAM user. The server rotates it. */
-export const awsStaticKeys: Engine = {
+export const awsStaticKeys: EngineRules = {
   name: 'aws-static-keys',
   owns: (answer) => staticRole.owns(answer) && isOfAws(answer),
   life: ({ data: { expiration }, sentAt }) => {

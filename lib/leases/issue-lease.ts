@@ -4,7 +4,7 @@ import { isObject } from '../client/answer-members.js';
 import { remaining } from '../clock/deadline.js';
 import { fromCache, malformed } from '../errors/common-errors.js';
 import type { VaultToken } from '../session/vault-token.js';
-import type { Answer } from '../engines/engine.js';
+import type { Answer, EngineRules } from '../engines/engine.js';
 import type { IssuedCheck } from './issued-check.js';
 import { Lease, type LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
@@ -21,6 +21,8 @@ const DEFAULT_MAX_TTL = 2_764_800;
 export interface Issuer<T> {
   readonly path: string;
   readonly parameters: IssueParameters | undefined;
+  /** The engine that the consumer gave. */
+  readonly engine: EngineRules | undefined;
   readonly hooks: LeaseHooks;
   /** The lease to replace. While it lives, the time-out of the request leaves time for another attempt. */
   readonly previous: Lease<T> | undefined;
@@ -36,7 +38,7 @@ export interface Issuer<T> {
 /** Issues a lease with a token that lives long enough. A malformed answer is a failed attempt. */
 export function issueLease<T>(
   { path, parameters, hooks, previous, ...issuer }: Issuer<T>,
-  { session, upkeep, fetches, signal, random, clock, engineOf }: LeaseContext,
+  { session, upkeep, fetches, signal, random, clock, engines }: LeaseContext,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
   const take = (response: ApiResponse<T>, token: VaultToken) => {
     const { leaseId, leaseDuration, warnings, wellFormed } = response;
@@ -45,7 +47,7 @@ export function issueLease<T>(
     const data = isObject(response.data) ? response.data : {};
     const answer: Answer = { ...response, data, path, parameters };
     // The engine of a path never changes, whatever an answer looks like.
-    const engine = previous?.engine ?? engineOf(answer);
+    const engine = previous?.engine ?? issuer.engine ?? engines.of(answer);
     const usable = data === response.data && wellFormed && issuer.check.accepts(answer, engine, previous);
     const known = usable
       ? answer
@@ -63,7 +65,8 @@ export function issueLease<T>(
     return { lease, warnings };
   };
   const how = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
-  const request = { ...how, path, signal, uncached: true };
+  const capabilities = engines.capabilities(path, parameters, previous?.engine ?? issuer.engine);
+  const request = { ...how, path, signal, uncached: true, capabilities };
   if (!previous) return fetches.run(parentPath(path), () => session.run(request, take, true));
   // Consumers depend on the path, so this request has priority, also after the lease has expired.
   const replace = () => {

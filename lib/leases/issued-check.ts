@@ -1,5 +1,5 @@
 import type { Clock } from '../clock/clock.js';
-import type { Answer, Engine } from '../engines/engine.js';
+import type { Answer, EngineRules } from '../engines/engine.js';
 import type { Lease } from './lease.js';
 
 /** Whether the data has the form that a consumer needs. */
@@ -20,7 +20,7 @@ export class IssuedCheck {
   }
 
   /** Whether the answer has the members of this secret, in contrast to the answer of a proxy. */
-  accepts({ leaseId, data }: Answer, engine: Engine, previous: Lease<unknown> | undefined): boolean {
+  accepts({ leaseId, data }: Answer, engine: EngineRules, previous: Lease<unknown> | undefined): boolean {
     if (previous && previous.id !== '' && leaseId === '') return false;
     for (const requirement of this.#requirements) {
       if (requirement(data)) continue;

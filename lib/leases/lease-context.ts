@@ -5,13 +5,13 @@ import type { ResolvedOptions } from '../config/resolved-options.js';
 import type { EventInit } from '../events/events.js';
 import type { Session } from '../session/session.js';
 import type { ConnectionLink } from './connection-link.js';
-import type { EngineOf } from '../engines/engine.js';
+import type { Engines } from '../engines/engines.js';
 
 /** The dependencies of leases. */
 export interface LeaseContext {
   session: Session;
   /** Passed in by the connection, because this folder knows no engine. */
-  engineOf: EngineOf;
+  engines: Engines;
   /** For the pools that log in with these leases. */
   link: ConnectionLink;
   options: ResolvedOptions;

@@ -13,7 +13,7 @@ import { firstValue } from './first-value.js';
 import { CredentialsStream } from './credentials-stream.js';
 import { expired, noneYet, notRotated } from './lease-errors.js';
 import type { ConnectionLink } from './connection-link.js';
-import type { IssueParameters } from '../engines/engine.js';
+import type { EngineRules, IssueParameters } from '../engines/engine.js';
 import { cutShort, issueLease, type Issuer } from './issue-lease.js';
 import { IssuedCheck, type Requirement } from './issued-check.js';
 import { ISSUE_LIMIT_WARNING, IssueRateLimit } from './issue-rate-limit.js';
@@ -33,6 +33,8 @@ import { LeaseEvents } from './lease-events.js';
 export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof FIRST> {
   readonly path: string;
   readonly parameters: IssueParameters | undefined;
+  /** The engine that a consumer gave. */
+  readonly engine: EngineRules | undefined;
   readonly #context: LeaseContext;
   readonly #superseded: SupersededLeases;
   readonly #events: LeaseEvents;
@@ -50,12 +52,13 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   #keepTrying = false;
 
   constructor(
-    { path, parameters }: { path: string; parameters: IssueParameters | undefined },
+    { path, parameters, engine }: Pick<Issuer<T>, 'path' | 'parameters' | 'engine'>,
     context: LeaseContext,
     onRefused: (secret: LeaseLifecycle<T>, error: VaultError) => void,
   ) {
     this.path = path;
     this.parameters = parameters;
+    this.engine = engine;
     this.#context = context;
     this.#superseded = new SupersededLeases(context);
     this.#events = new LeaseEvents(path, context.emit);
@@ -312,6 +315,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     return {
       path: this.path,
       parameters: this.parameters,
+      engine: this.engine,
       hooks: this,
       previous,
       check: this.#check,

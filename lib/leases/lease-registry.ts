@@ -2,10 +2,11 @@ import { defer, Observable } from 'rxjs';
 import { background } from '../clock/background.js';
 import { encodeApiPath } from '../client/path.js';
 import { closed } from '../errors/common-errors.js';
-import type { VaultError } from '../errors/vault-error.js';
+import { VaultError } from '../errors/vault-error.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Credentials, Lease } from './lease.js';
 import type { IssueParameters } from '../engines/engine.js';
+import type { Engine } from '../engines/own-engine.js';
 import type { Requirement } from './issued-check.js';
 import { LeaseLifecycle } from './lease-lifecycle.js';
 import type { LeaseContext } from './lease-context.js';
@@ -35,10 +36,11 @@ export class LeaseRegistry {
     keepTrying: boolean,
     parameters?: IssueParameters,
     requirement?: Requirement,
+    engine?: Engine<never>,
   ): Observable<Credentials<T>> {
     encodeApiPath(path);
     return defer(() => {
-      const secret = this.#open<T>(path, parameters, keepTrying);
+      const secret = this.#open<T>(path, parameters, engine, keepTrying);
       if (requirement) secret.require(requirement);
       // Subscribe first: the first read may fail synchronously.
       return new Observable<Credentials<T>>((subscriber) => {
@@ -54,8 +56,9 @@ export class LeaseRegistry {
     timeout = this.#context.options.timeout,
     parameters?: IssueParameters,
     requirement?: Requirement,
+    engine?: Engine<never>,
   ): Promise<Credentials<T>> {
-    const secret = this.#open<T>(path, parameters);
+    const secret = this.#open<T>(path, parameters, engine);
     if (requirement) secret.require(requirement);
     const promise = secret.get(timeout);
     secret.start(false);
@@ -121,15 +124,23 @@ export class LeaseRegistry {
   }
 
   /** @param keepTrying whether to send a request although the server has just refused one */
-  #open<T>(path: string, parameters: IssueParameters | undefined, keepTrying = false): LeaseLifecycle<T> {
+  #open<T>(
+    path: string,
+    parameters: IssueParameters | undefined,
+    given: Engine<never> | undefined,
+    keepTrying = false,
+  ): LeaseLifecycle<T> {
     const encoded = encodeApiPath(path);
     const key = keyOf(encoded, parameters);
     if (this.#context.session.closed) throw closed(encoded);
     const refused = this.#refused.get(key);
     if (refused && !keepTrying && this.#context.clock.monotonic() < refused.until) throw refused.error;
+    const engine = given && this.#context.engines.given(given);
     let secret = this.#secrets.get(key);
+    if (secret && engine && secret.engine !== engine) throw twoEngines(encoded);
     if (!secret) {
-      secret = new LeaseLifecycle<unknown>({ path: encoded, parameters }, this.#context, this.#onRefused);
+      const target = { path: encoded, parameters, engine };
+      secret = new LeaseLifecycle<unknown>(target, this.#context, this.#onRefused);
       if (this.#frozen) secret.freeze();
       this.#secrets.set(key, secret);
       this.#refused.delete(key);
@@ -153,6 +164,16 @@ export class LeaseRegistry {
     this.#secrets.delete(key);
     for (const [alias, owner] of this.#aliases) if (owner === secret) this.#aliases.delete(alias);
   }
+}
+
+/** All consumers of a path share one secret, and so one engine. */
+function twoEngines(path: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message: `The secret at ${path} is in use already, without this engine.`,
+    hint: 'Give the engine once, in `engines` of the options of the connection, or the same one in every call.',
+    path,
+  });
 }
 
 /** The same path with other parameters is another secret. The order of the parameters does not matter. */

@@ -6,7 +6,7 @@ import type { VaultToken } from '../session/vault-token.js';
 import { firstGrant } from '../lifetime/grant.js';
 import { Granted } from '../lifetime/lifecycle.js';
 import { withLink, type ConnectionLink } from './connection-link.js';
-import type { Answer, Engine } from '../engines/engine.js';
+import type { Answer, EngineRules } from '../engines/engine.js';
 import { LeaseHolds } from './lease-holds.js';
 import type { LeaseView } from './lease-policy.js';
 import { ServerRotation } from './server-rotation.js';
@@ -103,7 +103,7 @@ export class Lease<T> extends Granted {
   readonly id: string;
   readonly path: string;
   readonly serial: number;
-  readonly engine: Engine;
+  readonly engine: EngineRules;
   readonly token: VaultToken;
   readonly data: Secret<T>;
   readonly issuedAt: Date;
@@ -118,7 +118,7 @@ export class Lease<T> extends Granted {
   #snapshot: Credentials<T> | undefined;
 
   constructor(
-    init: { serial: number; token: VaultToken; engine: Engine; answer: Answer },
+    init: { serial: number; token: VaultToken; engine: EngineRules; answer: Answer },
     random: () => number,
     hooks: LeaseHooks,
   ) {

@@ -4,6 +4,7 @@ import { databasePath } from '../engines/database/database-path.js';
 import type { VaultEvent } from '../events/events.js';
 import type { LeaseStatus, VaultStatus } from '../events/status.js';
 import type { IssueParameters } from '../engines/engine.js';
+import type { Engine } from '../engines/own-engine.js';
 import type { Requirement } from '../leases/issued-check.js';
 import type { Credentials } from '../leases/lease.js';
 import {
@@ -36,11 +37,25 @@ export interface CredentialsOptions {
 }
 
 /**
+ * Options of {@link CredentialsService.get}.
+ *
+ * @publicApi
+ */
+export interface GetOptions<T extends object = never> extends CredentialsOptions {
+  /**
+   * The engine of the path, if it is not a built-in one. All consumers of a path share one: another one, or the first
+   * one on a path that is already in use without, is refused with `VAULT_CONFIG_INVALID`. Calls without `engine` use
+   * the one that the path has.
+   */
+  engine?: Engine<T>;
+}
+
+/**
  * Options of {@link CredentialsService.watch} and {@link CredentialsService.database}.
  *
  * @publicApi
  */
-export interface WatchOptions extends CredentialsOptions {
+export interface WatchOptions<T extends object = never> extends GetOptions<T> {
   /** Keep retrying a permanent failure of the first read, instead of ending the stream. @default false */
   keepTrying?: boolean;
 }
@@ -93,7 +108,10 @@ export class CredentialsService {
    * `VAULT_NAMESPACE_NOT_FOUND`, `VAULT_REQUEST_INVALID`, `VAULT_PATH_INVALID`, `VAULT_TLS_UNTRUSTED`, `VAULT_CLOSED`,
    * and the permanent errors of a login.
    */
-  watch<T = Record<string, unknown>>(path: string, options: WatchOptions = {}): Observable<Credentials<T>> {
+  watch<T extends object = Record<string, unknown>>(
+    path: string,
+    options: WatchOptions<T> = {},
+  ): Observable<Credentials<T>> {
     return this.#watch<T>(path, options);
   }
 
@@ -110,12 +128,12 @@ export class CredentialsService {
    * could be issued, with the error of the first read, with `VAULT_TIMEOUT` after the wait, and with `VAULT_CLOSED` at
    * shutdown and if the path is released.
    */
-  async get<T = Record<string, unknown>>(
+  async get<T extends object = Record<string, unknown>>(
     path: string,
-    options: CredentialsOptions = {},
+    options: GetOptions<T> = {},
   ): Promise<Credentials<T>> {
     const connection = await this.#connections.get(options.connection);
-    return connection.leases.get<T>(path, undefined, options.parameters);
+    return connection.leases.get<T>(path, undefined, options.parameters, undefined, options.engine);
   }
 
   /** {@link get} for a role of a database engine. `mount` is its mount path. @default 'database' */
@@ -145,10 +163,14 @@ export class CredentialsService {
     await connection.leases.release(path, options.parameters);
   }
 
-  #watch<T>(path: string, options: WatchOptions, requirement?: Requirement): Observable<Credentials<T>> {
-    const { connection: name, keepTrying = false, parameters } = options;
+  #watch<T extends object>(
+    path: string,
+    options: WatchOptions<T>,
+    requirement?: Requirement,
+  ): Observable<Credentials<T>> {
+    const { connection: name, keepTrying = false, parameters, engine } = options;
     return defer(() => from(this.#connections.get(name))).pipe(
-      switchMap(({ leases }) => leases.watch<T>(path, keepTrying, parameters, requirement)),
+      switchMap(({ leases }) => leases.watch<T>(path, keepTrying, parameters, requirement, engine)),
     );
   }
 

@@ -1,7 +1,7 @@
-import type { Answer, Engine } from '../engine.js';
+import type { Answer, EngineRules } from '../engine.js';
 
 /** KV (both versions) and cubbyholes. An operator chooses the keys of a secret, so no key is read as an expiration. */
-export const kv: Engine = {
+export const kv: EngineRules = {
   name: 'kv',
   owns: (answer) =>
     TYPES.has(answer.mountType ?? '') ||

@@ -35,6 +35,7 @@ it('fills in every default, and freezes the result', () => {
     startup: { login: 'required', timeout: 10_000 },
     shutdown: { timeout: 5_000, revoke: true, exitTimeout: 3_000 },
     kvVersion: 2,
+    engines: [],
     concurrency: 8,
   });
   for (const part of [
