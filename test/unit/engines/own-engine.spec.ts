@@ -215,7 +215,7 @@ describe('an engine of the application', () => {
   it.each<[string, unknown, RegExp]>([
     ['no name', { ...partner, name: '' }, /`engines\[0\]` has no `name`/],
     ['no life', { ...partner, life: 'short' }, /`engines\[0\]` has no `life`/],
-    ['no paths', { name: 'partner', life: partner.life }, /`engines\[0\]` has no `owns`/],
+    ['no paths', { name: 'partner', life: () => ({}) }, /`engines\[0\]` has no `owns`/],
     ['nothing', undefined, /`engines\[0\]` is not an engine/],
   ])('with %s fails the start', (_what, engine, problem) => {
     const auth = appRole({ roleId: 'r' });
