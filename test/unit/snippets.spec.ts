@@ -7,14 +7,17 @@ import { PAGES, read } from '../support/pages.mjs';
 const ofPage = 'test/drivers/page-programs.spec.ts';
 const ofInstalls = 'test/installs/readme.mjs';
 const ofTypeOrm = 'test/drivers/typeorm-page.spec.ts';
-const ofPrisma = 'test/installs/command-lines.mjs';
+const ofCommandLines = 'test/installs/command-lines.mjs';
 
 /** The test that runs each complete program of the pages; it takes all files that end in `.spec.ts` by itself. */
 const RUN_BY: Record<string, string> = {
-  'docs/databases/drizzle.md src/migrate.ts': 'test/drivers/drizzle-page.spec.ts',
   'README.md src/main.ts': ofInstalls,
-  'docs/databases/prisma.md prisma.config.ts': ofPrisma,
-  'docs/databases/typeorm.md src/data-source.ts': ofTypeOrm,
+  'docs/databases/drizzle.md src/migrate.ts': ofCommandLines,
+  'docs/databases/knex.md knexfile.ts': ofCommandLines,
+  'docs/databases/mikro-orm.md mikro-orm.config.ts': ofCommandLines,
+  'docs/databases/prisma.md prisma.config.ts': ofCommandLines,
+  'docs/databases/sequelize.md config/config.js': ofCommandLines,
+  'docs/databases/typeorm.md src/data-source.ts': ofCommandLines,
   'docs/databases/typeorm.md src/migrate.ts': ofTypeOrm,
   'docs/getting-started.md src/main.ts': ofPage,
   'docs/local-development.md vault-local.mjs': ofInstalls,
@@ -27,9 +30,12 @@ const NOT_RUN: Record<string, string> = {
   'docs/databases/typeorm.md src/migrate-job.ts': 'only calls migrate.ts',
   'docs/local-development.md postgres-local.mjs': 'takes port 5432, and no root user',
   'docs/local-development.md vault-kv.mjs': 'takes port 8200',
+  'docs/scripts.md src/report.ts': 'reads a KV secret and PGHOST that no set-up of the tests has yet',
 };
 
-const PROGRAM = /(?:^|\/)(?:main|job|worker|migrate|migrate-job|data-source|prisma\.config)\.ts$|\.mjs$/;
+/** Files that Node or a command line loads; a new kind of program belongs here. */
+const PROGRAM =
+  /(?:^|\/)(?:main|job|worker|report|migrate|migrate-job|data-source|knexfile)\.ts$|[./]config\.[jt]s$|\.mjs$/;
 const all = snippets();
 const programs = all
   .filter(({ file }) => file && PROGRAM.test(file))
