@@ -79,7 +79,9 @@ describe('a login', () => {
     const { roleId } = vault.appRole('app');
     const wrapping = wrap_info.token as string;
     const error = await failureOf(login(appRole({ roleId, secretId: fromWrappedToken(wrapping) })));
-    expect(error.hint).toMatch(/each secret_id is made at another path on purpose.*`creationPath` of `fromWrappedToken`/);
+    expect(error.hint).toMatch(
+      /each secret_id is made at another path on purpose.*`creationPath` of `fromWrappedToken`/,
+    );
     await login(appRole({ roleId, secretId: fromWrappedToken(wrapping, { creationPath: path }) }));
     expectNoLeak(error, [wrapping, 'canary-own']);
   });
