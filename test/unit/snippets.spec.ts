@@ -30,7 +30,6 @@ const NOT_RUN: Record<string, string> = {
   'docs/databases/typeorm.md src/migrate-job.ts': 'only calls migrate.ts',
   'docs/local-development.md postgres-local.mjs': 'takes port 5432, and no root user',
   'docs/local-development.md vault-kv.mjs': 'takes port 8200',
-  'docs/scripts.md src/report.ts': 'reads a KV secret and PGHOST that no set-up of the tests has yet',
 };
 
 /** Files that Node or a command line loads; a new kind of program belongs here. */
