@@ -10,6 +10,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { defer } from 'rxjs';
 import { assertName, DEFAULT_CONNECTION, resolveOptions } from './config/resolved-options.js';
 import type { VaultOptions } from './config/options.js';
+import { hideSecretOptions } from './config/hidden-options.js';
 import { openConnection } from './connection/open-connection.js';
 import { VaultConnection } from './connection/vault-connection.js';
 import { VaultConnections } from './connection/vault-connections.js';
@@ -109,13 +110,23 @@ export function defineConnection(base: DynamicModule, extras: VaultModuleExtras)
     global: isGlobal,
     imports: [...(base.imports ?? []), VaultCoreModule],
     // When Nest iterates these lists, every file with a decorator has run.
-    providers: lateList([...(base.providers ?? []), ...extraProviders, ...own], () =>
+    providers: lateList([...(base.providers ?? []).map(hidden), ...extraProviders, ...own], () =>
       injections().map((definition) => injectionProvider(definition)),
     ),
     exports: lateList<NonNullable<DynamicModule['exports']>[number]>(exported, () =>
       injections().map(({ token }) => token),
     ),
   };
+}
+
+/** The same provider; Nest and loggers print the options that it provides, but no secret of them. */
+function hidden(provider: Provider): Provider {
+  if (typeof provider === 'function' || provider.provide !== MODULE_OPTIONS_TOKEN) return provider;
+  if ('useValue' in provider)
+    return { ...provider, useValue: hideSecretOptions(provider.useValue as VaultOptions) };
+  if (!('useFactory' in provider)) return provider;
+  const { useFactory } = provider as FactoryProvider<VaultOptions>;
+  return { ...provider, useFactory: async (...args) => hideSecretOptions(await useFactory(...args)) };
 }
 
 /** The module of a feature's secrets. */
