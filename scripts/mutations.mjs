@@ -53,6 +53,8 @@ async function failureOf(tests, { mutation, simulated = false }, scratch) {
   const child = spawn(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), ...args], {
     cwd: root,
     stdio: 'ignore',
+    // A process group of its own: a worker that spins outlives the process that started it.
+    detached: true,
     env: {
       ...process.env,
       CI: '',
@@ -60,11 +62,15 @@ async function failureOf(tests, { mutation, simulated = false }, scratch) {
       ...(simulated && { OPENBAO_UNAVAILABLE: 'simulated servers are enough' }),
     },
   });
-  const timer = setTimeout(() => child.kill('SIGTERM'), LONGEST);
+  let hangs = false;
+  const timer = setTimeout(() => {
+    hangs = true;
+    process.kill(-child.pid, 'SIGKILL');
+  }, LONGEST);
   const [code] = await once(child, 'close');
   clearTimeout(timer);
   if (code === 0) return undefined;
-  if (code === null) return 'the tests hang';
+  if (hangs) return 'the tests hang';
   try {
     const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
     const failed = testResults.find(({ status }) => status === 'failed');
@@ -72,7 +78,8 @@ async function failureOf(tests, { mutation, simulated = false }, scratch) {
     const file = failed?.name.split(sep).slice(-2).join('/');
     return failed ? `${file}: ${test?.title ?? 'the file'}` : `exit code ${code}`;
   } catch {
-    return `exit code ${code}, without a report`;
+    // Not a test that noticed something: the installation is broken, or vitest was killed.
+    throw new Error(`vitest ended with ${code} and wrote no report.`);
   }
 }
 
