@@ -65,7 +65,7 @@ function judge(failed: FailedResponse): Verdict {
       return [
         'VAULT_SEALED',
         'The server is sealed.',
-        'Unseal it (or initialise it, if it is new); tokens and leases stay valid meanwhile.',
+        'Unseal it (or initialise it, if it is new). Until then, tokens and leases keep their TTLs.',
       ];
     }
     return standby();

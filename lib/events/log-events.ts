@@ -21,7 +21,7 @@ export function logEvents(events$: Observable<VaultEvent>, logger: VaultLogger):
         // A lease that replaces another one is logged as a rotation.
         log(
           event.serial === 1 ? 'info' : 'debug',
-          `${event.path}: issued, lease 1 ${until(event.validUntil)}`,
+          `${event.path}: issued, lease ${event.serial} ${until(event.validUntil)}`,
         );
         break;
       case 'rotated':
