@@ -22,7 +22,7 @@ import { followSetUp } from '../support/set-up-page.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const files = snippets().filter(({ file }) => file);
-const specs = files.filter(({ file }) => file?.endsWith('.spec.ts'));
+const specs = files.filter(({ file }) => file && /[.-]spec\.ts$/.test(file));
 
 /** Below the package, so that its name is known there; without a package.json of its own. */
 const programs = join(root, '.cache', 'programs');

@@ -45,7 +45,8 @@ const TEMPLATES = {
       'tsconfig.json': { compilerOptions: { ...compilerOptions, types: ['jest', 'node'] }, include: ['src'] },
     },
     line: (text) => text.replace('@nestjs/config@latest', instead()),
-    source: (text) => text,
+    // As README says.
+    source: (text) => text.replaceAll(`'./app.module.js'`, `'./app.module'`),
   },
   12: {
     title: 'Nest 12, ESM, vitest',
@@ -60,8 +61,7 @@ const TEMPLATES = {
       },
     },
     line: (text) => text,
-    // The command of README.
-    source: (text) => text.replaceAll(`'./app.module'`, `'./app.module.js'`),
+    source: (text) => text,
   },
 };
 

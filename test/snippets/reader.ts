@@ -13,7 +13,7 @@ export { Test } from '@nestjs/testing';
 export { TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 export type { PoolClient } from 'pg';
 export { createClientPool } from 'redis';
-export { expect, it } from 'vitest';
+export { afterAll, beforeAll, describe, expect, it } from 'vitest';
 export { PrismaClient } from '../../sample/03-prisma/src/generated/prisma/client.js';
 
 @Module({})
