@@ -1,4 +1,4 @@
-// npm run bench:clients: ratios against peers, in one run. bench/README.md has measured figures.
+// npm run bench: ratios against peers, in one run. bench/README.md has measured figures.
 import { ensureBuilt, ensureInstalled } from '../scripts/ensure-installed.mjs';
 
 await ensureInstalled();
