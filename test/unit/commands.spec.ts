@@ -6,7 +6,7 @@ const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string
 /** Names that every npm project has; all others are a kind and a subject. */
 const USUAL = ['prepack', 'start', 'test', 'bench', 'build', 'lint', 'typecheck', 'format', 'format:check'];
 /** Of the application that a reader has, made by `nest new`. */
-const READERS = ['start:dev'];
+const READERS = ['start:dev', 'test:e2e'];
 const KIND = /^(?:test|bench|docs|api):[a-z-]+$/;
 
 it('the name of a command is a usual one, or a kind and a subject', () => {
@@ -35,7 +35,7 @@ it('pages, comments and messages name commands that exist', () => {
   );
   const files = [...PAGES, ...sources, '.ci/run', 'vitest.config.ts'];
   const unknown = files.flatMap((file) =>
-    [...read(file).matchAll(/npm run (?:-s |--silent )?([a-z][a-z-]*(?::[a-z-]+)?)/g)]
+    [...read(file).matchAll(/npm run (?:-s |--silent )?([a-z][a-z0-9-]*(?::[a-z0-9-]+)?)/g)]
       .map(([, name = '']) => name)
       .filter((name) => !(name in scripts) && !READERS.includes(name))
       .map((name) => `${file}: ${name}`),
