@@ -28,8 +28,8 @@ const RUN_BY: Record<string, string> = {
 const NOT_RUN: Record<string, string> = {
   'docs/databases/typeorm.md src/main.ts': 'calls migrate.ts, and starts as the other main.ts do',
   'docs/databases/typeorm.md src/migrate-job.ts': 'only calls migrate.ts',
-  'docs/local-development.md postgres-local.mjs': 'takes port 5432, and no root user',
-  'docs/local-development.md vault-kv.mjs': 'takes port 8200',
+  'docs/local-development.md postgres-local.mjs': 'refuses to run as root, as CI may',
+  'docs/local-development.md vault-kv.mjs': 'the first lines of vault-local.mjs',
 };
 
 /** Files that Node or a command line loads; a new kind of program belongs here. */
