@@ -33,7 +33,7 @@ export class VaultShutdown
     this.#connections.started();
     if (this.#underTest) return;
     const logger = new Logger('VaultModule');
-    const remedy = 'Call `app.enableShutdownHooks()` in main.ts.';
+    const remedy = 'Call `enableShutdownHooks()` of the application, or of the application context.';
     this.#cancelCheck = warnWithoutListener((line) => logger.warn(line), remedy);
   }
 
