@@ -38,7 +38,9 @@ try {
   const tarball = join(scratch, filename);
   const stray = files
     .map(({ path }) => path)
-    .filter((path) => !/^(dist\/(esm|cjs)\/|docs\/|README|CHANGELOG|LICENSE|package\.json)/.test(path));
+    .filter(
+      (path) => !/^(dist\/(esm|cjs)\/|docs\/|README|CHANGELOG|SECURITY|LICENSE|package\.json)/.test(path),
+    );
   const format = async () => {
     await check(`only what is meant to be published${stray.length ? `: ${stray}` : ''}`, process.execPath, [
       '-e',

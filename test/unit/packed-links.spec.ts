@@ -79,6 +79,12 @@ it('every link of a page has a target', () => {
   expect(dead).toEqual([]);
 });
 
+it('every test that a promise names is there', () => {
+  const paths = [...read('SECURITY.md').matchAll(/`(test\/[\w./-]+)`/g)].map(([, path = '']) => path);
+  expect(paths.length).toBeGreaterThan(20);
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+});
+
 it('finds each kind of dead link', () => {
   const faults = (text: string) => linksOf(text).map((link) => fault('docs/errors.md', link));
   expect(
