@@ -99,7 +99,7 @@ describeReal('the page on the set-up of a server', () => {
   const start = () => apps.start(application());
 
   it('names its variables in the first block, and only there', () => {
-    const names = [...(blocks[0]?.text ?? '').matchAll(/^export (\w+)=/gm)].map((found) => found[1]);
+    const names = [...(blocks[0]?.text ?? '').matchAll(/\bexport (\w+)/g)].map((found) => found[1]);
     expect(new Set(names)).toEqual(new Set(page.names));
     expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(['sh', 'sql']));
   });
@@ -170,6 +170,26 @@ describeReal('the page on the set-up of a server', () => {
     expect(await status('POST', 'sys/leases/revoke', { lease_id: 'x' })).toBe(403);
     expect(await status('POST', 'auth/token/create')).toBe(403);
     expect(await status('POST', 'auth/token/revoke-self')).toBe(204);
+  });
+
+  it('the second role issues users for migrations, and its login has no other', async () => {
+    await postgres.query('CREATE ROLE orders_owner NOLOGIN');
+    await postgres.query('GRANT orders_owner TO vault_admin WITH ADMIN OPTION');
+    const role = 'auth/approle/role/orders-migrations';
+    const { data } = await root('GET', `${role}/role-id`);
+    const { data: secret } = await root('POST', `${role}/secret-id`);
+    const login = await root('POST', 'auth/approle/login', {
+      role_id: data.role_id,
+      secret_id: secret.secret_id,
+    });
+    const { client_token: token } = login.auth;
+    const status = async (method: string, path: string) =>
+      (await bao.api(method, path, {}, { token })).status;
+    expect(await status('GET', 'database/creds/orders-migrations')).toBe(200);
+    expect(await usersInDatabase(postgres)).toHaveLength(1);
+    expect(await status('GET', 'database/creds/orders')).toBe(403);
+    expect(await status('POST', 'auth/token/revoke-self')).toBe(204);
+    await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
   });
 
   it('a start works after the expiry of the first secret_id, as another one was delivered', async () => {
