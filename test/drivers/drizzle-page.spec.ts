@@ -42,8 +42,16 @@ describeReal('the page on Drizzle', () => {
     );
     chmodSync(join(folder, 'npx'), 0o755);
     const { host, port, database } = world.where;
+    const { bao } = world;
+    const role = 'auth/approle/role/app';
+    const { body: is } = await bao.api('GET', `${role}/role-id`);
+    const { body: created } = await bao.api('POST', `${role}/secret-id`);
     const env = {
-      ...(await terminal(world.bao, folder)),
+      ...(await terminal(bao, folder)),
+      // The block logs in itself.
+      VAULT_TOKEN: '',
+      VAULT_ROLE_ID: is.data.role_id,
+      VAULT_SECRET_ID: created.data.secret_id,
       PGHOST: host,
       PGPORT: String(port),
       PGDATABASE: database,
