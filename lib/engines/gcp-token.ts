@@ -5,6 +5,8 @@ import { expiresAt } from './expires-at.js';
 export const gcpToken: EngineRules = {
   name: 'gcp-token',
   owns: (answer) => TOKEN.test(answer.path) && isOfGcp(answer),
+  isComplete: ({ token, token_ttl: ttl, expires_at_seconds: end }) =>
+    typeof token === 'string' && token !== '' && (typeof ttl === 'number' || typeof end === 'number'),
   // Google may return the same token again with less time left.
   comparable: (data) => ({ ...data, token_ttl: undefined }),
   life: ({ data: { token_ttl: ttl, expires_at_seconds: end }, sentAt }) =>

@@ -31,14 +31,16 @@ export class IssuedCheck {
     if (engine.isComplete) return engine.isComplete(data);
     // An operator may change the data of a role. Other members are accepted only after the previous lease has ended.
     if (!previous || previous.left(this.#clock) <= 0) return true;
-    return hasMembersOf(data, previous.data.reveal() as Answer['data']);
+    // Members that are not a part of the secret may come and go.
+    return hasMembersOf(engine.comparable(data), engine.comparable(previous.data.reveal() as object));
   }
 }
 
 /** Whether no member is missing, empty or of another type. */
-function hasMembersOf(data: Answer['data'], before: Answer['data']): boolean {
+function hasMembersOf(data: object, before: object): boolean {
+  const members: Readonly<Record<string, unknown>> = { ...data };
   return Object.entries(before).every(([name, known]) => {
-    const value = data[name];
+    const value = members[name];
     if (known === null) return value !== undefined;
     return typeof value === typeof known && value !== null && (value !== '' || known === '');
   });

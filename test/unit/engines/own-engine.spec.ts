@@ -92,6 +92,24 @@ describe('an engine of the application', () => {
     },
   );
 
+  it('accepts an answer in which only other members are missing or empty, not one without its secret', async () => {
+    connect({ engines: [partner] });
+    const kv = vault.kv('partner', 1);
+    const until = (minutes: number) => new Date(clock.wall() + minutes * MINUTE).toISOString();
+    kv.put('key', { key: 'one', valid_until: until(10), note: 'new', signed: 'by us' });
+    const { keys } = watch();
+    await clock.advance(MINUTE);
+    kv.put('key', { key: 'one', valid_until: until(20), note: '' });
+    await clock.advance(9 * MINUTE);
+    expect(reads()).toBe(2);
+    kv.put('key', { key: '', valid_until: until(30) });
+    await clock.advance(10.5 * MINUTE);
+    expect(keys).toEqual(['one']);
+    expect(events.flatMap((event) => (event.type === 'rotation-failed' ? [event.error.code] : []))).toContain(
+      'VAULT_RESPONSE_INVALID',
+    );
+  });
+
   it('is asked before the built-in ones, and leaves their paths to them', async () => {
     connect({ engines: [partner] });
     const lease = await clock.until(connection.leases.get('database/creds/app'));
