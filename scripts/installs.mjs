@@ -1,6 +1,6 @@
-// npm run test:installs [-- --short]: the packed tarball in applications: without Nest; the unchanged README on Nest 11 and 12;
-// beside older drivers, with npm, pnpm and Yarn; with the oldest accepted versions. The short form, for CI, has all old
-// drivers in one application.
+// npm run test:installs [-- --short]: the packed tarball in applications: without Nest; a method and an engine of the
+// pages, with their whole life; the unchanged README on Nest 11 and 12; beside older drivers, with npm, pnpm and Yarn;
+// with the oldest accepted versions. The short form, for CI, has all old drivers in one application.
 import { createHash } from 'node:crypto';
 import {
   cpSync,
@@ -20,6 +20,7 @@ import { atTheFloors } from '../test/installs/floors.mjs';
 import { packageManagers, run } from '../test/installs/managers.mjs';
 import { withoutNest } from '../test/installs/command-lines.mjs';
 import { besideOld, OLD } from '../test/installs/old-drivers.mjs';
+import { ownRules } from '../test/installs/own-rules.mjs';
 import { asReadme } from '../test/installs/readme.mjs';
 import { ensureInstalled } from './ensure-installed.mjs';
 
@@ -65,11 +66,13 @@ try {
   const beside = (manager, some) => () => besideOld({ check, manager, names: some, context });
   const floors = (which) => () => atTheFloors({ check, floors: FLOORS, which, context });
   const core = () => withoutNest({ check, context });
+  const own = () => ownRules({ check, context });
   const readme = (major) => () => asReadme({ check, major, context });
   // npm itself refuses redis 5 beside TypeORM 0.3.17, which accepts redis 3 and 4.
   const npm = [['redis'], names.filter((name) => name !== 'redis')].map((some) => beside('npm', some));
   const short = [
     core,
+    own,
     readme(11),
     readme(12),
     ...npm,

@@ -1,13 +1,12 @@
 // The tarball in a folder without Nest: it installs nothing of Nest, its declarations compile, a script works in both
 // formats, and the command lines of the pages migrate on a real OpenBao and PostgreSQL, and leave no user.
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import ts from 'typescript';
 import { blocksOf } from '../support/pages.mjs';
 import { provision, startOpenBao, startPostgres, usersInDatabase } from '../support/servers.mjs';
 import { run } from './managers.mjs';
-import { compile, project } from './project.mjs';
+import { compile, project, put, transpiled } from './project.mjs';
 
 /** Command lines that the repository itself does not install. */
 const TOOLS = { 'sequelize-cli': '6.6.5', '@mikro-orm/cli': '6.6.16', '@mikro-orm/migrations': '6.6.16' };
@@ -271,20 +270,4 @@ function blocksInFiles(page) {
   const esm = page === 'drizzle';
   const name = file.replace(/^(?:src\/)?(?!knexfile)/, 'dist/').replace(/\.ts$/, esm ? '.mjs' : '.js');
   return { [name]: transpiled(text, esm ? 'ESNext' : 'CommonJS') };
-}
-
-function transpiled(text, module) {
-  const compilerOptions = {
-    module: ts.ModuleKind[module],
-    target: ts.ScriptTarget.ES2022,
-    esModuleInterop: true,
-  };
-  return ts.transpileModule(text, { compilerOptions }).outputText;
-}
-
-function put(folder, name, text) {
-  const path = join(folder, name);
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, text);
-  if (text.startsWith('#!')) chmodSync(path, 0o755);
 }

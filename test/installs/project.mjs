@@ -1,7 +1,8 @@
 // Scratch applications.
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
 import { run } from './managers.mjs';
 
 const fixtures = fileURLToPath(new URL('fixtures/', import.meta.url));
@@ -42,11 +43,11 @@ export const STRICT = [
 ];
 
 /**
- * Compiles a file with all declarations of this package. Errors in the declarations of drivers and Nest do not count.
+ * Compiles files with all declarations of this package. Errors in the declarations of drivers and Nest do not count.
  */
-export async function compile(folder, file) {
+export async function compile(folder, ...files) {
   const tsc = join(folder, 'node_modules', 'typescript', 'bin', 'tsc');
-  const { output } = await run(process.execPath, [tsc, ...STRICT, '--pretty', 'false', file], {
+  const { output } = await run(process.execPath, [tsc, ...STRICT, '--pretty', 'false', ...files], {
     cwd: folder,
   });
   const ours = join('node_modules', 'nestjs-vault') + sep;
@@ -54,7 +55,27 @@ export async function compile(folder, file) {
     const [, path] = /^(.+?)\(\d+,\d+\): error/.exec(line) ?? [];
     if (path === undefined) return line.startsWith('error');
     const where = relative(folder, join(folder, path));
-    return where === file || where.startsWith(ours);
+    return files.includes(where) || where.startsWith(ours);
   });
   return { ok: errors.length === 0, output: errors.join('\n') };
+}
+
+/** The program of a source, for a format of modules: `ESNext` or `CommonJS`. */
+export function transpiled(text, module) {
+  const compilerOptions = {
+    module: ts.ModuleKind[module],
+    target: ts.ScriptTarget.ES2022,
+    esModuleInterop: true,
+    experimentalDecorators: true,
+    emitDecoratorMetadata: true,
+  };
+  return ts.transpileModule(text, { compilerOptions }).outputText;
+}
+
+/** Writes a file, and the folders on its way; a script can be run. */
+export function put(folder, name, text) {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+  if (text.startsWith('#!')) chmodSync(path, 0o755);
 }
