@@ -11,7 +11,9 @@ const sources = filesBelow('lib', /\.ts$/)
 /** The fixed parts of a quoted line: no names, numbers, reasons or gaps. */
 const fixedParts = (line: string) =>
   line
-    .split(/…|<\w+>|\(.*?\)|database\/creds\/orders|default_ttl|\d[\d.]*|\b(?:pg|ECONNREFUSED)\b|[#:,;]/)
+    .split(
+      /…|<\w+>|\(.*?\)|database\/creds\/orders|default_ttl|\d[\d.]*|\b(?:pg|ECONNREFUSED|[\w-]+-failed)\b|[#:;]/,
+    )
     .map((part) => part.trim())
     .filter((part) => part.length > 3);
 
