@@ -65,7 +65,7 @@ async function failureOf(tests, { mutation, simulated = false }, scratch) {
   let hangs = false;
   const timer = setTimeout(() => {
     hangs = true;
-    process.kill(-child.pid, 'SIGKILL');
+    if (child.pid) process.kill(-child.pid, 'SIGKILL');
   }, LONGEST);
   const [code] = await once(child, 'close');
   clearTimeout(timer);

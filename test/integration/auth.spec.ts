@@ -219,7 +219,9 @@ describeReal('logging in', () => {
       canaries.add(wrapping);
       const error = await failureOf(approle(fromWrappedToken(wrapping)).connection.login());
       expect(error.code).toBe('VAULT_WRAPPING_TOKEN_INVALID');
-      expect(error.hint).toMatch(/SECURITY: .*another party has the secret.*Destroy that secret \(revoke it, if it is a token\)/);
+      expect(error.hint).toMatch(
+        /SECURITY: .*another party has the secret.*Destroy that secret \(revoke it, if it is a token\)/,
+      );
       expect(proxy.count(/approle\/login/)).toBe(0);
       expectNoLeak(error, canaries);
     });

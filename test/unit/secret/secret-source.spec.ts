@@ -293,7 +293,9 @@ it.each<[unknown]>([
   };
   const error = await failureOf(read(fromWrappedToken(CANARY), { ...context(), send }));
   expect(error.code).toBe('VAULT_WRAPPING_PATH_MISMATCH');
-  expect(error.hint).toMatch(/SECURITY.*each secret_id is made at another path.*`creationPath` of `fromWrappedToken`/);
+  expect(error.hint).toMatch(
+    /SECURITY.*each secret_id is made at another path.*`creationPath` of `fromWrappedToken`/,
+  );
   expect(sent).toEqual(['sys/wrapping/lookup']);
   expectNoLeak(error, [CANARY]);
 });
