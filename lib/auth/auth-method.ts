@@ -18,7 +18,7 @@ export interface AuthMethod {
   /** Named in errors. */
   readonly name: string;
   /**
-   * Logs in once. Calls never overlap. A `VaultError` is reported as it is; of any other error only the class is shown.
+   * Logs in once. Calls do not overlap, unless one goes on after its time limit, at which `context.signal` is aborted. A `VaultError` is reported as it is; of any other error only the class is shown.
    * The time limit is four times the `timeout` of the connection; a token that comes later is revoked, if it is `own`.
    */
   login(context: LoginContext): Promise<Login>;

@@ -23,6 +23,8 @@ export interface LoginParts {
   readonly warn: (message: string) => void;
   /** Sets the source that is being read; undefined after its answer. */
   readonly reading: (source: string | undefined) => void;
+  /** Called with each token that the method obtained and did not return: without this it would live on. */
+  readonly onUnused: (login: CheckedLogin) => void;
 }
 
 /**
@@ -33,19 +35,27 @@ export interface LoginParts {
 export async function runLogin(method: AuthMethod, parts: LoginParts): Promise<CheckedLogin> {
   const started = now(parts.clock);
   const times = new WeakMap<Secret, Deadline>();
-  let made: Login;
+  const obtained: Login[] = [];
+  const check = (login: Login) => checkLogin(login, method.name, (token) => times.get(token) ?? started);
+  let used: CheckedLogin | undefined;
   try {
-    made = await method.login(contextOf(parts, times));
+    used = check(await method.login(contextOf(parts, times, obtained)));
+    return used;
   } catch (cause) {
     throw cause instanceof VaultError ? cause : unexpected(cause, `The login by "${method.name}"`);
+  } finally {
+    for (const login of obtained) if (login.token !== used?.token) parts.onUnused(check(login));
   }
-  return checkLogin(made, method.name, (token) => times.get(token) ?? started);
 }
 
-/** @param times gets the time of the request for each token */
+/**
+ * @param times gets the time of the request for each token
+ * @param obtained gets each login that succeeded
+ */
 function contextOf(
   { send, warn, reading, refused, signal }: LoginParts,
   times: WeakMap<Secret, Deadline>,
+  obtained: Login[],
 ): LoginContext {
   return {
     signal,
@@ -64,6 +74,7 @@ function contextOf(
       for (const warning of answer.warnings) warn(warning);
       const login = fromAuth(authOf(answer, place.path), namespace);
       times.set(login.token, answer.sentAt);
+      obtained.push(login);
       return login;
     },
     async lookUp(token, { namespace } = {}) {

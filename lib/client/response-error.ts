@@ -1,3 +1,4 @@
+import { handled } from '../errors/handled.js';
 import type { Explanation, FailedResponse, Refusal, Verdict } from './failed-response.js';
 import { VaultError } from '../errors/vault-error.js';
 import { skewHint } from './clock-skew.js';
@@ -104,7 +105,7 @@ function explained(
   said: Refusal['said'],
 ): Explanation | undefined {
   try {
-    const known = explain?.({ status, path, namespace, data, said });
+    const known = handled(explain?.({ status, path, namespace, data, said }));
     const texts = [known?.code, known?.message, known?.hint];
     return texts.every((text) => typeof text === 'string') ? known : undefined;
   } catch {

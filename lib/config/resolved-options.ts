@@ -56,11 +56,15 @@ const LONGEST_NAME = 128;
  */
 export function resolveOptions(options: VaultOptions, name = DEFAULT_CONNECTION): ResolvedOptions {
   assertName(name);
+  return readOptions(name, () => resolve(options, name));
+}
+
+/** Reads options of the application: a getter may throw, and its error may show a value. */
+export function readOptions<T>(name: string, read: () => T): T {
   try {
-    return resolve(options, name);
+    return read();
   } catch (error) {
     if (error instanceof VaultError) throw error;
-    // A getter may have thrown; its error may show a value.
     throw invalidOptions(name, [`reading them failed with ${classOf(error)}`]);
   }
 }

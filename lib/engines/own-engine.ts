@@ -1,4 +1,5 @@
 import { isObject } from '../client/answer-members.js';
+import { handled } from '../errors/handled.js';
 import { kindOf } from '../errors/kind-of.js';
 import { classOf } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -97,14 +98,18 @@ export function ownEngine(engine: Engine, warn: (message: string) => void): Engi
     owns: (answer) =>
       guarded(
         'owns',
-        () => engine.owns?.(requestOrAnswer(answer)) === true,
+        () => {
+          const owns: unknown = handled(engine.owns?.(requestOrAnswer(answer)) ?? false);
+          if (typeof owns !== 'boolean') throw mistake(kindOf(owns));
+          return owns;
+        },
         () => false,
       ),
     capabilities: (path, parameters) =>
       guarded(
         'capabilities',
         () => {
-          const capabilities = engine.capabilities?.({ path, ...(parameters && { parameters }) });
+          const capabilities = handled(engine.capabilities?.({ path, ...(parameters && { parameters }) }));
           if (capabilities === undefined) return undefined;
           const texts = Array.isArray(capabilities) && capabilities.length > 0;
           if (!texts || !capabilities.every((one) => /^[a-z]+$/.test(String(one)))) throw mistake('no names');
@@ -117,7 +122,7 @@ export function ownEngine(engine: Engine, warn: (message: string) => void): Engi
         'comparable',
         () => {
           const value = engine.comparable
-            ? engine.comparable(new Secret(data as Record<string, unknown>))
+            ? handled(engine.comparable(new Secret(data as Record<string, unknown>)))
             : data;
           const shown = isSecret(value) ? value.reveal() : value;
           if (shown instanceof Promise || comparableJson(shown) === undefined) throw mistake(kindOf(shown));
@@ -153,7 +158,7 @@ function answerFor({ path, parameters, data, leaseId, mountType, sentAt }: Answe
 function lifeOf(engine: Engine, answer: Answer): Life {
   let life: unknown;
   try {
-    life = engine.life(answerFor(answer));
+    life = handled(engine.life(answerFor(answer)));
   } catch (cause) {
     throw invalid(engine.name, answer.path, `\`life\` threw ${classOf(cause)}`);
   }

@@ -25,7 +25,8 @@ export class LeaseHolds {
   add(drain: number, onEnding: (() => void) | undefined): () => void {
     let held = true;
     this.#count++;
-    this.#drain = Math.max(this.#drain, drain);
+    // Not Math.max: one NaN would stay, and take the drain time of all others.
+    if (drain > this.#drain) this.#drain = drain;
     if (onEnding) (this.#endings ??= new Set()).add(onEnding);
     return () => {
       if (!held) return;

@@ -1,4 +1,9 @@
-import { DEFAULT_CONNECTION, invalidOptions, resolveOptions } from '../config/resolved-options.js';
+import {
+  DEFAULT_CONNECTION,
+  invalidOptions,
+  readOptions,
+  resolveOptions,
+} from '../config/resolved-options.js';
 import type { VaultOptions } from '../config/options.js';
 import { openConnection } from '../connection/open-connection.js';
 import { warnWithoutListener } from '../connection/signal-check.js';
@@ -68,8 +73,12 @@ export async function connectVault(
   options: ConnectOptions,
   extras: { endAtExit?: boolean } = {},
 ): Promise<Vault> {
-  const { name = DEFAULT_CONNECTION, logger = STANDARD_ERROR, ...rest } = options ?? {};
-  const problems = [...unknownOptions('connectVault', extras, ['endAtExit']), ...problemsOf(logger)];
+  const given = readOptions(DEFAULT_CONNECTION, () => ({ ...options }));
+  const { name = DEFAULT_CONNECTION, logger = STANDARD_ERROR, ...rest } = given;
+  const problems = [
+    ...unknownOptions('connectVault', extras, ['endAtExit']),
+    ...problemsOf(logger, extras.endAtExit),
+  ];
   const resolved = resolveOptions(rest as VaultOptions, name);
   if (problems.length > 0) throw invalidOptions(name, problems);
   const connections = new VaultConnections([{ name, own: true }], name);
@@ -125,8 +134,12 @@ function leaveSignals(
   connection.changes$.subscribe({ complete });
 }
 
-function problemsOf(logger: VaultLogger | false): string[] {
-  const usable =
-    logger === false || (typeof logger.error === 'function' && typeof logger.warn === 'function');
-  return usable ? [] : ['`logger` must have the methods `error` and `warn`, or be false'];
+function problemsOf(logger: unknown, endAtExit: unknown): string[] {
+  const problems = [];
+  const { error, warn } = (logger ?? {}) as Partial<VaultLogger>;
+  if (logger !== false && (typeof error !== 'function' || typeof warn !== 'function'))
+    problems.push('`logger` must have the methods `error` and `warn`, or be false');
+  if (endAtExit !== undefined && typeof endAtExit !== 'boolean')
+    problems.push('`endAtExit` must be true or false');
+  return problems;
 }

@@ -13,8 +13,8 @@ const REQUESTS = 4;
 /** The session's part in a login. */
 export interface LoginHooks {
   readonly refused: RefusedLogins;
-  /** Called with a login that succeeds after its time limit. */
-  readonly onLate: (login: CheckedLogin) => void;
+  /** Called with a login that succeeds after its time limit, and with one that the method does not return. */
+  readonly onUnused: (login: CheckedLogin) => void;
   /** Called with warnings. */
   readonly warn: (message: string) => void;
   /** Called with the secret source that is being read; undefined when it has answered. */
@@ -25,7 +25,7 @@ export interface LoginHooks {
 export async function logIn(
   { api, options, clock }: SessionContext,
   source: TokenSourceWatcher,
-  { refused, onLate, warn, reading }: LoginHooks,
+  { refused, onUnused, warn, reading }: LoginHooks,
 ): Promise<CheckedLogin> {
   const limit = REQUESTS * options.timeout;
   let version = '';
@@ -40,6 +40,7 @@ export async function logIn(
       refused,
       send: (request, token) => api.send({ ...request, lane: 'vital' }, token),
       warn,
+      onUnused,
       reading: (secret) => {
         waitsFor = secret;
         if (!timedOut) reading(secret);
@@ -48,7 +49,7 @@ export async function logIn(
   };
   const login = work();
   login.then(
-    (made) => timedOut && onLate(made),
+    (made) => timedOut && onUnused(made),
     () => undefined,
   );
   const tooLong = () => {

@@ -193,7 +193,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
     try {
       const login = await logIn(this.#context, this.#source, {
         refused: this.#refused,
-        onLate: (late) => this.#revoke(late),
+        onUnused: (late) => this.#revoke(late),
         warn: this.#warn,
         reading: (source) => this.#hooks.reading(source),
       });

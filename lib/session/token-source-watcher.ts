@@ -1,5 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import type { Scheduler, Task } from '../clock/scheduler.js';
+import { withTimeout } from '../clock/with-timeout.js';
 
 /** Milliseconds. */
 const POLL_INTERVAL = 10_000;
@@ -25,10 +26,14 @@ export class TokenSourceWatcher {
     this.#onChange = onChange;
   }
 
-  /** The version of the source; '' if there is none. */
+  /** The version of the source; '' if it is unknown. A method of the application may return anything, or nothing. */
   async readVersion(): Promise<string> {
+    if (!this.#version) return '';
     try {
-      return (await this.#version?.()) ?? '';
+      const reading = Promise.resolve<unknown>(this.#version());
+      const tooLong = () => new Error('The version did not come in time.');
+      const version = await withTimeout(reading, POLL_INTERVAL, this.#clock, tooLong, false);
+      return typeof version === 'string' ? version : '';
     } catch {
       return '';
     }

@@ -180,6 +180,7 @@ export class World {
       send,
       warn,
       reading: () => undefined,
+      onUnused: () => undefined,
       clock: this.clock,
       signal: new AbortController().signal,
       refused: new RefusedLogins(this.clock),

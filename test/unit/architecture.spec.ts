@@ -79,7 +79,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   lifetime: ['clock', 'errors', 'retry', 'client'],
   auth: ['clock', 'errors', 'secret', 'client'],
   engines: ['clock', 'errors', 'secret', 'events', 'client', 'lifetime'],
-  config: ['errors', 'client', 'auth', 'engines', 'secret'],
+  config: ['errors', 'client', 'auth', 'engines'],
   session: ['clock', 'errors', 'retry', 'secret', 'events', 'client', 'lifetime', 'auth', 'config'],
   leases: [
     'clock',

@@ -11,7 +11,7 @@ import type { PoolGeneration } from '../rotation/pool-generation.js';
 import { poolOptions } from '../rotation/pool-kind.js';
 import { rotating, startWith } from '../rotation/rotating-pool.js';
 import type { PoolEvent, RotationOptions } from '../rotation/rotation-driver.js';
-import { supersededError } from '../rotation/rotation-errors.js';
+import { poolEndedError, supersededError } from '../rotation/rotation-errors.js';
 import { MONGODB, suggestsDroppedUser } from './rejection.js';
 
 /**
@@ -103,6 +103,7 @@ export class RotatingMongoClient extends rotating(Events) {
 
   async #connectFirst(): Promise<void> {
     const generation = await this.#pool.rotation.ready();
+    if (this.#pool.rotation.ended) throw poolEndedError();
     const client = this.#create(generation.credentials);
     this.#use(client, generation);
     await background(() => client.connect());

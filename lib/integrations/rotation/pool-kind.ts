@@ -44,6 +44,12 @@ export function poolOptions<O extends object>(
   refuseCredentials(options, Object.fromEntries(credentials.map((name) => [name, name])), credentialsHint);
   if (urls.some((url) => USER.test(url))) throw namesCredentials('a user in a URL', credentialsHint);
   const { drain = DEFAULT_DRAIN, ...rest } = options;
+  if (!(typeof drain === 'number' && drain >= 0))
+    throw new VaultError({
+      code: 'VAULT_CONFIG_INVALID',
+      message: 'The option `drain` of a rotating pool is no number of milliseconds.',
+      hint: 'Give a number from 0, or leave it out. A value of the environment is a text: convert it.',
+    });
   return { drain, rest };
 }
 

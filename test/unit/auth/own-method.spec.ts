@@ -126,6 +126,36 @@ describe('an auth method of the application', () => {
     expect(signals[0]?.aborted).toBe(true);
   });
 
+  it.each<[string, (login: Login) => Login | Promise<Login>]>([
+    ['throws after it', () => Promise.reject(new Error('badge'))],
+    ['returns no login after it', (login) => ({ ...login, ttl: NaN })],
+  ])('that obtains a token and %s leaves none', async (_what, after) => {
+    const login: AuthMethod['login'] = async (context) => after(await loginOf(role)(context));
+    await failureOf(start(login, { startup: { timeout: 0 } }));
+    await clock.until(connection?.close() as Promise<void>);
+    expect(paths()).toContain('auth/token/revoke-self');
+    expect(vault.tokenCount).toBe(1);
+  });
+
+  it('that logs in twice leaves none of the two tokens', async () => {
+    await start(async (context) => {
+      await loginOf(role)(context);
+      return loginOf(role)(context);
+    });
+    expect(connection?.status.session.state).toBe('valid');
+    await clock.until(connection?.close() as Promise<void>);
+    expect(vault.tokenCount).toBe(1);
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['an object', () => Promise.resolve({})],
+    ['nothing, ever', () => new Promise(() => undefined)],
+  ])('whose version is %s logs in once', async (_what, version) => {
+    await start({ name: METHOD, login: loginOf(role), version } as AuthMethod);
+    await clock.advance(5 * MINUTE);
+    expect(paths().filter((path) => path === 'auth/approle/login')).toHaveLength(1);
+  });
+
   it('keeps the code and the hint of a VaultError', async () => {
     const own = new VaultError({ code: 'VAULT_SOURCE_UNREADABLE', message: 'No badge.', hint: 'Show it.' });
     expect(await failureOf(start(() => Promise.reject(own)))).toBe(own);

@@ -1,6 +1,8 @@
 import { inspect } from 'node:util';
 import { Test } from '@nestjs/testing';
 import { expect, it } from 'vitest';
+import { hideSecretOptions } from '../../../lib/config/hidden-options.js';
+import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { token, VAULT_MODULE_OPTIONS, VaultModule, type VaultOptions } from '../../../lib/index.js';
 import { SimulatedVault, VaultTestingModule, VirtualClock } from '../../../lib/testing/index.js';
 import { expectNoLeak } from '../../support/leaks.js';
@@ -38,6 +40,21 @@ it.each([
   } finally {
     await clock.until(app.close());
   }
+});
+
+it('options of a class keep the members of its prototype, and their private fields', () => {
+  class Options implements VaultOptions {
+    readonly #gateway = CANARY;
+    readonly auth = token('root');
+    readonly headers = { 'x-gateway-key': CANARY };
+    get address(): string {
+      return `https://${this.#gateway}.test`;
+    }
+  }
+  const hidden = hideSecretOptions(new Options());
+  expect(resolveOptions(hidden)).toMatchObject({ addresses: [`https://${CANARY}.test`] });
+  expect(hidden.headers).toEqual({ 'x-gateway-key': CANARY });
+  expect(inspect(hidden, EVERYTHING)).not.toContain(CANARY);
 });
 
 it('a private key and its passphrase are hidden alike', () => {

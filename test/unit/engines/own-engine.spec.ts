@@ -133,6 +133,7 @@ describe('an engine of the application', () => {
     ['throws', throws, /`life` threw RangeError/],
     ['returns nothing', () => undefined, /`life` returned undefined/],
     ['returns a promise', () => Promise.resolve({}), /`life` returned a promise/],
+    ['rejects', () => Promise.reject(new Error(CANARY)), /`life` returned a promise/],
     ['returns NaN', () => ({ expiresIn: NaN }), /`expiresIn` is not a number of milliseconds/],
     ['returns a time in the past', () => ({ expiresIn: -1 }), /`expiresIn` is not a number/],
     ['returns a text', () => ({ rotatesIn: CANARY }), /`rotatesIn` is not a number/],
@@ -175,6 +176,7 @@ describe('an engine of the application', () => {
     ['throws', throws],
     ['returns nothing', () => undefined],
     ['returns a promise', () => Promise.resolve(CANARY)],
+    ['rejects', () => Promise.reject(new Error(CANARY))],
     ['returns a circle', (circle: { self?: object } = {}) => (circle.self = circle)],
   ])('whose comparable %s counts each answer as another one, with one warning', async (_what, comparable) => {
     connect();
@@ -184,6 +186,30 @@ describe('an engine of the application', () => {
     expect(keys.length).toBeGreaterThan(1);
     expect(warnings().filter((text) => /engine "partner" failed in `comparable`/.test(text))).toHaveLength(1);
     expectNoLeak([events], [CANARY]);
+  });
+
+  it.each<[string, () => unknown]>([
+    ['a text', () => 'yes'],
+    ['a promise that rejects', () => Promise.reject(new Error(CANARY))],
+  ])('whose owns returns %s is passed over, with a warning', async (_what, owns) => {
+    connect({ engines: [{ ...partner, owns } as Engine<Key>] });
+    put(CANARY, 10);
+    watch();
+    await clock.advance(MINUTE);
+    expect(warnings().filter((text) => /engine "partner" failed in `owns`/.test(text))).toHaveLength(1);
+    expectNoLeak([events], [CANARY]);
+  });
+
+  it('never hides that a new lease has another user', async () => {
+    const comparable = () => 'same';
+    connect({ engines: [{ name: 'any', owns: () => true, life: () => ({}), comparable }] });
+    vault.databaseRole('short', { defaultTtl: '1h', maxTtl: '2h' });
+    const users: string[] = [];
+    connection.leases
+      .watch<{ username: string }>('database/creds/short', false)
+      .subscribe(({ data }) => void users.push(data.reveal().username));
+    await clock.advance(6 * 60 * MINUTE);
+    expect(vault.liveUsers).toContain(users.at(-1));
   });
 
   it('whose owns or capabilities throw is passed over, with a warning', async () => {

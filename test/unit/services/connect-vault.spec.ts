@@ -200,3 +200,23 @@ it('has the exports of the module, but for those that need Nest', () => {
   const ofNest = [InjectCredentials, InjectSecret, InjectVault, VaultModule, VAULT_MODULE_OPTIONS];
   expect([...ofNest, getCredentialsToken, getSecretToken, getVaultToken]).not.toContain(undefined);
 });
+
+it.each<[string, () => Promise<unknown>]>([
+  [
+    'a getter that throws',
+    () =>
+      connectVault({
+        ...options,
+        get headers(): never {
+          throw new Error(KEY);
+        },
+      }),
+  ],
+  ['a logger of null', () => connectVault({ ...options, logger: null as never })],
+  ['an endAtExit that is a text', () => connectVault(options, { endAtExit: 'yes' as never })],
+])('%s is a problem with the options', async (_what, connect) => {
+  const error = await failureOf(connect());
+  expect(error.code).toBe('VAULT_CONFIG_INVALID');
+  expectNoLeak(error, [KEY]);
+  expectNothingLeft();
+});

@@ -39,7 +39,7 @@ it('a login that takes too long names its source once, and the token that it sti
   const failed = failureOf(
     logIn(session, source, {
       refused: new RefusedLogins(clock),
-      onLate: (made) => void late.push(made),
+      onUnused: (made) => void late.push(made),
       warn: () => undefined,
       reading: (one) => void sources.push(one),
     }),
