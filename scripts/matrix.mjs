@@ -1,7 +1,7 @@
 // npm run test:matrix [-- row …]: the suites of databases and drivers with other versions than those of development:
 // the oldest accepted ones, and those that need a newer Node. Each row is a copy of this folder in .cache/matrix, with
 // the same lock file otherwise.
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureBuilt, ensureInstalled, run, runNpm } from './ensure-installed.mjs';
@@ -10,13 +10,14 @@ import { ensureOpenBao } from './setup/openbao.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 /** The files of a copy, without generated ones. */
-const FOLDERS = ['lib', 'test', 'scripts', 'sample', 'docs'];
+const FOLDERS = ['lib', 'test', 'scripts', 'sample', 'docs', 'bench', '.github'];
 const FILES = [
   'package-lock.json',
   'vitest.config.ts',
   'tsconfig.json',
   'tsconfig.build.json',
   'tsconfig.cjs.json',
+  ...readdirSync(root).filter((name) => name.endsWith('.md')),
 ];
 const MADE = new Set(['node_modules', 'dist', 'generated']);
 
@@ -58,7 +59,7 @@ const ROWS = {
 /** Further suites: those of pg itself, and of features that rest on the internals of Nest. */
 const TESTS = ['test/integration/pool', 'test/integration/rotation', 'test/e2e/lookups'];
 /** Suites of pages whose versions differ from all rows. */
-const ELSEWHERE = ['--exclude', 'test/drivers/{server-setup,prisma-page}.spec.ts'];
+const ELSEWHERE = ['--exclude', 'test/drivers/{server-setup,prisma-page,page-programs}.spec.ts'];
 
 const names = process.argv.slice(2);
 const unknown = names.find((name) => !ROWS[name]);
