@@ -41,6 +41,16 @@ describe('several addresses', () => {
     expect(second.lines).toHaveLength(4);
   });
 
+  it('a request that was answered leaves no timer that keeps the process alive', async () => {
+    const server = await Recorder.start(vault('first'));
+    const using = client([server.address, REFUSED]);
+    await who(using);
+    const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const before = timers();
+    for (let read = 0; read < 20; read++) await who(using);
+    expect(timers() - before).toBeLessThan(20);
+  });
+
   it('it keeps to the address that answered, and moves on when that fails', async () => {
     const first = await Recorder.start(vault('first'));
     const second = await Recorder.start(vault('second'));
