@@ -192,6 +192,7 @@ export class ApiClient {
       ...(namespace && { namespace }),
       tokenNamespace: request.tokenNamespace ?? this.#options.namespace ?? '',
       explain: (refusal) => request.explain?.(refusal) ?? this.#rules.explain(refusal),
+      missingHint: this.#rules.missingHint,
       now: this.#clock.wall(),
     });
   }

@@ -20,6 +20,8 @@ export interface FailedResponse {
   capabilities?: readonly string[];
   /** Asked before the meaning that answers have for all requests. */
   explain?: (refusal: RefusalWithData) => Explanation | undefined;
+  /** The remedy if the server has nothing at the path. */
+  missingHint?: string;
   /** Milliseconds by which the server's clock is ahead of the local one, if the answer has a date. */
   clockSkew?: number;
   /** Milliseconds from `Retry-After`. */
@@ -74,6 +76,12 @@ export interface PathRules {
   /** Whether a read at this path creates something, so that it cannot be repeated. */
   readonly creates: (path: string) => boolean;
   readonly explain: (refusal: RefusalWithData) => Explanation | undefined;
+  /** The remedy if the server has nothing at a path. */
+  readonly missingHint: string;
 }
 
-export const NO_PATH_RULES: PathRules = { creates: () => false, explain: () => undefined };
+export const NO_PATH_RULES: PathRules = {
+  creates: () => false,
+  explain: () => undefined,
+  missingHint: 'Check the name, the mount, and the version of the mount.',
+};

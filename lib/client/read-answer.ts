@@ -45,7 +45,10 @@ export function readAnswer<T>(
 export function readFailure(
   response: TransportResponse,
   { method, path, capabilities }: ApiRequest,
-  known: Pick<FailedResponse, 'namespace' | 'explain'> & { tokenNamespace: string; now: number },
+  known: Pick<FailedResponse, 'namespace' | 'explain' | 'missingHint'> & {
+    tokenNamespace: string;
+    now: number;
+  },
 ): VaultError {
   const { statusCode: status, body, headers } = response;
   const envelope = isTooDeep(body) ? undefined : parseAnswer(body);
@@ -60,6 +63,7 @@ export function readFailure(
     path,
     ...(known.namespace && { namespace: known.namespace }),
     ...(known.explain && { explain: known.explain }),
+    ...(known.missingHint && { missingHint: known.missingHint }),
     ...(capabilities && { capabilities }),
     tokenNamespace: known.tokenNamespace,
     ...(Number.isFinite(date) && { clockSkew: date - known.now }),

@@ -1,5 +1,11 @@
 import { handled } from '../errors/handled.js';
-import type { Explanation, FailedResponse, Refusal, Verdict } from './failed-response.js';
+import {
+  NO_PATH_RULES,
+  type Explanation,
+  type FailedResponse,
+  type Refusal,
+  type Verdict,
+} from './failed-response.js';
 import { VaultError } from '../errors/vault-error.js';
 import { skewHint } from './clock-skew.js';
 import { nameOf, pathBelow } from './namespace.js';
@@ -173,7 +179,7 @@ function notFound(failed: FailedResponse, said: (pattern: RegExp) => boolean): V
   return [
     'VAULT_SECRET_NOT_FOUND',
     `The server has nothing at ${path}.`,
-    'Check the name, the mount, and the version of the mount.',
+    failed.missingHint ?? NO_PATH_RULES.missingHint,
   ];
 }
 

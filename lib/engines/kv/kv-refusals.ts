@@ -21,16 +21,6 @@ export function explainKv(refusal: RefusalWithData): Explanation | undefined {
     : { code: 'VAULT_REQUEST_INVALID', message: refusesRequest(refusal), hint };
 }
 
-/** A 404 that no other rule explains: most often a KV path with another mount, or another version of it. */
-export function explainMissing({ status, path, said }: RefusalWithData): Explanation | undefined {
-  if (status !== 404 || said(/namespace not found|no handler for route/i)) return undefined;
-  return {
-    code: 'VAULT_SECRET_NOT_FOUND',
-    message: `The server has nothing at ${path}.`,
-    hint: 'Check the name, and for KV the mount and its version (`kvVersion`).',
-  };
-}
-
 /** Hints on the invalid parameter. */
 const PARAMETERS: readonly (readonly [words: RegExp, hint: string])[] = [
   [
