@@ -11,9 +11,9 @@ import { startMariaDb, type MariaDbServer } from '../../support/mariadb.mjs';
 import { describeMariaDb } from '../../support/real-mariadb.js';
 import { poolContract, type Adapter, type ContractServer } from './contract.js';
 import { held } from './held.js';
+import { knexWork, openedTypeOrm, own, type Rows } from './sql-libraries.js';
 
 const WHOAMI = `select substring_index(user(), '@', 1) as name`;
-type Rows = { name: string }[];
 
 describeMariaDb('the contract of pools, on MariaDB', () => {
   let mariadb: MariaDbServer;
@@ -38,7 +38,6 @@ describeMariaDb('the contract of pools, on MariaDB', () => {
       (await mariadb.query('select 1 from information_schema.processlist where user = ?', [user])).length,
     stop: () => mariadb.stop(),
   });
-  const own = (password: string | undefined) => (password === undefined ? {} : { user: 'me', password });
 
   const adapters: Adapter[] = [
     {
@@ -78,19 +77,7 @@ describeMariaDb('the contract of pools, on MariaDB', () => {
           poolSize: 4,
           ...(password !== undefined && { username: 'me', password }),
         }).initialize();
-        return {
-          whoami: async () => (await dataSource.query<Rows>(WHOAMI))[0]?.name,
-          work: () =>
-            held((wait) =>
-              dataSource.transaction(async (manager) => {
-                await manager.query('select 1');
-                await wait();
-                await manager.query('select 1');
-              }),
-            ),
-          end: () => dataSource.destroy(),
-          printed: [dataSource.options],
-        };
+        return openedTypeOrm(dataSource, WHOAMI);
       },
     },
     {
@@ -104,14 +91,7 @@ describeMariaDb('the contract of pools, on MariaDB', () => {
         await pool.ready();
         return {
           whoami: async () => ((await db.raw(WHOAMI)) as [Rows])[0][0]?.name,
-          work: () =>
-            held((wait) =>
-              db.transaction(async (transaction) => {
-                await transaction.raw('select 1');
-                await wait();
-                await transaction.raw('select 1');
-              }),
-            ),
+          work: knexWork(db),
           end: async () => {
             await db.destroy();
             await new Promise((resolve) => pool.end(resolve));

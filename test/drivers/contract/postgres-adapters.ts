@@ -14,14 +14,11 @@ import { DataSource } from 'typeorm';
 import { PrismaClient } from '../../../sample/03-prisma/src/generated/prisma/client.js';
 import type { Adapter } from './contract.js';
 import { held } from './held.js';
+import { knexWork, openedTypeOrm, own, type Rows } from './sql-libraries.js';
 
 const WHOAMI = 'select session_user as name';
-type Rows = { name: string }[];
 type Where = { host: string; port: number; database: string };
 type Open = Adapter['open'];
-
-/** A user and a password in the config of a driver. */
-const own = (password: string | undefined) => (password === undefined ? {} : { user: 'me', password });
 
 export const postgresAdapters = (where: () => Where): Adapter[] => {
   const pgPool = async (...[credentials$, options]: Parameters<Open>) => {
@@ -159,19 +156,7 @@ export const postgresAdapters = (where: () => Where): Adapter[] => {
           poolSize: 4,
           ...(password !== undefined && { username: 'me', password }),
         }).initialize();
-        return {
-          whoami: async () => (await dataSource.query<Rows>(WHOAMI))[0]?.name,
-          work: () =>
-            held((wait) =>
-              dataSource.transaction(async (manager) => {
-                await manager.query('select 1');
-                await wait();
-                await manager.query('select 1');
-              }),
-            ),
-          end: () => dataSource.destroy(),
-          printed: [dataSource.options],
-        };
+        return openedTypeOrm(dataSource, WHOAMI);
       },
     },
     {
@@ -188,14 +173,7 @@ export const postgresAdapters = (where: () => Where): Adapter[] => {
         await whoami();
         return {
           whoami,
-          work: () =>
-            held((wait) =>
-              db.transaction(async (transaction) => {
-                await transaction.raw('select 1');
-                await wait();
-                await transaction.raw('select 1');
-              }),
-            ),
+          work: knexWork(db),
           end: () => db.destroy(),
           printed: [db],
         };
