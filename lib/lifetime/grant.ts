@@ -52,15 +52,15 @@ export function otherWarnings(warnings: readonly string[]): readonly string[] {
   return warnings.filter((text) => !CAPPED.test(text));
 }
 
-/** The grant of an issue or login. Exactly 0 seconds mean no end; an invalid duration counts as ended. */
+/** The grant of an issue or login. */
 export function firstGrant(
   { seconds, renewable, sentAt }: Omit<GrantAnswer, 'warnings'>,
   random: () => number,
 ): Grant {
-  const ttl = seconds === 0 ? Infinity : seconds > 0 ? seconds * 1_000 : 0;
+  const { ttl, deadline } = timeOf({ seconds, sentAt });
   return {
     ttl,
-    deadline: ttl === Infinity ? NEVER : after(sentAt, ttl),
+    deadline,
     maxTtl: 'far',
     shrunk: false,
     jitter: random() * 2 - 1,
@@ -70,15 +70,21 @@ export function firstGrant(
   };
 }
 
+/** Exactly 0 seconds mean no end; an invalid duration counts as ended. */
+function timeOf({
+  seconds,
+  sentAt,
+}: Pick<GrantAnswer, 'seconds' | 'sentAt'>): Pick<Grant, 'ttl' | 'deadline'> {
+  const ttl = seconds === 0 ? Infinity : seconds > 0 ? seconds * 1_000 : 0;
+  return { ttl, deadline: ttl === Infinity ? NEVER : after(sentAt, ttl) };
+}
+
 /** The grant after a report of the server. An end is final, unless the same token is read again. */
 export function nextGrant(before: Grant, update: GrantUpdate, random: () => number): Grant {
   const { maxTtl, renewable, periodic, state } = before;
   switch (update.kind) {
-    case 'renewed': {
-      const isPeriodic = periodic || update.periodic === true;
-      const asked = isPeriodic ? undefined : update.asked;
-      return { ...renewedGrant(before, update.answer, random, asked), periodic: isPeriodic };
-    }
+    case 'renewed':
+      return renewedGrant(before, update, random);
     case 'retired': {
       const grant = firstGrant(update.answer, random);
       return { ...grant, maxTtl, periodic, state: state === 'alive' ? 'retired' : state };
@@ -98,13 +104,28 @@ export function nextGrant(before: Grant, update: GrantUpdate, random: () => numb
  * A shorter grant has two possible causes: the max TTL is near, or the TTL of the role was lowered. The first one shows
  * by a warning of the server, by an unchanged end, or by a second shorter grant in a row.
  */
-function renewedGrant(before: Grant, answer: GrantAnswer, random: () => number, asked = 0): Grant {
-  const { seconds, warnings } = answer;
-  const grant = firstGrant(answer, random);
-  const shrunk = grant.ttl < before.ttl;
-  const stays = Math.abs(grant.deadline.monotonic - before.deadline.monotonic) <= ROUNDING;
+function renewedGrant(
+  before: Grant,
+  { answer, asked = 0, periodic = false }: GrantUpdate & { kind: 'renewed' },
+  random: () => number,
+): Grant {
+  const { seconds, renewable, warnings } = answer;
+  const { ttl, deadline } = timeOf(answer);
+  const isPeriodic = before.periodic || periodic;
+  const shrunk = ttl < before.ttl;
+  const stays = Math.abs(deadline.monotonic - before.deadline.monotonic) <= ROUNDING;
   const capped =
-    seconds < asked || (shrunk && (stays || before.shrunk || warnings.some((text) => CAPPED.test(text))));
-  const maxTtl = stays && before.maxTtl === 'near' ? 'reached' : 'near';
-  return { ...grant, shrunk, maxTtl: capped ? maxTtl : 'far', state: before.state };
+    (!isPeriodic && seconds < asked) ||
+    (shrunk && (stays || before.shrunk || warnings.some((text) => CAPPED.test(text))));
+  const ended = stays && before.maxTtl === 'near' ? 'reached' : 'near';
+  return {
+    ttl,
+    deadline,
+    maxTtl: capped ? ended : 'far',
+    shrunk,
+    jitter: random() * 2 - 1,
+    renewable,
+    periodic: isPeriodic,
+    state: before.state,
+  };
 }
