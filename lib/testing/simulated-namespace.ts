@@ -156,7 +156,7 @@ export class SimulatedNamespace {
   appRole(name: string, options: SimulatedAppRole = {}): AppRoleHandle {
     const { mount = 'approle', policies = this.#everything(), ...rest } = options;
     const role = `auth/${mount}/role/${name}`;
-    this.#mount(`auth/${mount}`, 'approle');
+    this.#enable(`auth/${mount}`, 'approle');
     this.#operate('update', role, { ...fields(rest), token_policies: [...policies] });
     const { role_id } = this.#operate('read', `${role}/role-id`).data as { role_id: string };
     const secretId = () => this.#operate('update', `${role}/secret-id`);
@@ -262,6 +262,11 @@ export class SimulatedNamespace {
   #mount(path: string, type: string, version?: number): void {
     const { mounts } = this.#namespace;
     if (!mounts.has(path)) mounts.set(path, this.#mounts.backend(type, text(version)));
+  }
+
+  #enable(path: string, type: string): void {
+    const { mounts } = this.#namespace;
+    if (!mounts.has(path)) mounts.set(path, this.#mounts.authMethod(type));
   }
 
   #operate(operation: Operation, path: string, body: object = {}): Result {

@@ -3,9 +3,17 @@ import type { Backend, Call, Maybe, Result } from '../server/model.js';
 import { inNetworks } from '../server/addresses.js';
 import type { ServerContext } from '../server/server-context.js';
 import { secondsField } from '../server/ttl.js';
-import { collected, notFound, Refusal } from '../server/refusal.js';
+import { notFound, Refusal } from '../server/refusal.js';
 import { list, text } from '../server/fields.js';
 import { route } from '../server/route.js';
+import { LockOut } from './lock-out.js';
+import {
+  checkTokenFields,
+  describeTokenFields,
+  loginToken,
+  renewalRefused,
+  tokenBounds,
+} from './login-tokens.js';
 
 /** Parts of the server that this auth method uses. */
 type Server = Pick<ServerContext, 'time' | 'tokens' | 'vault'>;
@@ -30,13 +38,7 @@ interface Role {
   roleId: string;
   body: Record<string, unknown>;
   secretIds: Map<string, SecretId>;
-  /** Failed logins in a row, and the end of the lock-out. */
-  failures: number;
-  lockedUntil: number;
 }
-
-const LOCK_OUT_AFTER = 5;
-const LOCK_OUT = 15 * 60_000;
 
 const refused = () => new Refusal(400, 'invalid role or secret ID');
 
@@ -46,9 +48,11 @@ export class AppRole implements Backend {
   readonly #server: Server;
   readonly #roles = new Map<string, Role>();
   readonly #byRoleId = new Map<string, Role>();
+  readonly #lockOut: LockOut;
 
   constructor(server: Server) {
     this.#server = server;
+    this.#lockOut = new LockOut(server.time);
   }
 
   open(path: string): boolean {
@@ -109,12 +113,12 @@ export class AppRole implements Backend {
   }
 
   #write({ body }: Call, name: string): void {
-    for (const field of ['token_ttl', 'token_max_ttl', 'token_period', 'secret_id_ttl'])
-      secondsField(body, field);
+    checkTokenFields(body);
+    secondsField(body, 'secret_id_ttl');
     const role = this.#roles.get(name);
     if (role) return void Object.assign(role.body, body);
     const roleId = text(body['role_id']) || randomUUID();
-    const created = { name, roleId, body: { ...body }, secretIds: new Map(), failures: 0, lockedUntil: 0 };
+    const created = { name, roleId, body: { ...body }, secretIds: new Map() };
     this.#roles.set(name, created);
     this.#byRoleId.set(roleId, created);
   }
@@ -182,15 +186,15 @@ export class AppRole implements Backend {
     };
   }
 
-  #login({ body, source, namespace, fullPath, operation }: Call): Result {
-    const { time, tokens, vault } = this.#server;
-    const { now } = time;
+  #login(call: Call): Result {
+    const { body, source, operation } = call;
+    const { tokens, vault } = this.#server;
     const roleId = text(body['role_id']).trim();
     if (!roleId || operation === 'read')
       throw new Refusal(500, vault ? 'failed to determine alias name from login request' : 'missing role_id');
     const role = this.#byRoleId.get(roleId);
     if (!role) throw refused();
-    if (role.lockedUntil > now) throw new Refusal(403, 'permission denied');
+    this.#lockOut.check(roleId);
     const bindSecretId = role.body['bind_secret_id'] !== false;
     const secretId = bindSecretId ? this.#use(role, text(body['secret_id']).trim()) : undefined;
     if (secretId && secretId.cidrs.length > 0 && !inNetworks(source, secretId.cidrs)) {
@@ -208,34 +212,17 @@ export class AppRole implements Backend {
         `source address "${source}" unauthorized by CIDR restrictions on the role: %!w(<nil>)`,
       );
     }
-    role.failures = 0;
-    const fields = role.body;
-    const init = {
-      policies: [...new Set([...list(fields['token_policies'] ?? fields['policies']), 'default'])]
-        .filter((name) => name !== 'default' || fields['token_no_default_policy'] !== true)
-        .sort(),
-      path: fullPath,
-      namespace,
+    this.#lockOut.succeeded(roleId);
+    const init = loginToken(call, role.body, {
       displayName: 'approle',
       meta: { role_name: role.name, ...secretId?.metadata },
-      login: true,
-      type: text(fields['token_type']) === 'batch' ? ('batch' as const) : ('service' as const),
-      uses: Number(fields['token_num_uses'] ?? 0),
-      period: secondsField(fields, 'token_period'),
-      ttl: secondsField(fields, 'token_ttl'),
-      maxTtl: secondsField(fields, 'token_max_ttl'),
-      explicitMaxTtl: secondsField(fields, 'token_explicit_max_ttl'),
-      boundCidrs: secretId?.tokenCidrs.length ? secretId.tokenCidrs : list(fields['token_bound_cidrs']),
-      renewalTtl: () => {
+      ...(secretId?.tokenCidrs.length && { boundCidrs: secretId.tokenCidrs }),
+      renewal: () => {
         const present = this.#roles.get(role.name);
-        if (!present)
-          throw new Refusal(
-            500,
-            collected(`failed to renew entry: role "${role.name}" does not exist during renewal`),
-          );
-        return secondsField(present.body, 'token_ttl');
+        if (!present) throw renewalRefused(`role "${role.name}" does not exist during renewal`);
+        return tokenBounds(present.body);
       },
-    };
+    });
     const { token, warnings } = tokens.create(init);
     return { auth: token, warnings };
   }
@@ -244,12 +231,8 @@ export class AppRole implements Backend {
   #use(role: Role, id: string): SecretId {
     if (!id) throw new Refusal(400, 'missing secret_id');
     const secretId = role.secretIds.get(id);
-    const { now } = this.#server.time;
-    if (!secretId || secretId.expires <= now) {
-      if (++role.failures >= LOCK_OUT_AFTER) {
-        role.failures = 0;
-        role.lockedUntil = now + LOCK_OUT;
-      }
+    if (!secretId || secretId.expires <= this.#server.time.now) {
+      this.#lockOut.failed(role.roleId);
       throw refused();
     }
     if (--secretId.uses <= 0) role.secretIds.delete(id);
@@ -257,23 +240,13 @@ export class AppRole implements Backend {
   }
 
   #describe({ body }: Role): object {
-    const number = (field: string) => secondsField(body, field);
     return {
       bind_secret_id: body['bind_secret_id'] !== false,
       local_secret_ids: false,
       secret_id_bound_cidrs: body['secret_id_bound_cidrs'] ? list(body['secret_id_bound_cidrs']) : null,
       secret_id_num_uses: Number(body['secret_id_num_uses'] ?? 0),
-      secret_id_ttl: number('secret_id_ttl'),
-      token_bound_cidrs: list(body['token_bound_cidrs']),
-      token_explicit_max_ttl: number('token_explicit_max_ttl'),
-      token_max_ttl: number('token_max_ttl'),
-      token_no_default_policy: body['token_no_default_policy'] === true,
-      token_num_uses: Number(body['token_num_uses'] ?? 0),
-      token_period: number('token_period'),
-      token_policies: list(body['token_policies'] ?? body['policies']),
-      ...(!this.#server.vault && { token_strictly_bind_ip: body['token_strictly_bind_ip'] === true }),
-      token_ttl: number('token_ttl'),
-      token_type: text(body['token_type']) || 'default',
+      secret_id_ttl: secondsField(body, 'secret_id_ttl'),
+      ...describeTokenFields(body, this.#server.vault),
     };
   }
 }

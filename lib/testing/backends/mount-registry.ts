@@ -2,7 +2,7 @@ import { randomText } from '../server/ids.js';
 import { Namespace, type Backend } from '../server/model.js';
 import { Refusal } from '../server/refusal.js';
 import type { Mounts, ServerContext } from '../server/server-context.js';
-import { AppRole } from './app-role.js';
+import { authMethod } from './auth-methods.js';
 import { Cubbyhole } from './cubbyhole.js';
 import { Database } from './database.js';
 import { KvV1 } from './kv-v1.js';
@@ -36,7 +36,10 @@ export class MountRegistry implements Mounts {
       return version === '2' || type === 'kv-v2' ? new KvV2(this.#server) : new KvV1();
     if (type === 'generic') return new KvV1();
     if (type === 'database') return new Database(this.#server);
-    if (type === 'approle') return new AppRole(this.#server);
     throw new Refusal(400, `SimulatedVault has no engine of type "${type}"`);
+  }
+
+  authMethod(type: string): Backend {
+    return authMethod(type, this.#server);
   }
 }

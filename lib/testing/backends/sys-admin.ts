@@ -5,11 +5,11 @@ import { notFound, Refusal } from '../server/refusal.js';
 import { text } from '../server/fields.js';
 import type { Route } from '../server/route.js';
 
-type Server = Pick<ServerContext, 'time' | 'leases' | 'namespaces' | 'rateLimits' | 'vault'>;
+type Server = Pick<ServerContext, 'time' | 'tokens' | 'leases' | 'namespaces' | 'rateLimits' | 'vault'>;
 
 /** Routes below `sys/` for operators: mounts, policies, namespaces, quotas. */
 export function adminRoutes(server: Server, mounts: Mounts): Route[] {
-  const { time, leases, rateLimits, vault } = server;
+  const { time, tokens, leases, rateLimits, vault } = server;
   const enterprise = () => new Refusal(404, 'enterprise-only feature');
 
   function mount({ body, namespace }: Call, kind: '' | 'auth/', path: string): void {
@@ -17,12 +17,15 @@ export function adminRoutes(server: Server, mounts: Mounts): Route[] {
     if (namespace.mounts.has(at))
       throw new Refusal(400, `path is already in use at ${path.replace(/\/$/, '')}/`);
     const { version } = (body['options'] ?? {}) as { version?: string };
-    namespace.mounts.set(at, mounts.backend(text(body['type']), version));
+    const type = text(body['type']);
+    namespace.mounts.set(at, kind === 'auth/' ? mounts.authMethod(type) : mounts.backend(type, version));
   }
 
   function unmount({ namespace }: Call, at: string): void {
     namespace.mounts.delete(at);
     for (const lease of leases.below(`${at}/`)) if (lease.init.namespace === namespace) leases.end(lease);
+    for (const token of tokens.all())
+      if (token.init.namespace === namespace && token.init.path.startsWith(`${at}/`)) tokens.revoke(token);
   }
 
   function policies({ namespace }: Call): Result {

@@ -74,8 +74,9 @@ export class TokenAuth implements Backend {
     if (token) this.#tokens.revoke(token);
   }
 
-  #renew(token: Token, { body }: Call): Result {
-    return { warnings: this.#tokens.renew(token, secondsField(body, 'increment')), auth: token };
+  #renew(token: Token, call: Call): Result | void {
+    const warnings = this.#tokens.renew(token, secondsField(call.body, 'increment'), call);
+    return warnings && { warnings, auth: token };
   }
 
   #revokeSelf(token: Token): void {

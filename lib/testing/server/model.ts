@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { DEFAULT_POLICY, parsePolicy, type Rules } from './acl.js';
 import { randomText } from './ids.js';
 import type { Expirable } from './server-time.js';
+import type { TtlBounds } from './ttl.js';
 
 /** Operation of a request, in the terms of policies; HTTP methods map to it. */
 export type Operation = 'read' | 'list' | 'update' | 'patch' | 'delete';
@@ -56,6 +57,9 @@ export interface Backend {
   open?(path: string): boolean;
 }
 
+/** Bounds of a renewed token, in seconds: those of its role, as it is by then. */
+export type Renewal = Pick<TtlBounds, 'ttl' | 'maxTtl' | 'period'>;
+
 /** Properties of a new token. Durations in seconds; 0 is none. */
 export interface TokenInit {
   id?: string;
@@ -77,8 +81,11 @@ export interface TokenInit {
   renewable?: boolean;
   /** Networks it may be used from; all if empty. */
   boundCidrs?: readonly string[];
-  /** TTL of a renewal without an increment; throws if the role was deleted. */
-  renewalTtl?: () => number;
+  /**
+   * Asks the method that made the token at each renewal: it may refuse. Undefined: nothing is extended, and the answer is
+   * 204, as for a user that was deleted.
+   */
+  renewal?: (call: Call) => Renewal | undefined;
 }
 
 /** One token. Times in milliseconds of the server, durations in seconds. */

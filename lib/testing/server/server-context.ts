@@ -54,6 +54,8 @@ export interface ServerContext {
 export interface Mounts {
   /** Creates a namespace with its default mounts. */
   addNamespace(path: string): Namespace;
-  /** Creates a secrets engine or auth method by its name in the API. */
+  /** Creates a secrets engine by its name in the API. */
   backend(type: string, version?: string): Backend;
+  /** Creates an auth method by its name in the API. */
+  authMethod(type: string): Backend;
 }

@@ -1,6 +1,6 @@
 import { randomText } from './ids.js';
 import type { LeaseStore } from './lease-store.js';
-import { Token, type TokenInit } from './model.js';
+import { Token, type Call, type TokenInit } from './model.js';
 import { Refusal } from './refusal.js';
 import type { ServerTime } from './server-time.js';
 import { grantedTtl } from './ttl.js';
@@ -65,15 +65,20 @@ export class TokenStore {
     return this.#byAccessor.get(accessor);
   }
 
-  /** Renews by this many seconds from now, or by the default. Periodic tokens ignore the increment. */
-  renew(token: Token, increment: number): string[] {
+  /**
+   * Renews by this many seconds from now, or by the default. Periodic tokens ignore the increment.
+   *
+   * @returns the warnings; undefined if the method that made the token extends nothing
+   */
+  renew(token: Token, increment: number, call: Call): string[] | undefined {
     if (token.type === 'batch') throw new Refusal(400, 'batch tokens cannot be renewed');
     if (!token.renewable) throw new Refusal(400, 'lease is not renewable');
     const { now } = this.#time;
     const { init } = token;
     try {
-      const ttl = init.renewalTtl ? init.renewalTtl() : token.ttl;
-      const granted = grantedTtl({ ...init, ttl, increment, issuedAt: token.issuedAt }, now);
+      const bounds = init.renewal ? init.renewal(call) : { ttl: token.ttl };
+      if (!bounds) return undefined;
+      const granted = grantedTtl({ ...init, ...bounds, increment, issuedAt: token.issuedAt }, now);
       token.ttl = granted.ttl;
       token.renewedAt = now;
       token.expires = now + granted.ttl * 1000;

@@ -1,0 +1,33 @@
+import type { Backend } from '../server/model.js';
+import { Refusal } from '../server/refusal.js';
+import type { ServerContext } from '../server/server-context.js';
+import { AppRole } from './app-role.js';
+
+/** Auth methods by the name of their type. */
+const METHODS: Readonly<Record<string, (server: ServerContext) => Backend>> = {
+  approle: (server) => new AppRole(server),
+};
+
+/** Types that HashiCorp Vault has built in, and OpenBao has not. */
+const VAULT_ONLY = new Set([
+  'alicloud',
+  'aws',
+  'azure',
+  'cf',
+  'gcp',
+  'github',
+  'kerberos',
+  'ldap',
+  'oci',
+  'okta',
+  'radius',
+]);
+
+/** Creates an auth method. OpenBao refuses the ones that it has no plugin of. */
+export function authMethod(type: string, server: ServerContext): Backend {
+  if (!server.vault && VAULT_ONLY.has(type))
+    throw new Refusal(400, `plugin not found in the catalog: ${type}`);
+  const create = METHODS[type];
+  if (!create) throw new Refusal(400, `SimulatedVault has no auth method of type "${type}"`);
+  return create(server);
+}
