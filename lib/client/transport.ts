@@ -6,6 +6,7 @@ import { answeredHere } from './answered-here.js';
 import { assertMayTravel } from './clear-text.js';
 import { Connector, type TlsListener } from './connector.js';
 import { Exchange } from './exchange.js';
+import { SIMULATED_HEADER } from './simulated-header.js';
 import { isRedirect, redirectTarget } from './redirect.js';
 import {
   errorCode,
@@ -49,6 +50,8 @@ const NOT_SERVING = new Set([472, 473, 503]);
 export interface TransportListener extends TlsListener {
   /** Secrets travel in clear, as `allowHttp` permits it. */
   clearText(addresses: readonly string[]): void;
+  /** The server at this address says that it is a simulated one. Reported once. */
+  simulated(address: string): void;
 }
 
 /**
@@ -66,7 +69,7 @@ export function openNetwork(options: ClientOptions, listener: TransportListener)
   const inClear = assertMayTravel(options);
   if (inClear.length > 0) listener.clearText(inClear);
   const timeout = Math.min(options.timeout / 2, CONNECT_TIMEOUT);
-  return new Transport(options.addresses, new Connector(options.tls, timeout, listener));
+  return new Transport(options.addresses, new Connector(options.tls, timeout, listener), listener);
 }
 
 /**
@@ -83,11 +86,18 @@ export class Transport implements Sender {
   readonly #addresses: readonly Address[];
   readonly #origins: readonly string[];
   readonly #connector: Connector;
+  readonly #listener: Pick<TransportListener, 'simulated'> | undefined;
   /** Index of the address that is tried first. */
   #preferred = 0;
+  #simulated = false;
   #closed = false;
 
-  constructor(addresses: readonly string[], connector: Connector) {
+  constructor(
+    addresses: readonly string[],
+    connector: Connector,
+    listener?: Pick<TransportListener, 'simulated'>,
+  ) {
+    this.#listener = listener;
     this.#addresses = addresses.map((address) => {
       const { origin, pathname } = new URL(address);
       return { origin, prefix: pathname.replace(/\/$/, ''), answeredAt: -Infinity };
@@ -209,10 +219,17 @@ export class Transport implements Sender {
       const response = await exchange.response;
       address.answeredAt = systemClock.monotonic();
       this.#answered.add(agent);
+      if (SIMULATED_HEADER in response.headers) this.#reportSimulated(address.origin);
       return response;
     } finally {
       cancelTimer?.();
     }
+  }
+
+  #reportSimulated(origin: string): void {
+    if (this.#simulated) return;
+    this.#simulated = true;
+    this.#listener?.simulated(origin);
   }
 
   #agent(lane: Lane): Agent {

@@ -84,6 +84,8 @@ export class VaultConnection implements ClosedAtExit {
           this.#warn(
             `logins, tokens and secrets are sent unencrypted to ${addresses.join(', ')} (\`allowHttp\`)`,
           ),
+        simulated: (address) =>
+          this.#warn(`${address} is a simulated server for development and tests: it protects no secret`),
         reloaded: (files) => this.#emit({ type: 'tls-reloaded', files }),
         unusable: (problems) =>
           this.#warn(

@@ -109,7 +109,7 @@ export class SimulatedVault extends SimulatedNamespace {
 
   /**
    * Listens on a port of 127.0.0.1 and resolves with the address. `VirtualClock.advance` does not wait for requests
-   * over a port.
+   * over a port. Applications that use the port log a warning that the server is simulated.
    *
    * @param port default 0: any free port
    */

@@ -7,11 +7,13 @@ import {
 } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { answeredHere } from '../../client/answered-here.js';
+import { SIMULATED_HEADER } from '../../client/simulated-header.js';
 import type { ServerContext } from '../server/server-context.js';
 import { exchange } from './exchange.js';
 import type { HttpRequest } from './handle-request.js';
 
 const HOST = '127.0.0.1';
+const IDENTITY = { [SIMULATED_HEADER]: 'true' };
 
 /** Node's error for a request that it cannot parse. */
 interface ParseError extends Error {
@@ -62,7 +64,7 @@ export class Listener {
       const headers = incoming.headers as Record<string, string | undefined>;
       const source = socket.remoteAddress ?? HOST;
       const answer = await exchange(this.#context, { method, url, headers, body, source }, this.#wait);
-      response.writeHead(answer.status, answer.headers).end(answer.body);
+      response.writeHead(answer.status, { ...answer.headers, ...IDENTITY }).end(answer.body);
     } catch {
       // A fault makes the connection fail.
       incoming.socket.destroy();
@@ -84,7 +86,7 @@ export class Listener {
     try {
       while (!head.includes('\r\n\r\n')) head += String(await more(socket));
       const answer = await exchange(this.#context, parseHead(head, socket.remoteAddress ?? HOST), this.#wait);
-      const lines = Object.entries({ ...answer.headers, connection: 'close' }).map(
+      const lines = Object.entries({ ...answer.headers, ...IDENTITY, connection: 'close' }).map(
         ([k, v]) => `${k}: ${v}\r\n`,
       );
       const length = `content-length: ${Buffer.byteLength(answer.body)}\r\n`;

@@ -164,7 +164,9 @@ it('the logger gets lines of the connection, without secrets', async () => {
     vault.revokeAllTokens();
     await failureOf(credentials.get('database/creds/nothing'));
   });
-  expect(lines[0]).toMatch(/^log \[job\] logged in \(start\), token 1/);
+  expect(lines[0]).toMatch(/^warn \[job\] http:\/\/127\.0\.0\.1:\d+ is a simulated server/);
+  expect(lines.filter((line) => line.includes('simulated'))).toHaveLength(1);
+  expect(lines[1]).toMatch(/^log \[job\] logged in \(start\), token 1/);
   expect(lines.some((line) => line.startsWith('log [job] database/creds/orders: issued'))).toBe(true);
   expectNoLeak(lines, [KEY, secretId]);
 });
