@@ -23,6 +23,8 @@ export type {
   VaultOptionsFactory,
 } from './config/options.js';
 
+export { vaultOptionsFromEnv, type VaultOptionsFromEnv } from './config/options-from-env.js';
+
 export { appRole, type AppRoleOptions } from './auth/app-role.js';
 export type { AuthMethod, Login, LoginContext, LogInOptions } from './auth/auth-method.js';
 export type { Explain, Explanation, Refusal } from './client/failed-response.js';

@@ -9,9 +9,7 @@ import {
   resolveEngineOptions,
   type ResolvedEngineOptions,
 } from '../engines/engine-options.js';
-import { resolveAddresses } from './addresses.js';
-import { HEADER_VALUE, readHeaders, RESERVED_OF_CONNECTION } from '../client/headers.js';
-import { bareNamespace, isNamespace } from '../client/namespace.js';
+import { checkNumber, MAX_TIMEOUT, NETWORK_OPTIONS, resolveNetworkOptions } from './network-options.js';
 import type {
   RenewalOptions,
   RetryOptions,
@@ -19,7 +17,6 @@ import type {
   StartupOptions,
   VaultOptions,
 } from './options.js';
-import { resolveTls } from '../client/tls.js';
 
 /** Options with every default in place; frozen. */
 export interface ResolvedOptions extends ClientOptions, ResolvedEngineOptions {
@@ -35,8 +32,6 @@ export interface ResolvedOptions extends ClientOptions, ResolvedEngineOptions {
 export const DEFAULT_CONNECTION = 'default';
 
 const DEFAULTS = {
-  allowHttp: false,
-  timeout: 10_000,
   retry: { initialDelay: 500, maxDelay: 300_000, jitter: 0.5 },
   renewal: { at: 0.66, jitter: 0.05, grace: 30_000 },
   startup: { login: 'required', timeout: 10_000 },
@@ -44,7 +39,6 @@ const DEFAULTS = {
   concurrency: 8,
 } as const;
 
-const MAX_TIMEOUT = 2 ** 31 - 1;
 const LONGEST_NAME = 128;
 
 /**
@@ -94,21 +88,15 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
     problems.push(...unknownOptions(key, members, Object.keys(defaults)));
     return Object.freeze({ ...defaults, ...definedOnly(members) }) as T;
   };
-  const number = (label: string, value: unknown, min: number, max: number) => {
-    if (typeof value !== 'number' || !(value >= min && value <= max)) {
-      problems.push(`\`${label}\` must be a number from ${min} to ${max}`);
-    }
-  };
+  const number = (label: string, value: unknown, min: number, max: number) =>
+    checkNumber(label, value, min, max, problems);
 
   const retry = group<Required<RetryOptions>>('retry', DEFAULTS.retry);
   const renewal = group<Required<RenewalOptions>>('renewal', DEFAULTS.renewal);
   const startup = group<Required<StartupOptions>>('startup', DEFAULTS.startup);
   const shutdown = group<Required<ShutdownOptions>>('shutdown', DEFAULTS.shutdown);
-  const timeout = given.timeout ?? DEFAULTS.timeout;
   const concurrency = given.concurrency ?? DEFAULTS.concurrency;
-  const allowHttp = given.allowHttp ?? DEFAULTS.allowHttp;
 
-  number('timeout', timeout, 1, MAX_TIMEOUT);
   number('retry.initialDelay', retry.initialDelay, 1, MAX_TIMEOUT);
   number('retry.maxDelay', retry.maxDelay, 1, MAX_TIMEOUT);
   number('retry.jitter', retry.jitter, 0, 1);
@@ -123,37 +111,18 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
     problems.push('`startup.login` must be "required" or "deferred"');
   }
   if (typeof shutdown.revoke !== 'boolean') problems.push('`shutdown.revoke` must be true or false');
-  if (typeof allowHttp !== 'boolean') problems.push('`allowHttp` must be true or false');
   const engines = resolveEngineOptions(given, problems);
   problems.push(...authProblems(given.auth));
-  const addresses = resolveAddresses(given.address, problems);
-  const namespace = resolveNamespace(given.namespace, problems);
-  const headers = given.headers !== undefined && resolveHeaders(given.headers, problems);
-  const tls = resolveTls(given.tls, problems);
-  if (given.tls !== undefined && addresses.some((address) => address.startsWith('http:'))) {
-    problems.push('`tls` is given, but an `address` starts with http://');
-  }
-  const known = [
-    'address',
-    'auth',
-    'namespace',
-    'headers',
-    'tls',
-    ...Object.keys({ ...DEFAULTS, ...ENGINE_DEFAULTS }),
-  ];
+  const network = resolveNetworkOptions(given, problems);
+  const known = ['auth', ...NETWORK_OPTIONS, ...Object.keys({ ...DEFAULTS, ...ENGINE_DEFAULTS })];
   const unknown = Object.keys(given).filter((key) => !known.includes(key));
   if (unknown.length > 0) problems.push(`there is no option ${listed(unknown, '`')}`);
 
   if (problems.length > 0) throw invalidOptions(name, problems);
   return Object.freeze({
     name,
-    addresses,
     auth: given.auth as AuthMethod,
-    ...(namespace && { namespace }),
-    ...(headers && { headers }),
-    ...(tls && { tls }),
-    allowHttp,
-    timeout,
+    ...network,
     retry,
     renewal,
     startup,
@@ -170,32 +139,6 @@ export function invalidOptions(name: string, problems: readonly string[]): Vault
     message: `The options of the Vault connection "${name}" are invalid: ${problems.join('; ')}.`,
     hint: 'Correct each of these in the call of VaultModule.forRoot, forRootAsync, or connectVault.',
   });
-}
-
-function resolveNamespace(namespace: unknown, problems: string[]): string | undefined {
-  if (namespace === undefined || namespace === '') return undefined;
-  if (typeof namespace !== 'string') {
-    problems.push('`namespace` must be a string');
-    return undefined;
-  }
-  const trimmed = bareNamespace(namespace);
-  if (!/^[\x21-\x7e]+$/.test(trimmed) || !isNamespace(trimmed)) {
-    problems.push('`namespace` must be names separated by "/", without spaces, ".." or control characters');
-  }
-  return trimmed;
-}
-
-/** Checks `headers`, whose values may be secret, as the key of a gateway. */
-function resolveHeaders(headers: unknown, problems: string[]): Readonly<Record<string, string>> {
-  const read = readHeaders(headers, RESERVED_OF_CONNECTION, (problem, hint) =>
-    problems.push(`\`headers\`: ${problem}. ${hint}`.replace(/\.$/, '')),
-  );
-  for (const [name, value] of Object.entries(read))
-    if (!HEADER_VALUE.test(value))
-      problems.push(
-        `\`headers\`: the value of "${name}" contains characters that cannot be sent in a header`,
-      );
-  return Object.freeze(read);
 }
 
 function definedOnly(value: object): object {

@@ -79,7 +79,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   lifetime: ['clock', 'errors', 'retry', 'client'],
   auth: ['clock', 'errors', 'secret', 'client'],
   engines: ['clock', 'errors', 'secret', 'events', 'client', 'lifetime'],
-  config: ['errors', 'client', 'auth', 'engines'],
+  config: ['errors', 'secret', 'client', 'auth', 'engines'],
   session: ['clock', 'errors', 'retry', 'secret', 'events', 'client', 'lifetime', 'auth', 'config'],
   leases: [
     'clock',
@@ -279,9 +279,21 @@ it('an optional peer is used by the integration of its name alone', () => {
   expect(upwards.map(shown)).toEqual([]);
 });
 
-it('the environment is read in secret sources only, and for messages in production or under a test runner', () => {
+it('the environment is read in secret sources and `vaultOptionsFromEnv` only, and for messages in production or under a test runner', () => {
   const reading = files.filter((file) => /process\.env/.test(readFileSync(join(root, file), 'utf8')));
-  expect(reading.sort()).toEqual(['secret/secret-source.ts', 'testing/production.ts', 'vault.slow-start.ts']);
+  expect(reading.sort()).toEqual([
+    'config/options-from-env.ts',
+    'secret/secret-source.ts',
+    'testing/production.ts',
+    'vault.slow-start.ts',
+  ]);
+});
+
+it('only config/ names variables of the Go clients', () => {
+  const naming = files.filter((file) =>
+    /config\/environment\.js|['"`]BAO_/.test(readFileSync(join(root, file), 'utf8')),
+  );
+  expect(naming.filter((file) => roomOf(file) !== 'config')).toEqual([]);
 });
 
 // .oxlintrc.json forbids the other ways to read the time, and timers.
