@@ -191,6 +191,19 @@ export class SimulatedVault extends SimulatedNamespace {
     return ending.length;
   }
 
+  /**
+   * Revokes all leases, also those that requests in progress create, and resolves when their users are dropped. Close
+   * the server first.
+   *
+   * @throws Error with the path of each lease whose user could not be dropped, and the reason
+   */
+  async revokeAllLeases(): Promise<void> {
+    const failed = await this.#server.leases.endAll();
+    if (failed.length === 0) return;
+    const reasons = failed.map(({ lease, reason }) => `${lease.init.path}: ${reason}`);
+    throw new Error(`${failed.length} lease(s) could not be revoked: ${reasons.join('; ')}`);
+  }
+
   /** Revokes a token, given by its id, accessor or number in the history, with its leases and child tokens. */
   revokeToken(token: string | number): boolean {
     this.#server.time.expire();

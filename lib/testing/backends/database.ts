@@ -2,7 +2,7 @@ import type { Backend, Call, Maybe, Result } from '../server/model.js';
 import type { ServerContext } from '../server/server-context.js';
 import { randomText } from '../server/ids.js';
 import { listKeys } from './list-keys.js';
-import { newPassword, RENEWAL, REVOCATION, runSql } from './sql.js';
+import { type DatabasePlugin, newPassword, pluginOf, runSql } from './sql.js';
 import { StaticRoles } from './static-roles.js';
 import { secondsField } from '../server/ttl.js';
 import { collected, notFound, Refusal } from '../server/refusal.js';
@@ -31,7 +31,7 @@ export class Database implements Backend {
 
   constructor(server: Server) {
     this.#server = server;
-    this.#statics = new StaticRoles(server);
+    this.#statics = new StaticRoles(server, (database) => this.#plugin(database));
     this.#routes = [
       [['read'], /^creds\/([^/]+)$/, (call, name = '') => this.#issue(call, name)],
       [['list'], /^config\/?$/, () => ({ data: { keys: listKeys(this.#configs.keys(), '') } })],
@@ -67,19 +67,17 @@ export class Database implements Backend {
       if (!present) throw new Error(`could not find role with name "${name}"`);
       return present;
     };
-    const displayName = text(token.init.displayName ?? 'token');
-    const stamp = Math.floor(time.now / 1000);
-    const username = `v-${displayName.slice(0, 8)}-${name.slice(0, 8)}-${randomText(20)}-${stamp}`.slice(
-      0,
-      63,
-    );
+    const config = text(role.body['db_name']);
+    const username = this.#newUser(text(token.init.displayName ?? 'token'), name, config);
     const password = newPassword();
     const expires = time.now + leases.grant({ ttls, token }, time.now).ttl * 1000;
-    const running = runSql(this.#server, list(role.body['creation_statements']), username, {
+    const running = runSql(this.#server, config, list(role.body['creation_statements']), username, {
       password,
       expires,
     });
-    await running?.catch((error: unknown) => {
+    await running?.catch(async (error: unknown) => {
+      // A real server creates the user in one transaction.
+      await this.#drop(name, username, role)?.catch(() => undefined);
       throw new Refusal(500, collected(`failed to execute query: ${(error as Error).message}`));
     });
     const lease = leases.create({
@@ -87,11 +85,24 @@ export class Database implements Backend {
       namespace,
       token,
       ttls,
-      renew: (until) => this.#renew(name, username, until),
-      end: () => this.#end(name, username),
+      renew: (until) => this.#renew(name, username, until, role),
+      end: () => this.#end(name, username, role),
     });
     database.users.set(username, { password, expires: () => lease.expires });
     return { lease, data: { password, username } };
+  }
+
+  #newUser(displayName: string, role: string, database: string): string {
+    const { part, longest } = this.#plugin(database);
+    const stamp = Math.floor(this.#server.time.now / 1000);
+    return `v-${displayName.slice(0, part)}-${role.slice(0, part)}-${randomText(20)}-${stamp}`.slice(
+      0,
+      longest,
+    );
+  }
+
+  #plugin(database: string): DatabasePlugin {
+    return pluginOf(text(this.#configs.get(database)?.['plugin_name']));
   }
 
   #checkAllowed(config: string, name: string): void {
@@ -103,21 +114,33 @@ export class Database implements Backend {
       throw new Refusal(500, collected(`"${name}" is not an allowed role`));
   }
 
-  #renew(name: string, username: string, expires: number): Maybe<void> {
+  #renew(name: string, username: string, expires: number, issuedBy: DynamicRole): Maybe<void> {
     if (!this.#server.database.users.has(username))
       throw new Error(collected(`ERROR: role "${username}" does not exist (SQLSTATE 42704)`));
-    const own = list(this.#roles.get(name)?.body['renew_statements']);
-    const running = runSql(this.#server, own.length > 0 ? own : RENEWAL, username, { expires });
+    const { database, own } = this.#statements(name, 'renew_statements', issuedBy);
+    const statements = own.length > 0 ? own : this.#plugin(database).renewal;
+    const running = runSql(this.#server, database, statements, username, { expires });
     return running?.catch((error: unknown) => {
       throw new Error(collected((error as Error).message));
     });
   }
 
-  #end(name: string, username: string): Maybe<void> {
-    const own = list(this.#roles.get(name)?.body['revocation_statements']);
-    const running = runSql(this.#server, own.length > 0 ? own : REVOCATION, username);
+  #end(name: string, username: string, issuedBy: DynamicRole): Maybe<void> {
+    const running = this.#drop(name, username, issuedBy);
     const gone = () => void this.#server.database.users.delete(username);
     return running ? running.then(gone) : gone();
+  }
+
+  #drop(name: string, username: string, issuedBy: DynamicRole): Promise<void> | undefined {
+    const { database, own } = this.#statements(name, 'revocation_statements', issuedBy);
+    const statements = own.length > 0 ? own : this.#plugin(database).revocation;
+    return runSql(this.#server, database, statements, username);
+  }
+
+  /** Of the role as it is now; of a deleted role, as it was when it issued the user. */
+  #statements(name: string, field: string, issuedBy: DynamicRole): { database: string; own: string[] } {
+    const { body } = this.#roles.get(name) ?? issuedBy;
+    return { database: text(body['db_name']), own: list(body[field]) };
   }
 
   #writeRole(name: string, fields: Record<string, unknown>): void {

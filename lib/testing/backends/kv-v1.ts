@@ -7,6 +7,7 @@ import { route } from '../server/route.js';
 /** The KV secrets engine, version 1. */
 export class KvV1 implements Backend {
   readonly type = 'kv';
+  readonly options = { version: '1' };
   readonly #secrets = new Map<string, Record<string, unknown>>();
 
   exists({ path }: Call): boolean {

@@ -37,6 +37,7 @@ const DEFAULT_MAX_VERSIONS = 10;
 /** The KV secrets engine, version 2. */
 export class KvV2 implements Backend {
   readonly type = 'kv';
+  readonly options = { version: '2' };
   readonly #server: Server;
   readonly #secrets = new Map<string, Secret>();
   #config = { casRequired: false, maxVersions: 0, deleteVersionAfter: 0 };

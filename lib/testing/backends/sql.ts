@@ -1,15 +1,40 @@
 import type { ServerContext } from '../server/server-context.js';
 import { randomText } from '../server/ids.js';
 
-/** Default statements of the server for PostgreSQL, with the schema `public`. */
-export const RENEWAL = [`ALTER ROLE "{{name}}" VALID UNTIL '{{expiration}}'`];
-export const ROTATION = [`ALTER USER "{{name}}" WITH PASSWORD '{{password}}'`];
-export const REVOCATION = [
-  `REVOKE ALL PRIVILEGES ON ALL TABLES IN SCHEMA public FROM "{{name}}"`,
-  `REVOKE ALL PRIVILEGES ON ALL SEQUENCES IN SCHEMA public FROM "{{name}}"`,
-  `REVOKE ALL PRIVILEGES ON SCHEMA public FROM "{{name}}"`,
-  `DROP ROLE IF EXISTS "{{name}}"`,
-];
+/** What the server's plugin for a database knows: the default statements, and the form of user names. */
+export interface DatabasePlugin {
+  readonly renewal: readonly string[];
+  readonly rotation: readonly string[];
+  readonly revocation: readonly string[];
+  /** Length of the display name and the role in a user name, and of the whole name. */
+  readonly part: number;
+  readonly longest: number;
+}
+
+/** PostgreSQL, with the schema `public`. */
+const POSTGRESQL: DatabasePlugin = {
+  renewal: [`ALTER ROLE "{{name}}" VALID UNTIL '{{expiration}}'`],
+  rotation: [`ALTER USER "{{name}}" WITH PASSWORD '{{password}}'`],
+  revocation: [
+    `REVOKE ALL PRIVILEGES ON ALL TABLES IN SCHEMA public FROM "{{name}}"`,
+    `REVOKE ALL PRIVILEGES ON ALL SEQUENCES IN SCHEMA public FROM "{{name}}"`,
+    `REVOKE ALL PRIVILEGES ON SCHEMA public FROM "{{name}}"`,
+    `DROP ROLE IF EXISTS "{{name}}"`,
+  ],
+  part: 8,
+  longest: 63,
+};
+
+/** MySQL and MariaDB, whose users have no expiry of their own. */
+const MYSQL: DatabasePlugin = {
+  renewal: [],
+  rotation: [`ALTER USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'`],
+  revocation: [`REVOKE ALL PRIVILEGES, GRANT OPTION FROM '{{name}}'@'%'`, `DROP USER '{{name}}'@'%'`],
+  part: 10,
+  longest: 32,
+};
+
+export const pluginOf = (name: string): DatabasePlugin => (name.startsWith('mysql-') ? MYSQL : POSTGRESQL);
 
 /** Replaces `{{name}}` (or `{{username}}`), `{{password}}` and `{{expiration}}` by values. */
 function fill(statements: readonly string[], values: Record<string, string>): string[] {
@@ -29,10 +54,12 @@ export const newPassword = () => `${randomText(19)}-`;
 /**
  * Runs the statements of a role for one user; does nothing without a real database.
  *
+ * @param database name of the connection to the database
  * @param values.expires milliseconds of the server
  */
 export function runSql(
   server: Pick<ServerContext, 'time' | 'database'>,
+  database: string,
   statements: readonly string[],
   name: string,
   { password = '', expires = 0 } = {},
@@ -42,7 +69,7 @@ export function runSql(
   if (!sql) return undefined;
   const expiration = new Date(expires).toISOString().replace('T', ' ').replace(/\..*$/, '+0000');
   const work = (async () => {
-    for (const statement of fill(statements, { name, password, expiration })) await sql(statement);
+    for (const statement of fill(statements, { name, password, expiration })) await sql(statement, database);
   })();
   server.time.hold(work);
   return work;

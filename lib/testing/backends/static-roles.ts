@@ -3,7 +3,7 @@ import type { ServerContext } from '../server/server-context.js';
 import type { Expirable } from '../server/server-time.js';
 import { listKeys } from './list-keys.js';
 import { RotationSchedule } from './rotation-schedule.js';
-import { newPassword, ROTATION, runSql } from './sql.js';
+import { type DatabasePlugin, newPassword, runSql } from './sql.js';
 import { secondsField } from '../server/ttl.js';
 import { collected, notFound, Refusal } from '../server/refusal.js';
 import { list, text } from '../server/fields.js';
@@ -53,8 +53,12 @@ export class StaticRoles {
   readonly #mountedAt: number;
   readonly #roles = new Map<string, StaticRole>();
 
-  constructor(server: Server) {
+  readonly #plugin: (database: string) => DatabasePlugin;
+
+  /** @param plugin finds the plugin of a connection to a database */
+  constructor(server: Server, plugin: (database: string) => DatabasePlugin) {
     this.#server = server;
+    this.#plugin = plugin;
     this.#mountedAt = server.time.now;
   }
 
@@ -157,7 +161,9 @@ export class StaticRoles {
       this.#server.database.users.set(username, { password, expires: () => Infinity });
       this.#schedule(role);
     };
-    const running = runSql(this.#server, own.length > 0 ? own : ROTATION, username, { password });
+    const database = text(role.body['db_name']);
+    const statements = own.length > 0 ? own : this.#plugin(database).rotation;
+    const running = runSql(this.#server, database, statements, username, { password });
     if (!running) done();
     return running?.then(done);
   }

@@ -28,6 +28,16 @@ export function adminRoutes(server: Server, mounts: Mounts): Route[] {
       if (token.init.namespace === namespace && token.init.path.startsWith(`${at}/`)) tokens.revoke(token);
   }
 
+  /** Types and options alone; real servers add accessors, tunings and versions. */
+  function listMounts({ namespace }: Call, auth: boolean): Result {
+    const own = [...namespace.mounts].filter(([path]) => path.startsWith('auth/') === auth);
+    const data = own.map(([path, { type, options = null }]) => [
+      `${path.replace(/^auth\//, '')}/`,
+      { type, options },
+    ]);
+    return { data: Object.fromEntries(data) as object, flat: true };
+  }
+
   function policies({ namespace }: Call): Result {
     return {
       data: { keys: [...[...namespace.policies.keys()].sort(), ...(namespace.path ? [] : ['root'])] },
@@ -94,6 +104,8 @@ export function adminRoutes(server: Server, mounts: Mounts): Route[] {
   }
 
   return [
+    [['read'], /^mounts$/, (call) => listMounts(call, false)],
+    [['read'], /^auth$/, (call) => listMounts(call, true)],
     [['update'], /^mounts\/(.+)$/, (call, path = '') => mount(call, '', path)],
     [['delete'], /^mounts\/(.+)$/, (call, path = '') => unmount(call, path)],
     [['update'], /^auth\/(.+)$/, (call, path = '') => mount(call, 'auth/', path)],

@@ -10,6 +10,8 @@ const RETRY_AFTER = 10_000;
 export class LeaseStore {
   readonly #time: ServerTime;
   readonly #leases = new Map<string, Lease>();
+  /** Ended leases whose revocation failed, and is tried again. */
+  readonly #unrevoked = new Set<Lease>();
   readonly #onExpired = (lease: Lease) => this.end(lease);
 
   constructor(time: ServerTime) {
@@ -88,18 +90,38 @@ export class LeaseStore {
       throw new Refusal(400, `failed to revoke entry: resp: (*logical.Response)(nil) err: ${message}`);
     }
     this.#forget(lease);
+    this.#unrevoked.delete(lease);
+  }
+
+  /**
+   * Ends all leases now, also those whose revocation has failed, and any that appear meanwhile.
+   *
+   * @returns the leases whose revocation failed, with the reason
+   */
+  async endAll(): Promise<{ lease: Lease; reason: string }[]> {
+    const failed = new Map<Lease, string>();
+    const open = () => [...this.#leases.values(), ...this.#unrevoked].filter((lease) => !failed.has(lease));
+    do {
+      for (const lease of open())
+        await this.endNow(lease).catch((error: Error) => failed.set(lease, error.message));
+      await this.#time.settled();
+    } while (open().length > 0);
+    return [...failed].map(([lease, reason]) => ({ lease, reason }));
   }
 
   #tryToEnd(lease: Lease): Maybe<void> {
     try {
       const ending = lease.init.end();
-      if (ending instanceof Promise) return ending.catch(() => this.#retry(lease));
+      const done = () => void this.#unrevoked.delete(lease);
+      if (ending instanceof Promise) return ending.then(done, () => this.#retry(lease));
+      done();
     } catch {
       this.#retry(lease);
     }
   }
 
   #retry(lease: Lease): void {
+    this.#unrevoked.add(lease);
     if (++lease.failures >= RETRIES) return;
     const expires = this.#time.now + RETRY_AFTER * 2 ** (lease.failures - 1);
     const onExpired = () => void this.#tryToEnd(lease);

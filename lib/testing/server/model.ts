@@ -50,6 +50,8 @@ export type Maybe<T> = T | Promise<T>;
 export interface Backend {
   /** Type of the mount in the API. */
   readonly type: string;
+  /** Options of the mount in the API. */
+  readonly options?: Readonly<Record<string, string>>;
   handle(call: Call): Maybe<Result | void>;
   /** Whether the path has a value. Where implemented, a first write needs `create` instead of `update`. */
   exists?(call: Call): boolean;

@@ -13,9 +13,11 @@ import type { Wrapping } from './wrapping.js';
 /**
  * Runs one SQL statement on the database in which the simulated server creates users.
  *
+ * @param database name of the connection to the database (`database/config/<name>`), `simulated` for roles that
+ *   `databaseRole` and `staticRole` set up
  * @publicApi
  */
-export type RunSql = (statement: string) => Promise<unknown>;
+export type RunSql = (statement: string, database: string) => Promise<unknown>;
 
 /** The database in which users are created: a real one behind `sql`, or one in memory. */
 export interface UserDatabase {

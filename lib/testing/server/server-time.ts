@@ -25,6 +25,8 @@ export class ServerTime {
   readonly #elapsed: () => number;
   readonly #expirables = new TimeHeap<Expirable>();
   #sweepAt = SWEEP;
+  /** Work on a real database that is in progress. */
+  readonly #work = new Set<Promise<unknown>>();
   #cancelAlarm: (() => void) | undefined;
   #alarmAt = Infinity;
   #second = -1;
@@ -94,8 +96,18 @@ export class ServerTime {
 
   /** Stops a virtual clock until work on a real database is done: such work takes no virtual time. */
   hold(work: Promise<unknown>): void {
-    work.catch(() => undefined);
+    this.#work.add(work);
+    const done = () => void this.#work.delete(work);
+    work.then(done, done);
     if (this.#clock instanceof VirtualClock) this.#clock.hold(work);
+  }
+
+  /** Resolves when no work on a real database is in progress, and its callers have gone on. */
+  async settled(): Promise<void> {
+    do {
+      await Promise.allSettled(this.#work);
+      await new Promise((resolve) => setImmediate(resolve));
+    } while (this.#work.size > 0);
   }
 
   close(): void {
