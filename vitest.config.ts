@@ -5,9 +5,14 @@ import { mutation } from './test/support/mutation.js';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-// Other databases than PostgreSQL need servers of their own (npm run test:drivers, npm run test:leaks), and chaos takes
-// minutes (npm run test:chaos).
-const SPECIAL = { VAULT_TEST_DRIVERS: 'drivers', VAULT_TEST_LEAKS: 'leaks', VAULT_TEST_CHAOS: 'chaos' };
+// Other databases than PostgreSQL need servers of their own (npm run test:drivers, npm run test:leaks), and chaos and auth
+// methods on real servers take minutes (npm run test:chaos, npm run test:auth).
+const SPECIAL = {
+  VAULT_TEST_DRIVERS: 'drivers',
+  VAULT_TEST_LEAKS: 'leaks',
+  VAULT_TEST_CHAOS: 'chaos',
+  VAULT_TEST_AUTH: 'auth/real',
+};
 const special = Object.entries(SPECIAL).find(([variable]) => process.env[variable])?.[1] ?? '';
 
 export default defineConfig({

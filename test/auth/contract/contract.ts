@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import type { Worlds } from '../../conformance/world.js';
+import { lives } from './lives.js';
+import type { MethodUnderTest } from './method.js';
+import { TITLES, type Title } from './titles.js';
+import { Trial } from './trial.js';
+import { trouble } from './trouble.js';
+
+const contract: Record<Title, (trial: Trial) => Promise<void>> = { ...lives, ...trouble };
+
+/** A rule that needs the virtual clock: real servers share the clock of the test. */
+const SIMULATED_ONLY: readonly Title[] = ['skew'];
+
+/** The server that a suite runs on. */
+export interface Where {
+  readonly kind: 'openbao' | 'vault';
+  readonly simulated: boolean;
+  open: () => Promise<Worlds>;
+}
+
+/** What every auth method does. Each test has a mount, roles and connections of its own. */
+export function authContract(method: MethodUnderTest, { kind, simulated, open }: Where): void {
+  describe(method.name, () => {
+    let worlds: Worlds;
+    beforeAll(async () => {
+      worlds = await open();
+    });
+    afterAll(() => worlds?.stop());
+
+    for (const [title, text] of Object.entries(TITLES) as [Title, string][]) {
+      if (!simulated && SIMULATED_ONLY.includes(title)) continue;
+      it.concurrent(text, async ({ skip }) => {
+        const reason = method.notApplicable?.[title];
+        if (reason !== undefined) skip(reason);
+        const trial = new Trial(await worlds.open(), method, kind);
+        await contract[title](trial).finally(() => trial.end());
+      });
+    }
+  });
+}

@@ -1,0 +1,27 @@
+/** The rules that every auth method keeps. Each is a test with this title for each method and each server. */
+export const TITLES = {
+  start: 'one login for twenty callers at the start',
+  renewed: 'its token is renewed before its end',
+  replaced: 'a login ahead of the max TTL; the lease is issued again, without a gap',
+  lost: 'a lost token: one login for all callers, and the lease is issued again',
+  read: 'its inputs are read again at each login',
+  input: 'a wrong input: code and hint, and few logins',
+  mended: 'a right input after a wrong one is used by itself',
+  expired: 'an expired input: code and hint, and few logins',
+  audience: 'an input for another audience: code and hint, and few logins',
+  role: 'an unknown role or user: code and hint, and few logins',
+  skew: 'the clock of the application is an hour ahead',
+  missing: 'a source that is missing: code and hint, and no login',
+  empty: 'a source that is empty: code and hint, and no login',
+  slow: 'a source that does not answer: code and hint, in bounded time, and no login',
+  locked: 'a lock-out: code and hint, logins spaced out, and a login after its end',
+  down: 'its provider is down: code and hint, and a login once it is back',
+  hanging: 'a login that is not answered: code and hint, in bounded time, and a login once it is',
+  refusal: 'a renewal is refused for good: a login, and the lease is issued again without a gap',
+  batch: 'batch tokens: a login ahead of their end, and no renewal',
+  periodic: 'periodic tokens: renewed without end, by one login',
+  replicas: 'replicas do not log in at the same moment',
+  printed: 'nothing secret is printed',
+  closed: 'the close revokes its token, and the lease ends',
+} as const;
+export type Title = keyof typeof TITLES;
