@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -20,3 +20,5 @@ const statuses = await Promise.all(['tsconfig.build.json', 'tsconfig.cjs.json'].
 const failed = statuses.find((status) => status !== 0);
 if (failed !== undefined) process.exit(failed ?? 1);
 writeFileSync(join(root, 'dist/cjs/package.json'), '{ "type": "commonjs" }\n');
+// The bin. npm sets the mode of a package that it installs, not of one that it links.
+chmodSync(join(root, 'dist/esm/cli/main.js'), 0o755);

@@ -2,6 +2,7 @@ import { VaultError } from '../errors/vault-error.js';
 import { hiddenBytes, printedAs } from '../secret/hidden.js';
 import type { TlsOptions } from '../client/tls-options.js';
 import { ENVIRONMENT, type Variable } from './environment.js';
+import { findVariable, type FoundVariable } from './find-variable.js';
 import { goBoolean, goDuration } from './go-values.js';
 import { resolveNetworkOptions } from './network-options.js';
 import type { VaultOptions } from './options.js';
@@ -11,14 +12,8 @@ export interface VaultOptionsFromEnv extends Pick<VaultOptions, 'namespace' | 'h
   address: string;
 }
 
-interface Found {
-  /** With its prefix. */
-  readonly name: string;
-  readonly value: string;
-}
-
 /** The first of these variables that is set. */
-type Find = (...variables: Variable[]) => Found | undefined;
+type Find = (...variables: Variable[]) => FoundVariable | undefined;
 
 /**
  * Reads the way to the server from the environment variables of the Go clients: everything but `auth`. Each name is
@@ -42,9 +37,8 @@ export function vaultOptionsFromEnv(
 ): VaultOptionsFromEnv {
   const find: Find = (...variables) => {
     for (const variable of variables) {
-      const name = [`BAO_${variable}`, `VAULT_${variable}`].find((one) => env[one] !== undefined);
-      const value = name !== undefined && env[name];
-      if (name !== undefined && value) return { name, value };
+      const found = findVariable(env, variable);
+      if (found) return found;
     }
     return undefined;
   };
@@ -84,7 +78,7 @@ function refuse(find: Find, problems: string[]): void {
   }
 }
 
-function readTimeout(found: Found | undefined, problems: string[]): number | undefined {
+function readTimeout(found: FoundVariable | undefined, problems: string[]): number | undefined {
   if (!found) return undefined;
   const timeout = goDuration(found.value);
   if (!timeout)
@@ -92,7 +86,10 @@ function readTimeout(found: Found | undefined, problems: string[]): number | und
   return timeout || undefined;
 }
 
-function readHeaders(found: Found | undefined, problems: string[]): Record<string, string> | undefined {
+function readHeaders(
+  found: FoundVariable | undefined,
+  problems: string[],
+): Record<string, string> | undefined {
   if (!found) return undefined;
   try {
     const headers: unknown = JSON.parse(found.value);
@@ -120,12 +117,12 @@ function readTls(find: Find, problems: string[]): TlsOptions {
   };
 }
 
-function paths(found: Found | undefined): string[] {
+function paths(found: FoundVariable | undefined): string[] {
   return found ? [found.value] : [];
 }
 
 /** As bytes, which are never taken for a path. */
-function bytes(found: Found | undefined): Buffer[] {
+function bytes(found: FoundVariable | undefined): Buffer[] {
   return found ? [hiddenBytes(found.value)] : [];
 }
 

@@ -11,7 +11,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const root = join(here, '../..');
 const scratch = mkdtempSync(join(tmpdir(), 'nestjs-vault-package-'));
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { devDependencies, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 let passed = 0;
 let failed = 0;
 
@@ -92,6 +92,17 @@ try {
       await check(`Nest ${nest}: a whole lifecycle, ${format}`, process.execPath, ['smoke.mjs', format], {
         cwd: app,
       });
+    const command = join(
+      app,
+      'node_modules',
+      '.bin',
+      process.platform === 'win32' ? 'nestjs-vault.cmd' : 'nestjs-vault',
+    );
+    const printed = await check(`Nest ${nest}: the bin`, command, ['--version'], { cwd: app });
+    await check(`Nest ${nest}: the bin prints its version`, process.execPath, [
+      '-e',
+      `process.exit(${JSON.stringify(printed?.trim() === version)} ? 0 : 1)`,
+    ]);
     // Nest 11's own declarations do not pass without skipLibCheck, so only ours are checked there.
     const strict = nest === '12' ? STRICT : STRICT.map((flag) => (flag === 'false' ? 'true' : flag));
     await check(

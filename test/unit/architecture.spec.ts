@@ -141,6 +141,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   ],
   integrations: ['clock', 'errors', 'secret', 'events', 'leases'],
   testing: ['clock', 'errors', 'secret', 'client', 'environment', 'leases'],
+  cli: ['errors', 'secret', 'client', 'auth', 'config'],
 };
 const ROOMS = Object.keys(MAY_USE);
 /** Rooms that know Nest. All others run without it. */
@@ -238,6 +239,12 @@ it('node-vault is known to one file, and so is undici', () => {
   expect(mentions).toEqual(['client/api-client.ts']);
 });
 
+it('only the bin loads commander', () => {
+  const users = imports.filter(({ to }) => to === 'commander').map(({ from }) => roomOf(from));
+  expect([...new Set(users)]).toEqual(['cli']);
+  expect(imports.filter(({ from, to }) => to.startsWith('cli/') && roomOf(from) !== 'cli')).toEqual([]);
+});
+
 it('imports declared packages only', () => {
   const { dependencies, peerDependencies } = JSON.parse(
     readFileSync(join(root, '../package.json'), 'utf8'),
@@ -279,9 +286,11 @@ it('an optional peer is used by the integration of its name alone', () => {
   expect(upwards.map(shown)).toEqual([]);
 });
 
-it('the environment is read in secret sources and `vaultOptionsFromEnv` only, and for messages in production or under a test runner', () => {
+it('the environment is read by secret sources, `vaultOptionsFromEnv` and the bin only, and for messages in production or under a test runner', () => {
   const reading = files.filter((file) => /process\.env/.test(readFileSync(join(root, file), 'utf8')));
   expect(reading.sort()).toEqual([
+    // The bin, whose commands take their connection from it.
+    'cli/main.ts',
     'config/options-from-env.ts',
     'secret/secret-source.ts',
     'testing/production.ts',

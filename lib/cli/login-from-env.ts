@@ -1,0 +1,61 @@
+import { appRole } from '../auth/app-role.js';
+import type { AuthMethod } from '../auth/auth-method.js';
+import { token } from '../auth/token.js';
+import { findVariable, prefixed, type FoundVariable } from '../config/find-variable.js';
+import { VaultError } from '../errors/vault-error.js';
+import { fromEnv, fromFile, fromWrappedToken } from '../secret/secret-source.js';
+
+/** A way to log in, and the variables (without prefix) that describe it; each of them is needed. */
+interface Login {
+  readonly variables: readonly string[];
+  readonly make: (first: FoundVariable, second: FoundVariable) => AuthMethod;
+}
+
+const LOGINS: readonly Login[] = [
+  { variables: ['TOKEN'], make: (source) => token(fromEnv(source.name)) },
+  {
+    variables: ['ROLE_ID', 'SECRET_ID'],
+    make: (role, secret) => appRole({ roleId: role.value, secretId: fromEnv(secret.name) }),
+  },
+  {
+    variables: ['ROLE_ID', 'SECRET_ID_FILE'],
+    make: (role, file) => appRole({ roleId: role.value, secretId: fromFile(file.value) }),
+  },
+  {
+    variables: ['ROLE_ID', 'WRAPPED_SECRET_ID'],
+    make: (role, wrapped) =>
+      appRole({ roleId: role.value, secretId: fromWrappedToken(fromEnv(wrapped.name)) }),
+  },
+];
+
+/** The names of all these variables. A program that a command starts does not get them. */
+export const LOGIN_VARIABLES: readonly string[] = [
+  ...new Set(LOGINS.flatMap(({ variables }) => variables)),
+].flatMap(prefixed);
+
+/** All ways, as a list for people. */
+export const LOGIN_CHOICES = LOGINS.map(({ variables }) =>
+  variables.map((name) => `VAULT_${name}`).join(' and '),
+).join('; ');
+
+/**
+ * The first way to log in whose variables are all set.
+ *
+ * @returns the auth method, and the names of the variables
+ * @throws VaultError `VAULT_CONFIG_INVALID` if there is none
+ */
+export function loginFromEnv(env: NodeJS.ProcessEnv): { auth: AuthMethod; names: readonly string[] } {
+  for (const { variables, make } of LOGINS) {
+    const found = variables.flatMap((name) => findVariable(env, name) ?? []);
+    const [first, second = first] = found;
+    if (found.length === variables.length && first && second)
+      return { auth: make(first, second), names: found.map(({ name }) => name) };
+  }
+  throw new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message: `The environment describes no login; none of these is set: ${LOGIN_CHOICES}.`,
+    hint:
+      'Set the variables of one of them, or name a module with the options of the application by `--options`. For ' +
+      'the token of `vault login`: export VAULT_TOKEN="$(vault print token)".',
+  });
+}
