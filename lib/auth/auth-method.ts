@@ -26,10 +26,24 @@ export interface AuthMethod {
   readonly problems?: readonly string[];
   /**
    * Changes when another login would return another token, for tokens that another process replaces; '' if unknown.
-   * Asked every ten seconds. Leave it out for logins that make a token.
+   * Asked before each login, with the context of that login, and every ten seconds. Leave it out for logins that make a
+   * token.
    */
-  version?(): Promise<string>;
+  version?(context: VersionContext): Promise<string>;
+  /**
+   * Reports the first input of a login that is not there, as a phrase without secrets (`file /run/jwt does not exist`);
+   * `undefined` if all are there, or where only the login itself can find out. `firstAvailable` asks it, before the
+   * login and with the same context. A method without it counts as available.
+   */
+  missing?(context: LoginContext): Promise<string | undefined>;
 }
+
+/**
+ * What {@link AuthMethod.version} can use: the look-up of a token.
+ *
+ * @publicApi
+ */
+export type VersionContext = Pick<LoginContext, 'lookUp'>;
 
 /**
  * What a login can use: it reads secret inputs and sends the login request.
@@ -61,11 +75,14 @@ export interface LoginContext {
   /**
    * Looks a token up that another process made. The result is not `own`: it is renewed, and never revoked.
    *
+   * @param token `undefined` for the token that an agent between the application and the server attaches
    * @throws VaultError `VAULT_TOKEN_INVALID`
    */
-  readonly lookUp: (token: Secret, options?: Pick<LogInOptions, 'namespace'>) => Promise<Login>;
+  readonly lookUp: (token: Secret | undefined, options?: Pick<LogInOptions, 'namespace'>) => Promise<Login>;
   /** Emits a `warning` event; identical messages once. */
   readonly warn: (message: string) => void;
+  /** Emits a `notice` event, for what an operator may want to know; identical messages once. */
+  readonly notice: (message: string) => void;
   /** Aborted after the time limit of the login, for requests of your own to other services. */
   readonly signal: AbortSignal;
 }
@@ -89,7 +106,8 @@ export interface LogInOptions {
  * @publicApi
  */
 export interface Login {
-  readonly token: Secret;
+  /** Absent if an agent between the application and the server attaches its own token to each request. */
+  readonly token?: Secret;
   /** Seconds for which the token is valid, counted from the request; 0 for a token that never expires. */
   readonly ttl: number;
   /** Whether this process made the token, and so revokes it at the end. */
@@ -97,6 +115,11 @@ export interface Login {
   /** @default false */
   readonly renewable?: boolean;
   readonly accessor?: string;
+  /**
+   * Differs between two tokens, for logins without `token`. {@link LoginContext.lookUp} sets it.
+   * @default `accessor`
+   */
+  readonly identity?: string;
   /** Number of requests that the token allows; 0 for no limit. @default 0 */
   readonly uses?: number;
   /** A `batch` token can be neither renewed nor revoked. @default 'service' */

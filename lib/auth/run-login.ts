@@ -12,7 +12,7 @@ import { readSecret } from '../secret/secret-source.js';
 import type { AuthMethod, Login, LoginContext } from './auth-method.js';
 import { checkLogin, type CheckedLogin } from './checked-login.js';
 import type { RefusedLogins } from './refused-logins.js';
-import { LOOK_UP_SELF, readLookUp } from './token-look-up.js';
+import { lookUp } from './token-look-up.js';
 
 /** The session's part in a login. */
 export interface LoginParts {
@@ -21,6 +21,9 @@ export interface LoginParts {
   readonly refused: RefusedLogins;
   readonly send: (request: ApiRequest, token?: Secret) => Promise<ApiResponse>;
   readonly warn: (message: string) => void;
+  readonly notice: (message: string) => void;
+  /** Called before the method reads its inputs, so that no later change of them is missed. */
+  readonly begin: (context: LoginContext) => Promise<unknown>;
   /** Sets the source that is being read; undefined after its answer. */
   readonly reading: (source: string | undefined) => void;
   /** Called with each token that the method obtained and did not return: without this it would live on. */
@@ -36,10 +39,13 @@ export async function runLogin(method: AuthMethod, parts: LoginParts): Promise<C
   const started = now(parts.clock);
   const times = new WeakMap<Secret, Deadline>();
   const obtained: Login[] = [];
-  const check = (login: Login) => checkLogin(login, method.name, (token) => times.get(token) ?? started);
+  const sentAt = (token: Secret | undefined) => (token && times.get(token)) ?? started;
+  const check = (login: Login) => checkLogin(login, method.name, sentAt);
   let used: CheckedLogin | undefined;
   try {
-    used = check(await method.login(contextOf(parts, times, obtained)));
+    const context = contextOf(parts, times, obtained);
+    await parts.begin(context);
+    used = check(await method.login(context));
     return used;
   } catch (cause) {
     throw cause instanceof VaultError ? cause : unexpected(cause, `The login by "${method.name}"`);
@@ -53,13 +59,14 @@ export async function runLogin(method: AuthMethod, parts: LoginParts): Promise<C
  * @param obtained gets each login that succeeded
  */
 function contextOf(
-  { send, warn, reading, refused, signal }: LoginParts,
+  { send, warn, notice, reading, refused, signal }: LoginParts,
   times: WeakMap<Secret, Deadline>,
   obtained: Login[],
 ): LoginContext {
   return {
     signal,
     warn,
+    notice,
     read(source, { namespace, ...input } = { name: 'secret' }) {
       const place = namespace === undefined ? {} : { namespace };
       const unwrap: typeof send = (request, token) => send({ ...place, ...request }, token);
@@ -77,11 +84,10 @@ function contextOf(
       obtained.push(login);
       return login;
     },
-    async lookUp(token, { namespace } = {}) {
-      const place = namespace === undefined ? {} : { namespace };
-      const { sentAt, ...known } = readLookUp(await send({ ...place, ...LOOK_UP_SELF }, token));
-      times.set(token, sentAt);
-      return { ...known, ...place, token, own: false };
+    async lookUp(token, options) {
+      const { sentAt, ...login } = await lookUp(send, token, options);
+      if (token) times.set(token, sentAt);
+      return login;
     },
   };
 }
@@ -137,7 +143,7 @@ function secondFactorNeeded(path: string, constraints: readonly string[]): Vault
   });
 }
 
-function fromAuth(auth: ApiAuth, namespace: string | undefined): Login {
+function fromAuth(auth: ApiAuth, namespace: string | undefined): Login & { token: Secret } {
   return {
     token: new Secret(auth.client_token),
     accessor: auth.accessor,

@@ -111,7 +111,7 @@ export class ApiClient {
   }
 
   /** The written form of a request that {@link send} would send, for another sender. */
-  written(request: ApiRequest, token: Secret): WrittenRequest {
+  written(request: ApiRequest, token: Secret | undefined): WrittenRequest {
     const { method, path, body } = request;
     const headers = { ...this.#headers(request, token), 'content-type': 'application/json' };
     return { method, path: `/v1/${path}`, headers, body: writeBody(body, path) };

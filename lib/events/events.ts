@@ -100,6 +100,8 @@ export type VaultEvent =
   | (EventBase & { type: 'secret-gone'; path: string; error: VaultError })
   /** A warning of the server, or a foreseeable problem: each kind is emitted once for each path. */
   | (EventBase & { type: 'warning'; path?: string; message: string })
+  /** A choice that the package made, for an operator who looks for it, as the auth method of `firstAvailable`. */
+  | (EventBase & { type: 'notice'; message: string })
   /**
    * An event of a pool that an operator should see; `serial` is that of the lease. `pool` is the package of the driver.
    */

@@ -67,6 +67,9 @@ export function logEvents(events$: Observable<VaultEvent>, logger: VaultLogger):
       case 'warning':
         log('warn', `${event.path ? `${event.path}: ` : ''}${event.message}`);
         break;
+      case 'notice':
+        log('info', event.message);
+        break;
       case 'pool-warning':
         log('warn', `pool of ${event.pool}: ${event.message}`);
         break;

@@ -17,6 +17,8 @@ export interface LoginHooks {
   readonly onUnused: (login: CheckedLogin) => void;
   /** Called with warnings. */
   readonly warn: (message: string) => void;
+  /** Called with notices. */
+  readonly notice: (message: string) => void;
   /** Called with the secret source that is being read; undefined when it has answered. */
   readonly reading: (source: string | undefined) => void;
 }
@@ -25,29 +27,27 @@ export interface LoginHooks {
 export async function logIn(
   { api, options, clock }: SessionContext,
   source: TokenSourceWatcher,
-  { refused, onUnused, warn, reading }: LoginHooks,
+  { refused, onUnused, warn, notice, reading }: LoginHooks,
 ): Promise<CheckedLogin> {
   const limit = REQUESTS * options.timeout;
   let version = '';
   let timedOut = false;
   let waitsFor: string | undefined;
   const ending = new AbortController();
-  const work = async () => {
-    version = await source.readVersion();
-    return runLogin(options.auth, {
-      clock,
-      signal: ending.signal,
-      refused,
-      send: (request, token) => api.send({ ...request, lane: 'vital' }, token),
-      warn,
-      onUnused,
-      reading: (secret) => {
-        waitsFor = secret;
-        if (!timedOut) reading(secret);
-      },
-    });
-  };
-  const login = work();
+  const login = runLogin(options.auth, {
+    clock,
+    signal: ending.signal,
+    refused,
+    send: (request, token) => api.send({ ...request, lane: 'vital' }, token),
+    begin: async (context) => (version = await source.readVersion(context)),
+    warn,
+    notice,
+    onUnused,
+    reading: (secret) => {
+      waitsFor = secret;
+      if (!timedOut) reading(secret);
+    },
+  });
   login.then(
     (made) => timedOut && onUnused(made),
     () => undefined,

@@ -44,6 +44,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
   readonly #life: Lifecycle<TokenStep>;
   readonly #source: TokenSourceWatcher;
   readonly #warn: (message: string) => void;
+  readonly #notice: (message: string) => void;
   readonly #refused: RefusedLogins;
   #token: VaultToken | undefined;
   #count = 0;
@@ -59,13 +60,8 @@ export class TokenLifecycle implements Subject<TokenStep> {
     this.#life = new Lifecycle(context, this);
     this.#refused = new RefusedLogins(context.clock);
     this.#warn = reportOnce((message) => context.emit({ type: 'warning', message }));
-    const { auth } = context.options;
-    const version = auth.version && (() => auth.version?.() ?? Promise.resolve(''));
-    this.#source = new TokenSourceWatcher(
-      version,
-      context,
-      () => void this.login('source').catch(() => undefined),
-    );
+    this.#notice = reportOnce((message) => context.emit({ type: 'notice', message }));
+    this.#source = new TokenSourceWatcher(context, () => void this.login('source').catch(() => undefined));
   }
 
   get token(): VaultToken | undefined {
@@ -189,16 +185,18 @@ export class TokenLifecycle implements Subject<TokenStep> {
     // After the close nothing would revoke its token.
     if (this.closed) throw closed();
     const { retry } = this.#life;
-    if (retry.error && retry.waiting) throw retry.error;
+    // Another token at the source is a reason to try at once.
+    if (retry.error && retry.waiting && reason !== 'source') throw retry.error;
     try {
       const login = await logIn(this.#context, this.#source, {
         refused: this.#refused,
         onUnused: (late) => this.#revoke(late),
         warn: this.#warn,
+        notice: this.#notice,
         reading: (source) => this.#hooks.reading(source),
       });
       const previous = this.#token;
-      const same = previous?.value.reveal() === login.token.reveal();
+      const same = previous?.isOf(login) === true;
       // Each login makes another token; as two, the same one would be revoked when the second takes over.
       if (same && login.own) throw fromCache();
       if (previous && same) {

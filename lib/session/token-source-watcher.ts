@@ -1,38 +1,35 @@
-import type { Clock } from '../clock/clock.js';
-import type { Scheduler, Task } from '../clock/scheduler.js';
+import type { VersionContext } from '../auth/auth-method.js';
+import { lookUp } from '../auth/token-look-up.js';
+import type { Task } from '../clock/scheduler.js';
 import { withTimeout } from '../clock/with-timeout.js';
+import type { SessionContext } from './session-context.js';
 
 /** Milliseconds. */
 const POLL_INTERVAL = 10_000;
 
+type WatcherContext = Pick<SessionContext, 'api' | 'clock' | 'options' | 'scheduler'>;
+
 /** Polls the source of a token for a change, for example a file that an agent writes. */
 export class TokenSourceWatcher {
-  readonly #version: (() => Promise<string>) | undefined;
-  readonly #clock: Clock;
-  readonly #scheduler: Scheduler;
+  readonly #context: WatcherContext;
   readonly #onChange: () => void;
   #currentVersion = '';
   #task: Task | undefined;
   #closed = false;
 
-  constructor(
-    version: (() => Promise<string>) | undefined,
-    { clock, scheduler }: { clock: Clock; scheduler: Scheduler },
-    onChange: () => void,
-  ) {
-    this.#version = version;
-    this.#clock = clock;
-    this.#scheduler = scheduler;
+  constructor(context: WatcherContext, onChange: () => void) {
+    this.#context = context;
     this.#onChange = onChange;
   }
 
   /** The version of the source; '' if it is unknown. A method of the application may return anything, or nothing. */
-  async readVersion(): Promise<string> {
-    if (!this.#version) return '';
+  async readVersion(context: VersionContext): Promise<string> {
+    const { clock, options } = this.#context;
+    if (!options.auth.version) return '';
     try {
-      const reading = Promise.resolve<unknown>(this.#version());
+      const reading = Promise.resolve<unknown>(options.auth.version(context));
       const tooLong = () => new Error('The version did not come in time.');
-      const version = await withTimeout(reading, POLL_INTERVAL, this.#clock, tooLong, false);
+      const version = await withTimeout(reading, POLL_INTERVAL, clock, tooLong, false);
       return typeof version === 'string' ? version : '';
     } catch {
       return '';
@@ -41,7 +38,7 @@ export class TokenSourceWatcher {
 
   /** Records the version in use (sampled before the read, so no later change is missed) and starts polling. */
   useVersion(version: string): void {
-    if (!this.#version) return;
+    if (!this.#context.options.auth.version) return;
     this.#currentVersion = version;
     this.#next();
   }
@@ -54,8 +51,13 @@ export class TokenSourceWatcher {
   #next(): void {
     this.#task?.cancel();
     if (this.#closed) return;
-    this.#task = this.#scheduler.at(this.#clock.monotonic() + POLL_INTERVAL, () => {
-      void this.readVersion().then((version) => {
+    const { api, clock, scheduler } = this.#context;
+    const context: VersionContext = {
+      lookUp: (token, options) =>
+        lookUp((request, as) => api.send({ ...request, lane: 'vital' }, as), token, options),
+    };
+    this.#task = scheduler.at(clock.monotonic() + POLL_INTERVAL, () => {
+      void this.readVersion(context).then((version) => {
         // A missing file is no change: some tools delete it before they write the new one.
         if (version !== '' && version !== this.#currentVersion) this.#onChange();
         this.#next();

@@ -12,7 +12,8 @@ const LAST_DATE = 8.64e15;
 /** One token through its life, with the leases that die with it. */
 export class VaultToken extends Granted {
   readonly sequence: number;
-  readonly value: Secret;
+  /** Absent if an agent between this process and the server attaches its own. */
+  readonly value: Secret | undefined;
   readonly accessor: string;
   readonly own: boolean;
   /** For requests about the token itself: where it was made, if not in the connection's own namespace. */
@@ -23,6 +24,7 @@ export class VaultToken extends Granted {
   readonly leases = new Set<object>();
   /** Milliseconds granted by the login. */
   readonly firstTtl: number;
+  readonly #identity: string;
   readonly #type: string;
   #uses: number;
   #drain: number;
@@ -36,11 +38,19 @@ export class VaultToken extends Granted {
     this.accessor = login.accessor;
     this.own = login.own;
     this.namespaceOverride = login.namespace === undefined ? {} : { namespace: login.namespace };
+    this.#identity = login.identity;
     this.#type = login.type;
     this.madeAt = login.sentAt.monotonic;
     this.firstTtl = this.grant.ttl;
     this.#drain = drain;
     this.#uses = login.uses > 0 ? login.uses : Infinity;
+  }
+
+  /** Whether a login has returned this token again. */
+  isOf({ token, identity }: CheckedLogin): boolean {
+    return this.value && token
+      ? this.value.reveal() === token.reveal()
+      : !this.value && !token && this.#identity === identity;
   }
 
   /** Every authenticated request costs a use, whatever is answered. */

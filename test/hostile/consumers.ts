@@ -179,6 +179,8 @@ export class World {
     const parts = {
       send,
       warn,
+      notice: warn,
+      begin: () => Promise.resolve(),
       reading: () => undefined,
       onUnused: () => undefined,
       clock: this.clock,

@@ -23,6 +23,7 @@ function serverOf(...answers: (object | VaultError)[]) {
     signal: new AbortController().signal,
     refused: new RefusedLogins(clock),
     warn: (message: string) => void warnings.push(message),
+    begin: () => Promise.resolve(),
     reading: () => undefined,
     send: async (request: object) => {
       sent.push({ ...request });

@@ -30,7 +30,7 @@ function planned(happens: Happens, attempts: Partial<LeaseAttempts> = {}): strin
   const clock = new HandClock();
   const sentAt = now(clock);
   const login = { token: new Secret('t'), accessor: '', ttl: 3_600, renewable: true, uses: 0, sentAt };
-  const token = new VaultToken(1, { ...login, type: 'service', own: true }, random);
+  const token = new VaultToken(1, { ...login, identity: '', type: 'service', own: true }, random);
   const envelope = {
     leaseId: 'x',
     leaseDuration: 60,

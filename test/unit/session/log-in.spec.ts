@@ -41,6 +41,7 @@ it('a login that takes too long names its source once, and the token that it sti
       refused: new RefusedLogins(clock),
       onUnused: (made) => void late.push(made),
       warn: () => undefined,
+      notice: () => undefined,
       reading: (one) => void sources.push(one),
     }),
   );

@@ -34,6 +34,7 @@ beforeEach(() => {
   const login = {
     token: new Secret('t'),
     accessor: 'a',
+    identity: 'a',
     ttl: 3_600,
     renewable: true,
     uses: 0,

@@ -116,6 +116,8 @@ export function describe(event: VaultEvent, user: (path: string, serial: number)
         who: event.connection,
         note: event.files.join(', '),
       };
+    case 'notice':
+      return { tone: 'quiet', event: 'notice', who: event.connection, note: event.message };
     case 'vault-unreachable':
       return { tone: 'bad', event: 'unreachable', who: 'the server', note: event.error.code };
     case 'vault-recovered':
