@@ -19,6 +19,7 @@ export type VaultErrorCode =
   | 'VAULT_LOGIN_LOCKED_OUT'
   | 'VAULT_LOGIN_DENIED'
   | 'VAULT_LOGIN_MFA_REQUIRED'
+  | 'VAULT_LOGIN_PROVIDER_UNAVAILABLE'
   | 'VAULT_WRAPPING_TOKEN_INVALID'
   | 'VAULT_WRAPPING_PATH_MISMATCH'
   | 'VAULT_TOKEN_INVALID'
@@ -178,6 +179,7 @@ const FAILED_MIDWAY: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
 ]);
 
 const TRANSIENT: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
+  'VAULT_LOGIN_PROVIDER_UNAVAILABLE',
   'VAULT_SEALED',
   'VAULT_STANDBY',
   'VAULT_RATE_LIMITED',

@@ -40,6 +40,7 @@ it('is an instance of the class of every copy of the package, and nothing else i
 
 // Every code once; the compiler reports a missing one.
 const TRANSIENT: Record<VaultErrorCode, boolean> = {
+  VAULT_LOGIN_PROVIDER_UNAVAILABLE: true,
   VAULT_SEALED: true,
   VAULT_STANDBY: true,
   VAULT_RATE_LIMITED: true,
