@@ -26,9 +26,11 @@ export type {
 export { vaultOptionsFromEnv, type VaultOptionsFromEnv } from './config/options-from-env.js';
 
 export { appRole, type AppRoleOptions } from './auth/app-role.js';
-export type { AuthMethod, Login, LoginContext, LogInOptions } from './auth/auth-method.js';
+export type { AuthMethod, Login, LoginContext, LogInOptions, VersionContext } from './auth/auth-method.js';
+export { firstAvailable } from './auth/first-available.js';
 export type { Explain, Explanation, Refusal } from './client/failed-response.js';
 export { token } from './auth/token.js';
+export { vaultAgent } from './auth/vault-agent.js';
 export { Secret } from './secret/secret.js';
 export {
   fromEnv,

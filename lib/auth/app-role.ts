@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { VaultError } from '../errors/vault-error.js';
-import type { SecretSource } from '../secret/secret-source.js';
+import { missingIn, type SecretSource } from '../secret/secret-source.js';
 import { explainRefusal } from './app-role-refusals.js';
 import type { AuthMethod } from './auth-method.js';
 import {
@@ -62,6 +62,7 @@ export function appRole(options: AppRoleOptions): AuthMethod {
   return {
     name: 'approle',
     problems,
+    missing: async () => (secretId === undefined ? undefined : missingIn(secretId, input.name)),
     async login(context) {
       const secret = secretId === undefined ? undefined : await context.read(secretId, input);
       const body = { role_id: (roleId ?? '').trim(), ...(secret && { secret_id: secret }) };

@@ -1,4 +1,4 @@
-import { isSource, problemsOf, type SecretSource } from '../secret/secret-source.js';
+import { isSource, missingIn, problemsOf, type SecretSource } from '../secret/secret-source.js';
 import type { AuthMethod } from './auth-method.js';
 
 const INPUT = { name: 'token', wrappedAt: /^auth\/token\/create(?:-orphan|\/[^/]+)?$/ };
@@ -22,6 +22,7 @@ export function token(source: SecretSource): AuthMethod {
     problems: isSource(source)
       ? problemsOf(source)
       : ['`auth: token` needs a source: a value, a function, fromEnv, fromFile or fromWrappedToken'],
+    missing: () => missingIn(source, INPUT.name),
     login: async (context) => context.lookUp(await context.read(source, INPUT)),
   };
 }

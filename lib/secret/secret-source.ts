@@ -51,6 +51,11 @@ export interface SecretReader {
   read(context: SecretSourceContext): Promise<Secret>;
   /** Changes with the value; '' if there is none. For watched sources, as a token file. */
   version?(): Promise<string>;
+  /**
+   * Reports cheaply that {@link SecretReader.read} would find nothing, as a phrase without secrets (`environment variable
+   * X is unset or empty`); otherwise `undefined`. `firstAvailable` asks it.
+   */
+  missing?(): Promise<string | undefined>;
   /** The problems of its options, which fail the start. @internal */
   readonly problems?: readonly string[];
 }
@@ -99,6 +104,11 @@ export function fromEnv(name: string, options: { deleteAfterRead?: boolean } = {
       typeof name === 'string' && /^[A-Za-z_]\w{0,63}$/.test(name)
         ? `environment variable ${name}`
         : 'environment variable (fromEnv takes the name of one; the given value is not shown)',
+    async missing() {
+      return process.env[name]?.trim() || kept().has(name)
+        ? undefined
+        : `${this.description} is unset or empty`;
+    },
     async read() {
       const value = process.env[name];
       const before = kept().get(name);
@@ -159,6 +169,13 @@ export function fromFile(path: string, options: { deleteAfterRead?: boolean } = 
       }
       return last;
     },
+    missing() {
+      if (last !== undefined) return Promise.resolve(undefined);
+      return stat(path).then(
+        ({ size }) => (size > 0 ? undefined : `${this.description} is empty`),
+        ({ code = 'unknown error' }: NodeJS.ErrnoException) => `${this.description} cannot be read (${code})`,
+      );
+    },
     version: () =>
       stat(path).then(
         ({ size, mtimeMs }) => (size > 0 ? `${size}:${mtimeMs}` : ''),
@@ -194,6 +211,7 @@ export function fromWrappedToken(
   return {
     problems,
     description: 'response-wrapping token',
+    missing: () => missingIn(source, 'response-wrapping token'),
     async read(context) {
       const token = await readSecret(source, context, this.description);
       if (unwrapped?.from === token.reveal()) return unwrapped.secret;
@@ -258,6 +276,18 @@ export async function readSecret(
   } finally {
     context.reading(undefined);
   }
+}
+
+/**
+ * Why a source has nothing now, as a phrase; `undefined` if it has, or only a read can find out: a function is not called.
+ *
+ * @param name of the input, as `jwt`
+ */
+export async function missingIn(source: SecretSource, name: string): Promise<string | undefined> {
+  if (isReader(source)) return source.missing?.();
+  if (typeof source === 'function') return undefined;
+  const value: unknown = isSecret(source) ? source.reveal() : source;
+  return (value as string | Uint8Array | undefined)?.length ? undefined : `${name} is empty`;
 }
 
 function isReader(source: unknown): source is SecretReader {

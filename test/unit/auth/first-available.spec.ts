@@ -1,0 +1,138 @@
+import { SimulatedVault, VirtualClock } from 'nestjs-vault/testing';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { VaultOptions } from '../../../lib/config/options.js';
+import { resolveOptions } from '../../../lib/config/resolved-options.js';
+import { VaultConnection } from '../../../lib/connection/vault-connection.js';
+import { EventBus, type VaultEvent } from '../../../lib/events/events.js';
+import {
+  appRole,
+  firstAvailable,
+  fromEnv,
+  fromFile,
+  fromWrappedToken,
+  Secret,
+  token,
+  vaultAgent,
+  type AuthMethod,
+} from '../../../lib/index.js';
+import { expectNoLeak, failureOf } from '../../support/leaks.js';
+import { simulatedAgent } from '../../support/simulated-agent.js';
+
+const UNSET = 'NESTJS_VAULT_TEST_UNSET';
+const CANARY = 'canary-wrong-secret';
+
+describe('firstAvailable', () => {
+  let clock: VirtualClock;
+  let vault: SimulatedVault;
+  let connection: VaultConnection | undefined;
+  let events: VaultEvent[];
+  let folder: string;
+  let role: { roleId: string; secretId: () => string };
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'first-'));
+    clock = new VirtualClock();
+    vault = new SimulatedVault({ clock });
+    role = vault.appRole('app', { tokenTtl: '10m', tokenMaxTtl: '1h' });
+    events = [];
+  });
+  afterEach(async () => {
+    if (connection) await clock.until(connection.close());
+    connection = undefined;
+    await rm(folder, { recursive: true });
+  });
+
+  const start = (auth: AuthMethod, options: Partial<VaultOptions> = {}, transport = vault.transport()) => {
+    const bus = new EventBus();
+    bus.events$.subscribe((event) => void events.push(event));
+    const resolved = resolveOptions({ address: 'https://vault:8200', auth, ...options });
+    connection = new VaultConnection(resolved, bus, clock, transport);
+    return clock.until(connection.login());
+  };
+  const notices = () => events.flatMap((event) => (event.type === 'notice' ? [event.message] : []));
+  const byRole = (secretId: Parameters<typeof appRole>[0]['secretId']) =>
+    appRole({ roleId: role.roleId, ...(secretId !== undefined && { secretId }) });
+
+  it('chooses the first method whose inputs are there, and says why the others were not', async () => {
+    const file = join(folder, 'jwt');
+    await start(
+      firstAvailable(
+        byRole(fromFile(file)),
+        token(fromEnv(UNSET)),
+        byRole(fromWrappedToken(fromEnv(UNSET))),
+        byRole(role.secretId),
+        token('root'),
+      ),
+    );
+    const variable = `environment variable ${UNSET} is unset or empty`;
+    expect(notices()).toEqual([
+      'Logs in with approle, method 4 of firstAvailable. Without their inputs: ' +
+        `1. approle (file ${file} cannot be read (ENOENT)); 2. token (${variable}); 3. approle (${variable}).`,
+    ]);
+    expect(vault.history.map(({ path }) => path)).toEqual(['/v1/auth/approle/login']);
+  });
+
+  it('keeps its choice from the first success on, and looks again before it', async () => {
+    const file = join(folder, 'secret-id');
+    const wrong = join(folder, 'wrong');
+    await writeFile(wrong, CANARY);
+    const auth = firstAvailable(byRole(fromFile(file)), byRole(fromFile(wrong)));
+    const error = await failureOf(start(auth));
+    expect(error.code).toBe('VAULT_LOGIN_INPUT_INVALID');
+    expectNoLeak([error, events], [CANARY]);
+    await writeFile(file, role.secretId());
+    await clock.until((connection as VaultConnection).close());
+    await start(auth);
+    // The file of the chosen method is gone at the next login: its last value serves, and no other method does.
+    await rm(file);
+    await clock.advance(2 * 60 * 60_000);
+    expect((connection as VaultConnection).status.session.sequence).toBeGreaterThan(1);
+    expect(notices().filter((text) => text.includes('method 1'))).toHaveLength(1);
+  });
+
+  it('without the inputs of any method the error names each', async () => {
+    const error = await failureOf(start(firstAvailable(byRole(fromEnv(UNSET)), token(new Secret('')))));
+    expect(error.code).toBe('VAULT_SOURCE_UNREADABLE');
+    expect(error.message).toContain('1. approle (environment variable');
+    expect(error.message).toContain('2. token (token is empty)');
+    expect(vault.history).toEqual([]);
+  });
+
+  it.each([true, false])('an agent that attaches a token (%s) is one of the methods', async (attaches) => {
+    const agent = simulatedAgent(vault.transport(), attaches ? 'root' : undefined);
+    await start(firstAvailable(vaultAgent(), byRole(role.secretId)), {}, agent);
+    expect(notices()[0]).toMatch(
+      attaches ? /^Logs in with agent, method 1/ : /approle, method 2.*1\. agent \(no agent attaches a token/,
+    );
+    expect(vault.count(/lookup-self/)).toBe(1);
+  });
+
+  it('a watched token stays watched', async () => {
+    const file = join(folder, 'token');
+    await writeFile(file, 'root');
+    await start(firstAvailable(byRole(fromEnv(UNSET)), token(fromFile(file))));
+    await clock.advance(10_500);
+    const { roleId, secretId } = role;
+    const body = JSON.stringify({ role_id: roleId, secret_id: secretId() });
+    const answer = await vault
+      .transport()
+      .send({ method: 'POST', path: '/v1/auth/approle/login', headers: {}, timeout: 1_000, body });
+    await writeFile(file, JSON.parse(answer.body as string).auth.client_token as string);
+    await clock.advance(20_500);
+    expect(events).toContainEqual(expect.objectContaining({ type: 'login', reason: 'source', sequence: 2 }));
+  });
+
+  it.each([
+    [firstAvailable(), /needs at least one auth method/],
+    [
+      firstAvailable(token('x'), 'x' as never),
+      /method 2 of `auth: firstAvailable`: `auth` must be an auth method/,
+    ],
+    [firstAvailable(token(5 as never)), /method 1 of .*`auth: token` needs a source/],
+  ])('refuses invalid methods: %#', (auth, problem) => {
+    expect(() => resolveOptions({ address: 'https://vault:8200', auth })).toThrow(problem);
+  });
+});
