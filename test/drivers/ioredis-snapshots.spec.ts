@@ -5,7 +5,7 @@ import type { DatabaseCredentials } from 'nestjs-vault';
 import { createRotatingIoredis, type PoolEvent, RotatingIoredis } from 'nestjs-vault/ioredis';
 import { ReplaySubject } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { issueByHand, pause, type Issued } from '../support/driver-load.js';
+import { issueByHand, type Issued } from '../support/driver-load.js';
 import { describeRedis } from '../support/real-redis.js';
 import { startRedis, type RedisServer } from '../support/redis.mjs';
 
@@ -53,17 +53,6 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     await expect.poll(() => late.holds).toBe(0);
   });
 
-  it('prints no password', async () => {
-    const { client, first } = await open();
-    for (const printed of [
-      inspect(client, { depth: 9 }),
-      inspect(client.options),
-      JSON.stringify(client.options),
-    ])
-      expect(printed).not.toContain(first.password);
-    await client.quit();
-  });
-
   it('an unclear answer to the login shows no password in any event or error', async () => {
     const full = createServer((connection) => connection.end('-ERR max number of clients reached\r\n'));
     await new Promise<void>((resolve) => full.listen(0, '127.0.0.1', resolve));
@@ -92,29 +81,6 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     expect(inspect(heard, { depth: 9 })).not.toContain(password);
   });
 
-  it('reports credentials that Redis rejects, and keeps the previous ones', async () => {
-    const { client, credentials$, first, events } = await open();
-    const wrong = await issue({ create: false });
-    credentials$.next(wrong.credentials);
-    await expect.poll(() => events.map(({ type }) => type), { timeout: 5_000 }).toEqual(['refused']);
-    expect(wrong).toMatchObject({ holds: 0, refused: [true] });
-    expect(await whoami(client)).toBe(first.user);
-    client.disconnect();
-  });
-
-  it('does not start with credentials that Redis rejects, and ends', async () => {
-    const wrong = await issue({ create: false });
-    const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
-    credentials$.next(wrong.credentials);
-    const error: unknown = await createRotatingIoredis(credentials$, {
-      host: redis.host,
-      port: redis.port,
-    }).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'VAULT_CREDENTIALS_REJECTED', path: 'database/creds/app' });
-    expect(inspect(error, { depth: 9 })).not.toContain(wrong.password);
-    await expect.poll(() => wrong.holds).toBe(0);
-  });
-
   it('does not start without Redis, or without credentials', async () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const none = createRotatingIoredis(credentials$, { host: redis.host, port: 1 });
@@ -128,20 +94,6 @@ describeRedis('ioredis, snapshot by snapshot', () => {
     });
     await expect.poll(() => first.holds).toBe(0);
     expect(there$.observed).toBe(false);
-  });
-
-  it('a blocking command may last for the drain window; then the client reconnects and repeats it', async () => {
-    const { client, credentials$, first, events } = await open({ drain: 300 });
-    const popped = client.blpop('slow', 0);
-    await pause(50);
-    const next = await issue();
-    credentials$.next(next.credentials);
-    await expect.poll(() => events.map(({ type }) => type)).toEqual(['rotated', 'drain-timeout']);
-    await expect.poll(() => first.holds).toBe(0);
-    await redis.command('RPUSH', 'slow', 'there');
-    expect(await popped).toEqual(['slow', 'there']);
-    expect(await whoami(client)).toBe(next.user);
-    client.disconnect();
   });
 
   it('duplicates rotate along, and end with the stream', async () => {

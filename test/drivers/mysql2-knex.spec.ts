@@ -4,7 +4,7 @@ import { getCredentialsToken } from 'nestjs-vault';
 import { knexPool, RotatingMysqlPool, type LoginCredentials, type PoolEvent } from 'nestjs-vault/mysql2';
 import type { Observable } from 'rxjs';
 import { afterAll, beforeAll, it } from 'vitest';
-import { LeasedMariaDb, load, refresh, show, underStaticRole, type Work } from '../support/leased-mariadb.js';
+import { LeasedMariaDb, load, refresh, show, type Work } from '../support/leased-mariadb.js';
 import { describeMariaDb } from '../support/real-mariadb.js';
 
 describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
@@ -12,7 +12,6 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
 
   beforeAll(async () => {
     leased = await LeasedMariaDb.start([
-      { name: 'knex' },
       { name: 'revoked', long: true },
       { name: 'streams', long: true },
     ]);
@@ -26,9 +25,7 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
       providers: [
         {
           provide: 'KNEX',
-          inject: [
-            getCredentialsToken(role === 'rotated' ? { path: 'database/static-creds/rotated' } : role),
-          ],
+          inject: [getCredentialsToken(role)],
           useFactory: (credentials$: Observable<LoginCredentials>) => {
             const config = { ...leased.where, connectionLimit, drain: 2_600 };
             pool = new RotatingMysqlPool(leased.guarded(credentials$), config);
@@ -51,42 +48,6 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
       }),
   });
   const note = (text: string) => leased.apps.note(text);
-  const whoami = async (knex: Knex) => {
-    const [rows] = (await knex.raw(`select substring_index(user(), '@', 1) as name`)) as [{ name: string }[]];
-    return rows[0]?.name;
-  };
-
-  it.concurrent(
-    '12 s of inserts and transactions over leases of 3 s / 6 s',
-    async ({ expect, onTestFinished }) => {
-      const { app, knex, count } = await start('knex');
-      const { stop } = load(work(knex), note, onTestFinished);
-      await sleep(12_000);
-      const { failures, queries, transactions } = await stop();
-      // Only the current user is left.
-      const others = async () => {
-        const now = await whoami(knex);
-        return (await leased.connections('knex')).filter((user) => user !== now);
-      };
-      await expect.poll(others).toEqual([]);
-      show('knex', {
-        rotations: count('rotated'),
-        queries,
-        transactions,
-        failures: failures.length,
-        stragglers: count('drain-timeout'),
-      });
-      await knex.destroy();
-      await app.close();
-      expect(failures).toEqual([]);
-      expect(count('rotated')).toBeGreaterThanOrEqual(2);
-      expect(count('drain-timeout')).toBe(0);
-      await expect
-        .poll(() => leased.left('knex'), { timeout: 5_000 })
-        .toEqual({ users: [], connections: [] });
-    },
-  );
-
   it.concurrent(
     'a revoked lease, and streams of rows while the next one comes',
     async ({ expect, onTestFinished }) => {
@@ -112,19 +73,6 @@ describeMariaDb('Knex on OpenBao and MariaDB, by mysql2', () => {
         stragglers: count('drain-timeout'),
       });
       expect(failures).toEqual([]);
-    },
-  );
-
-  it.concurrent(
-    'a static role, whose password the server rotates every 5 s',
-    async ({ expect, onTestFinished }) => {
-      const { knex, pool, count } = await start('rotated');
-      const { stop } = load(work(knex), note, onTestFinished);
-      await underStaticRole(pool, onTestFinished, () => count('rotated'));
-      const { failures } = await stop();
-      expect(await whoami(knex)).toBe('rotated');
-      expect(failures).toEqual([]);
-      expect(count('drain-timeout')).toBe(0);
     },
   );
 

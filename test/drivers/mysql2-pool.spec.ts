@@ -17,29 +17,6 @@ describeMariaDb('rotating pool of mysql2', () => {
   afterAll(() => pools?.stop());
   afterEach(() => pools?.end());
 
-  it('uses new credentials only once they have logged in; until then the previous ones', async () => {
-    const { pool, first, types, credentials$ } = await pools.open();
-    const late = await pools.issue('never');
-    credentials$.next(late.credentials);
-    expect(await whoami(pool)).toBe(first.user);
-    // A replica learns of a user a moment later than the primary.
-    await pools.create(late.user);
-    await expect.poll(() => whoami(pool)).toBe(late.user);
-    expect(types()).toEqual(['rotated']);
-    expect(first.holds).toBe(0);
-    expect(late).toMatchObject({ holds: 1, refused: [] });
-  });
-
-  it('reports credentials that the database rejects, and keeps the previous ones', async () => {
-    const { pool, first, types, credentials$ } = await pools.open();
-    const wrong = await pools.issue('never');
-    credentials$.next(wrong.credentials);
-    await expect.poll(types, { timeout: 5_000 }).toEqual(['refused']);
-    expect(wrong).toMatchObject({ holds: 0, refused: [true] });
-    expect(await whoami(pool)).toBe(first.user);
-    expect(first).toMatchObject({ holds: 1, refused: [] });
-  });
-
   it('waits for an unreachable database, and requests no other credentials because of it', async () => {
     const { pool, first, types, credentials$ } = await pools.open();
     const next = await pools.issue();
@@ -190,20 +167,6 @@ describeMariaDb('rotating pool of mysql2', () => {
     });
   });
 
-  it('closes and reports what is still in use after the drain window; its query fails', async () => {
-    const { pool, first, rotate, events } = await pools.open({ drain: 300 });
-    expect(first.need?.drain).toBe(300);
-    const connection = await pool.getConnection();
-    const failed = failure(connection.query('select sleep(20)'));
-    await rotate(await pools.issue());
-    await expect
-      .poll(() => events.at(-1))
-      .toMatchObject({ type: 'drain-timeout', serial: first.credentials.lease.serial, count: 1 });
-    expect(await failed).toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST' });
-    connection.release();
-    await expect.poll(() => first.holds).toBe(0);
-  });
-
   it.each(['waits for its reader', 'waits for the server'])(
     'a stream of rows fails with its connection instead of hanging: one that %s',
     async (which) => {
@@ -255,18 +218,6 @@ describeMariaDb('rotating pool of mysql2', () => {
     first.need?.onEnding?.();
     await pools.create(late.user);
     expect(await whoami(pool)).toBe(late.user);
-  });
-
-  it('a removed user: new connections wait for the next credentials, without an error', async () => {
-    const { pool, first, rotate } = await pools.open();
-    await pools.mariadb.query(`drop user ${first.user}`);
-    (await pool.getConnection()).destroy();
-    const waiting = [whoami(pool), whoami(pool)];
-    await expect.poll(() => first.refused).toEqual([true]);
-    const next = await pools.issue();
-    await rotate(next);
-    expect(await Promise.all(waiting)).toEqual([next.user, next.user]);
-    expect(first.refused).toEqual([true]);
   });
 
   it.each(['query', 'execute'] as const)(

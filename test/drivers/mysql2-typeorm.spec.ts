@@ -12,7 +12,7 @@ import { Subject, type Observable } from 'rxjs';
 import { DataSource, EntitySchema } from 'typeorm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { expectNoLeak } from '../support/leaks.js';
-import { LeasedMariaDb, load, refresh, show, underStaticRole, type Work } from '../support/leased-mariadb.js';
+import { LeasedMariaDb, load, refresh, show, type Work } from '../support/leased-mariadb.js';
 import { describeMariaDb } from '../support/real-mariadb.js';
 
 interface Item {
@@ -34,7 +34,6 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
 
   beforeAll(async () => {
     leased = await LeasedMariaDb.start([
-      { name: 'mariadb' },
       { name: 'mysql', long: true },
       { name: 'wrong', long: true },
     ]);
@@ -46,9 +45,7 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
     const app: TestingModule = await leased.app({
       imports: [
         TypeOrmModule.forRootAsync({
-          inject: [
-            getCredentialsToken(role === 'rotated' ? { path: 'database/static-creds/rotated' } : role),
-          ],
+          inject: [getCredentialsToken(role)],
           useFactory: (credentials$: Observable<LoginCredentials>) => ({
             type: 'mariadb',
             driver: rotatingMysqlDriver(leased.guarded(credentials$), {
@@ -77,37 +74,7 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
         await manager.count(ItemSchema);
       }),
   });
-  const whoami = async (dataSource: DataSource) => {
-    const [row] = await dataSource.query<{ name: string }[]>(
-      `select substring_index(user(), '@', 1) as name`,
-    );
-    return row?.name;
-  };
   const note = (text: string) => leased.apps.note(text);
-
-  it.concurrent(
-    "type 'mariadb': 12 s of inserts and transactions over leases of 3 s / 6 s",
-    async ({ expect, onTestFinished }) => {
-      const { app, dataSource, count } = await start('mariadb');
-      const { stop } = load(work(dataSource), note, onTestFinished);
-      await sleep(12_000);
-      const { failures, queries, transactions } = await stop();
-      // Only the current user is left.
-      const others = async () => {
-        const now = await whoami(dataSource);
-        return (await leased.connections('mariadb')).filter((user) => user !== now);
-      };
-      await expect.poll(others).toEqual([]);
-      show('typeorm', { rotations: count('rotated'), queries, transactions, failures: failures.length });
-      await app.close();
-      expect(failures).toEqual([]);
-      expect(count('rotated')).toBeGreaterThanOrEqual(2);
-      expect(count('drain-timeout')).toBe(0);
-      await expect
-        .poll(() => leased.left('mariadb'), { timeout: 5_000 })
-        .toEqual({ users: [], connections: [] });
-    },
-  );
 
   it.concurrent(
     "type 'mysql': streams work, and an operator's revocation is survived",
@@ -129,20 +96,6 @@ describeMariaDb('TypeORM on OpenBao and MariaDB, by mysql2', () => {
       const { failures, queries } = await stop();
       show('typeorm revoked', { recovered, queries, failures: failures.length });
       expect(failures).toEqual([]);
-    },
-  );
-
-  it.concurrent(
-    'a static role, whose password the server rotates every 5 s',
-    async ({ expect, onTestFinished }) => {
-      const { dataSource, count } = await start('rotated');
-      const { stop } = load(work(dataSource), note, onTestFinished);
-      const { pool } = dataSource.driver as unknown as { pool: RotatingMysqlPool };
-      await underStaticRole(pool, onTestFinished, () => count('rotated'));
-      const { failures } = await stop();
-      expect(await whoami(dataSource)).toBe('rotated');
-      expect(failures).toEqual([]);
-      expect(count('drain-timeout')).toBe(0);
     },
   );
 

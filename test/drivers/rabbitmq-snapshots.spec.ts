@@ -60,27 +60,6 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
   const ready = (channel: ChannelWrapper) => channel.waitForConnect();
 
   it.concurrent(
-    'uses new credentials once they have logged in, and reports rejected ones',
-    async ({ expect }) => {
-      const { connection, credentials$, first, events } = await open();
-      const late = await issue({ create: false });
-      credentials$.next(late.credentials);
-      await pause(50);
-      expect(first.holds).toBe(1);
-      await allow(late);
-      await until(() => types(events).includes('rotated'));
-      await until(() => first.holds === 0);
-      const wrong = await issue({ create: false });
-      credentials$.next(wrong.credentials);
-      await until(() => types(events).includes('refused'));
-      expect(wrong).toMatchObject({ holds: 0, refused: [true] });
-      expect(connection.isConnected()).toBe(true);
-      await connection.close();
-      await until(() => late.holds === 0);
-    },
-  );
-
-  it.concurrent(
     'an unacknowledged message holds its connection, at most for the drain window',
     async ({ expect }) => {
       const { connection, first, rotate, events } = await open(500);
@@ -220,26 +199,6 @@ describeRabbitMq('RabbitMQ, snapshot by snapshot', () => {
     expect(() => connection.reconnect()).toThrow(closed);
     await expect(connection.ready()).rejects.toEqual(closed);
   });
-
-  it.concurrent(
-    'the stream completes: messages in progress are finished, then it closes',
-    async ({ expect }) => {
-      const { connection, credentials$, first } = await open();
-      const channel = connection.createChannel({ setup: lossless('last') });
-      let worked = false;
-      await channel.consume('last', (message) => {
-        setTimeout(() => {
-          worked = true;
-          channel.ack(message);
-        }, 200);
-      });
-      await channel.sendToQueue('last', 'one');
-      await pause(50);
-      credentials$.complete();
-      await until(() => !connection.isConnected());
-      expect({ worked, holds: first.holds }).toEqual({ worked: true, holds: 0 });
-    },
-  );
 
   it.concurrent(
     'a proxy closes the socket in place of an answer to the login',

@@ -81,24 +81,6 @@ describeRedis('node-redis, snapshot by snapshot', () => {
     },
   );
 
-  it('uses new credentials once Redis accepts them, and reports rejected ones', async () => {
-    const { client, credentials$, first, events } = await open();
-    const late = await issue({ create: false });
-    credentials$.next(late.credentials);
-    await pause(50);
-    expect(await client.aclWhoAmI()).toBe(first.user);
-    await allow(late);
-    await expect.poll(() => client.aclWhoAmI()).toBe(late.user);
-    const wrong = await issue({ create: false });
-    credentials$.next(wrong.credentials);
-    await expect
-      .poll(() => events.map(({ type }) => type), { timeout: 5_000 })
-      .toEqual(['rotated', 'refused']);
-    expect(wrong).toMatchObject({ holds: 0, refused: [true] });
-    expect(await client.aclWhoAmI()).toBe(late.user);
-    client.destroy();
-  });
-
   it('without a verification, a connection that Redis rejects stays as it was, and tries again', async () => {
     const credentials$ = new ReplaySubject<DatabaseCredentials>(1);
     const first = await issue();

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository, TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
-import { BehaviorSubject, NEVER, type Observable } from 'rxjs';
-import { getCredentialsToken, Secret, type Credentials, type DatabaseCredentials } from 'nestjs-vault';
+import { NEVER, type Observable } from 'rxjs';
+import { getCredentialsToken, type DatabaseCredentials } from 'nestjs-vault';
 import { rotatingTypeOrmDriver, type PoolEvent } from 'nestjs-vault/typeorm';
 import type { RotatingPgPool } from 'nestjs-vault/pg';
 import {
@@ -18,7 +18,7 @@ import {
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { ENDING_REVOCATION, eventually, LeasedPostgres, OWNER_CREATION } from '../support/leased-postgres.js';
-import { DRAIN, revoked, soak, staticRole } from '../support/leased-work.js';
+import { DRAIN, revoked } from '../support/leased-work.js';
 import { describeReal } from '../support/real-servers.js';
 
 @Entity('orders')
@@ -76,7 +76,6 @@ describeReal('TypeORM on leased users', () => {
 
   beforeAll(async () => {
     world = await LeasedPostgres.start([
-      { name: 'soak' },
       { name: 'replicas' },
       { name: 'migrate', creation: OWNER_CREATION },
       { name: 'revoked', long: true },
@@ -116,13 +115,6 @@ describeReal('TypeORM on leased users', () => {
     const count = (type: PoolEvent['type']) => events.filter((one) => one.type === type).length;
     return { app, orders: app.get(Orders), dataSource: app.get(DataSource), events, count };
   };
-
-  it.concurrent('12 s of queries and transactions over leases of 4 s / 8 s: nothing fails', async () => {
-    const { app, orders, events, dataSource } = await start('soak');
-    await soak(world, { app, role: 'soak', work: orders, whoami: orders.whoami, printed: dataSource });
-    expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['rotated']));
-    expect(world.apps.log).not.toMatch(/Failed to close/);
-  });
 
   it.concurrent('replication: the pool of each server rotates, idle connections at once', async () => {
     // Only this application's connections: an earlier try of this test may have left some.
@@ -216,28 +208,6 @@ describeReal('TypeORM on leased users', () => {
     },
   );
 
-  it.concurrent('a static role, whose password the server rotates every 5 s', async () => {
-    const app = await world.app({
-      imports: [
-        TypeOrmModule.forRootAsync({
-          inject: [getCredentialsToken({ path: 'database/static-creds/rotated' })],
-          useFactory: (credentials$: Observable<Credentials>) => ({
-            type: 'postgres',
-            driver: rotatingTypeOrmDriver(world.guarded(credentials$)),
-            ...world.where,
-            entities: [Order],
-            // New connections all the time, as only logins use the password.
-            extra: { maxUses: 3 },
-          }),
-        }),
-        TypeOrmModule.forFeature([Order]),
-      ],
-      providers: [Orders],
-    });
-    const orders = app.get(Orders);
-    await staticRole(world, { app, work: orders, whoami: orders.whoami });
-  });
-
   it.concurrent.each(['username', 'password', 'url'])('refuses options that name `%s`', async (key) => {
     const dataSource = new DataSource({
       type: 'postgres',
@@ -249,35 +219,4 @@ describeReal('TypeORM on leased users', () => {
       message: expect.stringContaining(`\`${key}\``) as string,
     });
   });
-
-  it.concurrent(
-    'rejected first credentials: the error names the cause, and the pool that TypeORM drops is ended',
-    async () => {
-      let holds = 0;
-      const credentials$ = new BehaviorSubject<DatabaseCredentials>({
-        username: new Secret('nobody'),
-        password: new Secret('canary-password'),
-        lease: {
-          path: 'database/creds/orders',
-          serial: 1,
-          tokenSequence: 1,
-          issuedAt: new Date(),
-          validUntil: new Date(8.64e15),
-          renewable: false,
-          hold: () => {
-            holds++;
-            return () => void holds--;
-          },
-        },
-      });
-      const dataSource = new DataSource({
-        type: 'postgres',
-        driver: rotatingTypeOrmDriver(credentials$),
-        ...world.where,
-      });
-      const failed = dataSource.initialize();
-      await expect(failed).rejects.toMatchObject({ code: 'VAULT_CREDENTIALS_REJECTED' });
-      await eventually(() => expect([holds, credentials$.observed]).toEqual([0, false]));
-    },
-  );
 });

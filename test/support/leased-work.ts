@@ -173,22 +173,6 @@ export async function staticRole(
   await app.close();
 }
 
-/** A transaction that runs while the application closes is finished, and then nothing is left. */
-export async function closing(
-  world: LeasedPostgres,
-  { app, role, work }: Omit<Soaked, 'whoami'>,
-): Promise<void> {
-  let done!: Promise<unknown>;
-  await new Promise<void>((resolve) => {
-    done = work.transaction(async () => {
-      resolve();
-      await sleep(700);
-    });
-  });
-  await Promise.all([app.close(), done]);
-  await world.expectGone(role);
-}
-
 /** A connection that a caller keeps is marked with its closing time; it keeps its user until the caller releases it. */
 export async function isNotifiedInTime(
   world: LeasedPostgres,

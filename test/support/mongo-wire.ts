@@ -39,6 +39,11 @@ export class MongoWire {
     return new Set([...this.#sockets.values()].flatMap(({ user }) => (user === undefined ? [] : [user])));
   }
 
+  /** Ends the connections of a user. */
+  disconnect(user: string): void {
+    for (const [socket, session] of this.#sockets) if (session.user === user) socket.destroy();
+  }
+
   async stop(): Promise<void> {
     for (const socket of this.#sockets.keys()) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));

@@ -19,7 +19,7 @@ import { promisify } from 'node:util';
 import { ensureOpenBao } from '../../scripts/setup/openbao.mjs';
 
 const HOST = '127.0.0.1';
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 50_000;
 const OUTPUT_LINES = 200;
 const execFileAsync = promisify(execFile);
 const windows = process.platform === 'win32';

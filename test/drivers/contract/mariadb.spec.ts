@@ -30,7 +30,8 @@ describeMariaDb('the contract of pools, on MariaDB', () => {
     ],
     password: ["alter user `{{name}}`@'%' identified by '{{password}}'"],
     revocation: ["drop user if exists `{{name}}`@'%'"],
-    kill: "kill user `{{name}}`@'%'",
+    disconnect: "kill user `{{name}}`@'%'",
+    sessionsOutliveUser: true,
     run: (statement) => mariadb.query(statement),
     exists: async (user) =>
       (await mariadb.query('select 1 from mysql.user where user = ?', [user])).length > 0,

@@ -15,9 +15,11 @@ describe('the contract of pools, on the protocol of MongoDB', () => {
     creation: ['add {{name}} {{password}}'],
     password: ['add {{name}} {{password}}'],
     revocation: ['drop {{name}}'],
+    disconnect: 'disconnect {{name}}',
     run: async (statement) => {
       const [verb, user = '', password = ''] = statement.split(' ');
       if (verb === 'add') wire.users.set(user, password);
+      else if (verb === 'disconnect') wire.disconnect(user);
       else wire.users.delete(user);
     },
     exists: async (user) => wire.users.has(user),

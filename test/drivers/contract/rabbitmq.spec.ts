@@ -18,6 +18,7 @@ describeRabbitMq('the contract of pools, on RabbitMQ', () => {
     creation: ['users/{{name}} {"password":"{{password}}","tags":""}', 'permissions/%2F/{{name}}'],
     password: ['users/{{name}} {"password":"{{password}}","tags":""}'],
     revocation: ['DELETE users/{{name}}'],
+    disconnect: 'DELETE connections/username/{{name}}',
     run: async (statement) => {
       const [first = '', second] = statement.split(' ');
       if (first === 'DELETE') return rabbit.api('DELETE', String(second)).catch(() => undefined);

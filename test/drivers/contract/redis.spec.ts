@@ -17,6 +17,7 @@ describeRedis('the contract of pools, on Redis', () => {
     creation: ['ACL SETUSER {{name}} on >{{password}} ~* &* +@all'],
     password: ['ACL SETUSER {{name}} resetpass >{{password}}'],
     revocation: ['ACL DELUSER {{name}}'],
+    disconnect: 'CLIENT KILL USER {{name}}',
     run: async (statement) => {
       const [name = '', ...args] = statement.split(' ');
       return redis.command(name, ...args);
@@ -67,7 +68,6 @@ describeRedis('the contract of pools, on Redis', () => {
     {
       name: 'node-redis',
       driver: 'redis',
-      repeats: true,
       notApplicable: {
         password: oneConnection,
         drains:
