@@ -11,14 +11,15 @@ const { requests, statuses, share } = workerData;
 const MODULES = { 'http:': require('node:http'), 'https:': require('node:https') };
 const { isIP } = require('node:net');
 const { checkServerIdentity } = require('node:tls');
-const agents = new Map();
+const agents = { 'http:': new Map(), 'https:': new Map() };
 
-function agentFor(route) {
-  if (!agents.has(route)) {
-    const { Agent } = MODULES[new URL(route.addresses[0]).protocol];
+function agentFor(route, protocol) {
+  const known = agents[protocol];
+  if (!known.has(route)) {
+    const { Agent } = MODULES[protocol];
     const { serverName, ...tls } = route.tls ?? {};
     const named = serverName !== undefined && !isIP(serverName) && { servername: serverName };
-    agents.set(
+    known.set(
       route,
       new Agent({
         ...tls,
@@ -30,13 +31,14 @@ function agentFor(route) {
       }),
     );
   }
-  return agents.get(route);
+  return known.get(route);
 }
 
 function ask(address, { route, method, path, headers, body }) {
   return new Promise((resolve) => {
-    const url = new URL(address + path);
-    const options = { agent: agentFor(route), method, headers };
+    const socketPath = address.startsWith('unix://') ? address.slice('unix://'.length) : undefined;
+    const url = new URL((socketPath === undefined ? address : 'http://localhost') + path);
+    const options = { agent: agentFor(route, url.protocol), method, headers, socketPath };
     const request = MODULES[url.protocol].request(url, options, (response) => {
       response.resume();
       resolve(response.statusCode);

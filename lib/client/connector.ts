@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type ConnectionOptions } from 'node:tls';
+import type { ServerAddress } from './server-address.js';
 import type { ResolvedTls, TlsMaterial } from './tls.js';
 import { background } from '../clock/background.js';
 import { buildConnector, type Connect } from './undici.js';
@@ -32,6 +33,8 @@ export function tlsConnection(material: TlsMaterial = {}): ConnectionOptions {
  * might refuse a handshake with their old contents.
  */
 export class Connector {
+  /** Connect functions of the sockets, by the host that stands for each. */
+  readonly #sockets: ReadonlyMap<string, Connect>;
   readonly #tls: ResolvedTls | undefined;
   readonly #timeout: number;
   readonly #listener: TlsListener;
@@ -40,7 +43,17 @@ export class Connector {
   #reading: Promise<void> | undefined;
 
   /** @param timeout milliseconds for one socket */
-  constructor(tls: ResolvedTls | undefined, timeout: number, listener: TlsListener) {
+  constructor(
+    addresses: readonly ServerAddress[],
+    tls: ResolvedTls | undefined,
+    timeout: number,
+    listener: TlsListener,
+  ) {
+    this.#sockets = new Map(
+      addresses.flatMap(({ origin, socketPath }): [string, Connect][] =>
+        socketPath === undefined ? [] : [[new URL(origin).host, buildConnector({ socketPath, timeout })]],
+      ),
+    );
     this.#tls = tls;
     this.#timeout = timeout;
     this.#listener = listener;
@@ -59,6 +72,8 @@ export class Connector {
    */
   readonly connect: Connect = ({ servername: _ofTheHostHeader, ...options }, callback) => {
     background(() => {
+      const socket = this.#sockets.get(options.host as string);
+      if (socket) return socket(options, callback);
       const open = () => this.#open(options, keepFirstError(callback));
       if (this.#tls?.files.length) void this.#refresh().then(open, open);
       else open();

@@ -1,4 +1,5 @@
 import { VaultError } from '../errors/vault-error.js';
+import { socketPathOf } from './server-address.js';
 import { tlsHint } from './tls-hints.js';
 import {
   errorCode,
@@ -16,6 +17,16 @@ const CUT = {
   https:
     ' A server that requires a client certificate (`tls.cert`), or another one, closes the connection, too.',
   http: ' A port that requires TLS may close the connection, too: then `address` must begin with https://.',
+};
+/** Remedies for a Unix socket, by Node's error code. */
+const SOCKET: Readonly<Record<string, string>> = {
+  ENOENT:
+    'There is no socket at this path. Check `address`, that the server or agent runs, and that the folder of its socket ' +
+    'is mounted into this container.',
+  EACCES:
+    'This process may not open the socket. Give its user read and write permission (`socket_mode`, `socket_user` and ' +
+    '`socket_group` of the listener), and access to the folder.',
+  ECONNREFUSED: 'No server listens at this path: it is the socket of one that has ended, or another file.',
 };
 const TOO_LARGE: Readonly<Record<string, string>> = {
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'The answer is larger than this client accepts (32 MiB).',
@@ -93,14 +104,15 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
       hint: tlsHint(code),
     });
   }
+  const socket = error instanceof ExchangeFailed && socketPathOf(error.address ?? '') !== undefined;
   // Servers refuse a client certificate after the handshake, and close; undici reports only the close.
-  const cut = isDropped(code);
+  const cut = isDropped(code) && !socket;
   return new VaultError({
     ...common,
     code: 'VAULT_UNREACHABLE',
     message: `No connection to ${where} (${code || 'connection failed'}).`,
     hint:
-      'Check `address`, that the server runs, DNS, and firewalls on the way.' +
+      ((socket && SOCKET[code]) || 'Check `address`, that the server runs, DNS, and firewalls on the way.') +
       (cut ? CUT[where.includes('https:') ? 'https' : 'http'] : ''),
   });
 }

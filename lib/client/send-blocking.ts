@@ -40,7 +40,7 @@ function withAuthorities(requests: readonly RoutedRequest[]): RoutedRequest[] {
   const routes = new Map<Route, Route>();
   return requests.map((request) => {
     const { route } = request;
-    const secure = route.addresses[0]?.startsWith('https:') === true;
+    const secure = route.addresses.some((address) => address.startsWith('https:'));
     if (!secure || route.tls?.ca !== undefined) return request;
     const known = routes.get(route) ?? { ...route, tls: { ...route.tls, ...authorities() } };
     routes.set(route, known);

@@ -8,6 +8,7 @@ import { Connector, type TlsListener } from './connector.js';
 import { Exchange } from './exchange.js';
 import { SIMULATED_HEADER } from './simulated-header.js';
 import { isRedirect, redirectTarget } from './redirect.js';
+import { serverAddress, type ServerAddress } from './server-address.js';
 import {
   errorCode,
   ExchangeFailed,
@@ -25,10 +26,7 @@ export { RedirectRefused, TransportTimeout };
 /** Sockets to one address, and so concurrent requests of a lane. */
 export const SOCKETS: Readonly<Record<Lane, number>> = { ordinary: 64, vital: 256 };
 
-interface Address {
-  origin: string;
-  /** The path at which a proxy serves the API, or ''. */
-  prefix: string;
+interface Address extends ServerAddress {
   /** Monotonic time of the last answer. */
   answeredAt: number;
 }
@@ -45,6 +43,9 @@ interface Call {
 const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 /** Sealed, without a leader, or a standby that does not forward: had no effect, and another node may execute it. */
 const NOT_SERVING = new Set([472, 473, 503]);
+
+/** As other clients send it over a socket. */
+const LOCAL = { host: 'localhost' };
 
 /** Reports of the network. */
 export interface TransportListener extends TlsListener {
@@ -69,7 +70,8 @@ export function openNetwork(options: ClientOptions, listener: TransportListener)
   const inClear = assertMayTravel(options);
   if (inClear.length > 0) listener.clearText(inClear);
   const timeout = Math.min(options.timeout / 2, CONNECT_TIMEOUT);
-  return new Transport(options.addresses, new Connector(options.tls, timeout, listener), listener);
+  const addresses = options.addresses.map(serverAddress);
+  return new Transport(addresses, new Connector(addresses, options.tls, timeout, listener), listener);
 }
 
 /**
@@ -93,22 +95,19 @@ export class Transport implements Sender {
   #closed = false;
 
   constructor(
-    addresses: readonly string[],
+    addresses: readonly ServerAddress[],
     connector: Connector,
     listener?: Pick<TransportListener, 'simulated'>,
   ) {
     this.#listener = listener;
-    this.#addresses = addresses.map((address) => {
-      const { origin, pathname } = new URL(address);
-      return { origin, prefix: pathname.replace(/\/$/, ''), answeredAt: -Infinity };
-    });
+    this.#addresses = addresses.map((address) => ({ ...address, answeredAt: -Infinity }));
     this.#origins = this.#addresses.map(({ origin }) => origin);
     this.#connector = connector;
   }
 
   get route(): Route | undefined {
-    if (this.#origins.every((origin) => answeredHere.has(origin))) return undefined;
-    const all = this.#addresses.map(({ origin, prefix }) => origin + prefix);
+    if (this.#addresses.every(({ name }) => answeredHere.has(name))) return undefined;
+    const all = this.#addresses.map(({ name, prefix }) => name + prefix);
     const addresses = [...all.slice(this.#preferred), ...all.slice(0, this.#preferred)];
     const { material } = this.#connector;
     return { addresses, ...(material && { tls: material }) };
@@ -205,8 +204,9 @@ export class Transport implements Sender {
     call: Call,
     others: boolean,
   ): Promise<TransportResponse> {
-    const { lane = 'ordinary', method, headers, body = null } = call.request;
-    const exchange = new Exchange(address.origin);
+    const { lane = 'ordinary', method, body = null } = call.request;
+    const headers = { ...call.request.headers, ...(address.socketPath !== undefined && LOCAL) };
+    const exchange = new Exchange(address.name);
     call.exchange = exchange;
     if (call.endCode === undefined) {
       agent.dispatch({ origin: address.origin, path, method: method as 'GET', headers, body }, exchange);

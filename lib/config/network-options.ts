@@ -26,9 +26,14 @@ export function resolveNetworkOptions(
   const namespace = resolveNamespace(given.namespace, problems);
   const headers = given.headers !== undefined && resolveHeaders(given.headers, problems);
   const tls = resolveTls(given.tls, problems);
-  if (given.tls !== undefined && addresses.some((address) => address.startsWith('http:'))) {
+  if (given.tls !== undefined && addresses.some((address) => address.startsWith('http:')))
     problems.push('`tls` is given, but an `address` starts with http://');
-  }
+  else if (
+    given.tls !== undefined &&
+    addresses.length > 0 &&
+    addresses.every((one) => one.startsWith('unix:'))
+  )
+    problems.push('`tls` is given, but every `address` starts with unix://, which has no TLS');
   return {
     addresses,
     ...(namespace && { namespace }),

@@ -83,7 +83,10 @@ export interface ShutdownOptions {
  * @publicApi
  */
 export interface VaultOptions extends EngineOptions {
-  /** `https://vault.internal:8200`, or several, tried in turn; a path is kept as the prefix of the API. */
+  /**
+   * `https://vault.internal:8200`, or `unix:///run/openbao/agent.sock` for a Unix socket (not on Windows); or several,
+   * tried in turn. A path of an https address is kept as the prefix of the API.
+   */
   address: string | readonly string[];
   /**
    * Allows `http://` to other machines. Secret_ids, tokens and secrets then travel in clear, with one warning. Without

@@ -10,11 +10,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { appRole } from '../../lib/auth/app-role.js';
 import { token } from '../../lib/auth/token.js';
 import { fromNetworkError } from '../../lib/client/network-error.js';
-import { Transport } from '../../lib/client/transport.js';
+import type { Transport } from '../../lib/client/transport.js';
 import type { TransportRequest } from '../../lib/client/transport.types.js';
 import type { VaultOptions } from '../../lib/config/options.js';
 import { mayHaveExecuted } from '../../lib/errors/vault-error.js';
-import { closeConnections, connect, connector } from '../support/connect.js';
+import { closeConnections, connect, transportTo } from '../support/connect.js';
 import { answer } from '../support/http-proxy.js';
 import { expectNoLeak, failureOf } from '../support/leaks.js';
 
@@ -63,7 +63,7 @@ const vault =
   };
 
 function transport(address: string | string[], connectTimeout = 5_000): Transport {
-  const made = new Transport([address].flat(), connector(undefined, connectTimeout));
+  const made = transportTo([address].flat(), undefined, connectTimeout);
   transports.add(made);
   return made;
 }

@@ -1,15 +1,19 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { sendBlocking, type RoutedRequest } from '../../lib/client/send-blocking.js';
 import type { Route } from '../../lib/client/transport.types.js';
-import { Transport } from '../../lib/client/transport.js';
 import { Authority, opensslAvailable, type Certificate } from '../support/certificates.js';
-import { connector } from '../support/connect.js';
+import { transportTo } from '../support/connect.js';
 
 interface Given {
   status?: number;
   tls?: object;
+  /** Path of a Unix socket to listen at. */
+  socket?: string;
 }
 interface Seen {
   server: number;
@@ -27,8 +31,8 @@ async function serve(...servers: Given[]) {
   const thread = new Worker(new URL('fixtures/thread-servers.mjs', import.meta.url), { workerData: servers });
   threads.push(thread);
   const [ports] = (await once(thread, 'message')) as [number[]];
-  const addresses = ports.map(
-    (port, index) => `${servers[index]?.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
+  const addresses = servers.map(({ tls, socket }, index) =>
+    socket === undefined ? `${tls ? 'https' : 'http'}://127.0.0.1:${ports[index]}` : `unix://${socket}`,
   );
   const seen = async () => {
     const answered = once(thread, 'message');
@@ -92,6 +96,21 @@ it('blocks no longer than its limit, and has no status for a missing answer', as
   expect(sendBlocking([request({ addresses: ['http://127.0.0.1:1'] })], 5_000)).toEqual([0]);
 });
 
+it.skipIf(process.platform === 'win32')('sends over a Unix socket, also beside other addresses', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nv-'));
+  try {
+    const socket = join(folder, 'agent.sock');
+    const { addresses, seen } = await serve({ status: 204, socket });
+    const route = transportTo(['unix:///nowhere/agent.sock', 'https://127.0.0.1:1', ...addresses]).route;
+    expect(sendBlocking([request(route as Route), request(routeTo(addresses[0] as string))], 5_000)).toEqual([
+      204, 204,
+    ]);
+    expect((await seen())[0]).toMatchObject({ line: 'POST /v1/auth/token/revoke-self', token: 'hvs.canary' });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 describe.runIf(opensslAvailable)('TLS', () => {
   let authority: Authority;
   let server: Certificate;
@@ -107,7 +126,7 @@ describe.runIf(opensslAvailable)('TLS', () => {
   it('with the settings of the connection: authority, name, client certificate', async () => {
     const tls = { cert: server.cert, key: server.key, ca: authority.cert, requestCert: true };
     const { addresses, seen } = await serve({ status: 204, tls });
-    const route = (options: object) => new Transport(addresses, connector(options, 1_000)).route as Route;
+    const route = (options: object) => transportTo(addresses, options, 1_000).route as Route;
     const { cert, key } = client;
     const whole = { ca: authority.cert, cert, key, serverName: 'vault.internal' };
     const wrong = [

@@ -2,11 +2,10 @@ import { createServer as createTcp, type AddressInfo, type Socket } from 'node:n
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { appRole } from '../../lib/auth/app-role.js';
 import { token } from '../../lib/auth/token.js';
-import { Transport } from '../../lib/client/transport.js';
 import type { TlsOptions } from '../../lib/client/tls-options.js';
 import type { VaultError } from '../../lib/errors/vault-error.js';
 import { Authority, opensslAvailable, type Certificate } from '../support/certificates.js';
-import { connect, connector } from '../support/connect.js';
+import { connect, transportTo } from '../support/connect.js';
 import { expectNoLeak, failureOf } from '../support/leaks.js';
 import { describeReal } from '../support/real-servers.js';
 import { client, closeAll, Recorder, redirect, TOKEN, vault, who } from '../support/recorder.js';
@@ -84,7 +83,7 @@ describeTls('TLS', () => {
 
     it('by the name in the address, not by the one in a Host header', async () => {
       const elsewhere = await showing(ca.issue('elsewhere', 'DNS:elsewhere.internal'));
-      const transport = new Transport([elsewhere.address], connector({ ca: ca.cert }));
+      const transport = transportTo([elsewhere.address], { ca: ca.cert });
       const headers = { host: 'elsewhere.internal', 'X-Vault-Token': TOKEN };
       const sent = transport.send({ method: 'GET', path: '/v1/kv1/x', headers, timeout: 2_000 });
       await expect(sent).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
@@ -285,7 +284,7 @@ describeTls('TLS', () => {
     expect(error.code).toBe('VAULT_STANDBY');
     expect(error.message).toContain('leaves TLS');
     // The options refuse a mix of http and https; the transport does not rely on that.
-    const transport = new Transport([standby.address, clear.address], connector({ ca: ca.cert }));
+    const transport = transportTo([standby.address, clear.address], { ca: ca.cert });
     const headers = { 'X-Vault-Token': TOKEN };
     await transport
       .send({ method: 'GET', path: '/v1/kv1/x', headers, timeout: 2_000 })

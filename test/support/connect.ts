@@ -3,6 +3,8 @@ import type { TlsOptions } from '../../lib/client/tls-options.js';
 import type { VaultOptions } from '../../lib/config/options.js';
 import { resolveTls } from '../../lib/client/tls.js';
 import { Connector } from '../../lib/client/connector.js';
+import { serverAddress } from '../../lib/client/server-address.js';
+import { Transport } from '../../lib/client/transport.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { EventBus } from '../../lib/events/events.js';
 import type { Clock } from '../../lib/clock/clock.js';
@@ -21,10 +23,11 @@ export function connect(
   return { connection, bus };
 }
 
-/** The connector that opens sockets, with `tls` options or without. */
-export function connector(tls?: TlsOptions, timeout = 5_000): Connector {
+/** The transport to these addresses, with `tls` options or without; a connection attempt may take `timeout`. */
+export function transportTo(given: readonly string[], tls?: TlsOptions, timeout = 5_000): Transport {
   const listener = { reloaded: () => undefined, unusable: () => undefined };
-  return new Connector(resolveTls(tls, []), timeout, listener);
+  const addresses = given.map(serverAddress);
+  return new Transport(addresses, new Connector(addresses, resolveTls(tls, []), timeout, listener));
 }
 
 /** For `afterEach`. */

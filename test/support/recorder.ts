@@ -25,7 +25,7 @@ export const who = async (using: VaultClient) =>
 
 /** A server of the test's own, which records its requests. */
 export class Recorder {
-  readonly requests: { line: string; token: unknown; namespace: unknown }[] = [];
+  readonly requests: { line: string; token: unknown; namespace: unknown; host: unknown }[] = [];
   readonly sockets = new Set<Socket>();
   readonly #server: HttpServer;
   readonly #scheme: string;
@@ -37,6 +37,7 @@ export class Recorder {
         line: `${method} ${url}`,
         token: headers['x-vault-token'],
         namespace: headers['x-vault-namespace'],
+        host: headers.host,
       });
       listener(request, response);
     };
@@ -49,6 +50,14 @@ export class Recorder {
     const recorder = new Recorder(listener, tls);
     recorders.add(recorder);
     await new Promise<void>((resolve) => recorder.#server.listen(0, '127.0.0.1', resolve));
+    return recorder;
+  }
+
+  /** A server on a Unix socket. */
+  static async atSocket(path: string, listener: RequestListener): Promise<Recorder> {
+    const recorder = new Recorder(listener);
+    recorders.add(recorder);
+    await new Promise<void>((resolve) => recorder.#server.listen(path, resolve));
     return recorder;
   }
 

@@ -20,6 +20,16 @@ it.each<[unknown, string, RegExp]>([
   [new Error(CANARY), 'VAULT_UNREACHABLE', /connection failed/],
   [CANARY, 'VAULT_UNREACHABLE', /connection failed/],
   [undefined, 'VAULT_UNREACHABLE', /connection failed/],
+  [
+    new ExchangeFailed('EACCES', 'unsent', false, 'unix:///run/a.sock'),
+    'VAULT_UNREACHABLE',
+    /may not open the socket.*`socket_mode`/,
+  ],
+  [
+    new ExchangeFailed('EMFILE', 'unsent', false, 'unix:///run/a.sock'),
+    'VAULT_UNREACHABLE',
+    /Check `address`/,
+  ],
   [new TransportTimeout('sent'), 'VAULT_TIMEOUT', /`timeout` \(milliseconds\)/],
   [new RedirectRefused('https://leader:8200'), 'VAULT_STANDBY', /https:\/\/leader:8200.*add it to `address`/],
   [new errors.ResponseExceededMaxSizeError(CANARY), 'VAULT_RESPONSE_TOO_LARGE', /32 MiB/],

@@ -35,6 +35,15 @@ it.each<[string, unknown, RegExp]>([
   ['three slashes', 'https:///vault', /must be a URL that starts with/],
   ['no host', 'https://', /must be a URL that starts with/],
   ['an invalid host', 'https://1.2.3.4.5:8200', /has a host that cannot be read/],
+  ['a socket by a relative path', 'unix://run/a.sock', /must name a socket by its absolute path, as "unix:/],
+  ['a socket with one slash', 'unix:/run/a.sock', /must name a socket by its absolute path/],
+  ['the folder of a socket', 'unix:///run/', /must name a socket by its absolute path/],
+  ['no socket', 'unix://', /must name a socket by its absolute path/],
+  ['a blank in the path of a socket', 'unix:///run/a b', /a socket whose path has blanks/],
+  ['a query in the path of a socket', 'unix:///run/a?b', /a socket whose path has blanks, "\?" or "#"/],
+  ['a socket whose path is too long', `unix:///${'a'.repeat(107)}`, /longer than 107 bytes/],
+  ['only the path of a socket', '/run/a.sock', /is a path: write a socket as "unix:\/\/\//],
+  ['a list with a socket', 'https://a:8200,unix:///run/a', /is a list in one string/],
   ['both schemes, one behind a blank', ['https://a:8200', ' http://b:8200'], /`address\[1\]` has blanks/],
   ['both schemes', ['https://a:8200', 'HTTP://b:8200'], /mixes http:\/\/ and https:\/\//],
 ])('an address with %s', (_what, address, problem) => {
@@ -47,8 +56,15 @@ it.each([
   'https://[::1]',
   'https://gateway/vault,eu',
   'https://ключ.example:8200/',
+  'unix:///run/openbao/agent.sock',
 ])('%s is valid', (address) => {
   expect(problemsOf(address)).toBe('');
+});
+
+it('a socket may stand beside http or https', () => {
+  expect(problemsOf(['unix:///run/a', 'https://a:8200'])).toBe('');
+  expect(problemsOf(['unix:///run/a', 'http://localhost:8200'])).toBe('');
+  expect(problemsOf(['unix:///run/a', 'http://a:8200', 'https://b:8200'])).toMatch(/mixes http/);
 });
 
 it('nothing of it is printed', () => {

@@ -172,6 +172,11 @@ it.each<[string, unknown, RegExp]>([
   ['an auth method of another package', { ...good, auth: { roleId: 'x' } }, /`auth` must be an auth method/],
   ['invalid groups', { ...good, retry: 3, tls: true }, /`retry` must be an object.*`tls` must be an object/],
   ['TLS without TLS', { ...good, address: 'http://vault', tls: { ca: 'x' } }, /starts with http:\/\//],
+  [
+    'TLS over a socket',
+    { ...good, address: 'unix:///run/a', tls: { serverName: 'x' } },
+    /every `address` starts with unix/,
+  ],
   ['a namespace with a line break', { ...good, namespace: 'team\nx' }, /`namespace` must be names/],
   ['a namespace beyond ASCII', { ...good, namespace: 'équipe' }, /`namespace` must be names/],
   ['a namespace that is not a string', { ...good, namespace: 7 }, /`namespace` must be a string/],
