@@ -2,6 +2,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Files that take 10 s and more, mostly waiting. They start first, so that none of them runs alone at the end. */
 const LONGEST = [
+  'drivers/contract/postgres',
+  'drivers/samples',
   'integration/rotation',
   'conformance/conformance',
   'integration/outage',
