@@ -19,9 +19,14 @@ export interface AuthMethod {
   readonly name: string;
   /**
    * Logs in once. Calls do not overlap, unless one goes on after its time limit, at which `context.signal` is aborted. A `VaultError` is reported as it is; of any other error only the class is shown.
-   * The time limit is four times the `timeout` of the connection; a token that comes later is revoked, if it is `own`.
+   * A token that comes after the time limit is revoked, if it is `own`.
    */
   login(context: LoginContext): Promise<Login>;
+  /**
+   * Time limit of a login and of each of its requests, and of a renewal, in milliseconds: for a method that waits for a
+   * person. The start waits as long for it. @default four times the `timeout` of the connection, one `timeout` for each request
+   */
+  readonly timeout?: number;
   /** Problems of its options, each a sentence without secrets. They fail the start with `VAULT_CONFIG_INVALID`. */
   readonly problems?: readonly string[];
   /**

@@ -135,7 +135,7 @@ export class ApiClient {
         path: `/${request.path}${queryString(list ? { ...request.query, list: true } : request.query)}`,
         headers: this.#headers(request, token),
         ...(json !== undefined && { json }),
-        timeout: Math.min(request.timeout ?? Infinity, this.#options.timeout),
+        timeout: Math.min(request.timeout ?? Infinity, request.limit ?? this.#options.timeout),
         ...(request.signal && { signal: request.signal }),
         ...(request.lane && { lane: request.lane }),
         repeatable: isRepeatable(request) && !this.#rules.creates(request.path),

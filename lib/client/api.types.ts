@@ -20,8 +20,10 @@ export interface ApiRequest {
   tokenNamespace?: string;
   /** Headers checked by {@link checkRequest}. */
   headers?: Readonly<Record<string, string>>;
-  /** Timeout in milliseconds; at most that of the connection. */
+  /** Timeout in milliseconds; at most that of the connection, or `limit`. */
   timeout?: number;
+  /** Milliseconds instead of the `timeout` of the connection, for a request that waits for a person. */
+  limit?: number | undefined;
   signal?: AbortSignal;
   /** Whether the server itself must answer: a cache would return credentials that another client has or had. */
   uncached?: boolean;

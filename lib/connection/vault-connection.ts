@@ -158,15 +158,17 @@ export class VaultConnection implements ClosedAtExit {
   async login(): Promise<number> {
     const { timeout } = this.#options.startup;
     const end = this.#clock.monotonic() + timeout;
-    await this.retry(() => this.#session.acquire(), timeout);
+    await this.retry(() => this.#session.acquire(), timeout, this.#options.auth.timeout);
     return Math.max(0, end - this.#clock.monotonic());
   }
 
-  retry<T>(job: () => Promise<T>, budget: number): Promise<T> {
+  /** @param attempt milliseconds that one attempt may take, whatever is left of the budget */
+  retry<T>(job: () => Promise<T>, budget: number, attempt?: number): Promise<T> {
     const { retry } = this.#options;
     return retryWithinBudget(job, {
       clock: this.#clock,
       budget,
+      attempt,
       retry,
       signal: this.#aborted.signal,
       late: (limit) => this.#session.sourceTooLong(limit),

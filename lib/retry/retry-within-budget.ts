@@ -16,15 +16,17 @@ export async function retryWithinBudget<T>(
     budget: number;
     retry: { initialDelay: number; maxDelay: number; jitter: number };
     signal: AbortSignal;
+    /** Milliseconds that one attempt may take, whatever is left of the budget. */
+    attempt?: number | undefined;
     /** The reason why an attempt hangs, if it is known. */
     late?: (limit: number) => VaultError | undefined;
   },
 ): Promise<T> {
-  const { clock, budget, retry, signal } = options;
+  const { clock, budget, retry, signal, attempt: atLeast = MIN_ATTEMPT_TIME } = options;
   const end = clock.monotonic() + budget;
   for (let attempt = 1; ; attempt++) {
     try {
-      const limit = Math.max(end - clock.monotonic(), MIN_ATTEMPT_TIME);
+      const limit = Math.max(end - clock.monotonic(), atLeast);
       return await withTimeout(job(), limit, clock, () => options.late?.(limit) ?? late(limit));
     } catch (error) {
       if (!(error instanceof VaultError) || !isTransient(error)) throw error;

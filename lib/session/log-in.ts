@@ -7,7 +7,7 @@ import type { SessionContext } from './session-context.js';
 import { loginTooLong, sourceTooLong } from './session-errors.js';
 import type { TokenSourceWatcher } from './token-source-watcher.js';
 
-/** The time limit of a login, in request timeouts: it may look up and unwrap a secret before the login itself. */
+/** The time limit of other logins, in request timeouts: one may look up and unwrap a secret before the login itself. */
 const REQUESTS = 4;
 
 /** The session's part in a login. */
@@ -29,7 +29,7 @@ export async function logIn(
   source: TokenSourceWatcher,
   { refused, onUnused, warn, notice, reading }: LoginHooks,
 ): Promise<CheckedLogin> {
-  const limit = REQUESTS * options.timeout;
+  const limit = options.auth.timeout ?? REQUESTS * options.timeout;
   let version = '';
   let timedOut = false;
   let waitsFor: string | undefined;
@@ -38,7 +38,7 @@ export async function logIn(
     clock,
     signal: ending.signal,
     refused,
-    send: (request, token) => api.send({ ...request, lane: 'vital' }, token),
+    send: (request, token) => api.send({ ...request, lane: 'vital', limit: options.auth.timeout }, token),
     begin: async (context) => (version = await source.readVersion(context)),
     warn,
     notice,

@@ -24,7 +24,12 @@ export async function renewToken(
   const asked = incrementForDrain(token.view(clock), options.renewal);
   try {
     const body = { ...(asked !== undefined && { increment: asked }) };
-    const about = { ...token.namespaceOverride, timeout, lane: 'vital' } as const;
+    const about = {
+      ...token.namespaceOverride,
+      timeout,
+      limit: options.auth.timeout,
+      lane: 'vital',
+    } as const;
     const answer = await renewPastCaches({
       path,
       async renew(uncached) {

@@ -137,6 +137,23 @@ describe('an auth method of the application', () => {
     expect(vault.tokenCount).toBe(1);
   });
 
+  it('that waits for a person has the time that it asks for, at the start and at renewals', async () => {
+    const auth = { name: METHOD, login: loginOf(role), timeout: 90_000 };
+    vault.delay(30_000, /(login|renew-self)$/);
+    await start(auth);
+    expect(connection?.status.session).toMatchObject({ state: 'valid', sequence: 1 });
+    await clock.advance(15 * MINUTE);
+    expect(vault.count(/renew-self$/)).toBe(2);
+    expect(events.map(({ type }) => type)).toEqual(['login', 'token-renewed', 'token-renewed']);
+  });
+
+  it('that waits for a person fails after the time that it asks for', async () => {
+    vault.delay(120_000, /login$/);
+    const error = await failureOf(start({ name: METHOD, login: loginOf(role), timeout: 90_000 }));
+    expect(error.code).toBe('VAULT_TIMEOUT');
+    expect(clock.monotonic()).toBeLessThan(100_000);
+  });
+
   it('that logs in twice leaves none of the two tokens', async () => {
     await start(async (context) => {
       await loginOf(role)(context);
@@ -270,6 +287,11 @@ describe('an auth method of the application', () => {
     ['a login that is no function', { name: METHOD, login: 'no' }, /`auth` must be an auth method/],
     ['no name', { login: loginOf }, /`auth` has no `name`/],
     ['problems', { name: METHOD, login: loginOf, problems: ['`own` needs a badge'] }, /`own` needs a badge/],
+    [
+      'a time limit of none',
+      { name: METHOD, login: loginOf, timeout: 0 },
+      /`timeout` of `auth` must be a number/,
+    ],
     [
       'problems that are none',
       { name: METHOD, login: loginOf, problems: 'x' },
