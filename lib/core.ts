@@ -15,6 +15,13 @@ export { vaultOptionsFromEnv, type VaultOptionsFromEnv } from './config/options-
 export { appRole, type AppRoleOptions } from './auth/app-role.js';
 export type { AuthMethod, Login, LoginContext, LogInOptions, VersionContext } from './auth/auth-method.js';
 export { firstAvailable } from './auth/first-available.js';
+export { github, type GithubOptions } from './auth/github.js';
+export { ldap } from './auth/ldap.js';
+export { okta, type OktaOptions } from './auth/okta.js';
+export type { PasswordOptions } from './auth/password-login.js';
+export { loginRequest, type LoginRequestOptions } from './auth/plugin-login.js';
+export { radius } from './auth/radius.js';
+export { userpass } from './auth/userpass.js';
 export type { Explain, Explanation, Refusal } from './client/failed-response.js';
 export { token } from './auth/token.js';
 export { vaultAgent } from './auth/vault-agent.js';

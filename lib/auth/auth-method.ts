@@ -100,6 +100,8 @@ export interface LoginContext {
 export interface LogInOptions {
   /** Namespace of the auth method. @default the namespace of the connection */
   namespace?: string;
+  /** Source of the TOTP code for a login enforcement of the server, read again at each login. */
+  totp?: SecretSource;
   /** Explains refusals of this method by the server's words; `undefined` for others. Not asked for a 403. */
   explain?: Explain;
 }

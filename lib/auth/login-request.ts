@@ -1,7 +1,7 @@
 import { barePath, encodeMount } from '../client/path.js';
 import { unknownOptions } from '../errors/unknown-options.js';
 import { VaultError } from '../errors/vault-error.js';
-import { isSource, problemsOf } from '../secret/secret-source.js';
+import { isSource, problemsOf, type SecretSource } from '../secret/secret-source.js';
 import type { LoginContext, LogInOptions } from './auth-method.js';
 
 /** The options of every method that logs in at a mount of the server. */
@@ -10,6 +10,11 @@ export interface MountOptions {
   mountPath?: string;
   /** Namespace of the method, if it differs from the connection's. */
   namespace?: string;
+  /**
+   * Source of the current TOTP code, for a server that asks for it as a second factor (a login enforcement). A code
+   * serves once, so it is sent once.
+   */
+  totp?: SecretSource;
 }
 
 /** The checked options of a method at a mount, and its place at the server. */
@@ -18,7 +23,8 @@ export interface MountedMethod<O> {
   readonly problems: string[];
   /** Mount path without slashes around it. */
   readonly mount: string;
-  readonly place: { namespace?: string };
+  /** What its requests share. */
+  readonly place: Pick<LogInOptions, 'namespace' | 'totp'>;
 }
 
 /**
@@ -34,13 +40,11 @@ export function atMount<O extends MountOptions>(
   defaultMount: string,
 ): MountedMethod<O> {
   const given: Partial<O> = typeof options === 'object' && options !== null ? options : {};
-  const { mountPath = defaultMount, namespace } = given;
+  const { mountPath = defaultMount, namespace, totp } = given;
   const label = `auth: ${owner}`;
-  const problems = unknownOptions(label, given, [...known, 'mountPath', 'namespace']);
-  if (namespace !== undefined && typeof namespace !== 'string')
-    problems.push(`\`${label}\` has a \`namespace\` that is not a string`);
-  if (namespace === '')
-    problems.push(`\`${label}\` has a \`namespace\` that is empty (use "root" for the root namespace)`);
+  const problems = unknownOptions(label, given, [...known, 'mountPath', 'namespace', 'totp']);
+  problems.push(...namespaceProblems(label, namespace));
+  if ('totp' in given) problems.push(...sourceProblems(owner, 'totp', totp));
   try {
     encodeMount(mountPath, 'mountPath');
   } catch {
@@ -50,8 +54,17 @@ export function atMount<O extends MountOptions>(
     given,
     problems,
     mount: typeof mountPath === 'string' ? barePath(mountPath) : '',
-    place: namespace === undefined ? {} : { namespace },
+    place: { ...(namespace !== undefined && { namespace }), ...(totp !== undefined && { totp }) },
   };
+}
+
+/** The problems of the namespace of a method. */
+export function namespaceProblems(label: string, namespace: unknown): string[] {
+  if (namespace === undefined) return [];
+  if (typeof namespace !== 'string') return [`\`${label}\` has a \`namespace\` that is not a string`];
+  return namespace === ''
+    ? [`\`${label}\` has a \`namespace\` that is empty (use "root" for the root namespace)`]
+    : [];
 }
 
 /** The problems of an option that is a secret source. */
@@ -71,7 +84,7 @@ export function isDenied(error: unknown): boolean {
 
 /**
  * Whether a method is enabled at a path. The server answers alike for a user or role that is locked out and for a method
- * that is not enabled: 403. A login with made-up inputs distinguishes them: an enabled method refuses it with a 400.
+ * that is not enabled: 403. A login with made-up inputs distinguishes them: an enabled method refuses it with a 400 or 500.
  *
  * @param madeUp random inputs of this method, because a lock-out is by name
  */
@@ -79,10 +92,11 @@ export async function isEnabled(
   context: LoginContext,
   path: string,
   madeUp: Readonly<Record<string, unknown>>,
-  options: LogInOptions,
+  { namespace, explain }: LogInOptions,
 ): Promise<boolean> {
+  const options = { ...(namespace !== undefined && { namespace }), ...(explain && { explain }) };
   const answer: unknown = await context.logIn(path, madeUp, options).catch((error: unknown) => error);
-  return answer instanceof VaultError && answer.status === 400;
+  return answer instanceof VaultError && (answer.status === 400 || answer.status === 500);
 }
 
 export function escapeRegExp(text: string): string {

@@ -21,17 +21,30 @@ export class RefusedLogins {
    * @throws the error of that refusal
    */
   async guard<T>(request: unknown, send: () => Promise<T>): Promise<T> {
-    const id = fingerprint(request);
-    for (const [one, { until }] of this.#refused)
-      if (until <= this.#clock.monotonic()) this.#refused.delete(one);
-    const before = this.#refused.get(id);
-    if (before) throw before.error;
+    this.assertNew(request);
     try {
       return await send();
     } catch (error) {
-      if (error instanceof VaultError && error.status === 400 && !isTransient(error))
-        this.#refused.set(id, { error, until: this.#clock.monotonic() + RESEND_AFTER });
+      if (error instanceof VaultError && isForInputs(error)) this.add(request, error, RESEND_AFTER);
       throw error;
     }
   }
+
+  /** Records that a request is not to be sent again for some milliseconds, and the reason. */
+  add(request: unknown, error: VaultError, milliseconds: number): void {
+    this.#refused.set(fingerprint(request), { error, until: this.#clock.monotonic() + milliseconds });
+  }
+
+  /** @throws the recorded reason for which a request is not to be sent */
+  assertNew(request: unknown): void {
+    for (const [one, { until }] of this.#refused)
+      if (until <= this.#clock.monotonic()) this.#refused.delete(one);
+    const before = this.#refused.get(fingerprint(request));
+    if (before) throw before.error;
+  }
+}
+
+/** Some methods answer 500 for wrong inputs. */
+function isForInputs(error: VaultError): boolean {
+  return (error.status === 400 && !isTransient(error)) || error.code === 'VAULT_LOGIN_INPUT_INVALID';
 }

@@ -1,17 +1,16 @@
 import type { ApiAuth, ApiRequest, ApiResponse } from '../client/api.types.js';
-import { isObject, isToken } from '../client/answer-members.js';
-import { textOf } from '../client/answer.js';
+import { isToken } from '../client/answer-members.js';
 import { encodePath } from '../client/path.js';
 import type { Clock } from '../clock/clock.js';
 import { now, type Deadline } from '../clock/deadline.js';
 import { malformed, unexpected } from '../errors/common-errors.js';
-import { listed } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { isSecret, Secret } from '../secret/secret.js';
 import { readSecret } from '../secret/secret-source.js';
 import type { AuthMethod, Login, LoginContext } from './auth-method.js';
 import { checkLogin, type CheckedLogin } from './checked-login.js';
 import type { RefusedLogins } from './refused-logins.js';
+import { SecondFactor } from './second-factor.js';
 import { lookUp } from './token-look-up.js';
 
 /** The session's part in a login. */
@@ -63,21 +62,25 @@ function contextOf(
   times: WeakMap<Secret, Deadline>,
   obtained: Login[],
 ): LoginContext {
-  return {
+  const context: LoginContext = {
     signal,
     warn,
     notice,
-    read(source, { namespace, ...input } = { name: 'secret' }) {
+    read(source, { namespace, name, wrappedAt } = { name: 'secret' }) {
+      const input = { name, ...(wrappedAt && { wrappedAt }) };
       const place = namespace === undefined ? {} : { namespace };
       const unwrap: typeof send = (request, token) => send({ ...place, ...request }, token);
       return readSecret(source, { send: unwrap, warn, reading, input }, input.name);
     },
-    async logIn(path, body, { namespace, explain } = {}) {
+    async logIn(path, body, { namespace, explain, totp } = {}) {
       const place = { path: encodePath(path, 'path'), ...(namespace !== undefined && { namespace }) };
+      const code = totp === undefined ? undefined : await context.read(totp, { name: 'totp' });
+      const factor = new SecondFactor(place, refused, code);
       const request = { ...place, body: revealed(body) };
-      const answer = await refused.guard(request, () =>
+      const first = await refused.guard(request, () =>
         send({ ...request, method: 'POST', uncached: true, ...(explain && { explain }) }).catch(denied),
       );
+      const answer = await factor.complete(first, send);
       for (const warning of answer.warnings) warn(warning);
       const login = fromAuth(authOf(answer, place.path), namespace);
       times.set(login.token, answer.sentAt);
@@ -90,6 +93,7 @@ function contextOf(
       return login;
     },
   };
+  return context;
 }
 
 function revealed(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
@@ -109,7 +113,7 @@ function denied(error: unknown): never {
     message: `The server denies the login at ${path ?? 'its path'}.`,
     hint:
       'Check that the auth method is enabled at that mount in that namespace, and that the server has not locked the ' +
-      'user or role out after repeated failed logins.',
+      'user or role out after repeated failed logins, and allows logins from the network of this machine (token_bound_cidrs).',
     status,
     ...(path !== undefined && { path }),
   });
@@ -118,29 +122,7 @@ function denied(error: unknown): never {
 /** An answer to a login without a valid token is a failed login. Only root tokens do not expire. */
 function authOf({ auth, wellFormed }: ApiResponse, path: string): ApiAuth {
   if (wellFormed && isToken(auth?.client_token) && auth.lease_duration > 0) return auth;
-  const constraints = wellFormed && auth?.client_token === '' && constraintsOf(auth);
-  throw constraints ? secondFactorNeeded(path, constraints) : malformed(path);
-}
-
-/** The second factors that the server asks for instead of a token. */
-function constraintsOf({ whole }: ApiAuth): string[] | undefined {
-  const { mfa_requirement: requirement } = whole;
-  const constraints = isObject(requirement) ? requirement['mfa_constraints'] : undefined;
-  if (!isObject(constraints)) return undefined;
-  return Object.entries(constraints).map(([name, constraint]) => {
-    const any = isObject(constraint) && Array.isArray(constraint['any']) ? constraint['any'] : [];
-    const types = any.map((one: unknown) => (isObject(one) && textOf(one['type'])) || 'unknown');
-    return `${name} (${types.join(' or ')})`;
-  });
-}
-
-function secondFactorNeeded(path: string, constraints: readonly string[]): VaultError {
-  return new VaultError({
-    code: 'VAULT_LOGIN_MFA_REQUIRED',
-    message: `The server asks for a second factor at ${path}: ${listed(constraints)}.`,
-    hint: 'Exclude this application from that login enforcement, or use an auth method that is not subject to it.',
-    path,
-  });
+  throw malformed(path);
 }
 
 function fromAuth(auth: ApiAuth, namespace: string | undefined): Login & { token: Secret } {

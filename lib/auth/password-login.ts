@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import type { Explain, Explanation, Refusal } from '../client/failed-response.js';
+import { encodeSegment } from '../client/path.js';
+import { VaultError } from '../errors/vault-error.js';
+import type { SecretSource } from '../secret/secret-source.js';
+import type { AuthMethod, LoginContext } from './auth-method.js';
+import { atMount, isDenied, isEnabled, sourceProblems, type MountOptions } from './login-request.js';
+
+/**
+ * Options of {@link userpass}, {@link ldap}, {@link radius} and {@link okta}.
+ *
+ * @publicApi
+ */
+export interface PasswordOptions extends MountOptions {
+  /** Not a secret: it is part of the path of the login, and so of errors. */
+  username: string;
+  /** Read again at each login. */
+  password: SecretSource;
+}
+
+/** The part of a method that differs from the others with a user name and a password. */
+export interface PasswordMethod<O extends PasswordOptions> {
+  /** The function of the method, and its name in errors. */
+  readonly owner: string;
+  /** Its own options. */
+  readonly known?: readonly (string & keyof O)[];
+  /** The reason of a refusal, by the words of the server. */
+  readonly explain: Explain;
+  /** Whether the server locks users out after repeated failed logins. */
+  readonly locksOut: boolean;
+}
+
+/** Logs in with a user name in the path and a password in the body. */
+export function passwordLogin<O extends PasswordOptions>(
+  options: O,
+  { owner, known = [], explain, locksOut }: PasswordMethod<O>,
+): AuthMethod & { problems: string[] } {
+  const { given, problems, mount, place } = atMount(
+    owner,
+    options,
+    ['username', 'password', ...known],
+    owner,
+  );
+  const { username, password } = given;
+  const name = typeof username === 'string' ? username.trim() : '';
+  if (name === '') problems.push(`\`auth: ${owner}\` needs a \`username\``);
+  else if (!isSegment(name))
+    problems.push(`\`auth: ${owner}\` has a \`username\` that cannot be part of a path, as one with "/"`);
+  problems.push(...sourceProblems(owner, 'password', password));
+  const below = `auth/${mount}/login`;
+  const how = { ...place, explain };
+  return {
+    name: owner,
+    problems,
+    async login(context) {
+      const secret = await context.read(password as SecretSource, { ...place, name: 'password' });
+      try {
+        return await context.logIn(`${below}/${name}`, { password: secret }, how);
+      } catch (error) {
+        if (!isDenied(error)) throw error;
+        const at = (error as VaultError).path ?? below;
+        throw (await isEnabledBelow(context)) ? refusedUser(at, locksOut) : notEnabled(at, owner);
+      }
+    },
+  };
+
+  /** With a user that does not exist and without a password: the server asks no directory, and locks out no user. */
+  function isEnabledBelow(context: LoginContext): Promise<boolean> {
+    return isEnabled(context, `${below}/${randomUUID()}`, {}, how);
+  }
+}
+
+/** The meaning of a refused user name or password. */
+export function wrongPassword({ path }: Refusal, by: string, advice: string): Explanation {
+  return {
+    code: 'VAULT_LOGIN_INPUT_INVALID',
+    message: `${by} refuses the user name or the password of the login at ${path}.`,
+    hint: `${advice} The password is read again at each login; the same one is not sent again for a minute.`,
+  };
+}
+
+/** The meaning of a login for which the system behind the method did not answer the server. */
+export function systemFailed(system: string): Explanation {
+  return {
+    code: 'VAULT_BACKEND_FAILED',
+    message: `The server gets no answer from ${system} that the auth method asks.`,
+    hint: `For the operator: check that ${system} runs, and that the server may connect to it. The login is repeated.`,
+  };
+}
+
+/** Words of servers about a connection that failed. */
+export const UNREACHABLE = /dial |connection refused|no such host|timeout|Network Error|network is|EOF$/i;
+
+function isSegment(name: string): boolean {
+  try {
+    return encodeSegment(name, 'username') !== '';
+  } catch {
+    return false;
+  }
+}
+
+const NETWORKS =
+  'token_bound_cidrs does not contain the network in which the server sees this machine (behind a proxy or NAT, the address of that)';
+
+function refusedUser(path: string, locksOut: boolean): VaultError {
+  if (!locksOut)
+    return new VaultError({
+      code: 'VAULT_LOGIN_DENIED',
+      message: `The server denies the login at ${path}, although the auth method is enabled there.`,
+      hint: `Look at the user and the configuration of the method: ${NETWORKS}.`,
+      status: 403,
+      path,
+    });
+  return new VaultError({
+    code: 'VAULT_LOGIN_LOCKED_OUT',
+    message: `The server denies the login at ${path}: it has locked the user out after repeated failed logins.`,
+    hint:
+      'It refuses the right password as well. First find the process that keeps logging in with a wrong one. The lock-out ends ' +
+      'by itself (after 15 minutes by default), or by sys/locked-users/<accessor>/unlock/<user>. ' +
+      `If sys/locked-users does not list the user, ${NETWORKS}.`,
+    status: 403,
+    path,
+  });
+}
+
+function notEnabled(path: string, owner: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_LOGIN_DENIED',
+    message: `The server denies the login at ${path}.`,
+    hint: `Check that ${owner} is enabled at \`mountPath\` in \`namespace\`, and that ${NETWORKS.replace('does not contain', 'contains')}.`,
+    status: 403,
+    path,
+  });
+}
