@@ -51,6 +51,12 @@ export interface Sender {
   send(request: TransportRequest): Promise<TransportResponse>;
   /** Undefined if the server is in this thread. */
   readonly route?: Route | undefined;
+  /**
+   * Reads the client certificate again, which requests from then on present.
+   *
+   * @returns a text that changes with it; '' if there is none
+   */
+  clientCertificate?(): Promise<string>;
   /** Closes all sockets. */
   close(): Promise<void>;
 }

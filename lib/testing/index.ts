@@ -12,6 +12,8 @@ export type {
   SimulatedToken,
 } from './simulated-namespace.js';
 export type { SimulatedLeasedSecret } from './backends/custom-engine.js';
+export type { SimulatedDirectory, SimulatedUser } from './server/directory.js';
+export type { LoginEnforcement } from './server/second-factors.js';
 export type { Duration } from './server/duration.js';
 export type { RequestSelector } from './server/faults.js';
 export type { NodeState } from './server/node-status.js';

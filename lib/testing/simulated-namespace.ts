@@ -3,6 +3,7 @@ import type { Capability } from './server/acl.js';
 import { seconds, type Duration } from './server/duration.js';
 import { text } from './server/fields.js';
 import type { Maybe, Namespace, Operation, Result, Token } from './server/model.js';
+import type { LoginEnforcement } from './server/second-factors.js';
 import type { Mounts, ServerContext } from './server/server-context.js';
 
 /**
@@ -120,7 +121,7 @@ export interface KvHandle {
 }
 
 /** Parts of the server that setting up uses. */
-type Server = Pick<ServerContext, 'time' | 'leases' | 'wrapping' | 'vault'>;
+type Server = Pick<ServerContext, 'time' | 'leases' | 'wrapping' | 'vault' | 'secondFactors'>;
 
 const EVERYTHING = `
 path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list"] }
@@ -175,6 +176,15 @@ export class SimulatedNamespace {
         void this.#operate('update', `${role}/secret-id/destroy`, { secret_id }),
       delete: () => void this.#operate('delete', role),
     };
+  }
+
+  /**
+   * Demands a TOTP code as second factor of all logins at an auth method, as a login enforcement does.
+   *
+   * @param mount mount of the auth method, below `auth/`
+   */
+  loginEnforcement(name: string, mount: string): LoginEnforcement {
+    return this.#server.secondFactors.enforce(name, this.#namespace, `auth/${mount}`);
   }
 
   /** Creates a token without a parent and returns it. */

@@ -4,6 +4,7 @@ import { MountRegistry } from './backends/mount-registry.js';
 import { InProcessSender } from './http/in-process-sender.js';
 import { Listener } from './http/listener.js';
 import { warnInProduction } from './production.js';
+import type { SimulatedDirectory } from './server/directory.js';
 import type { RequestSelector } from './server/faults.js';
 import type { NodeState } from './server/node-status.js';
 import type { RateLimit } from './server/rate-limits.js';
@@ -96,15 +97,21 @@ export class SimulatedVault extends SimulatedNamespace {
     return new SimulatedNamespace(this.#server, this.#mounts, namespace);
   }
 
+  /** The directory that the auth methods `ldap`, `radius`, `okta` and `github` ask. */
+  get directory(): SimulatedDirectory {
+    return this.#server.directory;
+  }
+
   // ---------------------------------------------------------------- connections
 
   /**
    * Creates a sender that replaces the network for a client in the same process.
    *
    * @param options.source source address of the requests (default 127.0.0.1)
+   * @param options.certificate reads the client certificate of the connection, as PEM (default: there is none)
    */
-  transport(options: { source?: string } = {}): Sender {
-    return new InProcessSender(this.#server, options.source ?? '127.0.0.1');
+  transport(options: { source?: string; certificate?: () => string | undefined } = {}): Sender {
+    return new InProcessSender(this.#server, options.source ?? '127.0.0.1', options.certificate);
   }
 
   /**

@@ -2,10 +2,23 @@ import type { Backend } from '../server/model.js';
 import { Refusal } from '../server/refusal.js';
 import type { ServerContext } from '../server/server-context.js';
 import { AppRole } from './app-role.js';
+import { Cert } from './cert.js';
+import { DirectoryAuth } from './directory-auth.js';
+import { Github } from './github.js';
+import { LDAP } from './ldap.js';
+import { OKTA } from './okta.js';
+import { RADIUS } from './radius.js';
+import { Userpass } from './userpass.js';
 
 /** Auth methods by the name of their type. */
 const METHODS: Readonly<Record<string, (server: ServerContext) => Backend>> = {
   approle: (server) => new AppRole(server),
+  cert: (server) => new Cert(server),
+  github: (server) => new Github(server),
+  ldap: (server) => new DirectoryAuth(server, LDAP),
+  okta: (server) => new DirectoryAuth(server, OKTA),
+  radius: (server) => new DirectoryAuth(server, RADIUS),
+  userpass: (server) => new Userpass(server),
 };
 
 /** Types that HashiCorp Vault has built in, and OpenBao has not. */

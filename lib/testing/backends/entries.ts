@@ -7,6 +7,11 @@ import type { Fields } from './login-tokens.js';
 export class Entries {
   readonly #byName = new Map<string, Fields>();
 
+  /** In alphabetical order. */
+  get names(): string[] {
+    return [...this.#byName.keys()].sort();
+  }
+
   get(name: string): Fields | undefined {
     return this.#byName.get(name);
   }
@@ -50,7 +55,7 @@ export class Entries {
         new RegExp(`^${path}/?$`),
         () => {
           if (this.#byName.size === 0) throw notFound();
-          return { data: { keys: [...this.#byName.keys()].sort() } };
+          return { data: { keys: this.names } };
         },
       ],
     ];

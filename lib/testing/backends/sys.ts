@@ -9,7 +9,7 @@ import { type Route, route } from '../server/route.js';
 
 /** Paths below sys/ that need no token and that a sealed server answers. */
 const STATUS = new Set(['health', 'seal-status', 'leader', 'init', 'unseal']);
-const WITHOUT_TOKEN = new Set([...STATUS, 'wrapping/lookup', 'wrapping/unwrap']);
+const WITHOUT_TOKEN = new Set([...STATUS, 'wrapping/lookup', 'wrapping/unwrap', 'mfa/validate']);
 
 /** Whether a sealed server answers the path. */
 export const answersSealed = (path: string) => path.startsWith('sys/') && STATUS.has(path.slice(4));
@@ -41,6 +41,7 @@ export class Sys implements Backend {
       [['update'], /^wrapping\/unwrap$/, (call) => wrapping.unwrap(call)],
       [['update'], /^wrapping\/wrap$/, ({ body }) => ({ data: body })],
       [['update'], /^wrapping\/rewrap$/, (call) => wrapping.rewrap(call)],
+      [['update'], /^mfa\/validate$/, (call) => server.secondFactors.validate(call)],
       [['update'], /^capabilities-self$/, (call) => this.#capabilities(call)],
       ...adminRoutes(server, mounts),
     ];

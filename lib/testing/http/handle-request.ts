@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { ExchangeFailed } from '../../client/transport-errors.js';
 import type { Backend, Call, Namespace, Operation, Result, Token } from '../server/model.js';
 import { inNetworks } from '../server/addresses.js';
 import type { ServerContext } from '../server/server-context.js';
@@ -16,6 +17,8 @@ export interface HttpRequest {
   headers: Record<string, string | undefined>;
   body: string;
   source: string;
+  /** Client certificate of the connection, as PEM. */
+  certificate?: string | undefined;
 }
 
 /** One HTTP answer. */
@@ -96,6 +99,7 @@ function parse(server: ServerContext, request: HttpRequest, entry: OpenEntry): C
     token,
     rawToken,
     source: request.source,
+    certificate: request.certificate,
   };
 }
 
@@ -184,7 +188,8 @@ async function authoriseAndCall(
   }
   if (!found) throw new Refusal(404, `no handler for route "${fullPath}". route entry not found.`);
   const { backend } = found;
-  return { result: await backend.handle(call), backend };
+  const result = await backend.handle(call);
+  return { result: result && server.secondFactors.demand(call, result), backend };
 }
 
 function unauthenticated(server: ServerContext, { rawToken }: Call): Refusal {
@@ -223,6 +228,8 @@ function answer(
     status < 300 && !result.unwrapped ? server.wrapping.ttlOf(request.headers['x-vault-wrap-ttl']) : 0;
   if (fullPath === 'sys/wrapping/wrap' && wrapTtl === 0)
     throw new Refusal(400, 'endpoint requires response wrapping to be used');
+  // OpenBao closes the connection without an answer.
+  if (wrapTtl > 0 && result.demand && !server.vault) throw new ExchangeFailed('UND_ERR_SOCKET', 'sent');
   if (wrapTtl === 0 || result.wrapInfo) return respond(server, request, status, body);
   return respond(server, request, status, {
     ...envelope(server, {}, type),
@@ -242,7 +249,7 @@ function envelope(server: ServerContext, result: Result, mountType: string): obj
     data,
     wrap_info: result.wrapInfo ?? null,
     warnings: warnings && warnings.length > 0 ? warnings : null,
-    auth: auth ? server.tokens.describe(auth) : null,
+    auth: auth ? server.tokens.describe(auth) : (result.demand ?? null),
     ...(server.vault && { mount_type: mountType }),
   };
 }

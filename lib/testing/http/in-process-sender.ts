@@ -20,10 +20,28 @@ export class InProcessSender implements Sender {
   readonly #sockets = { ordinary: new Limiter(SOCKETS.ordinary), vital: new Limiter(SOCKETS.vital) };
   #closed = false;
 
-  /** @param source source address of the requests */
-  constructor(server: ServerContext, source: string) {
+  readonly #readCertificate: () => string | undefined;
+  #certificate: string | undefined;
+
+  /**
+   * @param source source address of the requests
+   * @param certificate reads the client certificate, as PEM
+   */
+  constructor(
+    server: ServerContext,
+    source: string,
+    certificate: () => string | undefined = () => undefined,
+  ) {
     this.#server = server;
     this.#source = source;
+    this.#readCertificate = certificate;
+    this.#certificate = certificate();
+  }
+
+  /** As over the network, requests present the certificate that was read last. */
+  async clientCertificate(): Promise<string> {
+    this.#certificate = this.#readCertificate();
+    return this.#certificate ?? '';
   }
 
   async send(request: TransportRequest): Promise<TransportResponse> {
@@ -56,7 +74,8 @@ export class InProcessSender implements Sender {
       if (remaining <= 0) throw new TransportTimeout('sent');
     };
     const { method, path: url, body = '' } = request;
-    const answer = await exchange(this.#server, { method, url, headers, body, source: this.#source }, wait);
+    const from = { source: this.#source, certificate: this.#certificate };
+    const answer = await exchange(this.#server, { method, url, headers, body, ...from }, wait);
     const { location } = answer.headers;
     if (isRedirect(answer.status)) redirectTarget({ ...answer, location, from: ADDRESS }, method, []);
     return { statusCode: answer.status, headers: answer.headers, body: answer.body, address: 'simulated:' };

@@ -23,6 +23,8 @@ export interface Call {
   rawToken: string;
   /** IP address of the client. */
   source: string;
+  /** Client certificate of the connection, as PEM. */
+  certificate?: string | undefined;
 }
 
 /** Answer of a backend without the envelope. A backend that returns none answers 204. */
@@ -31,6 +33,8 @@ export interface Result {
   data?: object | null;
   /** Token that was created or renewed. */
   auth?: Token;
+  /** `auth` of a login that waits for a second factor. */
+  demand?: object;
   lease?: Lease;
   /** `lease_duration` in seconds of a secret without a lease. */
   leaseDuration?: number;

@@ -1,11 +1,13 @@
 import type { Clock } from '../../clock/clock.js';
 import type { AccessControl } from './access-control.js';
+import type { SimulatedDirectory } from './directory.js';
 import type { Faults } from './faults.js';
 import type { LeaseStore } from './lease-store.js';
 import type { Backend, Namespace } from './model.js';
 import type { NodeStatus } from './node-status.js';
 import type { RateLimits } from './rate-limits.js';
 import type { RequestLog } from './request-log.js';
+import type { SecondFactors } from './second-factors.js';
 import type { ServerTime } from './server-time.js';
 import type { TokenStore } from './token-store.js';
 import type { Wrapping } from './wrapping.js';
@@ -48,6 +50,8 @@ export interface ServerContext {
   /** By path; the root namespace has the path `''`. */
   readonly namespaces: Map<string, Namespace>;
   readonly database: UserDatabase;
+  readonly directory: SimulatedDirectory;
+  readonly secondFactors: SecondFactors;
   readonly faults: Faults;
   readonly log: RequestLog;
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock/clock.js';
 import { AccessControl } from './access-control.js';
+import { SimulatedDirectory } from './directory.js';
 import { Faults } from './faults.js';
 import { randomText } from './ids.js';
 import { LeaseStore } from './lease-store.js';
@@ -8,6 +9,7 @@ import { NodeStatus } from './node-status.js';
 import { RateLimits } from './rate-limits.js';
 import { RequestLog } from './request-log.js';
 import type { RunSql, ServerContext, UserDatabase } from './server-context.js';
+import { SecondFactors } from './second-factors.js';
 import { ServerTime } from './server-time.js';
 import { TokenStore } from './token-store.js';
 import { Wrapping } from './wrapping.js';
@@ -35,6 +37,8 @@ export class ServerState implements ServerContext {
   readonly faults = new Faults();
   readonly log: RequestLog;
   readonly database: UserDatabase;
+  readonly directory = new SimulatedDirectory();
+  readonly secondFactors: SecondFactors;
   readonly root = new Namespace('', 'root');
   readonly namespaces = new Map([['', this.root]]);
 
@@ -47,6 +51,7 @@ export class ServerState implements ServerContext {
     this.leases = new LeaseStore(this.time);
     this.tokens = new TokenStore(this.time, this.leases, this.vault);
     this.wrapping = new Wrapping(this.time, this.tokens);
+    this.secondFactors = new SecondFactors(this.time, this.tokens, this.vault);
     this.rateLimits = new RateLimits(this.time);
     this.log = new RequestLog(this.time);
     const path = 'auth/token/create';
