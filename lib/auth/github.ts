@@ -2,7 +2,7 @@ import type { AuthMethod } from './auth-method.js';
 import { atMount, sourceProblems, type MountOptions } from './login-request.js';
 import { systemFailed, UNREACHABLE } from './password-login.js';
 import type { Explain } from '../client/failed-response.js';
-import type { SecretSource } from '../secret/secret-source.js';
+import { missingIn, type SecretSource } from '../secret/secret-source.js';
 
 /**
  * Options of {@link github}.
@@ -33,6 +33,7 @@ export function github(options: GithubOptions): AuthMethod {
   return {
     name: 'github',
     problems,
+    missing: () => missingIn(given.token as SecretSource, 'token'),
     async login(context) {
       const token = await context.read(given.token as SecretSource, { ...place, name: 'token' });
       return context.logIn(`auth/${mount}/login`, { token }, { ...place, explain });

@@ -30,7 +30,7 @@ const PUSH = 90_000;
  * `token_ttl`, or a user without second factor.
  *
  * At login it throws `VAULT_LOGIN_INPUT_INVALID`, `VAULT_LOGIN_MFA_REQUIRED` (Okta asks for another factor than a push),
- * `VAULT_LOGIN_DENIED` (the user rejected the push), `VAULT_TIMEOUT` (nobody confirmed it), `VAULT_BACKEND_FAILED`, and those of
+ * `VAULT_LOGIN_DENIED` (the user rejected the push), `VAULT_TIMEOUT` (it was not confirmed), `VAULT_BACKEND_FAILED`, and those of
  * the source.
  *
  * @example
@@ -48,7 +48,7 @@ const explain: Explain = (refusal) => {
     return {
       code: 'VAULT_LOGIN_DENIED',
       message: `The user rejected the push of Okta for the login at ${path}.`,
-      hint: 'If nobody expected it, another process logs in as this user.',
+      hint: 'If the user did not expect it, another process logs in as this user.',
     };
   if (said(/failed to complete multi-factor|exiting pending mfa/i))
     return {

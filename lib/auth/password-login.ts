@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Explain, Explanation, Refusal } from '../client/failed-response.js';
 import { encodeSegment } from '../client/path.js';
 import { VaultError } from '../errors/vault-error.js';
-import type { SecretSource } from '../secret/secret-source.js';
+import { missingIn, type SecretSource } from '../secret/secret-source.js';
 import type { AuthMethod, LoginContext } from './auth-method.js';
 import { atMount, isDenied, isEnabled, sourceProblems, type MountOptions } from './login-request.js';
 
@@ -52,6 +52,7 @@ export function passwordLogin<O extends PasswordOptions>(
   return {
     name: owner,
     problems,
+    missing: () => missingIn(password as SecretSource, 'password'),
     async login(context) {
       const secret = await context.read(password as SecretSource, { ...place, name: 'password' });
       try {

@@ -1,7 +1,7 @@
 import { encodeApiPath } from '../client/path.js';
 import { unknownOptions } from '../errors/unknown-options.js';
 import { isSecret } from '../secret/secret.js';
-import { isSource, problemsOf, type SecretSource } from '../secret/secret-source.js';
+import { isSource, missingIn, problemsOf, type SecretSource } from '../secret/secret-source.js';
 import type { AuthMethod } from './auth-method.js';
 import { namespaceProblems, sourceProblems, type MountOptions } from './login-request.js';
 
@@ -51,6 +51,13 @@ export function loginRequest(options: LoginRequestOptions): AuthMethod {
   return {
     name: 'loginRequest',
     problems,
+    async missing() {
+      for (const [name, value] of Object.entries(body)) {
+        const reason = isRead(value) ? await missingIn(value, name) : undefined;
+        if (reason !== undefined) return reason;
+      }
+      return undefined;
+    },
     async login(context) {
       const sent: Record<string, unknown> = { ...body };
       for (const [name, value] of Object.entries(body))

@@ -1,7 +1,8 @@
+import { explainRenewal } from '../auth/renewal-refusals.js';
 import { LOOK_UP_SELF, readLookUp } from '../auth/token-look-up.js';
 import type { ApiRequest, ApiResponse } from '../client/api.types.js';
 import { malformed } from '../errors/common-errors.js';
-import type { VaultError } from '../errors/vault-error.js';
+import { VaultError } from '../errors/vault-error.js';
 import type { VaultToken } from './vault-token.js';
 import { incrementForDrain } from '../lifetime/drain-policy.js';
 import type { GrantUpdate } from '../lifetime/grant.js';
@@ -33,8 +34,9 @@ export async function renewToken(
     const answer = await renewPastCaches({
       path,
       async renew(uncached) {
-        const request = { ...about, method: 'POST', path, body, uncached } as const;
+        const request = { ...about, method: 'POST', path, body, uncached, explain: explainRenewal } as const;
         const response = await session.send(token, request);
+        if (response.status === 204) throw extendsNothing(path);
         if (!isOf(token, response)) throw malformed(path);
         return response;
       },
@@ -61,6 +63,17 @@ export async function renewToken(
       return { kind: 'not-renewable' };
     throw error;
   }
+}
+
+/** The user or role of the login was deleted: the server accepts the renewal, and extends nothing. */
+function extendsNothing(path: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_LEASE_NOT_RENEWABLE',
+    message: 'The server renews the token no longer: the user or role of its login is gone.',
+    hint: 'A login follows by itself; it shows the reason.',
+    status: 204,
+    path,
+  });
 }
 
 /** Agents leave token and accessor empty if the token is their own. */
