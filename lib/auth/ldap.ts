@@ -1,11 +1,5 @@
 import type { AuthMethod } from './auth-method.js';
-import {
-  passwordLogin,
-  systemFailed,
-  UNREACHABLE,
-  wrongPassword,
-  type PasswordOptions,
-} from './password-login.js';
+import { passwordLogin, type PasswordOptions } from './password-login.js';
 
 /**
  * Logs in with a user of an LDAP directory (HashiCorp Vault, or a plugin). The server asks the directory at each renewal,
@@ -23,15 +17,9 @@ export function ldap(options: PasswordOptions): AuthMethod {
   return passwordLogin(options, {
     owner: 'ldap',
     locksOut: true,
-    explain: (refusal) => {
-      if (refusal.said(UNREACHABLE)) return systemFailed('the LDAP directory');
-      return refusal.said(/invalid credentials/i)
-        ? wrongPassword(
-            refusal,
-            'The LDAP directory',
-            'Compare both with the directory. If other users fail, too, correct binddn and bindpass of the method.',
-          )
-        : undefined;
-    },
+    system: 'the LDAP directory',
+    wrong: /invalid credentials/i,
+    advice:
+      'Compare both with the directory. If other users fail, too, correct binddn and bindpass of the method.',
   });
 }

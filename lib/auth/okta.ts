@@ -1,12 +1,6 @@
 import type { AuthMethod } from './auth-method.js';
 import type { Explain } from '../client/failed-response.js';
-import {
-  passwordLogin,
-  systemFailed,
-  UNREACHABLE,
-  wrongPassword,
-  type PasswordOptions,
-} from './password-login.js';
+import { passwordLogin, type PasswordOptions } from './password-login.js';
 
 /**
  * Options of {@link okta}.
@@ -30,7 +24,7 @@ const PUSH = 90_000;
  * `token_ttl`, or a user without second factor.
  *
  * At login it throws `VAULT_LOGIN_INPUT_INVALID`, `VAULT_LOGIN_MFA_REQUIRED` (Okta asks for another factor than a push),
- * `VAULT_LOGIN_DENIED` (the user rejected the push), `VAULT_TIMEOUT` (it was not confirmed), `VAULT_BACKEND_FAILED`, and those of
+ * `VAULT_LOGIN_DENIED` (the user rejected the push, or let it time out), `VAULT_BACKEND_FAILED`, and those of
  * the source.
  *
  * @example
@@ -38,12 +32,19 @@ const PUSH = 90_000;
  * @publicApi
  */
 export function okta(options: OktaOptions): AuthMethod {
-  const method = passwordLogin(options, { owner: 'okta', known: ['timeout'], locksOut: false, explain });
+  const method = passwordLogin(options, {
+    owner: 'okta',
+    known: ['timeout'],
+    locksOut: false,
+    system: 'Okta',
+    wrong: /Okta(?: MFA)? auth(?:entication)? failed/i,
+    advice: 'The password may have expired, or Okta has locked the user out.',
+    explain,
+  });
   return { ...method, timeout: options?.timeout ?? PUSH };
 }
 
-const explain: Explain = (refusal) => {
-  const { said, path } = refusal;
+const explain: Explain = ({ said, path }) => {
   if (said(/multi-factor authentication denied/i))
     return {
       code: 'VAULT_LOGIN_DENIED',
@@ -52,7 +53,7 @@ const explain: Explain = (refusal) => {
     };
   if (said(/failed to complete multi-factor|exiting pending mfa/i))
     return {
-      code: 'VAULT_TIMEOUT',
+      code: 'VAULT_LOGIN_DENIED',
       message: `The push of Okta for the login at ${path} was not confirmed in time.`,
       hint: 'Use a user without second factor for an application that runs unattended.',
     };
@@ -64,8 +65,5 @@ const explain: Explain = (refusal) => {
         'Enrol the user for Okta Verify with push, exclude it from that policy of Okta, or send `totp` and `provider` of Okta ' +
         'with loginRequest.',
     };
-  if (said(UNREACHABLE)) return systemFailed('Okta');
-  return said(/Okta(?: MFA)? auth(?:entication)? failed/i)
-    ? wrongPassword(refusal, 'Okta', 'The password may have expired, or Okta has locked the user out.')
-    : undefined;
+  return undefined;
 };

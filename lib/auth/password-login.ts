@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Explain, Explanation, Refusal } from '../client/failed-response.js';
+import type { Explain, Explanation } from '../client/failed-response.js';
 import { encodeSegment } from '../client/path.js';
 import { VaultError } from '../errors/vault-error.js';
 import { missingIn, type SecretSource } from '../secret/secret-source.js';
@@ -24,17 +24,20 @@ export interface PasswordMethod<O extends PasswordOptions> {
   readonly owner: string;
   /** Its own options. */
   readonly known?: readonly (string & keyof O)[];
-  /** The reason of a refusal, by the words of the server. */
-  readonly explain: Explain;
+  /** The words of a refused user name or password, and advice on it. */
+  readonly wrong: RegExp;
+  readonly advice: string;
+  /** The system that the server asks, as `the LDAP directory`; without one it keeps the users itself. */
+  readonly system?: string;
+  /** The reason of other refusals, by the words of the server. */
+  readonly explain?: Explain;
   /** Whether the server locks users out after repeated failed logins. */
   readonly locksOut: boolean;
 }
 
 /** Logs in with a user name in the path and a password in the body. */
-export function passwordLogin<O extends PasswordOptions>(
-  options: O,
-  { owner, known = [], explain, locksOut }: PasswordMethod<O>,
-): AuthMethod & { problems: string[] } {
+export function passwordLogin<O extends PasswordOptions>(options: O, method: PasswordMethod<O>): AuthMethod {
+  const { owner, known = [], locksOut } = method;
   const { given, problems, mount, place } = atMount(
     owner,
     options,
@@ -48,7 +51,7 @@ export function passwordLogin<O extends PasswordOptions>(
     problems.push(`\`auth: ${owner}\` has a \`username\` that cannot be part of a path, as one with "/"`);
   problems.push(...sourceProblems(owner, 'password', password));
   const below = `auth/${mount}/login`;
-  const how = { ...place, explain };
+  const how = { ...place, explain: explainer(method) };
   return {
     name: owner,
     problems,
@@ -71,14 +74,23 @@ export function passwordLogin<O extends PasswordOptions>(
   }
 }
 
-/** The meaning of a refused user name or password. */
-export function wrongPassword({ path }: Refusal, by: string, advice: string): Explanation {
-  return {
-    code: 'VAULT_LOGIN_INPUT_INVALID',
-    message: `${by} refuses the user name or the password of the login at ${path}.`,
-    hint: `${advice} The password is read again at each login; the same one is not sent again for a minute.`,
+/** The reason of a refusal, by the words of the server. */
+function explainer<O extends PasswordOptions>(method: PasswordMethod<O>): Explain {
+  const { wrong, advice, system, explain } = method;
+  return (refusal): Explanation | undefined => {
+    const known = explain?.(refusal);
+    if (known) return known;
+    if (system !== undefined && refusal.said(UNREACHABLE)) return systemFailed(system);
+    if (!refusal.said(wrong)) return undefined;
+    return {
+      code: 'VAULT_LOGIN_INPUT_INVALID',
+      message: `${capital(system ?? 'the server')} refuses the user name or the password of the login at ${refusal.path}.`,
+      hint: `${advice} The password is read again at each login; the same one is not sent again for a minute.`,
+    };
   };
 }
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** The meaning of a login for which the system behind the method did not answer the server. */
 export function systemFailed(system: string): Explanation {

@@ -1,11 +1,5 @@
 import type { AuthMethod } from './auth-method.js';
-import {
-  passwordLogin,
-  systemFailed,
-  UNREACHABLE,
-  wrongPassword,
-  type PasswordOptions,
-} from './password-login.js';
+import { passwordLogin, type PasswordOptions } from './password-login.js';
 
 /**
  * Logs in with a user of a RADIUS server (HashiCorp Vault, or a plugin), which is asked at each renewal, too.
@@ -21,15 +15,8 @@ export function radius(options: PasswordOptions): AuthMethod {
   return passwordLogin(options, {
     owner: 'radius',
     locksOut: false,
-    explain: (refusal) => {
-      if (refusal.said(UNREACHABLE)) return systemFailed('the RADIUS server');
-      return refusal.said(/access denied by the authentication server|password cannot be empty/i)
-        ? wrongPassword(
-            refusal,
-            'The RADIUS server',
-            'Compare both with the RADIUS server, which may lock users out by itself.',
-          )
-        : undefined;
-    },
+    system: 'the RADIUS server',
+    wrong: /access denied by the authentication server|password cannot be empty/i,
+    advice: 'Compare both with the RADIUS server, which may lock users out by itself.',
   });
 }

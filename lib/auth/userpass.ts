@@ -1,5 +1,5 @@
 import type { AuthMethod } from './auth-method.js';
-import { passwordLogin, wrongPassword, type PasswordOptions } from './password-login.js';
+import { passwordLogin, type PasswordOptions } from './password-login.js';
 
 /**
  * Logs in with a user name and a password that the server itself keeps.
@@ -16,13 +16,7 @@ export function userpass(options: PasswordOptions): AuthMethod {
   return passwordLogin(options, {
     owner: 'userpass',
     locksOut: true,
-    explain: (refusal) =>
-      refusal.said(/invalid username or password|invalid credentials|missing password/i)
-        ? wrongPassword(
-            refusal,
-            'The server',
-            'Compare both with the user at the server; deliver the current password.',
-          )
-        : undefined,
+    wrong: /invalid username or password|invalid credentials|missing password/i,
+    advice: 'Compare both with the user at the server; deliver the current password.',
   });
 }

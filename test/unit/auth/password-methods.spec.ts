@@ -211,7 +211,7 @@ describe('okta', () => {
 
   it.each<[string, string, string]>([
     ['rejected', 'multi-factor authentication denied', 'VAULT_LOGIN_DENIED'],
-    ['unanswered', 'failed to complete multi-factor authentication', 'VAULT_TIMEOUT'],
+    ['unanswered', 'failed to complete multi-factor authentication', 'VAULT_LOGIN_DENIED'],
     [
       'impossible',
       'Okta Verify Push or TOTP or Google TOTP factor is required in order to perform MFA',
