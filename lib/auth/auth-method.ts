@@ -88,6 +88,8 @@ export interface LoginContext {
   readonly warn: (message: string) => void;
   /** Emits a `notice` event, for what an operator may want to know; identical messages once. */
   readonly notice: (message: string) => void;
+  /** The time in milliseconds since 1970, by the clock of the connection. */
+  readonly now: () => number;
   /** Aborted after the time limit of the login, for requests of your own to other services. */
   readonly signal: AbortSignal;
 }

@@ -77,6 +77,22 @@ export function sourceProblems(owner: string, option: string, source: unknown, a
   return problems;
 }
 
+/** The problems of options that are texts: `required` ones, and `optional` ones that may be left out. */
+export function textProblems<O extends object>(
+  owner: string,
+  given: O,
+  required: readonly (string & keyof O)[],
+  optional: readonly (string & keyof O)[] = [],
+): string[] {
+  const isText = (name: keyof O) => typeof given[name] === 'string' && given[name].trim() !== '';
+  return [
+    ...required.filter((name) => !isText(name)).map((name) => `\`auth: ${owner}\` needs a \`${name}\``),
+    ...optional
+      .filter((name) => given[name] !== undefined && !isText(name))
+      .map((name) => `\`auth: ${owner}\` has a \`${name}\` that is empty or not a string`),
+  ];
+}
+
 /** Whether an error is a login that the server denies without a reason. */
 export function isDenied(error: unknown): boolean {
   return error instanceof VaultError && error.code === 'VAULT_LOGIN_DENIED' && error.status === 403;

@@ -58,12 +58,13 @@ export async function runLogin(method: AuthMethod, parts: LoginParts): Promise<C
  * @param obtained gets each login that succeeded
  */
 function contextOf(
-  { send, warn, notice, reading, refused, signal }: LoginParts,
+  { send, warn, notice, reading, refused, signal, clock }: LoginParts,
   times: WeakMap<Secret, Deadline>,
   obtained: Login[],
 ): LoginContext {
   const context: LoginContext = {
     signal,
+    now: () => clock.wall(),
     warn,
     notice,
     read(source, { namespace, name, wrappedAt } = { name: 'secret' }) {
