@@ -11,25 +11,49 @@ const { requests, statuses, share } = workerData;
 const MODULES = { 'http:': require('node:http'), 'https:': require('node:https') };
 const { isIP } = require('node:net');
 const { checkServerIdentity } = require('node:tls');
-const agents = { 'http:': new Map(), 'https:': new Map() };
+const agents = {
+  'http:': new Map(),
+  'https:': new Map(),
+  'http:proxy': new Map(),
+  'https:proxy': new Map(),
+};
 
-function agentFor(route, protocol) {
-  const known = agents[protocol];
+/** Lets an agent open its sockets through the proxy of a route. */
+function tunnelled(agent, { url, headers }) {
+  const open = agent.createConnection.bind(agent);
+  agent.createConnection = (options, done) => {
+    const { protocol } = new URL(url);
+    const { host, port } = options;
+    const target = (isIP(host) === 6 ? '[' + host + ']' : host) + ':' + (port || agent.defaultPort);
+    const asked = { method: 'CONNECT', path: target, headers: { host: target, ...headers }, agent: false };
+    MODULES[protocol]
+      .request(url, { ...asked, rejectUnauthorized: true })
+      .on('connect', ({ statusCode }, socket) => {
+        if (statusCode < 200 || statusCode > 299) return done(socket.destroy(new Error('refused')));
+        done(null, agent.protocol === 'https:' ? open({ ...options, socket }) : socket);
+      })
+      .on('error', done)
+      .end();
+  };
+  return agent;
+}
+
+/** By route, protocol, and whether the proxy is used. */
+function agentFor(route, protocol, proxy) {
+  const known = agents[protocol + (proxy ? 'proxy' : '')];
   if (!known.has(route)) {
     const { Agent } = MODULES[protocol];
     const { serverName, ...tls } = route.tls ?? {};
     const named = serverName !== undefined && !isIP(serverName) && { servername: serverName };
-    known.set(
-      route,
-      new Agent({
-        ...tls,
-        ...named,
-        checkServerIdentity: (host, peer) => checkServerIdentity(serverName ?? host, peer),
-        rejectUnauthorized: true,
-        keepAlive: true,
-        maxSockets: 64,
-      }),
-    );
+    const agent = new Agent({
+      ...tls,
+      ...named,
+      checkServerIdentity: (host, peer) => checkServerIdentity(serverName ?? host, peer),
+      rejectUnauthorized: true,
+      keepAlive: true,
+      maxSockets: 64,
+    });
+    known.set(route, proxy ? tunnelled(agent, route.proxy) : agent);
   }
   return known.get(route);
 }
@@ -38,7 +62,8 @@ function ask(address, { route, method, path, headers, body }) {
   return new Promise((resolve) => {
     const socketPath = address.startsWith('unix://') ? address.slice('unix://'.length) : undefined;
     const url = new URL((socketPath === undefined ? address : 'http://localhost') + path);
-    const options = { agent: agentFor(route, url.protocol), method, headers, socketPath };
+    const proxy = route.proxy?.addresses.includes(address) === true;
+    const options = { agent: agentFor(route, url.protocol, proxy), method, headers, socketPath };
     const request = MODULES[url.protocol].request(url, options, (response) => {
       response.resume();
       resolve(response.statusCode);

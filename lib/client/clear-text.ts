@@ -21,7 +21,7 @@ export function assertMayTravel({ name, addresses, allowHttp }: ClientOptions): 
 }
 
 /** Whether a host is this machine, so that no request passes a network. */
-function isLoopback({ hostname }: URL): boolean {
+export function isLoopback({ hostname }: URL): boolean {
   const host = hostname.replace(/\.$/, '');
   return /(^|\.)localhost$/.test(host) || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }

@@ -1,3 +1,4 @@
+import type { ResolvedProxy } from './proxy.js';
 import type { ResolvedTls } from './tls.js';
 
 /** The checked options that the client needs; all others belong to higher rooms. */
@@ -10,6 +11,7 @@ export interface ClientOptions {
   /** Sent with every request; names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly tls?: ResolvedTls;
+  readonly proxy?: ResolvedProxy;
   /** Milliseconds one request may take. */
   readonly timeout: number;
 }

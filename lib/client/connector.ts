@@ -3,6 +3,7 @@ import { checkServerIdentity, createSecureContext, type ConnectionOptions } from
 import type { ServerAddress } from './server-address.js';
 import type { ResolvedTls, TlsMaterial } from './tls.js';
 import { background } from '../clock/background.js';
+import { openTunnel } from './tunnel.js';
 import { buildConnector, type Connect } from './undici.js';
 
 /** Reports of changed TLS files. */
@@ -33,8 +34,8 @@ export function tlsConnection(material: TlsMaterial = {}): ConnectionOptions {
  * might refuse a handshake with their old contents.
  */
 export class Connector {
-  /** Connect functions of the sockets, by the host that stands for each. */
-  readonly #sockets: ReadonlyMap<string, Connect>;
+  /** The addresses with a way of their own, by their host. */
+  readonly #ways: ReadonlyMap<string, ServerAddress>;
   readonly #tls: ResolvedTls | undefined;
   readonly #timeout: number;
   readonly #listener: TlsListener;
@@ -49,11 +50,8 @@ export class Connector {
     timeout: number,
     listener: TlsListener,
   ) {
-    this.#sockets = new Map(
-      addresses.flatMap(({ origin, socketPath }): [string, Connect][] =>
-        socketPath === undefined ? [] : [[new URL(origin).host, buildConnector({ socketPath, timeout })]],
-      ),
-    );
+    const special = addresses.filter(({ socketPath, proxy }) => socketPath !== undefined || proxy);
+    this.#ways = new Map(special.map((address) => [new URL(address.origin).host, address]));
     this.#tls = tls;
     this.#timeout = timeout;
     this.#listener = listener;
@@ -72,13 +70,24 @@ export class Connector {
    */
   readonly connect: Connect = ({ servername: _ofTheHostHeader, ...options }, callback) => {
     background(() => {
-      const socket = this.#sockets.get(options.host as string);
-      if (socket) return socket(options, callback);
-      const open = () => this.#open(options, keepFirstError(callback));
-      if (this.#tls?.files.length) void this.#refresh().then(open, open);
-      else open();
+      const { socketPath, proxy } = this.#ways.get(options.host as string) ?? {};
+      if (socketPath !== undefined)
+        return buildConnector({ socketPath, timeout: this.#timeout })(options, callback);
+      if (!proxy) return this.#openFresh(options, callback);
+      openTunnel(proxy, options, this.#timeout, (failure, socket) => {
+        if (failure || !socket) callback(failure as Error, null);
+        else if (options.protocol === 'https:') this.#openFresh({ ...options, httpSocket: socket }, callback);
+        else callback(null, socket.setNoDelay(true));
+      });
     });
   };
+
+  /** Opens a socket with the current contents of the files. */
+  #openFresh(...[options, callback]: Parameters<Connect>): void {
+    const open = () => this.#open(options, keepFirstError(callback));
+    if (this.#tls?.files.length) void this.#refresh().then(open, open);
+    else open();
+  }
 
   /** Reads the files again, once for all sockets that are being opened. */
   #refresh(): Promise<void> {

@@ -2,6 +2,7 @@ import {
   errorCode,
   ExchangeFailed,
   isArgument,
+  ProxyFailed,
   TIMED_OUT,
   TransportTimeout,
   type Progress,
@@ -87,7 +88,8 @@ export class Exchange {
   }
 
   onResponseError(_controller: Controller, error: Error): void {
-    this.#fail(new ExchangeFailed(errorCode(error), this.#progress, false, this.#address));
+    const proxy = error instanceof ProxyFailed ? error : undefined;
+    this.#fail(new ExchangeFailed(errorCode(error), this.#progress, false, this.#address, proxy));
   }
 
   #fail(failure: ExchangeFailed): void {

@@ -1,4 +1,5 @@
 import { VaultError } from '../errors/vault-error.js';
+import { fromProxyFailure } from './proxy-error.js';
 import { socketPathOf } from './server-address.js';
 import { tlsHint } from './tls-hints.js';
 import {
@@ -62,6 +63,8 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
       hint: 'Check the network and the load of the server; `timeout` (milliseconds) limits one request.',
     });
   }
+  if (error instanceof ExchangeFailed && error.proxy)
+    return fromProxyFailure(error.proxy, error.address ?? where, common);
   const tooLarge = TOO_LARGE[code];
   if (tooLarge) {
     return new VaultError({

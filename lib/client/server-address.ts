@@ -1,3 +1,5 @@
+import type { ResolvedProxy } from './proxy.js';
+
 const UNIX = 'unix://';
 
 /** One address of the options, as the transport uses it. */
@@ -10,6 +12,7 @@ export interface ServerAddress {
   readonly prefix: string;
   /** The path of a Unix socket. */
   readonly socketPath?: string;
+  readonly proxy?: ResolvedProxy;
 }
 
 /** The path of a `unix://` address; undefined for other addresses. */
@@ -17,12 +20,18 @@ export function socketPathOf(address: string): string | undefined {
   return address.startsWith(UNIX) ? address.slice(UNIX.length) : undefined;
 }
 
-/** @param index a number for each address of a connection */
-export function serverAddress(address: string, index: number): ServerAddress {
-  const socketPath = socketPathOf(address);
-  // A socket has no host: this name distinguishes it from the other addresses, and is sent nowhere.
-  if (socketPath !== undefined)
-    return { name: address, origin: `http://unix-socket-${index}`, prefix: '', socketPath };
-  const { origin, pathname } = new URL(address);
-  return { name: origin, origin, prefix: pathname.replace(/\/$/, '') };
+/** The addresses of a connection, each with the way to it. */
+export function serverAddresses(
+  addresses: readonly string[],
+  proxy: ResolvedProxy | undefined,
+): readonly ServerAddress[] {
+  return addresses.map((address, index) => {
+    const socketPath = socketPathOf(address);
+    // A socket has no host: this name distinguishes it from the other addresses, and is sent nowhere.
+    if (socketPath !== undefined)
+      return { name: address, origin: `http://unix-socket-${index}`, prefix: '', socketPath };
+    const { origin, pathname } = new URL(address);
+    const prefix = pathname.replace(/\/$/, '');
+    return { name: origin, origin, prefix, ...(proxy?.addresses.includes(address) && { proxy }) };
+  });
 }

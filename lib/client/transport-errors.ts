@@ -4,6 +4,23 @@
  */
 export type Progress = 'unsent' | 'sent' | 'answered';
 
+/** A proxy opened no tunnel. */
+export class ProxyFailed extends Error {
+  constructor(
+    /** The error code of Node, or {@link PROXY_REFUSED}. */
+    readonly code: string,
+    /** Without user name and password. */
+    readonly proxy: string,
+    /** The status of its answer, if there was one. */
+    readonly status?: number,
+  ) {
+    super(`${code} (${proxy})`);
+  }
+}
+
+/** The code of a {@link ProxyFailed} after an answer. */
+export const PROXY_REFUSED = 'PROXY_REFUSED';
+
 /** An exchange without a usable answer. Keeps nothing of the original error, which can contain headers. */
 export class ExchangeFailed extends Error {
   constructor(
@@ -14,6 +31,8 @@ export class ExchangeFailed extends Error {
     readonly stale = false,
     /** The address of the request, if known. */
     readonly address?: string,
+    /** The failure of the proxy on the way. */
+    readonly proxy?: ProxyFailed,
   ) {
     super(`${code} (${progress})`);
   }

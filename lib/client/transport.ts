@@ -6,9 +6,10 @@ import { answeredHere } from './answered-here.js';
 import { assertMayTravel } from './clear-text.js';
 import { Connector, type TlsListener } from './connector.js';
 import { Exchange } from './exchange.js';
+import { tunnelHeaders } from './proxy.js';
 import { SIMULATED_HEADER } from './simulated-header.js';
 import { isRedirect, redirectTarget } from './redirect.js';
-import { serverAddress, type ServerAddress } from './server-address.js';
+import { serverAddresses, type ServerAddress } from './server-address.js';
 import {
   errorCode,
   ExchangeFailed,
@@ -70,7 +71,7 @@ export function openNetwork(options: ClientOptions, listener: TransportListener)
   const inClear = assertMayTravel(options);
   if (inClear.length > 0) listener.clearText(inClear);
   const timeout = Math.min(options.timeout / 2, CONNECT_TIMEOUT);
-  const addresses = options.addresses.map(serverAddress);
+  const addresses = serverAddresses(options.addresses, options.proxy);
   return new Transport(addresses, new Connector(addresses, options.tls, timeout, listener), listener);
 }
 
@@ -110,7 +111,14 @@ export class Transport implements Sender {
     const all = this.#addresses.map(({ name, prefix }) => name + prefix);
     const addresses = [...all.slice(this.#preferred), ...all.slice(0, this.#preferred)];
     const { material } = this.#connector;
-    return { addresses, ...(material && { tls: material }) };
+    const proxy = this.#addresses.find((address) => address.proxy)?.proxy;
+    return {
+      addresses,
+      ...(material && { tls: material }),
+      ...(proxy && {
+        proxy: { url: proxy.url, headers: tunnelHeaders(proxy), addresses: proxy.addresses },
+      }),
+    };
   }
 
   async send(request: TransportRequest): Promise<TransportResponse> {

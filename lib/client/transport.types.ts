@@ -43,6 +43,8 @@ export interface Route {
   /** With the prefix of a proxy; in the order in which they are tried. */
   addresses: readonly string[];
   tls?: TlsMaterial;
+  /** The proxy, the headers of requests for a tunnel, and the addresses that it is used for. */
+  proxy?: { url: string; headers: Record<string, string>; addresses: readonly string[] };
 }
 
 /** Sends one request without retries: the seam at which a simulated server replaces the network. */

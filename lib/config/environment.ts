@@ -15,6 +15,8 @@ export const ENVIRONMENT = {
   CLIENT_KEY: taken('tls.key'),
   CLIENT_KEY_BYTES: taken('tls.key'),
   TLS_SERVER_NAME: taken('tls.serverName'),
+  PROXY_ADDR: taken('proxy'),
+  HTTP_PROXY: taken('proxy'),
 
   SKIP_VERIFY: refused(
     'the certificate of the server is always verified: name its authority in VAULT_CACERT',
@@ -25,8 +27,6 @@ export const ENVIRONMENT = {
   ),
 
   CAPATH: refused('a folder of authorities is not read yet: name one file in VAULT_CACERT'),
-  HTTP_PROXY: refused('there is no option for a proxy yet'),
-  PROXY_ADDR: refused('there is no option for a proxy yet'),
 
   DISABLE_REDIRECTS: ignored('a redirect is only followed to another address of the options'),
   MAX_RETRIES: ignored('the TTL of a credential or `startup.timeout` limits retries, not their number'),

@@ -1,13 +1,13 @@
 import type { VaultOptions } from './options.js';
 
 /**
- * The same options, but no printer finds `headers` and `tls`, whose values may be secret: the key of a gateway, a private
- * key. Nest keeps the options in the container of the application.
+ * The same options, but no printer finds `headers`, `tls` and `proxy`, whose values may be secret: the key of a gateway, a
+ * private key, a password. Nest keeps the options in the container of the application.
  */
 export function hideSecretOptions(options: VaultOptions): VaultOptions {
   try {
-    const { headers, tls, ...shown } = options;
-    if (headers === undefined && tls === undefined) return options;
+    const { headers, tls, proxy, ...shown } = options;
+    if (headers === undefined && tls === undefined && proxy === undefined) return options;
     // Printers read the target of a proxy. A class may have further options, as getters of its prototype.
     return new Proxy(shown, {
       get: (target, name) => Reflect.get(name in target ? target : options, name) as unknown,

@@ -4,6 +4,7 @@ import { bareNamespace, isNamespace } from '../client/namespace.js';
 import { resolveTls } from '../client/tls.js';
 import { resolveAddresses } from './addresses.js';
 import type { VaultOptions } from './options.js';
+import { resolveProxy } from './proxy.js';
 
 /** Limit of a time in milliseconds, as Node's timers have it. */
 export const MAX_TIMEOUT = 2 ** 31 - 1;
@@ -11,7 +12,14 @@ export const MAX_TIMEOUT = 2 ** 31 - 1;
 export const NETWORK_DEFAULTS = { allowHttp: false, timeout: 10_000 } as const;
 
 /** Options of the way to the server. */
-export const NETWORK_OPTIONS = ['address', 'namespace', 'headers', 'tls', ...Object.keys(NETWORK_DEFAULTS)];
+export const NETWORK_OPTIONS = [
+  'address',
+  'namespace',
+  'headers',
+  'tls',
+  'proxy',
+  ...Object.keys(NETWORK_DEFAULTS),
+];
 
 /** Applies the defaults to the options of the way to the server, and checks them. */
 export function resolveNetworkOptions(
@@ -34,11 +42,14 @@ export function resolveNetworkOptions(
     addresses.every((one) => one.startsWith('unix:'))
   )
     problems.push('`tls` is given, but every `address` starts with unix://, which has no TLS');
+  const usable = addresses.every((address) => address !== '');
+  const proxy = resolveProxy(given.proxy, usable ? addresses : [], problems);
   return {
     addresses,
     ...(namespace && { namespace }),
     ...(headers && { headers }),
     ...(tls && { tls }),
+    ...(proxy && { proxy }),
     allowHttp,
     timeout,
   };

@@ -1,5 +1,6 @@
 import { VaultError } from '../errors/vault-error.js';
 import { hiddenBytes, printedAs } from '../secret/hidden.js';
+import { Secret } from '../secret/secret.js';
 import type { TlsOptions } from '../client/tls-options.js';
 import { ENVIRONMENT, type Variable } from './environment.js';
 import { findVariable, type FoundVariable } from './find-variable.js';
@@ -8,7 +9,10 @@ import { resolveNetworkOptions } from './network-options.js';
 import type { VaultOptions } from './options.js';
 
 /** The options that lead to the server. @inline */
-export interface VaultOptionsFromEnv extends Pick<VaultOptions, 'namespace' | 'headers' | 'tls' | 'timeout'> {
+export interface VaultOptionsFromEnv extends Pick<
+  VaultOptions,
+  'namespace' | 'headers' | 'tls' | 'proxy' | 'timeout'
+> {
   address: string;
 }
 
@@ -26,7 +30,7 @@ type Find = (...variables: Variable[]) => FoundVariable | undefined;
  * ```
  *
  * @param env the variables (default: `process.env`)
- * @returns the options that are set; keys and values of headers in it are not printed
+ * @returns the options that are set; keys, values of headers and the proxy in it are not printed
  * @throws VaultError `VAULT_CONFIG_INVALID`, naming the variables, if there is no address (it has no default here), if a
  * value is invalid, or if one asks for something that this client does not do, as `VAULT_SKIP_VERIFY`. Files are read
  * later, at the start of the connection.
@@ -48,6 +52,7 @@ export function vaultOptionsFromEnv(
   const namespace = find('NAMESPACE');
   const headers = readHeaders(find('HEADERS'), problems);
   const timeout = readTimeout(find('CLIENT_TIMEOUT'), problems);
+  const proxy = find('PROXY_ADDR', 'HTTP_PROXY');
   // They belong to VAULT_ADDR: an agent on this machine may need none.
   const tls = address?.value.startsWith('https:') ? readTls(find, problems) : {};
   const options = {
@@ -56,6 +61,7 @@ export function vaultOptionsFromEnv(
     ...(headers && { headers }),
     ...(timeout !== undefined && { timeout }),
     ...(Object.keys(tls).length > 0 && { tls }),
+    ...(proxy && { proxy: new Secret(proxy.value) }),
   };
   if (address) problems.push(...problemsOf(options, find));
   else

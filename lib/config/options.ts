@@ -1,5 +1,6 @@
 import type { TlsOptions } from '../client/tls-options.js';
 import type { EngineOptions } from '../engines/engine-options.js';
+import type { Secret } from '../secret/secret.js';
 import type { AuthMethod } from '../auth/auth-method.js';
 
 /**
@@ -104,6 +105,12 @@ export interface VaultOptions extends EngineOptions {
    */
   headers?: Readonly<Record<string, string>>;
   tls?: TlsOptions;
+  /**
+   * HTTP proxy on the way to the server: its URL, as `http://proxy.internal:3128` (with user name and password as a
+   * {@link Secret}, which is not printed), or `env` for `HTTPS_PROXY` (`HTTP_PROXY` for an http address) without the hosts in
+   * `NO_PROXY`. Addresses on this machine are reached directly. Without this option these variables are not read.
+   */
+  proxy?: 'env' | (string & {}) | Secret;
   /** Timeout of one request, in milliseconds. @default 10000 */
   timeout?: number;
   retry?: RetryOptions;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { sendBlocking, type RoutedRequest } from '../../lib/client/send-blocking.js';
+import { Secret } from '../../lib/secret/secret.js';
 import type { Route } from '../../lib/client/transport.types.js';
 import { Authority, opensslAvailable, type Certificate } from '../support/certificates.js';
 import { transportTo } from '../support/connect.js';
@@ -147,5 +148,35 @@ describe.runIf(opensslAvailable)('TLS', () => {
       delete process.env[variable];
     }
     expect((await seen()).map((one) => one.client)).toEqual(['client', 'client']);
+  });
+
+  it('through a proxy, with its password; the server is verified by its own name', async () => {
+    const tls = { cert: server.cert, key: server.key };
+    const { addresses, seen } = await serve({}, { status: 204 }, { status: 204, tls });
+    const [url = '', clear = '', secure = ''] = addresses;
+    const [http, https, other] = [
+      clear.replace('127.0.0.1', 'clear.internal'),
+      secure.replace('127.0.0.1', 'vault.internal'),
+      secure.replace('127.0.0.1', 'other.internal'),
+    ];
+    const proxy = { url, authorization: new Secret('Basic canary'), addresses: [http, https, other] };
+    const route = (address: string) =>
+      transportTo([address], { ca: authority.cert }, 1_000, proxy).route as Route;
+    const refused = { ...proxy, url: 'http://127.0.0.1:1' };
+    const requests = [
+      ...[http, https, https, other, clear].map(route),
+      { ...route(https), proxy: { ...refused, headers: {} } },
+    ];
+    expect(
+      sendBlocking(
+        requests.map((one) => request(one)),
+        5_000,
+      ),
+    ).toEqual([204, 204, 204, 0, 204, 0]);
+    const tunnels = (await seen()).filter(({ line }) => line.startsWith('CONNECT'));
+    expect(new Set(tunnels.map(({ line }) => line.slice('CONNECT '.length)))).toEqual(
+      new Set([http, https, other].map((address) => new URL(address).host)),
+    );
+    expect(new Set(tunnels.map((one) => one.token))).toEqual(new Set(['Basic canary']));
   });
 });

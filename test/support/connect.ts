@@ -1,9 +1,10 @@
 import { resolveOptions } from '../../lib/config/resolved-options.js';
 import type { TlsOptions } from '../../lib/client/tls-options.js';
 import type { VaultOptions } from '../../lib/config/options.js';
+import type { ResolvedProxy } from '../../lib/client/proxy.js';
 import { resolveTls } from '../../lib/client/tls.js';
 import { Connector } from '../../lib/client/connector.js';
-import { serverAddress } from '../../lib/client/server-address.js';
+import { serverAddresses } from '../../lib/client/server-address.js';
 import { Transport } from '../../lib/client/transport.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { EventBus } from '../../lib/events/events.js';
@@ -24,9 +25,14 @@ export function connect(
 }
 
 /** The transport to these addresses, with `tls` options or without; a connection attempt may take `timeout`. */
-export function transportTo(given: readonly string[], tls?: TlsOptions, timeout = 5_000): Transport {
+export function transportTo(
+  given: readonly string[],
+  tls?: TlsOptions,
+  timeout = 5_000,
+  proxy?: ResolvedProxy,
+): Transport {
   const listener = { reloaded: () => undefined, unusable: () => undefined };
-  const addresses = given.map(serverAddress);
+  const addresses = serverAddresses(given, proxy);
   return new Transport(addresses, new Connector(addresses, resolveTls(tls, []), timeout, listener));
 }
 

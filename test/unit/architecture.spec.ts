@@ -292,6 +292,7 @@ it('the environment is read by secret sources, `vaultOptionsFromEnv` and the bin
     // The bin, whose commands take their connection from it.
     'cli/main.ts',
     'config/options-from-env.ts',
+    'config/proxy.ts',
     'secret/secret-source.ts',
     'testing/production.ts',
     'vault.slow-start.ts',

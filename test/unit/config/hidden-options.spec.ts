@@ -57,7 +57,13 @@ it('options of a class keep the members of its prototype, and their private fiel
   expect(inspect(hidden, EVERYTHING)).not.toContain(CANARY);
 });
 
-it('a private key and its passphrase are hidden alike', () => {
+it('a private key, its passphrase and the password of a proxy are hidden alike', () => {
   const tls = { key: CANARY, passphrase: CANARY };
   expect(inspect(VaultModule.forRoot({ ...options(), tls }), EVERYTHING)).not.toContain(CANARY);
+  const proxied = {
+    address: 'https://vault.test',
+    auth: token('root'),
+    proxy: `http://user:${CANARY}@proxy`,
+  };
+  expect(inspect(VaultModule.forRoot(proxied), EVERYTHING)).not.toContain(CANARY);
 });

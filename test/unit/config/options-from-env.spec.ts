@@ -5,6 +5,7 @@ import { ENVIRONMENT, type Use } from '../../../lib/config/environment.js';
 import { goBoolean, goDuration } from '../../../lib/config/go-values.js';
 import { vaultOptionsFromEnv } from '../../../lib/config/options-from-env.js';
 import { VaultError } from '../../../lib/errors/vault-error.js';
+import { Secret } from '../../../lib/secret/secret.js';
 
 const ADDRESS = 'https://vault.internal:8200';
 
@@ -62,6 +63,18 @@ it('contents are taken as bytes, beside or instead of files', () => {
   expect(both.tls).toEqual({ cert: '/c.pem', key: '/k.pem' });
 });
 
+it('a proxy is taken, the variable with the newer name first', () => {
+  const env = { VAULT_ADDR: ADDRESS, VAULT_HTTP_PROXY: 'http://old:3128' };
+  expect(vaultOptionsFromEnv(env).proxy).toEqual(new Secret('http://old:3128'));
+  expect(vaultOptionsFromEnv({ ...env, VAULT_PROXY_ADDR: 'http://new:1' }).proxy).toEqual(
+    new Secret('http://new:1'),
+  );
+  // Without the option, these are not read.
+  expect(vaultOptionsFromEnv({ VAULT_ADDR: ADDRESS, HTTPS_PROXY: 'http://any:1' })).toEqual({
+    address: ADDRESS,
+  });
+});
+
 it('BAO_ is used before VAULT_, also if it is empty; an empty variable counts as unset', () => {
   const VAULT = { VAULT_ADDR: ADDRESS, VAULT_NAMESPACE: 'old' };
   expect(vaultOptionsFromEnv({ ...VAULT, BAO_NAMESPACE: 'new' }).namespace).toBe('new');
@@ -98,6 +111,7 @@ it.each<[string, Record<string, string>, RegExp]>([
   ['with a time that is too long', { VAULT_CLIENT_TIMEOUT: '999d' }, /VAULT_CLIENT_TIMEOUT must be a number/],
   ['with a certificate alone', { VAULT_CLIENT_CERT: '/c.pem' }, /VAULT_CLIENT_CERT and VAULT_CLIENT_KEY go/],
   ['with a server name', { VAULT_TLS_SERVER_NAME: 'a b' }, /`tls.serverName`|VAULT_TLS_SERVER_NAME must be/],
+  ['with a proxy', { VAULT_HTTP_PROXY: 'socks5://x' }, /: VAULT_HTTP_PROXY names a SOCKS proxy/],
   ['without verification', { VAULT_SKIP_VERIFY: '1' }, /VAULT_SKIP_VERIFY is refused: .*VAULT_CACERT/],
   ['with an unreadable boolean', { BAO_SKIP_VERIFY: 'yes' }, /BAO_SKIP_VERIFY is refused/],
   ['with DNS SRV', { VAULT_SRV_LOOKUP: 'true' }, /VAULT_SRV_LOOKUP is refused/],
@@ -130,6 +144,7 @@ it('no secret is printed, neither of the options nor of an error', () => {
     VAULT_HEADERS: JSON.stringify({ 'x-gateway': canary }),
     VAULT_CLIENT_CERT_BYTES: canary,
     VAULT_CLIENT_KEY_BYTES: canary,
+    VAULT_PROXY_ADDR: `http://user:${canary}@proxy:3128`,
   };
   const options = vaultOptionsFromEnv(env);
   const copy = { ...options };
