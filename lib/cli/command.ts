@@ -6,9 +6,9 @@ export interface Cli {
   /** The application's folder. Paths and packages are resolved from it. */
   readonly folder: string;
   /** Prints one line of results, to standard output. */
-  print(line: string): void;
+  print(this: void, line: string): void;
   /** Prints one line about the command, to standard error. */
-  say(line: string): void;
+  say(this: void, line: string): void;
   /** Sets the exit code of a command that has done its work; 0 without. */
   exit(code: number): void;
 }

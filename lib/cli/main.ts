@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import type { CliCommand } from './command.js';
+import { devCommand } from './dev.js';
 import { runCli } from './run-cli.js';
 
-const COMMANDS: readonly CliCommand[] = [];
+const COMMANDS: readonly CliCommand[] = [devCommand];
 
 const code = await runCli(process.argv.slice(2), COMMANDS, {
   env: process.env,

@@ -23,3 +23,11 @@ export type { RunSql } from './server/server-context.js';
 export type { Capability } from './server/acl.js';
 export type { Clock } from '../clock/clock.js';
 export type { Sender, TransportRequest, TransportResponse } from '../client/transport.types.js';
+export type {
+  DevAppRole,
+  DevDatabase,
+  DevKvMount,
+  DevLeasedSecret,
+  DevSecret,
+  DevServerFile,
+} from './dev-server-file.js';

@@ -141,7 +141,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   ],
   integrations: ['clock', 'errors', 'secret', 'events', 'leases'],
   testing: ['clock', 'errors', 'secret', 'client', 'environment', 'leases'],
-  cli: ['errors', 'secret', 'client', 'auth', 'config'],
+  cli: ['clock', 'errors', 'secret', 'client', 'auth', 'config', 'session', 'services', 'testing'],
 };
 const ROOMS = Object.keys(MAY_USE);
 /** Rooms that know Nest. All others run without it. */

@@ -1,0 +1,67 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, rename, rm, writeFile } from 'node:fs/promises';
+import { VaultError } from '../../errors/vault-error.js';
+import { codeOf } from './admin-databases.js';
+
+/** Environment variables of an application, by name. */
+export type Variables = Readonly<Record<string, string>>;
+
+/** Lines that set the variables in a shell: `export NAME=value`, on Windows for PowerShell. */
+export function shellLines(variables: Variables, platform: NodeJS.Platform = process.platform): string[] {
+  return Object.entries(variables).map(([name, value]) =>
+    platform === 'win32'
+      ? `$env:${name} = '${value.replaceAll("'", "''")}'`
+      : `export ${name}=${quoted(value)}`,
+  );
+}
+
+/** The text of a `.env` file with these variables; all other lines stay. */
+export function withVariables(text: string, variables: Variables): string {
+  const open = new Map(Object.entries(variables));
+  const kept = text.split('\n').flatMap((line) => {
+    const [, start = '', name = ''] = /^(\s*(?:export\s+)?)([A-Za-z_]\w*)\s*=/.exec(line) ?? [];
+    if (!Object.hasOwn(variables, name)) return [line];
+    const value = open.get(name);
+    open.delete(name);
+    // A second line of the same name would win.
+    return value === undefined ? [] : [`${start}${name}=${quoted(value)}`];
+  });
+  while (kept.at(-1) === '') kept.pop();
+  return [...kept, ...[...open].map(([name, value]) => `${name}=${quoted(value)}`), ''].join('\n');
+}
+
+/**
+ * Writes the variables into a `.env` file that only its owner can read; other lines of the file stay.
+ *
+ * @throws VaultError `VAULT_CONFIG_INVALID`
+ */
+export async function writeVariables(path: string, variables: Variables): Promise<void> {
+  await writePrivate(path, () =>
+    withVariables(existsSync(path) ? readFileSync(path, 'utf8') : '', variables),
+  );
+}
+
+/**
+ * Replaces a file by one that only its owner can read.
+ *
+ * @throws VaultError `VAULT_CONFIG_INVALID`
+ */
+export async function writePrivate(path: string, content: () => string): Promise<void> {
+  const next = `${path}.${process.pid}.new`;
+  try {
+    await writeFile(next, content(), { mode: 0o600 });
+    await chmod(next, 0o600);
+    await rename(next, path);
+  } catch (error) {
+    await rm(next, { force: true });
+    throw new VaultError({
+      code: 'VAULT_CONFIG_INVALID',
+      message: `${path} cannot be written (${codeOf(error)}).`,
+      hint: 'Name a file in a folder that exists, and that you may write.',
+    });
+  }
+}
+
+function quoted(value: string): string {
+  return /^[\w:/.@%+-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,155 @@
+import { appRole } from 'nestjs-vault';
+import { withVault } from 'nestjs-vault/core';
+import mysql from 'mysql2/promise';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { Applications } from '../support/applications.js';
+import { AppModule, devFile, freePort, Orders } from '../support/dev-application.js';
+import { DevFolder } from '../support/dev-command.js';
+import { eventually } from '../support/leased-postgres.js';
+import { startMariaDb, usersInMariaDb, type MariaDbServer } from '../support/mariadb.mjs';
+import { describeMariaDb } from '../support/real-mariadb.js';
+import { describeReal } from '../support/real-servers.js';
+import {
+  startOpenBao,
+  startPostgres,
+  usersInDatabase,
+  type OpenBaoServer,
+  type PostgresServer,
+} from '../support/servers.mjs';
+
+describeReal('nestjs-vault dev --server', () => {
+  const apps = new Applications();
+  const folder = new DevFolder();
+  let postgres: PostgresServer;
+
+  const file = (changes: { maxTtl?: string } = {}) => devFile({ url: postgres.connectionString, ...changes });
+  const application = async (variables: Record<string, string>) => {
+    Orders.env = variables;
+    return apps.start({ imports: [AppModule] });
+  };
+
+  beforeAll(async () => {
+    postgres = await startPostgres();
+  });
+
+  afterEach(() => apps.finish());
+
+  afterAll(async () => {
+    await folder.remove();
+    await postgres?.stop();
+  });
+
+  it('sets a real server up once; the same application runs on it', async () => {
+    const bao: OpenBaoServer = await startOpenBao();
+    try {
+      folder.write('vault.dev.mjs', file());
+      const setUp = async () => {
+        const command = folder.run(['--server', bao.address], { VAULT_TOKEN: bao.rootToken });
+        expect(await command.exit, command.output).toBe(0);
+        expect(command.output).not.toContain(bao.rootToken);
+        return command;
+      };
+      const command = await setUp();
+      expect(command.output).toMatch(/added: database role orders\n.*added: policy nestjs-vault-dev/s);
+      expect((await setUp()).output).toContain('nothing to change');
+      const app = await application(command.variables);
+      expect(await app.get(Orders).user()).toMatch(/^v-approle-orders-/);
+      expect(apps.log).toContain('issued');
+      await app.close();
+      await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
+
+      folder.write('vault.dev.mjs', file({ maxTtl: '9s' }).replace(/revocationStatements.*/, ''));
+      expect((await setUp()).output.match(/(added|changed): .*/g)).toEqual(['changed: database role orders']);
+      expect((await setUp()).output).toContain('nothing to change');
+      const { body } = await bao.api('GET', 'database/roles/orders');
+      expect(body.data).toMatchObject({ max_ttl: 9, revocation_statements: [] });
+    } finally {
+      await bao.stop();
+    }
+  });
+
+  it('refuses a server that keeps its data, unless it is told to', async () => {
+    const bao: OpenBaoServer = await startOpenBao({ storage: 'raft' });
+    try {
+      folder.write('vault.dev.mjs', file());
+      const env = { VAULT_TOKEN: bao.rootToken };
+      const refused = folder.run(['--server', bao.address], env);
+      expect(await refused.exit).toBe(1);
+      expect(refused.output).toMatch(/keeps its data: it is no -dev server, so other people may use it/);
+      expect((await bao.api('GET', 'sys/policies/acl/nestjs-vault-dev')).status).toBe(404);
+      const told = folder.run(['--server', bao.address, '--shared-server'], env);
+      expect(await told.exit, told.output).toBe(0);
+    } finally {
+      await bao.stop();
+    }
+  });
+});
+
+describeMariaDb('nestjs-vault dev with MariaDB', () => {
+  const folder = new DevFolder();
+  let mariadb: MariaDbServer;
+
+  beforeAll(async () => {
+    mariadb = await startMariaDb();
+  });
+
+  afterAll(async () => {
+    await folder.remove();
+    await mariadb?.stop();
+  });
+
+  it.each([
+    ['its own statement', [`DROP USER IF EXISTS '{{name}}'@'%'`]],
+    ['the default of the server', []],
+  ])('creates users, and drops them at the end by %s', async (_name, revocationStatements) => {
+    const { host, port, database, superuser, password } = mariadb;
+    folder.write(
+      'vault.dev.json',
+      JSON.stringify({
+        databases: {
+          shop: {
+            url: `mariadb://${superuser}:${password}@${host}:${port}/${database}`,
+            prepare: ['CREATE TABLE IF NOT EXISTS orders (id int)'],
+            roles: {
+              orders: {
+                creationStatements: [
+                  `CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}'; GRANT SELECT ON ${database}.* TO '{{name}}'@'%'`,
+                ],
+                revocationStatements,
+              },
+            },
+          },
+        },
+      }),
+    );
+    const command = folder.run(['--port', String(await freePort())]);
+    await command.prints(/VAULT_SECRET_ID/);
+    expect(command.output).toMatch(/creates users in MySQL or MariaDB at/);
+    const {
+      VAULT_ADDR: address = '',
+      VAULT_ROLE_ID: roleId = '',
+      VAULT_SECRET_ID: secretId = '',
+    } = command.variables;
+    const auth = appRole({ roleId, secretId });
+    await withVault(
+      { address, auth, logger: false, shutdown: { revoke: false } },
+      async ({ credentials }) => {
+        const issued = await credentials.getDatabase('orders');
+        const user = issued.username.reveal();
+        const connection = await mysql.createConnection({
+          host,
+          port,
+          database,
+          user,
+          password: issued.password.reveal(),
+        });
+        const [rows] = await connection.query('SELECT count(*) AS orders FROM orders');
+        expect(rows).toEqual([{ orders: 0 }]);
+        await connection.end();
+      },
+    );
+    expect(await usersInMariaDb(mariadb)).toHaveLength(1);
+    expect(await command.stop()).toBe(0);
+    expect(await usersInMariaDb(mariadb)).toEqual([]);
+  });
+});
