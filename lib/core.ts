@@ -14,6 +14,8 @@ export { vaultOptionsFromEnv, type VaultOptionsFromEnv } from './config/options-
 
 export { appRole, type AppRoleOptions } from './auth/app-role.js';
 export type { AuthMethod, Login, LoginContext, LogInOptions, VersionContext } from './auth/auth-method.js';
+export { awsIam, type AwsCredentials, type AwsIamOptions } from './auth/aws-iam.js';
+export { azure, type AzureOptions } from './auth/azure.js';
 export { firstAvailable } from './auth/first-available.js';
 export { github, type GithubOptions } from './auth/github.js';
 export { ldap } from './auth/ldap.js';
@@ -23,6 +25,7 @@ export { loginRequest, type LoginRequestOptions } from './auth/plugin-login.js';
 export { radius } from './auth/radius.js';
 export { userpass } from './auth/userpass.js';
 export type { Explain, Explanation, Refusal } from './client/failed-response.js';
+export { gcp, type GcpOptions, type GoogleAuthLike } from './auth/gcp.js';
 export { token } from './auth/token.js';
 export { vaultAgent } from './auth/vault-agent.js';
 export { Secret } from './secret/secret.js';
