@@ -12,6 +12,7 @@ export type {
   SimulatedToken,
 } from './simulated-namespace.js';
 export type { SimulatedLeasedSecret } from './backends/custom-engine.js';
+export type { SimulatedCloud, SimulatedPrincipal } from './server/cloud.js';
 export type { SimulatedDirectory, SimulatedUser } from './server/directory.js';
 export type { LoginEnforcement } from './server/second-factors.js';
 export type { Duration } from './server/duration.js';

@@ -4,6 +4,7 @@ import { MountRegistry } from './backends/mount-registry.js';
 import { InProcessSender } from './http/in-process-sender.js';
 import { Listener } from './http/listener.js';
 import { warnInProduction } from './production.js';
+import type { SimulatedCloud } from './server/cloud.js';
 import type { SimulatedDirectory } from './server/directory.js';
 import type { RequestSelector } from './server/faults.js';
 import type { NodeState } from './server/node-status.js';
@@ -88,6 +89,11 @@ export class SimulatedVault extends SimulatedNamespace {
   /** Clock of the server. */
   get clock(): Clock {
     return this.#server.clock;
+  }
+
+  /** The clouds that the methods `aws`, `gcp` and `azure` ask. */
+  get cloud(): SimulatedCloud {
+    return this.#server.cloud;
   }
 
   /** The namespace with this path (`team` or `team/sub`), created if missing. The dialect `vault` ignores namespaces. */

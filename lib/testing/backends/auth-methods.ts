@@ -2,6 +2,10 @@ import type { Backend } from '../server/model.js';
 import { Refusal } from '../server/refusal.js';
 import type { ServerContext } from '../server/server-context.js';
 import { AppRole } from './app-role.js';
+import { Aws } from './aws.js';
+import { AZURE } from './azure.js';
+import { CloudAuth } from './cloud-auth.js';
+import { GCP } from './gcp.js';
 import { Cert } from './cert.js';
 import { DirectoryAuth } from './directory-auth.js';
 import { Github } from './github.js';
@@ -13,6 +17,9 @@ import { Userpass } from './userpass.js';
 /** Auth methods by the name of their type. */
 const METHODS: Readonly<Record<string, (server: ServerContext) => Backend>> = {
   approle: (server) => new AppRole(server),
+  aws: (server) => new Aws(server),
+  azure: (server) => new CloudAuth(server, AZURE),
+  gcp: (server) => new CloudAuth(server, GCP),
   cert: (server) => new Cert(server),
   github: (server) => new Github(server),
   ldap: (server) => new DirectoryAuth(server, LDAP),

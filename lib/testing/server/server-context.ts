@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock/clock.js';
 import type { AccessControl } from './access-control.js';
+import type { SimulatedCloud } from './cloud.js';
 import type { SimulatedDirectory } from './directory.js';
 import type { Faults } from './faults.js';
 import type { LeaseStore } from './lease-store.js';
@@ -50,6 +51,7 @@ export interface ServerContext {
   /** By path; the root namespace has the path `''`. */
   readonly namespaces: Map<string, Namespace>;
   readonly database: UserDatabase;
+  readonly cloud: SimulatedCloud;
   readonly directory: SimulatedDirectory;
   readonly secondFactors: SecondFactors;
   readonly faults: Faults;

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock/clock.js';
 import { AccessControl } from './access-control.js';
+import { SimulatedCloud } from './cloud.js';
 import { SimulatedDirectory } from './directory.js';
 import { Faults } from './faults.js';
 import { randomText } from './ids.js';
@@ -37,6 +38,7 @@ export class ServerState implements ServerContext {
   readonly faults = new Faults();
   readonly log: RequestLog;
   readonly database: UserDatabase;
+  readonly cloud = new SimulatedCloud();
   readonly directory = new SimulatedDirectory();
   readonly secondFactors: SecondFactors;
   readonly root = new Namespace('', 'root');
