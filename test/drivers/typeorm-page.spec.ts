@@ -11,6 +11,7 @@ import {
   type DatabaseCredentials,
 } from 'nestjs-vault';
 import { rotatingTypeOrmDriver } from 'nestjs-vault/typeorm';
+import { Client } from 'pg';
 import type { Observable } from 'rxjs';
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { ScriptTarget, transpileModule } from 'typescript';
@@ -54,6 +55,25 @@ function optionsOf(text: string): TypeOrmModuleOptions {
 /** Evaluates an expression of the page, with these names. */
 const evaluated = (text: string, names: object): unknown => runInNewContext(`(${text.trim()})`, { ...names });
 
+/** Runs a block as `psql` does, statement by statement in one session; the whole block again after a lock time-out. */
+async function asPsql({ connectionString }: PostgresServer, text: string): Promise<void> {
+  const statements = text.match(/(?:\$\$[^]*?\$\$|[^;])+;.*/g) ?? [];
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    for (let lockTimeouts = 0; ; lockTimeouts++) {
+      try {
+        for (const statement of statements) await client.query(statement);
+        return;
+      } catch (error) {
+        if (lockTimeouts > 10 || (error as { code?: string }).code !== '55P03') throw error;
+      }
+    }
+  } finally {
+    await client.end();
+  }
+}
+
 class CreateShipments1700000000001 implements MigrationInterface {
   up = (runner: QueryRunner) => runner.query('create table shipments (id serial primary key, item text)');
   down = (runner: QueryRunner) => runner.query('drop table shipments');
@@ -82,7 +102,10 @@ describeReal('the page on TypeORM', () => {
       create role shop login password '${SHOP}';
       grant create on schema public to shop;
       create table orders (id serial primary key, item text not null);
-      alter table orders owner to shop`);
+      alter table orders owner to shop;
+      create table customers (id int primary key, name text);
+      insert into customers values (1, 'Ann');
+      alter table customers owner to shop`);
     await postgres.query(block('ALTER DEFAULT PRIVILEGES'));
     const { host, port, database } = postgres;
     const engine = { host, port, database, superuser: 'vault_admin', password: PASSWORD };
@@ -170,16 +193,22 @@ describeReal('the page on TypeORM', () => {
     }).initialize();
     let stop = false;
     let done = 0;
-    const work = (async () => {
+    // Each locks both tables, in one order or the other.
+    const works = [0, 1, 2, 3, 4, 5].map(async (worker) => {
+      const statements = [`insert into orders (item) values ('tea')`, `select name from customers for share`];
+      if (worker % 2 === 1) statements.reverse();
       for (; !stop; done++) {
         await old.transaction(async (manager) => {
-          await manager.query(`insert into orders (item) values ('tea')`);
-          await manager.query('select count(*) from orders');
+          await manager.query(statements[0]!);
+          await manager.query('select pg_sleep(0.1)');
+          await manager.query(statements[1]!);
         });
       }
-    })();
+    });
+    const work = Promise.all(works);
+    work.catch(() => undefined);
     await eventually(() => expect(done).toBeGreaterThan(10));
-    await postgres.query(block('SET LOCAL lock_timeout'));
+    await asPsql(postgres, block('SET lock_timeout'));
     const before = done;
     await eventually(() => expect(done).toBeGreaterThan(before + 50));
     // Statements that only an owner may run.
