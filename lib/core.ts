@@ -23,6 +23,7 @@ export { okta, type OktaOptions } from './auth/okta.js';
 export type { PasswordOptions } from './auth/password-login.js';
 export { loginRequest, type LoginRequestOptions } from './auth/plugin-login.js';
 export { radius } from './auth/radius.js';
+export { tlsCertificate, type TlsCertificateOptions } from './auth/tls-certificate.js';
 export { userpass } from './auth/userpass.js';
 export type { Explain, Explanation, Refusal } from './client/failed-response.js';
 export { gcp, type GcpOptions, type GoogleAuthLike } from './auth/gcp.js';

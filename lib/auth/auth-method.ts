@@ -27,12 +27,14 @@ export interface AuthMethod {
    * person. The start waits as long for it. @default four times the `timeout` of the connection, one `timeout` for each request
    */
   readonly timeout?: number;
+  /** Whether it needs the client certificate of the connection: the start fails without `tls.cert`. @default false */
+  readonly clientCertificate?: boolean;
   /** Problems of its options, each a sentence without secrets. They fail the start with `VAULT_CONFIG_INVALID`. */
   readonly problems?: readonly string[];
   /**
    * Changes when another login would return another token, for tokens that another process replaces; '' if unknown.
-   * Asked before each login, with the context of that login, and every ten seconds. Leave it out for logins that make a
-   * token.
+   * Asked before each login, with the context of that login, and every ten seconds. For a login that makes a token, it
+   * changes when that token cannot be renewed any more; such a change is looked for before each renewal, too.
    */
   version?(context: VersionContext): Promise<string>;
   /**
@@ -44,11 +46,11 @@ export interface AuthMethod {
 }
 
 /**
- * What {@link AuthMethod.version} can use: the look-up of a token.
+ * What {@link AuthMethod.version} can use: the look-up of a token, and the client certificate of the connection.
  *
  * @publicApi
  */
-export type VersionContext = Pick<LoginContext, 'lookUp'>;
+export type VersionContext = Pick<LoginContext, 'lookUp' | 'clientCertificate'>;
 
 /**
  * What a login can use: it reads secret inputs and sends the login request.
@@ -84,6 +86,13 @@ export interface LoginContext {
    * @throws VaultError `VAULT_TOKEN_INVALID`
    */
   readonly lookUp: (token: Secret | undefined, options?: Pick<LogInOptions, 'namespace'>) => Promise<Login>;
+  /**
+   * Reads the client certificate of the connection (`tls.cert`) again. Requests from then on present it, over new sockets
+   * if it has changed.
+   *
+   * @returns a text that changes with it; '' if there is none
+   */
+  readonly clientCertificate: () => Promise<string>;
   /** Emits a `warning` event; identical messages once. */
   readonly warn: (message: string) => void;
   /** Emits a `notice` event, for what an operator may want to know; identical messages once. */
@@ -102,6 +111,8 @@ export interface LoginContext {
 export interface LogInOptions {
   /** Namespace of the auth method. @default the namespace of the connection */
   namespace?: string;
+  /** Changes with inputs that are not in the body: after a change, a login that was refused is sent again at once. */
+  version?: string;
   /** Source of the TOTP code for a login enforcement of the server, read again at each login. */
   totp?: SecretSource;
   /** Explains refusals of this method by the server's words; `undefined` for others. Not asked for a 403. */

@@ -21,6 +21,7 @@ export interface LoginParts {
   readonly send: (request: ApiRequest, token?: Secret) => Promise<ApiResponse>;
   readonly warn: (message: string) => void;
   readonly notice: (message: string) => void;
+  readonly clientCertificate: LoginContext['clientCertificate'];
   /** Called before the method reads its inputs, so that no later change of them is missed. */
   readonly begin: (context: LoginContext) => Promise<unknown>;
   /** Sets the source that is being read; undefined after its answer. */
@@ -58,7 +59,7 @@ export async function runLogin(method: AuthMethod, parts: LoginParts): Promise<C
  * @param obtained gets each login that succeeded
  */
 function contextOf(
-  { send, warn, notice, reading, refused, signal, clock }: LoginParts,
+  { send, warn, notice, reading, refused, signal, clock, clientCertificate }: LoginParts,
   times: WeakMap<Secret, Deadline>,
   obtained: Login[],
 ): LoginContext {
@@ -67,18 +68,19 @@ function contextOf(
     now: () => clock.wall(),
     warn,
     notice,
+    clientCertificate,
     read(source, { namespace, name, wrappedAt } = { name: 'secret' }) {
       const input = { name, ...(wrappedAt && { wrappedAt }) };
       const place = namespace === undefined ? {} : { namespace };
       const unwrap: typeof send = (request, token) => send({ ...place, ...request }, token);
       return readSecret(source, { send: unwrap, warn, reading, input }, input.name);
     },
-    async logIn(path, body, { namespace, explain, totp } = {}) {
+    async logIn(path, body, { namespace, explain, totp, version } = {}) {
       const place = { path: encodePath(path, 'path'), ...(namespace !== undefined && { namespace }) };
       const code = totp === undefined ? undefined : await context.read(totp, { name: 'totp' });
       const factor = new SecondFactor(place, refused, code);
       const request = { ...place, body: revealed(body) };
-      const first = await refused.guard(request, () =>
+      const first = await refused.guard({ ...request, version }, () =>
         send({ ...request, method: 'POST', uncached: true, ...(explain && { explain }) }).catch(denied),
       );
       const answer = await factor.complete(first, send);

@@ -110,6 +110,11 @@ export class ApiClient {
     return this.#transport.route;
   }
 
+  /** Reads the client certificate again, and returns a text that changes with it; '' if there is none. */
+  async clientCertificate(): Promise<string> {
+    return (await this.#transport.clientCertificate?.()) ?? '';
+  }
+
   /** The written form of a request that {@link send} would send, for another sender. */
   written(request: ApiRequest, token: Secret | undefined): WrittenRequest {
     const { method, path, body } = request;

@@ -85,14 +85,14 @@ export class Connector {
   /** Opens a socket with the current contents of the files. */
   #openFresh(...[options, callback]: Parameters<Connect>): void {
     const open = () => this.#open(options, keepFirstError(callback));
-    if (this.#tls?.files.length) void this.#refresh().then(open, open);
+    if (this.#tls?.files.length) void this.refresh().then(open, open);
     else open();
   }
 
-  /** Reads the files again, once for all sockets that are being opened. */
-  #refresh(): Promise<void> {
-    this.#reading ??= this.#reread().finally(() => (this.#reading = undefined));
-    return this.#reading;
+  /** Reads the files again, once for all who ask meanwhile. */
+  async refresh(): Promise<void> {
+    if (!this.#tls?.files.length) return;
+    await (this.#reading ??= this.#reread().finally(() => (this.#reading = undefined)));
   }
 
   async #reread(): Promise<void> {

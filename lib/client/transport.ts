@@ -20,6 +20,8 @@ import {
   TIMED_OUT,
   TransportTimeout,
 } from './transport-errors.js';
+import { fingerprint } from '../secret/fingerprint.js';
+import type { TlsMaterial } from './tls.js';
 import { createAgent } from './undici.js';
 
 export { RedirectRefused, TransportTimeout };
@@ -90,6 +92,8 @@ export class Transport implements Sender {
   readonly #origins: readonly string[];
   readonly #connector: Connector;
   readonly #listener: Pick<TransportListener, 'simulated'> | undefined;
+  /** The TLS material of the current agents. */
+  #material: TlsMaterial | undefined;
   /** Index of the address that is tried first. */
   #preferred = 0;
   #simulated = false;
@@ -104,6 +108,7 @@ export class Transport implements Sender {
     this.#addresses = addresses.map((address) => ({ ...address, answeredAt: -Infinity }));
     this.#origins = this.#addresses.map(({ origin }) => origin);
     this.#connector = connector;
+    this.#material = connector.material;
   }
 
   get route(): Route | undefined {
@@ -240,7 +245,19 @@ export class Transport implements Sender {
     this.#listener?.simulated(origin);
   }
 
+  async clientCertificate(): Promise<string> {
+    await this.#connector.refresh();
+    const { cert } = this.#connector.material ?? {};
+    return cert === undefined ? '' : fingerprint(cert);
+  }
+
   #agent(lane: Lane): Agent {
+    const { material } = this.#connector;
+    // Open sockets go on with the contents that the files had.
+    if (material !== this.#material) {
+      this.#material = material;
+      for (const [one, agent] of Object.entries(this.#lanes)) this.#replace(one as Lane, agent);
+    }
     const known = this.#lanes[lane];
     if (known) return known;
     if (this.#closed) throw new ExchangeFailed('UND_ERR_CLOSED', 'unsent');

@@ -114,6 +114,7 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
   const engines = resolveEngineOptions(given, problems);
   problems.push(...authProblems(given.auth));
   const network = resolveNetworkOptions(given, problems);
+  problems.push(...certificateProblems(given, network.addresses));
   const known = ['auth', ...NETWORK_OPTIONS, ...Object.keys({ ...DEFAULTS, ...ENGINE_DEFAULTS })];
   const unknown = Object.keys(given).filter((key) => !known.includes(key));
   if (unknown.length > 0) problems.push(`there is no option ${listed(unknown, '`')}`);
@@ -130,6 +131,15 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
     ...engines,
     concurrency,
   });
+}
+
+/** The problems of a method that needs the client certificate of the connection. */
+function certificateProblems({ auth, tls }: Partial<VaultOptions>, addresses: readonly string[]): string[] {
+  if (!isObject(auth) || auth.clientCertificate !== true) return [];
+  const label = `\`auth\` (${auth.name}) logs in with a client certificate`;
+  if (addresses.some((address) => !address.startsWith('https:')))
+    return [`${label}, which needs https:// in each \`address\``];
+  return tls?.cert === undefined ? [`${label}: give \`tls.cert\` and \`tls.key\``] : [];
 }
 
 /** One error for any number of problems with the options. */

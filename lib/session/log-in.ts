@@ -31,6 +31,7 @@ export async function logIn(
 ): Promise<CheckedLogin> {
   const limit = options.auth.timeout ?? REQUESTS * options.timeout;
   let version = '';
+  let sample = async () => '';
   let timedOut = false;
   let waitsFor: string | undefined;
   const ending = new AbortController();
@@ -39,7 +40,11 @@ export async function logIn(
     signal: ending.signal,
     refused,
     send: (request, token) => api.send({ ...request, lane: 'vital', limit: options.auth.timeout }, token),
-    begin: async (context) => (version = await source.readVersion(context)),
+    clientCertificate: () => api.clientCertificate(),
+    begin: async (context) => {
+      sample = () => source.readVersion(context);
+      version = await sample();
+    },
     warn,
     notice,
     onUnused,
@@ -60,7 +65,7 @@ export async function logIn(
   };
   try {
     const made = await withTimeout(login, limit, clock, tooLong, false);
-    source.useVersion(version);
+    source.granted(version, sample);
     return made;
   } catch (error) {
     // After a permanent failure, only a change of the file triggers another login.

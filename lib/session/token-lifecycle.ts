@@ -255,6 +255,8 @@ export class TokenLifecycle implements Subject<TokenStep> {
 
   async #renew(token: VaultToken): Promise<void> {
     const { ttl: previousTtl } = token.grant;
+    if (token.own && (await this.#source.hasChanged()))
+      return void (await this.login('source').catch(() => undefined));
     try {
       const update = await renewToken(token, this.#context, this.#hooks);
       if (update.kind === 'ended') return this.onRejected(token);

@@ -14,6 +14,7 @@ export class TokenSourceWatcher {
   readonly #context: WatcherContext;
   readonly #onChange: () => void;
   #currentVersion = '';
+  #ofToken = '';
   #task: Task | undefined;
   #closed = false;
 
@@ -36,6 +37,26 @@ export class TokenSourceWatcher {
     }
   }
 
+  /** Whether the source is another one than that of the last token. */
+  async hasChanged(): Promise<boolean> {
+    const version = await this.readVersion(this.#versions());
+    return version !== '' && version !== this.#ofToken;
+  }
+
+  /**
+   * Records the version that a token came from.
+   *
+   * @param again reads a version that was unknown before the login: one of several methods may know it only now
+   */
+  granted(version: string, again: () => Promise<string>): void {
+    this.#ofToken = version;
+    this.useVersion(version);
+    if (version === '' && this.#context.options.auth.version)
+      void again().then((known) => {
+        if (this.#ofToken === '') this.#ofToken = this.#currentVersion = known;
+      });
+  }
+
   /** Records the version in use (sampled before the read, so no later change is missed) and starts polling. */
   useVersion(version: string): void {
     if (!this.#context.options.auth.version) return;
@@ -51,17 +72,22 @@ export class TokenSourceWatcher {
   #next(): void {
     this.#task?.cancel();
     if (this.#closed) return;
-    const { api, clock, scheduler } = this.#context;
-    const context: VersionContext = {
-      lookUp: (token, options) =>
-        lookUp((request, as) => api.send({ ...request, lane: 'vital' }, as), token, options),
-    };
+    const { clock, scheduler } = this.#context;
     this.#task = scheduler.at(clock.monotonic() + POLL_INTERVAL, () => {
-      void this.readVersion(context).then((version) => {
+      void this.readVersion(this.#versions()).then((version) => {
         // A missing file is no change: some tools delete it before they write the new one.
         if (version !== '' && version !== this.#currentVersion) this.#onChange();
         this.#next();
       });
     });
+  }
+
+  #versions(): VersionContext {
+    const { api } = this.#context;
+    return {
+      lookUp: (token, options) =>
+        lookUp((request, as) => api.send({ ...request, lane: 'vital' }, as), token, options),
+      clientCertificate: () => api.clientCertificate(),
+    };
   }
 }

@@ -182,6 +182,7 @@ export class World {
       notice: warn,
       begin: () => Promise.resolve(),
       reading: () => undefined,
+      clientCertificate: () => Promise.resolve(''),
       onUnused: () => undefined,
       clock: this.clock,
       signal: new AbortController().signal,

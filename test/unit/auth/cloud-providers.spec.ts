@@ -43,6 +43,7 @@ async function bodyOf(method: AuthMethod): Promise<Record<string, any>> {
     warn: () => undefined,
     notice: () => undefined,
     reading: () => undefined,
+    clientCertificate: () => Promise.resolve(''),
     onUnused: () => undefined,
     send: async (request) => {
       sent = request;
