@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { pathOf, snippets, writeSnippets } from '../snippets/snippets.mjs';
+import { builtBin } from '../support/built-bin.js';
 import { eventually } from '../support/leased-postgres.js';
 import { describeReal } from '../support/real-servers.js';
 import {
@@ -78,10 +79,10 @@ describeReal('the programs of the pages', () => {
 
   beforeEach(() => postgres.query('truncate orders restart identity'));
 
-  function run(page: string, file: string, extra: NodeJS.ProcessEnv = {}) {
+  function run(page: string, file: string | readonly string[], extra: NodeJS.ProcessEnv = {}) {
     const cwd = write(page);
     copyFileSync(env['VAULT_SECRET_ID_FILE'] as string, join(cwd, 'secret_id'));
-    const child = spawn(process.execPath, [file], { cwd, env: { ...process.env, ...env, ...extra } });
+    const child = spawn(process.execPath, [file].flat(), { cwd, env: { ...process.env, ...env, ...extra } });
     children.add(child);
     const program = { output: '', ended: once(child, 'close'), stop: () => child.kill('SIGTERM') };
     for (const stream of [child.stdout, child.stderr])
@@ -91,9 +92,9 @@ describeReal('the programs of the pages', () => {
   const users = () => usersInDatabase(postgres);
   const left = () => eventually(async () => expect(await users()).toEqual([]));
 
-  it('the ten-minute start serves its routes as a leased user, and leaves none', async () => {
+  async function servesOrders(extra: NodeJS.ProcessEnv) {
     const port = await freePort();
-    const program = run('docs/getting-started.md', 'src/main.js', { PORT: String(port) });
+    const program = run('docs/getting-started.md', 'src/main.js', { ...extra, PORT: String(port) });
     await eventually(() => expect(program.output).toContain('successfully started'));
     const answer = await fetch(`http://127.0.0.1:${port}/orders`, { method: 'POST' });
     expect(await answer.json()).toMatchObject({
@@ -103,6 +104,21 @@ describeReal('the programs of the pages', () => {
     program.stop();
     await program.ended;
     await left();
+  }
+
+  it('the ten-minute start serves its routes as a leased user, and leaves none', () => servesOrders({}));
+
+  it('the ten-minute start does the same on the server of its own file', async () => {
+    const secretId = join(folder, 'secret_id_of_dev');
+    const port = String(await freePort());
+    const args = [builtBin(), 'dev', '--port', port, '--secret-id-file', secretId];
+    const server = run('docs/getting-started.md', args, { HOME: folder });
+    await eventually(() => expect(server.output).toContain('export PGDATABASE='));
+    const address = `http://127.0.0.1:${port}`;
+    expect(server.output).toContain(`export VAULT_ADDR=${address}\nexport VAULT_ROLE_ID=app\n`);
+    await servesOrders({ VAULT_ADDR: address, VAULT_ROLE_ID: 'app', VAULT_SECRET_ID_FILE: secretId });
+    server.stop();
+    expect(await server.ended, server.output).toEqual([0, null]);
   });
 
   it('the job without Nest prints its row, and ends its user', async () => {

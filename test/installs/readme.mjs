@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startOpenBao, startPostgres } from '../support/servers.mjs';
+import { freePort, startOpenBao, startPostgres } from '../support/servers.mjs';
 import { followSetUp } from '../support/set-up-page.mjs';
 import { run, start } from './managers.mjs';
 import { project } from './project.mjs';
@@ -83,7 +83,7 @@ const NAMES = [
   'src/no-database.spec.ts',
   'src/fixed-user.spec.ts',
   'src/outage.spec.ts',
-  'vault-local.mjs',
+  'vault.dev.mjs',
 ];
 const SPECS = NAMES.filter((name) => name.endsWith('.spec.ts'));
 const [, line = ''] = /^```sh\n(npm install nestjs-vault .*)\n```$/m.exec(readme) ?? [];
@@ -140,11 +140,16 @@ export async function asReadme({ check, major, context }) {
     );
     check(`${title}: no user is left by the tests`, (await users()) === 0);
 
-    const vault = await start(['vault-local.mjs'], /^VAULT_ADDR=.*$/m, {
+    const bin = join(modules, 'nestjs-vault', 'dist', 'esm', 'cli', 'main.js');
+    const port = String(await freePort());
+    const args = ['dev', '--port', port, '--secret-id-file', 'secret_id_of_dev'];
+    const vault = await start([bin, ...args], /^export PGDATABASE=.*$/m, {
       cwd: app,
-      env: { ...env, VAULT_PORT: '0' },
+      env: { ...env, HOME: app },
     });
-    const printed = Object.fromEntries((vault.found ?? '').split(' ').map((pair) => pair.split('=')));
+    const printed = Object.fromEntries(
+      [...vault.output().matchAll(/^export (VAULT_\w+)=(\S+)$/gm)].map(([, name, value]) => [name, value]),
+    );
     for (const [server, its] of Object.entries({ OpenBao: variables, 'the simulated server': printed })) {
       // Port 3000 may be in use.
       const main = await start(['dist/src/main.js'], /successfully started/, {

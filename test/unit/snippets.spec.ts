@@ -20,7 +20,8 @@ const RUN_BY: Record<string, string> = {
   'docs/databases/typeorm.md src/data-source.ts': ofCommandLines,
   'docs/databases/typeorm.md src/migrate.ts': ofTypeOrm,
   'docs/getting-started.md src/main.ts': ofPage,
-  'docs/local-development.md vault-local.mjs': ofInstalls,
+  'docs/getting-started.md vault.dev.mjs': ofPage,
+  'docs/local-development.md vault.dev.mjs': ofInstalls,
   'docs/scripts-and-jobs.md src/job.ts': ofPage,
   'docs/scripts-and-jobs.md src/worker.ts': ofPage,
 };
@@ -29,7 +30,6 @@ const NOT_RUN: Record<string, string> = {
   'docs/databases/typeorm.md src/main.ts': 'calls migrate.ts, and starts as the other main.ts do',
   'docs/databases/typeorm.md src/migrate-job.ts': 'only calls migrate.ts',
   'docs/local-development.md postgres-local.mjs': 'refuses to run as root, as CI may',
-  'docs/local-development.md vault-kv.mjs': 'the first lines of vault-local.mjs',
 };
 
 /** Files that Node or a command line loads; a new kind of program belongs here. */
