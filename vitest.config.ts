@@ -51,6 +51,7 @@ export default defineConfig({
       './test/conformance/table-reporter.ts',
       './test/chaos/table-reporter.ts',
       './test/drivers/contract/table-reporter.ts',
+      './test/auth/table-reporter.ts',
     ],
   },
 });

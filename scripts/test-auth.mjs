@@ -14,6 +14,11 @@ const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 const { status } = spawnSync(process.execPath, [vitest, 'run', '--maxWorkers=1', ...process.argv.slice(2)], {
   cwd: root,
   stdio: ['ignore', 'inherit', 'inherit'],
-  env: { ...process.env, VAULT_TEST_AUTH: '1' },
+  env: {
+    ...process.env,
+    VAULT_TEST_AUTH: '1',
+    // The table has the simulated servers, too.
+    ...(process.env['AUTH_TABLE'] && { VAULT_TEST_WITH: 'test/auth/contract/**/*.spec.ts' }),
+  },
 });
 process.exitCode = status ?? 1;

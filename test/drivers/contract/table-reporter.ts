@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import type { Reporter, TestModule } from 'vitest/node';
+import { cellOf, notesOf, tableOf } from '../../support/contract-table.js';
 import { TITLES } from './titles.js';
 
 const HEAD = `# The contract of pools
@@ -24,30 +25,14 @@ export default class TableReporter implements Reporter {
         if (test.parent.type !== 'suite' || !titles.includes(test.name)) continue;
         const driver = test.parent.name;
         if (!drivers.includes(driver)) drivers.push(driver);
-        results.set(`${driver} ${test.name}`, this.#shown(test.result(), notes));
+        results.set(`${driver} ${test.name}`, cellOf(test.result(), notes));
       }
     }
     drivers.sort((one, other) => one.localeCompare(other));
-    const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-    const lines = [
-      row(['Rule', ...drivers]),
-      row(['---', ...drivers.map(() => '---')]),
-      ...titles.map((title) =>
-        row([title, ...drivers.map((one) => results.get(`${one} ${title}`) ?? 'not run')]),
-      ),
-    ];
-    const footnotes = notes.map((note, index) => `${index + 1}. ${note}`);
-    writeFileSync(
-      output,
-      `${HEAD}${lines.join('\n')}\n\nNot applicable (n/a), because:\n\n${footnotes.join('\n')}\n`,
-    );
-  }
-
-  #shown(result: { state: string; note?: string | undefined }, notes: string[]): string {
-    if (result.state === 'passed') return 'yes';
-    if (result.state !== 'skipped') return result.state;
-    if (!result.note) return 'not run';
-    if (!notes.includes(result.note)) notes.push(result.note);
-    return `n/a ${notes.indexOf(result.note) + 1}`;
+    const rows = titles.map((title) => [
+      title,
+      ...drivers.map((one) => results.get(`${one} ${title}`) ?? 'not run'),
+    ]);
+    writeFileSync(output, `${HEAD}${tableOf(['Rule', ...drivers], rows)}${notesOf(notes)}\n`);
   }
 }
