@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
-import { checkServerIdentity, createSecureContext, type ConnectionOptions } from 'node:tls';
+import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
 import type { ServerAddress } from './server-address.js';
-import type { ResolvedTls, TlsMaterial } from './tls.js';
+import { secureContext, type ResolvedTls, type TlsMaterial } from './tls.js';
 import { background } from '../clock/background.js';
 import { openTunnel } from './tunnel.js';
 import { buildConnector, type Connect } from './undici.js';
@@ -16,11 +16,11 @@ export interface TlsListener {
 
 /** Options that verify the server and present the client certificate, independent of the environment. */
 export function tlsConnection(material: TlsMaterial = {}): ConnectionOptions {
-  const { ca, cert, key, passphrase, serverName } = material;
+  const { ca, cert, pfx, serverName } = material;
   return {
     // Without this option, NODE_TLS_REJECT_UNAUTHORIZED=0 would decide.
     rejectUnauthorized: true,
-    ...((ca || cert) && { secureContext: createSecureContext({ ca: ca && [...ca], cert, key, passphrase }) }),
+    ...((ca ?? cert ?? pfx) && { secureContext: secureContext(material) }),
     // Node sends no IP address as server name, and would verify the host of the address instead.
     ...(serverName !== undefined &&
       (isIP(serverName)

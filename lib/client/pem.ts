@@ -25,7 +25,10 @@ export interface PemBlock {
 export function readPem(bytes: Buffer, wanted: Wanted): readonly PemBlock[] | string {
   if (bytes.length > LONGEST) return `has more than ${LONGEST / 1024 ** 2} MiB`;
   if (isDer(bytes))
-    return `is binary (DER or PKCS #12) instead of PEM: convert it with \`${converter(wanted)} -inform der\``;
+    return (
+      `is binary (DER or PKCS #12) instead of PEM: convert it with \`${converter(wanted)} -inform der\`, or give PKCS #12 ` +
+      'as `tls.pfx`'
+    );
   if (isUtf16(bytes)) return 'is UTF-16: save it as UTF-8 (PowerShell: Set-Content -Encoding ascii)';
   const text = bytes.toString('utf8');
   if (text.trim() === '') return 'is empty';

@@ -1,12 +1,12 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { unknownOptions } from '../errors/unknown-options.js';
 import { kindOf } from '../errors/kind-of.js';
+import { problemOfPfx } from './pfx.js';
+import { isSame, readLater, readNow, type Content } from './tls-files.js';
 import type { TlsOptions } from './tls-options.js';
-import { isPath, isPlainPath, readPem, type PemBlock, type Wanted } from './pem.js';
+import { isPath, isPlainPath, readPem, type PemBlock } from './pem.js';
 
 /** The material of a TLS connection: plain data, which can be sent to a worker thread. Contains the private key. @inline */
 export interface TlsMaterial {
@@ -14,6 +14,8 @@ export interface TlsMaterial {
   readonly ca?: readonly string[];
   readonly cert?: string;
   readonly key?: string;
+  /** Certificate and key in PKCS #12. */
+  readonly pfx?: Uint8Array;
   readonly passphrase?: string;
   readonly serverName?: string;
 }
@@ -31,21 +33,17 @@ export interface ResolvedTls {
   readonly reread: () => Promise<TlsReading | undefined>;
 }
 
-type Member = 'ca' | 'cert' | 'key';
+type PemMember = 'ca' | 'cert' | 'key';
 
 /** One string, Buffer or file of the options. */
 interface Part {
-  readonly member: Member;
+  readonly member: PemMember | 'pfx';
   readonly label: string;
-  readonly wanted: Wanted;
   /** The path of a file if it is a string. */
   readonly from: Buffer | string;
 }
 
-/** The contents of a file, or the reason why it cannot be read. */
-type Content = Buffer | { readonly failure: string };
-
-const KNOWN = ['ca', 'cert', 'key', 'passphrase', 'serverName'];
+const KNOWN = ['ca', 'cert', 'key', 'pfx', 'passphrase', 'serverName'];
 
 /** Checks the `tls` options and reads the files that they name. */
 export function resolveTls(given: unknown, problems: string[]): ResolvedTls | undefined {
@@ -59,12 +57,20 @@ export function resolveTls(given: unknown, problems: string[]): ResolvedTls | un
   const options = given as TlsOptions;
   const names = namesOf(options, problems);
   const parts = partsOf(options, problems);
-  const { cert, key, passphrase } = options;
+  const { cert, key, pfx, passphrase } = options;
   if ((cert === undefined) !== (key === undefined)) problems.push('`tls.cert` and `tls.key` go together');
-  if (passphrase !== undefined && key === undefined)
+  if (pfx !== undefined && (cert ?? key) !== undefined)
+    problems.push(
+      '`tls.pfx` is given beside `tls.cert` and `tls.key`: both are the certificate of the client',
+    );
+  if (passphrase !== undefined && (key ?? pfx) === undefined)
     problems.push('`tls.passphrase` is given without `tls.key`');
   const files = [...new Set(parts.flatMap(({ from }) => (typeof from === 'string' ? [from] : [])))];
-  let contents = new Map(files.map((file): [string, Content] => [file, readNow(file)]));
+  const sources = files.map((path) => ({
+    path,
+    folder: parts.some(({ member, from }) => from === path && member === 'ca'),
+  }));
+  let contents = new Map(sources.map((one): [string, Content] => [one.path, readNow(one)]));
   const reading = load(parts, contents, names);
   if ('problems' in reading) problems.push(...reading.problems);
   if (problems.length > earlier || 'problems' in reading) return undefined;
@@ -73,7 +79,7 @@ export function resolveTls(given: unknown, problems: string[]): ResolvedTls | un
     files: Object.freeze(files),
     reread: async () => {
       const before = contents;
-      const read = files.map(async (file): Promise<[string, Content]> => [file, await readLater(file)]);
+      const read = sources.map(async (one): Promise<[string, Content]> => [one.path, await readLater(one)]);
       contents = new Map(await Promise.all(read));
       const same = files.every((file) => isSame(before.get(file), contents.get(file)));
       return same ? undefined : load(parts, contents, names);
@@ -96,29 +102,33 @@ function namesOf({ passphrase, serverName }: TlsOptions, problems: string[]): Na
 }
 
 function partsOf(options: TlsOptions, problems: string[]): Part[] {
-  const part = (member: Member, label: string, value: unknown): Part[] => {
-    const wanted = member === 'key' ? 'private key' : 'certificate';
-    const made = { member, label, wanted } as const;
+  const part = (member: Part['member'], label: string, value: unknown): Part[] => {
+    const made = { member, label };
+    const format =
+      member === 'pfx'
+        ? 'PKCS #12 in a Buffer, or the path of such a file'
+        : 'a PEM, or the path of a PEM file';
     if (typeof value === 'string' && value !== '')
       return [{ ...made, from: isPath(value) ? value : Buffer.from(value) }];
     if (value instanceof Uint8Array && value.length > 0) return [{ ...made, from: Buffer.from(value) }];
-    problems.push(`\`${label}\` must be a PEM, or the path of a PEM file: found ${kindOf(value)}`);
+    problems.push(`\`${label}\` must be ${format}: found ${kindOf(value)}`);
     return [];
   };
-  const one = (member: Member) =>
+  const one = (member: Part['member']) =>
     options[member] === undefined ? [] : part(member, `tls.${member}`, options[member]);
   const { ca } = options;
   const list = Array.isArray(ca) && ca.length > 0 ? (ca as unknown[]) : undefined;
   const authorities = list?.flatMap((value, index) => part('ca', `tls.ca[${index}]`, value));
-  return [...(authorities ?? one('ca')), ...one('cert'), ...one('key')];
+  return [...(authorities ?? one('ca')), ...one('cert'), ...one('key'), ...one('pfx')];
 }
 
 function load(parts: readonly Part[], files: ReadonlyMap<string, Content>, names: Names): TlsReading {
   const problems: string[] = [];
-  const blocks: Record<Member, string[]> = { ca: [], cert: [], key: [] };
-  const certificates: Record<Member, X509Certificate[]> = { ca: [], cert: [], key: [] };
+  const blocks: Record<PemMember, string[]> = { ca: [], cert: [], key: [] };
+  const certificates: Record<PemMember, X509Certificate[]> = { ca: [], cert: [], key: [] };
   let key: KeyObject | undefined;
-  for (const { member, label, wanted, from } of parts) {
+  let pfx: Buffer | undefined;
+  for (const { member, label, from } of parts) {
     const shown = typeof from === 'string' && isPlainPath(from);
     const name = shown ? `\`${label}\` (file ${from})` : `\`${label}\``;
     const content = typeof from === 'string' ? (files.get(from) as Content) : from;
@@ -127,7 +137,13 @@ function load(parts: readonly Part[], files: ReadonlyMap<string, Content>, names
       problems.push(`${name} ${what} (${content.failure})`);
       continue;
     }
-    const read = readPem(content, wanted);
+    if (member === 'pfx') {
+      const problem = problemOfPfx(content, names.passphrase);
+      if (problem === undefined) pfx = content;
+      else problems.push(`${name} ${problem}`);
+      continue;
+    }
+    const read = readPem(content, member === 'key' ? 'private key' : 'certificate');
     if (typeof read === 'string') {
       problems.push(`${name} ${read}`);
       continue;
@@ -158,9 +174,11 @@ function load(parts: readonly Part[], files: ReadonlyMap<string, Content>, names
   }
   if (problems.length > 0) return { problems };
   const material: TlsMaterial = Object.freeze({
-    ...(blocks.ca.length > 0 && { ca: Object.freeze(blocks.ca) }),
+    // Folders name the same certificate more than once.
+    ...(blocks.ca.length > 0 && { ca: Object.freeze([...new Set(blocks.ca)]) }),
     ...(blocks.cert.length > 0 && { cert: blocks.cert.join('\n') }),
     ...(blocks.key[0] !== undefined && { key: blocks.key[0] }),
+    ...(pfx && { pfx }),
     ...names,
   });
   const refused = refusalOf(material);
@@ -195,9 +213,9 @@ function problemOfAuthorities(authorities: readonly X509Certificate[]): string |
 }
 
 /** Reports further refusals of OpenSSL, as keys that are too short. */
-function refusalOf({ ca, cert, key, passphrase }: TlsMaterial): string | undefined {
+function refusalOf(material: TlsMaterial): string | undefined {
   try {
-    createSecureContext({ ca: ca as string[] | undefined, cert, key, passphrase });
+    secureContext(material);
     return undefined;
   } catch (error) {
     const { code } = error as { code?: unknown };
@@ -205,24 +223,7 @@ function refusalOf({ ca, cert, key, passphrase }: TlsMaterial): string | undefin
   }
 }
 
-function readNow(file: string): Content {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    return failed(error);
-  }
-}
-
-function readLater(file: string): Promise<Content> {
-  return readFile(file).catch(failed);
-}
-
-function isSame(one: Content | undefined, other: Content | undefined): boolean {
-  if (Buffer.isBuffer(one) && Buffer.isBuffer(other)) return one.equals(other);
-  return !Buffer.isBuffer(one) && !Buffer.isBuffer(other) && one?.failure === other?.failure;
-}
-
-function failed(error: unknown): Content {
-  const { code } = error as NodeJS.ErrnoException;
-  return { failure: typeof code === 'string' ? code : 'unknown error' };
+/** The authorities and the certificate of the client, for Node. */
+export function secureContext({ ca, cert, key, pfx, passphrase }: TlsMaterial): SecureContext {
+  return createSecureContext({ ca: ca && [...ca], cert, key, pfx: pfx && Buffer.from(pfx), passphrase });
 }

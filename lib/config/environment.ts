@@ -10,6 +10,7 @@ export const ENVIRONMENT = {
   CLIENT_TIMEOUT: taken('timeout'),
   CACERT: taken('tls.ca'),
   CACERT_BYTES: taken('tls.ca'),
+  CAPATH: taken('tls.ca'),
   CLIENT_CERT: taken('tls.cert'),
   CLIENT_CERT_BYTES: taken('tls.cert'),
   CLIENT_KEY: taken('tls.key'),
@@ -25,8 +26,6 @@ export const ENVIRONMENT = {
   WRAP_TTL: refused(
     'an application cannot use wrapped answers to all requests: wrap single requests (`VaultClient`)',
   ),
-
-  CAPATH: refused('a folder of authorities is not read yet: name one file in VAULT_CACERT'),
 
   DISABLE_REDIRECTS: ignored('a redirect is only followed to another address of the options'),
   MAX_RETRIES: ignored('the TTL of a credential or `startup.timeout` limits retries, not their number'),

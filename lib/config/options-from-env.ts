@@ -109,7 +109,7 @@ function readHeaders(
 }
 
 function readTls(find: Find, problems: string[]): TlsOptions {
-  const ca = [...paths(find('CACERT')), ...bytes(find('CACERT_BYTES'))];
+  const ca = [...paths(find('CACERT')), ...bytes(find('CACERT_BYTES')), ...paths(find('CAPATH'))];
   const [cert] = [...paths(find('CLIENT_CERT')), ...bytes(find('CLIENT_CERT_BYTES'))];
   const [key] = [...paths(find('CLIENT_KEY')), ...bytes(find('CLIENT_KEY_BYTES'))];
   if ((cert === undefined) !== (key === undefined))

@@ -7,7 +7,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { sendBlocking, type RoutedRequest } from '../../lib/client/send-blocking.js';
 import { Secret } from '../../lib/secret/secret.js';
 import type { Route } from '../../lib/client/transport.types.js';
-import { Authority, opensslAvailable, type Certificate } from '../support/certificates.js';
+import {
+  Authority,
+  encryptKey,
+  opensslAvailable,
+  pkcs12,
+  type Certificate,
+} from '../support/certificates.js';
 import { transportTo } from '../support/connect.js';
 
 interface Given {
@@ -140,14 +146,16 @@ describe.runIf(opensslAvailable)('TLS', () => {
     const variable = 'NODE_TLS_REJECT_UNAUTHORIZED';
     process.env[variable] = '0';
     try {
-      const requests = [whole, { ...whole, serverName: '10.1.2.3' }, ...wrong].map((options) =>
-        request(route(options)),
-      );
-      expect(sendBlocking(requests, 5_000)).toEqual([204, 204, 0, 0, 0, 0]);
+      const named = { ca: authority.cert, serverName: 'vault.internal', passphrase: 'right' };
+      const encrypted = { ...named, cert, key: encryptKey(client.keyFile, 'right') };
+      const packed = { ...named, pfx: pkcs12(client, 'right') };
+      const right = [whole, { ...whole, serverName: '10.1.2.3' }, encrypted, packed];
+      const requests = [...right, ...wrong].map((options) => request(route(options)));
+      expect(sendBlocking(requests, 5_000)).toEqual([204, 204, 204, 204, 0, 0, 0, 0]);
     } finally {
       delete process.env[variable];
     }
-    expect((await seen()).map((one) => one.client)).toEqual(['client', 'client']);
+    expect((await seen()).map((one) => one.client)).toEqual(Array(4).fill('client'));
   });
 
   it('through a proxy, with its password; the server is verified by its own name', async () => {

@@ -5,11 +5,18 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { appRole } from '../../lib/auth/app-role.js';
 import { token } from '../../lib/auth/token.js';
+import type { TlsOptions } from '../../lib/client/tls-options.js';
 import type { EventBus, VaultEvent } from '../../lib/events/events.js';
-import { Authority, opensslAvailable } from '../support/certificates.js';
+import {
+  Authority,
+  encryptKey,
+  opensslAvailable,
+  pkcs12,
+  type Certificate,
+} from '../support/certificates.js';
 import { closeConnections, connect } from '../support/connect.js';
 import { answer } from '../support/http-proxy.js';
-import { expectNoLeak } from '../support/leaks.js';
+import { expectNoLeak, failureOf } from '../support/leaks.js';
 import { describeReal } from '../support/real-servers.js';
 import { closeAll, Recorder } from '../support/recorder.js';
 import { provision, startOpenBao, startTcpProxy } from '../support/servers.mjs';
@@ -24,7 +31,7 @@ class Volume {
     return join(this.#dir, name);
   }
 
-  write(files: Record<string, string>): void {
+  write(files: Record<string, string | Buffer>): void {
     const version = `..${++this.#version}`;
     mkdirSync(this.path(version));
     for (const [name, text] of Object.entries(files)) writeFileSync(join(this.#dir, version, name), text);
@@ -39,6 +46,7 @@ class Volume {
   }
 }
 
+const PASSPHRASE = 'canary-passphrase';
 const warnings = (bus: EventBus) =>
   bus.recent.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
 const next = (bus: EventBus, type: VaultEvent['type']) =>
@@ -111,6 +119,61 @@ describeTls('files of the tls options', () => {
       await closeConnections();
       await Promise.all([proxy.close(), bao.stop()]);
       files.remove();
+    }
+  });
+
+  it('an encrypted key, PKCS #12 and a folder of authorities are read again, too', async () => {
+    const server = second.issue('server', 'IP:127.0.0.1');
+    const shown: string[] = [];
+    const own = await Recorder.start(
+      (request, response) => {
+        shown.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN));
+        const data = { ttl: 0, renewable: false, num_uses: 0 };
+        answer(response, 200, { data }, { connection: 'close' });
+      },
+      { cert: server.cert, key: server.key, ca: second.cert, requestCert: true },
+    );
+    const [one, two] = ['one', 'two'].map((name) => second.issue(name, `DNS:${name}`)) as [
+      Certificate,
+      Certificate,
+    ];
+    const contents = (of: Certificate) => ({
+      'client.pem': of.cert,
+      'client.key': encryptKey(of.keyFile, PASSPHRASE),
+      'client.p12': pkcs12(of, PASSPHRASE),
+      'authority.pem': second.cert,
+    });
+    volume.write(contents(one));
+    const authorities = join(volume.path(''), 'authorities');
+    mkdirSync(authorities);
+    writeFileSync(join(authorities, 'first.pem'), first.cert);
+    const forms: TlsOptions[] = [
+      { cert: volume.path('client.pem'), key: volume.path('client.key') },
+      { pfx: volume.path('client.p12') },
+    ];
+    const made = forms.map((form) =>
+      connect({
+        address: own.address,
+        auth: token('root'),
+        tls: { ca: authorities, passphrase: PASSPHRASE, ...form },
+      }),
+    );
+    for (const { connection } of made)
+      expect((await failureOf(connection.client.read('kv1/x'))).code).toBe('VAULT_TLS_UNTRUSTED');
+    writeFileSync(join(authorities, 'second.pem'), second.cert);
+    for (const { connection } of made) await connection.client.read('kv1/x');
+    expect(new Set(shown)).toEqual(new Set(['one']));
+    volume.write(contents(two));
+    for (const { connection } of made) await connection.client.read('kv1/x');
+    expect(shown.slice(-2)).toEqual(['two', 'two']);
+    volume.write({ ...contents(one), 'client.key': '', 'client.p12': pkcs12(one, 'another') });
+    for (const { connection } of made) await connection.client.read('kv1/x');
+    expect(shown.slice(-2)).toEqual(['two', 'two']);
+    for (const { bus } of made) {
+      expect(warnings(bus)).toEqual([
+        expect.stringMatching(/client.key\) is empty|client.p12\) cannot be decrypted/),
+      ]);
+      expectNoLeak(bus.recent, [PASSPHRASE]);
     }
   });
 

@@ -85,3 +85,9 @@ export function encryptKey(keyFile: string, passphrase: string): string {
   const key = createPrivateKey(readFileSync(keyFile));
   return String(key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase }));
 }
+
+/** A certificate with its key as PKCS #12; `more` are options of openssl. */
+export function pkcs12({ certFile, keyFile }: Certificate, passphrase: string, ...more: string[]): Buffer {
+  const given = ['-export', '-inkey', keyFile, '-in', certFile, '-passout', `pass:${passphrase}`];
+  return execFileSync('openssl', ['pkcs12', ...given, ...more], { stdio: ['ignore', 'pipe', 'ignore'] });
+}

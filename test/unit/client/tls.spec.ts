@@ -1,11 +1,11 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { TlsOptions } from '../../../lib/client/tls-options.js';
 import { resolveTls } from '../../../lib/client/tls.js';
-import { Authority, encryptKey, opensslAvailable } from '../../support/certificates.js';
+import { Authority, encryptKey, opensslAvailable, pkcs12 } from '../../support/certificates.js';
 
 const BODY = 'canary-of-the-key';
 
@@ -21,6 +21,12 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     writeFileSync(path, content);
     return path;
   };
+  const folder = (name: string, files: Record<string, string>) => {
+    mkdirSync(join(dir, name));
+    for (const [one, content] of Object.entries(files)) file(join(name, one), content);
+    return join(dir, name);
+  };
+  const pfx = (passphrase: string, ...more: string[]) => pkcs12(client, passphrase, ...more);
   afterAll(() => {
     for (const authority of [root, other, intermediate]) authority.remove();
     rmSync(dir, { recursive: true });
@@ -66,7 +72,63 @@ describe.skipIf(!opensslAvailable)('tls', () => {
       { ca: '/nowhere/ca.pem' },
       /^`tls.ca` \(file \/nowhere\/ca.pem\) cannot be read \(ENOENT\)$/,
     ],
-    ['a folder', { ca: dir }, /cannot be read \(EISDIR\)$/],
+    ['a folder of keys', { cert: client.cert, key: dir }, /^`tls.key` .*cannot be read \(EISDIR\)$/],
+    [
+      'a folder without certificates',
+      { ca: folder('none', { 'a.txt': 'x' }) },
+      /\(no certificates in this folder\)$/,
+    ],
+    [
+      'a folder with half a certificate',
+      { ca: folder('half', { 'a.pem': root.cert, 'b.pem': root.cert.slice(0, 300) + root.cert.slice(310) }) },
+      /unreadable certificate \(number 2 of 2\)$/,
+    ],
+    [
+      'PKCS #12 beside a key',
+      mutual({ pfx: pfx('right'), passphrase: 'right' }),
+      /`tls.pfx` is given beside `tls.cert`/,
+    ],
+    [
+      'PKCS #12 with a wrong passphrase',
+      { pfx: pfx('right'), passphrase: BODY },
+      /^`tls.pfx` cannot be decrypted with/,
+    ],
+    [
+      'PKCS #12 without its passphrase',
+      { pfx: pfx('right') },
+      /^`tls.pfx` is encrypted, and `tls.passphrase` is missing$/,
+    ],
+    [
+      'PKCS #12 with RC2',
+      { pfx: pfx('right', '-legacy'), passphrase: 'right' },
+      /an old algorithm \(RC2\).*openssl pkcs12 -legacy/,
+    ],
+    [
+      'PKCS #12 without a key',
+      { pfx: pfx('right', '-nokeys'), passphrase: 'right' },
+      /^`tls.pfx` contains no private key$/,
+    ],
+    [
+      'PKCS #12 without a certificate',
+      { pfx: pfx('right', '-nocerts'), passphrase: 'right' },
+      /contains no certificate of/,
+    ],
+    ['PEM as PKCS #12', { pfx: Buffer.from(client.cert) }, /^`tls.pfx` is PEM instead of PKCS #12/],
+    [
+      'half of PKCS #12',
+      { pfx: pfx('right').subarray(0, 200), passphrase: 'right' },
+      /is not PKCS #12, or truncated$/,
+    ],
+    [
+      'a missing file of PKCS #12',
+      { pfx: '/nowhere/a.p12' },
+      /^`tls.pfx` \(file \/nowhere\/a.p12\) cannot be read \(ENOENT\)$/,
+    ],
+    [
+      'a number as PKCS #12',
+      { pfx: 5 },
+      /^`tls.pfx` must be PKCS #12 in a Buffer, or the path of such a file: found/,
+    ],
     [
       'a name that is no path',
       { ca: 'vault' },
@@ -202,6 +264,9 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     ['files of a client certificate', { cert: client.certFile, key: client.keyFile }],
     ['both in one file', { cert: file('both.pem', client.key + client.cert), key: join(dir, 'both.pem') }],
     ['an encrypted key', { cert: client.cert, key: encrypted, passphrase: 'right' }],
+    ['PKCS #12', { pfx: pfx('right'), passphrase: 'right' }],
+    ['a file of PKCS #12 without a passphrase', { pfx: file('client.p12', pfx('')) }],
+    ['a folder', { ca: folder('authorities', { 'a.pem': root.cert, 'b.crt': other.cert, README: 'text' }) }],
     ['a server name', { serverName: 'vault.internal' }],
     ['an address as the server name', { serverName: '10.0.0.1' }],
   ])('%s is accepted', (_what, given) => {
@@ -215,6 +280,23 @@ describe.skipIf(!opensslAvailable)('tls', () => {
     expect(material).toEqual(resolved?.material);
     expect(material?.ca).toHaveLength(2);
     expect(resolved?.files).toEqual([root.certFile, client.certFile, client.keyFile]);
+  });
+
+  it('a folder stands for the certificates of its files, each once, as they are at the time', async () => {
+    const ca = folder('changing', {
+      'a.pem': root.cert,
+      'b.pem': other.cert + root.cert,
+      '.hidden': self.cert,
+    });
+    mkdirSync(join(ca, '..data'));
+    const resolved = resolveTls({ ca: [ca, root.cert] }, []);
+    expect(resolved?.material.ca).toEqual([root.cert.trim(), other.cert.trim()]);
+    expect(resolved?.files).toEqual([ca]);
+    expect(await resolved?.reread()).toBeUndefined();
+    file('changing/c.pem', intermediate.cert);
+    expect(await resolved?.reread()).toMatchObject({ material: { ca: { length: 3 } } });
+    rmSync(ca, { recursive: true });
+    expect(await resolved?.reread()).toMatchObject({ problems: [expect.stringMatching(/ENOENT/)] });
   });
 
   it('files are checked again only after their contents have changed', async () => {

@@ -48,10 +48,11 @@ it('contents are taken as bytes, beside or instead of files', () => {
     BAO_ADDR: ADDRESS,
     BAO_CACERT: '/etc/ca.pem',
     BAO_CACERT_BYTES: 'ca',
+    BAO_CAPATH: '/etc/authorities',
     BAO_CLIENT_CERT_BYTES: 'cert',
     BAO_CLIENT_KEY_BYTES: 'key',
   });
-  expect(tls?.ca).toEqual(['/etc/ca.pem', Buffer.from('ca')]);
+  expect(tls?.ca).toEqual(['/etc/ca.pem', Buffer.from('ca'), '/etc/authorities']);
   expect([String(tls?.cert), tls?.cert?.length]).toEqual(['[redacted]', 4]);
   const both = vaultOptionsFromEnv({
     BAO_ADDR: ADDRESS,
