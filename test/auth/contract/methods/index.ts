@@ -3,6 +3,13 @@ import { appRoleUnderTest } from './app-role.js';
 import { awsIamUnderTest } from './aws-iam.js';
 import { azureUnderTest } from './azure.js';
 import { gcpUnderTest } from './gcp.js';
+import {
+  githubUnderTest,
+  ldapUnderTest,
+  oktaUnderTest,
+  radiusUnderTest,
+  userpassUnderTest,
+} from './passwords.js';
 
 /** Every auth method. */
 export const METHODS: readonly MethodUnderTest[] = [
@@ -10,4 +17,9 @@ export const METHODS: readonly MethodUnderTest[] = [
   awsIamUnderTest,
   azureUnderTest,
   gcpUnderTest,
+  userpassUnderTest,
+  ldapUnderTest,
+  radiusUnderTest,
+  oktaUnderTest,
+  githubUnderTest,
 ];
