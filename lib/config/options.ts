@@ -39,6 +39,12 @@ export interface RenewalOptions {
    * if this process has ended by then. @default 30000
    */
   grace?: number;
+  /**
+   * Milliseconds, from 2000: a lease that its role grants for longer is shortened to this TTL, right after its issue and
+   * at each renewal. If the process is killed, its users then end after this time. A lease survives an outage of the
+   * server of only a third of it. Tokens keep their TTL. @default the TTL of the role
+   */
+  ttl?: number;
 }
 
 /**

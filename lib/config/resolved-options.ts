@@ -33,7 +33,7 @@ export const DEFAULT_CONNECTION = 'default';
 
 const DEFAULTS = {
   retry: { initialDelay: 500, maxDelay: 300_000, jitter: 0.5 },
-  renewal: { at: 0.66, jitter: 0.05, grace: 30_000 },
+  renewal: { at: 0.66, jitter: 0.05, grace: 30_000, ttl: Infinity },
   startup: { login: 'required', timeout: 10_000 },
   shutdown: { timeout: 5_000, revoke: true, exitTimeout: 3_000 },
   concurrency: 8,
@@ -103,6 +103,7 @@ function resolve(options: VaultOptions, name: string): ResolvedOptions {
   number('renewal.at', renewal.at, 0.1, 0.9);
   number('renewal.jitter', renewal.jitter, 0, 0.1);
   number('renewal.grace', renewal.grace, 0, MAX_TIMEOUT);
+  number('renewal.ttl', renewal.ttl, 2_000, Infinity);
   number('startup.timeout', startup.timeout, 0, MAX_TIMEOUT);
   number('shutdown.timeout', shutdown.timeout, 0, MAX_TIMEOUT);
   number('shutdown.exitTimeout', shutdown.exitTimeout, 0, MAX_TIMEOUT);

@@ -38,7 +38,7 @@ export interface Issuer<T> {
 /** Issues a lease with a token that lives long enough. A malformed answer is a failed attempt. */
 export function issueLease<T>(
   { path, parameters, hooks, previous, ...issuer }: Issuer<T>,
-  { session, upkeep, fetches, signal, random, clock, engines }: LeaseContext,
+  { session, upkeep, fetches, signal, random, clock, engines, options }: LeaseContext,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
   const take = (response: ApiResponse<T>, token: VaultToken) => {
     const { leaseId, leaseDuration, warnings, wellFormed } = response;
@@ -53,7 +53,12 @@ export function issueLease<T>(
       ? answer
       : { ...answer, leaseDuration: leaseDuration || DEFAULT_MAX_TTL, renewable: true };
     if (!usable && leaseId === '') throw malformed(path);
-    const lease = new Lease<T>({ serial: issuer.serial, token, engine, answer: known }, random, hooks);
+    const longestTtl = options.renewal.ttl;
+    const lease = new Lease<T>(
+      { serial: issuer.serial, token, engine, answer: known, longestTtl },
+      random,
+      hooks,
+    );
     if (!usable) {
       issuer.onUnusable(lease);
       throw malformed(path);

@@ -2,6 +2,7 @@ import type { RotationReason } from '../events/events.js';
 import type { Grant } from '../lifetime/grant.js';
 import {
   drainExceedsOverlap,
+  incrementForDrain,
   requiredOverlap,
   timeUntilReplacement,
   timeToDrain,
@@ -10,7 +11,7 @@ import {
 import { renewalDue } from '../lifetime/renewal-policy.js';
 
 /** The facts about a lease on which its next step depends. Times in milliseconds. */
-export interface LeaseView extends DrainView, Pick<Grant, 'jitter'> {
+export interface LeaseView extends DrainView, Pick<Grant, 'jitter' | 'periodic'> {
   /** Left of the token that made it, with which it dies. */
   tokenLeft: number;
   /** For how long there has been a newer token than the one that made it; undefined where there is none. */
@@ -35,6 +36,9 @@ export interface LeaseAttempts {
   gotNoResponse: boolean;
 }
 
+/** The options of renewals that decide about a step; `ttl` in milliseconds. */
+type Renewal = Readonly<{ at: number; jitter: number; ttl: number }>;
+
 export type LeaseStep =
   | { action: 'renew'; in: number; reason: 'renewal' }
   | { action: 'rotate'; in: number; reason: RotationReason }
@@ -55,7 +59,7 @@ const LAST_SHARE = 0.2;
 export function planLease(
   lease: LeaseView,
   { frozen, failures, rotationFailed, gotNoResponse }: LeaseAttempts,
-  renewal: { at: number; jitter: number },
+  renewal: Renewal,
 ): LeaseStep {
   if (lease.lost) return { action: 'rotate', in: 0, reason: 'lease-lost' };
   const step = frozen ? nextHeldStep(lease, renewal) : nextLeaseStep(lease, renewal, rotationFailed);
@@ -84,18 +88,18 @@ function isVerifiable(lease: LeaseView, step: LeaseStep): boolean {
  * @param rotationFailed the last attempt was a new lease and failed; while the TTL can still be extended, a due renewal
  * goes first
  */
-export function nextLeaseStep(
-  lease: LeaseView,
-  renewal: { at: number; jitter: number },
-  rotationFailed = false,
-): LeaseStep {
+export function nextLeaseStep(lease: LeaseView, renewal: Renewal, rotationFailed = false): LeaseStep {
   const { ttl, renewable, maxTtl, superseded, refreshIn } = lease;
   const left = Math.min(lease.left, lease.tokenLeft);
   if (left <= 0) return { action: 'rotate', in: 0, reason: 'expired' };
   if (refreshIn !== undefined) return { action: 'rotate', in: Math.max(0, refreshIn), reason: 'server' };
   if (ttl === Infinity) return { action: 'none', in: Infinity, reason: 'no-lease' };
   const elapsed = ttl - lease.left;
-  const renew = { action: 'renew', in: renewalDue(lease, renewal), reason: 'renewal' } as const;
+  const renew = {
+    action: 'renew',
+    in: isTooLong(lease, renewal) ? 0 : renewalDue(lease, renewal),
+    reason: 'renewal',
+  } as const;
   if (rotationFailed && renewable && maxTtl !== 'reached' && renew.in <= 0) return renew;
   if (superseded !== undefined) {
     const total = left + superseded;
@@ -115,8 +119,20 @@ export function nextLeaseStep(
   return { action: 'rotate', in: Math.max(0, at - elapsed), reason: 'not-renewable' };
 }
 
+/** The increment of an ordinary renewal in seconds. Undefined: the server decides. */
+export function incrementOf(lease: LeaseView, renewal: Renewal): number | undefined {
+  const limited = renewal.ttl < Infinity ? Math.ceil(lease.firstTtl / 1_000) : undefined;
+  return incrementForDrain(lease, renewal) ?? limited;
+}
+
+/** Whether the role granted more than `renewal.ttl`, and a renewal has not tried yet to shorten it. */
+function isTooLong(lease: LeaseView, renewal: Renewal): boolean {
+  if (renewal.ttl === Infinity || lease.periodic) return false;
+  return lease.ttl > (incrementOf(lease, renewal) ?? Infinity) * 1_000;
+}
+
 /** The same for a lease that nothing replaces: neither a newer token nor a near max TTL is a reason to let it go. */
-export function nextHeldStep(lease: LeaseView, renewal: { at: number; jitter: number }): LeaseStep {
+export function nextHeldStep(lease: LeaseView, renewal: Renewal): LeaseStep {
   const maxTtl = lease.maxTtl === 'reached' ? 'reached' : 'far';
   return nextLeaseStep({ ...lease, maxTtl, superseded: undefined, drain: 0 }, renewal);
 }

@@ -107,7 +107,7 @@ export class Lease<T> extends Granted {
   readonly token: VaultToken;
   readonly data: Secret<T>;
   readonly issuedAt: Date;
-  /** TTL granted at the issue, in milliseconds. */
+  /** The TTL to keep, in milliseconds: as granted at the issue, or `renewal.ttl` if that is shorter. */
   readonly firstTtl: number;
   readonly #bornAt: number;
   readonly #hooks: LeaseHooks;
@@ -118,7 +118,7 @@ export class Lease<T> extends Granted {
   #snapshot: Credentials<T> | undefined;
 
   constructor(
-    init: { serial: number; token: VaultToken; engine: EngineRules; answer: Answer },
+    init: { serial: number; token: VaultToken; engine: EngineRules; answer: Answer; longestTtl?: number },
     random: () => number,
     hooks: LeaseHooks,
   ) {
@@ -139,7 +139,7 @@ export class Lease<T> extends Granted {
     this.token = init.token;
     this.data = new Secret(deepFreeze(answer.data as T));
     this.issuedAt = new Date(sentAt.wall);
-    this.firstTtl = first.ttl;
+    this.firstTtl = Math.min(first.ttl, init.longestTtl ?? Infinity);
     this.#bornAt = sentAt.monotonic;
     if (leased) this.token.leases.add(this);
     if (life.rotatesIn !== undefined) this.#rotation = new ServerRotation(life, sentAt, random);
@@ -184,10 +184,11 @@ export class Lease<T> extends Granted {
 
   view(clock: Clock): LeaseView {
     const { supersededAt } = this.token;
-    const { ttl, maxTtl, jitter, deadline, renewable } = this.grant;
+    const { ttl, maxTtl, jitter, deadline, renewable, periodic } = this.grant;
     return {
       ttl,
       maxTtl,
+      periodic,
       jitter,
       firstTtl: this.firstTtl,
       age: clock.monotonic() - this.#bornAt,

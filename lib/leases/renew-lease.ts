@@ -2,12 +2,12 @@ import type { ApiResponse } from '../client/api.types.js';
 import { isDuration } from '../client/answer-members.js';
 import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
-import { incrementForDrain } from '../lifetime/drain-policy.js';
 import { otherWarnings, type GrantAnswer, type GrantUpdate } from '../lifetime/grant.js';
 import { SUFFICIENT_SHARE, renewPastCaches } from '../lifetime/renew-past-caches.js';
 import { refusedToken } from '../session/token-validator.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
+import { incrementOf } from './lease-policy.js';
 import { latestStart } from './latest-start.js';
 import { RENEW_PATH } from './retirement.js';
 
@@ -33,7 +33,7 @@ export async function renewLease(
 ): Promise<Renewal> {
   if (lease.token.lastUse) return { update: { kind: 'not-renewable' }, warnings: [] };
   const { session, upkeep, clock, options } = context;
-  const asked = increment ?? incrementForDrain(lease.view(clock), options.renewal);
+  const asked = increment ?? incrementOf(lease.view(clock), options.renewal);
   const body = { lease_id: lease.id, ...(asked !== undefined && { increment: asked }) };
   try {
     const send = (to: string, uncached: boolean, of: object) =>
@@ -61,7 +61,8 @@ export async function renewLease(
     const warnings = otherWarnings(answer.warnings);
     // Less than a second is left until the max TTL. The server rounded it to 0 and ended the lease.
     if (answer.seconds <= 0) return { update: { kind: 'ended' }, warnings };
-    if (increment === undefined) return { update: { kind: 'renewed', answer, asked }, warnings };
+    const periodic = asked !== undefined && answer.seconds > asked;
+    if (increment === undefined) return { update: { kind: 'renewed', answer, asked, periodic }, warnings };
     return { update: { kind: 'retired', answer }, warnings };
   } catch (error) {
     return refused(lease, context, error);

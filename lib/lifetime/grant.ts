@@ -15,7 +15,7 @@ export interface Grant {
   /** Random, -1 to 1. */
   readonly jitter: number;
   readonly renewable: boolean;
-  /** A token that gets its period at each renewal, whatever is asked for, and needs no successor. */
+  /** A renewal grants a fixed TTL, whatever is asked for. A token with such a period needs no successor. */
   readonly periodic: boolean;
   /**
    * `alive`: as far as the server has said. `retired`: the server was asked to end it soon. `ended`: the server has

@@ -33,6 +33,49 @@ story('with a Retry-After longer than the lease, one more renewal is sent before
   expect(world.requests(ISSUE)).toHaveLength(1);
 });
 
+story('with `renewal.ttl` a lease is shortened after its issue, and kept at that TTL', async (world) => {
+  const role = { ttl: 3_600, maxTtl: 36_000 };
+  const life = await world.start({ role, login: LASTING, options: { renewal: { ttl: 120 * SECOND } } });
+  await world.until(() => life.of('renewed').length > 0, SECOND);
+  expect(life.of('renewed')[0]).toMatchObject({ ttl: 2 * MINUTE, previousTtl: HOUR, capped: false });
+  world.clear();
+  await world.advance(20 * MINUTE);
+  expect(world.requests(RENEW).length).toBeGreaterThanOrEqual(13);
+  expect(world.requests(RENEW).length).toBeLessThanOrEqual(17);
+  expect(world.requests(ISSUE)).toEqual([]);
+  expect(life.of('expired')).toEqual([]);
+  const [lease] = world.vault.liveLeases;
+  world.network.cut();
+  await world.advance(2 * MINUTE);
+  expect(world.vault.liveLeases).not.toContainEqual(lease);
+});
+
+story('with `renewal.ttl` a shorter TTL of the role is kept', async (world) => {
+  const short = {
+    role: { ttl: 60, maxTtl: 36_000 },
+    login: LASTING,
+    options: { renewal: { ttl: 120 * SECOND } },
+  };
+  const life = await world.start(short);
+  await world.advance(10 * MINUTE);
+  expect(life.of('renewed').every(({ ttl }) => ttl === MINUTE)).toBe(true);
+  expect(world.requests(RENEW).length).toBeLessThanOrEqual(17);
+});
+
+story('an engine that grants more than `renewal.ttl` is not asked at once again', async (world) => {
+  world.network.answer(RENEW, 503, SEALED);
+  const options = { renewal: { ttl: 120 * SECOND } };
+  const life = await world.start({ role: { ttl: 3_600, maxTtl: 36_000 }, login: LASTING, options });
+  const [lease] = world.vault.liveLeases;
+  const body = { lease_id: lease!.id, lease_duration: 3_600, renewable: true };
+  world.network.restore();
+  world.vault.answer(200, body, { match: /leases\/renew/ });
+  await world.until(() => life.of('renewed').length > 0, 5 * MINUTE);
+  await world.advance(10 * MINUTE);
+  expect(life.of('renewed')).toMatchObject([{ ttl: HOUR, capped: false }]);
+  expect(life.of('rotated')).toEqual([]);
+});
+
 story('a lease that a renewal makes not renewable is replaced, and not renewed again', async (world) => {
   const life = await world.start({ role: { ttl: 600, maxTtl: 6_000 }, login: LASTING });
   const [lease] = world.vault.liveLeases;

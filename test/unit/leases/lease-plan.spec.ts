@@ -12,7 +12,7 @@ import { VaultToken } from '../../../lib/session/vault-token.js';
 import { HandClock } from '../../support/virtual-clock.js';
 
 const MINUTE = 60_000;
-const renewal = { at: 0.66, jitter: 0.05 };
+const renewal = { at: 0.66, jitter: 0.05, ttl: Infinity };
 const random = () => 0.5;
 const hooks = {
   link: {} as ConnectionLink,

@@ -6,7 +6,7 @@ import {
   type LeaseView,
 } from '../../../lib/leases/lease-policy.js';
 
-const renewal = { at: 0.66, jitter: 0.05 };
+const renewal = { at: 0.66, jitter: 0.05, ttl: Infinity };
 const fresh: LeaseView = {
   ttl: 10_000,
   firstTtl: 10_000,
@@ -16,6 +16,7 @@ const fresh: LeaseView = {
   tokenLeft: 60_000,
   renewable: true,
   maxTtl: 'far',
+  periodic: false,
   superseded: undefined,
   lost: false,
   rejectedIn: Infinity,
@@ -123,7 +124,7 @@ it('the next step always comes before the end', () => {
             renewable,
             superseded,
           };
-          const step = nextLeaseStep(view, { at: 0.9, jitter: 0.1 });
+          const step = nextLeaseStep(view, { ...renewal, at: 0.9, jitter: 0.1 });
           expect(step.in).toBeGreaterThanOrEqual(0);
           expect(step.in).toBeLessThanOrEqual(granted);
           if (!renewable || superseded !== undefined) expect(step.in).toBeLessThan(granted);
