@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import type { CliCommand } from './command.js';
-import { devCommand } from './dev.js';
+import { COMMANDS } from './commands.js';
 import { runCli } from './run-cli.js';
 
-const COMMANDS: readonly CliCommand[] = [devCommand];
+// A reader that has gone, as `| head`, must not end the process: its credentials would stay.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 const code = await runCli(process.argv.slice(2), COMMANDS, {
   env: process.env,

@@ -73,6 +73,14 @@ export async function connectVault(
   options: ConnectOptions,
   extras: { endAtExit?: boolean } = {},
 ): Promise<Vault> {
+  return (await openVault(options, extras)).vault;
+}
+
+/** {@link connectVault}, with the connection itself: for work that cannot follow a rotation. */
+export async function openVault(
+  options: ConnectOptions,
+  extras: { endAtExit?: boolean },
+): Promise<{ vault: Vault; connection: VaultConnection }> {
   const given = readOptions(DEFAULT_CONNECTION, () => ({ ...options }));
   const { name = DEFAULT_CONNECTION, logger = STANDARD_ERROR, ...rest } = given;
   const problems = [
@@ -91,13 +99,14 @@ export async function connectVault(
   );
   if (extras.endAtExit !== true) leaveSignals(connection, connections, logger);
   const close = () => connections.close();
-  return {
+  const vault = {
     credentials: new CredentialsService(connections),
     kv: new KvService(connections),
     client: connection.client,
     close,
     [Symbol.asyncDispose]: close,
   };
+  return { vault, connection };
 }
 
 /**

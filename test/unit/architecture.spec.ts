@@ -141,7 +141,19 @@ const MAY_USE: Record<string, readonly string[]> = {
   ],
   integrations: ['clock', 'errors', 'secret', 'events', 'leases'],
   testing: ['clock', 'errors', 'secret', 'client', 'environment', 'leases'],
-  cli: ['clock', 'errors', 'secret', 'client', 'auth', 'config', 'session', 'services', 'testing'],
+  cli: [
+    'clock',
+    'errors',
+    'secret',
+    'events',
+    'client',
+    'auth',
+    'engines',
+    'config',
+    'session',
+    'services',
+    'testing',
+  ],
 };
 const ROOMS = Object.keys(MAY_USE);
 /** Rooms that know Nest. All others run without it. */

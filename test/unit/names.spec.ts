@@ -16,6 +16,7 @@ const MAY_NAME: readonly (readonly [path: RegExp, reason: string])[] = [
   [/^services\/(services|connect-vault)\.ts$/, 'the list of services, and the object that has them'],
   [/^vault\.tokens\.ts$/, 'the injection tokens of these decorators: a database role has a path'],
   [/^cli\/dev(\.ts|\/)/, 'it sets a server up with them'],
+  [/^cli\/exec(\.ts$|\/)/, 'it reads users of the database engine and values of KV'],
   [/^cli\/login-from-env\.ts$/, 'the variables of each method'],
   [/^integrations\/aws\//, 'a pool of one engine: it explains which paths have keys of AWS'],
 ];

@@ -1,0 +1,139 @@
+import { Option, type Command } from 'commander';
+import { resolve } from 'node:path';
+import { openVault } from '../services/connect-vault.js';
+import { examples, type Cli, type CliCommand } from './command.js';
+import { connectionOf, withConnection, type ConnectionFlags } from './connection.js';
+import { duration } from './duration.js';
+import { LeaseNotices } from './exec/lease-notices.js';
+import { PrivateFiles } from './exec/private-files.js';
+import { readValues, type Value } from './exec/read-values.js';
+import { runCommand } from './exec/run-command.js';
+import { allWanted, wanted, type WantedFlags } from './exec/wanted.js';
+import { LOGIN_VARIABLES } from './login-from-env.js';
+
+interface ExecFlags extends WantedFlags, ConnectionFlags {
+  writeEnv?: string;
+  ttl?: number;
+  grace: number;
+  keepLogin?: boolean;
+}
+
+/** Milliseconds: Docker kills a container 10 s after SIGTERM, and the end of the lease takes some time, too. */
+const GRACE = 8_000;
+
+/** Runs a program with credentials that live as long as it does. */
+export const execCommand: CliCommand = {
+  name: 'exec',
+  ownFailure: 125,
+  define(command, cli) {
+    command
+      .summary('run a program with credentials that end with it')
+      .description(
+        'Run a program with credentials in its environment. They are renewed as long as it runs, and ended when it ' +
+          'has ended, whatever its exit code and also after a signal.',
+      )
+      .usage('[options] -- <command> [args...]')
+      .argument('<command...>', 'the program and its arguments')
+      .passThroughOptions()
+      .optionsGroup('Credentials:')
+      .option('--database <role>', 'user of a database role, in DB_USERNAME and DB_PASSWORD')
+      .option('--mount <path>', 'mount of the database engine (default: database)')
+      .option('--pg', 'PGUSER and PGPASSWORD in place of DB_USERNAME and DB_PASSWORD')
+      .option(
+        '--env <NAME=path#key>',
+        'one value of any secret in a variable; path as in the policy: database/creds/orders#username, ' +
+          'secret/data/payments#apiKey. Can be repeated',
+        wanted('variable'),
+      )
+      .option(
+        '--file <NAME=path#key>',
+        'the same in a file that only you can read, removed at the end; the variable has its path',
+        wanted('file'),
+      )
+      .option(
+        '--write-env <path>',
+        'write the variables into this file, as for `docker run --env-file`, not into the environment; removed at the end',
+      )
+      .optionsGroup('Life:')
+      .option(
+        '--ttl <time>',
+        'keep leases at this TTL, as 2m: what a killed process leaves ends after it',
+        duration,
+      )
+      .addOption(
+        new Option('--grace <time>', 'time to end after a signal, before the program is killed')
+          .default(GRACE, '8s')
+          .argParser(duration),
+      )
+      .option('--keep-login', 'leave the variables of the login in the environment of the program');
+    withConnection(command).action((line: readonly string[], flags: ExecFlags) =>
+      exec(line, flags, command, cli),
+    );
+    examples(command, {
+      'nestjs-vault exec --database orders-migrations -- node_modules/.bin/typeorm migration:run -d dist/data-source.js':
+        'a migration, as DB_USERNAME and DB_PASSWORD',
+      'nestjs-vault exec --database orders --pg -- psql -h localhost orders':
+        'psql, as PGUSER and PGPASSWORD',
+      'nestjs-vault exec --ttl 2m --env API_KEY=secret/data/payments#apiKey -- node job.js':
+        'a value of KV; a lease that is left after SIGKILL ends within 2 minutes',
+    });
+  },
+};
+
+async function exec(
+  [program = '', ...args]: readonly string[],
+  flags: ExecFlags,
+  command: Command,
+  cli: Cli,
+): Promise<void> {
+  const list = allWanted(flags);
+  if (list.length === 0) command.error('error: name credentials by --database, --env or --file');
+  const say = (line: string) => cli.say(`nestjs-vault: ${line}`);
+  const { options, chosen } = await connectionOf(flags, cli);
+  say(`connects with ${chosen}.`);
+  const { ttl } = flags;
+  const { vault, connection } = await openVault(
+    {
+      ...options,
+      ...(ttl !== undefined && { renewal: { ...options.renewal, ttl } }),
+      logger: { warn: say, error: say },
+    },
+    { endAtExit: true },
+  );
+  const files = new PrivateFiles(cli.env);
+  try {
+    const values = await readValues(vault, list);
+    // The command cannot get a new user, so none is issued: its lease is renewed as long as the server allows.
+    connection.freeze();
+    await new LeaseNotices(
+      vault,
+      values.map(({ path }) => path),
+      say,
+    ).start(ttl ?? Infinity);
+    // From here on without a pause, so that a signal finds either no file or the listeners of the command.
+    const env = environment(values, flags, files, cli);
+    cli.exit(await runCommand({ command: program, args, folder: cli.folder, env, grace: flags.grace, say }));
+  } finally {
+    files.remove();
+    await vault.close();
+  }
+}
+
+/** The environment of the program. */
+function environment(
+  values: readonly Value[],
+  flags: ExecFlags,
+  files: PrivateFiles,
+  cli: Cli,
+): NodeJS.ProcessEnv {
+  const hidden = flags.keepLogin ? [] : LOGIN_VARIABLES;
+  const env = Object.fromEntries(Object.entries(cli.env).filter(([name]) => !hidden.includes(name)));
+  const variables: Record<string, string> = {};
+  for (const { variable, value, into } of values) {
+    if (into === 'variable') variables[variable] = value;
+    else env[variable] = files.value(variable, value);
+  }
+  if (flags.writeEnv === undefined) return { ...env, ...variables };
+  files.variables(resolve(cli.folder, flags.writeEnv), variables);
+  return env;
+}

@@ -1,0 +1,111 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
+import { systemClock } from '../../clock/clock.js';
+
+/** Exit codes as of a shell. */
+const NOT_EXECUTABLE = 126;
+const NOT_FOUND = 127;
+
+/** Signals that ask a command to end. */
+const ENDING: ReadonlySet<NodeJS.Signals> = new Set(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']);
+/** Signals for the command that say nothing about its end. */
+const OTHERS: readonly NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2'];
+/** Signals that a terminal sends to all processes in its foreground, so that the command has got them already. */
+const OF_TERMINAL: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGHUP', 'SIGQUIT']);
+
+/** Milliseconds within which several signals are one: a supervisor may signal the group and each process. */
+const AS_ONE = 1_000;
+
+/** A command, and how it may end. */
+export interface CommandRun {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly folder: string;
+  /** Its whole environment. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Milliseconds from the first signal that asks it to end until it is killed. */
+  readonly grace: number;
+  say(line: string): void;
+}
+
+/**
+ * Runs a command with the terminal, input and output of this process, and passes signals on.
+ *
+ * @returns its exit code; 128 and the number of the signal that ended it, 126 or 127 if it did not start
+ */
+export function runCommand(run: CommandRun): Promise<number> {
+  // Before the start, so that no signal ends this process from here on.
+  const signals = new Signals(run);
+  return new Promise<number>((resolve) => {
+    const child = spawn(run.command, run.args, { stdio: 'inherit', cwd: run.folder, env: run.env });
+    signals.child = child;
+    child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]));
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      // A signal that could not be sent is an error, too.
+      if (child.pid !== undefined) return;
+      const missing = error.code === 'ENOENT';
+      run.say(`${run.command}: ${missing ? 'command not found' : `cannot be executed (${error.code})`}`);
+      resolve(missing ? NOT_FOUND : NOT_EXECUTABLE);
+    });
+  }).finally(() => signals.done());
+}
+
+/** Passes the signals of this process on to a command. */
+class Signals {
+  child: ChildProcess | undefined;
+  readonly #run: CommandRun;
+  readonly #fromTerminal = hasTerminal();
+  #asked: number | undefined;
+  #cancel: (() => void) | undefined;
+
+  constructor(run: CommandRun) {
+    this.#run = run;
+    for (const signal of [...ENDING, ...OTHERS]) process.on(signal, this.#on);
+    process.once('exit', this.#kill);
+  }
+
+  /** The command has ended. Signals still do nothing: the lease is being ended, within a few seconds. */
+  done(): void {
+    this.child = undefined;
+    this.#cancel?.();
+    process.off('exit', this.#kill);
+  }
+
+  /** This process ends by a fault of its own: no command may run without a lease. */
+  readonly #kill = (): void => void this.child?.kill('SIGKILL');
+
+  readonly #on = (signal: NodeJS.Signals): void => {
+    const delivered = this.#fromTerminal && OF_TERMINAL.has(signal);
+    if (!this.child) return;
+    if (!ENDING.has(signal)) return void this.child.kill(signal);
+    const now = systemClock.monotonic();
+    // At a terminal the command decides what Ctrl+C means: psql ends a statement, not itself.
+    if (delivered && signal !== 'SIGHUP') return;
+    if (this.#asked === undefined) {
+      this.#asked = now;
+      if (!delivered) this.child.kill(signal);
+      const { grace } = this.#run;
+      this.#cancel = systemClock.setTimer(
+        grace,
+        () => this.#end(`within ${grace / 1_000} s of ${signal}`),
+        true,
+      );
+    } else if (now - this.#asked > AS_ONE) this.#end(`before a second signal (${signal})`);
+  };
+
+  #end(when: string): void {
+    if (this.child?.kill('SIGKILL')) this.#run.say(`the command did not end ${when}, so it was killed.`);
+  }
+}
+
+/** Whether a terminal controls this process. On Windows, Ctrl+C reaches all processes of a console. */
+function hasTerminal(): boolean {
+  if (process.platform === 'win32') return true;
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,333 @@
+// The ways in which `nestjs-vault exec` can end. Each runs the bin in a process group of its own, without a terminal.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** The beginning of every command: it reports its environment, and so that it runs. */
+const REPORT = `require('node:fs').writeFileSync(process.env.REPORT, JSON.stringify(process.env));`;
+const LIVES = `setInterval(() => {}, 1000);`;
+const ON = (signal, code) => `process.on('${signal}', () => { ${code} });`;
+
+/** Fails if a process of this machine shows the password or the secret_id in its arguments. */
+const ARGV = `
+  const fs = require('node:fs');
+  const secrets = [process.env.DB_PASSWORD, process.env.CANARY_SECRET];
+  for (const pid of fs.readdirSync('/proc').filter((name) => /^\\d+$/.test(name))) {
+    let line = '';
+    try { line = fs.readFileSync('/proc/' + pid + '/cmdline', 'utf8'); } catch {}
+    if (secrets.some((secret) => line.includes(secret))) process.exit(9);
+  }`;
+
+/**
+ * @typedef {object} Way
+ * @property {string} name
+ * @property {string} [handlers] of the command, before its report
+ * @property {string} [script] of the command, after its report
+ * @property {string[]} [command] in place of node and the script
+ * @property {string[]} [flags] before `--`
+ * @property {(run: object) => unknown} [act] once the command runs; or at once, if it never does (`starts: false`)
+ * @property {number} [code] exit code; undefined if a signal ends the wrapper
+ * @property {RegExp} [says] on standard error
+ * @property {number} [within] milliseconds in which nothing may be left at the server; at the end at once by default
+ */
+export const WAYS = [
+  { name: 'the command ends well', script: '', code: 0 },
+  { name: 'the command fails', script: 'process.exit(7)', code: 7 },
+  { name: 'no argument of a process has a secret', script: ARGV, code: 0 },
+  { name: 'the command kills itself', script: `process.kill(process.pid, 'SIGKILL')`, code: 137 },
+  {
+    name: 'the command is terminated',
+    script: LIVES,
+    act: ({ child }) => process.kill(child(), 'SIGTERM'),
+    code: 143,
+  },
+  { name: 'SIGTERM', script: LIVES, act: ({ signal }) => signal('SIGTERM'), code: 143 },
+  { name: 'SIGINT without a terminal', script: LIVES, act: ({ signal }) => signal('SIGINT'), code: 130 },
+  { name: 'SIGHUP without a terminal', script: LIVES, act: ({ signal }) => signal('SIGHUP'), code: 129 },
+  {
+    name: 'SIGTERM, which the command handles',
+    handlers: ON('SIGTERM', 'setTimeout(() => process.exit(3), 300)'),
+    script: LIVES,
+    act: ({ signal }) => signal('SIGTERM'),
+    code: 3,
+  },
+  {
+    name: 'SIGTERM, which the command ignores',
+    handlers: ON('SIGTERM', ''),
+    script: LIVES,
+    flags: ['--grace', '1s'],
+    act: ({ signal }) => signal('SIGTERM'),
+    code: 137,
+    says: /did not end within 1 s of SIGTERM, so it was killed/,
+  },
+  {
+    name: 'a second SIGTERM',
+    handlers: ON('SIGTERM', ''),
+    script: LIVES,
+    flags: ['--grace', '10m'],
+    async act({ signal }) {
+      signal('SIGTERM');
+      await sleep(1_200);
+      signal('SIGTERM');
+    },
+    code: 137,
+    says: /before a second signal \(SIGTERM\), so it was killed/,
+  },
+  {
+    name: 'the same signal twice at once',
+    handlers: `let n = 0; ${ON('SIGINT', `if (n++ === 0) setTimeout(() => process.exit(n), 300)`)}`,
+    script: LIVES,
+    act({ signal }) {
+      signal('SIGINT');
+      signal('SIGINT');
+    },
+    code: 1,
+  },
+  {
+    name: 'SIGUSR2',
+    handlers: ON('SIGUSR2', 'process.exit(5)'),
+    script: LIVES,
+    act: ({ signal }) => signal('SIGUSR2'),
+    code: 5,
+  },
+  {
+    name: 'input that ends',
+    script: `process.stdin.resume().on('end', () => process.exit(4))`,
+    act: ({ wrapper }) => wrapper.stdin.end(),
+    code: 4,
+  },
+  {
+    name: 'a reader of the output that has gone',
+    script: `setTimeout(() => process.exit(6), 300)`,
+    act({ wrapper }) {
+      wrapper.stdout.destroy();
+      wrapper.stderr.destroy();
+    },
+    code: 6,
+  },
+  {
+    name: 'a command that does not exist',
+    command: ['./nothing'],
+    starts: false,
+    code: 127,
+    says: /\.\/nothing: command not found/,
+  },
+  {
+    name: 'a command that cannot be executed',
+    command: ['./data.txt'],
+    starts: false,
+    code: 126,
+    says: /data\.txt: cannot be executed \(EACCES\)/,
+  },
+  {
+    name: 'a login that is refused',
+    env: { VAULT_SECRET_ID: 'wrong', BAO_SECRET_ID: undefined },
+    starts: false,
+    code: 125,
+    says: /\[VAULT_LOGIN_INPUT_INVALID\]/,
+  },
+  {
+    name: 'a role that does not exist',
+    role: 'nothing',
+    starts: false,
+    code: 125,
+    says: /\[VAULT_(ROLE_NOT_FOUND|PERMISSION_DENIED)\]/,
+  },
+  {
+    name: 'no credentials named',
+    role: null,
+    starts: false,
+    code: 125,
+    says: /name credentials by --database/,
+  },
+  {
+    name: 'a signal during the login',
+    starts: false,
+    before: ({ proxy }) => proxy.blackhole(),
+    async act({ signal }) {
+      await sleep(700);
+      signal('SIGTERM');
+    },
+    signal: 'SIGTERM',
+  },
+  {
+    name: 'the server is gone before',
+    starts: false,
+    before: ({ proxy }) => proxy.cut(),
+    code: 125,
+    says: /\[VAULT_UNREACHABLE\]/,
+    slow: true,
+  },
+  {
+    name: 'the server is gone for a while',
+    script: `setTimeout(() => process.exit(0), 4000)`,
+    flags: ['--ttl', '6s'],
+    async act({ proxy }) {
+      await proxy.cut();
+      await sleep(2_000);
+      await proxy.restore();
+    },
+    code: 0,
+  },
+  {
+    name: 'the server is gone at the end',
+    script: LIVES,
+    flags: ['--ttl', '3s'],
+    async act({ proxy, signal }) {
+      await proxy.cut();
+      signal('SIGTERM');
+    },
+    code: 143,
+    says: /could not be revoked/,
+    within: 6_000,
+    tokens: 1,
+    slow: true,
+  },
+  {
+    name: 'SIGKILL',
+    script: LIVES,
+    flags: ['--ttl', '3s'],
+    act({ signal, child }) {
+      signal('SIGKILL');
+      process.kill(child(), 'SIGKILL');
+    },
+    signal: 'SIGKILL',
+    says: /leased until [\d-]+T[\d:.]+Z, .*If this process is killed \(SIGKILL\), the lease ends at most [23] s later/,
+    within: 6_000,
+    tokens: 1,
+  },
+  {
+    name: 'the lease is revoked by an operator',
+    script: `setTimeout(() => process.exit(0), 5000)`,
+    flags: ['--ttl', '4s'],
+    act: ({ revoke }) => revoke(),
+    code: 0,
+    says: /expired, no valid credential/,
+    slow: true,
+  },
+  {
+    name: 'the command outlives the max TTL',
+    role: 'short',
+    script: `setTimeout(() => process.exit(0), 5500)`,
+    code: 0,
+    says: /the lease ends at [\d-]+T[\d:.]+Z, in \d+ s \(its max TTL\)/,
+    slow: true,
+  },
+  {
+    name: 'files, at a usual end',
+    flags: ['--file', 'KEY_FILE=secret/data/app#key', '--write-env', 'db.env'],
+    script: FILES('process.exit(0)'),
+    code: 0,
+    gone: ['db.env'],
+  },
+  {
+    name: 'files, after a signal',
+    flags: ['--file', 'KEY_FILE=secret/data/app#key', '--write-env', 'db.env'],
+    script: FILES(LIVES),
+    act: ({ signal }) => signal('SIGTERM'),
+    code: 143,
+    gone: ['db.env'],
+  },
+];
+
+/** Checks the files that the command got. */
+function FILES(then) {
+  return `{
+    const { readFileSync, statSync } = require('node:fs');
+    const { dirname } = require('node:path');
+    const mode = (path) => (statSync(path).mode & 0o777).toString(8);
+    const { KEY_FILE, DB_PASSWORD } = process.env;
+    const lines = readFileSync('db.env', 'utf8');
+    const ok = readFileSync(KEY_FILE, 'utf8') === 'canary-key' && mode(KEY_FILE) === '600' && mode(dirname(KEY_FILE)) === '700' &&
+      mode('db.env') === '600' && /^DB_USERNAME=.+\\nDB_PASSWORD=.+\\n$/.test(lines) && DB_PASSWORD === undefined;
+    if (!ok) process.exit(8);
+    ${then}
+  }`;
+}
+
+/**
+ * Runs one way. `world`: `open(way)` resolves with `env` (login and address), `proxy`, `revoke()`, `left()` (leases and
+ * tokens at the server) and `secrets`.
+ *
+ * @returns the problems found, and the milliseconds that the wrapper took
+ */
+export async function runWay(way, world, { bin, folder }) {
+  const { env, mount, proxy, revoke, left, secrets } = await world.open(way);
+  const cwd = join(folder, way.name.replaceAll(/\W+/g, '-'));
+  mkdirSync(cwd, { recursive: true });
+  writeFileSync(join(cwd, 'data.txt'), 'no program');
+  const report = join(cwd, 'report.json');
+  await way.before?.({ proxy });
+  const role = way.role === undefined ? 'orders' : way.role;
+  const flags = [
+    ...(role ? ['--database', role] : []),
+    ...(mount ? ['--mount', mount] : []),
+    ...(way.flags ?? []),
+  ];
+  const command = way.command ?? [
+    process.execPath,
+    '-e',
+    `${way.handlers ?? ''}${REPORT}${way.script ?? ''}`,
+  ];
+  const began = performance.now();
+  const wrapper = spawn(process.execPath, [bin, 'exec', ...flags, '--', ...command], {
+    cwd,
+    env: {
+      PATH: process.env.PATH,
+      REPORT: report,
+      XDG_RUNTIME_DIR: cwd,
+      CANARY_SECRET: env.VAULT_SECRET_ID,
+      ...env,
+      ...way.env,
+    },
+    detached: true,
+  });
+  let output = '';
+  for (const stream of [wrapper.stdout, wrapper.stderr]) stream.on('data', (chunk) => (output += chunk));
+  wrapper.stdin.on('error', () => {});
+  const ended = new Promise((resolve) => wrapper.once('exit', (code, signal) => resolve({ code, signal })));
+  const child = () => childOf(wrapper.pid);
+  const signal = (name) => process.kill(wrapper.pid, name);
+  let running = way.starts !== false;
+  while (running && !isWhole(report) && wrapper.exitCode === null && wrapper.signalCode === null)
+    await sleep(20);
+  if (wrapper.exitCode === null) await way.act?.({ wrapper, signal, child, proxy, revoke });
+  const end = await ended;
+  const took = Math.round(performance.now() - began);
+  await proxy.restore();
+
+  const problems = [];
+  const expected = { code: way.code ?? null, signal: way.signal ?? null };
+  if (end.code !== expected.code || end.signal !== expected.signal)
+    problems.push(`ended with ${end.code ?? end.signal}, not ${expected.code ?? expected.signal}`);
+  if (way.says && !way.says.test(output)) problems.push('does not say so');
+  const deadline = performance.now() + (way.within ?? 1_500);
+  let rest = await left();
+  while ((rest.leases > 0 || rest.tokens > (way.tokens ?? 0)) && performance.now() < deadline) {
+    await sleep(100);
+    rest = await left();
+  }
+  if (rest.leases > 0) problems.push(`${rest.leases} leases left`);
+  if (rest.tokens > (way.tokens ?? 0)) problems.push(`${rest.tokens} tokens left`);
+  if (running && !isWhole(report)) problems.push('the command did not run');
+  else if (running) {
+    const seen = JSON.parse(readFileSync(report, 'utf8'));
+    const login = Object.keys(seen).filter((name) => /^(VAULT|BAO)_(TOKEN|ROLE_ID|SECRET_ID)/.test(name));
+    if (login.length > 0) problems.push(`the command got ${login.join(', ')}`);
+    if (seen.DB_PASSWORD) secrets.push(seen.DB_PASSWORD);
+    if (!way.gone && role && !seen.DB_USERNAME) problems.push('the command got no user');
+  }
+  if (secrets.some((secret) => output.includes(secret))) problems.push('a secret is printed');
+  const files = readdirSync(cwd).filter((name) => !['report.json', 'data.txt'].includes(name));
+  if (files.length > 0) problems.push(`files left: ${files.join(', ')}`);
+  return { problems, took, output };
+}
+
+const isWhole = (path) => existsSync(path) && readFileSync(path, 'utf8').endsWith('}');
+
+/** The first child of a process, on Linux. */
+function childOf(pid) {
+  const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  return Number(child);
+}
