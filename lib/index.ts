@@ -30,7 +30,10 @@ export type { AuthMethod, Login, LoginContext, LogInOptions, VersionContext } fr
 export { awsIam, type AwsCredentials, type AwsIamOptions } from './auth/aws-iam.js';
 export { azure, type AzureOptions } from './auth/azure.js';
 export { firstAvailable } from './auth/first-available.js';
+export { fromGitHubActions } from './auth/github-actions.js';
 export { github, type GithubOptions } from './auth/github.js';
+export { jwt, type JwtOptions } from './auth/jwt.js';
+export { kubernetes, type KubernetesOptions } from './auth/kubernetes.js';
 export { ldap } from './auth/ldap.js';
 export { okta, type OktaOptions } from './auth/okta.js';
 export type { PasswordOptions } from './auth/password-login.js';

@@ -9,6 +9,7 @@ import {
   isDenied,
   isEnabled,
   sourceProblems,
+  textProblems,
   type MountOptions,
 } from './login-request.js';
 
@@ -42,7 +43,7 @@ export interface AppRoleOptions extends MountOptions {
 export function appRole(options: AppRoleOptions): AuthMethod {
   const { given, problems, mount, place } = atMount('appRole', options, ['roleId', 'secretId'], 'approle');
   const { roleId, secretId } = given;
-  if (typeof roleId !== 'string' || roleId.trim() === '') problems.push('`auth: appRole` needs a `roleId`');
+  problems.push(...textProblems('appRole', given, ['roleId']));
   if ('secretId' in given)
     problems.push(
       ...sourceProblems(

@@ -115,7 +115,7 @@ export interface LogInOptions {
   version?: string;
   /** Source of the TOTP code for a login enforcement of the server, read again at each login. */
   totp?: SecretSource;
-  /** Explains refusals of this method by the server's words; `undefined` for others. Not asked for a 403. */
+  /** Explains refusals of this method by the server's words; `undefined` for others. */
   explain?: Explain;
 }
 

@@ -79,13 +79,13 @@ function judge(failed: FailedResponse): Verdict {
   }
   // Vault always gives a reason; a gateway may not.
   if (status === 403 && failed.messages.length === 0) return notVault(status);
-  if (status === 403) return forbidden(failed, said);
   // The status is 400 for a lease, and 500 for a token.
   if (said(/past the max TTL/i)) {
     return ['VAULT_LEASE_AT_MAX_TTL', 'The lease has reached its max TTL.', 'Only a new lease lasts longer.'];
   }
   const known = explained(failed, said);
   if (known) return [known.code, known.message, `${known.hint}${skewHint(failed)}`];
+  if (status === 403) return forbidden(failed, said);
   if (status === 404) return notFound(failed, said);
   if (status === 413) {
     return ['VAULT_REQUEST_INVALID', 'The request is too large for the server.', 'Store less in one secret.'];

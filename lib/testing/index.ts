@@ -3,14 +3,21 @@ export { SimulatedVault, type LiveLease, type SimulatedVaultOptions } from './si
 export { VirtualClock } from './clock/virtual-clock.js';
 export { VaultTestingModule, type VaultTestingOptions } from './vault-testing.module.js';
 export type {
-  AppRoleHandle,
   KvHandle,
-  SimulatedAppRole,
   SimulatedDatabaseRole,
   SimulatedNamespace,
   SimulatedStaticRole,
-  SimulatedToken,
 } from './simulated-namespace.js';
+export type {
+  AppRoleHandle,
+  JwtRoleHandle,
+  KubernetesRoleHandle,
+  SimulatedAppRole,
+  SimulatedJwtRole,
+  SimulatedKubernetesRole,
+  SimulatedLoginRole,
+  SimulatedToken,
+} from './simulated-roles.js';
 export type { SimulatedLeasedSecret } from './backends/custom-engine.js';
 export type { SimulatedCloud, SimulatedPrincipal } from './server/cloud.js';
 export type { SimulatedDirectory, SimulatedUser } from './server/directory.js';

@@ -1,76 +1,21 @@
+import type { Kubernetes } from './backends/kubernetes.js';
 import { CustomEngine, type SimulatedLeasedSecret } from './backends/custom-engine.js';
 import type { Capability } from './server/acl.js';
 import { seconds, type Duration } from './server/duration.js';
 import { text } from './server/fields.js';
-import type { Maybe, Namespace, Operation, Result, Token } from './server/model.js';
+import type { Backend, Maybe, Namespace, Operation, Result, Token } from './server/model.js';
 import type { LoginEnforcement } from './server/second-factors.js';
 import type { Mounts, ServerContext } from './server/server-context.js';
-
-/**
- * Options of an AppRole. Durations are seconds or texts like `'5m'`; 0 is none.
- *
- * @publicApi
- */
-export interface SimulatedAppRole {
-  /** Mount of the auth method, below `auth/` (default `approle`). */
-  mount?: string;
-  roleId?: string;
-  /** Policies of the tokens besides `default` (default: one that allows everything except administration). */
-  policies?: readonly string[];
-  /** Default 0: 768h. */
-  tokenTtl?: Duration;
-  tokenMaxTtl?: Duration;
-  tokenExplicitMaxTtl?: Duration;
-  tokenPeriod?: Duration;
-  /** Number of requests per token (default 0: unlimited). */
-  tokenNumUses?: number;
-  tokenType?: 'service' | 'batch';
-  tokenBoundCidrs?: readonly string[];
-  tokenNoDefaultPolicy?: boolean;
-  /** Default true. */
-  bindSecretId?: boolean;
-  /** Number of logins per secret_id (default 0: unlimited). */
-  secretIdNumUses?: number;
-  secretIdTtl?: Duration;
-  secretIdBoundCidrs?: readonly string[];
-}
-
-/**
- * An AppRole that was set up, and its secrets.
- *
- * @publicApi
- */
-export interface AppRoleHandle {
-  readonly roleId: string;
-  /** Creates a secret_id. */
-  readonly secretId: () => string;
-  /** Creates a secret_id and returns a wrapping token for it, as an orchestrator delivers it (default TTL 60 s). */
-  readonly wrappedSecretId: (ttl?: Duration) => string;
-  /** Destroys a secret_id; tokens of earlier logins stay valid. */
-  readonly destroySecretId: (secretId: string) => void;
-  /** Deletes the role: its tokens stay valid, but cannot be renewed (status 500). */
-  readonly delete: () => void;
-}
-
-/**
- * Options of a token that is given to an application.
- *
- * @publicApi
- */
-export interface SimulatedToken {
-  /** The token (default: a random one). */
-  id?: string;
-  policies?: readonly string[];
-  /** Default 0: 768h. */
-  ttl?: Duration;
-  explicitMaxTtl?: Duration;
-  period?: Duration;
-  /** Number of requests it may make (default 0: unlimited). */
-  numUses?: number;
-  type?: 'service' | 'batch';
-  /** Default true. */
-  renewable?: boolean;
-}
+import { jwtRole, kubernetesRole, type LoginRole } from './simulated-logins.js';
+import type {
+  AppRoleHandle,
+  JwtRoleHandle,
+  KubernetesRoleHandle,
+  SimulatedAppRole,
+  SimulatedJwtRole,
+  SimulatedKubernetesRole,
+  SimulatedToken,
+} from './simulated-roles.js';
 
 /**
  * Options of a dynamic database role.
@@ -187,6 +132,34 @@ export class SimulatedNamespace {
     return this.#server.secondFactors.enforce(name, this.#namespace, `auth/${mount}`);
   }
 
+  /** Sets up a role of Kubernetes auth, and the service account that may use it; another call changes the role. */
+  kubernetesRole(name: string, options: SimulatedKubernetesRole = {}): KubernetesRoleHandle {
+    const { mount = 'kubernetes', policies = this.#everything(), ...rest } = options;
+    const backend = this.#enable(`auth/${mount}`, 'kubernetes') as Kubernetes;
+    return kubernetesRole(backend, this.#loginRole(mount, name, policies), rest);
+  }
+
+  /** Sets up a role of JWT auth, and the issuer of its JWTs; another call changes the role. */
+  jwtRole(name: string, options: SimulatedJwtRole = {}): JwtRoleHandle {
+    const { mount = 'jwt', policies = this.#everything(), ...rest } = options;
+    this.#enable(`auth/${mount}`, 'jwt');
+    return jwtRole(this.#loginRole(mount, name, policies), rest);
+  }
+
+  #loginRole(mount: string, name: string, policies: readonly string[]): LoginRole {
+    const method = `auth/${mount}`;
+    return {
+      name,
+      now: () => this.#server.time.now,
+      configure: (body) => void this.#operate('update', `${method}/config`, body),
+      write: (options) => {
+        const body = { ...fields(options), token_policies: [...policies] };
+        this.#operate('update', `${method}/role/${name}`, body);
+      },
+      delete: () => void this.#operate('delete', `${method}/role/${name}`),
+    };
+  }
+
   /** Creates a token without a parent and returns it. */
   token(options: SimulatedToken = {}): string {
     const { policies = this.#everything(), ...rest } = options;
@@ -274,9 +247,11 @@ export class SimulatedNamespace {
     if (!mounts.has(path)) mounts.set(path, this.#mounts.backend(type, text(version)));
   }
 
-  #enable(path: string, type: string): void {
+  #enable(path: string, type: string): Backend {
     const { mounts } = this.#namespace;
-    if (!mounts.has(path)) mounts.set(path, this.#mounts.authMethod(type));
+    const method = mounts.get(path) ?? this.#mounts.authMethod(type);
+    mounts.set(path, method);
+    return method;
   }
 
   #operate(operation: Operation, path: string, body: object = {}): Result {

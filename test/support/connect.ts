@@ -9,6 +9,7 @@ import { Transport } from '../../lib/client/transport.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import { EventBus } from '../../lib/events/events.js';
 import type { Clock } from '../../lib/clock/clock.js';
+import type { Sender } from '../../lib/client/transport.types.js';
 
 const open = new Set<VaultConnection>();
 
@@ -16,10 +17,11 @@ const open = new Set<VaultConnection>();
 export function connect(
   options: VaultOptions,
   clock?: Clock,
+  transport?: Sender,
 ): { connection: VaultConnection; bus: EventBus } {
   const bus = new EventBus();
   const impatient = { startup: { timeout: 0 }, retry: { initialDelay: 1, maxDelay: 1 } };
-  const connection = new VaultConnection(resolveOptions({ ...impatient, ...options }), bus, clock);
+  const connection = new VaultConnection(resolveOptions({ ...impatient, ...options }), bus, clock, transport);
   open.add(connection);
   return { connection, bus };
 }

@@ -9,6 +9,8 @@ import { GCP } from './gcp.js';
 import { Cert } from './cert.js';
 import { DirectoryAuth } from './directory-auth.js';
 import { Github } from './github.js';
+import { Jwt } from './jwt.js';
+import { Kubernetes } from './kubernetes.js';
 import { LDAP } from './ldap.js';
 import { OKTA } from './okta.js';
 import { RADIUS } from './radius.js';
@@ -22,6 +24,8 @@ const METHODS: Readonly<Record<string, (server: ServerContext) => Backend>> = {
   gcp: (server) => new CloudAuth(server, GCP),
   cert: (server) => new Cert(server),
   github: (server) => new Github(server),
+  jwt: (server) => new Jwt(server),
+  kubernetes: (server) => new Kubernetes(server),
   ldap: (server) => new DirectoryAuth(server, LDAP),
   okta: (server) => new DirectoryAuth(server, OKTA),
   radius: (server) => new DirectoryAuth(server, RADIUS),

@@ -21,7 +21,7 @@ async function withoutGap(trial: Trial, life: Life): Promise<void> {
 /** A login takes over ahead of the end of a token, and the lease follows it. */
 async function takesOver(trial: Trial, reason: string | RegExp): Promise<void> {
   const life = await trial.begin();
-  await trial.world.until(() => life.published.length > 1, 20 * SECOND);
+  await trial.until(() => life.published.length > 1, 20 * SECOND);
   expect(life.of('login')[1]!.reason).toMatch(reason);
   await withoutGap(trial, life);
   expect(trial.logins).toBe(life.of('login').length * (trial.prepared.requests ?? 1));
@@ -42,7 +42,7 @@ export const lives = {
   async renewed(trial) {
     const { requests = 1 } = await trial.setUp({ ttl: 4, maxTtl: 600 });
     const life = await trial.begin();
-    await trial.world.until(() => life.of('token-renewed').length > 1, 12 * SECOND);
+    await trial.until(() => life.of('token-renewed').length > 1, 12 * SECOND);
     expect(trial.logins).toBe(requests);
     expect(await trial.world.isValid(life.published[0]!)).toBe(true);
     expect(life.published).toHaveLength(1);
@@ -61,14 +61,14 @@ export const lives = {
     await Promise.all(Array.from({ length: 20 }, () => trial.ask(life)));
     expect(trial.logins).toBe(requests);
     expect(life.of('login')[1]).toMatchObject({ sequence: 2, reason: 'token-lost' });
-    await trial.world.until(() => life.published.length > 1, 20 * SECOND);
+    await trial.until(() => life.published.length > 1, 20 * SECOND);
     expect(await trial.world.isValid(life.published[1]!)).toBe(true);
   },
 
   async read(trial) {
     await trial.setUp({ ttl: 4, maxTtl: 5 });
     const life = await trial.begin();
-    await trial.world.until(() => life.of('login').length > 2, 20 * SECOND);
+    await trial.until(() => life.of('login').length > 2, 20 * SECOND);
     expect(trial.read).toHaveLength(life.of('login').length);
     expect(life.of('login-failed')).toEqual([]);
   },
@@ -77,7 +77,7 @@ export const lives = {
     const prepared = await trial.setUp({ ttl: 6, maxTtl: 600 });
     const life = await trial.begin();
     await prepared.refuseRenewals?.();
-    await trial.world.until(() => life.published.length > 1, 20 * SECOND);
+    await trial.until(() => life.published.length > 1, 20 * SECOND);
     expect(life.of('login')).toHaveLength(2);
     await withoutGap(trial, life);
   },
@@ -91,7 +91,7 @@ export const lives = {
   async periodic(trial) {
     const { requests = 1 } = await trial.setUp({ period: 3 });
     const life = await trial.begin();
-    await trial.world.until(() => life.of('token-renewed').length > 3, 20 * SECOND);
+    await trial.until(() => life.of('token-renewed').length > 3, 20 * SECOND);
     expect(trial.logins).toBe(requests);
     expect(life.of('token-renewed').every(({ capped }) => !capped)).toBe(true);
     expect(life.published).toHaveLength(1);
@@ -105,7 +105,7 @@ export const lives = {
     const lives = [];
     for (let replica = 0; replica < 5; replica++) lives.push(await trial.begin({ watch: false }));
     trial.world.clear();
-    await trial.world.until(() => trial.logins >= 5 * requests, 100 * SECOND);
+    await trial.until(() => trial.logins >= 5 * requests, 100 * SECOND);
     const times = trial.world.requests(trial.prepared.login).map(({ at }) => at);
     expect(new Set(times).size).toBeGreaterThan(1);
     expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(100);
@@ -115,7 +115,7 @@ export const lives = {
     await trial.setUp({ ttl: 4, maxTtl: 5 });
     const auth = trial.prepared.method(trial.source);
     const life = await trial.begin({ auth });
-    await trial.world.until(() => life.of('login').length > 1, 20 * SECOND);
+    await trial.until(() => life.of('login').length > 1, 20 * SECOND);
     trial.search(auth, life.connection, life.connection.status, life.published);
   },
 

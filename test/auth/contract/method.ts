@@ -74,7 +74,9 @@ export interface MethodUnderTest {
   readonly servers: readonly ('openbao' | 'vault')[];
   /** False: it is tested on the simulated server only, as its provider cannot run here. Default true. */
   readonly real?: boolean;
-  /** Titles that cannot hold, with the reason. */
-  readonly notApplicable?: Readonly<Partial<Record<Title, string>>>;
+  /** Titles that cannot hold, with the reason: on both servers, or on one of them. */
+  readonly notApplicable?: Readonly<
+    Partial<Record<Title, string | Partial<Record<'openbao' | 'vault', string>>>>
+  >;
   prepare: (operator: Operator) => Prepared | Promise<Prepared>;
 }

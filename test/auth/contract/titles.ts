@@ -10,7 +10,7 @@ export const TITLES = {
   expired: 'an expired input: code and hint, and few logins',
   audience: 'an input for another audience: code and hint, and few logins',
   role: 'an unknown role or user: code and hint, and few logins',
-  skew: 'the clock of the application is an hour ahead',
+  skew: 'the clock of the application is two hours ahead',
   missing: 'a source that is missing: code and hint, and no login',
   empty: 'a source that is empty: code and hint, and no login',
   slow: 'a source that does not answer: code and hint, in bounded time, and no login',

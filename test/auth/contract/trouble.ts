@@ -56,7 +56,7 @@ export const trouble = {
   async skew(trial) {
     const { bad, input } = await trial.setUp();
     const known = await input();
-    trial.world.clock?.stepWall(3_600 * SECOND);
+    trial.world.clock?.stepWall(7_200 * SECOND);
     const life = await trial.deferred({ source: () => trial.note(known) });
     if (bad.skew) await trial.fails(life, bad.skew);
     else await trial.ask(life);

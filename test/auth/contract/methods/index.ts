@@ -10,6 +10,8 @@ import {
   radiusUnderTest,
   userpassUnderTest,
 } from './passwords.js';
+import { jwtUnderTest } from './jwt.js';
+import { kubernetesUnderTest } from './kubernetes.js';
 
 /** Every auth method. */
 export const METHODS: readonly MethodUnderTest[] = [
@@ -22,4 +24,6 @@ export const METHODS: readonly MethodUnderTest[] = [
   radiusUnderTest,
   oktaUnderTest,
   githubUnderTest,
+  jwtUnderTest,
+  kubernetesUnderTest,
 ];
