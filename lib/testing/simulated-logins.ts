@@ -49,7 +49,7 @@ export function kubernetesRole(
         'kubernetes.io': { namespace, serviceaccount: { name: serviceAccount, uid: account.uid } },
       };
       const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-      // The cluster knows its tokens by the uid of the account: nobody verifies this signature.
+      // The cluster knows its tokens by the uid of the account, so this signature is not verified.
       return `${part({ alg: 'RS256' })}.${part(claims)}.${randomBytes(48).toString('base64url')}`;
     },
     rejectTokens(rejected = true) {

@@ -301,6 +301,8 @@ it('an optional peer is used by the integration of its name alone', () => {
 it('the environment is read by secret sources, `vaultOptionsFromEnv` and the bin only, and for messages in production or under a test runner', () => {
   const reading = files.filter((file) => /process\.env/.test(readFileSync(join(root, file), 'utf8')));
   expect(reading.sort()).toEqual([
+    // A secret source: a job's ID token is asked for at the address in its environment.
+    'auth/github-actions.ts',
     // The bin, whose commands take their connection from it.
     'cli/main.ts',
     'config/options-from-env.ts',
