@@ -1,6 +1,7 @@
 import type { SimulatedLeasedSecret } from './backends/custom-engine.js';
 import type { Capability } from './server/acl.js';
-import type { SimulatedAppRole, SimulatedDatabaseRole, SimulatedStaticRole } from './simulated-namespace.js';
+import type { SimulatedDatabaseRole, SimulatedStaticRole } from './simulated-namespace.js';
+import type { SimulatedAppRole } from './simulated-roles.js';
 
 /**
  * The file of `nestjs-vault dev`: the default export of `vault.dev.mjs`, or the content of `vault.dev.json`. Names are

@@ -18,6 +18,9 @@ export interface Operator {
   readonly simulated?: SimulatedVault;
 }
 
+/** Logins in the first minute at most, if the delays between them double, and half of each is random. */
+export const SPACED_OUT = 10;
+
 /** A bad login: the method that makes it, and the error that it must end with. */
 export interface BadLogin {
   /** Default: the method as usual. */

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { fromFile, type SecretSource } from '../../../lib/index.js';
-import type { BadLogin, Prepared } from './method.js';
+import { SPACED_OUT, type BadLogin, type Prepared } from './method.js';
 import type { Title } from './titles.js';
 import { SECOND, type Trial } from './trial.js';
 
@@ -101,7 +101,7 @@ export const trouble = {
         await trial.world.advance(SECOND);
       }
       // Each is two requests: one with made-up inputs shows that the method is enabled.
-      expect(trial.logins).toBeLessThanOrEqual(2 * 8);
+      expect(trial.logins).toBeLessThanOrEqual(2 * SPACED_OUT);
       await trial.world.advance(15 * 60 * SECOND);
     }
     await recovers(trial, life);

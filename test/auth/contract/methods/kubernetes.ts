@@ -2,7 +2,7 @@ import { rootCertificates } from 'node:tls';
 import { kubernetes, type SecretSource } from '../../../../lib/index.js';
 import { serviceAccountToken } from '../../../support/jwts.js';
 import { TokenReviews } from '../../../support/token-review.js';
-import type { MethodUnderTest, Operator } from '../method.js';
+import { SPACED_OUT, type MethodUnderTest, type Operator } from '../method.js';
 
 const AUDIENCE = 'vault';
 
@@ -67,7 +67,7 @@ export const kubernetesUnderTest: MethodUnderTest = {
     const denied = {
       code: 'VAULT_LOGIN_DENIED',
       hint: new RegExp(`TokenReview.*${claims}`),
-      logins: 9,
+      logins: SPACED_OUT,
     } as const;
     const token = cluster.token();
     const invalid = { code: 'VAULT_LOGIN_INPUT_INVALID', logins: 0 } as const;
