@@ -4,10 +4,12 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureInstalled } from './ensure-installed.mjs';
+import { ensureHvac } from './setup/hvac.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
 
 await ensureInstalled();
 await ensureOpenBao({ log: (line) => console.log(line) });
+const hvac = await ensureHvac().catch((error) => console.log(`Without hvac: ${error.message}`));
 const root = fileURLToPath(new URL('..', import.meta.url));
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 // Tokens of seconds: several methods at a time would overload two cores.
@@ -17,6 +19,7 @@ const { status } = spawnSync(process.execPath, [vitest, 'run', '--maxWorkers=1',
   env: {
     ...process.env,
     VAULT_TEST_AUTH: '1',
+    ...(hvac && { VAULT_TEST_HVAC: hvac }),
     // The table has the simulated servers, too.
     ...(process.env['AUTH_TABLE'] && { VAULT_TEST_WITH: 'test/auth/contract/**/*.spec.ts' }),
   },
