@@ -68,6 +68,57 @@ describeReal('nestjs-vault dev --server', () => {
     }
   });
 
+  it('a file with everything is set up once, too', async () => {
+    const bao: OpenBaoServer = await startOpenBao();
+    await postgres.query('CREATE ROLE fixed LOGIN');
+    try {
+      const url = postgres.connectionString;
+      folder.write(
+        'vault.dev.json',
+        JSON.stringify({
+          databases: {
+            shop: { url, mount: 'db', staticRoles: { fixed: { username: 'fixed', rotationPeriod: '1h' } } },
+          },
+          kvMounts: {
+            legacy: { version: 1, secrets: { 'team/old': { a: 1, b: [true, null] } } },
+            modern: { secrets: { new: { nested: { c: 'd' } } } },
+          },
+          policies: {
+            Orders: { 'modern/data/new': ['read'] },
+            mail: 'path "legacy/*" { capabilities = ["read"] }',
+          },
+          appRoles: {
+            orders: {
+              roleId: 'the-orders',
+              policies: ['mail', 'Orders', 'default'],
+              tokenTtl: '20m',
+              tokenMaxTtl: '1h',
+            },
+            mail: { policies: ['mail'], tokenType: 'batch', tokenNoDefaultPolicy: true },
+          },
+          leasedSecrets: { 'rabbitmq/creds/x': { data: {} } },
+        }),
+      );
+      const env = { VAULT_TOKEN: bao.rootToken };
+      const setUp = async () => {
+        const command = folder.run(['vault.dev.json', '--server', bao.address], env);
+        expect(await command.exit, command.output).toBe(0);
+        return command;
+      };
+      const first = await setUp();
+      expect(first.output).toContain('left out: leasedSecrets');
+      expect((await setUp()).output).toContain('nothing to change');
+      const [, secretId] = /VAULT_ROLE_ID=mail\n.*VAULT_SECRET_ID=(\S+)/.exec(first.output) ?? [];
+      const auth = appRole({ roleId: 'mail', secretId: secretId ?? '' });
+      await withVault({ address: bao.address, auth, logger: false }, async ({ client }) => {
+        const { data } = await client.read('legacy/team/old');
+        expect(data.reveal()).toEqual({ a: 1, b: [true, null] });
+      });
+    } finally {
+      await bao.stop();
+    }
+  });
+
   it('refuses a server that keeps its data, unless it is told to', async () => {
     const bao: OpenBaoServer = await startOpenBao({ storage: 'raft' });
     try {
@@ -82,6 +133,37 @@ describeReal('nestjs-vault dev --server', () => {
     } finally {
       await bao.stop();
     }
+  });
+});
+
+describeReal('nestjs-vault dev', () => {
+  const folder = new DevFolder();
+  let postgres: PostgresServer;
+
+  beforeAll(async () => {
+    postgres = await startPostgres();
+  });
+
+  afterAll(async () => {
+    await folder.remove();
+    await postgres?.stop();
+  });
+
+  it('names a user that it cannot drop, and fails', async () => {
+    folder.write('vault.dev.mjs', devFile({ url: postgres.connectionString, maxTtl: '1h' }));
+    const command = folder.run(['--port', String(await freePort())]);
+    await command.prints(/PGDATABASE/);
+    const { VAULT_ADDR: address = '', VAULT_SECRET_ID: secretId = '' } = command.variables;
+    const auth = appRole({ roleId: 'orders', secretId });
+    const shutdown = { revoke: false };
+    await withVault({ address, auth, logger: false, shutdown }, async ({ credentials }) => {
+      const { username } = await credentials.getDatabase('orders');
+      await postgres.query(`ALTER TABLE orders OWNER TO "${username.reveal()}"`);
+    });
+    const [user] = await usersInDatabase(postgres);
+    expect(await command.stop()).toBe(1);
+    expect(command.output).toContain(`these users could not be dropped: ${user}. Drop them yourself.`);
+    expect(command.output).toMatch(/A statement of a role of the database shop failed \(2BP01\)\./);
   });
 });
 

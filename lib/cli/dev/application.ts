@@ -12,6 +12,8 @@ export interface VariableFlags {
   writeEnv?: string;
   /** A file for the secret_id. */
   secretIdFile?: string;
+  /** Namespace of the server. */
+  namespace?: string;
 }
 
 /** Gives the variables of an application: as lines to copy, or into files. */
@@ -20,12 +22,13 @@ export async function giveVariables(
   file: DevServerFile,
   address: string,
   { secretId, kept }: DevSecrets,
-  { writeEnv, secretIdFile }: VariableFlags,
+  { writeEnv, secretIdFile, namespace }: VariableFlags,
 ): Promise<void> {
   const [[name, role], ...others] = appRolesOf(file);
   const { print, say, folder } = cli;
   const variables: Variables = {
     VAULT_ADDR: address,
+    ...(namespace !== undefined && { VAULT_NAMESPACE: namespace }),
     VAULT_ROLE_ID: role.roleId ?? name,
     ...(secretIdFile === undefined
       ? { VAULT_SECRET_ID: secretId(name) }

@@ -69,7 +69,11 @@ export async function setUpServer(
   if (Object.keys(file.leasedSecrets ?? {}).length > 0)
     say('  left out: leasedSecrets, which only the simulated server has');
   say('');
-  await giveVariables(cli, file, server, secrets, flags);
+  const { namespace } = way;
+  await giveVariables(cli, file, server, secrets, {
+    ...flags,
+    ...(namespace !== undefined && { namespace }),
+  });
 }
 
 /** The environment, with this address in place of its own. */

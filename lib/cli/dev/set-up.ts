@@ -130,7 +130,7 @@ async function setUpAppRole(
     title,
     path,
     body: {
-      token_policies: [...(role.policies ?? [OWN_POLICY])].sort(),
+      token_policies: asStored(role.policies ?? [OWN_POLICY]),
       token_ttl: seconds(role.tokenTtl),
       token_max_ttl: seconds(role.tokenMaxTtl),
       token_explicit_max_ttl: seconds(role.tokenExplicitMaxTtl),
@@ -150,6 +150,10 @@ async function setUpAppRole(
   await applier.ask(`${path}/custom-secret-id`, { secret_id: secretId });
   applier.note(title, 'changed');
 }
+
+/** Policies as the server stores them. */
+const asStored = (policies: readonly string[]) =>
+  [...new Set(policies.map((name) => name.toLowerCase()))].sort();
 
 /** KV mounts of a file, with `secret` for its member `kv`. */
 function kvMountsOf({ kv, kvMounts = {} }: DevServerFile): [string, DevKvMount][] {

@@ -33,6 +33,7 @@ export class SimulatedDevServer {
   #own = '';
   #text = '';
   #watcher: FSWatcher | undefined;
+  #cancelReload = () => {};
   #reloading: Promise<void> = Promise.resolve();
 
   /** @param path absolute path of the file */
@@ -77,21 +78,22 @@ export class SimulatedDevServer {
   /** Ends the server, and drops the users that it created. Resolves with false if some are left. */
   async end(): Promise<boolean> {
     this.#watcher?.close();
+    this.#cancelReload();
     await this.#reloading;
     await this.#vault.close();
     const late = () => new Error('late');
     const count = this.#vault.leaseCount;
     try {
       await withTimeout(this.#vault.revokeAllLeases(), END_TIMEOUT, systemClock, late);
-      this.#cli.say(count > 0 ? `Ended; ${count} lease(s) revoked, with their users.` : 'Ended.');
-      return true;
     } catch {
+      // The connections are left as they are: a database that does not answer would keep the process.
       const users = this.#vault.liveUsers.filter((name) => name.startsWith('v-'));
       this.#cli.say(`Ended, but these users could not be dropped: ${listed(users)}. Drop them yourself.`);
       return false;
-    } finally {
-      await this.#databases.close();
     }
+    await this.#databases.close();
+    this.#cli.say(count > 0 ? `Ended; ${count} lease(s) revoked, with their users.` : 'Ended.');
+    return true;
   }
 
   /** The application gets an error of the server, without the reason; this line has it. */
@@ -113,11 +115,11 @@ export class SimulatedDevServer {
 
   /** Watches the folder: editors replace the file by another one. */
   #watch(): void {
-    let cancel = () => {};
     this.#watcher = watch(dirname(this.#path), (_event, name) => {
-      if (name !== this.#name) return;
-      cancel();
-      cancel = systemClock.setTimer(
+      // Some systems do not name the file.
+      if (name !== null && name !== this.#name) return;
+      this.#cancelReload();
+      this.#cancelReload = systemClock.setTimer(
         SETTLE,
         () => (this.#reloading = this.#reloading.then(() => this.#reload())),
       );
