@@ -1,5 +1,7 @@
 import { appRole } from '../auth/app-role.js';
 import type { AuthMethod } from '../auth/auth-method.js';
+import { jwt } from '../auth/jwt.js';
+import { kubernetes } from '../auth/kubernetes.js';
 import { token } from '../auth/token.js';
 import { findVariable, prefixed, type FoundVariable } from '../config/find-variable.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -25,6 +27,11 @@ const LOGINS: readonly Login[] = [
     variables: ['ROLE_ID', 'WRAPPED_SECRET_ID'],
     make: (role, wrapped) =>
       appRole({ roleId: role.value, secretId: fromWrappedToken(fromEnv(wrapped.name)) }),
+  },
+  { variables: ['KUBERNETES_ROLE'], make: (role) => kubernetes({ role: role.value }) },
+  {
+    variables: ['JWT_ROLE', 'JWT_FILE'],
+    make: (role, file) => jwt({ role: role.value, jwt: fromFile(file.value) }),
   },
 ];
 

@@ -30,6 +30,8 @@ it.each([
   [{ VAULT_ROLE_ID: 'r', VAULT_SECRET_ID: CANARY }, 'approle', 'VAULT_ROLE_ID and VAULT_SECRET_ID'],
   [{ VAULT_ROLE_ID: 'r', VAULT_SECRET_ID_FILE: '/run/secret_id' }, 'approle', 'and VAULT_SECRET_ID_FILE'],
   [{ VAULT_ROLE_ID: 'r', VAULT_WRAPPED_SECRET_ID: CANARY }, 'approle', 'and VAULT_WRAPPED_SECRET_ID'],
+  [{ VAULT_KUBERNETES_ROLE: 'jobs' }, 'kubernetes', 'the login of VAULT_KUBERNETES_ROLE'],
+  [{ BAO_JWT_ROLE: 'ci', VAULT_JWT_FILE: '/run/jwt' }, 'jwt', 'the login of BAO_JWT_ROLE and VAULT_JWT_FILE'],
   [{ BAO_ROLE_ID: 'r', BAO_SECRET_ID: CANARY }, 'approle', 'BAO_ROLE_ID and BAO_SECRET_ID'],
   [{ VAULT_TOKEN: CANARY, VAULT_ROLE_ID: 'r', VAULT_SECRET_ID: CANARY }, 'token', 'the login of VAULT_TOKEN'],
   [{ VAULT_TOKEN: '', VAULT_ROLE_ID: 'r', VAULT_SECRET_ID: CANARY }, 'approle', 'VAULT_ROLE_ID'],
