@@ -15,7 +15,7 @@ export interface TlsCertificateOptions extends MountOptions {
 }
 
 /**
- * Logs in with the client certificate of the connection: `tls.cert` and `tls.key`. If they are files, a login with the new
+ * Logs in with the client certificate of the connection: `tls.cert` and `tls.key`, or `tls.pfx`. If they are files, a login with the new
  * certificate follows within ten seconds after they were replaced, or at the next renewal: servers renew a token only with the
  * certificate of its login.
  *

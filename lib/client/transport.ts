@@ -247,8 +247,8 @@ export class Transport implements Sender {
 
   async clientCertificate(): Promise<string> {
     await this.#connector.refresh();
-    const { cert } = this.#connector.material ?? {};
-    return cert === undefined ? '' : fingerprint(cert);
+    const { cert, pfx } = this.#connector.material ?? {};
+    return (cert ?? pfx) ? fingerprint(cert ?? Buffer.from(pfx ?? []).toString('base64')) : '';
   }
 
   #agent(lane: Lane): Agent {

@@ -140,7 +140,7 @@ function certificateProblems({ auth, tls }: Partial<VaultOptions>, addresses: re
   const label = `\`auth\` (${auth.name}) logs in with a client certificate`;
   if (addresses.some((address) => !address.startsWith('https:')))
     return [`${label}, which needs https:// in each \`address\``];
-  return tls?.cert === undefined ? [`${label}: give \`tls.cert\` and \`tls.key\``] : [];
+  return (tls?.cert ?? tls?.pfx) === undefined ? [`${label}: give \`tls.cert\` and \`tls.key\``] : [];
 }
 
 /** One error for any number of problems with the options. */
