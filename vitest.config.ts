@@ -12,6 +12,7 @@ const SPECIAL = {
   VAULT_TEST_LEAKS: 'leaks',
   VAULT_TEST_CHAOS: 'chaos',
   VAULT_TEST_AUTH: 'auth/real',
+  VAULT_TEST_DEPLOYMENTS: 'deployments',
 };
 const special = Object.entries(SPECIAL).find(([variable]) => process.env[variable])?.[1] ?? '';
 /** Further files of such a run, as `npm run test:matrix` has them. */

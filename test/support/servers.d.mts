@@ -134,6 +134,8 @@ export interface Provisioned {
 export function openBaoAvailable(): Promise<{ ok: true; bin: string } | { ok: false; reason: string }>;
 export function startOpenBao(options?: OpenBaoOptions): Promise<OpenBaoServer>;
 export function startPostgres(options?: { port?: number; dir?: string }): Promise<PostgresServer>;
+/** A port of 127.0.0.1 that nothing uses at this moment. */
+export function freePort(): Promise<number>;
 export function startTcpProxy(targetPort: number): Promise<TcpProxy>;
 
 /**

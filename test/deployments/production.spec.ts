@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describeReal } from '../support/real-servers.js';
+import { Machines } from './environments.js';
+import { Company, readSample } from './world.js';
+
+const unit = readSample('17-production/orders@.service');
+const of = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
+
+describe('the unit of systemd', () => {
+  it('delivers before each start, and gives the time of the shutdown', () => {
+    expect(of('ExecStartPre')).toMatch(/\/deliver\.sh$/);
+    // Not by npm, which does not pass signals on.
+    expect(of('ExecStart')).toMatch(/node .*dist\/main\.js$/);
+    expect(unit).toContain(`WRAPPING_TOKEN_FILE=/run/${of('RuntimeDirectory')}/wrapping-token`);
+    expect(Number(of('TimeoutStopSec'))).toBeGreaterThanOrEqual(5 + 20);
+    expect(of('Restart')).toBe('always');
+  });
+});
+
+describeReal('production', () => {
+  let company: Company;
+  let machines: Machines;
+  beforeAll(async () => {
+    company = await Company.start();
+    machines = await Machines.start(company);
+  });
+  afterAll(() => company?.stop());
+
+  const start = async (instance: string) => company.application(await machines.deliver(instance));
+  const ready = async (url: string) => (await fetch(`${url}/health/ready`)).ok;
+  const place = async (url: string) => {
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${url}/orders`, { method: 'POST', headers, body: '{"item":"tea"}' });
+    if (!answer.ok) throw new Error(`${answer.status}`);
+  };
+
+  it('a rolling restart under load: no request fails, and each instance that ends leaves nothing', async () => {
+    const instances = [await start('1'), await start('2')];
+    // The load balancer.
+    let targets = [...instances];
+    const failures: unknown[] = [];
+    let count = 0;
+    let running = true;
+    const load = (async () => {
+      while (running) {
+        await place(targets[count++ % targets.length]!.url).catch((error: unknown) => failures.push(error));
+        await sleep(10);
+      }
+    })();
+    for (const [index, old] of instances.entries()) {
+      targets = targets.filter((one) => one !== old);
+      await sleep(50);
+      const others = await company.users();
+      expect(others.length).toBeGreaterThanOrEqual(2);
+      expect(await old.end('SIGTERM')).toMatchObject({ code: 0 });
+      await vi.waitFor(async () => expect(await company.users()).toHaveLength(others.length - 1));
+      const next = await start(String(index + 1));
+      expect(await ready(next.url)).toBe(true);
+      targets.push(next);
+    }
+    await sleep(200);
+    running = false;
+    await load;
+    expect(failures).toEqual([]);
+    expect(count).toBeGreaterThan(50);
+    for (const one of targets) expect(await one.end('SIGTERM')).toMatchObject({ code: 0 });
+    await company.noUserIsLeft();
+  }, 180_000);
+
+  it('SIGTERM during requests: these are answered, then nothing is left', async () => {
+    const one = await start('1');
+    const answers = Promise.all(Array.from({ length: 20 }, () => place(one.url)));
+    await Promise.race([answers, sleep(5)]);
+    const ended = one.end('SIGTERM');
+    const done = await Promise.allSettled([answers]);
+    expect(await ended).toMatchObject({ code: 0 });
+    // Requests that came after the signal find the port closed; no request fails for its database.
+    if (done[0]?.status === 'rejected') expect(String(done[0].reason)).toMatch(/fetch failed/);
+    await company.noUserIsLeft();
+  });
+
+  it('a restart without the init step is refused, and names the used wrapping token', async () => {
+    const one = await start('1');
+    await one.end('SIGTERM');
+    const again = company.run(process.execPath, ['dist/main.js'], { ...machines.env('1'), PORT: '0' });
+    const { code, output } = await again.ended;
+    expect(code).not.toBe(0);
+    expect(output).toContain('VAULT_WRAPPING_TOKEN_INVALID');
+    await company.noUserIsLeft();
+  });
+
+  it('the node is lost: its user ends with its TTL, and its successor works at once', async () => {
+    const [lost, other] = [await start('1'), await start('2')];
+    const before = await company.users();
+    await lost.end('SIGKILL');
+    const successor = await start('1');
+    await place(successor.url);
+    await place(other.url);
+    // The TTL of 6 s, and the time until the server has dropped it.
+    await vi.waitFor(
+      async () => {
+        const now = await company.users();
+        expect(before.filter((user) => now.includes(user))).toHaveLength(1);
+        expect(now).toHaveLength(2);
+      },
+      { timeout: 15_000, interval: 100 },
+    );
+    await place(other.url);
+    await Promise.all([other.end(), successor.end()]);
+    await company.noUserIsLeft();
+  });
+});
