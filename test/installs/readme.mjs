@@ -141,9 +141,9 @@ export async function asReadme({ check, major, context }) {
     check(`${title}: no user is left by the tests`, (await users()) === 0);
 
     const bin = join(modules, 'nestjs-vault', 'dist', 'esm', 'cli', 'main.js');
-    const port = String(await freePort());
-    const args = ['dev', '--port', port, '--secret-id-file', 'secret_id_of_dev'];
-    const vault = await start([bin, ...args], /^export PGDATABASE=.*$/m, {
+    const listenOn = String(await freePort());
+    const dev = [bin, 'dev', '--port', listenOn, '--secret-id-file', 'secret_id_of_dev'];
+    const vault = await start(dev, /^export PGDATABASE=.*$/m, {
       cwd: app,
       env: { ...env, HOME: app },
     });
