@@ -41,6 +41,14 @@ const BOTH: Record<string, SetUp> = {
     await api('POST', 'auth/userpass/users/bob', { ...FIELDS, password: PASSWORD.password });
     return wrong(['userpass', 'login', PASSWORD], { password: 'wrong' });
   },
+  async jwt(api) {
+    await api('POST', 'auth/jwt/config', { jwt_validation_pubkeys: [CLOUD_KEY] });
+    const role = { role_type: 'jwt', user_claim: 'sub', bound_audiences: ['app'] };
+    await api('POST', 'auth/jwt/role/orders', { ...FIELDS, ...role });
+    const jwt = (aud: string) => cloudToken(Date.now(), { sub: 'orders', aud });
+    const given = { role: 'orders', jwt: jwt('app') };
+    return wrong(['jwt', 'jwt_login', given], { jwt: jwt('other') });
+  },
 };
 
 /** Methods of HashiCorp Vault whose providers the simulated server has. */
@@ -156,6 +164,6 @@ describe.skipIf(python === undefined)('hvac, an independent client', () => {
       });
       expect(bad, type).toHaveProperty('errors');
     }
-    expect(Object.keys(answers)).toHaveLength(9);
+    expect(Object.keys(answers)).toHaveLength(10);
   });
 });
