@@ -19,6 +19,13 @@ export const explainRenewal: Explain = ({ said }) => {
       hint: LOGIN_FOLLOWS,
     };
   }
+  if (said(/role .*(?:does not exist|not found)/i)) {
+    return {
+      code: 'VAULT_LEASE_NOT_RENEWABLE',
+      message: 'The role of the token was deleted since the login, so the token cannot be renewed.',
+      hint: `${LOGIN_FOLLOWS} It needs a role of that name.`,
+    };
+  }
   if (said(ASKED)) {
     return {
       code: 'VAULT_BACKEND_FAILED',
