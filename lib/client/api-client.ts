@@ -1,12 +1,13 @@
 import type { ApiRequest, ApiResponse } from './api.types.js';
 import createNodeVault from 'node-vault';
-import type { Clock } from '../clock/clock.js';
+import { sleep, type Clock } from '../clock/clock.js';
 import { now, type Deadline } from '../clock/deadline.js';
 import type { ClientOptions } from './client-options.js';
 import { aborted, closed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
 import { pastCaches } from './cached-answer.js';
+import { ClusterIndex } from './cluster-index.js';
 import { NO_PATH_RULES, type PathRules } from './failed-response.js';
 import { fromNetworkError } from './network-error.js';
 import { assertHeaderValue } from './path.js';
@@ -17,8 +18,11 @@ import { USER_AGENT } from './user-agent.js';
 import type { Lane, Route, Sender, TransportResponse, WrittenRequest } from './transport.types.js';
 import { ExchangeFailed, isUndone } from './transport-errors.js';
 
-/** Limit of a cluster state in characters; HashiCorp Vault's have some 200. Every read sends it back. */
-const INDEX = /^[\x21-\x7e]{1,1024}$/;
+const READS = new Set(['GET', 'LIST']);
+/** The node has not yet applied a state that the request requires, and has executed nothing. */
+const BEHIND = 412;
+/** Milliseconds before a request is sent again to such a node; they double. */
+const CATCH_UP = { first: 50, longest: 1_000 };
 
 /** The result of a request, for counters. */
 export interface Outcome {
@@ -30,7 +34,7 @@ export interface Outcome {
 type HookOptions = {
   method: string;
   uri: string;
-  headers: Record<string, string>;
+  headers: WrittenRequest['headers'];
   json?: string;
   timeout: number;
   signal?: AbortSignal;
@@ -52,8 +56,7 @@ export class ApiClient {
   readonly #rules: PathRules;
   readonly #inconclusive = new WeakSet<VaultError>();
   #closed = false;
-  /** Cluster state, if the server sends it: later reads must not fall behind it. */
-  #index: string | undefined;
+  readonly #index = new ClusterIndex();
 
   /**
    * @param observe called after each request, for counters
@@ -129,18 +132,37 @@ export class ApiClient {
   }
 
   async #send<T>(request: ApiRequest, token: Secret | undefined, sentAt: Deadline): Promise<ApiResponse<T>> {
-    // Proxies and Node's own HTTP server refuse the LIST method; this form is equivalent.
-    const list = request.method === 'LIST';
     const json =
       request.json ?? (request.body === undefined ? undefined : writeBody(request.body, request.path));
-    let response: TransportResponse;
+    const limit = Math.min(request.timeout ?? Infinity, request.limit ?? this.#options.timeout);
+    const end = sentAt.monotonic + limit;
+    for (let wait = CATCH_UP.first; ; wait = Math.min(wait * 2, CATCH_UP.longest)) {
+      const headers = this.#headers(request, token);
+      const response = await this.#attempt(request, json, headers, Math.ceil(end - this.#clock.monotonic()));
+      const late = this.#clock.monotonic() + wait >= end;
+      if (response.statusCode !== BEHIND || headers['X-Vault-Index'] === undefined || late)
+        return this.#read<T>(response, request, sentAt);
+      await sleep(this.#clock, wait, request.signal).catch(() => undefined);
+      if (this.#closed) throw closed(request.path);
+      if (request.signal?.aborted) throw aborted(request.path, false);
+    }
+  }
+
+  async #attempt(
+    request: ApiRequest,
+    json: string | undefined,
+    headers: WrittenRequest['headers'],
+    timeout: number,
+  ): Promise<TransportResponse> {
+    // Proxies and Node's own HTTP server refuse the LIST method; this form is equivalent.
+    const list = request.method === 'LIST';
     try {
-      response = (await this.#nodeVault.request({
+      return (await this.#nodeVault.request({
         method: list ? 'GET' : request.method,
         path: `/${request.path}${queryString(list ? { ...request.query, list: true } : request.query)}`,
-        headers: this.#headers(request, token),
+        headers,
         ...(json !== undefined && { json }),
-        timeout: Math.min(request.timeout ?? Infinity, request.limit ?? this.#options.timeout),
+        timeout,
         ...(request.signal && { signal: request.signal }),
         ...(request.lane && { lane: request.lane }),
         repeatable: isRepeatable(request) && !this.#rules.creates(request.path),
@@ -153,7 +175,6 @@ export class ApiClient {
       if (error instanceof ExchangeFailed && error.stale) this.#inconclusive.add(typed);
       throw typed;
     }
-    return this.#read<T>(response, request, sentAt);
   }
 
   #exchange(hook: HookOptions): Promise<TransportResponse> {
@@ -173,8 +194,8 @@ export class ApiClient {
     });
   }
 
-  #headers(request: ApiRequest, token: Secret | undefined): Record<string, string> {
-    const headers: Record<string, string> = {
+  #headers(request: ApiRequest, token: Secret | undefined): WrittenRequest['headers'] {
+    const headers: WrittenRequest['headers'] = {
       'X-Vault-Request': 'true',
       'user-agent': USER_AGENT,
       ...this.#options.headers,
@@ -183,13 +204,14 @@ export class ApiClient {
     const namespace = request.namespace ?? this.#options.namespace;
     if (token) headers['X-Vault-Token'] = assertHeaderValue(token.reveal(), 'token');
     if (namespace) headers['X-Vault-Namespace'] = assertHeaderValue(namespace, 'namespace');
-    if (this.#index && request.method === 'GET') headers['X-Vault-Index'] = this.#index;
+    const { header } = this.#index;
+    // The active node executes writes: it lacks no state.
+    if (header !== undefined && READS.has(request.method)) headers['X-Vault-Index'] = header;
     return Object.assign(headers, request.headers);
   }
 
   #read<T>(response: TransportResponse, request: ApiRequest, sentAt: Deadline): ApiResponse<T> {
-    const index = response.headers['x-vault-index'];
-    if (isSuccess(response.statusCode) && typeof index === 'string' && INDEX.test(index)) this.#index = index;
+    if (isSuccess(response.statusCode)) this.#index.record(response.headers['x-vault-index']);
     const answer = readAnswer<T>(response, request, sentAt);
     if (answer) return answer;
     const namespace = request.namespace ?? this.#options.namespace;

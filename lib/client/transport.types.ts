@@ -13,7 +13,7 @@ export interface WrittenRequest {
   method: string;
   /** Encoded path below the address, with the leading slash. */
   path: string;
-  headers: Record<string, string>;
+  headers: Record<string, string | readonly string[]>;
   body?: string;
 }
 

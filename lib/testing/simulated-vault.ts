@@ -180,6 +180,18 @@ export class SimulatedVault extends SimulatedNamespace {
   }
 
   /**
+   * Answers like a performance standby of Vault Enterprise that is `milliseconds` behind: each write has an index
+   * (`X-Vault-Index`), and a request that requires an index which is newer than that is refused (412).
+   *
+   * @throws Error with the dialect `openbao`, which has no performance standbys with an index
+   */
+  replicationDelay(milliseconds: number): void {
+    if (!this.#server.vault)
+      throw new Error("OpenBao has no such index. Use new SimulatedVault({ dialect: 'vault' }).");
+    this.#server.replication.delay = milliseconds;
+  }
+
+  /**
    * Makes the database behind the server unreachable, or reachable again. Meanwhile issues fail (500), renewals of leases
    * fail (400), and users outlive their lease: the server tries to drop them six times, after 10 s, 20 s, 40 s…
    */

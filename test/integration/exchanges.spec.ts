@@ -83,6 +83,18 @@ async function timed<T>(work: Promise<T>): Promise<{ took: number; error: T }> {
   return { took: performance.now() - began, error };
 }
 
+it('a header with two values is sent as two lines', async () => {
+  const lines: string[] = [];
+  const sender = transport(
+    await http((request, response) => {
+      lines.push(...request.rawHeaders.filter((text) => text.startsWith('state')));
+      answer(response, 200, {});
+    }),
+  );
+  await sender.send({ ...GET, headers: { 'X-Vault-Index': ['state-1', 'state-2'] } });
+  expect(lines).toEqual(['state-1', 'state-2']);
+});
+
 describe('a request that cannot be sent', () => {
   const headers = [
     { 'transfer-encoding': 'chunked' },

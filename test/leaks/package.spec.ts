@@ -59,7 +59,7 @@ describe('no printer shows a secret of the package itself', () => {
     const sender = vault.transport();
     const send: Sender['send'] = (request) => {
       const sent = request.headers['x-vault-token'] ?? request.headers['X-Vault-Token'];
-      if (sent) audit.guard('a token', sent);
+      if (sent) audit.guard('a token', String(sent));
       const { secret_id } = JSON.parse(request.body ?? '{}') as { secret_id?: string };
       if (secret_id) audit.guard('a secret_id', secret_id);
       seen++;

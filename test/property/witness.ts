@@ -59,7 +59,7 @@ export class Witness implements Sender {
     const exchange: Exchange = {
       at: this.#clock.elapsed,
       path: request.path.replace(/^\/v1\//, '').replace(/\?.*$/, ''),
-      token: request.headers['X-Vault-Token'] ?? '',
+      token: String(request.headers['X-Vault-Token'] ?? ''),
       leaseId: body.lease_id ?? '',
       retires: body.increment !== undefined,
       outcome: 'pending',

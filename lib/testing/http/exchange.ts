@@ -1,5 +1,6 @@
 import { ExchangeFailed } from '../../client/transport-errors.js';
 import type { ServerContext } from '../server/server-context.js';
+import { INDEX_HEADER } from '../server/replication.js';
 import { handleRequest, type HttpAnswer, type HttpRequest } from './handle-request.js';
 
 /** The connection failed, before or after the server did the work. */
@@ -27,10 +28,15 @@ export async function exchange(server: ServerContext, request: HttpRequest, wait
     const { status, body, headers } = fault;
     const text = typeof body === 'string' ? body : body === undefined ? '' : JSON.stringify(body);
     answer = { status, headers: { date: server.time.httpDate, ...headers }, body: text };
+  } else if (server.replication.lacks(request.headers[INDEX_HEADER])) {
+    const text = JSON.stringify({ errors: ['required index state not present'] });
+    answer = { status: 412, headers: { date: server.time.httpDate }, body: text };
   } else {
     const serving = handleRequest(server, request, entry);
     if (server.database.sql) server.time.hold(serving);
     answer = await serving;
+    if (request.method !== 'GET' && answer.status < 300)
+      Object.assign(answer.headers, server.replication.record());
   }
   entry.status = fault?.kind === 'drop' ? 'dropped' : answer.status;
   for (const delay of delays) if (delay.kind === 'delay' && !delay.before) await wait(delay.milliseconds);

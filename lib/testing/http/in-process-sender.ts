@@ -66,7 +66,7 @@ export class InProcessSender implements Sender {
 
   async #exchange(request: TransportRequest, timeout: number): Promise<TransportResponse> {
     const headers: Record<string, string> = {};
-    for (const name in request.headers) headers[name.toLowerCase()] = request.headers[name] as string;
+    for (const name in request.headers) headers[name.toLowerCase()] = String(request.headers[name]);
     let remaining = timeout;
     const wait = async (milliseconds: number) => {
       await this.#wait(Math.min(milliseconds, remaining), request.signal);

@@ -7,6 +7,7 @@ import type { LeaseStore } from './lease-store.js';
 import type { Backend, Namespace } from './model.js';
 import type { NodeStatus } from './node-status.js';
 import type { RateLimits } from './rate-limits.js';
+import type { Replication } from './replication.js';
 import type { RequestLog } from './request-log.js';
 import type { SecondFactors } from './second-factors.js';
 import type { ServerTime } from './server-time.js';
@@ -43,6 +44,7 @@ export interface ServerContext {
   readonly version: string;
   readonly clusterId: string;
   readonly node: NodeStatus;
+  readonly replication: Replication;
   readonly tokens: TokenStore;
   readonly leases: LeaseStore;
   readonly access: AccessControl;

@@ -8,6 +8,7 @@ import { LeaseStore } from './lease-store.js';
 import { Namespace } from './model.js';
 import { NodeStatus } from './node-status.js';
 import { RateLimits } from './rate-limits.js';
+import { Replication } from './replication.js';
 import { RequestLog } from './request-log.js';
 import type { RunSql, ServerContext, UserDatabase } from './server-context.js';
 import { SecondFactors } from './second-factors.js';
@@ -29,6 +30,7 @@ export class ServerState implements ServerContext {
   readonly version: string;
   readonly clusterId = randomText(8);
   readonly node = new NodeStatus();
+  readonly replication: Replication;
   readonly time: ServerTime;
   readonly leases: LeaseStore;
   readonly tokens: TokenStore;
@@ -48,6 +50,7 @@ export class ServerState implements ServerContext {
     this.clock = clock;
     this.vault = dialect === 'vault';
     this.version = this.vault ? '1.21.4' : '2.7.2';
+    this.replication = new Replication(clock, this.clusterId);
     this.database = { users: new Map(), sql, down: false };
     this.time = new ServerTime(clock, { isPaused: () => this.node.sealed, punctual: sql !== undefined });
     this.leases = new LeaseStore(this.time);
