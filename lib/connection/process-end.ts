@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { sendBlocking, type RoutedRequest } from '../client/send-blocking.js';
 import { closed } from '../errors/common-errors.js';
 import { withTimeout } from '../clock/with-timeout.js';
@@ -22,6 +23,9 @@ export interface ClosedAtExit {
   readonly exitTimeout: number;
   close(timeout: number): Promise<void>;
 }
+
+/** Milliseconds after which a process that its own signal has not ended exits. */
+const AFTER_SIGNAL = 100;
 
 /** Signals that end a process without a listener, and that an operator sends on purpose. */
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
@@ -106,6 +110,8 @@ class ProcessEnd {
     await withTimeout(settled, timeout, systemClock, closed, true).catch(() => undefined);
     this.#onExit();
     process.kill(process.pid, signal);
+    // The kernel spares the first process of a container.
+    systemClock.setTimer(AFTER_SIGNAL, () => process.exit(128 + constants.signals[signal]), true);
   };
 }
 

@@ -27,11 +27,12 @@ const ARGV = `
  * @property {string[]} [command] in place of node and the script
  * @property {string[]} [flags] before `--`
  * @property {(run: object) => unknown} [act] once the command runs; or at once, if it never does (`starts: false`)
+ * @property {boolean} [container] in a PID namespace of its own, which only root can make
  * @property {number} [code] exit code; undefined if a signal ends the wrapper
  * @property {RegExp} [says] on standard error
  * @property {number} [within] milliseconds in which nothing may be left at the server; at the end at once by default
  */
-export const WAYS = [
+const ALL = [
   { name: 'the command ends well', script: '', code: 0 },
   { name: 'the command fails', script: 'process.exit(7)', code: 7 },
   { name: 'no argument of a process has a secret', script: ARGV, code: 0 },
@@ -145,11 +146,22 @@ export const WAYS = [
     name: 'a signal during the login',
     starts: false,
     before: ({ proxy }) => proxy.blackhole(),
-    async act({ signal }) {
-      await sleep(700);
+    async act({ signal, proxy }) {
+      while (proxy.connections === 0) await sleep(20);
       signal('SIGTERM');
     },
     signal: 'SIGTERM',
+  },
+  {
+    name: 'a signal during the login, as the first process of a container',
+    starts: false,
+    container: true,
+    before: ({ proxy }) => proxy.blackhole(),
+    async act({ child, proxy }) {
+      while (proxy.connections === 0) await sleep(20);
+      process.kill(child(), 'SIGTERM');
+    },
+    code: 143,
   },
   {
     name: 'the server is gone before',
@@ -231,6 +243,9 @@ export const WAYS = [
   },
 ];
 
+/** Without those that this machine cannot do. */
+export const WAYS = ALL.filter(({ container }) => !container || process.getuid?.() === 0);
+
 /** Checks the files that the command got. */
 function FILES(then) {
   return `{
@@ -271,7 +286,8 @@ export async function runWay(way, world, { bin, folder }) {
     `${way.handlers ?? ''}${REPORT}${way.script ?? ''}`,
   ];
   const began = performance.now();
-  const wrapper = spawn(process.execPath, [bin, 'exec', ...flags, '--', ...command], {
+  const [program, ...before] = [...(way.container ? ['unshare', '--pid', '--fork'] : []), process.execPath];
+  const wrapper = spawn(program, [...before, bin, 'exec', ...flags, '--', ...command], {
     cwd,
     env: {
       PATH: process.env.PATH,

@@ -110,11 +110,14 @@ it('without Nest, signals are left to the application after the start, unless no
 
 it('a signal ends the process beside signal-exit, which leaves the decision to other listeners', async () => {
   const kill = vi.spyOn(process, 'kill').mockReturnValue(true);
+  const exit = vi.spyOn(process, 'exit').mockReturnValue(undefined as never);
   const unload = onExit(() => undefined);
   const done = endWithProcess(ending(), true);
   try {
     process.emit('SIGHUP', 'SIGHUP');
     await vi.waitFor(() => expect(kill).toHaveBeenCalledWith(process.pid, 'SIGHUP'));
+    // The first process of a container lives on after that.
+    await vi.waitFor(() => expect(exit).toHaveBeenCalledExactlyOnceWith(129));
     kill.mockClear();
     const theirs = () => undefined;
     const again = endWithProcess(ending(), true);
@@ -128,5 +131,6 @@ it('a signal ends the process beside signal-exit, which leaves the decision to o
     done();
     unload();
     kill.mockRestore();
+    exit.mockRestore();
   }
 });
