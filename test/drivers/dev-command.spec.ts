@@ -3,6 +3,7 @@ import { withVault } from 'nestjs-vault/core';
 import mysql from 'mysql2/promise';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { Applications } from '../support/applications.js';
+import { builtBin } from '../support/built-bin.js';
 import { AppModule, devFile, freePort, Orders } from '../support/dev-application.js';
 import { DevFolder } from '../support/dev-command.js';
 import { eventually } from '../support/leased-postgres.js';
@@ -29,6 +30,7 @@ describeReal('nestjs-vault dev --server', () => {
   };
 
   beforeAll(async () => {
+    builtBin();
     postgres = await startPostgres();
   });
 

@@ -3,14 +3,18 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KvService } from 'nestjs-vault';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { devCommand } from '../../lib/cli/dev.js';
+import { runCli } from '../../lib/cli/run-cli.js';
 import { Applications } from '../support/applications.js';
+import { builtBin } from '../support/built-bin.js';
 import { AppModule, devFile, freePort, KEY, Orders } from '../support/dev-application.js';
 import { DevFolder } from '../support/dev-command.js';
 import { eventually } from '../support/leased-postgres.js';
 import { describeReal } from '../support/real-servers.js';
 import { startPostgres, usersInDatabase, type PostgresServer } from '../support/servers.mjs';
 
-describeReal('nestjs-vault dev', () => {
+// Each start of the command loads the package anew, which takes seconds on a busy machine.
+describeReal('nestjs-vault dev', { timeout: 60_000 }, () => {
   const apps = new Applications();
   const folder = new DevFolder();
   let postgres: PostgresServer;
@@ -30,6 +34,7 @@ describeReal('nestjs-vault dev', () => {
   };
 
   beforeAll(async () => {
+    builtBin();
     postgres = await startPostgres();
     port = await freePort();
   });
@@ -109,7 +114,7 @@ describeReal('nestjs-vault dev', () => {
       if (process.platform !== 'win32') expect(statSync(join(folder.path, name)).mode & 0o077).toBe(0);
   });
 
-  it('says that its port is in use, that a database does not answer, and that a statement fails', async () => {
+  it('says that its port is in use', async () => {
     const other = createServer().listen(port, '127.0.0.1');
     try {
       folder.write('vault.dev.mjs', file());
@@ -119,21 +124,28 @@ describeReal('nestjs-vault dev', () => {
     } finally {
       other.close();
     }
+  });
+
+  /** In this process; it fails before anything is kept. */
+  async function failureOf(content: string): Promise<string> {
+    folder.write('vault.dev.mjs', content);
+    let output = '';
+    const keep = (line: string) => void (output += line);
+    const cli = { env: {}, folder: folder.path, print: keep, say: keep };
+    expect(await runCli(['dev'], [devCommand], cli)).toBe(1);
+    expect(output).not.toContain(new URL(postgres.connectionString).password);
+    return output;
+  }
+
+  it('says that a database does not answer, refuses the login, or fails at a statement', async () => {
     const { username, password } = new URL(postgres.connectionString);
     const closed = `postgresql://${username}:${password}@127.0.0.1:${await freePort()}/x`;
-    for (const [url, message] of [
-      [closed, /databases\.shop: PostgreSQL at 127\.0\.0\.1:\d+\/x cannot be used \(ECONNREFUSED\)/],
-      [postgres.connectionString.replace(password, 'wrong'), /cannot be used \(28P01\)/],
-    ] as const) {
-      folder.write('vault.dev.mjs', file({ url }));
-      const command = run();
-      expect(await command.exit).toBe(1);
-      expect(command.output).toMatch(message);
-      expect(command.output).not.toContain(password);
-    }
-    folder.write('vault.dev.mjs', file().replace('IF NOT EXISTS orders', 'IF NOT orders'));
-    const command = run();
-    expect(await command.exit).toBe(1);
-    expect(command.output).toMatch(/databases\.shop\.prepare\[0\] failed \(42601\)/);
+    expect(await failureOf(file({ url: closed }))).toMatch(
+      /databases\.shop: PostgreSQL at 127\.0\.0\.1:\d+\/x cannot be used \(ECONNREFUSED\)/,
+    );
+    const wrong = postgres.connectionString.replace(password, 'wrong');
+    expect(await failureOf(file({ url: wrong }))).toMatch(/cannot be used \(28P01\)/);
+    const statement = file().replace('IF NOT EXISTS orders', 'IF NOT orders');
+    expect(await failureOf(statement)).toMatch(/databases\.shop\.prepare\[0\] failed \(42601\)/);
   });
 });

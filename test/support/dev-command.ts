@@ -66,7 +66,7 @@ export class DevCommand {
           if (this.output.search(text) >= 0) return true;
           return (await Promise.race([ended, Promise.resolve('')])) || false;
         },
-        { timeout: 15_000, message: this.output },
+        { timeout: 30_000, message: this.output },
       )
       .toBe(true);
   }
