@@ -40,6 +40,8 @@ export interface OpenBaoOptions {
    * presents this one.
    */
   tls?: { certFile: string; keyFile: string; caFile?: string; client?: { cert: string; key: string } };
+  /** The path of a Unix socket at which a server with TLS listens, too. */
+  socket?: string;
   /** A folder whose subfolder `openbao` keeps the data; it can be used again and is not removed. */
   dir?: string;
   /** Only for a dev server without TLS. Default: a random one. */

@@ -223,7 +223,7 @@ export async function startOpenBao(options = {}) {
   return withPort(options.port, (port) => launchOpenBao({ ...options, bin, kind, port }));
 }
 
-async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, dir, rootToken }) {
+async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, socket, dir, rootToken }) {
   const home = dir ? join(dir, 'openbao') : makeTempDir('openbao');
   const keeper = new Keeper(dir ? undefined : home);
   try {
@@ -246,7 +246,7 @@ async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, dir, rootT
       const config = join(home, 'server.json');
       const sealKey = state?.sealKey ?? randomBytes(32).toString('base64');
       const clusterPort = await freePort();
-      writeFileSync(config, serverConfig({ kind, storage, tls, home, port, clusterPort, sealKey }), {
+      writeFileSync(config, serverConfig({ kind, storage, tls, socket, home, port, clusterPort, sealKey }), {
         mode: 0o600,
       });
       args = ['server', `-config=${config}`];
@@ -325,20 +325,23 @@ async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, dir, rootT
   }
 }
 
-function serverConfig({ kind, storage, tls, home, port, clusterPort, sealKey }) {
+function serverConfig({ kind, storage, tls, socket, home, port, clusterPort, sealKey }) {
   const data = join(home, 'data');
   mkdirSync(data, { recursive: true });
   return JSON.stringify({
     api_addr: `${tls ? 'https' : 'http'}://${HOST}:${port}`,
     cluster_addr: `https://${HOST}:${clusterPort}`,
-    listener: {
-      tcp: {
-        address: `${HOST}:${port}`,
-        cluster_address: `${HOST}:${clusterPort}`,
-        ...(tls ? { tls_cert_file: tls.certFile, tls_key_file: tls.keyFile } : { tls_disable: true }),
-        ...(tls?.client && { tls_require_and_verify_client_cert: true, tls_client_ca_file: tls.caFile }),
+    listener: [
+      {
+        tcp: {
+          address: `${HOST}:${port}`,
+          cluster_address: `${HOST}:${clusterPort}`,
+          ...(tls ? { tls_cert_file: tls.certFile, tls_key_file: tls.keyFile } : { tls_disable: true }),
+          ...(tls?.client && { tls_require_and_verify_client_cert: true, tls_client_ca_file: tls.caFile }),
+        },
       },
-    },
+      ...(socket === undefined ? [] : [{ unix: { address: socket } }]),
+    ],
     storage:
       storage === 'raft'
         ? { raft: { path: data, node_id: 'one', performance_multiplier: '1' } }
