@@ -26,7 +26,7 @@ export interface AuthMethod {
    * Time limit of a login and of each of its requests, and of a renewal, in milliseconds: for a method that waits for a
    * person. The start waits as long for it. @default four times the `timeout` of the connection, one `timeout` for each request
    */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Whether it needs the client certificate of the connection: the start fails without `tls.cert`. @default false */
   readonly clientCertificate?: boolean;
   /** Problems of its options, each a sentence without secrets. They fail the start with `VAULT_CONFIG_INVALID`. */

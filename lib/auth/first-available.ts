@@ -1,5 +1,5 @@
 import { VaultError } from '../errors/vault-error.js';
-import type { AuthMethod, LoginContext } from './auth-method.js';
+import type { AuthMethod, LoginContext, VersionContext } from './auth-method.js';
 import { authProblems } from './auth-problems.js';
 
 /**
@@ -26,20 +26,39 @@ export function firstAvailable(...methods: AuthMethod[]): AuthMethod {
   );
   if (methods.length === 0) problems.push('`auth: firstAvailable` needs at least one auth method');
   let kept: AuthMethod | undefined;
+  // One choice for all that one login asks.
+  const choices = new WeakMap<VersionContext, Promise<AuthMethod>>();
+  const methodFor = (context: LoginContext): Promise<AuthMethod> => {
+    const choice = choices.get(context) ?? choose(methods, context);
+    choices.set(context, choice);
+    return choice;
+  };
+  const valid = problems.length === 0;
   return {
     name: 'firstAvailable',
     problems,
+    get timeout() {
+      const limits = (kept ? [kept] : valid ? methods : []).flatMap(({ timeout }) => timeout ?? []);
+      return limits.length === 0 ? undefined : Math.max(...limits);
+    },
     async login(context) {
-      const method = kept ?? (await choose(methods, context));
+      const method = kept ?? (await methodFor(context));
       const login = await method.login(context);
       kept = method;
       return login;
     },
-    ...(problems.length === 0 &&
+    ...(valid &&
       methods.some((method) => method.version !== undefined) && {
-        version: async (context) => (await kept?.version?.(context)) ?? '',
+        async version(context: VersionContext) {
+          const method = kept ?? (isOfLogin(context) ? await methodFor(context) : undefined);
+          return (await method?.version?.(context)) ?? '';
+        },
       }),
   };
+}
+
+function isOfLogin(context: VersionContext): context is LoginContext {
+  return 'logIn' in context;
 }
 
 async function choose(methods: readonly AuthMethod[], context: LoginContext): Promise<AuthMethod> {

@@ -125,6 +125,22 @@ describe('firstAvailable', () => {
     expect(events).toContainEqual(expect.objectContaining({ type: 'login', reason: 'source', sequence: 2 }));
   });
 
+  it('a method that makes tokens and has a version logs in once', async () => {
+    const method = byRole(role.secretId);
+    await start(firstAvailable(token(fromEnv(UNSET)), { ...method, version: async () => 'certificate' }));
+    await clock.advance(60_000);
+    expect(events.filter(({ type }) => type === 'login')).toHaveLength(1);
+  });
+
+  it('waits as long as the chosen method may', async () => {
+    const slow = { ...byRole(fromEnv(UNSET)), timeout: 90_000 };
+    const auth = firstAvailable(slow, { ...byRole(role.secretId), timeout: 60_000 });
+    expect(auth.timeout).toBe(90_000);
+    await start(auth);
+    expect(auth.timeout).toBe(60_000);
+    expect(firstAvailable(byRole('x')).timeout).toBeUndefined();
+  });
+
   it.each([
     [firstAvailable(), /needs at least one auth method/],
     [
