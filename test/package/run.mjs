@@ -60,6 +60,8 @@ try {
       join(here, 'two-copies.mjs'),
     ]);
 
+    await check('the bin runs a program, and ends what it made', process.execPath, [join(here, 'exec.mjs')]);
+
     await check('options that wait for their own connection', process.execPath, [join(here, 'cycle.mjs')]);
   };
 
