@@ -6,15 +6,21 @@ import type { Life, World, Worlds } from './world.js';
 const STEP = 50;
 const HOURS = 36_000_000;
 
-/** Simulated servers under virtual clocks: hours pass in milliseconds, with repeatable results. */
-export function simulatedWorlds(dialect: 'openbao' | 'vault'): () => Promise<Worlds> {
-  return () =>
-    Promise.resolve({ open: () => Promise.resolve(simulatedWorld(dialect)), stop: () => Promise.resolve() });
+/**
+ * Simulated servers under virtual clocks: hours pass in milliseconds, with repeatable results.
+ *
+ * @param wall the date at the start: a fixed one makes schedules repeatable
+ */
+export function simulatedWorlds(
+  dialect: 'openbao' | 'vault',
+  wall = Date.UTC(2026, 0, 1),
+): () => Promise<Worlds> {
+  const open = () => Promise.resolve(simulatedWorld(dialect, wall));
+  return () => Promise.resolve({ open, stop: () => Promise.resolve() });
 }
 
-function simulatedWorld(dialect: 'openbao' | 'vault'): World {
-  // Repeatable, schedules included.
-  const clock = new VirtualClock({ wall: Date.UTC(2026, 0, 1) });
+function simulatedWorld(dialect: 'openbao' | 'vault', wall: number): World {
+  const clock = new VirtualClock({ wall });
   const vault = new SimulatedVault({ clock, dialect });
   const lives = new Set<Life>();
   const name = 'app';
@@ -61,7 +67,9 @@ function simulatedWorld(dialect: 'openbao' | 'vault'): World {
         tokenType: login.type ?? 'service',
       });
       const base = { address: 'http://vault.test', auth: appRole({ roleId, secretId: secretId() }) };
-      const environment = { clock, transport: vault.transport() };
+      const { cert } = options?.tls ?? {};
+      const certificate = () => (typeof cert === 'string' ? cert : undefined);
+      const environment = { clock, transport: vault.transport({ certificate }) };
       const life = await settled(live({ ...base, ...options }, watch ? path : undefined, environment));
       lives.add(life);
       return life;

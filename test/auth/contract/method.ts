@@ -1,5 +1,5 @@
 import type { VaultErrorCode } from '../../../lib/errors/vault-error.js';
-import type { AuthMethod, SecretSource } from '../../../lib/index.js';
+import type { AuthMethod, SecretSource, VaultOptions } from '../../../lib/index.js';
 import type { SimulatedVault } from '../../../lib/testing/index.js';
 import type { Title } from './titles.js';
 
@@ -38,6 +38,8 @@ export interface BadLogin {
 
 /** A method that was set up at the server of one test. */
 export interface Prepared {
+  /** Options of its connections, besides `auth`. */
+  readonly options?: Partial<VaultOptions>;
   /** The paths of its login requests, below `/v1/`. */
   readonly login: RegExp;
   /** Requests of one login at the server. Default 1. */
@@ -75,6 +77,8 @@ export interface MethodUnderTest {
   readonly type: string;
   /** The servers that have it. */
   readonly servers: readonly ('openbao' | 'vault')[];
+  /** Whether its inputs are valid at the real date only: openssl makes certificates of today. */
+  readonly today?: boolean;
   /** False: it is tested on the simulated server only, as its provider cannot run here. Default true. */
   readonly real?: boolean;
   /** Titles that cannot hold, with the reason: on both servers, or on one of them. */

@@ -100,7 +100,11 @@ export class Trial {
     watch?: boolean;
     options?: Partial<VaultOptions>;
   } = {}): Promise<Life> {
-    const life = await this.world.start({ role: LONG, watch, options: { auth, ...options } });
+    const life = await this.world.start({
+      role: LONG,
+      watch,
+      options: { auth, ...this.prepared.options, ...options },
+    });
     this.#lives.push(life);
     return life;
   }

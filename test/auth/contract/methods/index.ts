@@ -12,6 +12,7 @@ import {
 } from './passwords.js';
 import { jwtUnderTest } from './jwt.js';
 import { kubernetesUnderTest } from './kubernetes.js';
+import { tlsCertificateUnderTest } from './tls-certificate.js';
 
 /** Every auth method. */
 export const METHODS: readonly MethodUnderTest[] = [
@@ -24,6 +25,7 @@ export const METHODS: readonly MethodUnderTest[] = [
   radiusUnderTest,
   oktaUnderTest,
   githubUnderTest,
+  tlsCertificateUnderTest,
   jwtUnderTest,
   kubernetesUnderTest,
 ];
