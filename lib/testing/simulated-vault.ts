@@ -54,7 +54,7 @@ export interface SimulatedVaultOptions {
  * A Vault or OpenBao server for tests. It gives the recorded answers of real servers, fails on demand, takes its time
  * from the clock of the test, and keeps a history of its requests.
  *
- * It supports AppRole, tokens, leases, database roles (dynamic and static), KV 1 and 2, cubbyholes, policies, namespaces
+ * It supports AppRole, userpass, client certificates and other auth methods, tokens, leases, database roles (dynamic and static), KV 1 and 2, cubbyholes, policies, namespaces
  * (OpenBao), response wrapping, rate limits, and the states of a node. At the start, `secret/` is a KV engine of
  * version 2, and the token `root` has all rights. API requests can set up everything, too.
  *
