@@ -13,8 +13,8 @@ await ensurePrismaClient();
 await ensureOpenBao({ log: (line) => console.log(line) });
 const root = fileURLToPath(new URL('..', import.meta.url));
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-// Leases of seconds, and many applications in each file: with two workers, two cores were used to about 40 %.
-const workers = process.env['CI'] ? ['--maxWorkers=3'] : [];
+// Leases of seconds, and many applications in each file: more workers would overload two cores.
+const workers = process.env['CI'] ? ['--maxWorkers=2'] : [];
 const { status } = spawnSync(process.execPath, [vitest, 'run', ...workers, ...process.argv.slice(2)], {
   cwd: root,
   stdio: ['ignore', 'inherit', 'inherit'],

@@ -77,7 +77,7 @@ const SAMPLES: Sample[] = [
 ];
 
 /** Within a time that includes a rotation on a busy machine. */
-const soon = (holds: () => unknown) => vi.waitFor(holds, { timeout: 15_000, interval: 50 });
+const soon = (holds: () => unknown) => vi.waitFor(holds, { timeout: 30_000, interval: 50 });
 const FOLDER = new URL('../../sample/', import.meta.url);
 const LEASE = {
   path: 'none',
@@ -222,7 +222,9 @@ const check = (sample: Sample) => async () => {
   }
 };
 for (const sample of SAMPLES) {
-  const test = missing.has(sample.name) ? it.skip : it.concurrent;
+  // Prisma compiles its query compiler for seconds, in which no timer fires: not beside leases of seconds.
+  const here = sample.name === '03-prisma' ? it : it.concurrent;
+  const test = missing.has(sample.name) ? it.skip : here;
   const title = `sample ${sample.name}: its policy and statements suffice; its token overrides its credentials`;
   test(title, () => inSlot(check(sample)), 240_000);
 }
