@@ -7,7 +7,7 @@ export const jwtUnderTest: MethodUnderTest = {
   type: 'jwt',
   servers: ['openbao', 'vault'],
   notApplicable: {
-    locked: 'the method locks nobody out',
+    locked: 'the method locks no user out',
     down: {
       vault:
         'the server keeps the keys that it has fetched, and refuses the address of a service that is down',

@@ -52,7 +52,7 @@ export const kubernetesUnderTest: MethodUnderTest = {
   type: 'kubernetes',
   servers: ['openbao', 'vault'],
   notApplicable: {
-    locked: 'the method locks nobody out',
+    locked: 'the method locks no user out',
     refusal: { vault: 'a renewal asks no other system, and a role that is gone refuses logins, too' },
   },
   async prepare(operator) {
