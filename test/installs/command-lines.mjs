@@ -1,5 +1,6 @@
 // The tarball in a folder without Nest: it installs nothing of Nest, its declarations compile, a script works in both
-// formats, and the command lines of the pages migrate on a real OpenBao and PostgreSQL, and leave no user.
+// formats, and the command lines of the pages migrate on a real OpenBao and PostgreSQL, also by `nestjs-vault exec`, and
+// leave no user.
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -149,6 +150,12 @@ const COMMANDS = {
   },
 };
 
+/** Programs of PostgreSQL, with the variables of `--pg`. */
+const PROGRAMS = [
+  ['psql', '--set=ON_ERROR_STOP=1', '--command=create table from_psql (id serial primary key)'],
+  ['pg_dump', '--schema-only', '--table=from_knex'],
+];
+
 /** The set-up of the page on TypeORM, in short. */
 const SET_UP = (database) => `
   create role orders_owner nologin;
@@ -211,6 +218,12 @@ export async function withoutNest({ check, context }) {
       check(`${title}: ${name}, users left: ${left.length}`, ok && left.length === 0, output);
       check(`${title}: ${name} prints no secret`, !secret(output), 'a secret is printed');
     };
+    const ownerOf = async (page) => {
+      const { rows } = await postgres.query('select tableowner from pg_tables where tablename = $1', [
+        `from_${page.replace('-', '_')}`,
+      ]);
+      return rows[0]?.tableowner;
+    };
     for (const [format, name] of Object.entries({ ESNext: 'script.mjs', CommonJS: 'script.cjs' })) {
       put(app, name, transpiled(SCRIPT, format));
       await noneLeft(`a script, ${format}`, await run(process.execPath, [name], { cwd: app, env }));
@@ -221,12 +234,38 @@ export async function withoutNest({ check, context }) {
       const [file, ...args] = command;
       const script = file.startsWith('dist/') ? file : join(modules, file);
       const done = await run(process.execPath, [script, ...args], { cwd, env });
-      const { rows } = await postgres.query('select tableowner from pg_tables where tablename = $1', [
-        `from_${page.replace('-', '_')}`,
-      ]);
-      const owner = rows[0]?.tableowner;
+      const owner = await ownerOf(page);
       const ok = done.ok && owner === 'orders_owner';
       await noneLeft(`${page}, owner of its table: ${owner}`, { ok, output: done.output });
+    }
+    // The same by `nestjs-vault exec`, in an empty schema.
+    await postgres.query('drop schema public cascade; create schema public');
+    await postgres.query('grant usage, create on schema public to orders_owner');
+    const bin = join(modules, '.bin', 'nestjs-vault');
+    const exec = ['exec', '--database', 'orders-migrations'];
+    for (const page of ['typeorm', 'knex', 'mikro-orm', 'prisma']) {
+      const cwd = join(app, `${page}-exec`);
+      const { files, command } = COMMANDS[page];
+      for (const [name, text] of Object.entries({ ...files, ...blocksInFiles(page, 'DB_USERNAME') }))
+        put(cwd, name, text);
+      const [file, ...args] = command;
+      const done = await run(bin, [...exec, '--', process.execPath, join(modules, file), ...args], {
+        cwd,
+        env,
+      });
+      const owner = await ownerOf(page);
+      const ok = done.ok && owner === 'orders_owner';
+      await noneLeft(`exec, ${page}, owner of its table: ${owner}`, { ok, output: done.output });
+    }
+    for (const [program, ...args] of PROGRAMS) {
+      if (!(await run(program, ['--version'])).ok) {
+        console.log(`${title}: ${program} is not installed`);
+        continue;
+      }
+      const done = await run(bin, [...exec, '--pg', '--', program, ...args], { cwd: app, env });
+      // An older pg_dump connects, and then refuses a newer server.
+      const ok = done.ok || done.output.includes('server version mismatch');
+      await noneLeft(`exec, ${program}`, { ok, output: done.output });
     }
     const cwd = join(app, 'knex');
     put(
@@ -257,15 +296,19 @@ export async function withoutNest({ check, context }) {
   }
 }
 
-/** The blocks of a page for the command line, where its command reads them. */
-function blocksInFiles(page) {
+/**
+ * The blocks of a page for the command line, where its command reads them.
+ *
+ * @param about a text that is in the block of the configuration
+ */
+function blocksInFiles(page, about = 'nestjs-vault/core') {
   const blocks = blocksOf(`docs/databases/${page}.md`);
   if (page === 'prisma') {
     const [schema] = blocks.filter(({ language }) => language === 'prisma');
-    const [config] = blocks.filter(({ file }) => file === 'prisma.config.ts');
+    const [config] = blocks.filter(({ file, text }) => file === 'prisma.config.ts' && text.includes(about));
     return { 'prisma/schema.prisma': schema.text, 'prisma.config.ts': config.text, 'engine.js': ENGINE };
   }
-  const { file, language, text } = blocks.find((block) => block.text.includes('nestjs-vault/core'));
+  const { file, language, text } = blocks.find((block) => block.text.includes(about));
   if (language === 'js') return { [file]: text };
   const esm = page === 'drizzle';
   const name = file.replace(/^(?:src\/)?(?!knexfile)/, 'dist/').replace(/\.ts$/, esm ? '.mjs' : '.js');
