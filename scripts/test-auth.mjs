@@ -12,8 +12,8 @@ await ensureOpenBao({ log: (line) => console.log(line) });
 const hvac = await ensureHvac().catch((error) => console.log(`Without hvac: ${error.message}`));
 const root = fileURLToPath(new URL('..', import.meta.url));
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-// Tokens of seconds: several methods at a time would overload two cores.
-const { status } = spawnSync(process.execPath, [vitest, 'run', '--maxWorkers=1', ...process.argv.slice(2)], {
+// Tokens of seconds: more files at a time would overload two cores.
+const { status } = spawnSync(process.execPath, [vitest, 'run', '--maxWorkers=2', ...process.argv.slice(2)], {
   cwd: root,
   stdio: ['ignore', 'inherit', 'inherit'],
   env: {

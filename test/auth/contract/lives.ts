@@ -49,7 +49,7 @@ export const lives = {
   },
 
   async replaced(trial) {
-    await trial.setUp({ ttl: 6, maxTtl: 9 });
+    await trial.setUp({ ttl: 9, maxTtl: 14 });
     await takesOver(trial, 'max-ttl');
   },
 
@@ -74,7 +74,7 @@ export const lives = {
   },
 
   async refusal(trial) {
-    const prepared = await trial.setUp({ ttl: 6, maxTtl: 600 });
+    const prepared = await trial.setUp({ ttl: 9, maxTtl: 600 });
     const life = await trial.begin();
     await prepared.refuseRenewals?.();
     await trial.until(() => life.published.length > 1, 20 * SECOND);
@@ -83,7 +83,7 @@ export const lives = {
   },
 
   async batch(trial) {
-    await trial.setUp({ ttl: 6, maxTtl: 600, type: 'batch' });
+    await trial.setUp({ ttl: 9, maxTtl: 600, type: 'batch' });
     await takesOver(trial, 'not-renewable');
     expect(trial.world.requests(RENEW_SELF)).toEqual([]);
   },
