@@ -1,5 +1,4 @@
 import { expect, it, type TestContext } from 'vitest';
-import { simulatedWorlds } from '../../conformance/simulated-world.js';
 import { appRole, fromWrappedToken, token, vaultAgent, type AuthMethod } from '../../../lib/index.js';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../../lib/connection/vault-connection.js';
@@ -7,7 +6,7 @@ import { EventBus } from '../../../lib/events/events.js';
 import { SimulatedVault, VirtualClock } from '../../../lib/testing/index.js';
 import { simulatedAgent } from '../../support/simulated-agent.js';
 import { METHODS } from './methods/index.js';
-import { Trial } from './trial.js';
+import { Trial, worldsFor } from './trial.js';
 
 const READS = 5;
 
@@ -26,7 +25,7 @@ const note = (task: TestContext['task'], method: string, requests: Requests) =>
 
 it.for(METHODS)('the start with $name: one login and a request for each secret', async (method, { task }) => {
   const kind = method.servers.includes('openbao') ? 'openbao' : 'vault';
-  const worlds = await simulatedWorlds(kind)();
+  const worlds = await worldsFor(method, kind)();
   const trial = new Trial(await worlds.open(), method, kind);
   try {
     const { requests: logins = 1, login } = await trial.setUp();

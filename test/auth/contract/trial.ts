@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import { logEvents } from '../../../lib/events/log-events.js';
 import { VaultError } from '../../../lib/errors/vault-error.js';
 import type { AuthMethod, SecretSource, VaultOptions } from '../../../lib/index.js';
+import { simulatedWorlds } from '../../conformance/simulated-world.js';
 import type { Life, World } from '../../conformance/world.js';
 import { expectNoLeak } from '../../support/leaks.js';
 import type { MethodUnderTest, Operator, Prepared } from './method.js';
@@ -20,6 +21,10 @@ export interface TokenSettings {
 export const LONG = { ttl: 3_600, maxTtl: 36_000 };
 export const SECOND = 1_000;
 const STEP = 250;
+
+/** Simulated servers for a method; today for one whose inputs are made by another program. */
+export const worldsFor = (method: MethodUnderTest, kind: 'openbao' | 'vault') =>
+  simulatedWorlds(kind, method.today ? Date.now() + 60_000 : undefined);
 
 /** One test of one method on one server: it sets the method up, starts connections, and searches for secrets at the end. */
 export class Trial {
