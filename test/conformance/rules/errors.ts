@@ -133,13 +133,22 @@ export const errorTaxonomy: Rules = [
     },
   ),
   everywhere('C10', 'renew-self that keeps failing with 500 gives way to a login in time', async (world) => {
+    const life = await world.start({ role: LONG, login: { ttl: 5, maxTtl: 600 } });
+    world.network.answer(/renew-self/, 500, errors('1 error occurred:\n\t* internal error\n\n'));
+    await world.until(() => life.of('login').length > 1, 6 * SECOND);
+    expect(life.of('token-renewal-failed')[0]).toMatchObject({ error: { status: 500 } });
+    expect(life.of('login')[1]).toMatchObject({ reason: 'renewal-failing' });
+    await world.until(() => life.of('rotated').length > 0, 2 * SECOND);
+    expect(life.of('expired')).toEqual([]);
+  }),
+  everywhere('C10', 'renew-self that is refused because the role is gone: a login at once', async (world) => {
     const login = { ttl: 5, maxTtl: 600 };
     const { auth, remove } = await removableLogin(world, login);
     const life = await world.start({ role: LONG, login, options: { auth } });
     await remove();
     await world.until(() => life.of('login').length > 1, 6 * SECOND);
-    expect(life.of('token-renewal-failed')[0]).toMatchObject({ error: { status: 500 } });
-    expect(life.of('login')[1]).toMatchObject({ reason: 'renewal-failing' });
+    expect(world.requests(/renew-self/)).toHaveLength(1);
+    expect(life.of('login')[1]).toMatchObject({ reason: 'not-renewable' });
     await world.until(() => life.of('rotated').length > 0, 2 * SECOND);
     expect(life.of('expired')).toEqual([]);
   }),
