@@ -12,7 +12,9 @@ import { providerUrl } from './provider-url.js';
 
 /** The members of `GoogleAuth` of google-auth-library that {@link gcp} uses. */
 export interface GoogleAuthLike {
+  /** The account of the credentials. */
   getCredentials(): Promise<{ client_email?: string | null | undefined }>;
+  /** Sends a request of the IAM API, with the token of the credentials. */
   request(options: { url: string; method: 'POST'; data: object }): Promise<{ data: unknown }>;
 }
 

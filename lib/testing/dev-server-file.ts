@@ -8,6 +8,7 @@ import type { SimulatedAppRole } from './simulated-roles.js';
  * keys; durations are seconds or texts like `'30s'`.
  *
  * @example
+ * ```js
  * // vault.dev.mjs
  * /** @type {import('nestjs-vault/testing').DevServerFile} *\/
  * export default {
@@ -26,6 +27,7 @@ import type { SimulatedAppRole } from './simulated-roles.js';
  *   },
  *   kv: { payments: { apiKey: 'key-for-development' } },
  * };
+ * ```
  *
  * @publicApi
  */
