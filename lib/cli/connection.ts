@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { findVariable } from '../config/find-variable.js';
 import type { VaultOptions } from '../config/options.js';
-import { vaultOptionsFromEnv } from '../config/options-from-env.js';
+import { readOptions } from '../config/options-from-env.js';
 import { classOf } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { Cli } from './command.js';
@@ -39,7 +39,7 @@ export function withConnection(command: Command): Command {
  */
 export async function connectionOf(flags: ConnectionFlags, cli: Cli): Promise<ChosenConnection> {
   if (flags.options !== undefined) return fromModule(flags.options, cli.folder);
-  const server = vaultOptionsFromEnv(cli.env);
+  const server = readOptions(cli.env, 'Or name a module with the options of the application by `--options`.');
   const { auth, names } = loginFromEnv(cli.env);
   const address = findVariable(cli.env, 'AGENT_ADDR') ?? findVariable(cli.env, 'ADDR');
   return {

@@ -39,6 +39,18 @@ type Find = (...variables: Variable[]) => FoundVariable | undefined;
 export function vaultOptionsFromEnv(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): VaultOptionsFromEnv {
+  return readOptions(env, 'Instead of `vaultOptionsFromEnv()`, the options can also be given in code.');
+}
+
+/**
+ * {@link vaultOptionsFromEnv} for a caller that offers another way.
+ *
+ * @param otherWay a sentence for the hint of the error
+ */
+export function readOptions(
+  env: Readonly<Record<string, string | undefined>>,
+  otherWay: string,
+): VaultOptionsFromEnv {
   const find: Find = (...variables) => {
     for (const variable of variables) {
       const found = findVariable(env, variable);
@@ -73,7 +85,7 @@ export function vaultOptionsFromEnv(
   throw new VaultError({
     code: 'VAULT_CONFIG_INVALID',
     message: `The environment variables of the Vault connection are invalid: ${problems.join('; ')}.`,
-    hint: 'Correct each of these variables. Instead of `vaultOptionsFromEnv()`, the options can also be given in code.',
+    hint: `Correct each of these variables. ${otherWay}`,
   });
 }
 

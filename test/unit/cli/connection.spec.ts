@@ -56,7 +56,9 @@ it('without a login it lists all that was looked for', async () => {
 });
 
 it('without a server it says which variable is missing', async () => {
-  await expect(of({ VAULT_TOKEN: CANARY })).rejects.toThrow(/VAULT_ADDR/);
+  const error: unknown = await of({ VAULT_TOKEN: CANARY }).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ message: expect.stringContaining('VAULT_ADDR') as string });
+  expect(error).toMatchObject({ hint: expect.stringMatching(/^Correct .* by `--options`\.$/) as string });
 });
 
 const OPTIONS = `{ address: 'http://127.0.0.1:8200', auth: { name: 'own' } }`;
