@@ -1,21 +1,18 @@
 import { Option, type Command } from 'commander';
-import { resolve } from 'node:path';
 import { openVault } from '../services/connect-vault.js';
 import { examples, type Cli, type CliCommand } from './command.js';
 import { connectionOf, withConnection, type ConnectionFlags } from './connection.js';
 import { duration } from './duration.js';
+import { environmentOf, type EnvironmentFlags } from './exec/environment.js';
 import { LeaseNotices } from './exec/lease-notices.js';
 import { PrivateFiles } from './exec/private-files.js';
-import { readValues, type Value } from './exec/read-values.js';
-import { runCommand } from './exec/run-command.js';
+import { readValues } from './exec/read-values.js';
+import { refuseNodeDebug, runCommand } from './exec/run-command.js';
 import { allWanted, wanted, type WantedFlags } from './exec/wanted.js';
-import { LOGIN_VARIABLES } from './login-from-env.js';
 
-interface ExecFlags extends WantedFlags, ConnectionFlags {
-  writeEnv?: string;
+interface ExecFlags extends WantedFlags, ConnectionFlags, EnvironmentFlags {
   ttl?: number;
   grace: number;
-  keepLogin?: boolean;
 }
 
 /** Milliseconds: Docker kills a container 10 s after SIGTERM, and the end of the lease takes some time, too. */
@@ -30,7 +27,8 @@ export const execCommand: CliCommand = {
       .summary('run a program with credentials that end with it')
       .description(
         'Run a program with credentials in its environment. They are renewed as long as it runs, and ended when it ' +
-          'has ended, whatever its exit code and also after a signal.',
+          'has ended, whatever its exit code and also after a signal. Call it as node_modules/.bin/nestjs-vault, or at ' +
+          'a keyboard by `npx --no-install`: npx and npm pass no signals on, and npx alone may fetch a package.',
       )
       .usage('[options] -- <command> [args...]')
       .argument('<command...>', 'the program and its arguments')
@@ -47,12 +45,14 @@ export const execCommand: CliCommand = {
       )
       .option(
         '--file <NAME=path#key>',
-        'the same in a file that only you can read, removed at the end; the variable has its path',
+        'the same in a file that only you can read, removed at the end, or after SIGKILL by the next run; the ' +
+          'variable has its path',
         wanted('file'),
       )
       .option(
         '--write-env <path>',
-        'write the variables into this file, as for `docker run --env-file`, not into the environment; removed at the end',
+        'write the variables into this file, as for `docker run --env-file`, not into the environment; removed at the ' +
+          'end, but not after SIGKILL',
       )
       .optionsGroup('Life:')
       .option(
@@ -65,7 +65,10 @@ export const execCommand: CliCommand = {
           .default(GRACE, '8s')
           .argParser(duration),
       )
-      .option('--keep-login', 'leave the variables of the login in the environment of the program');
+      .option(
+        '--keep-login',
+        'leave the variables of the login, and of other secrets of the connection, in the environment',
+      );
     withConnection(command).action((line: readonly string[], flags: ExecFlags) =>
       exec(line, flags, command, cli),
     );
@@ -86,6 +89,7 @@ async function exec(
   command: Command,
   cli: Cli,
 ): Promise<void> {
+  refuseNodeDebug();
   const list = allWanted(flags);
   if (list.length === 0) command.error('error: name credentials by --database, --env or --file');
   const say = (line: string) => cli.say(`nestjs-vault: ${line}`);
@@ -111,29 +115,11 @@ async function exec(
       say,
     ).start(ttl ?? Infinity);
     // From here on without a pause, so that a signal finds either no file or the listeners of the command.
-    const env = environment(values, flags, files, cli);
+    const env = environmentOf(values, flags, files, cli);
+    if (files.staying !== undefined) say(files.staying);
     cli.exit(await runCommand({ command: program, args, folder: cli.folder, env, grace: flags.grace, say }));
   } finally {
     files.remove();
     await vault.close();
   }
-}
-
-/** The environment of the program. */
-function environment(
-  values: readonly Value[],
-  flags: ExecFlags,
-  files: PrivateFiles,
-  cli: Cli,
-): NodeJS.ProcessEnv {
-  const hidden = flags.keepLogin ? [] : LOGIN_VARIABLES;
-  const env = Object.fromEntries(Object.entries(cli.env).filter(([name]) => !hidden.includes(name)));
-  const variables: Record<string, string> = {};
-  for (const { variable, value, into } of values) {
-    if (into === 'variable') variables[variable] = value;
-    else env[variable] = files.value(variable, value);
-  }
-  if (flags.writeEnv === undefined) return { ...env, ...variables };
-  files.variables(resolve(cli.folder, flags.writeEnv), variables);
-  return env;
 }

@@ -3,7 +3,7 @@ import type { AuthMethod } from '../auth/auth-method.js';
 import { jwt } from '../auth/jwt.js';
 import { kubernetes } from '../auth/kubernetes.js';
 import { token } from '../auth/token.js';
-import { findVariable, prefixed, type FoundVariable } from '../config/find-variable.js';
+import { findVariable, prefixed, SECRET_VARIABLES, type FoundVariable } from '../config/find-variable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { fromEnv, fromFile, fromWrappedToken } from '../secret/secret-source.js';
 
@@ -35,10 +35,11 @@ const LOGINS: readonly Login[] = [
   },
 ];
 
-/** The names of all these variables. A program that a command starts does not get them. */
-export const LOGIN_VARIABLES: readonly string[] = [
-  ...new Set(LOGINS.flatMap(({ variables }) => variables)),
-].flatMap(prefixed);
+/** Variables of the login, and others with secrets of the connection. A program that a command starts gets none of them. */
+export const HIDDEN_VARIABLES: ReadonlySet<string> = new Set([
+  ...LOGINS.flatMap(({ variables }) => variables.flatMap(prefixed)),
+  ...SECRET_VARIABLES,
+]);
 
 /** All ways, as a list for people. */
 export const LOGIN_CHOICES = LOGINS.map(({ variables }) =>

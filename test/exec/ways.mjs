@@ -28,6 +28,7 @@ const ARGV = `
  * @property {string[]} [flags] before `--`
  * @property {(run: object) => unknown} [act] once the command runs; or at once, if it never does (`starts: false`)
  * @property {boolean} [container] in a PID namespace of its own, which only root can make
+ * @property {RegExp} [stay] files that stay
  * @property {number} [code] exit code; undefined if a signal ends the wrapper
  * @property {RegExp} [says] on standard error
  * @property {number} [within] milliseconds in which nothing may be left at the server; at the end at once by default
@@ -143,6 +144,13 @@ const ALL = [
     says: /name credentials by --database/,
   },
   {
+    name: 'NODE_DEBUG, by which Node would print the secrets',
+    env: { NODE_DEBUG: 'http,Child_*' },
+    starts: false,
+    code: 125,
+    says: /NODE_DEBUG includes child_process.*\[VAULT_CONFIG_INVALID\]/,
+  },
+  {
     name: 'a signal during the login',
     starts: false,
     before: ({ proxy }) => proxy.blackhole(),
@@ -242,6 +250,22 @@ const ALL = [
     code: 143,
     gone: ['db.env'],
   },
+  {
+    name: 'files, after SIGKILL',
+    flags: ['--ttl', '3s', '--file', 'KEY_FILE=secret/data/app#key', '--write-env', 'db.env'],
+    script: FILES(LIVES),
+    act({ signal, child }) {
+      const pid = child();
+      signal('SIGKILL');
+      process.kill(pid, 'SIGKILL');
+    },
+    signal: 'SIGKILL',
+    says: /stays there with its secrets: .*nestjs-vault-\S+ \(the next nestjs-vault exec removes it\), .*db\.env \(delete it then\)/,
+    within: 6_000,
+    tokens: 1,
+    gone: ['db.env'],
+    stay: /^nestjs-vault-|^db\.env$/,
+  },
 ];
 
 /** Without those that this machine cannot do. */
@@ -294,6 +318,7 @@ export async function runWay(way, world, { bin, folder }) {
       PATH: process.env.PATH,
       REPORT: report,
       XDG_RUNTIME_DIR: cwd,
+      VAULT_HEADERS: '{"x-way":"exec"}',
       CANARY_SECRET: env.VAULT_SECRET_ID,
       ...env,
       ...way.env,
@@ -330,13 +355,17 @@ export async function runWay(way, world, { bin, folder }) {
   if (running && !isWhole(report)) problems.push('the command did not run');
   else if (running) {
     const seen = JSON.parse(readFileSync(report, 'utf8'));
-    const login = Object.keys(seen).filter((name) => /^(VAULT|BAO)_(TOKEN|ROLE_ID|SECRET_ID)/.test(name));
+    const login = Object.keys(seen).filter((name) =>
+      /^(VAULT|BAO)_(TOKEN|ROLE_ID|SECRET_ID|HEADERS)/.test(name),
+    );
     if (login.length > 0) problems.push(`the command got ${login.join(', ')}`);
     if (seen.DB_PASSWORD) secrets.push(seen.DB_PASSWORD);
     if (!way.gone && role && !seen.DB_USERNAME) problems.push('the command got no user');
   }
   if (secrets.some((secret) => output.includes(secret))) problems.push('a secret is printed');
-  const files = readdirSync(cwd).filter((name) => !['report.json', 'data.txt'].includes(name));
+  const files = readdirSync(cwd).filter(
+    (name) => !['report.json', 'data.txt'].includes(name) && !way.stay?.test(name),
+  );
   if (files.length > 0) problems.push(`files left: ${files.join(', ')}`);
   return { problems, took, output };
 }

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect as connectTls } from 'node:tls';
 import { inspect } from 'node:util';
@@ -66,6 +66,13 @@ describe('the list of docs/limits-and-security.md is true', () => {
     expect(execFileSync(process.execPath, ['-e', program], { env, encoding: 'utf8' })).toBe(
       `${CANARY} true\n`,
     );
+  });
+
+  it('NODE_DEBUG=child_process prints the environment that a Node program, as npx, gives to another', () => {
+    const program = `require('node:child_process').spawn(process.execPath, ['--version'])`;
+    const env = { PATH: process.env['PATH'] ?? '', TEST_CANARY: CANARY, NODE_DEBUG: 'child_process' };
+    const { stderr } = spawnSync(process.execPath, ['-e', program], { env, encoding: 'utf8' });
+    expect(stderr).toContain(CANARY);
   });
 
   it('a heap snapshot contains every secret', () => {

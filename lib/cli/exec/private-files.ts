@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VaultError } from '../../errors/vault-error.js';
+import { areFound, folderPrefix, removeLeftFolders } from './left-folders.js';
 
 /** Only its owner may read a file with a secret. */
 const MODE = 0o600;
@@ -10,11 +11,26 @@ const MODE = 0o600;
 export class PrivateFiles {
   readonly #made: string[] = [];
   #folder: string | undefined;
-  readonly #env: NodeJS.ProcessEnv;
+  readonly #places: readonly string[];
 
+  /** Removes what runs that were killed have left in the same places. */
   constructor(env: NodeJS.ProcessEnv) {
-    this.#env = env;
+    this.#places = [env['XDG_RUNTIME_DIR'], '/dev/shm', tmpdir()].filter(
+      (place) => place !== undefined && place !== '',
+    ) as string[];
+    for (const place of this.#places) removeLeftFolders(place);
     process.once('exit', this.remove);
+  }
+
+  /** For people: what stays if this process is killed, and how long; undefined if nothing does. */
+  get staying(): string | undefined {
+    const stays = this.#made.map((path) => {
+      const end =
+        path === this.#folder && areFound() ? 'the next nestjs-vault exec removes it' : 'delete it then';
+      return `${path} (${end})`;
+    });
+    if (stays.length === 0) return undefined;
+    return `If this process is killed (SIGKILL), what it wrote stays there with its secrets: ${stays.join(', ')}.`;
   }
 
   /** Writes one value into a folder of its own, in memory where the system has a place for that. */
@@ -56,14 +72,14 @@ export class PrivateFiles {
 
   #privateFolder(): string {
     if (this.#folder !== undefined) return this.#folder;
-    for (const parent of [this.#env['XDG_RUNTIME_DIR'], '/dev/shm', tmpdir()]) {
+    for (const place of this.#places) {
       try {
         // For its owner only.
-        if (parent) this.#folder = mkdtempSync(join(parent, 'nestjs-vault-'));
+        this.#folder = mkdtempSync(join(place, folderPrefix()));
+        break;
       } catch {
         continue;
       }
-      if (this.#folder !== undefined) break;
     }
     if (this.#folder === undefined)
       throw refused(`No folder for private files can be made in ${tmpdir()}.`, 'Make it writable.');

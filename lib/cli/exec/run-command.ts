@@ -1,7 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
+import { debuglog } from 'node:util';
 import { systemClock } from '../../clock/clock.js';
+import { VaultError } from '../../errors/vault-error.js';
 
 /** Exit codes as of a shell. */
 const NOT_EXECUTABLE = 126;
@@ -27,6 +29,20 @@ export interface CommandRun {
   /** Milliseconds from the first signal that asks it to end until it is killed. */
   readonly grace: number;
   say(line: string): void;
+}
+
+/**
+ * Node prints the environment of a program that it starts if NODE_DEBUG asks for that.
+ *
+ * @throws VaultError `VAULT_CONFIG_INVALID`
+ */
+export function refuseNodeDebug(): void {
+  if (!debuglog('child_process').enabled) return;
+  throw new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message: 'NODE_DEBUG includes child_process: Node would print the secrets for the program.',
+    hint: 'Unset NODE_DEBUG, or set it for the program alone: nestjs-vault exec … -- env NODE_DEBUG=… program.',
+  });
 }
 
 /**
