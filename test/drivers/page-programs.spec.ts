@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { pathOf, snippets, writeSnippets } from '../snippets/snippets.mjs';
 import { builtBin } from '../support/built-bin.js';
 import { eventually } from '../support/leased-postgres.js';
@@ -78,6 +78,14 @@ describeReal('the programs of the pages', () => {
   });
 
   beforeEach(() => postgres.query('truncate orders restart identity'));
+  // A program that a failed test has left would fail the tests after it, too.
+  afterEach(async () => {
+    const running = [...children].filter(
+      ({ exitCode, signalCode }) => exitCode === null && signalCode === null,
+    );
+    await Promise.all(running.map((child) => (child.kill('SIGTERM'), once(child, 'close'))));
+    children.clear();
+  });
 
   function run(page: string, file: string | readonly string[], extra: NodeJS.ProcessEnv = {}) {
     const cwd = write(page);
@@ -96,7 +104,9 @@ describeReal('the programs of the pages', () => {
     const port = await freePort();
     const program = run('docs/getting-started.md', 'src/main.js', { ...extra, PORT: String(port) });
     await eventually(() => expect(program.output).toContain('successfully started'));
-    const answer = await fetch(`http://127.0.0.1:${port}/orders`, { method: 'POST' });
+    // Nest logs that before it listens.
+    const post = () => fetch(`http://127.0.0.1:${port}/orders`, { method: 'POST' });
+    const answer = await vi.waitFor(post, { timeout: 15_000, interval: 50 });
     expect(await answer.json()).toMatchObject({
       user: expect.stringMatching(/^v-approle-orders-/),
       orders: 1,
