@@ -10,6 +10,15 @@ export function duration(text: string): number {
   return Number(number) * (UNITS[unit] as number);
 }
 
+/** Reads a duration that has a minimum, in seconds. */
+export function durationFrom(least: number) {
+  return (text: string): number => {
+    const time = duration(text);
+    if (time < least * 1_000) throw new InvalidArgumentError(`Give at least ${least}s.`);
+    return time;
+  };
+}
+
 /** A duration for people: `45 s`, `12 min`. */
 export function inWords(milliseconds: number): string {
   const seconds = Math.round(milliseconds / 1_000);

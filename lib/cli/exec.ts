@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { openVault } from '../services/connect-vault.js';
 import { examples, type Cli, type CliCommand } from './command.js';
 import { connectionOf, withConnection, type ConnectionFlags } from './connection.js';
-import { duration } from './duration.js';
+import { duration, durationFrom } from './duration.js';
 import { environmentOf, type EnvironmentFlags } from './exec/environment.js';
 import { LeaseNotices } from './exec/lease-notices.js';
 import { PrivateFiles } from './exec/private-files.js';
@@ -58,7 +58,7 @@ export const execCommand: CliCommand = {
       .option(
         '--ttl <time>',
         'keep leases at this TTL, as 2m: what a killed process leaves ends after it',
-        duration,
+        durationFrom(2),
       )
       .addOption(
         new Option('--grace <time>', 'time to end after a signal, before the program is killed')
@@ -104,7 +104,7 @@ async function exec(
     },
     { endAtExit: true },
   );
-  const files = new PrivateFiles(cli.env);
+  const files = new PrivateFiles(cli.env, say);
   try {
     const values = await readValues(vault, list);
     // The command cannot get a new user, so none is issued: its lease is renewed as long as the server allows.

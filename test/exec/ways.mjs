@@ -123,6 +123,27 @@ const ALL = [
     says: /data\.txt: cannot be executed \(EACCES\)/,
   },
   {
+    name: 'a command below a file',
+    command: ['./data.txt/nothing'],
+    starts: false,
+    code: 126,
+    says: /nothing: cannot be executed \(ENOTDIR\)/,
+  },
+  {
+    name: 'a command without a name',
+    command: [''],
+    starts: false,
+    code: 126,
+    says: /cannot be executed \(ERR_INVALID_ARG_VALUE\)/,
+  },
+  {
+    name: 'a TTL that is too short',
+    flags: ['--ttl', '1s'],
+    starts: false,
+    code: 125,
+    says: /--ttl.*at least 2s/,
+  },
+  {
     name: 'a login that is refused',
     env: { VAULT_SECRET_ID: 'wrong', BAO_SECRET_ID: undefined },
     starts: false,

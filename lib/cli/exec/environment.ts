@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { VaultError } from '../../errors/vault-error.js';
 import type { Cli } from '../command.js';
 import { HIDDEN_VARIABLES } from '../login-from-env.js';
 import type { PrivateFiles } from './private-files.js';
@@ -21,10 +22,20 @@ export function environmentOf(
   const env = Object.fromEntries(Object.entries(cli.env).filter(([name]) => !hidden.has(name)));
   const variables: Record<string, string> = {};
   for (const { variable, value, into } of values) {
-    if (into === 'variable') variables[variable] = value;
+    if (into === 'variable') variables[variable] = asVariable(variable, value);
     else env[variable] = files.value(variable, value);
   }
   if (flags.writeEnv === undefined) return { ...env, ...variables };
   files.variables(resolve(cli.folder, flags.writeEnv), variables);
   return env;
+}
+
+/** The system ends a variable at a zero byte. */
+function asVariable(name: string, value: string): string {
+  if (!value.includes('\0')) return value;
+  throw new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message: `The value of ${name} has a zero byte, which no variable can contain.`,
+    hint: 'Use `--file`.',
+  });
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VaultError } from '../../errors/vault-error.js';
@@ -12,9 +12,11 @@ export class PrivateFiles {
   readonly #made: string[] = [];
   #folder: string | undefined;
   readonly #places: readonly string[];
+  readonly #say: (line: string) => void;
 
   /** Removes what runs that were killed have left in the same places. */
-  constructor(env: NodeJS.ProcessEnv) {
+  constructor(env: NodeJS.ProcessEnv, say: (line: string) => void) {
+    this.#say = say;
     this.#places = [env['XDG_RUNTIME_DIR'], '/dev/shm', tmpdir()].filter(
       (place) => place !== undefined && place !== '',
     ) as string[];
@@ -54,21 +56,42 @@ export class PrivateFiles {
       );
     const lines = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`);
     try {
-      writeFileSync(path, lines.join(''), { mode: MODE, flag: 'wx' });
+      this.#write(path, lines.join(''));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       throw refused(
         `The file ${path} cannot be written (${code}).`,
-        'It must not exist: a killed run may have left it behind. Delete it, or name another one.',
+        code === 'EEXIST'
+          ? 'It must not exist: a killed run may have left it behind. Delete it, or name another one.'
+          : 'Its folder must exist, be writable, and have space.',
       );
     }
+  }
+
+  /** The file is known from its creation on, so that it is removed also if its content cannot be written. */
+  #write(path: string, content: string): void {
+    const descriptor = openSync(path, 'wx', MODE);
     this.#made.push(path);
+    try {
+      writeFileSync(descriptor, content);
+    } finally {
+      closeSync(descriptor);
+    }
   }
 
   readonly remove = (): void => {
     process.off('exit', this.remove);
-    for (const path of this.#made.splice(0)) rmSync(path, { recursive: true, force: true });
+    for (const path of this.#made.splice(0)) this.#removeOne(path);
   };
+
+  #removeOne(path: string): void {
+    try {
+      rmSync(path, { recursive: path === this.#folder, force: true });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      this.#say(`${path} cannot be removed (${code}). It may contain a secret: delete it.`);
+    }
+  }
 
   #privateFolder(): string {
     if (this.#folder !== undefined) return this.#folder;

@@ -13,8 +13,8 @@ const NOT_FOUND = 127;
 const ENDING: ReadonlySet<NodeJS.Signals> = new Set(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']);
 /** Signals for the command that say nothing about its end. */
 const OTHERS: readonly NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2'];
-/** Signals that a terminal sends to all processes in its foreground, so that the command has got them already. */
-const OF_TERMINAL: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGHUP', 'SIGQUIT']);
+/** Keys of a terminal, which sends them to all processes in its foreground: the command has got them already. */
+const OF_KEYS: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT']);
 
 /** Milliseconds within which several signals are one: a supervisor may signal the group and each process. */
 const AS_ONE = 1_000;
@@ -54,16 +54,26 @@ export function runCommand(run: CommandRun): Promise<number> {
   // Before the start, so that no signal ends this process from here on.
   const signals = new Signals(run);
   return new Promise<number>((resolve) => {
-    const child = spawn(run.command, run.args, { stdio: 'inherit', cwd: run.folder, env: run.env });
-    signals.child = child;
-    child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]));
-    child.once('error', (error: NodeJS.ErrnoException) => {
-      // A signal that could not be sent is an error, too.
-      if (child.pid !== undefined) return;
-      const missing = error.code === 'ENOENT';
-      run.say(`${run.command}: ${missing ? 'command not found' : `cannot be executed (${error.code})`}`);
+    const failed = (error: unknown) => {
+      const { code } = error as NodeJS.ErrnoException;
+      const missing = code === 'ENOENT';
+      run.say(`${run.command}: ${missing ? 'command not found' : `cannot be executed (${code})`}`);
       resolve(missing ? NOT_FOUND : NOT_EXECUTABLE);
-    });
+    };
+    try {
+      const child = spawn(run.command, run.args, { stdio: 'inherit', cwd: run.folder, env: run.env });
+      signals.child = child;
+      child.once('exit', (code, signal) =>
+        resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]),
+      );
+      child.once('error', (error) => {
+        // A signal that could not be sent is an error, too.
+        if (child.pid === undefined) failed(error);
+      });
+    } catch (error) {
+      // Some are thrown at once: ENOTDIR, E2BIG (too much in the environment), an empty name.
+      failed(error);
+    }
   }).finally(() => signals.done());
 }
 
@@ -92,15 +102,14 @@ class Signals {
   readonly #kill = (): void => void this.child?.kill('SIGKILL');
 
   readonly #on = (signal: NodeJS.Signals): void => {
-    const delivered = this.#fromTerminal && OF_TERMINAL.has(signal);
     if (!this.child) return;
     if (!ENDING.has(signal)) return void this.child.kill(signal);
     const now = systemClock.monotonic();
     // At a terminal the command decides what Ctrl+C means: psql ends a statement, not itself.
-    if (delivered && signal !== 'SIGHUP') return;
+    if (this.#fromTerminal && OF_KEYS.has(signal)) return;
     if (this.#asked === undefined) {
       this.#asked = now;
-      if (!delivered) this.child.kill(signal);
+      this.child.kill(signal);
       const { grace } = this.#run;
       this.#cancel = systemClock.setTimer(
         grace,

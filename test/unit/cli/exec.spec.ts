@@ -11,13 +11,13 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { duration, inWords } from '../../../lib/cli/duration.js';
+import { duration, durationFrom, inWords } from '../../../lib/cli/duration.js';
 import { environmentOf, type EnvironmentFlags } from '../../../lib/cli/exec/environment.js';
 import { folderPrefix } from '../../../lib/cli/exec/left-folders.js';
 import { PrivateFiles } from '../../../lib/cli/exec/private-files.js';
 import { readValues } from '../../../lib/cli/exec/read-values.js';
 import { allWanted, wanted } from '../../../lib/cli/exec/wanted.js';
-import { connectVault, token } from '../../../lib/core.js';
+import { connectVault, token, type VaultError } from '../../../lib/core.js';
 import { SimulatedVault } from '../../../lib/testing/index.js';
 
 const env = wanted('variable');
@@ -93,11 +93,11 @@ describe('the environment of the program', () => {
     HTTP_PROXY: 'http://proxy',
     PATH: '/bin',
   };
-  const of = (flags: EnvironmentFlags) => {
+  const of = (flags: EnvironmentFlags, value = '1') => {
     const cli = { env: { ...rest, ...canaries }, folder: '.' };
-    const files = new PrivateFiles({});
+    const files = new PrivateFiles({}, () => {});
     try {
-      return environmentOf([{ ...env('A=path#key')[0]!, value: '1' }], flags, files, cli);
+      return environmentOf([{ ...env('A=path#key')[0]!, value }], flags, files, cli);
     } finally {
       files.remove();
     }
@@ -107,8 +107,50 @@ describe('the environment of the program', () => {
     expect(of({})).toEqual({ ...rest, A: '1' });
   });
 
+  it('can have no value with a zero byte', () => {
+    const value = 'canary-44\0';
+    expect(() => of({}, value)).toThrow(/^The value of A has a zero byte/);
+    expect(() => of({}, value)).not.toThrow(/canary/);
+  });
+
   it('has them with --keep-login', () => {
     expect(of({ keepLogin: true })).toEqual({ ...rest, ...canaries, A: '1' });
+  });
+});
+
+describe('files of a command', () => {
+  const place = mkdtempSync(join(tmpdir(), 'nestjs-vault-exec-spec-'));
+  afterAll(() => rmSync(place, { recursive: true }));
+
+  it('are removed one by one: a folder in the place of one stays, and is named', () => {
+    const said: string[] = [];
+    const files = new PrivateFiles({ XDG_RUNTIME_DIR: place }, (line) => said.push(line));
+    const replaced = join(place, 'replaced.env');
+    files.variables(replaced, { A: '1' });
+    files.value('KEY', 'canary-45');
+    files.variables(join(place, 'last.env'), { A: '1' });
+    rmSync(replaced);
+    mkdirSync(replaced);
+    files.remove();
+    expect(readdirSync(place)).toEqual(['replaced.env']);
+    expect(said).toEqual([expect.stringContaining(`${replaced} cannot be removed`)]);
+  });
+
+  it('have a hint that fits the reason', () => {
+    const files = new PrivateFiles({ XDG_RUNTIME_DIR: place }, () => {});
+    const hintOf = (path: string): unknown => {
+      try {
+        return files.variables(path, { A: '1' });
+      } catch (error) {
+        return (error as VaultError).hint;
+      } finally {
+        files.remove();
+      }
+    };
+    writeFileSync(join(place, 'taken.env'), '');
+    expect(hintOf(join(place, 'taken.env'))).toMatch(/must not exist/);
+    expect(hintOf(join(place, 'nothing/a.env'))).toMatch(/folder must exist/);
+    expect(readdirSync(place)).toContain('taken.env');
   });
 });
 
@@ -124,7 +166,7 @@ describe.runIf(process.platform === 'linux')('folders that a killed run has left
   };
   const GONE = String(2 ** 22 + 1);
   const clean = () => {
-    new PrivateFiles({ XDG_RUNTIME_DIR: place }).remove();
+    new PrivateFiles({ XDG_RUNTIME_DIR: place }, () => {}).remove();
     return readdirSync(place).toSorted();
   };
 
@@ -157,7 +199,7 @@ describe.runIf(process.platform === 'linux')('folders that a killed run has left
   });
 
   it('are named by the run that made them, so that the next one finds them', () => {
-    const files = new PrivateFiles({ XDG_RUNTIME_DIR: place });
+    const files = new PrivateFiles({ XDG_RUNTIME_DIR: place }, () => {});
     try {
       const path = files.value('KEY', 'canary-43');
       expect(basename(dirname(path))).toMatch(new RegExp(`^nestjs-vault-${space}-${pid}-${start}-`));
@@ -176,6 +218,8 @@ describe.runIf(process.platform === 'linux')('folders that a killed run has left
 it('reads durations with a unit', () => {
   expect(['90s', '10m', '2h'].map(duration)).toEqual([90_000, 600_000, 7_200_000]);
   for (const wrong of ['10', 's', '-1s', '1.5m', '1d', '']) expect(() => duration(wrong)).toThrow(/90s/);
+  expect(durationFrom(2)('2s')).toBe(2_000);
+  expect(() => durationFrom(2)('1s')).toThrow(/at least 2s/);
   expect([inWords(1_499), inWords(119_000), inWords(600_000)]).toEqual(['1 s', '119 s', '10 min']);
 });
 
