@@ -11,7 +11,8 @@ const FORGOTTEN =
   'In a test, import VaultTestingModule of nestjs-vault/testing before the application, or set `startup.login: ' +
   "'deferred'` and override the injected tokens (getCredentialsToken, getSecretToken).";
 const SIMULATED =
-  'The server is simulated, and time passes only when the test advances its clock: clock.until(app.init()).';
+  'The server is simulated, and time passes only when the test advances its clock: ' +
+  'clock.until(Test.createTestingModule(…).compile()), or clock.until(app.init()) if that waits.';
 
 /**
  * If a test forgets to replace the server, its start waits, and the test runner only reports that a hook took too long.

@@ -145,13 +145,12 @@ export class VaultConnection implements ClosedAtExit {
     return { name: this.name, health, session, leases, secrets, pools, counters: this.#counters.values };
   }
 
-  /** Why the login has not ended yet, as a sentence. */
+  /** Why the start has not ended yet, as a sentence. */
   get waitsFor(): string {
-    const { error } = this.#session.status();
-    const { addresses } = this.#options;
-    return (
-      this.#session.sourceTooLong(0)?.message ?? error?.message ?? `no answer of ${addresses.join(', ')} yet.`
-    );
+    const { session, leases, secrets } = this.status;
+    const failed = [session, ...leases, ...secrets].find(({ error }) => error);
+    const none = `no answer of ${this.#options.addresses.join(', ')} yet.`;
+    return this.#session.sourceTooLong(0)?.message ?? failed?.error?.message ?? none;
   }
 
   /** Logs in, and retries transient failures for `startup.timeout`. Returns the rest of that time in milliseconds. */

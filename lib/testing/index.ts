@@ -27,7 +27,7 @@ export type { RequestSelector } from './server/faults.js';
 export type { NodeState } from './server/node-status.js';
 export type { HistoryEntry, RequestMatcher } from './server/request-log.js';
 export type { RateLimit } from './server/rate-limits.js';
-export type { RunSql } from './server/server-context.js';
+export type { RunSql, StatementOrigin } from './server/server-context.js';
 export type { Capability } from './server/acl.js';
 export type { Clock } from '../clock/clock.js';
 export type { Sender, TransportRequest, TransportResponse } from '../client/transport.types.js';

@@ -107,6 +107,31 @@ describe('the first lines of the log', () => {
     ]);
     expect((await clock.until(failed)).code).toBe('VAULT_TIMEOUT');
   });
+
+  it('report early, for a test runner, the last failure of a server that answers', async () => {
+    // The set-up of the database was forgotten: its group role does not exist.
+    const missing = Object.assign(new Error('role "orders_app" does not exist'), {
+      severity: 'ERROR',
+      code: '42704',
+    });
+    vault = new SimulatedVault({ clock, sql: () => Promise.reject(missing) });
+    vault.databaseRole('orders', { creationStatements: ['CREATE ROLE "{{name}}" IN ROLE orders_app'] });
+    const { roleId, secretId } = vault.appRole('orders');
+    auth = appRole({ roleId, secretId: secretId() });
+    const failed = failureOf(start());
+    const slow = () => own().filter((line) => line.includes('has not started'));
+    await expect
+      .poll(slow, { timeout: 4_000, interval: 50 })
+      .toEqual([
+        expect.stringMatching(
+          /SQLSTATE 42704: a role or a type of the statement does not exist\)\. \[VAULT_BACKEND_FAILED\] .*Create the group role.*clock\.until\(Test\.createTestingModule\(…\)\.compile\(\)\)/,
+        ),
+      ]);
+    expect(slow().join()).not.toMatch(/no answer|orders_app/);
+    const error = await clock.until(failed);
+    expect(error).toMatchObject({ code: 'VAULT_BACKEND_FAILED', status: 500 });
+    expect(error.message).toContain('SQLSTATE 42704');
+  });
 });
 
 describe('called without required arguments', () => {

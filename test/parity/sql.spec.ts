@@ -83,7 +83,9 @@ describe('a simulated server with a real database', () => {
     const { status, body } = await ask('GET', 'database/creds/bad');
     expect([status, body.errors[0]]).toEqual([
       500,
-      expect.stringMatching(/failed to execute query: syntax error/),
+      expect.stringMatching(
+        /failed to execute query: ERROR: syntax error at or near "BOGUS" \(SQLSTATE 42601\)/,
+      ),
     ]);
   });
 

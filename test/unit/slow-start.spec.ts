@@ -15,7 +15,10 @@ beforeEach(() => void lines.splice(0));
 
 it.each([
   [false, /^.default. The application has not started.*no answer of https:.*import VaultTestingModule/],
-  [true, /no answer of.*clock.until\(app.init\(\)\)/],
+  [
+    true,
+    /no answer of.*clock.until\(Test.createTestingModule\(…\).compile\(\)\), or clock.until\(app.init\(\)\)/,
+  ],
 ])(
   'before a hook of jest times out, the log gives the reason why a start waits (simulated: %s)',
   (simulated, message) => {

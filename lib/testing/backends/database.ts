@@ -2,7 +2,7 @@ import type { Backend, Call, Maybe, Result } from '../server/model.js';
 import type { ServerContext } from '../server/server-context.js';
 import { randomText } from '../server/ids.js';
 import { listKeys } from './list-keys.js';
-import { type DatabasePlugin, newPassword, pluginOf, runSql } from './sql.js';
+import { type DatabasePlugin, newPassword, pluginOf, runSql, type Statements } from './sql.js';
 import { StaticRoles } from './static-roles.js';
 import { secondsField } from '../server/ttl.js';
 import { collected, notFound, Refusal } from '../server/refusal.js';
@@ -71,10 +71,13 @@ export class Database implements Backend {
     const username = this.#newUser(text(token.init.displayName ?? 'token'), name, config);
     const password = newPassword();
     const expires = time.now + leases.grant({ ttls, token }, time.now).ttl * 1000;
-    const running = runSql(this.#server, config, list(role.body['creation_statements']), username, {
-      password,
-      expires,
-    });
+    const statements = list(role.body['creation_statements']);
+    const running = runSql(
+      this.#server,
+      { database: config, role: name, kind: 'creation', statements },
+      username,
+      { password, expires },
+    );
     await running?.catch(async (error: unknown) => {
       // A real server creates the user in one transaction.
       await this.#drop(name, username, role)?.catch(() => undefined);
@@ -117,9 +120,7 @@ export class Database implements Backend {
   #renew(name: string, username: string, expires: number, issuedBy: DynamicRole): Maybe<void> {
     if (!this.#server.database.users.has(username))
       throw new Error(collected(`ERROR: role "${username}" does not exist (SQLSTATE 42704)`));
-    const { database, own } = this.#statements(name, 'renew_statements', issuedBy);
-    const statements = own.length > 0 ? own : this.#plugin(database).renewal;
-    const running = runSql(this.#server, database, statements, username, { expires });
+    const running = runSql(this.#server, this.#statements(name, 'renewal', issuedBy), username, { expires });
     return running?.catch((error: unknown) => {
       throw new Error(collected((error as Error).message));
     });
@@ -132,15 +133,15 @@ export class Database implements Backend {
   }
 
   #drop(name: string, username: string, issuedBy: DynamicRole): Promise<void> | undefined {
-    const { database, own } = this.#statements(name, 'revocation_statements', issuedBy);
-    const statements = own.length > 0 ? own : this.#plugin(database).revocation;
-    return runSql(this.#server, database, statements, username);
+    return runSql(this.#server, this.#statements(name, 'revocation', issuedBy), username);
   }
 
   /** Of the role as it is now; of a deleted role, as it was when it issued the user. */
-  #statements(name: string, field: string, issuedBy: DynamicRole): { database: string; own: string[] } {
-    const { body } = this.#roles.get(name) ?? issuedBy;
-    return { database: text(body['db_name']), own: list(body[field]) };
+  #statements(role: string, kind: 'renewal' | 'revocation', issuedBy: DynamicRole): Statements {
+    const { body } = this.#roles.get(role) ?? issuedBy;
+    const database = text(body['db_name']);
+    const own = list(body[kind === 'renewal' ? 'renew_statements' : 'revocation_statements']);
+    return { database, role, kind, statements: own.length > 0 ? own : this.#plugin(database)[kind] };
   }
 
   #writeRole(name: string, fields: Record<string, unknown>): void {

@@ -1,4 +1,4 @@
-import type { ServerContext } from '../server/server-context.js';
+import type { ServerContext, StatementOrigin } from '../server/server-context.js';
 import { randomText } from '../server/ids.js';
 
 /** What the server's plugin for a database knows: the default statements, and the form of user names. */
@@ -51,16 +51,28 @@ const UNREACHABLE =
 /** Creates a password in the format of the server. */
 export const newPassword = () => `${randomText(19)}-`;
 
+/** Statements of a role. */
+export interface Statements extends Omit<StatementOrigin, 'number'> {
+  /** Name of the connection to the database. */
+  readonly database: string;
+  readonly statements: readonly string[];
+}
+
+/** The error as the server words it. */
+function worded(error: unknown): Error {
+  const { message, severity, code } = (error ?? {}) as Partial<Error> & { severity?: string; code?: string };
+  // Errors of PostgreSQL have a severity; those of a connection do not.
+  return new Error(severity === undefined ? message : `${severity}: ${message} (SQLSTATE ${code})`);
+}
+
 /**
  * Runs the statements of a role for one user; does nothing without a real database.
  *
- * @param database name of the connection to the database
  * @param values.expires milliseconds of the server
  */
 export function runSql(
   server: Pick<ServerContext, 'time' | 'database'>,
-  database: string,
-  statements: readonly string[],
+  { database, role, kind, statements }: Statements,
   name: string,
   { password = '', expires = 0 } = {},
 ): Promise<void> | undefined {
@@ -69,8 +81,11 @@ export function runSql(
   if (!sql) return undefined;
   const expiration = new Date(expires).toISOString().replace('T', ' ').replace(/\..*$/, '+0000');
   const work = (async () => {
-    for (const statement of fill(statements, { name, password, expiration })) await sql(statement, database);
-  })();
+    for (const [index, statement] of fill(statements, { name, password, expiration }).entries())
+      await sql(statement, database, { role, kind, number: index + 1 });
+  })().catch((error: unknown) => {
+    throw worded(error);
+  });
   server.time.hold(work);
   return work;
 }

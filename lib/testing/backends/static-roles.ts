@@ -13,6 +13,7 @@ import type { Route } from '../server/route.js';
 type Server = Pick<ServerContext, 'time' | 'database' | 'vault'>;
 
 interface StaticRole extends Expirable {
+  name: string;
   body: Record<string, unknown>;
   username: string;
   password: string;
@@ -109,6 +110,7 @@ export class StaticRoles {
       return this.#schedule(known);
     }
     const role: StaticRole = {
+      name,
       body,
       username: text(body['username']),
       password: '',
@@ -163,7 +165,12 @@ export class StaticRoles {
     };
     const database = text(role.body['db_name']);
     const statements = own.length > 0 ? own : this.#plugin(database).rotation;
-    const running = runSql(this.#server, database, statements, username, { password });
+    const running = runSql(
+      this.#server,
+      { database, role: role.name, kind: 'rotation', statements },
+      username,
+      { password },
+    );
     if (!running) done();
     return running?.then(done);
   }

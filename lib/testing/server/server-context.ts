@@ -15,13 +15,25 @@ import type { TokenStore } from './token-store.js';
 import type { Wrapping } from './wrapping.js';
 
 /**
+ * The role that a statement belongs to, and its place in the list of the role.
+ *
+ * @publicApi
+ */
+export interface StatementOrigin {
+  readonly role: string;
+  readonly kind: 'creation' | 'renewal' | 'revocation' | 'rotation';
+  /** The first one is 1. */
+  readonly number: number;
+}
+
+/**
  * Runs one SQL statement on the database in which the simulated server creates users.
  *
  * @param database name of the connection to the database (`database/config/<name>`), `simulated` for roles that
  *   `databaseRole` and `staticRole` set up
  * @publicApi
  */
-export type RunSql = (statement: string, database: string) => Promise<unknown>;
+export type RunSql = (statement: string, database: string, origin: StatementOrigin) => Promise<unknown>;
 
 /** The database in which users are created: a real one behind `sql`, or one in memory. */
 export interface UserDatabase {

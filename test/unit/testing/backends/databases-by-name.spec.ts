@@ -1,21 +1,26 @@
 import { beforeEach, expect, it } from 'vitest';
-import { SimulatedVault, VirtualClock } from '../../../../lib/testing/index.js';
+import { SimulatedVault, VirtualClock, type StatementOrigin } from '../../../../lib/testing/index.js';
 import { asker, type Ask } from '../support.js';
 
 let ran: [database: string, statement: string][];
+let origins: StatementOrigin[];
 let failing: RegExp | undefined;
+let failure: Error;
 let clock: VirtualClock;
 let vault: SimulatedVault;
 let ask: Ask;
 
 beforeEach(async () => {
   ran = [];
+  origins = [];
   failing = undefined;
+  failure = new Error('database says no');
   clock = new VirtualClock();
   vault = new SimulatedVault({
     clock,
-    sql: async (statement, database) => {
-      if (failing?.test(statement)) throw new Error('database says no');
+    sql: async (statement, database, origin) => {
+      origins.push(origin);
+      if (failing?.test(statement)) throw failure;
       ran.push([database, statement.replace(/v-[\w-]+/, 'USER')]);
     },
   });
@@ -54,6 +59,28 @@ it('each role runs its statements on its own database, with the defaults of its 
     `DROP USER 'USER'@'%'`,
   ]);
   expect(ran.filter(([database]) => database === 'shop').at(-1)?.[1]).toBe(`DROP ROLE IF EXISTS "USER"`);
+});
+
+it('says which statement of which role runs, and words an error of PostgreSQL like the server', async () => {
+  await ask('POST', 'database/static-roles/fixed', {
+    db_name: 'shop',
+    username: 'fixed',
+    rotation_period: '1h',
+  });
+  const { lease_id } = await issue('shop-reader');
+  await ask('POST', 'sys/leases/renew', { lease_id });
+  failing = /DROP/;
+  failure = Object.assign(new Error('role "x" cannot be dropped'), { severity: 'ERROR', code: '2BP01' });
+  const refused = await ask('POST', 'sys/leases/revoke', { lease_id, sync: true });
+  expect(refused.body.errors[0]).toMatch(/ERROR: role "x" cannot be dropped \(SQLSTATE 2BP01\)/);
+  const role = 'shop-reader';
+  expect(origins).toEqual([
+    { role: 'fixed', kind: 'rotation', number: 1 },
+    { role, kind: 'creation', number: 1 },
+    { role, kind: 'creation', number: 2 },
+    { role, kind: 'renewal', number: 1 },
+    ...[1, 2, 3, 4].map((number) => ({ role, kind: 'revocation', number })),
+  ]);
 });
 
 it('a role that is deleted still drops its users on its database, with its own statements', async () => {
