@@ -76,7 +76,7 @@ describeReal('nestjs-vault dev --server', () => {
     try {
       const url = postgres.connectionString;
       folder.write(
-        'vault.dev.json',
+        'everything.json',
         JSON.stringify({
           databases: {
             shop: { url, mount: 'db', staticRoles: { fixed: { username: 'fixed', rotationPeriod: '1h' } } },
@@ -103,7 +103,7 @@ describeReal('nestjs-vault dev --server', () => {
       );
       const env = { VAULT_TOKEN: bao.rootToken };
       const setUp = async () => {
-        const command = folder.run(['vault.dev.json', '--server', bao.address], env);
+        const command = folder.run(['everything.json', '--server', bao.address], env);
         expect(await command.exit, command.output).toBe(0);
         return command;
       };
@@ -165,7 +165,9 @@ describeReal('nestjs-vault dev', () => {
     const [user] = await usersInDatabase(postgres);
     expect(await command.stop()).toBe(1);
     expect(command.output).toContain(`these users could not be dropped: ${user}. Drop them yourself.`);
-    expect(command.output).toMatch(/A statement of a role of the database shop failed \(2BP01\)\./);
+    expect(command.output).toMatch(
+      /Revocation statement 1 of the role orders \(database shop\) failed \(2BP01: rights or objects depend on the user\)\. .*DROP OWNED BY "{{name}}"/,
+    );
   });
 });
 

@@ -91,6 +91,18 @@ describeReal('nestjs-vault dev', { timeout: 60_000 }, () => {
     await command.prints(/not used.*databases\.shop\.roles\.orders\.maxTtl must be seconds/);
     expect((await app.get(KvService).read('mail')).data.reveal()).toEqual({ apiKey: KEY });
     await app.close();
+
+    const prepare = (...statements: string[]) =>
+      file({ maxTtl: '2h', secret: 'mail' }).replace(
+        /prepare: .*/,
+        `prepare: ${JSON.stringify(statements)},`,
+      );
+    folder.write('vault.dev.mjs', prepare('CREATE TABLE IF NOT EXISTS first (id int)', 'SELECT 1'));
+    await command.prints(/vault\.dev\.mjs: ran: 2 statement\(s\) of databases\.shop\.prepare\./);
+    folder.write('vault.dev.mjs', prepare('CREATE TABLE second (id int)', 'CREATE TABLE first (id int)'));
+    await command.prints(
+      /is used in part: databases\.shop\.prepare\[1\] failed \(42P07: it exists already\)\. The 1 before it ran, and their effect stays\. .*IF NOT EXISTS/,
+    );
     folder.write('vault.dev.mjs', file({ url: `${postgres.connectionString}?application_name=x` }));
     await command.prints(/databases\.shop\.url has changed\. .*Restart/);
     expect(await command.stop()).toBe(0);
@@ -99,13 +111,16 @@ describeReal('nestjs-vault dev', { timeout: 60_000 }, () => {
 
   it('writes the variables into an existing .env, for its owner alone', async () => {
     folder.write('vault.dev.mjs', file());
-    writeFileSync(join(folder.path, '.env'), 'PORT=3000\nVAULT_ADDR=http://other\n', { mode: 0o644 });
+    writeFileSync(join(folder.path, '.env'), 'PORT=3000\nVAULT_ADDR=http://other\nPGHOST=mine\n', {
+      mode: 0o644,
+    });
     const command = run('--write-env', '.env', '--secret-id-file', 'secret_id');
     await command.prints(/\.env has the variables/);
     expect(await command.stop()).toBe(0);
+    expect(command.output).toContain('These had another value there, which is replaced: VAULT_ADDR, PGHOST.');
     const text = readFileSync(join(folder.path, '.env'), 'utf8');
     expect(text).toMatch(
-      /^PORT=3000\nVAULT_ADDR=http:\/\/127\.0\.0\.1:\d+\nVAULT_ROLE_ID=orders\nVAULT_SECRET_ID_FILE=secret_id\nPGHOST=/,
+      /^PORT=3000\nVAULT_ADDR=http:\/\/127\.0\.0\.1:\d+\nPGHOST=.*\nVAULT_ROLE_ID=orders\nVAULT_SECRET_ID_FILE=secret_id\nPGPORT=/,
     );
     const secretId = readFileSync(join(folder.path, 'secret_id'), 'utf8');
     expect(secretId).toMatch(/^[0-9a-f-]{36}$/);
@@ -146,6 +161,8 @@ describeReal('nestjs-vault dev', { timeout: 60_000 }, () => {
     const wrong = postgres.connectionString.replace(password, 'wrong');
     expect(await failureOf(file({ url: wrong }))).toMatch(/cannot be used \(28P01\)/);
     const statement = file().replace('IF NOT EXISTS orders', 'IF NOT orders');
-    expect(await failureOf(statement)).toMatch(/databases\.shop\.prepare\[0\] failed \(42601\)/);
+    const failure = await failureOf(statement);
+    expect(failure).toMatch(/databases\.shop\.prepare\[0\] failed \(42601: a mistake in the syntax\)/);
+    expect(failure).not.toContain('IF NOT EXISTS');
   });
 });

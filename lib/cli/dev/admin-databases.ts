@@ -1,6 +1,8 @@
+import { sqlState, withMeaning } from '../../engines/sql-states.js';
 import { classOf } from '../../errors/printable.js';
 import { VaultError } from '../../errors/vault-error.js';
 import type { DevDatabase } from '../../testing/dev-server-file.js';
+import type { StatementOrigin } from '../../testing/index.js';
 import { loadModule } from '../load-module.js';
 import { below } from './checks.js';
 import { databaseOf, titleOf, type DatabaseAddress } from './database-url.js';
@@ -8,6 +10,8 @@ import { databaseOf, titleOf, type DatabaseAddress } from './database-url.js';
 /** Milliseconds for a connection. */
 const CONNECT_TIMEOUT = 5_000;
 const CONNECTIONS = 4;
+/** The thing that a statement creates exists: states of PostgreSQL, names of MariaDB. */
+const EXISTS = /^(42P0[4-7]|42710|42723|ER_\w+_EXISTS_ERROR|ER_DB_CREATE_EXISTS|ER_DUP_KEYNAME)$/;
 
 /** Connections of an administrator to one database. */
 interface Admin {
@@ -37,10 +41,11 @@ export class AdminDatabases {
   /**
    * Connects to new databases, and runs the statements of `prepare` in all.
    *
+   * @param ran counts the statements that ran, by the path of their list
    * @throws VaultError `VAULT_CONFIG_INVALID` if a driver is missing, a database cannot be used, a statement fails, or the
    * URL of a connected database has changed: its users could not be dropped any more
    */
-  async prepare(databases: Databases): Promise<void> {
+  async prepare(databases: Databases, ran = new Map<string, number>()): Promise<void> {
     for (const [name, { url, prepare = [] }] of Object.entries(databases)) {
       if (url === undefined) continue;
       const path = below('databases', name);
@@ -52,13 +57,12 @@ export class AdminDatabases {
         );
       const admin = known ?? { ...(await this.#connect(url, path)), url };
       this.#admins.set(name, admin);
-      for (const [index, statement] of prepare.entries())
+      for (const [index, statement] of prepare.entries()) {
         await admin.run(statement).catch((error: unknown) => {
-          throw invalid(
-            `${path}.prepare[${index}] failed (${codeOf(error)}).`,
-            'Correct the statement; run it yourself to see the whole error. It runs at each start, so it needs IF NOT EXISTS.',
-          );
+          throw failedToPrepare(`${path}.prepare`, index, codeOf(error));
         });
+        ran.set(`${path}.prepare`, index + 1);
+      }
     }
   }
 
@@ -139,6 +143,32 @@ export class AdminDatabases {
 export function codeOf(error: unknown): string {
   const { code } = (error ?? {}) as { code?: unknown };
   return typeof code === 'string' ? code : classOf(error);
+}
+
+/** One line about a statement of a role that failed, without its text. */
+export function failedStatement(
+  { role, kind, number }: StatementOrigin,
+  database: string,
+  error: unknown,
+): string {
+  const code = codeOf(error);
+  const remedy = sqlState(code)?.remedy;
+  const which = `${kind[0]?.toUpperCase()}${kind.slice(1)} statement ${number}`;
+  return (
+    `${which} of the role ${role} (database ${database}) failed (${withMeaning(code)}).` +
+    (remedy === undefined ? '' : ` ${remedy}`)
+  );
+}
+
+function failedToPrepare(path: string, index: number, code: string): VaultError {
+  const exists = EXISTS.test(code);
+  const before = index === 0 ? '' : ` The ${index} before it ran, and their effect stays.`;
+  return invalid(
+    `${path}[${index}] failed (${exists ? `${code}: it exists already` : withMeaning(code)}).${before}`,
+    exists
+      ? 'It runs at each start, so it needs IF NOT EXISTS.'
+      : 'Correct the statement; run it yourself to see the whole error.',
+  );
 }
 
 function invalid(message: string, hint: string): VaultError {

@@ -37,8 +37,9 @@ export async function giveVariables(
   };
   if (secretIdFile !== undefined) await writePrivate(resolve(folder, secretIdFile), () => secretId(name));
   if (writeEnv !== undefined) {
-    await writeVariables(resolve(folder, writeEnv), variables);
+    const replaced = await writeVariables(resolve(folder, writeEnv), variables);
     say(`${writeEnv} has the variables of the application: ${Object.keys(variables).join(', ')}.`);
+    if (replaced.length > 0) say(`These had another value there, which is replaced: ${replaced.join(', ')}.`);
   } else {
     say('Variables of the application, for another terminal:\n');
     for (const line of shellLines(variables)) print(line);

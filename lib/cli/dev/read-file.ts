@@ -17,12 +17,17 @@ let reads = 0;
  *
  * @param given path of the command line; without it, the default names are looked for in the folder
  * @returns the absolute path
- * @throws VaultError `VAULT_CONFIG_INVALID` if there is none
+ * @throws VaultError `VAULT_CONFIG_INVALID` if there is none, or both
  */
 export function findFile(given: string | undefined, folder: string): string {
-  const found = (given === undefined ? DEFAULTS : [given])
+  const [found, second] = (given === undefined ? DEFAULTS : [given])
     .map((name) => resolve(folder, name))
-    .find(existsSync);
+    .filter((path) => existsSync(path));
+  if (second !== undefined)
+    throw invalid(
+      `This folder has both ${DEFAULTS.join(' and ')}.`,
+      'Delete one, or name the one to use: nestjs-vault dev <file>.',
+    );
   if (found !== undefined) return found;
   throw new VaultError({
     code: 'VAULT_CONFIG_INVALID',

@@ -7,9 +7,10 @@ import { listed } from '../../errors/printable.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { withVault } from '../../services/connect-vault.js';
 import type { DevServerFile } from '../../testing/dev-server-file.js';
+import type { RunSql } from '../../testing/index.js';
 import { SimulatedVault } from '../../testing/simulated-vault.js';
 import type { Cli } from '../command.js';
-import { AdminDatabases, codeOf } from './admin-databases.js';
+import { AdminDatabases, codeOf, failedStatement } from './admin-databases.js';
 import { giveVariables, type VariableFlags } from './application.js';
 import type { DevSecrets } from './dev-secrets.js';
 import { describeFile } from './describe.js';
@@ -97,11 +98,11 @@ export class SimulatedDevServer {
   }
 
   /** The application gets an error of the server, without the reason; this line has it. */
-  readonly #run = async (statement: string, database: string): Promise<void> => {
+  readonly #run: RunSql = async (statement, database, origin) => {
     try {
       await this.#databases.run(statement, database);
     } catch (error) {
-      this.#cli.say(`A statement of a role of the database ${database} failed (${codeOf(error)}).`);
+      this.#cli.say(failedStatement(origin, database, error));
       throw error;
     }
   };
@@ -128,19 +129,24 @@ export class SimulatedDevServer {
 
   async #reload(): Promise<void> {
     const { say, folder } = this.#cli;
+    const ran = new Map<string, number>();
+    let outcome = 'is not used, all stays as it was';
     try {
       const text = readFileSync(this.#path, 'utf8');
       if (text === this.#text) return;
       this.#text = text;
       const next = await readDevFile(this.#path, folder);
       if (next.dialect !== this.#file.dialect) say(`The new \`dialect\` of ${this.#name} needs a restart.`);
-      await this.#databases.prepare(next.databases ?? {});
+      await this.#databases.prepare(next.databases ?? {}, ran);
+      outcome = 'is used in part';
       const changes = await this.#apply(next, this.#file);
       this.#file = next;
-      say(`${this.#name}: ${changes.length === 0 ? 'nothing changed' : changes.join('; ')}.`);
+      const runs = [...ran].map(([path, count]) => `ran: ${count} statement(s) of ${path}`);
+      say(`${this.#name}: ${[...changes, ...runs].join('; ') || 'nothing changed'}.`);
     } catch (error) {
       const reason = error instanceof VaultError ? error.message : `it cannot be read (${codeOf(error)})`;
-      say(`The change of ${this.#name} is not used, all stays as it was: ${reason}`);
+      if (ran.size > 0) outcome = 'is used in part';
+      say(`The change of ${this.#name} ${outcome}: ${reason}`);
     }
   }
 }

@@ -15,11 +15,29 @@ export function shellLines(variables: Variables, platform: NodeJS.Platform = pro
   );
 }
 
+/** A line of a `.env` file that sets a variable. */
+const SETS = /^(\s*(?:export\s+)?)([A-Za-z_]\w*)\s*=\s*(.*?)\s*$/;
+
+/** Names of the variables that have another value in the text of a `.env` file. */
+export function replacedIn(text: string, variables: Variables): string[] {
+  const present = new Map(
+    text.split('\n').map((line): [string, string] => {
+      const [, , name = '', value = ''] = SETS.exec(line) ?? [];
+      return [name, value];
+    }),
+  );
+  return Object.entries(variables)
+    .filter(
+      ([name, value]) => ![undefined, '', value, `"${value}"`, quoted(value)].includes(present.get(name)),
+    )
+    .map(([name]) => name);
+}
+
 /** The text of a `.env` file with these variables; all other lines stay. */
 export function withVariables(text: string, variables: Variables): string {
   const open = new Map(Object.entries(variables));
   const kept = text.split('\n').flatMap((line) => {
-    const [, start = '', name = ''] = /^(\s*(?:export\s+)?)([A-Za-z_]\w*)\s*=/.exec(line) ?? [];
+    const [, start = '', name = ''] = SETS.exec(line) ?? [];
     if (!Object.hasOwn(variables, name)) return [line];
     const value = open.get(name);
     open.delete(name);
@@ -33,12 +51,17 @@ export function withVariables(text: string, variables: Variables): string {
 /**
  * Writes the variables into a `.env` file that only its owner can read; other lines of the file stay.
  *
+ * @returns the names of those that had another value there
  * @throws VaultError `VAULT_CONFIG_INVALID`
  */
-export async function writeVariables(path: string, variables: Variables): Promise<void> {
-  await writePrivate(path, () =>
-    withVariables(existsSync(path) ? readFileSync(path, 'utf8') : '', variables),
-  );
+export async function writeVariables(path: string, variables: Variables): Promise<string[]> {
+  let replaced: string[] = [];
+  await writePrivate(path, () => {
+    const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+    replaced = replacedIn(text, variables);
+    return withVariables(text, variables);
+  });
+  return replaced;
 }
 
 /**

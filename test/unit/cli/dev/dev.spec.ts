@@ -61,6 +61,13 @@ it('a folder without a file is told the names', async () => {
   expect(output).toContain('has no vault.dev.mjs or vault.dev.json');
 });
 
+it('a folder with both files is not guessed about', async () => {
+  const path = mkdtempSync(join(folder, 'both-'));
+  for (const name of ['vault.dev.mjs', 'vault.dev.json']) writeFileSync(join(path, name), '');
+  const { output } = await runIn(path);
+  expect(output).toMatch(/has both vault\.dev\.mjs and vault\.dev\.json\. .*nestjs-vault dev <file>/);
+});
+
 async function runIn(path: string) {
   let output = '';
   const keep = (line: string) => void (output += `${line}\n`);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
-import { shellLines, withVariables } from '../../../../lib/cli/dev/variables.js';
+import { replacedIn, shellLines, withVariables } from '../../../../lib/cli/dev/variables.js';
 
 it('keeps all other lines of a .env file, and each variable once', () => {
   const text = '# mine\nPORT=3000\nexport VAULT_ADDR = old\n\nVAULT_ADDR=older\nVAULT_ADDRESS=x\n';
@@ -10,6 +10,13 @@ it('keeps all other lines of a .env file, and each variable once', () => {
   expect(withVariables('', { A: '1' })).toBe('A=1\n');
   const once = withVariables(text, { A: '1' });
   expect(withVariables(once, { A: '1' })).toBe(once);
+});
+
+it('names the variables whose value is replaced, and no others', () => {
+  const variables = { A: 'x y', B: '2', C: '3', D: '4', E: '5' };
+  expect(replacedIn(`A='x y'\nexport B = 0\r\nC="3"\n#D=1\nE=\n`, variables)).toEqual(['B']);
+  expect(replacedIn('B=1\nB=2\n', variables)).toEqual([]);
+  expect(replacedIn(withVariables('', variables), variables)).toEqual([]);
 });
 
 it('a shell reads the lines as they were meant', () => {
