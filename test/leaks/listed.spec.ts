@@ -1,11 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { readFileSync } from 'node:fs';
 import { connect as connectTls } from 'node:tls';
 import { inspect } from 'node:util';
 import { SimulatedVault } from 'nestjs-vault/testing';
 import { appRole } from 'nestjs-vault';
 import { afterEach, describe, expect, it } from 'vitest';
 import { hide } from '../../lib/secret/hidden.js';
+import { Authority, opensslAvailable } from '../support/certificates.js';
 import { closeConnections, connect } from '../support/connect.js';
 import { describeReal } from '../support/real-servers.js';
 import { startPostgres } from '../support/servers.mjs';
@@ -74,6 +76,29 @@ describe('the list of docs/limits-and-security.md is true', () => {
     const { stderr } = spawnSync(process.execPath, ['-e', program], { env, encoding: 'utf8' });
     expect(stderr).toContain(CANARY);
   });
+
+  it.skipIf(!opensslAvailable)(
+    'NODE_OPTIONS=--tls-keylog writes the keys of TLS sessions into a file',
+    () => {
+      const authority = new Authority();
+      try {
+        const { certFile, keyFile } = authority.issue('server', 'IP:127.0.0.1');
+        const file = `${certFile}.keys`;
+        const program = `
+        const { readFileSync: read } = require('node:fs');
+        const tls = require('node:tls');
+        const [cert, key, ca] = process.argv.slice(1).map((path) => read(path));
+        const server = tls.createServer({ cert, key }, (socket) => socket.end()).listen(0, '127.0.0.1', () =>
+          tls.connect({ host: '127.0.0.1', port: server.address().port, ca }).on('close', () => server.close()).resume());`;
+        execFileSync(process.execPath, ['-e', program, certFile, keyFile, authority.certFile], {
+          env: { PATH: process.env['PATH'] ?? '', NODE_OPTIONS: `--tls-keylog=${file}` },
+        });
+        expect(readFileSync(file, 'utf8')).toMatch(/^CLIENT_TRAFFIC_SECRET_0 /m);
+      } finally {
+        authority.remove();
+      }
+    },
+  );
 
   it('a heap snapshot contains every secret', () => {
     const program = `
