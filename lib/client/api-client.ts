@@ -136,12 +136,18 @@ export class ApiClient {
       request.json ?? (request.body === undefined ? undefined : writeBody(request.body, request.path));
     const limit = Math.min(request.timeout ?? Infinity, request.limit ?? this.#options.timeout);
     const end = sentAt.monotonic + limit;
+    let lackedSince = Infinity;
     for (let wait = CATCH_UP.first; ; wait = Math.min(wait * 2, CATCH_UP.longest)) {
       const headers = this.#headers(request, token);
       const response = await this.#attempt(request, json, headers, Math.ceil(end - this.#clock.monotonic()));
-      const late = this.#clock.monotonic() + wait >= end;
-      if (response.statusCode !== BEHIND || headers['X-Vault-Index'] === undefined || late)
+      const required = headers['X-Vault-Index'];
+      if (response.statusCode !== BEHIND || required === undefined)
         return this.#read<T>(response, request, sentAt);
+      const time = this.#clock.monotonic();
+      lackedSince = Math.min(lackedSince, this.#index.lacked(time));
+      // One caller with a short time does not take the index from the others.
+      if (time + wait >= lackedSince + this.#options.timeout) this.#index.forget(required);
+      if (time + wait >= end) return this.#read<T>(response, request, sentAt);
       await sleep(this.#clock, wait, request.signal).catch(() => undefined);
       if (this.#closed) throw closed(request.path);
       if (request.signal?.aborted) throw aborted(request.path, false);

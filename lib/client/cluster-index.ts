@@ -14,6 +14,8 @@ interface Parsed {
  */
 export class ClusterIndex {
   #states: readonly string[] = [];
+  /** Monotonic time of the first answer of a node that lacks these states. */
+  #lackedSince: number | undefined;
 
   /** The values of the header `X-Vault-Index`. */
   get header(): string | readonly string[] | undefined {
@@ -25,12 +27,33 @@ export class ClusterIndex {
     if (typeof state !== 'string' || !STATE.test(state) || this.#states.includes(state)) return;
     const given = parse(state);
     const known = this.#states.map(parse);
-    if (!given || known.some((one) => one?.cluster !== given.cluster)) this.#states = [state];
+    if (!given || known.some((one) => one?.cluster !== given.cluster)) this.#set([state]);
     else if (!known.some((one) => one && isAtLeast(one, given)))
-      this.#states = [
-        ...this.#states.filter((_, index) => !isAtLeast(given, known[index] as Parsed)),
-        state,
-      ].slice(-2);
+      this.#set(
+        [...this.#states.filter((_, index) => !isAtLeast(given, known[index] as Parsed)), state].slice(-2),
+      );
+  }
+
+  /**
+   * Records that a node lacks the states, and returns the time since which one has lacked them.
+   *
+   * @param now monotonic
+   */
+  lacked(now: number): number {
+    return (this.#lackedSince ??= now);
+  }
+
+  /**
+   * Forgets states that a request has sent. Nodes that lack them for long may never have them: the cluster may have gone
+   * back, by a snapshot or by the promotion of a secondary that lacked them. Its states would then count as older ones.
+   */
+  forget(sent: string | readonly string[]): void {
+    this.#set(this.#states.filter((state) => ![sent].flat().includes(state)));
+  }
+
+  #set(states: readonly string[]): void {
+    this.#states = states;
+    this.#lackedSince = undefined;
   }
 }
 

@@ -64,7 +64,8 @@ function judge(failed: FailedResponse): Verdict {
       'Send fewer requests at a time, or raise the quota (sys/quotas/rate-limit).',
     ];
   }
-  if (status === 472 || status === 473 || status === 412) return standby();
+  if (status === 472 || status === 473) return standby();
+  if (status === 412) return behind();
   // A DR secondary gives this answer to all requests except those for its health.
   if (status === 400 && said(/DR secondary/)) return standby();
   if (status === 503) {
@@ -239,6 +240,15 @@ function standby(): Verdict {
     'VAULT_STANDBY',
     'The cluster has no leader, or this node is a standby that does not forward.',
     'An election takes some seconds. Configure the addresses of all nodes, or of a balancer that follows the leader.',
+  ];
+}
+
+function behind(): Verdict {
+  return [
+    'VAULT_STANDBY',
+    'The node does not have a write yet that this read requires.',
+    'Its replication is behind: check it, and the network between the nodes. If a snapshot was restored, the write is lost. ' +
+      'Reads require a write only until a node has lacked it for `timeout`.',
   ];
 }
 

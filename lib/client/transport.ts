@@ -44,8 +44,8 @@ interface Call {
 }
 
 const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
-/** Sealed, without a leader, or a standby that does not forward: had no effect, and another node may execute it. */
-const NOT_SERVING = new Set([472, 473, 503]);
+/** Sealed, without a leader, or a standby that does not forward or is behind: had no effect, another node may execute it. */
+const NOT_SERVING = new Set([412, 472, 473, 503]);
 
 /** As other clients send it over a socket. */
 const LOCAL = { host: 'localhost' };
@@ -154,6 +154,7 @@ export class Transport implements Sender {
   async #tryInTurn(call: Call): Promise<TransportResponse> {
     const first = this.#preferred;
     const count = this.#addresses.length;
+    let refused: TransportResponse | undefined;
     for (let tried = 1; ; tried++) {
       const index = (first + tried - 1) % count;
       const address = this.#addresses[index] as Address;
@@ -166,14 +167,21 @@ export class Transport implements Sender {
           tried < count,
         );
         if (isRedirect(response.statusCode)) return await this.#follow(response, call);
-        if (NOT_SERVING.has(response.statusCode) && tried < count) continue;
+        if (NOT_SERVING.has(response.statusCode) && tried < count) {
+          refused = response;
+          continue;
+        }
         this.#preferred = index;
         return response;
       } catch (error) {
         // Prefer the next address: this one may accept connections and never answer. Not if it has answered another
         // request.
         if (address.answeredAt < beganAt) this.#preferred = (index + 1) % count;
-        if (tried === count || call.endCode !== undefined || !maySendElsewhere(error)) throw error;
+        if (call.endCode !== undefined || !maySendElsewhere(error)) throw error;
+        if (tried < count) continue;
+        // A node that answered says more than one that is down.
+        if (refused) return refused;
+        throw error;
       }
     }
   }

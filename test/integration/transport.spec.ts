@@ -71,6 +71,7 @@ describe('several addresses', () => {
     ['a standby that does not forward', 473, { errors: [] }],
     ['sealed', 503, { errors: ['Vault is sealed'] }],
     ['without a leader', 503, { errors: [] }],
+    ['a standby that is behind', 412, { errors: ['required index state not present'] }],
     ['a redirect to a leader that is not configured', 307, ''],
   ])('C12: a node that does not serve is skipped: %s', async (_what, code, body) => {
     const idle = await Recorder.start(
@@ -80,6 +81,26 @@ describe('several addresses', () => {
     const using = client([idle.address, serving.address]);
     expect([await who(using), await who(using)]).toEqual(['serving', 'serving']);
     expect(idle.lines).toHaveLength(1);
+  });
+
+  it('a node that does not serve is named rather than one that is down; both are asked again', async () => {
+    let lacks = false;
+    const standby = await Recorder.start((request, response) =>
+      lacks
+        ? status(412, { errors: ['required index state not present'] })(request, response)
+        : vault('standby')(request, response),
+    );
+    for (const addresses of [
+      [standby.address, REFUSED],
+      [REFUSED, standby.address],
+    ]) {
+      const using = client(addresses);
+      await who(using);
+      lacks = true;
+      expect(await failureOf(who(using))).toMatchObject({ code: 'VAULT_STANDBY', status: 412 });
+      lacks = false;
+      expect(await who(using)).toBe('standby');
+    }
   });
 
   it('if none serves, the error says so, and each is tried again next time', async () => {

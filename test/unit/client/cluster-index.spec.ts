@@ -108,6 +108,56 @@ describe('a performance standby that is behind', () => {
     await clock.until(connection.close());
   });
 
+  it('what it lacks for the time of one request is required no longer, also by reads that wait less', async () => {
+    const { clock, vault, connection } = await behind(60_000, 3_000);
+    const read = (timeout?: number) =>
+      clock.until(connection.client.read('secret/data/app', timeout === undefined ? {} : { timeout }));
+    for (let one = 0; one < 2; one++)
+      expect(await failureOf(read(1_000))).toMatchObject({
+        code: 'VAULT_STANDBY',
+        hint: expect.stringMatching(/replication/),
+      });
+    await clock.advance(1_000);
+    expect((await read(1_000)).data.reveal()).toMatchObject({ data: { key: 'new' } });
+    expect(reads(vault).slice(-2)).toMatchObject([{ status: 412 }, { status: 200 }]);
+    // The next write is required again.
+    await clock.until(connection.client.write('secret/data/app', { data: { key: 'newer' } }));
+    expect((await failureOf(read(1_000))).code).toBe('VAULT_STANDBY');
+    await clock.until(connection.close());
+  });
+
+  it('after a restored snapshot, one read waits; then credentials and new writes are served', async () => {
+    const clock = new VirtualClock();
+    let wal = 100;
+    const transport: Sender = {
+      send({ headers }) {
+        const required = Buffer.from(String(headers['X-Vault-Index'] ?? ''), 'base64').toString();
+        const behind = Number(required.split(':')[2] ?? 0) > wal;
+        return Promise.resolve({
+          statusCode: behind ? 412 : 200,
+          headers: {
+            'content-type': 'application/json',
+            ...(!behind && { 'x-vault-index': state('c', ++wal, 0) }),
+          },
+          body: behind ? '{"errors":["required index state not present"]}' : '{"data":{}}',
+          address: '',
+        });
+      },
+      close: () => Promise.resolve(),
+    };
+    const options = resolveOptions({ address: 'http://vault.test', auth: token('t'), timeout: 3_000 });
+    const client = new ApiClient(options, clock, transport);
+    const read = () => clock.until(client.send({ method: 'GET', path: 'database/creds/orders' }));
+    const write = () => client.send({ method: 'POST', path: 'sys/leases/renew', body: {} });
+    await write();
+    wal = 50;
+    await write();
+    expect(await failureOf(read())).toMatchObject({ code: 'VAULT_STANDBY', status: 412 });
+    await read();
+    await write();
+    await read();
+  });
+
   it('an abort ends the wait', async () => {
     const { clock, connection } = await behind(60_000);
     const controller = new AbortController();
