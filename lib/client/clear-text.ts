@@ -1,5 +1,6 @@
 import type { ClientOptions } from './client-options.js';
 import { VaultError } from '../errors/vault-error.js';
+import { socketPathOf } from './server-address.js';
 
 /**
  * Addresses to which logins, tokens and secrets would be sent in clear over a network.
@@ -7,7 +8,7 @@ import { VaultError } from '../errors/vault-error.js';
  * @throws VaultError `VAULT_CONFIG_INVALID` if there are any, and `allowHttp` does not permit it
  */
 export function assertMayTravel({ name, addresses, allowHttp }: ClientOptions): readonly string[] {
-  const inClear = addresses.filter((address) => address.startsWith('http:') && !isLoopback(new URL(address)));
+  const inClear = addresses.filter((address) => address.startsWith('http:') && !isLocal(address));
   if (inClear.length === 0 || allowHttp) return inClear;
   throw new VaultError({
     code: 'VAULT_CONFIG_INVALID',
@@ -20,8 +21,9 @@ export function assertMayTravel({ name, addresses, allowHttp }: ClientOptions): 
   });
 }
 
-/** Whether a host is this machine, so that no request passes a network. */
-export function isLoopback({ hostname }: URL): boolean {
-  const host = hostname.replace(/\.$/, '');
+/** Whether an address is on this machine, so that no request passes a network. */
+export function isLocal(address: string): boolean {
+  if (socketPathOf(address) !== undefined) return true;
+  const host = new URL(address).hostname.replace(/\.$/, '');
   return /(^|\.)localhost$/.test(host) || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }

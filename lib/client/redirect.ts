@@ -1,3 +1,4 @@
+import type { ServerAddress } from './server-address.js';
 import { RedirectRefused } from './transport-errors.js';
 
 /** Statuses of redirects. */
@@ -10,26 +11,27 @@ export function isRedirect(status: number): boolean {
 }
 
 /**
- * The target of a redirected request. A standby names its leader, which is accepted only if it is one of the `origins`.
+ * The target of a redirected request. A standby names its leader, which is accepted only if it is one of the `addresses`.
  *
+ * @param answer the answer, `from` one of the addresses
  * @throws RedirectRefused for anything else
  */
 export function redirectTarget(
-  answer: { status: number; location: unknown; from: string },
+  answer: { status: number; location: unknown; from: ServerAddress },
   method: string,
-  origins: readonly string[],
-): URL {
+  addresses: readonly ServerAddress[],
+): { index: number; path: string } {
   const { status, location, from } = answer;
   // An empty location would mean the same address again.
-  if (typeof location !== 'string' || location === '' || !URL.canParse(location, from))
+  if (typeof location !== 'string' || location === '' || !URL.canParse(location, from.origin))
     throw new RedirectRefused('an address that is missing or invalid');
-  const target = new URL(location, from);
-  const downgrade = from.startsWith('https:') && target.protocol === 'http:';
-  if (!origins.includes(target.origin) || downgrade) throw new RedirectRefused(target.origin);
+  const { origin, protocol, pathname, search } = new URL(location, from.origin);
+  if (!/^https?:$/.test(protocol)) throw new RedirectRefused(`an address with ${protocol}`);
+  const index = addresses.findIndex((address) => address.origin === origin);
+  const name = addresses[index]?.name ?? origin;
+  const downgrade = from.origin.startsWith('https:') && protocol === 'http:';
+  if (index === -1 || downgrade) throw new RedirectRefused(name);
   if (method !== 'GET' && !KEEPS_METHOD.has(status))
-    throw new RedirectRefused(
-      target.origin,
-      `with status ${status}, after which a ${method} is not repeated`,
-    );
-  return target;
+    throw new RedirectRefused(name, `with status ${status}, after which a ${method} is not repeated`);
+  return { index, path: pathname + search };
 }

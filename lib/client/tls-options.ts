@@ -2,9 +2,9 @@
  * Trusted authorities and client certificate. The server's certificate is always verified: no option and no environment
  * variable (`NODE_TLS_REJECT_UNAUTHORIZED`, `VAULT_SKIP_VERIFY`) switches that off.
  *
- * `ca`, `cert` and `key` are PEM, or the path of a PEM file; `ca` also the path of a folder of PEM files. Files are read at the start, and again for each new
- * connection, so new contents are used without a restart. While they are invalid (half written, a key of another
- * certificate), the previous contents stay in use, and a `warning` gives the reason.
+ * `ca`, `cert` and `key` are PEM, or the path of a PEM file; `ca` also the path of a folder of PEM files. Files are read
+ * at the start, and again for each new connection, so new contents are used without a restart. While they are invalid
+ * (half written, a key of another certificate), the previous contents stay in use, and a `warning` gives the reason.
  *
  * @publicApi
  */

@@ -64,7 +64,7 @@ export function resolveTls(given: unknown, problems: string[]): ResolvedTls | un
       '`tls.pfx` is given beside `tls.cert` and `tls.key`: both are the certificate of the client',
     );
   if (passphrase !== undefined && (key ?? pfx) === undefined)
-    problems.push('`tls.passphrase` is given without `tls.key`');
+    problems.push('`tls.passphrase` is given without `tls.key` or `tls.pfx`');
   const files = [...new Set(parts.flatMap(({ from }) => (typeof from === 'string' ? [from] : [])))];
   const sources = files.map((path) => ({
     path,

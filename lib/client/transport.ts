@@ -89,7 +89,6 @@ export class Transport implements Sender {
   /** Agents whose connections have delivered an answer. */
   readonly #answered = new WeakSet<Agent>();
   readonly #addresses: readonly Address[];
-  readonly #origins: readonly string[];
   readonly #connector: Connector;
   readonly #listener: Pick<TransportListener, 'simulated'> | undefined;
   /** The TLS material of the current agents. */
@@ -106,7 +105,6 @@ export class Transport implements Sender {
   ) {
     this.#listener = listener;
     this.#addresses = addresses.map((address) => ({ ...address, answeredAt: -Infinity }));
-    this.#origins = this.#addresses.map(({ origin }) => origin);
     this.#connector = connector;
     this.#material = connector.material;
   }
@@ -166,7 +164,7 @@ export class Transport implements Sender {
           call,
           tried < count,
         );
-        if (isRedirect(response.statusCode)) return await this.#follow(response, call);
+        if (isRedirect(response.statusCode)) return await this.#follow(response, address, call);
         if (NOT_SERVING.has(response.statusCode) && tried < count) {
           refused = response;
           continue;
@@ -187,13 +185,10 @@ export class Transport implements Sender {
   }
 
   /** Follows the redirect of a standby to its leader, once. */
-  async #follow(response: TransportResponse, call: Call): Promise<TransportResponse> {
-    const { statusCode: status, headers, address: from } = response;
-    const answer = { status, location: headers['location'], from };
-    const target = redirectTarget(answer, call.request.method, this.#origins);
-    const index = this.#origins.indexOf(target.origin);
-    const address = this.#addresses[index] as Address;
-    const result = await this.#exchange(address, target.pathname + target.search, call, false);
+  async #follow(response: TransportResponse, from: Address, call: Call): Promise<TransportResponse> {
+    const answer = { status: response.statusCode, location: response.headers['location'], from };
+    const { index, path } = redirectTarget(answer, call.request.method, this.#addresses);
+    const result = await this.#exchange(this.#addresses[index] as Address, path, call, false);
     if (isRedirect(result.statusCode)) throw new RedirectRefused('another address', 'which is not followed');
     this.#preferred = index;
     return result;

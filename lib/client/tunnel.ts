@@ -60,6 +60,5 @@ export function openTunnel(
     socket.on('error', () => undefined).destroy();
     fail(PROXY_REFUSED, statusCode);
   });
-  request.on('response', ({ statusCode = 0 }) => fail(PROXY_REFUSED, statusCode));
   request.end();
 }

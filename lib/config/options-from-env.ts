@@ -2,6 +2,7 @@ import { VaultError } from '../errors/vault-error.js';
 import { hiddenBytes, printedAs } from '../secret/hidden.js';
 import { Secret } from '../secret/secret.js';
 import type { TlsOptions } from '../client/tls-options.js';
+import { resolveAddresses } from './addresses.js';
 import { ENVIRONMENT, type Variable } from './environment.js';
 import { findVariable, type FoundVariable } from './find-variable.js';
 import { goBoolean, goDuration } from './go-values.js';
@@ -66,7 +67,7 @@ export function readOptions(
   const timeout = readTimeout(find('CLIENT_TIMEOUT'), problems);
   const proxy = find('PROXY_ADDR', 'HTTP_PROXY');
   // They belong to VAULT_ADDR: an agent on this machine may need none.
-  const tls = address?.value.startsWith('https:') ? readTls(find, problems) : {};
+  const tls = resolveAddresses(address?.value, [])[0]?.startsWith('https:') ? readTls(find, problems) : {};
   const options = {
     address: address?.value ?? '',
     ...(namespace && { namespace: namespace.value }),

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { isLoopback } from '../client/clear-text.js';
+import { isLocal } from '../client/clear-text.js';
 import type { ResolvedProxy } from '../client/proxy.js';
 import { kindOf } from '../errors/kind-of.js';
 import { isSecret, Secret } from '../secret/secret.js';
@@ -20,7 +20,7 @@ export function resolveProxy(
   env: () => Environment = () => process.env,
 ): ResolvedProxy | undefined {
   if (given === undefined) return undefined;
-  const remote = addresses.filter((address) => /^https?:/.test(address) && !isLoopback(new URL(address)));
+  const remote = addresses.filter((address) => !isLocal(address));
   if (given !== 'env') return readProxy(given, '`proxy`', remote, problems);
   const variables = env();
   const scheme = remote[0]?.startsWith('http:') ? 'HTTP' : 'HTTPS';
@@ -92,17 +92,19 @@ function isExcepted({ hostname, port, protocol }: URL, exceptions: string): bool
     const bare = name.replace(/^\[|\]$/g, '');
     if (bare === '' || (only !== undefined && only !== ownPort)) return false;
     if (bare === '*') return true;
-    if (isIP(host)) return bare.includes('/') ? isInside(host, bare) : bare === host;
+    if (isIP(host)) return isInside(host, bare);
     const domain = bare.replace(/^\*\./, '.');
     return host.endsWith(domain.startsWith('.') ? domain : `.${domain}`) || host === domain;
   });
 }
 
+/** @param network a network, or one address in any of its spellings */
 function isInside(host: string, network: string): boolean {
-  const [address = '', length = ''] = network.split('/');
+  const [address = '', given] = network.split('/');
   const [kind, ofHost] = [isIP(address), isIP(host)];
-  if (!kind || kind !== ofHost || !/^\d{1,3}$/.test(length) || Number(length) > (kind === 4 ? 32 : 128))
-    return false;
+  const bits = kind === 4 ? 32 : 128;
+  const length = given ?? String(bits);
+  if (!kind || kind !== ofHost || !/^\d{1,3}$/.test(length) || Number(length) > bits) return false;
   const family = kind === 4 ? 'ipv4' : 'ipv6';
   const list = new BlockList();
   list.addSubnet(address, Number(length), family);

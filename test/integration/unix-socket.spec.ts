@@ -59,6 +59,17 @@ describe.skipIf(process.platform === 'win32')('a Unix socket', () => {
       redirect(`${leader.address}${request.url}`)(request, response),
     );
     expect(await who(client([address, leader.address]))).toBe('leader');
-    expect((await failureOf(who(client(address)))).code).toBe('VAULT_STANDBY');
+    const error = await failureOf(who(client(address)));
+    expect(error.code).toBe('VAULT_STANDBY');
+    expect(error.message).toContain(`redirects to ${leader.address}`);
+  });
+
+  it('a redirect without a host is followed over it', async () => {
+    await Recorder.atSocket(socket, (request, response) =>
+      request.url === '/v1/kv1/x'
+        ? redirect('/v1/kv1/y')(request, response)
+        : vault('agent')(request, response),
+    );
+    expect(await who(client(address))).toBe('agent');
   });
 });

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { token } from '../../auth/token.js';
-import { isLoopback } from '../../client/clear-text.js';
+import { isLocal } from '../../client/clear-text.js';
 import { findVariable, prefixed } from '../../config/find-variable.js';
 import { vaultOptionsFromEnv } from '../../config/options-from-env.js';
 import { VaultError } from '../../errors/vault-error.js';
@@ -43,7 +43,7 @@ export async function setUpServer(
       'Set VAULT_TOKEN (or BAO_TOKEN) to the root token that `bao server -dev` or `vault server -dev` prints.',
     );
   const way = vaultOptionsFromEnv(withAddress(env, server));
-  if (!shared && !isLoopback(new URL(server))) throw refused(`${server} is not on this machine`);
+  if (!shared && !isLocal(server)) throw refused(`${server} is not on this machine`);
   const file = await readDevFile(path, folder);
   for (const [name, { url }] of Object.entries(file.databases ?? {}))
     if (url === undefined)

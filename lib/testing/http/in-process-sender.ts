@@ -6,8 +6,8 @@ import { Limiter } from '../../clock/limiter.js';
 import type { ServerContext } from '../server/server-context.js';
 import { ConnectionFailure, exchange } from './exchange.js';
 
-/** Origin of all requests, for the check of redirects: a token is never sent to another address. */
-const ADDRESS = 'http://simulated';
+/** Address of all requests, for the check of redirects: a token is never sent to another address. */
+const ADDRESS = { name: 'http://simulated', origin: 'http://simulated', prefix: '' };
 
 /**
  * Sends requests to a simulated server in the same process, without network and without delay, unless a fault delays

@@ -224,7 +224,11 @@ describe.skipIf(!opensslAvailable)('tls', () => {
       mutual({ passphrase: '' }),
       /^`tls.passphrase` must be a string: found an empty string$/,
     ],
-    ['a passphrase without a key', { passphrase: BODY }, /^`tls.passphrase` is given without `tls.key`$/],
+    [
+      'a passphrase without a key',
+      { passphrase: BODY },
+      /^`tls.passphrase` is given without `tls.key` or `tls.pfx`$/,
+    ],
     [
       'a server name that is a number',
       { serverName: 5 },

@@ -83,6 +83,18 @@ it('BAO_ is used before VAULT_, also if it is empty; an empty variable counts as
   expect(vaultOptionsFromEnv({ ...VAULT, VAULT_CACERT: '' })).toEqual({ address: ADDRESS, namespace: 'old' });
 });
 
+it('the scheme of the address may be in upper case', () => {
+  const tls = { ca: ['/etc/ca.pem'], cert: '/etc/client.pem', key: '/etc/client.key' };
+  expect(
+    vaultOptionsFromEnv({
+      VAULT_ADDR: 'HTTPS://vault.internal:8200',
+      VAULT_CACERT: '/etc/ca.pem',
+      VAULT_CLIENT_CERT: '/etc/client.pem',
+      VAULT_CLIENT_KEY: '/etc/client.key',
+    }).tls,
+  ).toEqual(tls);
+});
+
 it('the address of an agent is used before that of the server, and needs none of its TLS', () => {
   const env = { BAO_ADDR: ADDRESS, VAULT_AGENT_ADDR: 'http://127.0.0.1:8100', VAULT_CACERT: '/etc/ca.pem' };
   expect(vaultOptionsFromEnv(env)).toEqual({ address: 'http://127.0.0.1:8100' });

@@ -65,6 +65,11 @@ it.each<[string, string, boolean]>([
   ['fd00::1', 'https://[fd00::1]:8200', true],
   ['[fd00::1]:8200', 'https://[fd00::1]:8200', true],
   ['fd00::2', 'https://[fd00::1]:8200', false],
+  ['FD00::1', 'https://[fd00::1]:8200', true],
+  ['fd00:0:0::1', 'https://[FD00::1]:8200', true],
+  ['[fd00:0::1]:8200', 'https://[fd00::1]:8200', true],
+  ['[fd00:0::1]:8201', 'https://[fd00::1]:8200', false],
+  ['10.2.3.04', 'https://10.2.3.4:8200', false],
 ])('NO_PROXY=%s for %s: %s', (NO_PROXY, address, excepted) => {
   const { proxy } = resolved('env', [address], { HTTPS_PROXY: 'http://proxy:3128', NO_PROXY });
   expect(proxy?.addresses).toEqual(excepted ? [] : [address]);

@@ -41,6 +41,13 @@ it.each([
     /not on this machine.*--shared-server/,
     1,
   ],
+  [
+    'users in memory on a real server at a socket, which is on this machine',
+    { BAO_TOKEN: CANARY },
+    ['--server', 'unix:///run/none.sock'],
+    /databases\.memory\.url is missing/,
+    1,
+  ],
   ['an address that is none', { VAULT_TOKEN: CANARY }, ['--server', 'vault'], /VAULT_CONFIG_INVALID/, 1],
   [
     'users in memory on a real server',
