@@ -7,7 +7,7 @@ import { environmentOf, type EnvironmentFlags } from './exec/environment.js';
 import { LeaseNotices } from './exec/lease-notices.js';
 import { PrivateFiles } from './exec/private-files.js';
 import { readValues } from './exec/read-values.js';
-import { refuseNodeDebug, runCommand } from './exec/run-command.js';
+import { refuseNodeDebug, runCommand, Signals, signalsOfLogin } from './exec/run-command.js';
 import { allWanted, wanted, type WantedFlags } from './exec/wanted.js';
 
 interface ExecFlags extends WantedFlags, ConnectionFlags, EnvironmentFlags {
@@ -95,7 +95,8 @@ async function exec(
   const say = (line: string) => cli.say(`nestjs-vault: ${line}`);
   const { options, chosen } = await connectionOf(flags, cli);
   say(`connects with ${chosen}.`);
-  const { ttl } = flags;
+  const { ttl, grace } = flags;
+  const loggedIn = signalsOfLogin();
   const { vault, connection } = await openVault(
     {
       ...options,
@@ -104,8 +105,10 @@ async function exec(
     },
     { endAtExit: true },
   );
+  const signals = new Signals(grace, say);
+  loggedIn();
   const files = new PrivateFiles(cli.env, say);
-  try {
+  const work = async (): Promise<number> => {
     const values = await readValues(vault, list);
     // The command cannot get a new user, so none is issued: its lease is renewed as long as the server allows.
     connection.freeze();
@@ -114,10 +117,14 @@ async function exec(
       values.map(({ path }) => path),
       say,
     ).start(ttl ?? Infinity);
-    // From here on without a pause, so that a signal finds either no file or the listeners of the command.
+    if (signals.isCancelled) return signals.cancelled;
+    // From here on without a pause, so that a signal finds either no file or the command.
     const env = environmentOf(values, flags, files, cli);
     if (files.staying !== undefined) say(files.staying);
-    cli.exit(await runCommand({ command: program, args, folder: cli.folder, env, grace: flags.grace, say }));
+    return runCommand({ command: program, args, folder: cli.folder, env, say }, signals);
+  };
+  try {
+    cli.exit(await Promise.race([work(), signals.cancelled]));
   } finally {
     files.remove();
     await vault.close();

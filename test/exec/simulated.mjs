@@ -26,6 +26,7 @@ export async function simulated() {
       return {
         env,
         proxy,
+        server,
         secrets: [secretId, 'canary-key'],
         revoke: () => root('sys/leases/revoke-prefix/database', 'POST'),
         left: () => ({ leases: server.liveLeases.length, tokens: server.tokenCount - tokens }),

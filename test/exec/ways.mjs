@@ -27,6 +27,7 @@ const ARGV = `
  * @property {string[]} [command] in place of node and the script
  * @property {string[]} [flags] before `--`
  * @property {(run: object) => unknown} [act] once the command runs; or at once, if it never does (`starts: false`)
+ * @property {boolean} [simulated] on the simulated server only, whose answers can be late
  * @property {boolean} [container] in a PID namespace of its own, which only root can make
  * @property {RegExp} [stay] files that stay
  * @property {number} [code] exit code; undefined if a signal ends the wrapper
@@ -193,6 +194,29 @@ const ALL = [
     code: 143,
   },
   {
+    name: 'SIGTERM while a user is issued, with a given token',
+    starts: false,
+    simulated: true,
+    env: { VAULT_TOKEN: 'root' },
+    before: ({ server }) => server.delay(1_000, /database.creds/),
+    async act({ signal, server }) {
+      while (server.count(/database.creds/) === 0) await sleep(20);
+      signal('SIGTERM');
+    },
+    code: 143,
+  },
+  {
+    name: 'SIGQUIT while a user is issued',
+    starts: false,
+    simulated: true,
+    before: ({ server }) => server.delay(1_000, /database.creds/),
+    async act({ signal, server }) {
+      while (server.count(/database.creds/) === 0) await sleep(20);
+      signal('SIGQUIT');
+    },
+    code: 131,
+  },
+  {
     name: 'the server is gone before',
     starts: false,
     before: ({ proxy }) => proxy.cut(),
@@ -314,12 +338,12 @@ function FILES(then) {
  * @returns the problems found, and the milliseconds that the wrapper took
  */
 export async function runWay(way, world, { bin, folder }) {
-  const { env, mount, proxy, revoke, left, secrets } = await world.open(way);
+  const { env, mount, proxy, server, revoke, left, secrets } = await world.open(way);
   const cwd = join(folder, way.name.replaceAll(/\W+/g, '-'));
   mkdirSync(cwd, { recursive: true });
   writeFileSync(join(cwd, 'data.txt'), 'no program');
   const report = join(cwd, 'report.json');
-  await way.before?.({ proxy });
+  await way.before?.({ proxy, server });
   const role = way.role === undefined ? 'orders' : way.role;
   const flags = [
     ...(role ? ['--database', role] : []),
@@ -355,7 +379,7 @@ export async function runWay(way, world, { bin, folder }) {
   let running = way.starts !== false;
   while (running && !isWhole(report) && wrapper.exitCode === null && wrapper.signalCode === null)
     await sleep(20);
-  if (wrapper.exitCode === null) await way.act?.({ wrapper, signal, child, proxy, revoke });
+  if (wrapper.exitCode === null) await way.act?.({ wrapper, signal, child, proxy, server, revoke });
   const end = await ended;
   const took = Math.round(performance.now() - began);
   await proxy.restore();

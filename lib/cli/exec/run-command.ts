@@ -19,15 +19,13 @@ const OF_KEYS: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT']);
 /** Milliseconds within which several signals are one: a supervisor may signal the group and each process. */
 const AS_ONE = 1_000;
 
-/** A command, and how it may end. */
+/** A command. */
 export interface CommandRun {
   readonly command: string;
   readonly args: readonly string[];
   readonly folder: string;
   /** Its whole environment. */
   readonly env: NodeJS.ProcessEnv;
-  /** Milliseconds from the first signal that asks it to end until it is killed. */
-  readonly grace: number;
   say(line: string): void;
 }
 
@@ -46,13 +44,12 @@ export function refuseNodeDebug(): void {
 }
 
 /**
- * Runs a command with the terminal, input and output of this process, and passes signals on.
+ * Runs a command with the terminal, input and output of this process.
  *
+ * @param signals are passed on to it
  * @returns its exit code; 128 and the number of the signal that ended it, 126 or 127 if it did not start
  */
-export function runCommand(run: CommandRun): Promise<number> {
-  // Before the start, so that no signal ends this process from here on.
-  const signals = new Signals(run);
+export function runCommand(run: CommandRun, signals: Signals): Promise<number> {
   return new Promise<number>((resolve) => {
     const failed = (error: unknown) => {
       const { code } = error as NodeJS.ErrnoException;
@@ -77,16 +74,25 @@ export function runCommand(run: CommandRun): Promise<number> {
   }).finally(() => signals.done());
 }
 
-/** Passes the signals of this process on to a command. */
-class Signals {
+/** The signals of this process: before the command starts they end the work, then they are passed on to it. */
+export class Signals {
   child: ChildProcess | undefined;
-  readonly #run: CommandRun;
+  /** Resolves with an exit code if a signal asks for the end before the command has started. */
+  readonly cancelled: Promise<number>;
+  readonly #grace: number;
+  readonly #say: (line: string) => void;
   readonly #fromTerminal = hasTerminal();
+  /** Whether {@link cancelled} has resolved. */
+  isCancelled = false;
+  #cancelled!: (code: number) => void;
   #asked: number | undefined;
   #cancel: (() => void) | undefined;
 
-  constructor(run: CommandRun) {
-    this.#run = run;
+  /** @param grace milliseconds from the first signal that asks the command to end until it is killed */
+  constructor(grace: number, say: (line: string) => void) {
+    this.#grace = grace;
+    this.#say = say;
+    this.cancelled = new Promise((resolve) => (this.#cancelled = resolve));
     for (const signal of [...ENDING, ...OTHERS]) process.on(signal, this.#on);
     process.once('exit', this.#kill);
   }
@@ -102,7 +108,11 @@ class Signals {
   readonly #kill = (): void => void this.child?.kill('SIGKILL');
 
   readonly #on = (signal: NodeJS.Signals): void => {
-    if (!this.child) return;
+    if (!this.child) {
+      if (!ENDING.has(signal)) return;
+      this.isCancelled = true;
+      return this.#cancelled(128 + constants.signals[signal]);
+    }
     if (!ENDING.has(signal)) return void this.child.kill(signal);
     const now = systemClock.monotonic();
     // At a terminal the command decides what Ctrl+C means: psql ends a statement, not itself.
@@ -110,7 +120,7 @@ class Signals {
     if (this.#asked === undefined) {
       this.#asked = now;
       this.child.kill(signal);
-      const { grace } = this.#run;
+      const grace = this.#grace;
       this.#cancel = systemClock.setTimer(
         grace,
         () => this.#end(`within ${grace / 1_000} s of ${signal}`),
@@ -120,8 +130,26 @@ class Signals {
   };
 
   #end(when: string): void {
-    if (this.child?.kill('SIGKILL')) this.#run.say(`the command did not end ${when}, so it was killed.`);
+    if (this.child?.kill('SIGKILL')) this.#say(`the command did not end ${when}, so it was killed.`);
   }
+}
+
+/**
+ * Signals until the login is done: the connection ends itself at SIGTERM, SIGINT and SIGHUP. Listeners of a module of the
+ * application do not decide about this process. SIGUSR1 would open Node's inspector.
+ *
+ * @returns a function that ends this
+ */
+export function signalsOfLogin(): () => void {
+  for (const signal of ENDING) process.removeAllListeners(signal);
+  const ignored = () => {};
+  const asTermination = () => process.kill(process.pid, 'SIGTERM');
+  for (const signal of OTHERS) process.on(signal, ignored);
+  process.on('SIGQUIT', asTermination);
+  return () => {
+    for (const signal of OTHERS) process.off(signal, ignored);
+    process.off('SIGQUIT', asTermination);
+  };
 }
 
 /** Whether a terminal controls this process. On Windows, Ctrl+C reaches all processes of a console. */
