@@ -41,8 +41,15 @@ export interface AuthMethod {
    * Reports the first input of a login that is not there, as a phrase without secrets (`file /run/jwt does not exist`);
    * `undefined` if all are there, or where only the login itself can find out. `firstAvailable` asks it, before the
    * login and with the same context. A method without it counts as available.
+   *
+   * @throws VaultError `VAULT_LOGIN_PROVIDER_UNAVAILABLE` if the input may come later: a provider does not answer
    */
   missing?(context: LoginContext): Promise<string | undefined>;
+  /**
+   * The method that logs in instead of this one, chosen at each login of a connection until one has succeeded. Its
+   * `timeout` and `version` count then. @internal
+   */
+  choose?(context: LoginContext): Promise<AuthMethod>;
 }
 
 /**

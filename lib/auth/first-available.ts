@@ -1,5 +1,5 @@
 import { VaultError } from '../errors/vault-error.js';
-import type { AuthMethod, LoginContext, VersionContext } from './auth-method.js';
+import type { AuthMethod, LoginContext } from './auth-method.js';
 import { authProblems } from './auth-problems.js';
 
 /**
@@ -7,10 +7,12 @@ import { authProblems } from './auth-problems.js';
  * the cluster. A `notice` event, and so a line of the log, says which was chosen, and why those before it were not.
  *
  * A file must exist, a variable must be set, a metadata server must answer. A function counts as an input that is there.
- * The choice is made at each login until one has succeeded. From then on it is kept: an application never changes its
- * identity while it runs. A login that the server refuses is an error, not a reason to try the next method.
+ * A provider or agent that does not answer is asked once more before a later method is chosen. The choice is made at each
+ * login until one has succeeded. From then on the connection keeps it: it never changes its identity while it runs. A
+ * login that the server refuses is an error, not a reason to try the next method.
  *
- * At login it throws `VAULT_SOURCE_UNREADABLE` if no method has its inputs, and the errors of the chosen method.
+ * At login it throws `VAULT_SOURCE_UNREADABLE` if no method has its inputs, `VAULT_LOGIN_PROVIDER_UNAVAILABLE` if those of
+ * one may come later, and the errors of the chosen method.
  *
  * @example
  * firstAvailable(
@@ -25,56 +27,70 @@ export function firstAvailable(...methods: AuthMethod[]): AuthMethod {
     authProblems(method).map((problem) => `method ${index + 1} of \`auth: firstAvailable\`: ${problem}`),
   );
   if (methods.length === 0) problems.push('`auth: firstAvailable` needs at least one auth method');
-  let kept: AuthMethod | undefined;
-  // One choice for all that one login asks.
-  const choices = new WeakMap<VersionContext, Promise<AuthMethod>>();
-  const methodFor = (context: LoginContext): Promise<AuthMethod> => {
-    const choice = choices.get(context) ?? choose(methods, context);
-    choices.set(context, choice);
-    return choice;
-  };
-  const valid = problems.length === 0;
+  const choose = (context: LoginContext) => chooseOf(methods, context);
   return {
     name: 'firstAvailable',
     problems,
-    get timeout() {
-      const limits = (kept ? [kept] : valid ? methods : []).flatMap(({ timeout }) => timeout ?? []);
-      return limits.length === 0 ? undefined : Math.max(...limits);
-    },
-    async login(context) {
-      const method = kept ?? (await methodFor(context));
-      const login = await method.login(context);
-      kept = method;
-      return login;
-    },
-    ...(valid &&
-      methods.some((method) => method.version !== undefined) && {
-        async version(context: VersionContext) {
-          const method = kept ?? (isOfLogin(context) ? await methodFor(context) : undefined);
-          return (await method?.version?.(context)) ?? '';
-        },
-      }),
+    choose,
+    login: async (context) => (await choose(context)).login(context),
   };
 }
 
-function isOfLogin(context: VersionContext): context is LoginContext {
-  return 'logIn' in context;
+/** An input that is not there now, and whether it may come without an operator. */
+interface Miss {
+  readonly reason: string;
+  readonly later: boolean;
 }
 
-async function choose(methods: readonly AuthMethod[], context: LoginContext): Promise<AuthMethod> {
-  const without: string[] = [];
-  for (const [index, method] of methods.entries()) {
-    const missing = await method.missing?.(context);
-    if (missing === undefined) {
-      const others = without.length === 0 ? '' : ` Without their inputs: ${without.join('; ')}.`;
-      context.notice(`Logs in with ${method.name}, method ${index + 1} of firstAvailable.${others}`);
-      return method;
-    }
-    without.push(`${index + 1}. ${method.name} (${missing})`);
+async function chooseOf(methods: readonly AuthMethod[], context: LoginContext): Promise<AuthMethod> {
+  const misses: Miss[] = [];
+  for (const method of methods) {
+    const miss = await missOf(method, context);
+    if (!miss) return chosen(methods, misses, context);
+    misses.push(miss);
   }
+  const without = `No method of firstAvailable has its inputs: ${listed(methods, misses)}.`;
+  if (misses.some(({ later }) => later))
+    throw new VaultError({
+      code: 'VAULT_LOGIN_PROVIDER_UNAVAILABLE',
+      message: without,
+      hint: 'A provider or an agent may answer later: the login is tried again. Or deliver the inputs of another method.',
+    });
   throw new VaultError({
     code: 'VAULT_SOURCE_UNREADABLE',
-    message: `No method of firstAvailable has its inputs: ${without.join('; ')}.`,
+    message: without,
     hint: 'Deliver the inputs of one of them before the process starts; they are looked for again at each login.',
   });
+}
+
+/** The method after those with a miss; or one of these, whose provider answers when it is asked once more. */
+async function chosen(
+  methods: readonly AuthMethod[],
+  misses: Miss[],
+  context: LoginContext,
+): Promise<AuthMethod> {
+  let index = misses.length;
+  for (const [earlier, { later }] of misses.entries())
+    if (later && !(await missOf(methods[earlier] as AuthMethod, context))) {
+      index = earlier;
+      break;
+    }
+  const method = methods[index] as AuthMethod;
+  const others = index === 0 ? '' : ` Without their inputs: ${listed(methods, misses.slice(0, index))}.`;
+  context.notice(`Logs in with ${method.name}, method ${index + 1} of firstAvailable.${others}`);
+  return (await method.choose?.(context)) ?? method;
+}
+
+async function missOf(method: AuthMethod, context: LoginContext): Promise<Miss | undefined> {
+  try {
+    const reason = await method.missing?.(context);
+    return reason === undefined ? undefined : { reason, later: false };
+  } catch (error) {
+    if (!(error instanceof VaultError && error.code === 'VAULT_LOGIN_PROVIDER_UNAVAILABLE')) throw error;
+    return { reason: error.message.replace(/\.$/, ''), later: true };
+  }
+}
+
+function listed(methods: readonly AuthMethod[], misses: readonly Miss[]): string {
+  return misses.map(({ reason }, index) => `${index + 1}. ${methods[index]?.name} (${reason})`).join('; ');
 }

@@ -22,36 +22,45 @@ export interface LoginParts {
   readonly warn: (message: string) => void;
   readonly notice: (message: string) => void;
   readonly clientCertificate: LoginContext['clientCertificate'];
-  /** Called before the method reads its inputs, so that no later change of them is missed. */
-  readonly begin: (context: LoginContext) => Promise<unknown>;
   /** Sets the source that is being read; undefined after its answer. */
   readonly reading: (source: string | undefined) => void;
   /** Called with each token that the method obtained and did not return: without this it would live on. */
   readonly onUnused: (login: CheckedLogin) => void;
 }
 
-/**
- * Logs in once with any method.
- *
- * @throws VaultError also where the method throws another error, or returns something else than a login
- */
-export async function runLogin(method: AuthMethod, parts: LoginParts): Promise<CheckedLogin> {
+/** A login whose method may still be chosen. */
+export interface PreparedLogin {
+  readonly context: LoginContext;
+  /**
+   * Logs in once.
+   *
+   * @throws VaultError also where the method throws another error, or returns something else than a login
+   */
+  readonly run: (method: AuthMethod) => Promise<CheckedLogin>;
+}
+
+/** Prepares one login with any method. */
+export function prepareLogin(parts: LoginParts): PreparedLogin {
   const started = now(parts.clock);
   const times = new WeakMap<Secret, Deadline>();
   const obtained: Login[] = [];
   const sentAt = (token: Secret | undefined) => (token && times.get(token)) ?? started;
-  const check = (login: Login) => checkLogin(login, method.name, sentAt);
-  let used: CheckedLogin | undefined;
-  try {
-    const context = contextOf(parts, times, obtained);
-    await parts.begin(context);
-    used = check(await method.login(context));
-    return used;
-  } catch (cause) {
-    throw cause instanceof VaultError ? cause : unexpected(cause, `The login by "${method.name}"`);
-  } finally {
-    for (const login of obtained) if (login.token !== used?.token) parts.onUnused(check(login));
-  }
+  const context = contextOf(parts, times, obtained);
+  return {
+    context,
+    async run(method) {
+      const check = (login: Login) => checkLogin(login, method.name, sentAt);
+      let used: CheckedLogin | undefined;
+      try {
+        used = check(await method.login(context));
+        return used;
+      } catch (cause) {
+        throw cause instanceof VaultError ? cause : unexpected(cause, `The login by "${method.name}"`);
+      } finally {
+        for (const login of obtained) if (login.token !== used?.token) parts.onUnused(check(login));
+      }
+    },
+  };
 }
 
 /**

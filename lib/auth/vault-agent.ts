@@ -28,16 +28,15 @@ export function vaultAgent(): AuthMethod {
     name: 'agent',
     login: lookUp,
     version: async (context) => (await lookUp(context)).identity ?? '',
-    async missing(context) {
-      try {
-        await lookUp(context);
-        return undefined;
-      } catch (error) {
-        if (error instanceof VaultError && error.code === 'VAULT_LOGIN_PROVIDER_UNAVAILABLE')
-          return 'no agent attaches a token at the address of the connection';
-        throw error;
-      }
-    },
+    missing: (context) =>
+      lookUp(context).then(
+        () => undefined,
+        (error: unknown) => {
+          // When it is asked once more, it may have logged in.
+          lookUps.delete(context);
+          throw error;
+        },
+      ),
   };
 }
 

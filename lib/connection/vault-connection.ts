@@ -22,6 +22,7 @@ import type { Secret } from '../secret/secret.js';
 import { pathRules } from '../engines/path-rules.js';
 import { StaticSecrets } from '../engines/static-secrets.js';
 import { VaultClient } from '../session/vault-client.js';
+import { AuthInUse } from '../session/auth-in-use.js';
 import { Session } from '../session/session.js';
 import { lastRequests } from './last-requests.js';
 import type { ClosedAtExit, FinalRequest } from './process-end.js';
@@ -46,6 +47,7 @@ export class VaultConnection implements ClosedAtExit {
   readonly #clock: Clock;
   readonly #bus: EventBus;
   readonly #api: ApiClient;
+  readonly #auth: AuthInUse;
   readonly #session: Session;
   readonly #scheduler: Scheduler;
   readonly #counters = new Counters();
@@ -65,6 +67,7 @@ export class VaultConnection implements ClosedAtExit {
     this.name = options.name;
     this.#options = options;
     this.#clock = clock;
+    this.#auth = new AuthInUse(options.auth);
     this.#bus = bus;
     this.#scheduler = new Scheduler(clock);
     // Each waiting request adds a listener; Node would warn of a leak.
@@ -96,6 +99,7 @@ export class VaultConnection implements ClosedAtExit {
     const shared = {
       api: this.#api,
       options,
+      auth: this.#auth,
       clock,
       scheduler: this.#scheduler,
       upkeep: new Limiter(options.concurrency, this.#scheduler),
@@ -157,12 +161,16 @@ export class VaultConnection implements ClosedAtExit {
   async login(): Promise<number> {
     const { timeout } = this.#options.startup;
     const end = this.#clock.monotonic() + timeout;
-    await this.retry(() => this.#session.acquire(), timeout, this.#options.auth.timeout);
+    await this.retry(
+      () => this.#session.acquire(),
+      timeout,
+      () => this.#auth.current.timeout,
+    );
     return Math.max(0, end - this.#clock.monotonic());
   }
 
-  /** @param attempt milliseconds that one attempt may take, whatever is left of the budget */
-  retry<T>(job: () => Promise<T>, budget: number, attempt?: number): Promise<T> {
+  /** @param attempt milliseconds that one attempt may take, whatever is left of the budget; it may grow meanwhile */
+  retry<T>(job: () => Promise<T>, budget: number, attempt?: () => number | undefined): Promise<T> {
     const { retry } = this.#options;
     return retryWithinBudget(job, {
       clock: this.#clock,

@@ -16,18 +16,19 @@ export async function retryWithinBudget<T>(
     budget: number;
     retry: { initialDelay: number; maxDelay: number; jitter: number };
     signal: AbortSignal;
-    /** Milliseconds that one attempt may take, whatever is left of the budget. */
-    attempt?: number | undefined;
+    /** Milliseconds that one attempt may take, whatever is left of the budget; it may grow while the attempt runs. */
+    attempt?: (() => number | undefined) | undefined;
     /** The reason why an attempt hangs, if it is known. */
     late?: (limit: number) => VaultError | undefined;
   },
 ): Promise<T> {
-  const { clock, budget, retry, signal, attempt: atLeast = MIN_ATTEMPT_TIME } = options;
+  const { clock, budget, retry, signal, attempt: atLeast } = options;
   const end = clock.monotonic() + budget;
   for (let attempt = 1; ; attempt++) {
     try {
-      const limit = Math.max(end - clock.monotonic(), atLeast);
-      return await withTimeout(job(), limit, clock, () => options.late?.(limit) ?? late(limit));
+      const left = end - clock.monotonic();
+      const limit = () => Math.max(left, atLeast?.() ?? MIN_ATTEMPT_TIME);
+      return await withTimeout(job(), limit, clock, () => options.late?.(limit()) ?? late(limit()));
     } catch (error) {
       if (!(error instanceof VaultError) || !isTransient(error)) throw error;
       const left = end - clock.monotonic();

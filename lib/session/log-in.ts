@@ -1,6 +1,6 @@
 import type { CheckedLogin } from '../auth/checked-login.js';
 import type { RefusedLogins } from '../auth/refused-logins.js';
-import { runLogin } from '../auth/run-login.js';
+import { prepareLogin } from '../auth/run-login.js';
 import { withTimeout } from '../clock/with-timeout.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
 import type { SessionContext } from './session-context.js';
@@ -25,26 +25,20 @@ export interface LoginHooks {
 
 /** Logs in once, within a time limit. */
 export async function logIn(
-  { api, options, clock }: SessionContext,
+  { api, auth, options, clock }: SessionContext,
   source: TokenSourceWatcher,
   { refused, onUnused, warn, notice, reading }: LoginHooks,
 ): Promise<CheckedLogin> {
-  const limit = options.auth.timeout ?? REQUESTS * options.timeout;
-  let version = '';
-  let sample = async () => '';
+  let limit: number | undefined;
   let timedOut = false;
   let waitsFor: string | undefined;
   const ending = new AbortController();
-  const login = runLogin(options.auth, {
+  const { context, run } = prepareLogin({
     clock,
     signal: ending.signal,
     refused,
-    send: (request, token) => api.send({ ...request, lane: 'vital', limit: options.auth.timeout }, token),
+    send: (request, token) => api.send({ ...request, lane: 'vital', limit }, token),
     clientCertificate: () => api.clientCertificate(),
-    begin: async (context) => {
-      sample = () => source.readVersion(context);
-      version = await sample();
-    },
     warn,
     notice,
     onUnused,
@@ -53,19 +47,33 @@ export async function logIn(
       if (!timedOut) reading(secret);
     },
   });
+  const inTime = <T>(work: Promise<T>) => {
+    const most = limit ?? REQUESTS * options.timeout;
+    const tooLong = () => {
+      timedOut = true;
+      ending.abort();
+      reading(undefined);
+      return waitsFor === undefined ? loginTooLong(most) : sourceTooLong(waitsFor, most);
+    };
+    return withTimeout(work, most, clock, tooLong, false);
+  };
+  const method = await inTime(auth.choose(context));
+  auth.begin(method);
+  limit = method.timeout;
+  let version = '';
+  // The version is read before the method reads its inputs, so that no later change of them is missed.
+  const login = source.readVersion(context).then((known) => {
+    version = known;
+    return run(method);
+  });
   login.then(
     (made) => timedOut && onUnused(made),
     () => undefined,
   );
-  const tooLong = () => {
-    timedOut = true;
-    ending.abort();
-    reading(undefined);
-    return waitsFor === undefined ? loginTooLong(limit) : sourceTooLong(waitsFor, limit);
-  };
   try {
-    const made = await withTimeout(login, limit, clock, tooLong, false);
-    source.granted(version, sample);
+    const made = await inTime(login);
+    auth.keep();
+    source.granted(version);
     return made;
   } catch (error) {
     // After a permanent failure, only a change of the file triggers another login.

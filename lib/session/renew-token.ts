@@ -17,7 +17,7 @@ const TIMEOUT_SHARE = 0.25;
 /** Sends one renewal. Throws transient failures, and refusals that may mean that the token has ended. */
 export async function renewToken(
   token: VaultToken,
-  { clock, options }: Pick<SessionContext, 'clock' | 'options'>,
+  { auth, clock, options }: Pick<SessionContext, 'auth' | 'clock' | 'options'>,
   session: { send(token: VaultToken, request: ApiRequest): Promise<ApiResponse> },
 ): Promise<GrantUpdate> {
   const path = 'auth/token/renew-self';
@@ -28,7 +28,7 @@ export async function renewToken(
     const about = {
       ...token.namespaceOverride,
       timeout,
-      limit: options.auth.timeout,
+      limit: auth.current.timeout,
       lane: 'vital',
     } as const;
     const answer = await renewPastCaches({

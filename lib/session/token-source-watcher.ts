@@ -6,8 +6,10 @@ import type { SessionContext } from './session-context.js';
 
 /** Milliseconds. */
 const POLL_INTERVAL = 10_000;
+/** Milliseconds for one version: a start has to go on without one that does not come. */
+const READ_LIMIT = POLL_INTERVAL / 2;
 
-type WatcherContext = Pick<SessionContext, 'api' | 'clock' | 'options' | 'scheduler'>;
+type WatcherContext = Pick<SessionContext, 'api' | 'auth' | 'clock' | 'scheduler'>;
 
 /** Polls the source of a token for a change, for example a file that an agent writes. */
 export class TokenSourceWatcher {
@@ -25,12 +27,12 @@ export class TokenSourceWatcher {
 
   /** The version of the source; '' if it is unknown. A method of the application may return anything, or nothing. */
   async readVersion(context: VersionContext): Promise<string> {
-    const { clock, options } = this.#context;
-    if (!options.auth.version) return '';
+    const { auth, clock } = this.#context;
+    if (!auth.current.version) return '';
     try {
-      const reading = Promise.resolve<unknown>(options.auth.version(context));
+      const reading = Promise.resolve<unknown>(auth.current.version(context));
       const tooLong = () => new Error('The version did not come in time.');
-      const version = await withTimeout(reading, POLL_INTERVAL, clock, tooLong, false);
+      const version = await withTimeout(reading, READ_LIMIT, clock, tooLong, false);
       return typeof version === 'string' ? version : '';
     } catch {
       return '';
@@ -43,23 +45,15 @@ export class TokenSourceWatcher {
     return version !== '' && version !== this.#ofToken;
   }
 
-  /**
-   * Records the version that a token came from.
-   *
-   * @param again reads a version that was unknown before the login: one of several methods may know it only now
-   */
-  granted(version: string, again: () => Promise<string>): void {
+  /** Records the version that a token came from. */
+  granted(version: string): void {
     this.#ofToken = version;
     this.useVersion(version);
-    if (version === '' && this.#context.options.auth.version)
-      void again().then((known) => {
-        if (this.#ofToken === '') this.#ofToken = this.#currentVersion = known;
-      });
   }
 
   /** Records the version in use (sampled before the read, so no later change is missed) and starts polling. */
   useVersion(version: string): void {
-    if (!this.#context.options.auth.version) return;
+    if (!this.#context.auth.current.version) return;
     this.#currentVersion = version;
     this.#next();
   }

@@ -1,5 +1,5 @@
 import { RefusedLogins } from '../../lib/auth/refused-logins.js';
-import { runLogin } from '../../lib/auth/run-login.js';
+import { prepareLogin } from '../../lib/auth/run-login.js';
 import { inspect } from 'node:util';
 import { expect } from 'vitest';
 import { ApiClient } from '../../lib/client/api-client.js';
@@ -180,7 +180,6 @@ export class World {
       send,
       warn,
       notice: warn,
-      begin: () => Promise.resolve(),
       reading: () => undefined,
       clientCertificate: () => Promise.resolve(''),
       onUnused: () => undefined,
@@ -188,7 +187,7 @@ export class World {
       signal: new AbortController().signal,
       refused: new RefusedLogins(this.clock),
     };
-    return runLogin(method, parts).then((login) => {
+    return prepareLogin(parts).run(method).then((login) => {
       expect(Number.isFinite(login.ttl) && Number.isFinite(login.uses)).toBe(true);
       expect(typeof login.renewable).toBe('boolean');
       return [login.token, warned];

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { appRole, type AppRoleOptions } from '../../../lib/auth/app-role.js';
 import type { AuthMethod } from '../../../lib/auth/auth-method.js';
 import { RefusedLogins } from '../../../lib/auth/refused-logins.js';
-import { runLogin, type LoginParts } from '../../../lib/auth/run-login.js';
+import { prepareLogin, type LoginParts } from '../../../lib/auth/run-login.js';
 import { token } from '../../../lib/auth/token.js';
 import { VaultError, type VaultErrorCode } from '../../../lib/errors/vault-error.js';
 import { fromFile, fromWrappedToken } from '../../../lib/secret/secret-source.js';
@@ -23,7 +23,6 @@ function serverOf(...answers: (object | VaultError)[]) {
     signal: new AbortController().signal,
     refused: new RefusedLogins(clock),
     warn: (message: string) => void warnings.push(message),
-    begin: () => Promise.resolve(),
     reading: () => undefined,
     send: async (request: object) => {
       sent.push({ ...request });
@@ -32,7 +31,7 @@ function serverOf(...answers: (object | VaultError)[]) {
       return { warnings: [], wellFormed: true, sentAt: { monotonic: 0, wall: 0 }, ...answer };
     },
   } as unknown as LoginParts;
-  return { clock, login: (method: AuthMethod) => runLogin(method, parts), sent, warnings };
+  return { clock, login: (method: AuthMethod) => prepareLogin(parts).run(method), sent, warnings };
 }
 
 describe('a login with AppRole', () => {

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { askProvider } from '../../../lib/auth/ask-provider.js';
 import type { LoginContext } from '../../../lib/auth/auth-method.js';
 import { RefusedLogins } from '../../../lib/auth/refused-logins.js';
-import { runLogin } from '../../../lib/auth/run-login.js';
+import { prepareLogin } from '../../../lib/auth/run-login.js';
 import { optionalPackage } from '../../../lib/auth/optional-package.js';
 import type { ApiRequest } from '../../../lib/client/api.types.js';
 import { systemClock } from '../../../lib/clock/clock.js';
@@ -35,11 +35,10 @@ const VARIABLES = [
 /** The body of the login that a method sends. */
 async function bodyOf(method: AuthMethod): Promise<Record<string, any>> {
   let sent: ApiRequest | undefined;
-  await runLogin(method, {
+  await prepareLogin({
     clock: systemClock,
     signal: new AbortController().signal,
     refused: new RefusedLogins(systemClock),
-    begin: () => Promise.resolve(),
     warn: () => undefined,
     notice: () => undefined,
     reading: () => undefined,
@@ -49,7 +48,7 @@ async function bodyOf(method: AuthMethod): Promise<Record<string, any>> {
       sent = request;
       return { auth: AUTH, warnings: [], wellFormed: true, sentAt: { monotonic: 0, wall: 0 } } as never;
     },
-  });
+  }).run(method);
   return sent?.body as Record<string, any>;
 }
 

@@ -17,6 +17,7 @@ import {
   token,
   vaultAgent,
   type AuthMethod,
+  type LoginContext,
 } from '../../../lib/index.js';
 import { expectNoLeak, failureOf } from '../../support/leaks.js';
 import { simulatedAgent } from '../../support/simulated-agent.js';
@@ -105,9 +106,11 @@ describe('firstAvailable', () => {
     const agent = simulatedAgent(vault.transport(), attaches ? 'root' : undefined);
     await start(firstAvailable(vaultAgent(), byRole(role.secretId)), {}, agent);
     expect(notices()[0]).toMatch(
-      attaches ? /^Logs in with agent, method 1/ : /approle, method 2.*1\. agent \(no agent attaches a token/,
+      attaches
+        ? /^Logs in with agent, method 1/
+        : /approle, method 2.*1\. agent \(No agent attached a valid token/,
     );
-    expect(vault.count(/lookup-self/)).toBe(1);
+    expect(vault.count(/lookup-self/)).toBe(attaches ? 1 : 2);
   });
 
   it('a watched token stays watched', async () => {
@@ -132,13 +135,79 @@ describe('firstAvailable', () => {
     expect(events.filter(({ type }) => type === 'login')).toHaveLength(1);
   });
 
-  it('waits as long as the chosen method may', async () => {
+  it.each([
+    ['the chosen method', 60_000, 60_000],
+    ['no method that was not chosen', 1_000, 1_000],
+  ])('the start and its login wait as long as %s', async (_, timeout, ends) => {
     const slow = { ...byRole(fromEnv(UNSET)), timeout: 90_000 };
-    const auth = firstAvailable(slow, { ...byRole(role.secretId), timeout: 60_000 });
-    expect(auth.timeout).toBe(90_000);
+    const person: AuthMethod = { name: 'person', timeout, login: () => new Promise<never>(() => undefined) };
+    const startup = { timeout: 0 };
+    const started = clock.monotonic();
+    const error = await failureOf(start(firstAvailable(slow, person), { startup }));
+    expect(error.code).toBe('VAULT_TIMEOUT');
+    expect(clock.monotonic() - started).toBe(ends);
+  });
+
+  it('each connection chooses for itself', async () => {
+    const file = join(folder, 'secret-id');
+    const auth = firstAvailable(byRole(fromFile(file)), byRole(role.secretId));
     await start(auth);
-    expect(auth.timeout).toBe(60_000);
-    expect(firstAvailable(byRole('x')).timeout).toBeUndefined();
+    const first = connection as VaultConnection;
+    await writeFile(file, role.secretId());
+    await start(auth);
+    expect(notices().map((text) => text.slice(0, 34))).toEqual([
+      'Logs in with approle, method 2 of ',
+      'Logs in with approle, method 1 of ',
+    ]);
+    await clock.until(first.close());
+  });
+
+  it('a login that succeeds after its time limit does not change the choice', async () => {
+    const late: AuthMethod = {
+      name: 'late',
+      timeout: 5_000,
+      missing: async () => (clock.monotonic() - began < 1_000 ? undefined : 'the file is gone'),
+      async login(context) {
+        await new Promise<void>((resolve) => clock.setTimer(20_000, resolve));
+        return other.login(context);
+      },
+    };
+    const began = clock.monotonic();
+    const other = byRole(role.secretId);
+    const logins: string[] = [];
+    const kept = {
+      ...other,
+      name: 'kept',
+      login: (given: LoginContext) => (logins.push('kept'), other.login(given)),
+    };
+    await start(firstAvailable(late, kept));
+    await clock.advance(3 * 60 * 60_000);
+    expect((connection as VaultConnection).status.session.sequence).toBeGreaterThan(2);
+    expect(logins.length).toBeGreaterThanOrEqual(2);
+    expect(notices().map((text) => text.split(',')[0])).toEqual(['Logs in with late', 'Logs in with kept']);
+  });
+
+  it('an agent that gets its token later: the start waits for it', async () => {
+    const agent = simulatedAgent(vault.transport());
+    clock.setTimer(3_000, () => (agent.token = 'root'));
+    await start(firstAvailable(vaultAgent(), byRole(fromEnv(UNSET))), {}, agent);
+    expect(notices()).toEqual(['Logs in with agent, method 1 of firstAvailable.']);
+  });
+
+  it('the error of a start that waited names the agent, and is transient', async () => {
+    const agent = simulatedAgent(vault.transport());
+    const auth = firstAvailable(vaultAgent(), byRole(fromEnv(UNSET)));
+    const error = await failureOf(start(auth, { startup: { timeout: 5_000 } }, agent));
+    expect(error.code).toBe('VAULT_LOGIN_PROVIDER_UNAVAILABLE');
+    expect(error.message).toMatch(/1\. agent \(No agent attached.*2\. approle \(environment variable/);
+    expect(clock.monotonic()).toBeGreaterThan(2_000);
+  });
+
+  it('a provider that misses once is asked again before a later method is chosen', async () => {
+    const agent = simulatedAgent(vault.transport());
+    const later = { ...byRole(role.secretId), missing: async () => void (agent.token = 'root') };
+    await start(firstAvailable(vaultAgent(), later), {}, agent);
+    expect(notices()).toEqual(['Logs in with agent, method 1 of firstAvailable.']);
   });
 
   it.each([

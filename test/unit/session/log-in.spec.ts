@@ -4,6 +4,7 @@ import type { CheckedLogin } from '../../../lib/auth/checked-login.js';
 import { RefusedLogins } from '../../../lib/auth/refused-logins.js';
 import type { SecretReader } from '../../../lib/secret/secret-source.js';
 import { Secret } from '../../../lib/secret/secret.js';
+import { AuthInUse } from '../../../lib/session/auth-in-use.js';
 import { logIn } from '../../../lib/session/log-in.js';
 import type { SessionContext } from '../../../lib/session/session-context.js';
 import type { TokenSourceWatcher } from '../../../lib/session/token-source-watcher.js';
@@ -34,7 +35,8 @@ it('a login that takes too long names its source once, and the token that it sti
   const session = {
     api: {},
     clock,
-    options: { timeout: 1_000, auth: { name: 'slow', login } },
+    options: { timeout: 1_000 },
+    auth: new AuthInUse({ name: 'slow', login }),
   } as unknown as SessionContext;
   const failed = failureOf(
     logIn(session, source, {
