@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isObject } from '../client/answer-members.js';
-import { VaultError } from '../errors/vault-error.js';
+import { messageOf, VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
 
 /** Milliseconds for one answer of a provider: each is in the same machine or cloud. */
@@ -17,6 +17,8 @@ export interface ProviderRequest {
   readonly provider: string;
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
+  /** A header that each answer of the provider has, in lower case: without it another server answered. */
+  readonly proof?: readonly [name: string, value: string];
   /** Sent as a form by POST; otherwise the request is a GET. */
   readonly form?: URLSearchParams;
   readonly signal?: AbortSignal;
@@ -29,21 +31,24 @@ export interface ProviderRequest {
  * redirects are not followed. Errors name the provider and its address, and nothing of its answer.
  *
  * @returns the body of an answer with status 200
- * @throws VaultError `VAULT_LOGIN_PROVIDER_UNAVAILABLE`, or `VAULT_SOURCE_UNREADABLE` for another status
+ * @throws VaultError `VAULT_LOGIN_PROVIDER_UNAVAILABLE`, or `VAULT_SOURCE_UNREADABLE` for another status, an
+ * answer of another server, and an address or header that cannot be sent
  */
 export async function askProvider(asked: ProviderRequest): Promise<string> {
-  const { url, headers = {}, form, signal, limit = LIMIT } = asked;
+  const { url, headers = {}, form, proof, signal, limit = LIMIT } = asked;
   const inTime = AbortSignal.timeout(limit);
   const options = {
     method: form ? 'POST' : 'GET',
     headers: { ...headers, ...(form && { 'content-type': 'application/x-www-form-urlencoded' }) },
     signal: signal ? AbortSignal.any([signal, inTime]) : inTime,
   };
-  let answer: { status: number; body: string };
+  let answer: { status: number; body: string; proven: boolean };
   try {
     answer = await new Promise((resolve, reject) => {
       const onAnswer = (message: IncomingMessage) => {
-        bodyOf(message).then((body) => resolve({ status: message.statusCode ?? 0, body }), reject);
+        const proven = proof === undefined || message.headers[proof[0]] === proof[1];
+        const status = message.statusCode ?? 0;
+        bodyOf(message).then((body) => resolve({ status, body, proven }), reject);
       };
       // An agent of its own, because an application may have given the global one a proxy.
       const sent =
@@ -55,11 +60,14 @@ export async function askProvider(asked: ProviderRequest): Promise<string> {
     });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    if (code?.startsWith('ERR_INVALID_')) throw unusable(asked, `cannot be asked (${code})`);
     const late = inTime.aborted ? `has not answered within ${limit / 1_000} s` : undefined;
     throw unavailable(asked, late ?? `does not answer (${code ?? 'connection closed'})`);
   }
-  const { status, body } = answer;
-  if (status === 200) return body;
+  const { status, body, proven } = answer;
+  if (status === 200 && proven) return body;
+  if (status === 200)
+    throw unusable(asked, `did not answer, but another server without ${proof?.join(': ')}`);
   const problem = `answered with status ${status}`;
   throw LATER.has(status) || status >= 500 ? unavailable(asked, problem) : unusable(asked, problem);
 }
@@ -90,6 +98,21 @@ export async function askForAccessToken(asked: ProviderRequest): Promise<Secret>
   const { access_token: token } = await askForJson(asked);
   if (typeof token !== 'string' || token === '') throw unusable(asked, 'answered without an `access_token`');
   return new Secret(token);
+}
+
+/**
+ * What an answer of a provider means for `missing` of a method: a refusal is a reason.
+ *
+ * @throws VaultError `VAULT_LOGIN_PROVIDER_UNAVAILABLE`, as the provider may answer later
+ */
+export async function missingAt(asked: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await asked;
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof VaultError && error.code === 'VAULT_SOURCE_UNREADABLE')) throw error;
+    return messageOf(error).replace(/\.$/, '');
+  }
 }
 
 /** The provider has no usable answer now, and may have one later. */

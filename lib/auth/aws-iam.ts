@@ -5,7 +5,7 @@ import { Secret } from '../secret/secret.js';
 import { missingIn, readSecret, type SecretReader, type SecretSource } from '../secret/secret-source.js';
 import type { AuthMethod } from './auth-method.js';
 import { explainAwsRefusal } from './aws-iam-refusals.js';
-import { atMount, textProblems, type MountOptions } from './login-request.js';
+import { atMount, sourceProblems, textProblems, type MountOptions } from './login-request.js';
 import { optionalPackage } from './optional-package.js';
 
 /** The keys of an IAM principal: of a user, or temporary ones of a role. */
@@ -67,6 +67,7 @@ export function awsIam(options: AwsIamOptions = {}): AuthMethod {
   problems.push(...textProblems('awsIam', given, [], ['role', 'region', 'serverId']));
   if (typeof credentials !== 'function' && !isObject(credentials))
     problems.push('`auth: awsIam` has `credentials` that are neither keys nor a function');
+  if (isObject(credentials)) problems.push(...keyProblems(credentials as Partial<AwsCredentials>));
   const keys = keysOf(credentials);
   return {
     name: 'aws',
@@ -87,12 +88,29 @@ interface Keys {
   sessionToken?: string;
 }
 
+function keyProblems({ accessKeyId, secretAccessKey, sessionToken }: Partial<AwsCredentials>): string[] {
+  return [
+    ...sourceProblems('awsIam', 'credentials.accessKeyId', accessKeyId),
+    ...sourceProblems('awsIam', 'credentials.secretAccessKey', secretAccessKey),
+    ...(sessionToken === undefined ? [] : sourceProblems('awsIam', 'credentials.sessionToken', sessionToken)),
+  ];
+}
+
 /** Reads all parts of the keys as one secret. */
 function keysOf(
   credentials: NonNullable<AwsIamOptions['credentials']>,
 ): SecretReader & Required<Pick<SecretReader, 'missing'>> {
-  const given = async () =>
-    typeof credentials === 'function' ? credentials().catch(explained) : credentials;
+  const given = async () => {
+    if (typeof credentials !== 'function') return credentials;
+    const provide = async (): Promise<unknown> => credentials();
+    const found = await provide().catch(explained);
+    if (isObject(found) && keyProblems(found).length === 0) return found as unknown as AwsCredentials;
+    throw new VaultError({
+      code: 'VAULT_SOURCE_UNREADABLE',
+      message: 'The login has no AWS credentials: their provider returned no keys.',
+      hint: 'The function `credentials` of awsIam has to return `accessKeyId` and `secretAccessKey`.',
+    });
+  };
   return {
     description: typeof credentials === 'function' ? 'the provider of AWS credentials' : 'AWS credentials',
     async missing() {

@@ -7,7 +7,7 @@ import {
   type SecretReader,
   type SecretSource,
 } from '../secret/secret-source.js';
-import { askForAccessToken, askForJson, askProvider, type ProviderRequest } from './ask-provider.js';
+import { askForAccessToken, askForJson, missingAt, type ProviderRequest } from './ask-provider.js';
 import type { AuthMethod, LoginContext } from './auth-method.js';
 import { explainAzureRefusal } from './cloud-refusals.js';
 import { checkJwt } from './jwt-claims.js';
@@ -107,11 +107,7 @@ const TOKENS: Readonly<Record<NonNullable<AzureOptions['identity']>, TokenOf>> =
     const ask = metadata(address, signal);
     return {
       description: `${IMDS} at ${address.origin}`,
-      missing: () =>
-        askProvider({ ...ask('instance', INSTANCE), limit: PROBE }).then(
-          () => undefined,
-          () => `${IMDS} at ${address.origin} does not answer`,
-        ),
+      missing: () => missingAt(askForJson({ ...ask('instance', INSTANCE), limit: PROBE })),
       read: () =>
         askForAccessToken(
           ask('identity/oauth2/token', {

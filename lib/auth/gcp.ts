@@ -2,7 +2,7 @@ import { VaultError } from '../errors/vault-error.js';
 import { classOf } from '../errors/printable.js';
 import { Secret } from '../secret/secret.js';
 import { missingIn, type SecretReader, type SecretSource } from '../secret/secret-source.js';
-import { askProvider, type ProviderRequest } from './ask-provider.js';
+import { askProvider, missingAt, type ProviderRequest } from './ask-provider.js';
 import type { AuthMethod, LoginContext } from './auth-method.js';
 import { explainGcpRefusal } from './cloud-refusals.js';
 import { checkJwt } from './jwt-claims.js';
@@ -106,15 +106,12 @@ function identityToken(
     provider: PROVIDER,
     url: new URL(`${account}/${path}`, address),
     headers: { 'Metadata-Flavor': 'Google' },
+    proof: ['metadata-flavor', 'Google'],
     signal,
   });
   return {
     description: `${PROVIDER} at ${address.origin}`,
-    missing: () =>
-      askProvider({ ...ask('email'), limit: PROBE }).then(
-        () => undefined,
-        () => `${PROVIDER} at ${address.origin} has no service account, or does not answer`,
-      ),
+    missing: () => missingAt(askProvider({ ...ask('email'), limit: PROBE })),
     async read() {
       const query = new URLSearchParams({ audience: audienceOf(role), format: 'full' });
       return new Secret((await askProvider(ask(`identity?${query.toString()}`))).trim());

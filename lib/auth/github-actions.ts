@@ -1,4 +1,5 @@
 import { isObject } from '../client/answer-members.js';
+import { unknownOptions } from '../errors/unknown-options.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { SecretReader } from '../secret/secret-source.js';
 import { secretOf } from '../secret/secret-text.js';
@@ -22,8 +23,10 @@ const DESCRIPTION = 'ID token of GitHub Actions';
  */
 export function fromGitHubActions(options: { audience: string }): SecretReader {
   const audience = isObject(options) && typeof options.audience === 'string' ? options.audience.trim() : '';
+  const problems = isObject(options) ? unknownOptions('fromGitHubActions', options, ['audience']) : [];
+  if (audience === '') problems.push('`fromGitHubActions` needs an `audience`');
   return {
-    problems: audience === '' ? ['`fromGitHubActions` needs an `audience`'] : [],
+    problems,
     description: DESCRIPTION,
     missing: async () => missing(),
     async read() {
@@ -31,7 +34,8 @@ export function fromGitHubActions(options: { audience: string }): SecretReader {
       if (problem !== undefined) throw notOffered(problem);
       const url = new URL(process.env[URL_VARIABLE] ?? '');
       url.searchParams.set('audience', audience);
-      const headers = { authorization: `bearer ${process.env[TOKEN_VARIABLE]}`, accept: 'application/json' };
+      const token = process.env[TOKEN_VARIABLE]?.trim();
+      const headers = { authorization: `bearer ${token}`, accept: 'application/json' };
       const { value } = await askForJson({ provider: 'GitHub', url, headers });
       return secretOf(value, DESCRIPTION);
     },

@@ -130,12 +130,17 @@ export class VaultError extends Error {
 /** The end of every message: code and hint. */
 const ending = (code: VaultErrorCode, hint: string) => ` [${code}] ${hint}`;
 
+/** The message of an error, without its code and hint. */
+export function messageOf({ message, code, hint }: VaultError): string {
+  return message.slice(0, -ending(code, hint).length);
+}
+
 /** Copies an error, with another sentence in its message. */
 export function withSentence(error: VaultError, sentence: string): VaultError {
   const { code, hint, status, path, retryAfter, outcomeUnknown, errors, cause } = error;
   return new VaultError({
     code,
-    message: `${error.message.slice(0, -ending(code, hint).length)} ${sentence}`,
+    message: `${messageOf(error)} ${sentence}`,
     hint,
     ...(status !== undefined && { status }),
     ...(path !== undefined && { path }),

@@ -187,11 +187,13 @@ export class World {
       signal: new AbortController().signal,
       refused: new RefusedLogins(this.clock),
     };
-    return prepareLogin(parts).run(method).then((login) => {
-      expect(Number.isFinite(login.ttl) && Number.isFinite(login.uses)).toBe(true);
-      expect(typeof login.renewable).toBe('boolean');
-      return [login.token, warned];
-    });
+    return prepareLogin(parts)
+      .run(method)
+      .then((login) => {
+        expect(Number.isFinite(login.ttl) && Number.isFinite(login.uses)).toBe(true);
+        expect(typeof login.renewable).toBe('boolean');
+        return [login.token, warned];
+      });
   }
 
   async #wrapped(): Promise<unknown> {

@@ -27,7 +27,11 @@ export function parseJwt(jwt: string): ParsedJwt | undefined {
   }
 }
 
-const decode = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString()) as JwtClaims;
+function decode(part: string): JwtClaims {
+  const parsed: unknown = JSON.parse(Buffer.from(part, 'base64url').toString());
+  if (typeof parsed !== 'object' || parsed === null) throw new SyntaxError('It is no object.');
+  return parsed as JwtClaims;
+}
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 const HASHES: Readonly<Record<string, string>> = { RS256: 'sha256', ES256: 'sha256' };

@@ -87,7 +87,7 @@ describe('the provider of a cloud', () => {
     void response.end(JSON.stringify(value));
 
   it('gcp: an identity token of the metadata server, for the audience of the role', async () => {
-    answer = (_, response) => void response.end(`${TOKEN}\n`);
+    answer = (_, response) => void response.setHeader('Metadata-Flavor', 'Google').end(`${TOKEN}\n`);
     expect(await bodyOf(gcp({ role: 'app', metadataAddress: address }))).toEqual({ role: 'app', jwt: TOKEN });
     const url = new URL(asked[0]?.url ?? '', address);
     expect(url.pathname).toBe('/computeMetadata/v1/instance/service-accounts/default/identity');
@@ -238,10 +238,55 @@ describe('the provider of a cloud', () => {
   });
 
   it('gcp: a page instead of a token is not sent', async () => {
-    answer = (_, response) => void response.end(HTML);
+    answer = (_, response) => void response.setHeader('Metadata-Flavor', 'Google').end(HTML);
     const error = await failureOf(bodyOf(gcp({ role: 'app', metadataAddress: address })));
     expect(error.code).toBe('VAULT_LOGIN_INPUT_INVALID');
     expectNoLeak(error, ['canary-page']);
+  });
+
+  it('a captive portal is no metadata server', async () => {
+    answer = (_, response) => void response.end(HTML);
+    const google = gcp({ role: 'app', metadataAddress: address });
+    expect(await google.missing?.(context)).toMatch(/another server without metadata-flavor: Google$/);
+    const error = await failureOf(bodyOf(google));
+    expect(error.code).toBe('VAULT_SOURCE_UNREADABLE');
+    expectNoLeak(error, ['canary-page']);
+    const microsoft = azure({ role: 'app', metadataAddress: address });
+    expect(await microsoft.missing?.(context)).toMatch(/something else than a JSON object$/);
+  });
+
+  it.each([
+    [{ url: new URL('file:///etc/passwd') }, /cannot be asked \(ERR_INVALID_PROTOCOL\)/],
+    [{ headers: { authorization: 'canary-token\nx' } }, /cannot be asked \(ERR_INVALID_CHAR\)/],
+  ])('an address or a header that cannot be sent needs an operator: %#', async (part, message) => {
+    const error = await failureOf(askProvider({ provider: 'the stub', url: new URL(address), ...part }));
+    expect(error.code).toBe('VAULT_SOURCE_UNREADABLE');
+    expect(error.message).toMatch(message);
+    expectNoLeak(error, ['canary-token']);
+  });
+
+  it.each([
+    ['nothing', () => undefined],
+    ['no keys', async () => ({})],
+    ['keys of another type', async () => ({ accessKeyId: 5, secretAccessKey: 'canary-key' })],
+  ])('awsIam: a provider that returns %s', async (_, credentials) => {
+    const method = awsIam({ credentials: credentials as never });
+    const error = await failureOf(bodyOf(method));
+    expect(error).toMatchObject({
+      code: 'VAULT_SOURCE_UNREADABLE',
+      message: expect.stringContaining('returned no keys'),
+    });
+    expectNoLeak(error, ['canary-key']);
+    expect(await method.missing?.(context)).toBe('no AWS credentials were found');
+  });
+
+  it('awsIam: a provider that throws at once', async () => {
+    const credentials = () => {
+      throw new Error('canary-provider');
+    };
+    const error = await failureOf(bodyOf(awsIam({ credentials })));
+    expect(error.code).toBe('VAULT_LOGIN_PROVIDER_UNAVAILABLE');
+    expectNoLeak(error, ['canary-provider']);
   });
 
   it('it does not answer', async () => {
@@ -265,7 +310,9 @@ describe('the provider of a cloud', () => {
       const error = await failureOf(bodyOf(method));
       expect(error.code).toBe('VAULT_LOGIN_PROVIDER_UNAVAILABLE');
       expect(error.message).toMatch(/at http:\/\/127\.0\.0\.1:1\/.* does not answer \(ECONNREFUSED\)/);
-      expect(await method.missing?.(context)).toMatch(/does not answer$/);
+      const missed = await failureOf(method.missing?.(context) as Promise<unknown>);
+      expect(missed.code).toBe('VAULT_LOGIN_PROVIDER_UNAVAILABLE');
+      expect(missed.message).toMatch(/does not answer \(ECONNREFUSED\)/);
     }
   });
 
@@ -320,6 +367,7 @@ describe('the provider of a cloud', () => {
     [azure({ role: 'app', identity: 'toString' as never }), /`identity` that is not "vm"/],
     [awsIam({ credentials: 'keys' as never }), /`credentials` that are neither keys nor a function/],
     [awsIam({ region: 5 as never }), /`region`/],
+    [awsIam({ credentials: {} as never }), /credentials\.accessKeyId.*credentials\.secretAccessKey/],
   ])('refuses invalid options: %#', ({ problems }, problem) => {
     expect(problems?.join()).toMatch(problem);
   });

@@ -199,7 +199,9 @@ describe('firstAvailable', () => {
     const auth = firstAvailable(vaultAgent(), byRole(fromEnv(UNSET)));
     const error = await failureOf(start(auth, { startup: { timeout: 5_000 } }, agent));
     expect(error.code).toBe('VAULT_LOGIN_PROVIDER_UNAVAILABLE');
-    expect(error.message).toMatch(/1\. agent \(No agent attached.*2\. approle \(environment variable/);
+    expect(error.message).toMatch(
+      /1\. agent \(No agent attached a valid token to a request without one\); 2\. approle \(environment variable/,
+    );
     expect(clock.monotonic()).toBeGreaterThan(2_000);
   });
 

@@ -64,6 +64,24 @@ describe('an ID token of GitHub Actions', () => {
     expectNoLeak(error, [REQUEST_TOKEN]);
   });
 
+  it('white space around the variable of the token is not sent', async () => {
+    const recorder = await runner(200, { value: ID_TOKEN });
+    vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_TOKEN', `${REQUEST_TOKEN}\n`);
+    expect((await source.read(context)).reveal()).toBe(ID_TOKEN);
+    expect(recorder.lines).toHaveLength(1);
+  });
+
+  it('an address that is not of the web needs an operator', async () => {
+    await runner(200, { value: ID_TOKEN });
+    vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_URL', 'file:///etc/passwd');
+    expect((await failureOf(source.read(context))).code).toBe('VAULT_SOURCE_UNREADABLE');
+  });
+
+  it('refuses options that it does not know', () => {
+    const options = { audience: 'x', foo: 1 };
+    expect(fromGitHubActions(options).problems).toEqual(['`fromGitHubActions` has no option `foo`']);
+  });
+
   it('tells firstAvailable what is missing', async () => {
     expect(await source.missing?.()).toBe('ACTIONS_ID_TOKEN_REQUEST_URL is not set');
     await runner(200, { value: ID_TOKEN });

@@ -96,6 +96,14 @@ describe.each(['openbao', 'vault'] as const)('a JWT at a simulated %s', (dialect
       code: 'VAULT_LOGIN_INPUT_INVALID',
     });
   });
+
+  it.each(['null', '5'])('a header that is %s is refused', async (header) => {
+    const { vault, login } = serverOf(dialect);
+    const role = vault.jwtRole('ci');
+    const made = role.jwt().replace(/^[^.]*/, Buffer.from(header).toString('base64url'));
+    const error = await failureOf(login(jwt({ role: 'ci', jwt: made })));
+    expect(error.code).toBe('VAULT_LOGIN_INPUT_INVALID');
+  });
 });
 
 describe.each(['openbao', 'vault'] as const)('a service account at a simulated %s', (dialect) => {
