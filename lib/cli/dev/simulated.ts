@@ -32,7 +32,8 @@ export class SimulatedDevServer {
   #file!: DevServerFile;
   /** Address of the listener for the set-up, which needs no free port. */
   #own = '';
-  #text = '';
+  /** Content of the file that is in use; none after a failed change. */
+  #text: string | undefined;
   #watcher: FSWatcher | undefined;
   #cancelReload = () => {};
   #reloading: Promise<void> = Promise.resolve();
@@ -146,6 +147,8 @@ export class SimulatedDevServer {
     } catch (error) {
       const reason = error instanceof VaultError ? error.message : `it cannot be read (${codeOf(error)})`;
       if (ran.size > 0) outcome = 'is used in part';
+      // The next change is applied whatever it is, also back to the content before.
+      this.#text = undefined;
       say(`The change of ${this.#name} ${outcome}: ${reason}`);
     }
   }

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { chmod, rename, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { VaultError } from '../../errors/vault-error.js';
 import { codeOf } from './admin-databases.js';
 
@@ -65,16 +66,16 @@ export async function writeVariables(path: string, variables: Variables): Promis
 }
 
 /**
- * Replaces a file by one that only its owner can read.
+ * Replaces a file by one that only its owner can read. A link to a file stays; its target is replaced.
  *
  * @throws VaultError `VAULT_CONFIG_INVALID`
  */
 export async function writePrivate(path: string, content: () => string): Promise<void> {
-  const next = `${path}.${process.pid}.new`;
+  const target = existsSync(path) ? realpathSync(path) : path;
+  const next = `${target}.${randomUUID()}.new`;
   try {
-    await writeFile(next, content(), { mode: 0o600 });
-    await chmod(next, 0o600);
-    await rename(next, path);
+    await writeFile(next, content(), { mode: 0o600, flag: 'wx' });
+    await rename(next, target);
   } catch (error) {
     await rm(next, { force: true });
     throw new VaultError({

@@ -1,6 +1,18 @@
 import { execFileSync } from 'node:child_process';
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { replacedIn, shellLines, withVariables } from '../../../../lib/cli/dev/variables.js';
+import { replacedIn, shellLines, withVariables, writeVariables } from '../../../../lib/cli/dev/variables.js';
 
 it('keeps all other lines of a .env file, and each variable once', () => {
   const text = '# mine\nPORT=3000\nexport VAULT_ADDR = old\n\nVAULT_ADDR=older\nVAULT_ADDRESS=x\n';
@@ -26,4 +38,20 @@ it('a shell reads the lines as they were meant', () => {
     value,
   );
   expect(shellLines({ VALUE: `it's` }, 'win32')).toEqual([`$env:VALUE = 'it''s'`]);
+});
+
+it('replaces the target of a link, and leaves nothing else', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-variables-'));
+  try {
+    const [path, target] = [join(folder, '.env'), join(folder, 'shared.env')];
+    writeFileSync(target, 'PORT=3000\n', { mode: 0o644 });
+    symlinkSync('shared.env', path);
+    await writeVariables(path, { A: '1' });
+    expect(lstatSync(path).isSymbolicLink()).toBe(true);
+    expect(readFileSync(target, 'utf8')).toBe('PORT=3000\nA=1\n');
+    expect(statSync(target).mode & 0o777).toBe(0o600);
+    expect(readdirSync(folder).sort()).toEqual(['.env', 'shared.env']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
