@@ -2,6 +2,7 @@ import type { CheckedLogin } from '../auth/checked-login.js';
 import type { RefusedLogins } from '../auth/refused-logins.js';
 import { prepareLogin } from '../auth/run-login.js';
 import { withTimeout } from '../clock/with-timeout.js';
+import { aborted } from '../errors/common-errors.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
 import type { SessionContext } from './session-context.js';
 import { loginTooLong, sourceTooLong } from './session-errors.js';
@@ -12,6 +13,8 @@ const REQUESTS = 4;
 
 /** The session's part in a login. */
 export interface LoginHooks {
+  /** Aborted at the time limit here, and by the caller when the connection closes: no request follows. */
+  readonly ending: AbortController;
   readonly refused: RefusedLogins;
   /** Called with a login that succeeds after its time limit, and with one that the method does not return. */
   readonly onUnused: (login: CheckedLogin) => void;
@@ -27,17 +30,20 @@ export interface LoginHooks {
 export async function logIn(
   { api, auth, options, clock }: SessionContext,
   source: TokenSourceWatcher,
-  { refused, onUnused, warn, notice, reading }: LoginHooks,
+  { ending, refused, onUnused, warn, notice, reading }: LoginHooks,
 ): Promise<CheckedLogin> {
   let limit: number | undefined;
   let timedOut = false;
   let waitsFor: string | undefined;
-  const ending = new AbortController();
   const { context, run } = prepareLogin({
     clock,
     signal: ending.signal,
     refused,
-    send: (request, token) => api.send({ ...request, lane: 'vital', limit }, token),
+    send: async (request, token) => {
+      // Nothing would use the answer, and a secret or a code that serves once would be spent.
+      if (ending.signal.aborted) throw aborted(request.path, false);
+      return api.send({ ...request, lane: 'vital', limit }, token);
+    },
     clientCertificate: () => api.clientCertificate(),
     warn,
     notice,

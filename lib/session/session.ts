@@ -31,6 +31,10 @@ export class Session {
       send,
       isDead: (token) => this.isDead(token),
       made: (token) => this.#revoker.add(token),
+      unused: (token) => {
+        this.#revoker.add(token);
+        void this.#revoker.revoke(token);
+      },
       superseded: (previous) => this.#endIfIdle(previous),
       reading: (source) => (this.#reading = source),
     });

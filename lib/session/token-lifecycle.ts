@@ -30,6 +30,8 @@ export interface TokenHooks {
   isDead(token: VaultToken): Promise<boolean>;
   /** A login has made another one. */
   made(token: VaultToken): void;
+  /** A login made one that came too late, or that its method did not return. */
+  unused(token: VaultToken): void;
   /** It took the place of the one before. */
   superseded(previous: VaultToken): void;
   /** Which source of a secret a login reads now; nothing when it has answered. */
@@ -49,6 +51,8 @@ export class TokenLifecycle implements Subject<TokenStep> {
   #token: VaultToken | undefined;
   #count = 0;
   #login: Promise<VaultToken> | undefined;
+  /** Ends the login under way. */
+  #ending: AbortController | undefined;
   /** Consecutive tokens that were rejected soon after their login. */
   #earlyRejections = 0;
   /** The token follows such a one, and no request has succeeded with it yet. */
@@ -145,6 +149,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
 
   close(): void {
     this.#life.signal('closed');
+    this.#ending?.abort();
     this.#source.close();
   }
 
@@ -188,7 +193,9 @@ export class TokenLifecycle implements Subject<TokenStep> {
     // Another token at the source is a reason to try at once.
     if (retry.error && retry.waiting && reason !== 'source') throw retry.error;
     try {
+      this.#ending = new AbortController();
       const login = await logIn(this.#context, this.#source, {
+        ending: this.#ending,
         refused: this.#refused,
         onUnused: (late) => this.#revoke(late),
         warn: this.#warn,
@@ -222,12 +229,10 @@ export class TokenLifecycle implements Subject<TokenStep> {
     }
   }
 
-  /** Revokes the token of a login that came too late to be used. */
+  /** Revokes the token of a login that came too late to be used, also after the close. */
   #revoke(login: CheckedLogin): void {
     if (!login.own) return;
-    const token = new VaultToken(++this.#count, login, this.#context.random);
-    this.#hooks.made(token);
-    this.#hooks.superseded(token);
+    this.#hooks.unused(new VaultToken(++this.#count, login, this.#context.random));
   }
 
   #takeOver(token: VaultToken, previous: VaultToken | undefined, reason: LoginReason): void {

@@ -176,6 +176,44 @@ describe('a login', () => {
       expect(error.message).toContain('has not come within 4 s: secret_id (a function) does not answer');
     });
 
+    describe.each<[string, boolean]>([
+      ['after the time limit', false],
+      ['at the close, after the time limit', true],
+    ])('and answers %s', (_when, closes) => {
+      it('nothing is sent, and no token is left', async () => {
+        const role = vault.appRole('app');
+        let answer = (_secretId: string) => {};
+        let secretId: () => string | Promise<string> = role.secretId;
+        const own = connect(appRole({ roleId: role.roleId, secretId: () => secretId() }), { timeout: 1_000 });
+        await clock.until(own.login());
+        secretId = () => new Promise((resolve) => (answer = resolve));
+        vault.revokeAllTokens();
+        await failureOf(clock.until(own.client.read('auth/token/lookup-self')));
+        vault.clearHistory();
+        const closed = closes ? own.close() : undefined;
+        answer(role.secretId());
+        await clock.advance(0);
+        if (closed) await clock.until(closed);
+        expect(requests().filter((request) => request.endsWith('/login'))).toEqual([]);
+        expect(vault.tokenCount).toBe(1);
+      });
+    });
+
+    it('and answers at the close: nothing is sent, and no token is left', async () => {
+      const role = vault.appRole('app');
+      let answer = (_secretId: string) => {};
+      const secretId = () => new Promise<string>((resolve) => (answer = resolve));
+      const own = connect(appRole({ roleId: role.roleId, secretId }));
+      const failed = failureOf(own.login());
+      await clock.advance(0);
+      const closed = own.close();
+      await clock.advance(0);
+      answer(role.secretId());
+      await clock.until(closed);
+      expect((await failed).code).toBe('VAULT_CLOSED');
+      expect(requests()).toEqual([]);
+    });
+
     it('the error names the network if the server does not answer a look-up of a wrapping token', async () => {
       const secretId = fromWrappedToken(vault.appRole('app').wrappedSecretId());
       vault.delay(60_000);

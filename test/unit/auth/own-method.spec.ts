@@ -154,6 +154,24 @@ describe('an auth method of the application', () => {
     expect(clock.monotonic()).toBeLessThan(100_000);
   });
 
+  it('that fails with a token after its time limit, while the connection closes, leaves none', async () => {
+    const late: (() => void)[] = [];
+    const login: AuthMethod['login'] = async (context) => {
+      const made = await loginOf(role)(context);
+      if (vault.count(/login$/) === 1) return made;
+      return new Promise<never>((_resolve, reject) => late.push(() => reject(new Error('late'))));
+    };
+    await start({ name: METHOD, login, timeout: 1_000 });
+    while (late.length === 0) await clock.advance(MINUTE);
+    vault.delay(500, /revoke-self$/);
+    const closed = connection?.close() as Promise<void>;
+    await clock.advance(100);
+    for (const fail of late) fail();
+    await clock.until(closed);
+    await clock.advance(1_000);
+    expect(vault.tokenCount).toBe(1);
+  });
+
   it('that logs in twice leaves none of the two tokens', async () => {
     await start(async (context) => {
       await loginOf(role)(context);

@@ -40,6 +40,7 @@ it('a login that takes too long names its source once, and the token that it sti
   } as unknown as SessionContext;
   const failed = failureOf(
     logIn(session, source, {
+      ending: new AbortController(),
       refused: new RefusedLogins(clock),
       onUnused: (made) => void late.push(made),
       warn: () => undefined,
