@@ -35,6 +35,17 @@ export class RefusedLogins {
     this.#refused.set(fingerprint(request), { error, until: this.#clock.monotonic() + milliseconds });
   }
 
+  /** Whether a request is recorded as one not to be sent. */
+  has(request: unknown): boolean {
+    const { until = 0 } = this.#refused.get(fingerprint(request)) ?? {};
+    return until > this.#clock.monotonic();
+  }
+
+  /** Forgets a request, which may be sent again at once. */
+  forget(request: unknown): void {
+    this.#refused.delete(fingerprint(request));
+  }
+
   /** @throws the recorded reason for which a request is not to be sent */
   assertNew(request: unknown): void {
     for (const [one, { until }] of this.#refused)

@@ -3,7 +3,7 @@ import { isObject } from '../client/answer-members.js';
 import { textOf } from '../client/answer.js';
 import type { Explain } from '../client/failed-response.js';
 import { listed } from '../errors/printable.js';
-import { VaultError } from '../errors/vault-error.js';
+import { hadNoEffect, VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
 import type { RefusedLogins } from './refused-logins.js';
 
@@ -39,6 +39,11 @@ export class SecondFactor {
     return { ...this.#place, code: this.#code };
   }
 
+  /** The record of a refused code of this login, whichever it was. */
+  get #anyRefused() {
+    return { ...this.#place, code: 'refused' };
+  }
+
   /**
    * Completes a login for which the server demands a second factor.
    *
@@ -59,11 +64,15 @@ export class SecondFactor {
     const body = { mfa_request_id: requirement.id, mfa_payload: { [method]: [code] } };
     const request = { ...place, method: 'POST', path: VALIDATE, body, uncached: true } as const;
     try {
-      return await send({ ...request, explain: explainValidation });
+      const completed = await send({ ...request, explain: explainValidation });
+      this.#refused.forget(this.#anyRefused);
+      return completed;
     } catch (error) {
+      if (error instanceof VaultError && hadNoEffect(error)) this.#refused.forget(this.#sent);
       if (!(error instanceof VaultError) || error.status !== 403) throw error;
-      const refusal = codeRefused(path, requirement);
-      this.#refused.add(this.#sent, refusal, CODE_SERVES);
+      // The first one may have served another process: the next code of the source decides.
+      const refusal = codeRefused(path, requirement, this.#refused.has(this.#anyRefused));
+      for (const record of [this.#sent, this.#anyRefused]) this.#refused.add(record, refusal, CODE_SERVES);
       throw refusal;
     }
   }
@@ -100,19 +109,21 @@ function requirementOf({ whole }: ApiAuth): Requirement | undefined {
   };
 }
 
-/** The only method that a code of `totp` meets all constraints with; undefined if there is none. */
+/**
+ * The method that a code of `totp` is for; undefined if there is not exactly one. Servers accept a code once, so it does
+ * not meet two constraints, even if they have the same method.
+ */
 function methodOf({ constraints }: Requirement): string | undefined {
-  const ids = constraints.map(({ methods }) => methods.filter(({ type }) => type === 'totp'));
-  const [first] = ids[0] ?? [];
-  return ids.every(([one, ...others]) => one?.id === first?.id && others.length === 0)
-    ? first?.id
-    : undefined;
+  const [first, ...others] = constraints.flatMap(({ methods }) =>
+    methods.filter(({ type }) => type === 'totp'),
+  );
+  return constraints.length === 1 && others.length === 0 ? first?.id : undefined;
 }
 
 /** The error of a login without `totp`, or with constraints that one code does not meet. */
 function secondFactorNeeded(path: string, requirement: Requirement, hasCode: boolean): VaultError {
   const advice = hasCode
-    ? 'The code of `totp` serves one method of type totp, which has to be the only one of each constraint.'
+    ? 'A code of `totp` serves one login enforcement, which must have exactly one method of type totp; so no code was sent.'
     : 'If the method is totp, give `totp` to the auth method of the connection: a source of the current code.';
   return new VaultError({
     code: 'VAULT_LOGIN_MFA_REQUIRED',
@@ -125,17 +136,21 @@ function secondFactorNeeded(path: string, requirement: Requirement, hasCode: boo
 /** The error of a code that was sent before: servers accept each code once, and count it as wrong afterwards. */
 function codeServed(path: string): VaultError {
   return new VaultError({
-    code: 'VAULT_LOGIN_MFA_REQUIRED',
+    code: 'VAULT_LOGIN_PROVIDER_UNAVAILABLE',
     message: `The login at ${path} has no new TOTP code: that of \`totp\` has served already, so nothing was sent.`,
     hint: 'A code serves once. The source of `totp` has to yield the code of the current period; it is read again at the next login.',
     path,
   });
 }
 
-/** The error of a code that the server refuses: a 403 here says nothing of a token or a policy. */
-function codeRefused(path: string, requirement: Requirement): VaultError {
+/**
+ * The error of a code that the server refuses: a 403 here says nothing of a token or a policy.
+ *
+ * @param again another code was refused before, so that waiting for the next one does not help
+ */
+function codeRefused(path: string, requirement: Requirement, again: boolean): VaultError {
   return new VaultError({
-    code: 'VAULT_LOGIN_INPUT_INVALID',
+    code: again ? 'VAULT_LOGIN_INPUT_INVALID' : 'VAULT_LOGIN_PROVIDER_UNAVAILABLE',
     message: `The server refuses the code of \`totp\` for the login at ${path}: ${described(requirement)}.`,
     hint:
       'Check the clock and the key of the source of `totp`. The code of a period serves once, for all processes that log in ' +

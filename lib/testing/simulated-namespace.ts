@@ -127,9 +127,10 @@ export class SimulatedNamespace {
    * Demands a TOTP code as second factor of all logins at an auth method, as a login enforcement does.
    *
    * @param mount mount of the auth method, below `auth/`
+   * @param other another login enforcement, whose TOTP method it shares; without one it has a method of its own
    */
-  loginEnforcement(name: string, mount: string): LoginEnforcement {
-    return this.#server.secondFactors.enforce(name, this.#namespace, `auth/${mount}`);
+  loginEnforcement(name: string, mount: string, other?: LoginEnforcement): LoginEnforcement {
+    return this.#server.secondFactors.enforce(name, this.#namespace, `auth/${mount}`, other);
   }
 
   /** Sets up a role of Kubernetes auth, and the service account that may use it; another call changes the role. */

@@ -27,20 +27,25 @@ interface Enforcement {
   namespace: Namespace;
   /** Path of the mount, with `auth/`. */
   mount: string;
-  methodId: string;
-  key: Buffer;
+  method: Method;
+}
+
+interface Method {
+  readonly id: string;
+  readonly key: Buffer;
   /** The last code that was accepted. */
   served: string;
   /** Wrong codes in the current period. */
   failures: { period: number; count: number };
 }
 
-/** The second factors of logins: TOTP, per login enforcement. All users of a mount share the key of its enforcement. */
+/** The second factors of logins: TOTP, per login enforcement. All users of a mount share the key of its method. */
 export class SecondFactors {
   readonly #time: ServerTime;
   readonly #tokens: TokenStore;
   readonly #vault: boolean;
   readonly #enforcements: Enforcement[] = [];
+  readonly #methods = new WeakMap<LoginEnforcement, Method>();
   readonly #pending = new Map<string, { init: TokenInit; needed: Enforcement[]; until: number }>();
 
   constructor(time: ServerTime, tokens: TokenStore, vault: boolean) {
@@ -49,13 +54,20 @@ export class SecondFactors {
     this.#vault = vault;
   }
 
-  /** Demands a second factor for logins at a mount; `mount` is its path, with `auth/`. */
-  enforce(name: string, namespace: Namespace, mount: string): LoginEnforcement {
-    const methodId = randomUUID();
+  /**
+   * Demands a second factor for logins at a mount.
+   *
+   * @param mount its path, with `auth/`
+   * @param other an enforcement whose TOTP method it shares
+   */
+  enforce(name: string, namespace: Namespace, mount: string, other?: LoginEnforcement): LoginEnforcement {
     const failures = { period: 0, count: 0 };
-    const one = { name, namespace, mount, methodId, key: randomBytes(20), served: '', failures };
-    this.#enforcements.push(one);
-    return { code: () => this.#code(one) };
+    const shared = other && this.#methods.get(other);
+    const method = shared ?? { id: randomUUID(), key: randomBytes(20), served: '', failures };
+    this.#enforcements.push({ name, namespace, mount, method });
+    const made = { code: () => this.#code(method) };
+    this.#methods.set(made, method);
+    return made;
   }
 
   /** Withholds the token of a login that is subject to an enforcement, and demands the second factor instead. */
@@ -83,9 +95,9 @@ export class SecondFactors {
         mfa_requirement: {
           mfa_request_id: id,
           mfa_constraints: Object.fromEntries(
-            needed.map(({ name, methodId }) => [
+            needed.map(({ name, method }) => [
               name,
-              { any: [{ type: 'totp', id: methodId, uses_passcode: true }] },
+              { any: [{ type: 'totp', id: method.id, uses_passcode: true }] },
             ]),
           ),
         },
@@ -102,24 +114,21 @@ export class SecondFactors {
     const payload = (body['mfa_payload'] ?? {}) as Record<string, unknown>;
     for (const codes of Object.values(payload))
       if (!Array.isArray(codes)) throw new Refusal(400, 'invalid mfa payload');
-    for (const one of pending.needed) this.#check(one, payload[one.methodId] as unknown[] | undefined);
+    for (const one of pending.needed) this.#check(one, payload[one.method.id] as unknown[] | undefined);
     this.#pending.delete(id);
     const { token, warnings } = this.#tokens.create(pending.init);
     return { auth: token, warnings };
   }
 
-  #check(one: Enforcement, codes: unknown[] | undefined): void {
-    const failed = (why: string) =>
-      new Refusal(403, `failed to satisfy enforcement ${one.name}. error: ${why}`);
+  #check({ name, method: one }: Enforcement, codes: unknown[] | undefined): void {
+    const failed = (why: string) => new Refusal(403, `failed to satisfy enforcement ${name}. error: ${why}`);
     const ofMethod = (why: string) =>
-      failed(
-        `2 errors occurred:\n\t* ${why}\n\t* login MFA validation failed for methodID: [${one.methodId}]\n\n`,
-      );
+      failed(`2 errors occurred:\n\t* ${why}\n\t* login MFA validation failed for methodID: [${one.id}]\n\n`);
     const [code] = codes ?? [];
     if (code === undefined)
       throw failed(
         'failed to sanitize MFA creds, 1 error occurred:\n\t* failed to find MFA credentials associated with an MFA method ' +
-          `ID ${one.methodId}, method name \n\n`,
+          `ID ${one.id}, method name \n\n`,
       );
     const period = this.#period();
     if (one.failures.period !== period) one.failures = { period, count: 0 };
@@ -142,7 +151,7 @@ export class SecondFactors {
     return Math.floor(this.#time.now / 30_000);
   }
 
-  #code({ key }: Enforcement): string {
+  #code({ key }: Method): string {
     return totp(key, this.#period());
   }
 }
