@@ -8,6 +8,12 @@ export const explainAwsRefusal: Explain = ({ said }) => {
       message: 'The server requires another X-Vault-AWS-IAM-Server-ID in the signed request.',
       hint: 'Set `serverId` of awsIam to `iam_server_id_header_value` of the configuration of the method.',
     };
+  if (said(/received error code (?:429|5\d\d) from STS|Throttl|Rate ?Exceeded/i))
+    return {
+      code: 'VAULT_BACKEND_FAILED',
+      message: 'STS has too many requests or fails, so that the server does not learn who has signed.',
+      hint: 'The login is repeated. Spread restarts, and use the STS endpoint of the region (`sts_endpoint`, `sts_region` of the method).',
+    };
   if (said(/received error code 4\d\d from STS/i))
     return {
       code: 'VAULT_LOGIN_INPUT_INVALID',

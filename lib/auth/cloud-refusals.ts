@@ -1,4 +1,5 @@
 import type { Explain } from '../client/failed-response.js';
+import { UNREACHABLE } from './password-login.js';
 import { describeClaims, type Claims } from './jwt-claims.js';
 
 /** The reason of a refused login with a token of Google, by the words of HashiCorp Vault. */
@@ -32,6 +33,9 @@ interface Cloud {
   readonly bounds: string;
 }
 
+/** The words of the libraries of both clouds for an API that has too many requests or fails. */
+const BUSY = /(?:StatusCode=|RESPONSE |googleapi: Error )(?:429|5\d\d)\b/;
+
 function explainCloudRefusal(claims: Claims, cloud: Cloud): Explain {
   const shown = describeClaims(claims);
   return ({ said }) => {
@@ -41,10 +45,10 @@ function explainCloudRefusal(claims: Claims, cloud: Cloud): Explain {
         message: 'The method has no role of this name.',
         hint: 'Correct `role`. A method that is not configured answers the same.',
       };
-    if (said(cloud.unreachable))
+    if (said(cloud.unreachable) || said(UNREACHABLE) || said(BUSY))
       return {
         code: 'VAULT_BACKEND_FAILED',
-        message: `The server cannot get the keys of ${cloud.provider}, by which it verifies the token.`,
+        message: `The server gets no answer from ${cloud.provider}, which it asks to verify the token.`,
         hint: `Check the way of the server to ${cloud.provider} (its proxy and firewall), and the issuer of the token.${shown}`,
       };
     if (

@@ -1,6 +1,6 @@
 import type { AuthMethod } from './auth-method.js';
 import type { Explain } from '../client/failed-response.js';
-import { passwordLogin, type PasswordOptions } from './password-login.js';
+import { passwordLogin, systemFailed, type PasswordOptions } from './password-login.js';
 
 /**
  * Options of {@link okta}.
@@ -65,5 +65,5 @@ const explain: Explain = ({ said, path }) => {
         'Enrol the user for Okta Verify with push, exclude it from that policy of Okta, or send `totp` and `provider` of Okta ' +
         'with loginRequest.',
     };
-  return undefined;
+  return said(/HTTP Status Code: (?:429|5\d\d)/) ? systemFailed('Okta') : undefined;
 };
