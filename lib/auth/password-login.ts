@@ -85,7 +85,7 @@ function explainer<O extends PasswordOptions>(method: PasswordMethod<O>): Explai
     return {
       code: 'VAULT_LOGIN_INPUT_INVALID',
       message: `${capital(system ?? 'the server')} refuses the user name or the password of the login at ${refusal.path}.`,
-      hint: `${advice} The password is read again at each login; the same one is not sent again for a minute.`,
+      hint: `${advice} The password is read again at each login; the same one is not sent again for a minute, and after three refusals for 16.`,
     };
   };
 }

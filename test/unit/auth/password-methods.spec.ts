@@ -119,6 +119,23 @@ describe.each(NAMES)('%s', (name) => {
 });
 
 describe.each(['userpass', 'ldap'] as const)('a user of %s who is locked out', (name) => {
+  it('is not so by one process alone with a wrong password, however long', async () => {
+    await serverWith(name);
+    let password = 'canary-wrong';
+    const method = METHODS[name]({ username: 'bob', password: () => password });
+    await failureOf(start(method, { startup: { login: 'deferred', timeout: 0 } }));
+    for (let minute = 0; minute < 120; minute++) {
+      await clock.advance(60_000);
+      await clock.until(connection?.login().catch(() => undefined) as Promise<unknown>);
+    }
+    expect(logins()).toBeLessThan(12);
+    expect(vault.history.every(({ status }) => status === 400)).toBe(true);
+    password = PASSWORD;
+    await clock.advance(60_000);
+    await clock.until(connection?.login() as Promise<unknown>);
+    expect(connection?.status.session.state).toBe('valid');
+  });
+
   it('is told also with the right password, and each attempt is spaced out', async () => {
     const { ask } = await serverWith(name);
     for (let times = 0; times < 5; times++)
@@ -218,9 +235,14 @@ describe('okta', () => {
       'VAULT_LOGIN_MFA_REQUIRED',
     ],
     ['an expired password', 'okta authentication failed', 'VAULT_LOGIN_INPUT_INVALID'],
+    [
+      'throttled',
+      'Okta auth failed: HTTP Method: POST - URL: https://x/api/v1/authn: - HTTP Status Code: 429, OKTA Error Code: E0000047',
+      'VAULT_BACKEND_FAILED',
+    ],
   ])('tells a push that is %s', async (_what, words, code) => {
     await serverWith('okta');
-    vault.answer(400, { errors: [words] }, /login/);
+    vault.answer(400, { errors: [words] }, { match: /login/ });
     expect((await failureOf(start(auth))).code).toBe(code);
   });
 });
