@@ -26,17 +26,26 @@ export const explainRenewal: Explain = ({ said }) => {
       hint: `${LOGIN_FOLLOWS} It needs a role of that name.`,
     };
   }
-  if (said(ASKED)) {
+  if (said(DOWN)) {
     return {
       code: 'VAULT_BACKEND_FAILED',
-      message:
-        'The auth method of the token does not renew it: the system that it asks refuses the user, or does not answer.',
+      message: 'The auth method of the token does not renew it: the system that it asks does not answer.',
       hint: 'The token stays valid until its end. The renewal is repeated; a login follows before the end.',
+    };
+  }
+  if (said(REFUSED)) {
+    return {
+      code: 'VAULT_LEASE_NOT_RENEWABLE',
+      message: 'The token cannot be renewed: the system that its auth method asks refuses the user.',
+      hint: `${LOGIN_FOLLOWS} It reads its inputs again; a renewal repeats those of the login before.`,
     };
   }
   return undefined;
 };
 
-/** Words of methods that ask a directory or a service at each renewal. */
-const ASKED =
-  /invalid credentials|access denied by the authentication server|Okta auth|part of required org|Bad credentials|dial |connection refused|read udp|no such host|timeout/i;
+/** Words of methods whose directory or service does not answer at a renewal. */
+const DOWN =
+  /dial |connection refused|read udp|no such host|timeout|HTTP Status Code: (?:429|5\d\d)|: (?:403|429|5\d\d) /i;
+/** Words of methods whose directory or service refuses the user at a renewal. */
+const REFUSED =
+  /invalid credentials|access denied by the authentication server|Okta auth|part of required org|Bad credentials/i;

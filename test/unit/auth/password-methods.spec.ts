@@ -214,6 +214,31 @@ describe.each<[Name | 'github', AuthMethod]>([
   });
 });
 
+describe.each(['ldap', 'radius', 'okta'] as const)('a password of %s that changed', (name) => {
+  it('is refused at a renewal: one login with the new password follows at once', async () => {
+    await serverWith(name);
+    let password = PASSWORD;
+    await start(METHODS[name]({ username: 'bob', password: () => password }));
+    password = 'canary-next';
+    vault.directory.users.set('bob', { password, groups: ['acme'] });
+    await clock.advance(7.5 * 60_000);
+    expect(connection?.status.session).toMatchObject({ state: 'valid', sequence: 2 });
+    expect(vault.count(/renew-self$/)).toBe(1);
+    expect(logins()).toBe(2);
+  });
+
+  it('and is not delivered: few requests with the old one, and the token stays in use while it lives', async () => {
+    await serverWith(name);
+    await start(METHODS[name]({ username: 'bob', password: PASSWORD }));
+    vault.directory.users.set('bob', { password: 'canary-next', groups: ['acme'] });
+    await clock.advance(9.5 * 60_000);
+    expect(connection?.status.session.sequence).toBe(1);
+    expect(connection?.status.session.state).toBe('degraded');
+    expect(vault.count(/renew-self$/)).toBe(1);
+    expect(logins()).toBeLessThanOrEqual(4);
+  });
+});
+
 describe('okta', () => {
   const auth = okta({ username: 'bob', password: PASSWORD });
 
