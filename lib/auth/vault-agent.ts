@@ -7,7 +7,8 @@ import type { AuthMethod, Login, VersionContext } from './auth-method.js';
  * carry no token, and `X-Vault-Request: true`, which a listener may require.
  *
  * The token of the agent is looked up at the start and every ten seconds, renewed while possible, and never revoked.
- * When the agent attaches another one, the leases are issued again. At shutdown the leases are ended one by one.
+ * When the agent attaches another one, the leases are issued again. A warning says when several agents with tokens of their
+ * own answer at the address. At shutdown the leases are ended one by one.
  *
  * At login it throws `VAULT_LOGIN_PROVIDER_UNAVAILABLE` while no token is attached that the server accepts.
  *

@@ -79,7 +79,7 @@ export async function logIn(
   try {
     const made = await inTime(login);
     auth.keep();
-    source.granted(version);
+    source.granted(version, made.token === undefined);
     return made;
   } catch (error) {
     // After a permanent failure, only a change of the file triggers another login.

@@ -65,7 +65,11 @@ export class TokenLifecycle implements Subject<TokenStep> {
     this.#refused = new RefusedLogins(context.clock);
     this.#warn = reportOnce((message) => context.emit({ type: 'warning', message }));
     this.#notice = reportOnce((message) => context.emit({ type: 'notice', message }));
-    this.#source = new TokenSourceWatcher(context, () => void this.login('source').catch(() => undefined));
+    this.#source = new TokenSourceWatcher(
+      context,
+      () => void this.login('source').catch(() => undefined),
+      this.#warn,
+    );
   }
 
   get token(): VaultToken | undefined {

@@ -9,20 +9,27 @@ const POLL_INTERVAL = 10_000;
 /** Milliseconds for one version: a start has to go on without one that does not come. */
 const READ_LIMIT = POLL_INTERVAL / 2;
 
+/** Tokens of agents that are remembered. */
+const REMEMBERED = 16;
+
 type WatcherContext = Pick<SessionContext, 'api' | 'auth' | 'clock' | 'scheduler'>;
 
 /** Polls the source of a token for a change, for example a file that an agent writes. */
 export class TokenSourceWatcher {
   readonly #context: WatcherContext;
   readonly #onChange: () => void;
+  readonly #warn: (message: string) => void;
+  /** Versions of tokens that an agent attached, oldest first. */
+  #attached: readonly string[] = [];
   #currentVersion = '';
   #ofToken = '';
   #task: Task | undefined;
   #closed = false;
 
-  constructor(context: WatcherContext, onChange: () => void) {
+  constructor(context: WatcherContext, onChange: () => void, warn: (message: string) => void) {
     this.#context = context;
     this.#onChange = onChange;
+    this.#warn = warn;
   }
 
   /** The version of the source; '' if it is unknown. A method of the application may return anything, or nothing. */
@@ -45,8 +52,13 @@ export class TokenSourceWatcher {
     return version !== '' && version !== this.#ofToken;
   }
 
-  /** Records the version that a token came from. */
-  granted(version: string): void {
+  /**
+   * Records the version that a token came from.
+   *
+   * @param attached whether an agent attaches the token
+   */
+  granted(version: string, attached: boolean): void {
+    if (attached) this.#attached = [...this.#attached, version].slice(-REMEMBERED);
     this.#ofToken = version;
     this.useVersion(version);
   }
@@ -70,10 +82,18 @@ export class TokenSourceWatcher {
     this.#task = scheduler.at(clock.monotonic() + POLL_INTERVAL, () => {
       void this.readVersion(this.#versions()).then((version) => {
         // A missing file is no change: some tools delete it before they write the new one.
-        if (version !== '' && version !== this.#currentVersion) this.#onChange();
+        if (version !== '' && version !== this.#currentVersion) this.#changedTo(version);
         this.#next();
       });
     });
+  }
+
+  #changedTo(version: string): void {
+    if (!this.#attached.includes(version)) return this.#onChange();
+    // The look-up has just shown that the earlier token is valid: it is that of another agent, and no leases end.
+    this.#warn(
+      'Several agents with tokens of their own answer at the address of the connection. Give each application one agent, or the agents one token.',
+    );
   }
 
   #versions(): VersionContext {

@@ -79,6 +79,24 @@ describe.each(['openbao', 'vault'] as const)('an agent in front of %s', (dialect
     expect(logins()).toHaveLength(2);
   });
 
+  it('several agents behind one address: leases are not issued again and again, and a warning says so', async () => {
+    const first = await loggedIn('2h');
+    await clock.advance(1_000);
+    const tokens = [first, await loggedIn('2h')];
+    let sent = 0;
+    const one = agent;
+    agent = {
+      ...one,
+      send: (request) => one.send.call({ ...one, token: tokens[Math.floor(sent++ / 2) % 2] }, request),
+    };
+    await start();
+    await issued();
+    await clock.advance(10 * 60_000);
+    expect(vault.count(/database\/creds/)).toBeLessThanOrEqual(2);
+    const warnings = events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+    expect(warnings.filter((text) => text.startsWith('Several agents'))).toHaveLength(1);
+  });
+
   it('a token that an operator revoked is told apart from a working one; the next of the agent is used', async () => {
     await start();
     await issued();
