@@ -84,7 +84,7 @@ describeReal(`vaultAgent: a proxy that logs in by itself, in front of ${realServ
       expect.objectContaining({
         type: 'notice',
         message: expect.stringMatching(
-          /^Logs in with token, method 2 .*1\. agent \(no agent attaches a token/,
+          /^Logs in with token, method 2 .*1\. agent \(No agent attached a valid token/,
         ),
       }),
     );
