@@ -26,9 +26,11 @@ await ensureBuilt();
 const { FLOORS } = await import('../dist/esm/integrations/driver/floors.js');
 /** `^11.0.0 || ^12.0.0` begins at 11.0.0. */
 const first = (range) => /\d+\.\d+\.\d+/.exec(range)[0];
-const oldest = Object.fromEntries(
-  Object.entries(manifest.peerDependencies).map(([name, range]) => [name, FLOORS[name]?.[0] ?? first(range)]),
+// The packages of cloud logins have no lower limit; they stay as they are.
+const limited = Object.entries(manifest.peerDependencies).filter(
+  ([name, range]) => FLOORS[name] !== undefined || range !== '*',
 );
+const oldest = Object.fromEntries(limited.map(([name, range]) => [name, FLOORS[name]?.[0] ?? first(range)]));
 const nest = oldest['@nestjs/core'];
 const ROWS = {
   oldest: {
