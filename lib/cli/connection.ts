@@ -4,6 +4,7 @@ import type { VaultOptions } from '../config/options.js';
 import { readOptions } from '../config/options-from-env.js';
 import { classOf } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
+import { invalid } from './invalid.js';
 import type { Cli } from './command.js';
 import { loadModule } from './load-module.js';
 import { LOGIN_CHOICES, loginFromEnv } from './login-from-env.js';
@@ -54,11 +55,10 @@ async function fromModule(specifier: string, folder: string): Promise<ChosenConn
   // The default export of a CommonJS module is the whole of `module.exports`, which may have the named one.
   const exported = found === 'default' ? unwrapped(loaded['default']) : found && loaded[found];
   if (exported === undefined || exported === null)
-    throw new VaultError({
-      code: 'VAULT_CONFIG_INVALID',
-      message: `The module "${specifier}" exports no options.`,
-      hint: 'Export them by default or as `vaultOptions`: an object with `address` and `auth`, a promise or a function.',
-    });
+    throw invalid(
+      `The module "${specifier}" exports no options.`,
+      'Export them by default or as `vaultOptions`: an object with `address` and `auth`, a promise or a function.',
+    );
   const options = await valueOf(exported, specifier);
   return { options, chosen: `the options of ${specifier}` };
 }
@@ -71,11 +71,10 @@ async function valueOf(exported: unknown, specifier: string): Promise<VaultOptio
       : exported)) as VaultOptions;
   } catch (error) {
     if (error instanceof VaultError) throw error;
-    throw new VaultError({
-      code: 'VAULT_CONFIG_INVALID',
-      message: `The options of the module "${specifier}" failed with ${classOf(error)}.`,
-      hint: `The error is not shown, as it may contain a secret. Call its function in a script to see it.`,
-    });
+    throw invalid(
+      `The options of the module "${specifier}" failed with ${classOf(error)}.`,
+      `The error is not shown, as it may contain a secret. Call its function in a script to see it.`,
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { VaultError } from '../errors/vault-error.js';
+import { invalid } from './invalid.js';
 import { examples, type Cli, type CliCommand } from './command.js';
 import { DevSecrets } from './dev/dev-secrets.js';
 import { findFile } from './dev/read-file.js';
@@ -50,11 +50,10 @@ function port(given: string): number {
 
 async function dev(given: string | undefined, flags: Flags, cli: Cli): Promise<void> {
   if (cli.env['NODE_ENV'] === 'production')
-    throw new VaultError({
-      code: 'VAULT_CONFIG_INVALID',
-      message: 'NODE_ENV is "production", and nestjs-vault dev is for development only.',
-      hint: 'In production, use a real server: docs/server-setup.md of nestjs-vault.',
-    });
+    throw invalid(
+      'NODE_ENV is "production", and nestjs-vault dev is for development only.',
+      'In production, use a real server: docs/server-setup.md of nestjs-vault.',
+    );
   // Not loaded for other commands, which start faster without.
   const [{ setUpServer }, { SimulatedDevServer }] = await Promise.all([
     import('./dev/real.js'),

@@ -2,8 +2,9 @@ import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { classOf } from '../errors/printable.js';
+import { codeOf } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
+import { invalid } from './invalid.js';
 
 /**
  * Loads a module of the application by `import()`: a file, or a package as the application would find it (in its
@@ -34,16 +35,14 @@ function fileOf(specifier: string, folder: string): string {
 
 /** The module's own error may contain secrets, so the message has its class or its code alone. */
 function notLoaded(specifier: string, error: unknown): VaultError {
-  const { code } = (error ?? {}) as { code?: unknown };
-  const missing = code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND';
+  const missing = ['MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND'].includes(codeOf(error));
   const typescript = /\.[cm]?tsx?$/.test(specifier)
     ? ' Name the compiled file, as dist/vault.options.js.'
     : '';
-  return new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message: missing
+  return invalid(
+    missing
       ? `The module "${specifier}", or a module that it imports, was not found.`
-      : `The module "${specifier}" could not be loaded: ${typeof code === 'string' ? code : classOf(error)}.`,
-    hint: `Paths are relative to the current folder. To see the whole error, run: node ${specifier}${typescript}`,
-  });
+      : `The module "${specifier}" could not be loaded: ${codeOf(error)}.`,
+    `Paths are relative to the current folder. To see the whole error, run: node ${specifier}${typescript}`,
+  );
 }

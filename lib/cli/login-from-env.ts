@@ -4,7 +4,7 @@ import { jwt } from '../auth/jwt.js';
 import { kubernetes } from '../auth/kubernetes.js';
 import { token } from '../auth/token.js';
 import { findVariable, prefixed, SECRET_VARIABLES, type FoundVariable } from '../config/find-variable.js';
-import { VaultError } from '../errors/vault-error.js';
+import { invalid } from './invalid.js';
 import { fromEnv, fromFile, fromWrappedToken } from '../secret/secret-source.js';
 
 /** A way to log in, and the variables (without prefix) that describe it; each of them is needed. */
@@ -59,11 +59,9 @@ export function loginFromEnv(env: NodeJS.ProcessEnv): { auth: AuthMethod; names:
     if (found.length === variables.length && first && second)
       return { auth: make(first, second), names: found.map(({ name }) => name) };
   }
-  throw new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message: `The environment describes no login; none of these is set: ${LOGIN_CHOICES}.`,
-    hint:
-      'Set the variables of one of them, or name a module with the options of the application by `--options`. For ' +
+  throw invalid(
+    `The environment describes no login; none of these is set: ${LOGIN_CHOICES}.`,
+    'Set the variables of one of them, or name a module with the options of the application by `--options`. For ' +
       'the token of `vault login`: export VAULT_TOKEN="$(vault print token)".',
-  });
+  );
 }

@@ -25,6 +25,12 @@ export function listed(names: readonly string[], around = ''): string {
   return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
+/** The code of a thrown value (of the system, a driver or a database), or its class: its text may contain secrets. */
+export function codeOf(thrown: unknown): string {
+  const { code } = (thrown ?? {}) as { code?: unknown };
+  return typeof code === 'string' ? code : classOf(thrown);
+}
+
 /** The class of a thrown value: all else of a foreign error may contain secrets. */
 export function classOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return typeof thrown;

@@ -1,6 +1,7 @@
 import { sqlState, withMeaning } from '../../engines/sql-states.js';
-import { classOf } from '../../errors/printable.js';
+import { codeOf } from '../../errors/printable.js';
 import { VaultError } from '../../errors/vault-error.js';
+import { invalid } from '../invalid.js';
 import type { DevDatabase } from '../../testing/dev-server-file.js';
 import type { StatementOrigin } from '../../testing/index.js';
 import { loadModule } from '../load-module.js';
@@ -139,12 +140,6 @@ export class AdminDatabases {
   }
 }
 
-/** SQLSTATE, name or number of an error: its text may contain parts of a statement. */
-export function codeOf(error: unknown): string {
-  const { code } = (error ?? {}) as { code?: unknown };
-  return typeof code === 'string' ? code : classOf(error);
-}
-
 /** One line about a statement of a role that failed, without its text. */
 export function failedStatement(
   { role, kind, number }: StatementOrigin,
@@ -169,8 +164,4 @@ function failedToPrepare(path: string, index: number, code: string): VaultError 
       ? 'It runs at each start, so it needs IF NOT EXISTS.'
       : 'Correct the statement; run it yourself to see the whole error.',
   );
-}
-
-function invalid(message: string, hint: string): VaultError {
-  return new VaultError({ code: 'VAULT_CONFIG_INVALID', message, hint });
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { systemClock } from '../../clock/clock.js';
+import { sleep, systemClock } from '../../clock/clock.js';
 import { VaultError } from '../../errors/vault-error.js';
+import { invalid } from '../invalid.js';
 import type { VaultClient } from '../../session/vault-client.js';
 
 /** A new KV engine becomes usable within these attempts, with a pause in milliseconds between them. */
@@ -51,11 +52,10 @@ export class Applier {
     }
     const { version = '1' } = (present.options ?? {}) as { version?: string };
     if (present.type === type && (!options || version === options['version'])) return;
-    throw new VaultError({
-      code: 'VAULT_CONFIG_INVALID',
-      message: `The server has another engine at ${path}/ than the file.`,
-      hint: `The file wants ${type}${options ? `, version ${options['version']}` : ''}. Use another mount, or disable that one.`,
-    });
+    throw invalid(
+      `The server has another engine at ${path}/ than the file.`,
+      `The file wants ${type}${options ? `, version ${options['version']}` : ''}. Use another mount, or disable that one.`,
+    );
   }
 
   /** Writes a value if the server has another one. With hidden fields it is written always: they may have changed. */
@@ -103,7 +103,7 @@ export class Applier {
         return;
       } catch (error) {
         if (attempt === ATTEMPTS) throw error;
-        await new Promise<void>((resolve) => void systemClock.setTimer(PAUSE, resolve, true));
+        await sleep(systemClock, PAUSE);
       }
     }
   }

@@ -1,18 +1,7 @@
+import { isObject } from '../../client/answer-members.js';
 import type { DevDatabase, DevServerFile } from '../../testing/dev-server-file.js';
 import { seconds } from '../../testing/server/duration.js';
-import {
-  below,
-  count,
-  either,
-  expected,
-  flag,
-  isPlain,
-  listOf,
-  mapOf,
-  objectOf,
-  oneOf,
-  text,
-} from './checks.js';
+import { below, count, either, expected, flag, listOf, mapOf, objectOf, oneOf, text } from './checks.js';
 import { databaseOf } from './database-url.js';
 
 const duration = expected(`seconds, or a text such as '30s' or '1h'`, (value) => {
@@ -34,7 +23,7 @@ const url = expected(
   (value) => typeof value === 'string' && databaseOf(value) !== undefined,
 );
 const capability = oneOf('create', 'read', 'update', 'patch', 'delete', 'list', 'sudo', 'deny');
-const secret = expected('an object of values', isPlain);
+const secret = expected('an object of values', isObject);
 
 const role = objectOf({
   defaultTtl: duration,
@@ -69,7 +58,7 @@ const file = objectOf({
   databases: mapOf(database),
   kv: mapOf(secret),
   kvMounts: mapOf(objectOf({ version: oneOf(1, 2), secrets: mapOf(secret) }, ['secrets'])),
-  policies: mapOf(either(text, isPlain, mapOf(listOf(capability)))),
+  policies: mapOf(either(text, isObject, mapOf(listOf(capability)))),
   appRoles: mapOf(
     objectOf({
       roleId: text,

@@ -1,3 +1,5 @@
+import { isObject } from '../../client/answer-members.js';
+
 /** Receives each problem: the path in the file, and the expectation. */
 export type Report = (path: string, problem: string) => void;
 
@@ -28,7 +30,7 @@ export const listOf =
 export const mapOf =
   (item: Check): Check =>
   (value, path, report) => {
-    if (!isPlain(value)) return report(path, `must be an object, not ${kindOf(value)}`);
+    if (!isObject(value)) return report(path, `must be an object, not ${kindOf(value)}`);
     for (const [key, one] of Object.entries(value)) item(one, below(path, key), report);
   };
 
@@ -36,7 +38,7 @@ export const mapOf =
 export const objectOf =
   (members: Readonly<Record<string, Check>>, required: readonly string[] = []): Check =>
   (value, path, report) => {
-    if (!isPlain(value)) return report(path, `must be an object, not ${kindOf(value)}`);
+    if (!isObject(value)) return report(path, `must be an object, not ${kindOf(value)}`);
     for (const name of required) if (value[name] === undefined) report(below(path, name), 'is missing');
     for (const [key, one] of Object.entries(value)) {
       const check = Object.hasOwn(members, key) ? members[key] : undefined;
@@ -50,10 +52,6 @@ export const either =
   (first: Check, isSecond: (value: unknown) => boolean, second: Check): Check =>
   (value, path, report) =>
     (isSecond(value) ? second : first)(value, path, report);
-
-export function isPlain(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** `databases.shop`, or `kv["team/mail"]` for a key that is no identifier. */
 export function below(path: string, key: string): string {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { classOf } from '../../errors/printable.js';
-import { VaultError } from '../../errors/vault-error.js';
+import { invalid } from '../invalid.js';
 import type { DevServerFile } from '../../testing/dev-server-file.js';
 import { problemsOf } from './check-file.js';
 
@@ -29,12 +29,10 @@ export function findFile(given: string | undefined, folder: string): string {
       'Delete one, or name the one to use: nestjs-vault dev <file>.',
     );
   if (found !== undefined) return found;
-  throw new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message:
-      given === undefined ? `This folder has no ${DEFAULTS.join(' or ')}.` : `There is no file ${given}.`,
-    hint: `Create it, or name another file: nestjs-vault dev <file>. ${DOCS}`,
-  });
+  throw invalid(
+    given === undefined ? `This folder has no ${DEFAULTS.join(' or ')}.` : `There is no file ${given}.`,
+    `Create it, or name another file: nestjs-vault dev <file>. ${DOCS}`,
+  );
 }
 
 /**
@@ -80,8 +78,4 @@ async function load(path: string, name: string): Promise<unknown> {
   }
   if (loaded.default !== undefined) return loaded.default;
   throw invalid(`${name} has no default export.`, `Write: export default { … }. ${DOCS}`);
-}
-
-function invalid(message: string, hint: string): VaultError {
-  return new VaultError({ code: 'VAULT_CONFIG_INVALID', message, hint });
 }

@@ -4,6 +4,7 @@ import { isLocal } from '../../client/clear-text.js';
 import { findVariable, prefixed } from '../../config/find-variable.js';
 import { vaultOptionsFromEnv } from '../../config/options-from-env.js';
 import { VaultError } from '../../errors/vault-error.js';
+import { invalid } from '../invalid.js';
 import { withVault } from '../../services/connect-vault.js';
 import type { VaultClient } from '../../session/vault-client.js';
 import type { Cli } from '../command.js';
@@ -95,8 +96,4 @@ function refused(reason: string): VaultError {
     'The command writes policies, roles, KV secrets and an AppRole whose secret_id never expires, over those of the same ' +
       'name. If that is what you want there, add --shared-server.',
   );
-}
-
-function invalid(message: string, hint: string): VaultError {
-  return new VaultError({ code: 'VAULT_CONFIG_INVALID', message, hint });
 }

@@ -3,14 +3,15 @@ import { basename, dirname } from 'node:path';
 import { token } from '../../auth/token.js';
 import { systemClock } from '../../clock/clock.js';
 import { withTimeout } from '../../clock/with-timeout.js';
-import { listed } from '../../errors/printable.js';
+import { codeOf, listed } from '../../errors/printable.js';
 import { VaultError } from '../../errors/vault-error.js';
+import { invalid } from '../invalid.js';
 import { withVault } from '../../services/connect-vault.js';
 import type { DevServerFile } from '../../testing/dev-server-file.js';
 import type { RunSql } from '../../testing/index.js';
 import { SimulatedVault } from '../../testing/simulated-vault.js';
 import type { Cli } from '../command.js';
-import { AdminDatabases, codeOf, failedStatement } from './admin-databases.js';
+import { AdminDatabases, failedStatement } from './admin-databases.js';
 import { giveVariables, type VariableFlags } from './application.js';
 import type { DevSecrets } from './dev-secrets.js';
 import { describeFile } from './describe.js';
@@ -156,9 +157,8 @@ export class SimulatedDevServer {
 
 function notListening(port: number, code: string): VaultError {
   const inUse = code === 'EADDRINUSE';
-  return new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message: inUse ? `Port ${port} is in use.` : `Port ${port} cannot be used (${code}).`,
-    hint: `Choose another one, as --port ${port + 100}, or end the program that uses it: perhaps another nestjs-vault dev.`,
-  });
+  return invalid(
+    inUse ? `Port ${port} is in use.` : `Port ${port} cannot be used (${code}).`,
+    `Choose another one, as --port ${port + 100}, or end the program that uses it: perhaps another nestjs-vault dev.`,
+  );
 }

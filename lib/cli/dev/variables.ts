@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
-import { VaultError } from '../../errors/vault-error.js';
-import { codeOf } from './admin-databases.js';
+import { codeOf } from '../../errors/printable.js';
+import { invalid } from '../invalid.js';
 
 /** Environment variables of an application, by name. */
 export type Variables = Readonly<Record<string, string>>;
@@ -78,11 +78,10 @@ export async function writePrivate(path: string, content: () => string): Promise
     await rename(next, target);
   } catch (error) {
     await rm(next, { force: true });
-    throw new VaultError({
-      code: 'VAULT_CONFIG_INVALID',
-      message: `${path} cannot be written (${codeOf(error)}).`,
-      hint: 'Name a file in a folder that exists, and that you may write.',
-    });
+    throw invalid(
+      `${path} cannot be written (${codeOf(error)}).`,
+      'Name a file in a folder that exists, and that you may write.',
+    );
   }
 }
 

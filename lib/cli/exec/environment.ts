@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { VaultError } from '../../errors/vault-error.js';
+import { invalid } from '../invalid.js';
 import type { Cli } from '../command.js';
 import { HIDDEN_VARIABLES } from '../login-from-env.js';
 import type { PrivateFiles } from './private-files.js';
@@ -33,9 +33,5 @@ export function environmentOf(
 /** The system ends a variable at a zero byte. */
 function asVariable(name: string, value: string): string {
   if (!value.includes('\0')) return value;
-  throw new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message: `The value of ${name} has a zero byte, which no variable can contain.`,
-    hint: 'Use `--file`.',
-  });
+  throw invalid(`The value of ${name} has a zero byte, which no variable can contain.`, 'Use `--file`.');
 }

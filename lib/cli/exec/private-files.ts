@@ -1,7 +1,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { VaultError } from '../../errors/vault-error.js';
+import { invalid } from '../invalid.js';
 import { areFound, folderPrefix, removeLeftFolders } from './left-folders.js';
 
 /** Only its owner may read a file with a secret. */
@@ -50,7 +50,7 @@ export class PrivateFiles {
   variables(path: string, variables: Readonly<Record<string, string>>): void {
     const broken = Object.keys(variables).find((name) => /[\r\n]/.test(variables[name] as string));
     if (broken !== undefined)
-      throw refused(
+      throw invalid(
         `The value of ${broken} has several lines.`,
         'An env file cannot contain it. Use `--file`.',
       );
@@ -59,7 +59,7 @@ export class PrivateFiles {
       this.#write(path, lines.join(''));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      throw refused(
+      throw invalid(
         `The file ${path} cannot be written (${code}).`,
         code === 'EEXIST'
           ? 'It must not exist: a killed run may have left it behind. Delete it, or name another one.'
@@ -105,12 +105,8 @@ export class PrivateFiles {
       }
     }
     if (this.#folder === undefined)
-      throw refused(`No folder for private files can be made in ${tmpdir()}.`, 'Make it writable.');
+      throw invalid(`No folder for private files can be made in ${tmpdir()}.`, 'Make it writable.');
     this.#made.push(this.#folder);
     return this.#folder;
   }
-}
-
-function refused(message: string, hint: string): VaultError {
-  return new VaultError({ code: 'VAULT_CONFIG_INVALID', message, hint });
 }

@@ -3,7 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { debuglog } from 'node:util';
 import { systemClock } from '../../clock/clock.js';
-import { VaultError } from '../../errors/vault-error.js';
+import { invalid } from '../invalid.js';
 
 /** Exit codes as of a shell. */
 const NOT_EXECUTABLE = 126;
@@ -36,11 +36,10 @@ export interface CommandRun {
  */
 export function refuseNodeDebug(): void {
   if (!debuglog('child_process').enabled) return;
-  throw new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message: 'NODE_DEBUG includes child_process: Node would print the secrets for the program.',
-    hint: 'Unset NODE_DEBUG, or set it for the program alone: nestjs-vault exec … -- env NODE_DEBUG=… program.',
-  });
+  throw invalid(
+    'NODE_DEBUG includes child_process: Node would print the secrets for the program.',
+    'Unset NODE_DEBUG, or set it for the program alone: nestjs-vault exec … -- env NODE_DEBUG=… program.',
+  );
 }
 
 /**

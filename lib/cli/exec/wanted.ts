@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { databasePath } from '../../engines/database/database-path.js';
-import { VaultError } from '../../errors/vault-error.js';
+import { invalid } from '../invalid.js';
 
 /** One value of a secret, and the variable that gets it, or the path of a file with it. */
 export interface Wanted {
@@ -51,11 +51,10 @@ export function allWanted({ database, mount, pg = false, env = [], file = [] }: 
   const names = all.map(({ variable }) => variable);
   const twice = names.find((name, index) => names.indexOf(name) < index);
   if (twice === undefined) return all;
-  throw new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message: `The variable ${twice} is given twice.`,
-    hint: 'Each variable has one value: name it once in --env and --file, and not if --database sets it already.',
-  });
+  throw invalid(
+    `The variable ${twice} is given twice.`,
+    'Each variable has one value: name it once in --env and --file, and not if --database sets it already.',
+  );
 }
 
 function usual(path: string, pg: boolean, given: readonly Wanted[]): Wanted[] {
