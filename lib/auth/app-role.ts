@@ -6,7 +6,7 @@ import type { AuthMethod } from './auth-method.js';
 import {
   atMount,
   escapeRegExp,
-  isDenied,
+  explainedDenial,
   isEnabled,
   sourceProblems,
   textProblems,
@@ -70,10 +70,9 @@ export function appRole(options: AppRoleOptions): AuthMethod {
       try {
         return await context.logIn(path, body, how);
       } catch (error) {
-        if (!isDenied(error)) throw error;
         const madeUp = { role_id: randomUUID(), secret_id: randomUUID() };
-        const at = (error as VaultError).path ?? path;
-        throw (await isEnabled(context, path, madeUp, how)) ? lockedOut(at) : notEnabled(at);
+        const probe = () => isEnabled(context, path, madeUp, how);
+        throw await explainedDenial(error, probe, { enabled: lockedOut, notEnabled });
       }
     },
   };

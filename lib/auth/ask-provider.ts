@@ -1,11 +1,13 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isObject } from '../client/answer-members.js';
-import { messageOf, VaultError } from '../errors/vault-error.js';
+import { phraseOf, VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
 
 /** Milliseconds for one answer of a provider: each is in the same machine or cloud. */
 const LIMIT = 5_000;
+/** Milliseconds to find out whether a provider is there. */
+export const PROBE = 1_000;
 /** Bytes; the largest tokens of clouds have some 4 KiB. */
 const LARGEST = 65_536;
 /** Answers that providers give while they start, or are busy; all other refusals need an operator. */
@@ -111,7 +113,7 @@ export async function missingAt(asked: Promise<unknown>): Promise<string | undef
     return undefined;
   } catch (error) {
     if (!(error instanceof VaultError && error.code === 'VAULT_SOURCE_UNREADABLE')) throw error;
-    return messageOf(error).replace(/\.$/, '');
+    return phraseOf(error);
   }
 }
 

@@ -7,7 +7,7 @@ import {
   type SecretReader,
   type SecretSource,
 } from '../secret/secret-source.js';
-import { askForAccessToken, askForJson, missingAt, type ProviderRequest } from './ask-provider.js';
+import { askForAccessToken, askForJson, missingAt, PROBE, type ProviderRequest } from './ask-provider.js';
 import type { AuthMethod, LoginContext } from './auth-method.js';
 import { explainAzureRefusal } from './cloud-refusals.js';
 import { checkJwt } from './jwt-claims.js';
@@ -50,8 +50,7 @@ export interface AzureOptions extends MountOptions {
 }
 
 const IMDS = 'the metadata server of Azure';
-/** Milliseconds to find out whether there is a metadata server. */
-const PROBE = 1_000;
+/** Parameters of all requests for the metadata. */
 const INSTANCE = { 'api-version': '2018-02-01' };
 
 /**
@@ -101,6 +100,12 @@ type TokenOf = (options: Partial<AzureOptions>, address: URL, context: LoginCont
 
 const resourceOf = ({ resource = 'https://management.azure.com/' }: Partial<AzureOptions>) => resource;
 
+/** The parameters of a request for a token of a managed identity. */
+const identityOf = (options: Partial<AzureOptions>) => ({
+  resource: resourceOf(options),
+  ...(options.clientId !== undefined && { client_id: options.clientId }),
+});
+
 /** Where a token comes from, by `identity`. */
 const TOKENS: Readonly<Record<NonNullable<AzureOptions['identity']>, TokenOf>> = {
   vm(options, address, { signal }) {
@@ -108,14 +113,7 @@ const TOKENS: Readonly<Record<NonNullable<AzureOptions['identity']>, TokenOf>> =
     return {
       description: `${IMDS} at ${address.origin}`,
       missing: () => missingAt(askForJson({ ...ask('instance', INSTANCE), limit: PROBE })),
-      read: () =>
-        askForAccessToken(
-          ask('identity/oauth2/token', {
-            'api-version': '2018-02-01',
-            resource: resourceOf(options),
-            ...(options.clientId !== undefined && { client_id: options.clientId }),
-          }),
-        ),
+      read: () => askForAccessToken(ask('identity/oauth2/token', { ...INSTANCE, ...identityOf(options) })),
     };
   },
 
@@ -127,11 +125,8 @@ const TOKENS: Readonly<Record<NonNullable<AzureOptions['identity']>, TokenOf>> =
       async read() {
         const url = await urlIn(context, 'IDENTITY_ENDPOINT');
         const secret = await context.read(fromEnv('IDENTITY_HEADER'), { name: 'IDENTITY_HEADER' });
-        url.search = new URLSearchParams({
-          'api-version': '2019-08-01',
-          resource: resourceOf(options),
-          ...(options.clientId !== undefined && { client_id: options.clientId }),
-        }).toString();
+        const query = { 'api-version': '2019-08-01', ...identityOf(options) };
+        url.search = new URLSearchParams(query).toString();
         const headers = { 'X-IDENTITY-HEADER': secret.reveal() };
         return askForAccessToken({ provider: this.description, url, headers, signal: context.signal });
       },

@@ -1,5 +1,5 @@
 import type { Explain } from '../client/failed-response.js';
-import { UNREACHABLE } from './password-login.js';
+import { UNREACHABLE } from './system-failed.js';
 import { describeClaims, type Claims } from './jwt-claims.js';
 
 /** The reason of a refused login with a token of Google, by the words of HashiCorp Vault. */

@@ -1,4 +1,4 @@
-import { messageOf, VaultError } from '../errors/vault-error.js';
+import { phraseOf, VaultError } from '../errors/vault-error.js';
 import type { AuthMethod, LoginContext } from './auth-method.js';
 import { authProblems } from './auth-problems.js';
 
@@ -87,7 +87,7 @@ async function missOf(method: AuthMethod, context: LoginContext): Promise<Miss |
     return reason === undefined ? undefined : { reason, later: false };
   } catch (error) {
     if (!(error instanceof VaultError && error.code === 'VAULT_LOGIN_PROVIDER_UNAVAILABLE')) throw error;
-    return { reason: messageOf(error).replace(/\.$/, ''), later: true };
+    return { reason: phraseOf(error), later: true };
   }
 }
 

@@ -2,7 +2,7 @@ import { VaultError } from '../errors/vault-error.js';
 import { classOf } from '../errors/printable.js';
 import { Secret } from '../secret/secret.js';
 import { missingIn, type SecretReader, type SecretSource } from '../secret/secret-source.js';
-import { askProvider, missingAt, type ProviderRequest } from './ask-provider.js';
+import { askProvider, missingAt, PROBE, type ProviderRequest } from './ask-provider.js';
 import type { AuthMethod, LoginContext } from './auth-method.js';
 import { explainGcpRefusal } from './cloud-refusals.js';
 import { checkJwt } from './jwt-claims.js';
@@ -51,8 +51,6 @@ const IAM = 'https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 /** Seconds; roles accept 15 minutes by default. */
 const LIFETIME = 600;
-/** Milliseconds to find out whether there is a metadata server. */
-const PROBE = 1_000;
 
 /**
  * Logs in with a service account of Google Cloud, with the GCP auth method of HashiCorp Vault. There is no secret to

@@ -1,6 +1,6 @@
 import type { AuthMethod } from './auth-method.js';
 import { atMount, sourceProblems, type MountOptions } from './login-request.js';
-import { systemFailed, UNREACHABLE } from './password-login.js';
+import { systemFailed, UNREACHABLE } from './system-failed.js';
 import type { Explain } from '../client/failed-response.js';
 import { missingIn, type SecretSource } from '../secret/secret-source.js';
 

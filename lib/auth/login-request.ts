@@ -40,11 +40,13 @@ export function atMount<O extends MountOptions>(
   defaultMount: string,
 ): MountedMethod<O> {
   const given: Partial<O> = typeof options === 'object' && options !== null ? options : {};
-  const { mountPath = defaultMount, namespace, totp } = given;
+  const { mountPath = defaultMount } = given;
   const label = `auth: ${owner}`;
-  const problems = unknownOptions(label, given, [...known, 'mountPath', 'namespace', 'totp']);
-  problems.push(...namespaceProblems(label, namespace));
-  if ('totp' in given) problems.push(...sourceProblems(owner, 'totp', totp));
+  const { place, problems: ofPlace } = placeOf(owner, given);
+  const problems = [
+    ...unknownOptions(label, given, [...known, 'mountPath', 'namespace', 'totp']),
+    ...ofPlace,
+  ];
   try {
     encodeMount(mountPath, 'mountPath');
   } catch {
@@ -54,12 +56,26 @@ export function atMount<O extends MountOptions>(
     given,
     problems,
     mount: typeof mountPath === 'string' ? barePath(mountPath) : '',
+    place,
+  };
+}
+
+/** Checks the options that all logins at the server share. */
+export function placeOf(
+  owner: string,
+  given: Pick<MountOptions, 'namespace' | 'totp'>,
+): Pick<MountedMethod<unknown>, 'place' | 'problems'> {
+  const { namespace, totp } = given;
+  const problems = namespaceProblems(`auth: ${owner}`, namespace);
+  if ('totp' in given) problems.push(...sourceProblems(owner, 'totp', totp));
+  return {
+    problems,
     place: { ...(namespace !== undefined && { namespace }), ...(totp !== undefined && { totp }) },
   };
 }
 
 /** The problems of the namespace of a method. */
-export function namespaceProblems(label: string, namespace: unknown): string[] {
+function namespaceProblems(label: string, namespace: unknown): string[] {
   if (namespace === undefined) return [];
   if (typeof namespace !== 'string') return [`\`${label}\` has a \`namespace\` that is not a string`];
   return namespace === ''
@@ -93,9 +109,18 @@ export function textProblems<O extends object>(
   ];
 }
 
-/** Whether an error is a login that the server denies without a reason. */
-export function isDenied(error: unknown): boolean {
-  return error instanceof VaultError && error.code === 'VAULT_LOGIN_DENIED' && error.status === 403;
+/**
+ * The error of a failed login. A login that the server denies without a reason gets one: whether the method is enabled,
+ * which a probe finds out, decides.
+ */
+export async function explainedDenial(
+  error: unknown,
+  isEnabledThere: () => Promise<boolean>,
+  explained: Readonly<Record<'enabled' | 'notEnabled', (path: string) => VaultError>>,
+): Promise<unknown> {
+  const denied = error instanceof VaultError && error.code === 'VAULT_LOGIN_DENIED' && error.status === 403;
+  if (!denied) return error;
+  return explained[(await isEnabledThere()) ? 'enabled' : 'notEnabled'](error.path ?? 'its path');
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { AuthMethod } from './auth-method.js';
 import type { Explain } from '../client/failed-response.js';
-import { passwordLogin, systemFailed, type PasswordOptions } from './password-login.js';
+import { passwordLogin, type PasswordOptions } from './password-login.js';
+import { systemFailed } from './system-failed.js';
 
 /**
  * Options of {@link okta}.

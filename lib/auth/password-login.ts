@@ -4,7 +4,8 @@ import { encodeSegment } from '../client/path.js';
 import { VaultError } from '../errors/vault-error.js';
 import { missingIn, type SecretSource } from '../secret/secret-source.js';
 import type { AuthMethod, LoginContext } from './auth-method.js';
-import { atMount, isDenied, isEnabled, sourceProblems, type MountOptions } from './login-request.js';
+import { atMount, explainedDenial, isEnabled, sourceProblems, type MountOptions } from './login-request.js';
+import { systemFailed, UNREACHABLE } from './system-failed.js';
 
 /**
  * Options of {@link userpass}, {@link ldap}, {@link radius} and {@link okta}.
@@ -61,9 +62,10 @@ export function passwordLogin<O extends PasswordOptions>(options: O, method: Pas
       try {
         return await context.logIn(`${below}/${name}`, { password: secret }, how);
       } catch (error) {
-        if (!isDenied(error)) throw error;
-        const at = (error as VaultError).path ?? below;
-        throw (await isEnabledBelow(context)) ? refusedUser(at, locksOut) : notEnabled(at, owner);
+        throw await explainedDenial(error, () => isEnabledBelow(context), {
+          enabled: (at) => refusedUser(at, locksOut),
+          notEnabled: (at) => notEnabled(at, owner),
+        });
       }
     },
   };
@@ -92,18 +94,6 @@ function explainer<O extends PasswordOptions>(method: PasswordMethod<O>): Explai
 
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** The meaning of a login for which the system behind the method did not answer the server. */
-export function systemFailed(system: string): Explanation {
-  return {
-    code: 'VAULT_BACKEND_FAILED',
-    message: `The server gets no answer from ${system} that the auth method asks.`,
-    hint: `For the operator: check that ${system} runs, and that the server may connect to it. The login is repeated.`,
-  };
-}
-
-/** Words of servers about a connection that failed. */
-export const UNREACHABLE = /dial |connection refused|no such host|timeout|Network Error|network is|EOF$/i;
-
 function isSegment(name: string): boolean {
   try {
     return encodeSegment(name, 'username') !== '';
@@ -112,15 +102,16 @@ function isSegment(name: string): boolean {
   }
 }
 
-const NETWORKS =
-  'token_bound_cidrs does not contain the network in which the server sees this machine (behind a proxy or NAT, the address of that)';
+/** The condition of `token_bound_cidrs`. */
+const networks = (verb: 'contains' | 'does not contain') =>
+  `token_bound_cidrs ${verb} the network in which the server sees this machine (behind a proxy or NAT, the address of that)`;
 
 function refusedUser(path: string, locksOut: boolean): VaultError {
   if (!locksOut)
     return new VaultError({
       code: 'VAULT_LOGIN_DENIED',
       message: `The server denies the login at ${path}, although the auth method is enabled there.`,
-      hint: `Look at the user and the configuration of the method: ${NETWORKS}.`,
+      hint: `Look at the user and the configuration of the method: ${networks('does not contain')}.`,
       status: 403,
       path,
     });
@@ -130,7 +121,7 @@ function refusedUser(path: string, locksOut: boolean): VaultError {
     hint:
       'It refuses the right password as well. First find the process that keeps logging in with a wrong one. The lock-out ends ' +
       'by itself (after 15 minutes by default), or by sys/locked-users/<accessor>/unlock/<user>. ' +
-      `If sys/locked-users does not list the user, ${NETWORKS}.`,
+      `If sys/locked-users does not list the user, ${networks('does not contain')}.`,
     status: 403,
     path,
   });
@@ -140,7 +131,7 @@ function notEnabled(path: string, owner: string): VaultError {
   return new VaultError({
     code: 'VAULT_LOGIN_DENIED',
     message: `The server denies the login at ${path}.`,
-    hint: `Check that ${owner} is enabled at \`mountPath\` in \`namespace\`, and that ${NETWORKS.replace('does not contain', 'contains')}.`,
+    hint: `Check that ${owner} is enabled at \`mountPath\` in \`namespace\`, and that ${networks('contains')}.`,
     status: 403,
     path,
   });

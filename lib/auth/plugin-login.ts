@@ -3,7 +3,7 @@ import { unknownOptions } from '../errors/unknown-options.js';
 import { isSecret } from '../secret/secret.js';
 import { isSource, missingIn, problemsOf, type SecretSource } from '../secret/secret-source.js';
 import type { AuthMethod } from './auth-method.js';
-import { namespaceProblems, sourceProblems, type MountOptions } from './login-request.js';
+import { placeOf, type MountOptions } from './login-request.js';
 
 /**
  * Options of {@link loginRequest}.
@@ -34,20 +34,19 @@ export interface LoginRequestOptions extends Omit<MountOptions, 'mountPath'> {
  */
 export function loginRequest(options: LoginRequestOptions): AuthMethod {
   const given: Partial<LoginRequestOptions> = typeof options === 'object' && options !== null ? options : {};
-  const { path, body = {}, namespace, totp } = given;
+  const { path, body = {} } = given;
   const label = 'auth: loginRequest';
   const problems = unknownOptions(label, options, ['path', 'body', 'namespace', 'totp']);
   if (!isLoginPath(path))
     problems.push(`\`${label}\` needs the \`path\` of a login below auth/, as "auth/kerberos/login"`);
-  problems.push(...namespaceProblems(label, namespace));
-  if ('totp' in given) problems.push(...sourceProblems('loginRequest', 'totp', totp));
+  const { place, problems: ofPlace } = placeOf('loginRequest', given);
+  problems.push(...ofPlace);
   if (typeof body !== 'object' || body === null || Array.isArray(body))
     problems.push(`\`${label}\` has a \`body\` that is not an object`);
   else
     for (const [name, value] of Object.entries(body))
       if (value === undefined) problems.push(`\`${label}\` has a \`body.${name}\` that is undefined`);
       else if (isRead(value)) problems.push(...problemsOf(value));
-  const place = namespace === undefined ? {} : { namespace };
   return {
     name: 'loginRequest',
     problems,
@@ -62,7 +61,7 @@ export function loginRequest(options: LoginRequestOptions): AuthMethod {
       const sent: Record<string, unknown> = { ...body };
       for (const [name, value] of Object.entries(body))
         if (isRead(value)) sent[name] = await context.read(value, { ...place, name });
-      return context.logIn(path as string, sent, { ...place, ...(totp !== undefined && { totp }) });
+      return context.logIn(path as string, sent, place);
     },
   };
 }

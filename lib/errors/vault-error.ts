@@ -135,6 +135,11 @@ export function messageOf({ message, code, hint }: VaultError): string {
   return message.slice(0, -ending(code, hint).length);
 }
 
+/** The message of an error as a phrase within a sentence. */
+export function phraseOf(error: VaultError): string {
+  return messageOf(error).replace(/\.$/, '');
+}
+
 /** Copies an error, with another sentence in its message. */
 export function withSentence(error: VaultError, sentence: string): VaultError {
   const { code, hint, status, path, retryAfter, outcomeUnknown, errors, cause } = error;
