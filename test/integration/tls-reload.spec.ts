@@ -123,16 +123,7 @@ describeTls('files of the tls options', () => {
   });
 
   it('an encrypted key, PKCS #12 and a folder of authorities are read again, too', async () => {
-    const server = second.issue('server', 'IP:127.0.0.1');
-    const shown: string[] = [];
-    const own = await Recorder.start(
-      (request, response) => {
-        shown.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN));
-        const data = { ttl: 0, renewable: false, num_uses: 0 };
-        answer(response, 200, { data }, { connection: 'close' });
-      },
-      { cert: server.cert, key: server.key, ca: second.cert, requestCert: true },
-    );
+    const { own, shown } = await askingForCertificates(second);
     const [one, two] = ['one', 'two'].map((name) => second.issue(name, `DNS:${name}`)) as [
       Certificate,
       Certificate,
@@ -178,16 +169,7 @@ describeTls('files of the tls options', () => {
   });
 
   it('a client certificate changes: until it fits its key it is not used, and nothing fails', async () => {
-    const server = first.issue('server', 'IP:127.0.0.1');
-    const shown: string[] = [];
-    const own = await Recorder.start(
-      (request, response) => {
-        shown.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN));
-        const data = { ttl: 0, renewable: false, num_uses: 0 };
-        answer(response, 200, { data }, { connection: 'close' });
-      },
-      { cert: server.cert, key: server.key, ca: first.cert, requestCert: true },
-    );
+    const { own, shown } = await askingForCertificates(first);
     const [one, two] = ['one', 'two'].map((name) => first.issue(name, `DNS:${name}`));
     volume.write({ 'tls.crt': one?.cert ?? '', 'tls.key': one?.key ?? '' });
     const tls = { ca: first.cert, cert: volume.path('tls.crt'), key: volume.path('tls.key') };
@@ -224,6 +206,21 @@ describeTls('files of the tls options', () => {
     expect(warnings(bus)).toEqual([expect.stringMatching(/ca\.pem\) cannot be read \(ENOENT\)/)]);
   });
 });
+
+/** A server that asks for client certificates, and the names of those that it was shown, one for each request. */
+async function askingForCertificates(authority: Authority): Promise<{ own: Recorder; shown: string[] }> {
+  const { cert, key } = authority.issue('server', 'IP:127.0.0.1');
+  const shown: string[] = [];
+  const own = await Recorder.start(
+    (request, response) => {
+      shown.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN));
+      const data = { ttl: 0, renewable: false, num_uses: 0 };
+      answer(response, 200, { data }, { connection: 'close' });
+    },
+    { cert, key, ca: authority.cert, requestCert: true },
+  );
+  return { own, shown };
+}
 
 /** Common name of the authority that signed the server's certificate. */
 function issuerOf(port: number): Promise<string> {
