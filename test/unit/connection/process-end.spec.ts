@@ -111,6 +111,9 @@ it('without Nest, signals are left to the application after the start, unless no
 it('a signal ends the process beside signal-exit, which leaves the decision to other listeners', async () => {
   const kill = vi.spyOn(process, 'kill').mockReturnValue(true);
   const exit = vi.spyOn(process, 'exit').mockReturnValue(undefined as never);
+  // A failed file of this worker may have left a listener, which would decide here.
+  const left = process.listeners('SIGHUP');
+  process.removeAllListeners('SIGHUP');
   const unload = onExit(() => undefined);
   const done = endWithProcess(ending(), true);
   try {
@@ -132,5 +135,6 @@ it('a signal ends the process beside signal-exit, which leaves the decision to o
     unload();
     kill.mockRestore();
     exit.mockRestore();
+    for (const one of left) process.on('SIGHUP', one);
   }
 });
