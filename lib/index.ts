@@ -45,6 +45,7 @@ export type { Explain, Explanation, Refusal } from './client/failed-response.js'
 export { gcp, type GcpOptions, type GoogleAuthLike } from './auth/gcp.js';
 export { token } from './auth/token.js';
 export { vaultAgent } from './auth/vault-agent.js';
+export type { SchemaOutput, SecretSchema } from './schema/schema.js';
 export { Secret } from './secret/secret.js';
 export {
   fromEnv,

@@ -6,7 +6,7 @@ import { missingIn, readSecret, type SecretReader, type SecretSource } from '../
 import type { AuthMethod } from './auth-method.js';
 import { explainAwsRefusal } from './aws-iam-refusals.js';
 import { atMount, sourceProblems, textProblems, type MountOptions } from './login-request.js';
-import { optionalPackage } from './optional-package.js';
+import { optionalPackage } from '../errors/optional-package.js';
 
 /** The keys of an IAM principal: of a user, or temporary ones of a role. */
 export interface AwsCredentials {
@@ -140,7 +140,7 @@ function keysOf(
 async function sdkChain(): Promise<AwsCredentials> {
   const name = '@aws-sdk/credential-providers';
   const { fromNodeProviderChain } = await optionalPackage(
-    'awsIam',
+    '`auth: awsIam`',
     name,
     () => import('@aws-sdk/credential-providers'),
   );
@@ -166,7 +166,7 @@ async function signedRequest(
   { region, serverId, now }: { region: string | undefined; serverId: string | undefined; now: number },
 ): Promise<Record<string, string>> {
   const { SignatureV4, Sha256 } = await optionalPackage(
-    'awsIam',
+    '`auth: awsIam`',
     '@smithy/signature-v4 @aws-crypto/sha256-js',
     async () => ({
       ...(await import('@smithy/signature-v4')),

@@ -7,7 +7,7 @@ import type { AuthMethod, LoginContext } from './auth-method.js';
 import { explainGcpRefusal } from './cloud-refusals.js';
 import { checkJwt } from './jwt-claims.js';
 import { atMount, sourceProblems, textProblems, type MountOptions } from './login-request.js';
-import { optionalPackage } from './optional-package.js';
+import { optionalPackage } from '../errors/optional-package.js';
 import { providerUrl } from './provider-url.js';
 
 /** The members of `GoogleAuth` of google-auth-library that {@link gcp} uses. */
@@ -125,7 +125,7 @@ function signedJwt(
   const authOf = async (): Promise<GoogleAuthLike> => {
     if (googleAuth) return googleAuth;
     const { GoogleAuth } = await optionalPackage(
-      'gcp',
+      '`auth: gcp`',
       'google-auth-library',
       () => import('google-auth-library'),
     );

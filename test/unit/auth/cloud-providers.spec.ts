@@ -8,7 +8,7 @@ import { askProvider } from '../../../lib/auth/ask-provider.js';
 import type { LoginContext } from '../../../lib/auth/auth-method.js';
 import { RefusedLogins } from '../../../lib/auth/refused-logins.js';
 import { prepareLogin } from '../../../lib/auth/run-login.js';
-import { optionalPackage } from '../../../lib/auth/optional-package.js';
+import { optionalPackage } from '../../../lib/errors/optional-package.js';
 import type { ApiRequest } from '../../../lib/client/api.types.js';
 import { systemClock } from '../../../lib/clock/clock.js';
 import { awsIam, azure, gcp, type AuthMethod } from '../../../lib/index.js';
@@ -354,7 +354,7 @@ describe('the provider of a cloud', () => {
 
   it('a package that is not installed: the error has the command', async () => {
     const missing = Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' });
-    const error = await failureOf(optionalPackage('awsIam', 'a b', () => Promise.reject(missing)));
+    const error = await failureOf(optionalPackage('`auth: awsIam`', 'a b', () => Promise.reject(missing)));
     expect(error.code).toBe('VAULT_CONFIG_INVALID');
     expect(error.message).toContain('`auth: awsIam` cannot load a b: not installed.');
     expect(error.hint).toContain('npm install a b');

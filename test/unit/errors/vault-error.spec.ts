@@ -71,6 +71,7 @@ const TRANSIENT: Record<VaultErrorCode, boolean> = {
   VAULT_SECRET_DELETED: false,
   VAULT_SECRET_DESTROYED: false,
   VAULT_SECRET_KEY_MISSING: false,
+  VAULT_SECRET_INVALID: false,
   VAULT_LEASE_NOT_FOUND: false,
   VAULT_LEASE_AT_MAX_TTL: false,
   VAULT_LEASE_NOT_RENEWABLE: false,

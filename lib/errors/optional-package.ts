@@ -1,12 +1,13 @@
-import { VaultError } from '../errors/vault-error.js';
+import { VaultError } from './vault-error.js';
 
 /**
- * Loads a package that only one auth method needs.
+ * Loads packages that only one feature needs.
  *
+ * @param user the part of the application's code that needs them
  * @param load the `import()`, written with the name, so that bundlers find it
- * @throws VaultError `VAULT_CONFIG_INVALID` with the command that installs it
+ * @throws VaultError `VAULT_CONFIG_INVALID` with the command that installs them
  */
-export async function optionalPackage<T>(method: string, names: string, load: () => Promise<T>): Promise<T> {
+export async function optionalPackage<T>(user: string, names: string, load: () => Promise<T>): Promise<T> {
   try {
     return await load();
   } catch (error) {
@@ -14,7 +15,7 @@ export async function optionalPackage<T>(method: string, names: string, load: ()
     const missing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
     throw new VaultError({
       code: 'VAULT_CONFIG_INVALID',
-      message: `\`auth: ${method}\` cannot load ${names}: ${missing ? 'not installed' : `error ${code ?? 'unknown'}`}.`,
+      message: `${user} cannot load ${names}: ${missing ? 'not installed' : `error ${code ?? 'unknown'}`}.`,
       hint: `Run \`npm install ${names}\` (or pnpm add, yarn add): they are optional peers of this package.`,
     });
   }
