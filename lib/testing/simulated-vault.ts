@@ -2,7 +2,7 @@ import type { Sender } from '../client/transport.types.js';
 import { systemClock, type Clock } from '../clock/clock.js';
 import { MountRegistry } from './backends/mount-registry.js';
 import { InProcessSender } from './http/in-process-sender.js';
-import { Listener } from './http/listener.js';
+import { Listener, type ServerCertificate } from './http/listener.js';
 import { warnInProduction } from './production.js';
 import type { SimulatedCloud } from './server/cloud.js';
 import type { SimulatedDirectory } from './server/directory.js';
@@ -124,10 +124,14 @@ export class SimulatedVault extends SimulatedNamespace {
    * Listens on a port of 127.0.0.1 and resolves with the address. `VirtualClock.advance` does not wait for requests
    * over a port. Applications that use the port log a warning that the server is simulated.
    *
-   * @param port default 0: any free port
+   * @param options the port, or:
+   * @param options.port default 0: any free port
+   * @param options.tls certificate and key of the server, as PEM: it speaks TLS (default: HTTP). Clients are asked for a
+   * certificate, which the auth method `cert` verifies; requests without one are served, too
    */
-  async listen(port = 0): Promise<string> {
-    const listener = new Listener(this.#server);
+  async listen(options: number | { port?: number; tls?: ServerCertificate } = {}): Promise<string> {
+    const { port = 0, tls } = typeof options === 'number' ? { port: options } : options;
+    const listener = new Listener(this.#server, tls);
     const address = await listener.listen(port);
     this.#listeners.add(listener);
     return address;

@@ -5,7 +5,9 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { answeredHere } from '../../client/answered-here.js';
 import { SIMULATED_HEADER } from '../../client/simulated-header.js';
 import type { ServerContext } from '../server/server-context.js';
@@ -14,6 +16,8 @@ import type { HttpRequest } from './handle-request.js';
 
 const HOST = '127.0.0.1';
 const IDENTITY = { [SIMULATED_HEADER]: 'true' };
+/** Servers ask each client for a certificate, and leave it to the auth method to verify it. */
+const CLIENT_CERTIFICATES = { requestCert: true, rejectUnauthorized: false } satisfies ServerOptions;
 
 /** Node's error for a request that it cannot parse. */
 interface ParseError extends Error {
@@ -21,21 +25,31 @@ interface ParseError extends Error {
   rawPacket?: Buffer;
 }
 
+/** The certificate of a listening server, and its key: PEM, as text or bytes. @inline */
+export interface ServerCertificate {
+  cert: string | Buffer;
+  key: string | Buffer;
+}
+
 /** A simulated server on a port of the loopback interface. */
 export class Listener {
   readonly #context: ServerContext;
+  readonly #scheme: 'http' | 'https';
   readonly #server: Server;
 
-  constructor(server: ServerContext) {
+  /** @param tls speaks TLS with this certificate */
+  constructor(server: ServerContext, tls?: ServerCertificate) {
     this.#context = server;
-    this.#server = createServer((request, response) => void this.#serve(request, response));
+    this.#scheme = tls ? 'https' : 'http';
+    const serve = (request: IncomingMessage, response: ServerResponse) => void this.#serve(request, response);
+    this.#server = tls ? createTlsServer({ ...tls, ...CLIENT_CERTIFICATES }, serve) : createServer(serve);
     this.#server.on(
       'clientError',
       (error: ParseError, socket: Socket) => void this.#serveList(error, socket),
     );
   }
 
-  /** Resolves with the address, such as `http://127.0.0.1:8200`. */
+  /** Resolves with the address, such as `http://127.0.0.1:8200`; of TLS `https://`. */
   async listen(port: number): Promise<string> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -46,7 +60,7 @@ export class Listener {
   }
 
   get #origin(): string {
-    return `http://${HOST}:${(this.#server.address() as AddressInfo).port}`;
+    return `${this.#scheme}://${HOST}:${(this.#server.address() as AddressInfo).port}`;
   }
 
   async close(): Promise<void> {
@@ -62,8 +76,8 @@ export class Listener {
       for await (const chunk of incoming) body += chunk as string;
       const { method = '', url = '', socket } = incoming;
       const headers = incoming.headers as Record<string, string | undefined>;
-      const source = socket.remoteAddress ?? HOST;
-      const answer = await exchange(this.#context, { method, url, headers, body, source }, this.#wait);
+      const request = { method, url, headers, body, ...clientOf(socket) };
+      const answer = await exchange(this.#context, request, this.#wait);
       response.writeHead(answer.status, { ...answer.headers, ...IDENTITY }).end(answer.body);
     } catch {
       // A fault makes the connection fail.
@@ -85,7 +99,7 @@ export class Listener {
     socket.removeAllListeners('data');
     try {
       while (!head.includes('\r\n\r\n')) head += String(await more(socket));
-      const answer = await exchange(this.#context, parseHead(head, socket.remoteAddress ?? HOST), this.#wait);
+      const answer = await exchange(this.#context, { ...parseHead(head), ...clientOf(socket) }, this.#wait);
       const lines = Object.entries({ ...answer.headers, ...IDENTITY, connection: 'close' }).map(
         ([k, v]) => `${k}: ${v}\r\n`,
       );
@@ -111,7 +125,13 @@ function more(socket: Socket): Promise<unknown> {
   });
 }
 
-function parseHead(head: string, source: string): HttpRequest {
+/** The client of a connection. */
+function clientOf(socket: Socket): Pick<HttpRequest, 'source' | 'certificate'> {
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  return { source: socket.remoteAddress ?? HOST, certificate: certificate?.toString() };
+}
+
+function parseHead(head: string): Omit<HttpRequest, 'source' | 'certificate'> {
   const [first = '', ...lines] = head.slice(0, head.indexOf('\r\n\r\n')).split('\r\n');
   const [method = '', url = ''] = first.split(' ');
   const headers = Object.fromEntries(
@@ -120,5 +140,5 @@ function parseHead(head: string, source: string): HttpRequest {
       return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
     }),
   );
-  return { method, url, headers, body: '', source };
+  return { method, url, headers, body: '' };
 }
