@@ -101,4 +101,18 @@ describe('a connection kept past the drain window', () => {
     await pool.end();
     expect(pool.totalCount).toBe(0);
   });
+
+  it('a connection that the server closes in use leaves the pool, also if it is never released', async () => {
+    const { pool, first } = await pools.open({ drain: DRAIN, max: 1 });
+    const broken = await pool.connect();
+    const gone = ended(broken);
+    await pools.postgres.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = $1', [
+      first.user,
+    ]);
+    await gone;
+    expect(await whoami(pool)).toBe(first.user);
+    await pool.end();
+    broken.release();
+    expect(pool.totalCount).toBe(0);
+  });
 });

@@ -101,6 +101,10 @@ export class RotatingPgPool extends rotating(pg.Pool) {
       void leased.end().catch(() => undefined);
       replacer.connectionClosed();
     });
+    // Kysely up to 0.29.6 never releases the connection of a transaction whose rollback fails.
+    this.on('connect', (client) =>
+      client.once('end', () => this.#reclaim(client as unknown as LeasedClient)),
+    );
     // Idle connections that break are replaced by the pool; without a listener they would end the process.
     this.on('error', () => undefined);
   }

@@ -19,7 +19,7 @@ describeReal('the contract of pools, on PostgreSQL', () => {
     creation: [`create role "{{name}}" login password '{{password}}' in role app`],
     password: [`alter role "{{name}}" password '{{password}}'`],
     revocation: ['drop role if exists "{{name}}"'],
-    disconnect: `select pg_terminate_backend(pid) from pg_stat_activity where usename = '{{name}}'`,
+    disconnect: `select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = '{{name}}'`,
     run: (statement) => postgres.query(statement),
     exists: async (user) =>
       (await postgres.query('select 1 from pg_roles where rolname = $1', [user])).rowCount === 1,
