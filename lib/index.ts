@@ -66,8 +66,19 @@ export {
   type DatabaseCredentials,
   type WatchOptions,
 } from './services/credentials.service.js';
-export type { KvReadOptions, KvSecret } from './engines/kv/read-kv.js';
+export type { KvMetadata, KvMetadataSettings, KvSubkeys, KvVersion } from './engines/kv/kv-metadata.js';
+export type {
+  KvDeleteOptions,
+  KvOptions,
+  KvReadOptions,
+  KvSubkeysOptions,
+  KvWriteOptions,
+} from './engines/kv/kv-options.js';
 export type { KvWatchOptions } from './engines/kv/kv-watch.js';
+export type { KvFolder } from './engines/kv/kv-watched.js';
+export type { KvSecret } from './engines/kv/read-kv.js';
+export type { KvChange } from './engines/kv/update-kv.js';
+export type { KvData, KvWritten } from './engines/kv/write-kv.js';
 export { KvService } from './services/kv.service.js';
 export {
   VaultClient,

@@ -19,7 +19,7 @@ export interface FailedResponse {
   /** Capabilities that a policy must grant for the request. @default by the method */
   capabilities?: readonly string[];
   /** Asked before the meaning that answers have for all requests. */
-  explain?: (refusal: RefusalWithData) => Explanation | undefined;
+  explain?: (refusal: RefusalWithData) => PathExplanation | undefined;
   /** The remedy if the server has nothing at the path. */
   missingHint?: string;
   /** Milliseconds by which the server's clock is ahead of the local one, if the answer has a date. */
@@ -29,7 +29,7 @@ export interface FailedResponse {
 }
 
 /** The meaning of an answer, and the remedy. */
-export type Verdict = [code: VaultErrorCode, message: string, hint: string];
+export type Verdict = [code: VaultErrorCode, message: string, hint: string, version?: number];
 
 /**
  * A request that the server refused.
@@ -66,6 +66,12 @@ export interface Explanation {
  */
 export type Explain = (refusal: Refusal) => Explanation | undefined;
 
+/** The meaning of a refusal at a path. */
+export interface PathExplanation extends Explanation {
+  /** The version of a KV secret that the server refuses. */
+  version?: number;
+}
+
 /** A refusal with the data of the answer. */
 export interface RefusalWithData extends Refusal {
   readonly data: unknown;
@@ -75,7 +81,7 @@ export interface RefusalWithData extends Refusal {
 export interface PathRules {
   /** Whether a read at this path creates something, so that it cannot be repeated. */
   readonly creates: (path: string) => boolean;
-  readonly explain: (refusal: RefusalWithData) => Explanation | undefined;
+  readonly explain: (refusal: RefusalWithData) => PathExplanation | undefined;
   /** The remedy if the server has nothing at a path. */
   readonly missingHint: string;
 }

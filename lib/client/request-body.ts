@@ -8,9 +8,10 @@ const NUMBERS =
 /**
  * Serialises a body as JSON. Silently leaves out only undefined members.
  *
+ * @param secrets whether the value of a `Secret` is sent in its place
  * @throws VaultError `VAULT_REQUEST_INVALID` for values that JSON cannot represent; the error does not show the values
  */
-export function writeBody(body: unknown, path: string): string {
+export function writeBody(body: unknown, path: string, secrets: 'refused' | 'revealed' = 'refused'): string {
   let json: string | undefined;
   let hint =
     'Check for a BigInt (send it as a string), an object that refers to itself, a function or a symbol in it.';
@@ -20,10 +21,15 @@ export function writeBody(body: unknown, path: string): string {
   };
   try {
     // JSON.stringify returns undefined for a function or symbol instead of throwing.
-    json = JSON.stringify(body, function (this: Record<string, unknown>, key: string, value: unknown) {
-      const given = this[key];
+    json = JSON.stringify(body, function (this: Record<string, unknown>, key: string, written: unknown) {
+      let given = this[key];
+      let value = written;
       // Its toJSON() would send "[redacted]" as the value.
-      if (isSecret(given)) refuse('It contains a Secret: give its value, by reveal().');
+      while (isSecret(given)) {
+        if (secrets === 'refused') refuse('It contains a Secret: give its value, by reveal().');
+        given = given.reveal();
+        value = isWritable(given) ? given.toJSON(key) : given;
+      }
       if (ArrayBuffer.isView(given)) refuse('It contains bytes: send them as a string, usually in base64.');
       if (isChanged(value)) refuse(NUMBERS);
       // Within an object, JSON.stringify leaves these out, or writes {} for them.
@@ -42,6 +48,11 @@ export function writeBody(body: unknown, path: string): string {
     hint,
     path,
   });
+}
+
+/** Whether a value says itself how it is written, as a Date does. */
+function isWritable(value: unknown): value is { toJSON(key: string): unknown } {
+  return typeof (value as { toJSON?: unknown } | null | undefined)?.toJSON === 'function';
 }
 
 /** Whether JSON would change a number, or JavaScript has rounded it already. */

@@ -1,7 +1,7 @@
 import { handled } from '../errors/handled.js';
 import {
   NO_PATH_RULES,
-  type Explanation,
+  type PathExplanation,
   type FailedResponse,
   type Refusal,
   type Verdict,
@@ -37,7 +37,7 @@ const PARAMETERS: readonly (readonly [words: RegExp, hint: string])[] = [
 
 /** Converts a refused request into a `VaultError`; `docs/errors.md` lists the answers of servers. */
 export function fromResponse(failed: FailedResponse): VaultError {
-  const [code, message, hint] = judge(failed);
+  const [code, message, hint, version] = judge(failed);
   const { status, path, retryAfter } = failed;
   return new VaultError({
     code,
@@ -46,6 +46,7 @@ export function fromResponse(failed: FailedResponse): VaultError {
     status,
     path,
     ...(retryAfter !== undefined && { retryAfter }),
+    ...(version !== undefined && { version }),
     // The unknown server may have forwarded the request.
     outcomeUnknown: code === 'VAULT_NOT_VAULT',
   });
@@ -85,7 +86,7 @@ function judge(failed: FailedResponse): Verdict {
     return ['VAULT_LEASE_AT_MAX_TTL', 'The lease has reached its max TTL.', 'Only a new lease lasts longer.'];
   }
   const known = explained(failed, said);
-  if (known) return [known.code, known.message, `${known.hint}${skewHint(failed)}`];
+  if (known) return [known.code, known.message, `${known.hint}${skewHint(failed)}`, known.version];
   if (status === 403) return forbidden(failed, said);
   if (status === 404) return notFound(failed, said);
   if (status === 413) {
@@ -110,7 +111,7 @@ function judge(failed: FailedResponse): Verdict {
 function explained(
   { status, path, namespace = '', data, explain }: FailedResponse,
   said: Refusal['said'],
-): Explanation | undefined {
+): PathExplanation | undefined {
   try {
     const known = handled(explain?.({ status, path, namespace, data, said }));
     const texts = [known?.code, known?.message, known?.hint];

@@ -124,7 +124,7 @@ export class VaultConnection implements ClosedAtExit {
     this.secrets = new StaticSecrets({
       ...shared,
       ask: (request) => this.client.requestEncoded(request),
-      retry: (job, budget) => this.retry(job, budget),
+      retry: (job, budget, again) => this.retry(job, budget, { again }),
     });
   }
 
@@ -161,21 +161,21 @@ export class VaultConnection implements ClosedAtExit {
   async login(): Promise<number> {
     const { timeout } = this.#options.startup;
     const end = this.#clock.monotonic() + timeout;
-    await this.retry(
-      () => this.#session.acquire(),
-      timeout,
-      () => this.#auth.current.timeout,
-    );
+    await this.retry(() => this.#session.acquire(), timeout, { attempt: () => this.#auth.current.timeout });
     return Math.max(0, end - this.#clock.monotonic());
   }
 
-  /** @param attempt milliseconds that one attempt may take, whatever is left of the budget; it may grow meanwhile */
-  retry<T>(job: () => Promise<T>, budget: number, attempt?: () => number | undefined): Promise<T> {
+  /** Retries transient failures of a job for `budget` milliseconds. */
+  retry<T>(
+    job: () => Promise<T>,
+    budget: number,
+    limits: Pick<Parameters<typeof retryWithinBudget>[1], 'attempt' | 'again'> = {},
+  ): Promise<T> {
     const { retry } = this.#options;
     return retryWithinBudget(job, {
+      ...limits,
       clock: this.#clock,
       budget,
-      attempt,
       retry,
       signal: this.#aborted.signal,
       late: (limit) => this.#session.sourceTooLong(limit),

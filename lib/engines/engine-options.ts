@@ -1,9 +1,9 @@
 import { isObject } from '../client/answer-members.js';
-import { isKvVersion, KV_DEFAULTS, type KvOptions } from './kv/kv-options.js';
+import { isKvVersion, KV_DEFAULTS, type KvConnectionOptions } from './kv/kv-options.js';
 import type { Engine } from './own-engine.js';
 
 /** The options of a connection that belong to engines. */
-export interface EngineOptions extends KvOptions {
+export interface EngineOptions extends KvConnectionOptions {
   /** Engines of your own, asked in this order before the built-in ones. Each needs `owns`. @default [] */
   engines?: readonly Engine<never>[];
 }

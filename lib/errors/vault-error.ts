@@ -72,6 +72,8 @@ export interface VaultErrorInit {
   retryAfter?: number;
   /** The server may have executed the request, and there is no usable answer. */
   outcomeUnknown?: boolean;
+  /** The version of a KV secret that the error is about. */
+  version?: number;
   /** The single errors behind a combined one. */
   errors?: readonly VaultError[];
   cause?: unknown;
@@ -103,6 +105,11 @@ export class VaultError extends Error {
    * not sent, or if the server itself refused it.
    */
   declare readonly outcomeUnknown?: boolean;
+  /**
+   * The version of a KV secret: the current one after `VAULT_CAS_CONFLICT` (0: none was written yet; absent if it could
+   * not be read), the deleted or destroyed one after `VAULT_SECRET_DELETED` and `VAULT_SECRET_DESTROYED`.
+   */
+  declare readonly version?: number;
   /** The single errors behind a combined one (a failed start). */
   declare readonly errors?: readonly VaultError[];
 
@@ -118,6 +125,7 @@ export class VaultError extends Error {
     if (init.path !== undefined) this.path = printable(init.path);
     if (init.retryAfter !== undefined) this.retryAfter = init.retryAfter;
     if (init.outcomeUnknown) this.outcomeUnknown = true;
+    if (init.version !== undefined) this.version = init.version;
     if (init.errors !== undefined) this.errors = init.errors;
     Object.defineProperty(this, BRAND, { value: true });
   }
@@ -141,8 +149,8 @@ export function phraseOf(error: VaultError): string {
   return messageOf(error).replace(/\.$/, '');
 }
 
-/** Copies an error, with another sentence in its message. */
-export function withSentence(error: VaultError, sentence: string): VaultError {
+/** Copies an error, with another sentence in its message, and with the current version of a KV secret. */
+export function withSentence(error: VaultError, sentence: string, version = error.version): VaultError {
   const { code, hint, status, path, retryAfter, outcomeUnknown, errors, cause } = error;
   return new VaultError({
     code,
@@ -152,6 +160,7 @@ export function withSentence(error: VaultError, sentence: string): VaultError {
     ...(path !== undefined && { path }),
     ...(retryAfter !== undefined && { retryAfter }),
     ...(outcomeUnknown && { outcomeUnknown }),
+    ...(version !== undefined && { version }),
     ...(errors && { errors }),
     ...(cause !== undefined && { cause }),
   });

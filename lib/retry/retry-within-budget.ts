@@ -16,13 +16,15 @@ export async function retryWithinBudget<T>(
     budget: number;
     retry: { initialDelay: number; maxDelay: number; jitter: number };
     signal: AbortSignal;
+    /** Whether another attempt does no harm after this transient failure. @default always */
+    again?: ((error: VaultError) => boolean) | undefined;
     /** Milliseconds that one attempt may take, whatever is left of the budget; it may grow while the attempt runs. */
     attempt?: (() => number | undefined) | undefined;
     /** The reason why an attempt hangs, if it is known. */
     late?: (limit: number) => VaultError | undefined;
   },
 ): Promise<T> {
-  const { clock, budget, retry, signal, attempt: atLeast } = options;
+  const { clock, budget, retry, signal, attempt: atLeast, again = () => true } = options;
   const end = clock.monotonic() + budget;
   for (let attempt = 1; ; attempt++) {
     try {
@@ -30,7 +32,7 @@ export async function retryWithinBudget<T>(
       const limit = () => Math.max(left, atLeast?.() ?? MIN_ATTEMPT_TIME);
       return await withTimeout(job(), limit, clock, () => options.late?.(limit()) ?? late(limit()));
     } catch (error) {
-      if (!(error instanceof VaultError) || !isTransient(error)) throw error;
+      if (!(error instanceof VaultError) || !isTransient(error) || !again(error)) throw error;
       const left = end - clock.monotonic();
       const asked = error.retryAfter ?? 0;
       const spread = staggered(asked, retry.jitter);

@@ -111,9 +111,9 @@ export class VaultClient {
     return shaped(response, (response.whole ?? response.data) as T);
   }
 
-  /** Takes a path with encoded segments; the answer has `data`. @internal */
-  async requestEncoded<T>(request: VaultRequest): Promise<VaultResponse<T>> {
-    const response = await this.#send<T>(request);
+  /** Takes a request of the package, whose path is encoded; the answer has `data`. @internal */
+  async requestEncoded<T>(request: ApiRequest): Promise<VaultResponse<T>> {
+    const response = await this.#session.run<T, ApiResponse<T>>(request, (answer) => usable(answer, request));
     return shaped(response, response.data);
   }
 
@@ -123,10 +123,7 @@ export class VaultClient {
     const json = body === undefined ? {} : { json: writeBody(body, request.path) };
     const raw = responseType === 'text' || responseType === 'bytes' ? { responseType } : {};
     const full: ApiRequest = { ...request, ...json, ...raw, ...checked };
-    const take = (answer: ApiResponse<T>) => {
-      if (!answer.wellFormed) throw malformed(request.path);
-      return answer;
-    };
+    const take = (answer: ApiResponse<T>) => usable(answer, full);
     return request.method === 'GET' && UNAUTHENTICATED.has(request.path)
       ? take(await this.#session.ask<T>({ namespace: '', ...full }))
       : this.#session.run<T, ApiResponse<T>>(full, take);
@@ -162,6 +159,11 @@ export class VaultClient {
     refuseWrapping(path, options);
     await this.request({ ...options, method: 'DELETE', path });
   }
+}
+
+function usable<T>(answer: ApiResponse<T>, { path }: ApiRequest): ApiResponse<T> {
+  if (!answer.wellFormed) throw malformed(path);
+  return answer;
 }
 
 function shaped<T>(response: ApiResponse<unknown>, data: T): VaultResponse<T> {

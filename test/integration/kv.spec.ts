@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { appRole } from '../../lib/auth/app-role.js';
 import { Secret } from '../../lib/secret/secret.js';
-import type { KvReadOptions } from '../../lib/engines/kv/read-kv.js';
+import type { KvReadOptions } from '../../lib/engines/kv/kv-options.js';
 import { closeConnections, connect } from '../support/connect.js';
 import { answer, HttpProxy } from '../support/http-proxy.js';
 import { expectNoLeak, failureOf } from '../support/leaks.js';
@@ -46,7 +46,7 @@ describeReal('key-value secrets', () => {
   const kv = (timeout?: number) =>
     connect({ address: proxy.address, auth: appRole(role), ...(timeout !== undefined && { timeout }) })
       .connection;
-  const read = (path: string, options: KvReadOptions & { kvVersion?: 1 | 2 } = {}) =>
+  const read = (path: string, options: KvReadOptions = {}) =>
     kv().secrets.read<{ value: string }>(path, options);
 
   it('version 2: the latest one, with its metadata', async () => {
@@ -76,7 +76,7 @@ describeReal('key-value secrets', () => {
     expect((await connection.secrets.read('app', { mount: 'kv1' })).data.reveal()).toEqual({ value: CANARY });
   });
 
-  it.each<[string, string, KvReadOptions & { kvVersion?: 1 | 2 }, string, RegExp, RegExp]>([
+  it.each<[string, string, KvReadOptions, string, RegExp, RegExp]>([
     [
       'a deleted version',
       'app',
@@ -157,7 +157,7 @@ describeReal('key-value secrets', () => {
     const { connection } = connect({ address: proxy.address, auth: appRole(root) });
     const error = await failureOf(connection.secrets.read('app', { kvVersion: 1 }));
     expect(error).toMatchObject({ code: 'VAULT_SECRET_NOT_FOUND', status: 404 });
-    expect(error.message).toMatch(/KV version 2, but was read as version 1/);
+    expect(error.message).toMatch(/KV version 2, but was used as version 1/);
     expect(error.hint).toMatch(/`kvVersion: 2`/);
     const missing = await failureOf(connection.secrets.read('app', { mount: 'nomount' }));
     expect(missing).toMatchObject({ code: 'VAULT_MOUNT_NOT_FOUND', status: 404 });

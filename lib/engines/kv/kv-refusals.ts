@@ -1,10 +1,10 @@
 import { isObject } from '../../client/answer-members.js';
 import { isVersion } from '../../client/answer.js';
-import type { Explanation, RefusalWithData } from '../../client/failed-response.js';
+import type { PathExplanation, RefusalWithData } from '../../client/failed-response.js';
 import { refusesRequest } from '../../client/response-error.js';
 
 /** Refusals of KV, by the words of both servers. */
-export function explainKv(refusal: RefusalWithData): Explanation | undefined {
+export function explainKv(refusal: RefusalWithData): PathExplanation | undefined {
   const { status, path, data, said } = refusal;
   if (status === 404) return deletedVersion(path, data) ?? otherVersion(path, said);
   if (status !== 400) return undefined;
@@ -29,36 +29,39 @@ const PARAMETERS: readonly (readonly [words: RegExp, hint: string])[] = [
   ],
   [
     /check-and-set parameter required/,
-    'This secret can be written only with its version: give `options: { cas }`, the version that was read, or 0 for a new ' +
+    'This secret can be written only with its version: give `cas` (with VaultClient `options: { cas }`), the version that was read, or 0 for a new ' +
       'secret (cas_required is set for it or its mount).',
   ],
   [/error parsing check-and-set parameter/, 'Give `cas` as a number: the version that was read.'],
 ];
 
-/** KV v2 answers with the metadata of a version that is deleted or destroyed. */
-function deletedVersion(path: string, data: unknown): Explanation | undefined {
-  const metadata = isObject(data) ? data['metadata'] : undefined;
-  if (!isObject(metadata)) return undefined;
+/** KV v2 answers with the metadata of a version that is deleted or destroyed; to a PATCH with nothing else. */
+function deletedVersion(path: string, data: unknown): PathExplanation | undefined {
+  const { metadata = data } = isObject(data) ? data : {};
+  if (!isObject(metadata) || !('destroyed' in metadata)) return undefined;
   const { version, destroyed } = metadata;
+  const known = isVersion(version) ? { version } : {};
   const which = isVersion(version) ? `Version ${version} at ${path}` : `The secret at ${path}`;
   return destroyed === true
     ? {
         code: 'VAULT_SECRET_DESTROYED',
         message: `${which} was destroyed.`,
         hint: 'Its data cannot be restored: write a new version, and pin that one.',
+        ...known,
       }
     : {
         code: 'VAULT_SECRET_DELETED',
         message: `${which} is deleted.`,
         hint: 'Undelete it (vault kv undelete -versions=…), or pin another version.',
+        ...known,
       };
 }
 
-function otherVersion(path: string, said: RefusalWithData['said']): Explanation | undefined {
+function otherVersion(path: string, said: RefusalWithData['said']): PathExplanation | undefined {
   if (!said(/versioned K\/V/i)) return undefined;
   return {
     code: 'VAULT_SECRET_NOT_FOUND',
-    message: `The mount of ${path} is KV version 2, but was read as version 1.`,
-    hint: 'Set `kvVersion: 2`, which is the default, or read a mount of version 1.',
+    message: `The mount of ${path} is KV version 2, but was used as version 1.`,
+    hint: 'Set `kvVersion: 2`, which is the default, or use a mount of version 1.',
   };
 }

@@ -1,62 +1,111 @@
 import { defer, type Observable } from 'rxjs';
-import { encodeMount, encodePath } from '../../client/path.js';
+import type { KeyedLimiter } from '../../clock/limiter.js';
 import { closed } from '../../errors/common-errors.js';
 import { VaultError } from '../../errors/vault-error.js';
 import type { SecretStatus } from '../../events/status.js';
-import { readKv, type KvReader, type KvReadOptions, type KvSecret } from './read-kv.js';
-import { KvWatch, type KvWatchContext, type KvWatchOptions } from './kv-watch.js';
+import { watchedFolder, watchedSecret, type KvFolder, type KvSource } from './kv-watched.js';
+import * as metadata from './kv-metadata.js';
+import type {
+  KvDeleteOptions,
+  KvOptions,
+  KvReadOptions,
+  KvSubkeysOptions,
+  KvWriteOptions,
+} from './kv-options.js';
+import { KvRequests, type KvSender } from './kv-requests.js';
+import { folderAt, secretAt, type KvTarget } from './kv-target.js';
+import * as versions from './kv-versions.js';
+import { KvWatch, type KvWatchContext, type KvWatchOptions, type Watched } from './kv-watch.js';
+import { listKv } from './list-kv.js';
+import { readKv, type KvSecret } from './read-kv.js';
+import { updateKv, type KvChange, type UpdateContext } from './update-kv.js';
+import { patchKv, writeKv, type KvData, type KvWritten } from './write-kv.js';
 
 /** The parts of a connection that its KV secrets need. */
-export interface KvContext extends KvWatchContext {
-  readonly options: KvWatchContext['options'] & { readonly kvVersion: 1 | 2; readonly timeout: number };
-  /** Sends a read, with the session's token. */
-  readonly ask: KvReader;
-  /** Retries transient failures of a job for `budget` milliseconds. */
-  readonly retry: <T>(job: () => Promise<T>, budget: number) => Promise<T>;
+export interface KvContext extends KvWatchContext, KvSender, UpdateContext {
+  readonly options: KvWatchContext['options'] & KvSender['options'] & { readonly kvVersion: 1 | 2 };
+  readonly fetches: KeyedLimiter;
 }
-
-type Versioned<O> = O & { kvVersion?: 1 | 2 };
 
 /** The KV secrets of one connection. All subscribers of the same watched secret share its reads. */
 export class KvSecrets {
   readonly #watches = new Map<string, KvWatch<unknown>>();
   readonly #context: KvContext;
+  readonly #requests: KvRequests;
   #ended = false;
 
   constructor(context: KvContext) {
     this.#context = context;
+    this.#requests = new KvRequests(context);
   }
 
   /** Reads a secret. Transient failures are retried for `budget` milliseconds, by default the request timeout. */
-  read<T>(
+  async read<T>(
     path: string,
-    options: Versioned<KvReadOptions>,
+    options: KvReadOptions = {},
     budget = this.#context.options.timeout,
   ): Promise<KvSecret<T>> {
-    return this.#context.retry(() => this.#readOnce<T>(path, options), budget);
+    return readKv<T>(this.#requests.within(budget), this.#secret(path, options), options.version);
   }
 
-  watch<T>(path: string, options: Versioned<KvWatchOptions>): Observable<KvSecret<T>> {
-    return defer(() => {
-      if (this.#ended) throw closed(path);
-      assertEvery(options.every);
-      const { mount = 'secret', kvVersion, every, whenGone } = options;
-      const full = `${encodeMount(mount)}/${encodePath(path, 'path')}`;
-      const id = JSON.stringify([full, kvVersion, every, whenGone]);
-      let watch = this.#watches.get(id) as KvWatch<T> | undefined;
-      if (!watch) {
-        const how = { mount, ...(kvVersion !== undefined && { kvVersion }) };
-        watch = new KvWatch<T>(
-          { path: full, mount },
-          () => this.#readOnce<T>(path, how),
-          options,
-          this.#context,
-          () => this.#watches.delete(id),
-        );
-        this.#watches.set(id, watch as KvWatch<unknown>);
-      }
-      return watch.secret$;
-    });
+  async list(folder: string, options: KvOptions = {}): Promise<string[]> {
+    return listKv(this.#requests.send, this.#folder(folder, options));
+  }
+
+  async write(path: string, data: KvData, options: KvWriteOptions = {}): Promise<KvWritten> {
+    return writeKv(this.#requests, this.#secret(path, options), data, options);
+  }
+
+  async patch(path: string, data: KvData, options: KvWriteOptions = {}): Promise<KvWritten> {
+    return patchKv(this.#requests, this.#secret(path, options), data, options);
+  }
+
+  async update<T extends object>(
+    path: string,
+    change: KvChange<T>,
+    options: KvOptions = {},
+  ): Promise<KvWritten> {
+    return updateKv<T>(this.#requests, this.#secret(path, options), change, this.#context);
+  }
+
+  async delete(path: string, options: KvDeleteOptions = {}): Promise<void> {
+    return versions.deleteKv(this.#requests, this.#secret(path, options), options.versions);
+  }
+
+  async undelete(path: string, numbers: readonly number[], options: KvOptions = {}): Promise<void> {
+    return versions.undeleteKv(this.#requests, this.#secret(path, options), numbers);
+  }
+
+  async destroy(path: string, numbers: readonly number[], options: KvOptions = {}): Promise<void> {
+    return versions.destroyKv(this.#requests, this.#secret(path, options), numbers);
+  }
+
+  async metadata(path: string, options: KvOptions = {}): Promise<metadata.KvMetadata> {
+    return metadata.metadataOf(this.#requests, this.#secret(path, options));
+  }
+
+  async writeMetadata(
+    path: string,
+    settings: metadata.KvMetadataSettings,
+    options: KvOptions = {},
+  ): Promise<void> {
+    return metadata.writeMetadata(this.#requests, this.#secret(path, options), settings);
+  }
+
+  async deleteMetadata(path: string, options: KvOptions = {}): Promise<void> {
+    return metadata.deleteMetadata(this.#requests, this.#secret(path, options));
+  }
+
+  async subkeys(path: string, options: KvSubkeysOptions = {}): Promise<metadata.KvSubkeys> {
+    return metadata.subkeysOf(this.#requests, this.#secret(path, options), options);
+  }
+
+  watch<T>(path: string, options: KvWatchOptions = {}): Observable<KvSecret<T>> {
+    return this.#watch(options, () => watchedSecret<T>(this.#source(this.#secret(path, options))));
+  }
+
+  watchFolder<T>(folder: string, options: KvWatchOptions = {}): Observable<KvFolder<T>> {
+    return this.#watch(options, () => watchedFolder<T>(this.#source(this.#folder(folder, options))));
   }
 
   status(): SecretStatus[] {
@@ -68,9 +117,34 @@ export class KvSecrets {
     for (const watch of this.#watches.values()) watch.end();
   }
 
-  #readOnce<T>(path: string, options: Versioned<KvReadOptions>): Promise<KvSecret<T>> {
-    const { ask, options: defaults } = this.#context;
-    return readKv<T>(ask, path, { ...options, kvVersion: options.kvVersion ?? defaults.kvVersion });
+  #watch<V>(options: KvWatchOptions, describe: () => Watched<V> & { kvVersion: 1 | 2 }): Observable<V> {
+    return defer(() => {
+      const watched = describe();
+      if (this.#ended) throw closed(watched.path);
+      const { every, whenGone } = options;
+      assertEvery(every);
+      const id = JSON.stringify([watched.path, watched.kvVersion, every, whenGone]);
+      let watch = this.#watches.get(id) as KvWatch<V> | undefined;
+      if (!watch) {
+        watch = new KvWatch<V>(watched, options, this.#context, () => this.#watches.delete(id));
+        this.#watches.set(id, watch as KvWatch<unknown>);
+      }
+      return watch.value$;
+    });
+  }
+
+  /** At most `concurrency` requests at a time for each mount. */
+  #source(target: KvTarget): KvSource {
+    const { fetches } = this.#context;
+    return { target, send: this.#requests.once, limited: (job) => fetches.run(target.mount, job) };
+  }
+
+  #secret(path: string, options: KvOptions): KvTarget {
+    return secretAt(path, options, this.#context.options.kvVersion);
+  }
+
+  #folder(path: string, options: KvOptions): KvTarget {
+    return folderAt(path, options, this.#context.options.kvVersion);
   }
 }
 

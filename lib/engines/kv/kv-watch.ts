@@ -1,19 +1,17 @@
 import { Observable, Subject as Stream } from 'rxjs';
 import { after, now, remaining, type Deadline } from '../../clock/deadline.js';
-import type { KeyedLimiter } from '../../clock/limiter.js';
 import { isTransient, type VaultError, type VaultErrorCode } from '../../errors/vault-error.js';
 import type { EventInit } from '../../events/events.js';
 import type { SecretStatus } from '../../events/status.js';
-import { comparableJson } from '../../secret/fingerprint.js';
 import { Lifecycle, type LifecycleContext, type Subject } from '../../lifetime/lifecycle.js';
-import type { KvReadOptions, KvSecret } from './read-kv.js';
+import type { KvOptions } from './kv-options.js';
 
 /**
- * Which KV secret to watch, and how.
+ * Options for watching a KV secret or a folder.
  *
  * @publicApi
  */
-export interface KvWatchOptions extends Omit<KvReadOptions, 'version'> {
+export interface KvWatchOptions extends KvOptions {
   /** Milliseconds between reads, 1000 at least, up to a tenth of it more or less at random. @default 300000 */
   every?: number;
   /**
@@ -39,9 +37,17 @@ const GONE = new Set<VaultErrorCode>([
 
 /** The parts of a connection that a watch needs. */
 export interface KvWatchContext extends LifecycleContext {
-  readonly fetches: KeyedLimiter;
   readonly emit: (event: EventInit) => void;
   readonly changed: () => void;
+}
+
+/** A value of KV that can be watched: a secret, or a folder of them. */
+export interface Watched<V> {
+  /** With its mount. */
+  readonly path: string;
+  readonly read: () => Promise<V>;
+  readonly isDifferent: (one: V, other: V) => boolean;
+  readonly versionOf: (value: V) => number | undefined;
 }
 
 interface Read {
@@ -49,33 +55,28 @@ interface Read {
   in: number;
 }
 
-/** One KV secret, read again at intervals as long as it has subscribers. */
-export class KvWatch<T> implements Subject<Read> {
-  readonly #path: string;
-  readonly #mount: string;
-  readonly #read: () => Promise<KvSecret<T>>;
+/** A value of KV, read again at intervals as long as it has subscribers. */
+export class KvWatch<V> implements Subject<Read> {
+  readonly #watched: Watched<V>;
   readonly #context: KvWatchContext;
   readonly #onUnwatched: () => void;
   readonly #every: number;
   readonly #drops: boolean;
   readonly #life: Lifecycle<Read>;
-  readonly #published = new Stream<KvSecret<T>>();
+  readonly #published = new Stream<V>();
   #watchers = 0;
-  #last: KvSecret<T> | undefined;
+  #last: V | undefined;
   #due: Deadline;
 
   /** @param onUnwatched called once, when the last subscriber has left or the first read has failed for good */
   constructor(
-    { path, mount }: { path: string; mount: string },
-    read: () => Promise<KvSecret<T>>,
+    watched: Watched<V>,
     options: KvWatchOptions,
     context: KvWatchContext,
     onUnwatched: () => void,
   ) {
     this.#onUnwatched = onUnwatched;
-    this.#path = path;
-    this.#mount = mount;
-    this.#read = read;
+    this.#watched = watched;
     this.#context = context;
     this.#every = options.every ?? EVERY;
     this.#drops = options.whenGone === 'drop';
@@ -84,7 +85,7 @@ export class KvWatch<T> implements Subject<Read> {
   }
 
   /** The value read last, and each one that differs; one read at a time for all subscribers. */
-  readonly secret$ = new Observable<KvSecret<T>>((subscriber) => {
+  readonly value$ = new Observable<V>((subscriber) => {
     // Counted before it gets a value: in its first one it may make the other subscribers leave, or leave itself.
     const first = this.#watchers++ === 0;
     subscriber.add(() => {
@@ -98,10 +99,11 @@ export class KvWatch<T> implements Subject<Read> {
   status(): SecretStatus {
     const { error, count } = this.#life.retry;
     const due = Math.max(0, remaining(this.#due, this.#context.clock));
+    const version = this.#last && this.#watched.versionOf(this.#last);
     return {
-      path: this.#path,
+      path: this.#watched.path,
       state: this.#gone ? 'gone' : !this.#last ? 'pending' : error ? 'degraded' : 'valid',
-      ...(this.#last?.version !== undefined && { version: this.#last.version }),
+      ...(version !== undefined && { version }),
       next: {
         action: 'read',
         at: new Date(this.#context.clock.wall() + due),
@@ -124,8 +126,8 @@ export class KvWatch<T> implements Subject<Read> {
 
   async run(): Promise<void> {
     try {
-      const secret = await this.#context.fetches.run(this.#mount, this.#read);
-      if (this.#life.phase !== 'closed') this.#onRead(secret);
+      const value = await this.#watched.read();
+      if (this.#life.phase !== 'closed') this.#onRead(value);
     } catch (error) {
       if (this.#life.phase !== 'closed') this.#onFailed(error as VaultError);
     }
@@ -140,27 +142,29 @@ export class KvWatch<T> implements Subject<Read> {
     return this.#life.phase === 'ended';
   }
 
-  #onRead(secret: KvSecret<T>): void {
+  #onRead(value: V): void {
     const { emit, random } = this.#context;
+    const { path, isDifferent, versionOf } = this.#watched;
     const last = this.#last;
-    const news = !last || isDifferent(last, secret) || (this.#gone && this.#drops);
+    const news = !last || isDifferent(last, value) || (this.#gone && this.#drops);
     this.#life.succeed();
     this.#life.signal('granted');
-    this.#last = secret;
+    this.#last = value;
     this.#wait(this.#every * (1 + JITTER * (2 * random() - 1)));
     if (!news) return;
-    const { version } = secret;
-    if (last) emit({ type: 'secret-changed', path: this.#path, ...(version !== undefined && { version }) });
-    this.#published.next(secret);
+    const version = versionOf(value);
+    if (last) emit({ type: 'secret-changed', path, ...(version !== undefined && { version }) });
+    this.#published.next(value);
   }
 
   #onFailed(error: VaultError): void {
     const { emit } = this.#context;
+    const { path } = this.#watched;
     const retryAt = this.#life.fail('renewal', error);
     const gone = GONE.has(error.code) && error.status !== undefined;
     if (isTransient(error) || (this.#last && !gone)) {
       this.#wait(this.#life.retry.remaining);
-      return emit({ type: 'secret-read-failed', path: this.#path, error, retryAt });
+      return emit({ type: 'secret-read-failed', path, error, retryAt });
     }
     if (!this.#last) {
       // Waiting cannot help: the subscribers get the error, and the next subscription starts afresh.
@@ -168,7 +172,7 @@ export class KvWatch<T> implements Subject<Read> {
       return this.#published.error(error);
     }
     this.#wait(this.#every);
-    if (!this.#gone) emit({ type: 'secret-gone', path: this.#path, error });
+    if (!this.#gone) emit({ type: 'secret-gone', path, error });
     this.#life.signal('ended');
   }
 
@@ -183,12 +187,4 @@ export class KvWatch<T> implements Subject<Read> {
     this.#life.signal('closed');
     this.#onUnwatched();
   }
-}
-
-/** Versions start again where the metadata was deleted, so the time counts too; KV v1 has only the data. */
-function isDifferent(a: KvSecret<unknown>, b: KvSecret<unknown>): boolean {
-  if (a.version !== undefined) {
-    return a.version !== b.version || a.createdAt?.getTime() !== b.createdAt?.getTime();
-  }
-  return comparableJson(a.data.reveal()) !== comparableJson(b.data.reveal());
 }

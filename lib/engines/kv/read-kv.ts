@@ -1,22 +1,12 @@
-import { barePath, encodeMount, encodePath } from '../../client/path.js';
 import { isObject } from '../../client/answer-members.js';
+import { isVersion } from '../../client/answer.js';
 import { malformed } from '../../errors/common-errors.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { Secret } from '../../secret/secret.js';
-
-/**
- * Options for reading a KV secret.
- *
- * @publicApi
- */
-export interface KvReadOptions {
-  /** Mount path of the KV engine, with or without a slash at the end. @default 'secret' */
-  mount?: string;
-  /** Version to read (KV v2 only). @default the latest version */
-  version?: number;
-  /** Name of the connection. @default the connection without a name */
-  connection?: string;
-}
+import { readVersion } from './kv-answers.js';
+import { KV_CALLS } from './kv-calls.js';
+import type { KvAnswer, KvSend } from './kv-requests.js';
+import type { KvTarget } from './kv-target.js';
 
 /**
  * A KV secret. Only KV v2 has the members beside `data`.
@@ -31,46 +21,60 @@ export interface KvSecret<T = Record<string, unknown>> {
   metadata?: Readonly<Record<string, string>>;
 }
 
-/** Sends the read of one path, whose segments are encoded. */
-export type KvReader = (request: {
-  method: 'GET';
-  path: string;
-  query: Readonly<Record<string, number | undefined>>;
-}) => Promise<{ data: Secret<unknown>; leaseDuration: number }>;
-
 /** Reads one KV secret of either version. */
-export async function readKv<T>(
-  ask: KvReader,
-  path: string,
-  options: KvReadOptions & { kvVersion: 1 | 2 },
-): Promise<KvSecret<T>> {
-  const { mount = 'secret', version, kvVersion } = options;
-  const base = encodeMount(mount);
-  const ofMount = `${barePath(mount)}/data/`;
-  if (typeof path === 'string' && barePath(path).startsWith(ofMount)) {
-    throw new VaultError({
-      code: 'VAULT_PATH_INVALID',
-      message: `The path of a KV secret is relative to its mount, and "${path}" is not.`,
-      hint: `Use "${barePath(path).slice(ofMount.length)}" with mount "${barePath(mount)}"; "data/" is added for KV v2.`,
-      path,
-    });
-  }
-  const key = encodePath(path, 'path');
-  if (version !== undefined && (kvVersion === 1 || !Number.isInteger(version) || version < 1)) {
-    throw new VaultError({
-      code: 'VAULT_PATH_INVALID',
-      message:
-        kvVersion === 1
-          ? 'KV version 1 has no versions to pin.'
-          : 'A pinned version must be a whole number from 1.',
-      hint: 'Correct `version`, or leave it out for the latest one.',
-      path,
-    });
-  }
-  const full = [base, ...(kvVersion === 2 ? ['data'] : []), key].join('/');
-  let response: Awaited<ReturnType<KvReader>>;
+export async function readKv<T>(send: KvSend, target: KvTarget, version?: number): Promise<KvSecret<T>> {
+  assertPinned(target, version);
+  const full = target.at('data');
+  const response = await named(send(KV_CALLS.read, target, { query: { version } }), target, full, version);
+  const answer = response.data.reveal();
+  if (!isObject(answer)) throw malformed(full);
+  if (target.kvVersion === 2) return version2<T>(answer, target.mount, full);
+  // KV v1 sends a lease_duration with every secret, unless the secret itself has a `ttl` or `lease`.
+  const lasts = response.leaseDuration > 0 || 'ttl' in answer || 'lease' in answer;
+  if (!lasts) throw malformed(full);
+  return { data: response.data as Secret<T> };
+}
+
+/** The latest version of a secret, and its number; 0 if no version was written. A deleted version has no data. */
+export async function latestKv<T>(
+  send: KvSend,
+  target: KvTarget,
+): Promise<{ secret?: KvSecret<T>; version: number }> {
   try {
-    response = await ask({ method: 'GET', path: full, query: { version } });
+    const secret = await readKv<T>(send, target);
+    return { secret, version: secret.version ?? 0 };
+  } catch (error) {
+    if (!(error instanceof VaultError)) throw error;
+    // Only the server's own answer shows that there is none.
+    if (error.code === 'VAULT_SECRET_NOT_FOUND' && error.status === 404) return { version: 0 };
+    if (error.version === undefined) throw error;
+    return { version: error.version };
+  }
+}
+
+/** @throws VaultError `VAULT_PATH_INVALID` for a version that cannot be pinned */
+export function assertPinned({ kvVersion, path }: KvTarget, version: number | undefined): void {
+  if (version === undefined || (kvVersion === 2 && isVersion(version))) return;
+  throw new VaultError({
+    code: 'VAULT_PATH_INVALID',
+    message:
+      kvVersion === 1
+        ? 'KV version 1 has no versions to pin.'
+        : 'A pinned version must be a whole number from 1.',
+    hint: 'Correct `version`, or leave it out for the latest one.',
+    path,
+  });
+}
+
+/** Names the pinned version in the error if there is no such version. */
+export async function named(
+  answer: Promise<KvAnswer>,
+  { mount, path }: KvTarget,
+  full: string,
+  version: number | undefined,
+): Promise<KvAnswer> {
+  try {
+    return await answer;
   } catch (error) {
     throw version !== undefined && error instanceof VaultError && error.code === 'VAULT_SECRET_NOT_FOUND'
       ? new VaultError({
@@ -82,13 +86,6 @@ export async function readKv<T>(
         })
       : error;
   }
-  const answer = response.data.reveal();
-  if (!isObject(answer)) throw malformed(full);
-  if (kvVersion === 2) return version2<T>(answer, mount, full);
-  // KV v1 sends a lease_duration with every secret, unless the secret itself has a `ttl` or `lease`.
-  const lasts = response.leaseDuration > 0 || 'ttl' in answer || 'lease' in answer;
-  if (!lasts) throw malformed(full);
-  return { data: response.data as Secret<T> };
 }
 
 function version2<T>(
@@ -104,20 +101,7 @@ function version2<T>(
       path,
     });
   }
-  if (!isObject(data) || !isObject(metadata)) throw malformed(path);
-  const { version, created_time: created, custom_metadata: custom } = metadata;
-  const createdAt = new Date(typeof created === 'string' ? created : NaN);
-  const isComplete = Number.isSafeInteger(version) && (version as number) > 0 && !Number.isNaN(+createdAt);
-  if (!isComplete || !isCustom(custom)) throw malformed(path);
-  return {
-    data: new Secret(data as T),
-    version: version as number,
-    createdAt,
-    ...(custom && { metadata: custom }),
-  };
-}
-
-function isCustom(custom: unknown): custom is Record<string, string> | null | undefined {
-  if (custom === null || custom === undefined) return true;
-  return isObject(custom) && Object.values(custom).every((value) => typeof value === 'string');
+  const version = readVersion(metadata);
+  if (!isObject(data) || !version) throw malformed(path);
+  return { data: new Secret(data as T), ...version };
 }
