@@ -1,11 +1,12 @@
 import { InvalidArgumentError, type Command } from 'commander';
+import { systemClock } from '../clock/clock.js';
 import { invalid } from './invalid.js';
 import { examples, type Cli, type CliCommand } from './command.js';
 import { DevSecrets } from './dev/dev-secrets.js';
 import { findFile } from './dev/read-file.js';
+import { ENDING, isAnother, Signals } from './signals.js';
 
 const PORT = 8200;
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 interface Flags {
   port: number;
@@ -63,35 +64,17 @@ async function dev(given: string | undefined, flags: Flags, cli: Cli): Promise<v
   const secrets = new DevSecrets(path);
   const { server, sharedServer: shared = false, port: listenOn, ...variables } = flags;
   if (server !== undefined) return setUpServer(path, { ...variables, server, shared }, cli, secrets);
-  const signals = new Signals();
+  const signals = new Signals(ENDING);
   try {
+    const asked = signals.end().then(() => {
+      const since = systemClock.monotonic();
+      signals.receive = () => isAnother(since) && process.exit(1);
+    });
     const started = new SimulatedDevServer(path, cli, secrets);
     await started.start(listenOn, variables);
-    await signals.first;
+    await asked;
     if (!(await started.end())) cli.exit(1);
   } finally {
     signals.release();
   }
-}
-
-/** The signals that end the command. A second one ends the process at once. */
-class Signals {
-  readonly first: Promise<void>;
-  #resolve!: () => void;
-  #seen = false;
-
-  constructor() {
-    this.first = new Promise((resolve) => (this.#resolve = resolve));
-    for (const name of SIGNALS) process.on(name, this.#onSignal);
-  }
-
-  release(): void {
-    for (const name of SIGNALS) process.off(name, this.#onSignal);
-  }
-
-  readonly #onSignal = () => {
-    if (this.#seen) process.exit(1);
-    this.#seen = true;
-    this.#resolve();
-  };
 }

@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import { endBySignal } from '../connection/process-end.js';
 import { openVault } from '../services/connect-vault.js';
 import { examples, type Cli, type CliCommand } from './command.js';
 import { connectionOf, withConnection, type ConnectionFlags } from './connection.js';
@@ -6,9 +7,10 @@ import { duration, durationFrom } from './duration.js';
 import { environmentOf, type EnvironmentFlags } from './exec/environment.js';
 import { LeaseNotices } from './exec/lease-notices.js';
 import { PrivateFiles } from './exec/private-files.js';
-import { readValues } from './exec/read-values.js';
-import { refuseNodeDebug, runCommand, Signals, signalsOfLogin } from './exec/run-command.js';
+import { readValues, type Value } from './exec/read-values.js';
+import { refuseNodeDebug, runCommand } from './exec/run-command.js';
 import { allWanted, wanted, type WantedFlags } from './exec/wanted.js';
+import { ENDING, exitCodeOf, Signals } from './signals.js';
 
 interface ExecFlags extends WantedFlags, ConnectionFlags, EnvironmentFlags {
   ttl?: number;
@@ -17,6 +19,8 @@ interface ExecFlags extends WantedFlags, ConnectionFlags, EnvironmentFlags {
 
 /** Milliseconds: Docker kills a container 10 s after SIGTERM, and the end of the lease takes some time, too. */
 const GRACE = 8_000;
+/** SIGUSR1 would otherwise open Node's inspector, and SIGUSR2 end this process. */
+const SIGNALS: readonly NodeJS.Signals[] = [...ENDING, 'SIGUSR1', 'SIGUSR2'];
 
 /** Runs a program with credentials that live as long as it does. */
 export const execCommand: CliCommand = {
@@ -96,7 +100,10 @@ async function exec(
   const { options, chosen } = await connectionOf(flags, cli);
   say(`connects with ${chosen}.`);
   const { ttl, grace } = flags;
-  const loggedIn = signalsOfLogin();
+  // Those of a module of the application do not decide about this process.
+  for (const signal of ENDING) process.removeAllListeners(signal);
+  const signals = new Signals(SIGNALS);
+  signals.receive = (signal) => endLogin(signal, signals);
   const { vault, connection } = await openVault(
     {
       ...options,
@@ -105,10 +112,9 @@ async function exec(
     },
     { endAtExit: true },
   );
-  const signals = new Signals(grace, say);
-  loggedIn();
+  const cancelled = signals.end();
   const files = new PrivateFiles(cli.env, say);
-  const work = async (): Promise<number> => {
+  const read = async (): Promise<Value[]> => {
     const values = await readValues(vault, list);
     // The command cannot get a new user, so none is issued: its lease is renewed as long as the server allows.
     connection.freeze();
@@ -117,16 +123,26 @@ async function exec(
       values.map(({ path }) => path),
       say,
     ).start(ttl ?? Infinity);
-    if (signals.isCancelled) return signals.cancelled;
+    return values;
+  };
+  try {
+    const values = await Promise.race([read(), cancelled]);
+    if (typeof values === 'string') return cli.exit(exitCodeOf(values));
     // From here on without a pause, so that a signal finds either no file or the command.
     const env = environmentOf(values, flags, files, cli);
     if (files.staying !== undefined) say(files.staying);
-    return runCommand({ command: program, args, folder: cli.folder, env, say }, signals);
-  };
-  try {
-    cli.exit(await Promise.race([work(), signals.cancelled]));
+    cli.exit(await runCommand({ command: program, args, folder: cli.folder, env, grace, say }, signals));
   } finally {
     files.remove();
     await vault.close();
+    signals.release();
   }
+}
+
+/** Before the first lease, the connection can end by itself; another signal then ends this process at once. */
+function endLogin(signal: NodeJS.Signals, signals: Signals): void {
+  if (!ENDING.includes(signal)) return;
+  signals.release();
+  // SIGQUIT would write the memory of this process, with its secrets, to a file.
+  void endBySignal(signal === 'SIGQUIT' ? 'SIGTERM' : signal);
 }

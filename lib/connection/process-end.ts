@@ -99,9 +99,12 @@ class ProcessEnd {
     for (const connection of this.#open) void connection.close(connection.exitTimeout);
   };
 
-  readonly #onSignal = async (signal: NodeJS.Signals): Promise<void> => {
-    // The application has a listener of its own, which decides about the process.
-    if (process.listenerCount(signal) > 1 + deferring()) return;
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    // Without other listeners: one of the application decides about the process.
+    if (process.listenerCount(signal) <= 1 + deferring()) void this.endBy(signal);
+  };
+
+  async endBy(signal: NodeJS.Signals): Promise<void> {
     // Another signal ends the process at once.
     this.#signalled.clear();
     this.#listen();
@@ -112,7 +115,7 @@ class ProcessEnd {
     process.kill(process.pid, signal);
     // The kernel spares the first process of a container.
     systemClock.setTimer(AFTER_SIGNAL, () => process.exit(128 + constants.signals[signal]), true);
-  };
+  }
 }
 
 /** The number of listeners of each signal that leave the decision about the process to others. */
@@ -125,6 +128,7 @@ function deferring(): number {
 /** Shared by both copies of this package (ESM, CommonJS), so that a process waits once. */
 const PROCESS_END = Symbol.for('nestjs-vault.process-end');
 const shared = globalThis as { [PROCESS_END]?: ProcessEnd };
+const processEnd = (): ProcessEnd => (shared[PROCESS_END] ??= new ProcessEnd());
 
 /**
  * Ends the connection when the process ends, unless it was closed before.
@@ -133,7 +137,12 @@ const shared = globalThis as { [PROCESS_END]?: ProcessEnd };
  * @returns a function to call when the connection has closed
  */
 export function endWithProcess(connection: ClosedAtExit, atSignals: boolean): () => void {
-  return (shared[PROCESS_END] ??= new ProcessEnd()).add(connection, atSignals);
+  return processEnd().add(connection, atSignals);
+}
+
+/** Ends the open connections and then this process by the signal, for a listener that does nothing else. */
+export function endBySignal(signal: NodeJS.Signals): Promise<void> {
+  return processEnd().endBy(signal);
 }
 
 /** Ends the handling of signals: after its start, the application decides about them. */

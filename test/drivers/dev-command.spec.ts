@@ -1,11 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { appRole } from 'nestjs-vault';
 import { withVault } from 'nestjs-vault/core';
 import mysql from 'mysql2/promise';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Applications } from '../support/applications.js';
 import { builtBin } from '../support/built-bin.js';
 import { AppModule, devFile, freePort, Orders } from '../support/dev-application.js';
-import { DevFolder } from '../support/dev-command.js';
+import { DevFolder, type DevCommand } from '../support/dev-command.js';
 import { eventually } from '../support/leased-postgres.js';
 import { startMariaDb, usersInMariaDb, type MariaDbServer } from '../support/mariadb.mjs';
 import { describeMariaDb } from '../support/real-mariadb.js';
@@ -17,6 +18,64 @@ import {
   type OpenBaoServer,
   type PostgresServer,
 } from '../support/servers.mjs';
+import { onTerminal } from '../support/terminal.mjs';
+
+(onTerminal ? describeReal : describe.skip)('nestjs-vault dev at a terminal', () => {
+  const folder = new DevFolder();
+  let postgres: PostgresServer;
+
+  beforeAll(async () => {
+    builtBin();
+    postgres = await startPostgres();
+  });
+
+  afterAll(async () => {
+    await folder.remove();
+    await postgres?.stop();
+  });
+
+  /** The command with one user. */
+  const started = async (content: string): Promise<DevCommand> => {
+    folder.write('vault.dev.mjs', content.replace("defaultTtl: '2s'", "defaultTtl: '1h'"));
+    const command = folder.runOnTerminal('--port', String(await freePort()));
+    await command.prints(/PGDATABASE/);
+    const { VAULT_ADDR, VAULT_ROLE_ID: role_id, VAULT_SECRET_ID: secret_id } = command.variables;
+    const ask = async (path: string, request: RequestInit) =>
+      (await fetch(`${VAULT_ADDR}/v1/${path}`, request)).json() as Promise<any>;
+    const body = JSON.stringify({ role_id, secret_id });
+    const { auth } = await ask('auth/approle/login', { method: 'POST', body });
+    await ask('database/creds/orders', { headers: { 'x-vault-token': auth.client_token } });
+    expect(await usersInDatabase(postgres)).toHaveLength(1);
+    return command;
+  };
+
+  it.each([
+    ['one Ctrl+C', ['Ctrl+C']],
+    ['Ctrl+C that npx passes on as well', ['Ctrl+C', 'Ctrl+C']],
+    ['Ctrl+\\', ['Ctrl+\\']],
+  ] as const)('%s drops all users', async (_name, keys) => {
+    const command = await started(devFile({ url: postgres.connectionString, maxTtl: '1h' }));
+    for (const key of keys) command.press(key);
+    expect(await command.exit, command.output).toBe(0);
+    expect(command.output).toMatch(/Ended; 1 lease\(s\) revoked, with their users\.$/m);
+    expect(await usersInDatabase(postgres)).toEqual([]);
+  });
+
+  it('a second Ctrl+C ends it at once', async () => {
+    const slow = devFile({ url: postgres.connectionString, maxTtl: '1h' }).replace(
+      /(?<=revocationStatements: \[)/,
+      `'SELECT pg_sleep(60)', `,
+    );
+    const command = await started(slow);
+    command.press('Ctrl+C');
+    await sleep(1_200);
+    const before = performance.now();
+    command.press('Ctrl+C');
+    expect(await command.exit, command.output).toBe(1);
+    // Alone it waits for 10 s.
+    expect(performance.now() - before).toBeLessThan(5_000);
+  });
+});
 
 describeReal('nestjs-vault dev --server', () => {
   const apps = new Applications();

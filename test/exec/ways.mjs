@@ -1,8 +1,11 @@
-// The ways in which `nestjs-vault exec` can end. Each runs the bin in a process group of its own, without a terminal.
+// The ways in which `nestjs-vault exec` can end. Each runs the bin in a process group of its own, without a terminal
+// unless the way has one.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { KEYS, onTerminal } from '../support/terminal.mjs';
+import { unreadPipe } from '../support/unread-pipe.mjs';
 
 /** The beginning of every command: it reports its environment, and so that it runs. */
 const REPORT = `require('node:fs').writeFileSync(process.env.REPORT, JSON.stringify(process.env));`;
@@ -26,8 +29,11 @@ const ARGV = `
  * @property {string} [script] of the command, after its report
  * @property {string[]} [command] in place of node and the script
  * @property {string[]} [flags] before `--`
- * @property {(run: object) => unknown} [act] once the command runs; or at once, if it never does (`starts: false`)
+ * @property {(run: object) => unknown} [act] once the command runs; or at once, if it never does (`starts: false`). It may
+ *   return a list of problems
  * @property {boolean} [simulated] on the simulated server only, whose answers can be late
+ * @property {boolean} [terminal] on a terminal of its own, whose keys `press` presses
+ * @property {boolean} [unread] with a standard error that nobody reads before `pipe.read()`
  * @property {boolean} [container] in a PID namespace of its own, which only root can make
  * @property {RegExp} [stay] files that stay
  * @property {number} [code] exit code; undefined if a signal ends the wrapper
@@ -281,6 +287,117 @@ const ALL = [
     slow: true,
   },
   {
+    name: 'a standard error that nobody reads: leases are renewed, signals passed on, and nothing is left',
+    simulated: true,
+    unread: true,
+    // The end of the second lease is a line; the first one lives by its renewals.
+    flags: ['--ttl', '3s', '--env', 'OTHER=database/creds/short#username'],
+    script: LIVES,
+    async act({ pipe, signal, server, left }) {
+      pipe.fill();
+      await until(() => server.liveLeases.length === 1);
+      await sleep(4_000);
+      const renewed = server.liveLeases.length === 1;
+      signal('SIGTERM');
+      const ended = await nothingLeft(left);
+      pipe.read();
+      return [!renewed && 'the lease was not renewed', !ended && 'nothing ended before the pipe was read'];
+    },
+    code: 143,
+    says: /creds\/short: the lease ends at .*its max TTL/,
+    within: 0,
+  },
+  {
+    name: 'a standard error that nobody reads, and a command that is killed',
+    unread: true,
+    handlers: ON('SIGTERM', ''),
+    script: LIVES,
+    flags: ['--grace', '1s'],
+    async act({ pipe, signal, left }) {
+      pipe.fill();
+      signal('SIGTERM');
+      const ended = await nothingLeft(left);
+      pipe.read();
+      return [!ended && 'nothing ended before the pipe was read'];
+    },
+    code: 137,
+    says: /did not end within 1 s of SIGTERM, so it was killed/,
+    within: 0,
+  },
+  {
+    name: 'a standard error that nobody reads: after the end of the lease, SIGTERM ends the wrapper',
+    simulated: true,
+    unread: true,
+    handlers: ON('SIGTERM', ''),
+    script: LIVES,
+    flags: ['--grace', '1s'],
+    async act({ pipe, signal, left, wrapper }) {
+      pipe.fill();
+      signal('SIGTERM');
+      await nothingLeft(left);
+      while (wrapper.exitCode === null && wrapper.signalCode === null) {
+        signal('SIGTERM');
+        await sleep(100);
+      }
+    },
+    signal: 'SIGTERM',
+    within: 0,
+  },
+  {
+    name: 'Ctrl+C at a terminal, which the command gets once',
+    terminal: true,
+    handlers: `let n = 0; ${ON('SIGINT', `if (n++ === 0) setTimeout(() => process.exit(10 + n), 1500)`)}`,
+    script: LIVES,
+    act: ({ press }) => press('Ctrl+C'),
+    code: 11,
+  },
+  {
+    name: 'Ctrl+C at a terminal, which the command does not handle',
+    terminal: true,
+    script: LIVES,
+    act: ({ press }) => press('Ctrl+C'),
+    code: 130,
+  },
+  {
+    name: 'Ctrl+C twice at a terminal: the command decides, and is not killed',
+    terminal: true,
+    handlers: `let n = 0; ${ON('SIGINT', 'if (++n === 2) process.exit(10 + n)')}`,
+    script: LIVES,
+    flags: ['--grace', '1s'],
+    async act({ press }) {
+      press('Ctrl+C');
+      await sleep(2_500);
+      press('Ctrl+C');
+    },
+    code: 12,
+  },
+  {
+    name: 'Ctrl+\\ at a terminal',
+    terminal: true,
+    handlers: ON('SIGQUIT', 'process.exit(13)'),
+    script: LIVES,
+    act: ({ press }) => press('Ctrl+\\'),
+    code: 13,
+  },
+  {
+    name: 'Ctrl+C at a terminal during the login',
+    terminal: true,
+    starts: false,
+    before: ({ proxy }) => proxy.blackhole(),
+    async act({ press, proxy }) {
+      while (proxy.connections === 0) await sleep(20);
+      press('Ctrl+C');
+    },
+    code: 130,
+  },
+  {
+    name: 'the terminal is closed',
+    terminal: true,
+    script: LIVES,
+    act: ({ signal }) => signal('SIGKILL'),
+    signal: 'SIGKILL',
+  },
+  {
     name: 'files, at a usual end',
     flags: ['--file', 'KEY_FILE=secret/data/app#key', '--write-env', 'db.env'],
     script: FILES('process.exit(0)'),
@@ -314,7 +431,9 @@ const ALL = [
 ];
 
 /** Without those that this machine cannot do. */
-export const WAYS = ALL.filter(({ container }) => !container || process.getuid?.() === 0);
+export const WAYS = ALL.filter(
+  ({ container, terminal }) => (!container || process.getuid?.() === 0) && (!terminal || onTerminal),
+);
 
 /** Checks the files that the command got. */
 function FILES(then) {
@@ -356,7 +475,12 @@ export async function runWay(way, world, { bin, folder }) {
     `${way.handlers ?? ''}${REPORT}${way.script ?? ''}`,
   ];
   const began = performance.now();
-  const [program, ...before] = [...(way.container ? ['unshare', '--pid', '--fork'] : []), process.execPath];
+  const [program, ...before] = [
+    ...(way.container ? ['unshare', '--pid', '--fork'] : []),
+    ...(way.terminal ? onTerminal : []),
+    process.execPath,
+  ];
+  const pipe = way.unread ? unreadPipe(cwd) : undefined;
   const wrapper = spawn(program, [...before, bin, 'exec', ...flags, '--', ...command], {
     cwd,
     env: {
@@ -369,22 +493,27 @@ export async function runWay(way, world, { bin, folder }) {
       ...way.env,
     },
     detached: true,
+    stdio: ['pipe', 'pipe', pipe?.end ?? 'pipe'],
   });
   let output = '';
-  for (const stream of [wrapper.stdout, wrapper.stderr]) stream.on('data', (chunk) => (output += chunk));
+  for (const stream of [wrapper.stdout, wrapper.stderr]) stream?.on('data', (chunk) => (output += chunk));
   wrapper.stdin.on('error', () => {});
   const ended = new Promise((resolve) => wrapper.once('exit', (code, signal) => resolve({ code, signal })));
   const child = () => childOf(wrapper.pid);
+  const press = (key) => wrapper.stdin.write(KEYS[key]);
   const signal = (name) => process.kill(wrapper.pid, name);
   let running = way.starts !== false;
   while (running && !isWhole(report) && wrapper.exitCode === null && wrapper.signalCode === null)
     await sleep(20);
-  if (wrapper.exitCode === null) await way.act?.({ wrapper, signal, child, proxy, server, revoke });
+  const seen =
+    wrapper.exitCode === null &&
+    (await way.act?.({ wrapper, signal, child, press, pipe, proxy, server, revoke, left }));
   const end = await ended;
   const took = Math.round(performance.now() - began);
   await proxy.restore();
+  if (pipe) output += pipe.close();
 
-  const problems = [];
+  const problems = Array.isArray(seen) ? seen.filter(Boolean) : [];
   const expected = { code: way.code ?? null, signal: way.signal ?? null };
   if (end.code !== expected.code || end.signal !== expected.signal)
     problems.push(`ended with ${end.code ?? end.signal}, not ${expected.code ?? expected.signal}`);
@@ -399,13 +528,13 @@ export async function runWay(way, world, { bin, folder }) {
   if (rest.tokens > (way.tokens ?? 0)) problems.push(`${rest.tokens} tokens left`);
   if (running && !isWhole(report)) problems.push('the command did not run');
   else if (running) {
-    const seen = JSON.parse(readFileSync(report, 'utf8'));
-    const login = Object.keys(seen).filter((name) =>
+    const got = JSON.parse(readFileSync(report, 'utf8'));
+    const login = Object.keys(got).filter((name) =>
       /^(VAULT|BAO)_(TOKEN|ROLE_ID|SECRET_ID|HEADERS)/.test(name),
     );
     if (login.length > 0) problems.push(`the command got ${login.join(', ')}`);
-    if (seen.DB_PASSWORD) secrets.push(seen.DB_PASSWORD);
-    if (!way.gone && role && !seen.DB_USERNAME) problems.push('the command got no user');
+    if (got.DB_PASSWORD) secrets.push(got.DB_PASSWORD);
+    if (!way.gone && role && !got.DB_USERNAME) problems.push('the command got no user');
   }
   if (secrets.some((secret) => output.includes(secret))) problems.push('a secret is printed');
   const files = readdirSync(cwd).filter(
@@ -414,6 +543,19 @@ export async function runWay(way, world, { bin, folder }) {
   if (files.length > 0) problems.push(`files left: ${files.join(', ')}`);
   return { problems, took, output };
 }
+
+/** Waits for 20 s at most. */
+async function until(holds) {
+  const end = performance.now() + 20_000;
+  while (!(await holds()) && performance.now() < end) await sleep(50);
+  return holds();
+}
+
+const nothingLeft = (left) =>
+  until(async () => {
+    const { leases, tokens } = await left();
+    return leases + tokens === 0;
+  });
 
 const isWhole = (path) => existsSync(path) && readFileSync(path, 'utf8').endsWith('}');
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { builtBin } from './built-bin.js';
+import { KEYS, onTerminal } from './terminal.mjs';
 
 /** An application's folder in which `nestjs-vault dev` runs, with a home folder of its own. */
 export class DevFolder {
@@ -23,7 +24,16 @@ export class DevFolder {
 
   /** Starts the command; its environment has nothing of this process but the path. */
   run(args: readonly string[], env: Readonly<Record<string, string>> = {}): DevCommand {
-    const command = new DevCommand(args, this.path, env);
+    return this.#added(new DevCommand([process.execPath, builtBin(), 'dev', ...args], this.path, env));
+  }
+
+  /** Starts the command on a terminal of its own. */
+  runOnTerminal(...args: readonly string[]): DevCommand {
+    const line = [...(onTerminal ?? []), process.execPath, builtBin(), 'dev', ...args];
+    return this.#added(new DevCommand(line, this.path, {}));
+  }
+
+  #added(command: DevCommand): DevCommand {
     this.#running.add(command);
     return command;
   }
@@ -41,12 +51,16 @@ export class DevCommand {
   readonly #child;
   readonly #exit: Promise<number | null>;
 
-  constructor(args: readonly string[], folder: string, env: Readonly<Record<string, string>>) {
+  constructor(
+    [program = '', ...args]: readonly string[],
+    folder: string,
+    env: Readonly<Record<string, string>>,
+  ) {
     const { PATH = '' } = process.env;
-    this.#child = spawn(process.execPath, [builtBin(), 'dev', ...args], {
+    this.#child = spawn(program, args, {
       cwd: folder,
       env: { PATH, HOME: folder, USERPROFILE: folder, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: 'pipe',
     });
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => (this.output += text));
@@ -76,6 +90,11 @@ export class DevCommand {
     return Object.fromEntries(
       [...this.output.matchAll(/^export (\w+)=(\S+)$/gm)].map(([, name = '', value = '']) => [name, value]),
     );
+  }
+
+  /** Presses a key of its terminal. */
+  press(key: keyof typeof KEYS): void {
+    this.#child.stdin.write(KEYS[key]);
   }
 
   /** Sends a signal, and resolves with the exit code. */

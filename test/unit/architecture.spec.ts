@@ -153,6 +153,7 @@ const MAY_USE: Record<string, readonly string[]> = {
     'engines',
     'config',
     'session',
+    'connection',
     'services',
     'testing',
   ],

@@ -1,23 +1,16 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { constants } from 'node:os';
 import { debuglog } from 'node:util';
 import { systemClock } from '../../clock/clock.js';
 import { invalid } from '../invalid.js';
+import { ENDING, exitCodeOf, isAnother, type Signals } from '../signals.js';
 
 /** Exit codes as of a shell. */
 const NOT_EXECUTABLE = 126;
 const NOT_FOUND = 127;
 
-/** Signals that ask a command to end. */
-const ENDING: ReadonlySet<NodeJS.Signals> = new Set(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']);
-/** Signals for the command that say nothing about its end. */
-const OTHERS: readonly NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2'];
 /** Keys of a terminal, which sends them to all processes in its foreground: the command has got them already. */
 const OF_KEYS: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT']);
-
-/** Milliseconds within which several signals are one: a supervisor may signal the group and each process. */
-const AS_ONE = 1_000;
 
 /** A command. */
 export interface CommandRun {
@@ -26,6 +19,8 @@ export interface CommandRun {
   readonly folder: string;
   /** Its whole environment. */
   readonly env: NodeJS.ProcessEnv;
+  /** Milliseconds from the first signal that asks the command to end until it is killed. */
+  readonly grace: number;
   say(line: string): void;
 }
 
@@ -45,10 +40,11 @@ export function refuseNodeDebug(): void {
 /**
  * Runs a command with the terminal, input and output of this process.
  *
- * @param signals are passed on to it
+ * @param signals are passed on to it; they have no effect when it has ended
  * @returns its exit code; 128 and the number of the signal that ended it, 126 or 127 if it did not start
  */
 export function runCommand(run: CommandRun, signals: Signals): Promise<number> {
+  let passed: PassedSignals | undefined;
   return new Promise<number>((resolve) => {
     const failed = (error: unknown) => {
       const { code } = error as NodeJS.ErrnoException;
@@ -58,10 +54,9 @@ export function runCommand(run: CommandRun, signals: Signals): Promise<number> {
     };
     try {
       const child = spawn(run.command, run.args, { stdio: 'inherit', cwd: run.folder, env: run.env });
-      signals.child = child;
-      child.once('exit', (code, signal) =>
-        resolve(code ?? 128 + constants.signals[signal as NodeJS.Signals]),
-      );
+      passed = new PassedSignals(child, run);
+      signals.receive = passed.receive;
+      child.once('exit', (code, signal) => resolve(code ?? exitCodeOf(signal as NodeJS.Signals)));
       child.once('error', (error) => {
         // A signal that could not be sent is an error, too.
         if (child.pid === undefined) failed(error);
@@ -70,85 +65,52 @@ export function runCommand(run: CommandRun, signals: Signals): Promise<number> {
       // Some are thrown at once: ENOTDIR, E2BIG (too much in the environment), an empty name.
       failed(error);
     }
-  }).finally(() => signals.done());
+  }).finally(() => {
+    passed?.done();
+    // The lease is being ended, within a few seconds.
+    signals.receive = () => {};
+  });
 }
 
-/** The signals of this process: before the command starts they end the work, then they are passed on to it. */
-export class Signals {
-  child: ChildProcess | undefined;
-  /** Resolves with an exit code if a signal asks for the end before the command has started. */
-  readonly cancelled: Promise<number>;
-  readonly #grace: number;
-  readonly #say: (line: string) => void;
+/** Passes the signals of this process on to a command. */
+class PassedSignals {
+  readonly #child: ChildProcess;
+  readonly #run: CommandRun;
   readonly #fromTerminal = hasTerminal();
-  /** Whether {@link cancelled} has resolved. */
-  isCancelled = false;
-  #cancelled!: (code: number) => void;
   #asked: number | undefined;
   #cancel: (() => void) | undefined;
 
-  /** @param grace milliseconds from the first signal that asks the command to end until it is killed */
-  constructor(grace: number, say: (line: string) => void) {
-    this.#grace = grace;
-    this.#say = say;
-    this.cancelled = new Promise((resolve) => (this.#cancelled = resolve));
-    for (const signal of [...ENDING, ...OTHERS]) process.on(signal, this.#on);
+  constructor(child: ChildProcess, run: CommandRun) {
+    this.#child = child;
+    this.#run = run;
     process.once('exit', this.#kill);
   }
 
-  /** The command has ended. Signals still do nothing: the lease is being ended, within a few seconds. */
+  /** The command has ended. */
   done(): void {
-    this.child = undefined;
     this.#cancel?.();
     process.off('exit', this.#kill);
   }
 
-  /** This process ends by a fault of its own: no command may run without a lease. */
-  readonly #kill = (): void => void this.child?.kill('SIGKILL');
-
-  readonly #on = (signal: NodeJS.Signals): void => {
-    if (!this.child) {
-      if (!ENDING.has(signal)) return;
-      this.isCancelled = true;
-      return this.#cancelled(128 + constants.signals[signal]);
-    }
-    if (!ENDING.has(signal)) return void this.child.kill(signal);
-    const now = systemClock.monotonic();
+  readonly receive = (signal: NodeJS.Signals): void => {
+    if (!ENDING.includes(signal)) return void this.#child.kill(signal);
     // At a terminal the command decides what Ctrl+C means: psql ends a statement, not itself.
     if (this.#fromTerminal && OF_KEYS.has(signal)) return;
     if (this.#asked === undefined) {
-      this.#asked = now;
-      this.child.kill(signal);
-      const grace = this.#grace;
-      this.#cancel = systemClock.setTimer(
-        grace,
-        () => this.#end(`within ${grace / 1_000} s of ${signal}`),
-        true,
-      );
-    } else if (now - this.#asked > AS_ONE) this.#end(`before a second signal (${signal})`);
+      this.#asked = systemClock.monotonic();
+      this.#child.kill(signal);
+      const { grace } = this.#run;
+      const when = `within ${grace / 1_000} s of ${signal}`;
+      this.#cancel = systemClock.setTimer(grace, () => this.#end(when), true);
+    } else if (isAnother(this.#asked)) this.#end(`before a second signal (${signal})`);
   };
+
+  /** This process ends by a fault of its own: no command may run without a lease. */
+  readonly #kill = (): void => void this.#child.kill('SIGKILL');
 
   #end(when: string): void {
-    if (this.child?.kill('SIGKILL')) this.#say(`the command did not end ${when}, so it was killed.`);
+    if (this.#child.kill('SIGKILL')) this.#run.say(`the command did not end ${when}, so it was killed.`);
   }
-}
-
-/**
- * Signals until the login is done: the connection ends itself at SIGTERM, SIGINT and SIGHUP. Listeners of a module of the
- * application do not decide about this process. SIGUSR1 would open Node's inspector.
- *
- * @returns a function that ends this
- */
-export function signalsOfLogin(): () => void {
-  for (const signal of ENDING) process.removeAllListeners(signal);
-  const ignored = () => {};
-  const asTermination = () => process.kill(process.pid, 'SIGTERM');
-  for (const signal of OTHERS) process.on(signal, ignored);
-  process.on('SIGQUIT', asTermination);
-  return () => {
-    for (const signal of OTHERS) process.off(signal, ignored);
-    process.off('SIGQUIT', asTermination);
-  };
 }
 
 /** Whether a terminal controls this process. On Windows, Ctrl+C reaches all processes of a console. */
