@@ -9,6 +9,8 @@ import {
   type PostgresServer,
 } from '../support/servers.mjs';
 import { normalise } from './normalise.js';
+import { kvParity } from './kv-parity.js';
+import { kvGroups } from './kv-steps.js';
 import { sender, type Send } from './send.js';
 import { stepsFor, type Known } from './steps.js';
 
@@ -22,7 +24,7 @@ describeReal(`parity with ${realServer.name}`, () => {
   let bao: OpenBaoServer;
   let postgres: PostgresServer;
   const simulated = new SimulatedVault({ dialect: realServer.kind });
-  const servers: { send: Send; known: Known }[] = [];
+  const servers: { send: Send; known: Known; kv: Awaited<ReturnType<typeof kvParity>> }[] = [];
 
   beforeAll(async () => {
     let address: string;
@@ -36,12 +38,17 @@ describeReal(`parity with ${realServer.name}`, () => {
       await provision({ ...bao, api: send }, postgres, { roles: ROLES, approleName: 'setup' });
       const nodb = { db_name: 'ghost', default_ttl: '30s', creation_statements: ['SELECT 1'] };
       await send('POST', 'database/roles/nodb', nodb);
-      servers.push({ send, known: {} });
+      servers.push({ send, known: {}, kv: await kvParity(send) });
     }
   });
 
   afterAll(async () => {
     await Promise.all([bao?.stop(), postgres?.stop(), simulated.close()]);
+  });
+
+  it.each(kvGroups(realServer.kind))('KV: %s', async (_, steps) => {
+    const [real, simulation] = await Promise.all(servers.map(({ kv }) => kv(steps)));
+    expect(simulation).toEqual(real);
   });
 
   it.each(stepsFor(realServer.kind).map((step, index) => [`${index + 1} ${step.name}`, step] as const))(

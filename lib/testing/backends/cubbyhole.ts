@@ -1,6 +1,7 @@
 import type { Backend, Call, Maybe, Result, Token } from '../server/model.js';
 import { notFound } from '../server/refusal.js';
 import { route } from '../server/route.js';
+import { listKeys } from './list-keys.js';
 
 /** The cubbyhole: one store per token, which ends with the token. */
 export class Cubbyhole implements Backend {
@@ -12,6 +13,7 @@ export class Cubbyhole implements Backend {
     const store = (token && this.#stores.get(token)) ?? new Map<string, object>();
     return route(
       [
+        [['list'], /^(.*)$/, (_, folder = '') => ({ data: { keys: listKeys(store.keys(), folder) } })],
         [
           ['read'],
           /^(.+)$/,

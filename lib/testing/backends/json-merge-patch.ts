@@ -1,21 +1,39 @@
-/** Applies a JSON merge patch (RFC 7396). */
+type Json = Record<string, unknown>;
+
+/**
+ * Applies a JSON merge patch as the servers do. Other than RFC 7396, nulls are also removed from the objects in arrays of
+ * the patch.
+ */
 export function mergePatch(target: unknown, patch: unknown): unknown {
+  if (Array.isArray(patch))
+    return patch.map((item: unknown) => (item === null ? null : mergePatch(undefined, item)));
   if (!isObject(patch)) return patch;
-  const result: Record<string, unknown> = isObject(target) ? { ...target } : {};
+  const result = new Map(Object.entries(isObject(target) ? target : {}));
   for (const [key, value] of Object.entries(patch)) {
-    if (value === null) delete result[key];
-    else result[key] = mergePatch(result[key], value);
+    if (value === null) result.delete(key);
+    else result.set(key, mergePatch(result.get(key), value));
   }
-  return result;
+  // An assignment would lose a key `__proto__`.
+  return Object.fromEntries(result);
 }
 
-/** Copies the keys, each with the value `null`. */
-export function withoutValues(data: Record<string, unknown>): object {
+/**
+ * Copies the keys, each with the value `null`.
+ *
+ * @param depth levels of keys; 0 for all
+ */
+export function withoutValues(data: Json, depth: number): Json {
+  const deeper = depth === 0 || depth > 1;
   return Object.fromEntries(
-    Object.entries(data).map(([key, value]) => [key, isObject(value) ? withoutValues(value) : null]),
+    Object.entries(data).map(([key, value]) => [
+      key,
+      deeper && isObject(value) && Object.keys(value).length > 0
+        ? withoutValues(value, Math.max(0, depth - 1))
+        : null,
+    ]),
   );
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,48 +1,43 @@
 import type { Backend, Call, Maybe, Result } from '../server/model.js';
-import type { ServerContext } from '../server/server-context.js';
 import { goDuration } from '../server/duration.js';
-import { mergePatch, withoutValues } from './json-merge-patch.js';
-import { listKeys } from './list-keys.js';
-import { secondsField } from '../server/ttl.js';
-import { EmptyNotFound, notFound, Refusal, WrongKvPath } from '../server/refusal.js';
+import { collected, notFound, Refusal, WithoutBody, WrongKvPath } from '../server/refusal.js';
 import { route } from '../server/route.js';
+import { TypedFields } from '../server/typed-fields.js';
+import { ignoredParameters } from './ignored-parameters.js';
+import { mergePatch, withoutValues } from './json-merge-patch.js';
+import { checkPatch, customMetadata, givenSettings, patchedMetadata } from './kv-metadata.js';
+import { KvSecret, noSettings, type KvData, type KvServer, type KvSettings } from './kv-secret.js';
+import { keysBelow } from './list-keys.js';
 
-/** Parts of the server that this engine uses. */
-type Server = Pick<ServerContext, 'time' | 'vault'>;
-
-interface Version {
-  /** Milliseconds of the server. */
-  created: number;
-  deleted: number;
-  destroyed: boolean;
-  data: Record<string, unknown> | null;
-}
-
-interface Secret {
-  created: number;
-  updated: number;
-  casRequired: boolean;
-  maxVersions: number;
-  /** Seconds. */
-  deleteVersionAfter: number;
-  customMetadata: Record<string, string> | null;
-  current: number;
-  metadataVersion: number;
-  oldest: number;
-  versions: Map<number, Version>;
-}
-
-const DEFAULT_MAX_VERSIONS = 10;
+const SETTINGS = ['cas_required', 'max_versions', 'delete_version_after'];
+/** The parameters of each path; others are ignored with a warning. */
+const PARAMETERS: Record<string, readonly string[]> = {
+  data: ['data', 'options', 'version'],
+  subkeys: ['version', 'depth'],
+  config: [...SETTINGS],
+  metadata: [...SETTINGS, 'custom_metadata'],
+  delete: ['versions'],
+  undelete: ['versions'],
+  destroy: ['versions'],
+};
+const OPENBAO: Record<string, readonly string[]> = {
+  config: ['metadata_cas_required'],
+  metadata: ['metadata_cas_required', 'metadata_cas', 'after', 'limit'],
+  'detailed-metadata': ['after', 'limit'],
+};
+/** Paths that have no meaning without a name below them. */
+const ROOTS = /^(?:data|metadata|delete|undelete|destroy)$/;
+const COMMANDS = { read: 'get', list: 'list', update: 'put', patch: 'patch', delete: 'delete' };
 
 /** The KV secrets engine, version 2. */
 export class KvV2 implements Backend {
   readonly type = 'kv';
   readonly options = { version: '2' };
-  readonly #server: Server;
-  readonly #secrets = new Map<string, Secret>();
-  #config = { casRequired: false, maxVersions: 0, deleteVersionAfter: 0 };
+  readonly #server: KvServer;
+  readonly #secrets = new Map<string, KvSecret>();
+  readonly #config = noSettings();
 
-  constructor(server: Server) {
+  constructor(server: KvServer) {
     this.#server = server;
   }
 
@@ -52,248 +47,221 @@ export class KvV2 implements Backend {
   }
 
   handle(call: Call): Maybe<Result | void> {
-    if (call.operation === 'read' && !/^((data|metadata|subkeys)\/.|config$)/.test(call.path))
-      this.#wrongPath();
-    const secret = (path: string) => this.#secrets.get(path);
+    const { operation } = call;
+    // The server appends a slash to the path of a LIST.
+    const path = operation === 'list' ? call.path.replace(/\/?$/, '/') : call.path;
+    const [, kind = ''] = /^(config$|[^/]+(?=\/))/.exec(path) ?? [];
+    if (!this.#hasPath(kind, path)) throw this.#wrongPath(call);
     return route(
       [
-        [['read'], /^data\/(.+)$/, (_, path = '') => this.#read(call, path)],
-        [['update'], /^data\/(.+)$/, (_, path = '') => this.#put(call, path)],
-        [['patch'], /^data\/(.+)$/, (_, path = '') => this.#patch(call, path)],
-        [['delete'], /^data\/(.+)$/, (_, path = '') => this.#delete(path, [secret(path)?.current ?? 0])],
-        [['update'], /^delete\/(.+)$/, (_, path = '') => this.#delete(path, versions(call))],
-        [['update'], /^undelete\/(.+)$/, (_, path = '') => this.#undelete(path, versions(call))],
-        [['update'], /^destroy\/(.+)$/, (_, path = '') => this.#destroy(path, versions(call))],
-        [['read'], /^subkeys\/(.+)$/, (_, path = '') => this.#subkeys(call, path)],
-        [['list'], /^metadata(?:\/(.*))?$/, (_, folder = '') => ({ data: { keys: this.#list(folder) } })],
-        [['read'], /^metadata\/(.+)$/, (_, path = '') => ({ data: this.#metadata(path) })],
-        [['update'], /^metadata\/(.+)$/, (_, path = '') => this.#configure(call, path)],
-        [['patch'], /^metadata\/(.+)$/, (_, path = '') => this.#patchMetadata(call, path)],
-        [['delete'], /^metadata\/(.+)$/, (_, path = '') => void this.#secrets.delete(path)],
-        [['read'], /^config$/, () => ({ data: this.#describeConfig() })],
+        [['read'], /^data\/(.*)$/, (_, name = '') => this.#read(call, name)],
+        [['update'], /^data\/(.*)$/, (_, name = '') => this.#put(call, name)],
+        [['patch'], /^data\/(.*)$/, (_, name = '') => this.#patch(call, name)],
+        [['delete'], /^data\/(.*)$/, (_, name = '') => this.#deleteLatest(call, name)],
+        [['update'], /^(delete|undelete|destroy)\/(.*)$/, (_, ...given) => this.#versions(call, ...given)],
+        [['read'], /^subkeys\/(.*)$/, (_, name = '') => this.#subkeys(call, name)],
+        [['list'], /^(?:detailed-)?metadata\/(.*)$/, (_, folder = '') => this.#list(call, folder, kind)],
+        [['read'], /^metadata\/(.*)$/, (_, name = '') => this.#metadata(call, name)],
+        [['update', 'patch'], /^metadata\/(.*)$/, (_, name = '') => this.#configure(call, name)],
+        [['delete'], /^metadata\/(.*)$/, (_, name = '') => void this.#secrets.delete(trimmed(name))],
+        [['read'], /^config$/, () => this.#answer(call, kind, this.#describeConfig())],
         [['update'], /^config$/, () => this.#setConfig(call)],
+        // Known, without operations of its own.
+        [[], /^(?:data|delete|undelete|destroy|subkeys|detailed-metadata|config)/, () => undefined],
       ],
-      call,
+      { ...call, path },
     );
   }
 
+  #hasPath(kind: string, path: string): boolean {
+    if (kind === 'detailed-metadata') return !this.#server.vault;
+    if (kind === 'config') return path === kind;
+    // HashiCorp Vault has no data below a path that ends in a slash.
+    if (kind === 'data' && this.#server.vault) return !path.endsWith('/') || path === 'data/';
+    return Object.hasOwn(PARAMETERS, kind);
+  }
+
   /** Refuses paths that version 2 does not have, with the advice of the server. */
-  #wrongPath(): never {
-    const cli = this.#server.vault ? `Vault CLI, use 'vault kv get'` : `OpenBao CLI, use 'bao kv get'`;
-    throw new WrongKvPath([
+  #wrongPath({ path, operation }: Call): WrongKvPath {
+    const [name, command] = this.#server.vault ? ['Vault', 'vault'] : ['OpenBao', 'bao'];
+    if (ROOTS.test(path) && operation !== 'list')
+      return new WrongKvPath(['Non-listing operations on the root of a K/V v2 mount are not supported.']);
+    return new WrongKvPath([
       'Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. ' +
-        `If using the ${cli} for this operation.`,
+        `If using the ${name} CLI, use '${command} kv ${COMMANDS[operation]}' for this operation.`,
     ]);
   }
 
-  #list(folder: string): string[] {
-    return listKeys(this.#secrets.keys(), folder);
+  #get(name: string): KvSecret | undefined {
+    return this.#secrets.get(trimmed(name));
   }
 
-  #read({ query }: Call, path: string): Result {
-    const { version, number, secret } = this.#find(path, query);
-    const gone = this.#isGone(version);
-    return {
-      ...(gone && { status: 404 }),
-      data: { data: gone ? null : version.data, metadata: this.#describe(secret, version, number) },
-    };
+  #fields(call: Call, checkedLater = false): TypedFields {
+    const query = call.operation === 'read' || call.operation === 'list';
+    const values = query ? Object.fromEntries(call.query) : call.body;
+    return new TypedFields(values, this.#server.vault, checkedLater);
   }
 
-  #subkeys({ query }: Call, path: string): Result {
-    const { version, number, secret } = this.#find(path, query);
-    const gone = this.#isGone(version);
-    return {
-      ...(gone && { status: 404 }),
-      data: {
-        metadata: this.#describe(secret, version, number),
-        subkeys: gone ? null : withoutValues(version.data ?? {}),
-      },
-    };
+  #answer(call: Call, kind: string, data: object | null, warnings: string[] = []): Result {
+    const known = [...(PARAMETERS[kind] ?? []), ...(this.#server.vault ? [] : (OPENBAO[kind] ?? []))];
+    return { data, warnings: [...warnings, ...ignoredParameters(call, known)] };
   }
 
-  #find(path: string, query: URLSearchParams) {
-    const requested = query.get('version') ?? '0';
-    if (!/^-?\d+$/.test(requested)) throw this.#invalidVersion(requested);
-    const secret = this.#secrets.get(path);
-    const number = Number(requested) > 0 ? Number(requested) : (secret?.current ?? 0);
-    const version = secret?.versions.get(number);
+  #list(call: Call, folder: string, kind: string): Result {
+    const fields = this.#fields(call);
+    const limit = this.#server.vault ? 0 : fields.int('limit');
+    const after = this.#server.vault ? '' : (call.query.get('after') ?? '');
+    const keys = keysBelow(this.#secrets.keys(), folder, after).slice(0, limit > 0 ? limit : undefined);
+    if (kind === 'metadata') return listed(this.#answer(call, kind, { keys }), keys);
+    const about = keys.map((key) => [key, this.#get(folder + key)?.describe() ?? {}]);
+    return listed(this.#answer(call, kind, { key_info: Object.fromEntries(about) as object, keys }), keys);
+  }
+
+  #read(call: Call, name: string): Result {
+    const { data, gone, metadata } = this.#find(call, name);
+    return gone ? { status: 404, data: { data, metadata } } : this.#answer(call, 'data', { data, metadata });
+  }
+
+  #subkeys(call: Call, name: string): Result {
+    const depth = this.#fields(call).int('depth');
+    const { data, gone, metadata } = this.#find(call, name);
+    const subkeys = data && withoutValues(data, depth);
+    return gone
+      ? { status: 404, data: { metadata, subkeys } }
+      : this.#answer(call, 'subkeys', { metadata, subkeys });
+  }
+
+  #find(call: Call, name: string): { data: KvData | null; gone: boolean; metadata: object } {
+    const requested = this.#fields(call).int('version');
+    const secret = this.#get(name);
+    const version = secret?.find(requested);
     if (!secret || !version) throw notFound();
-    return { secret, version, number };
+    const { number, gone, data } = version;
+    if (!gone && name.endsWith('/')) throw new Refusal(500, collected('could not find version data'));
+    return { gone, data: gone ? null : data, metadata: secret.describeVersion(number) };
   }
 
-  #invalidVersion(requested: string): Refusal {
-    const why = this.#server.vault
-      ? `cannot parse '' as int: strconv.ParseInt: parsing "${requested}": invalid syntax`
-      : `'' cannot parse value as 'int': strconv.ParseInt: invalid syntax`;
-    return new Refusal(400, `Field validation failed: error converting input for field "version": ${why}`);
+  #put(call: Call, name: string): Result {
+    const fields = this.#fields(call, true);
+    const data = fields.map('data');
+    fields.int('version');
+    if (!fields.has('data')) throw new Refusal(400, 'no data provided');
+    const known = this.#get(name);
+    this.#checkAndSet(known, fields);
+    const secret = known ?? new KvSecret(this.#server, this.#config);
+    this.#secrets.set(name, secret);
+    return this.#write(secret, data, call);
   }
 
-  #put({ body }: Call, path: string): Result {
-    if (!('data' in body)) throw new Refusal(400, 'no data provided');
-    const known = this.#secrets.get(path);
-    this.#checkAndSet(known, body);
-    return this.#write(path, known, body['data'] as Record<string, unknown> | null);
+  #patch(call: Call, name: string): Result {
+    const fields = this.#fields(call);
+    const patch = fields.map('data');
+    if (!fields.has('data')) throw new Refusal(400, 'no data provided');
+    const secret = this.#get(name);
+    if (!secret) throw new WithoutBody(404);
+    this.#checkAndSet(secret, fields);
+    const version = secret.find();
+    if (!version) throw new WithoutBody(404);
+    if (version.gone) return { status: 404, data: secret.describeVersion(version.number) };
+    if (version.data === null) throw new Refusal(500, collected('resource does not exist'));
+    return this.#write(secret, mergePatch(version.data, patch) as KvData | null, call);
   }
 
-  #checkAndSet(secret: Secret | undefined, body: Record<string, unknown>): void {
-    const { cas } = (body['options'] ?? {}) as { cas?: number };
-    if (cas === undefined && (secret?.casRequired || this.#config.casRequired))
+  #checkAndSet(secret: KvSecret | undefined, fields: TypedFields): void {
+    const options = fields.map('options') ?? {};
+    if (!('cas' in options)) {
+      if (!secret?.settings.casRequired && !this.#config.casRequired) return;
       throw new Refusal(400, 'check-and-set parameter required for this call');
-    if (cas !== undefined && Number(cas) !== (secret?.current ?? 0))
+    }
+    let cas: number;
+    try {
+      cas = new TypedFields(options, this.#server.vault).int('cas');
+    } catch {
+      throw new Refusal(400, 'error parsing check-and-set parameter');
+    }
+    if (cas !== (secret?.current ?? 0))
       throw new Refusal(400, 'check-and-set parameter did not match the current version');
   }
 
-  #patch({ body, contentType }: Call, path: string): Result {
-    if (!contentType.startsWith('application/merge-patch+json')) {
-      throw new Refusal(
-        415,
-        `PATCH requires Content-Type of application/merge-patch+json, provided ${contentType}`,
-      );
-    }
-    if (!('data' in body)) throw new Refusal(400, 'no data provided');
-    const known = this.#secrets.get(path);
-    const version = known?.versions.get(known.current);
-    if (!known || !version || this.#isGone(version)) throw new EmptyNotFound();
-    this.#checkAndSet(known, body);
-    return this.#write(path, known, mergePatch(version.data ?? {}, body['data']) as Record<string, unknown>);
+  #write(secret: KvSecret, data: KvData | null, call: Call): Result {
+    secret.add(data, call);
+    return this.#answer(call, 'data', secret.describeVersion(secret.current));
   }
 
-  #write(path: string, known: Secret | undefined, data: Record<string, unknown> | null): Result {
-    const { now } = this.#server.time;
-    const secret = known ?? this.#create(path);
-    const after = secret.deleteVersionAfter || this.#config.deleteVersionAfter;
-    const version = { created: now, deleted: after ? now + after * 1000 : 0, destroyed: false, data };
-    const number = ++secret.current;
-    secret.versions.set(number, version);
-    secret.updated = now;
-    const kept = secret.maxVersions || this.#config.maxVersions || DEFAULT_MAX_VERSIONS;
-    for (const old of secret.versions.keys()) {
-      if (old > number - kept) break;
-      secret.versions.delete(old);
-      secret.oldest = old + 1;
-    }
-    return { data: this.#describe(secret, version, number) };
+  #deleteLatest(call: Call, name: string): void {
+    const secret = this.#get(name);
+    secret?.delete([secret.current], call);
   }
 
-  #create(path: string): Secret {
-    const { now } = this.#server.time;
-    const secret: Secret = {
-      created: now,
-      updated: now,
-      casRequired: false,
-      maxVersions: 0,
-      deleteVersionAfter: 0,
-      customMetadata: null,
-      current: 0,
-      metadataVersion: 0,
-      oldest: 0,
-      versions: new Map(),
-    };
-    this.#secrets.set(path, secret);
-    return secret;
+  #versions(call: Call, kind = '', name = ''): void {
+    const numbers = this.#fields(call).ints('versions');
+    if (numbers.length === 0)
+      throw new Refusal(400, `${kind === 'destroy' ? 'no' : 'No'} version number provided`);
+    this.#get(name)?.[kind as 'delete' | 'undelete' | 'destroy'](numbers, call);
   }
 
-  #delete(path: string, numbers: number[]): void {
-    for (const version of this.#versions(path, numbers))
-      if (!this.#isGone(version)) version.deleted = this.#server.time.now;
-  }
-
-  #undelete(path: string, numbers: number[]): void {
-    for (const version of this.#versions(path, numbers)) version.deleted = 0;
-  }
-
-  #destroy(path: string, numbers: number[]): void {
-    for (const version of this.#versions(path, numbers)) {
-      version.destroyed = true;
-      version.data = null;
-    }
-  }
-
-  #versions(path: string, numbers: number[]): Version[] {
-    if (numbers.length === 0) throw new Refusal(400, 'no version number provided');
-    const secret = this.#secrets.get(path);
-    return numbers.map((number) => secret?.versions.get(number)).filter((version) => version !== undefined);
-  }
-
-  #isGone({ deleted, destroyed }: Version): boolean {
-    return destroyed || (deleted > 0 && deleted <= this.#server.time.now);
-  }
-
-  #describe(secret: Secret, version: Version, number: number): object {
-    return {
-      created_time: this.#server.time.date(version.created),
-      custom_metadata: secret.customMetadata,
-      deletion_time: version.deleted ? this.#server.time.date(version.deleted) : '',
-      destroyed: version.destroyed,
-      version: number,
-    };
-  }
-
-  #metadata(path: string): object {
-    const secret = this.#secrets.get(path);
+  #metadata(call: Call, name: string): Result {
+    const secret = this.#get(name);
     if (!secret) throw notFound();
-    const date = (time: number) => this.#server.time.date(time);
-    return {
-      cas_required: secret.casRequired,
-      created_time: date(secret.created),
-      ...(!this.#server.vault && { current_metadata_version: secret.metadataVersion }),
-      current_version: secret.current,
-      custom_metadata: secret.customMetadata,
-      delete_version_after: goDuration(secret.deleteVersionAfter),
-      max_versions: secret.maxVersions,
-      ...(!this.#server.vault && { metadata_cas_required: false }),
-      oldest_version: secret.oldest,
-      updated_time: date(secret.updated),
-      versions: Object.fromEntries(
-        [...secret.versions].map(([number, version]) => [
-          number,
-          {
-            created_time: date(version.created),
-            deletion_time: version.deleted ? date(version.deleted) : '',
-            destroyed: version.destroyed,
-          },
-        ]),
-      ),
-    };
+    return this.#answer(call, 'metadata', secret.describe());
   }
 
-  #configure({ body }: Call, path: string): void {
-    const deleteVersionAfter = secondsField(body, 'delete_version_after');
-    const secret = this.#secrets.get(path) ?? this.#create(path);
-    if ('cas_required' in body) secret.casRequired = body['cas_required'] === true;
-    if ('max_versions' in body) secret.maxVersions = Number(body['max_versions']);
-    if ('delete_version_after' in body) secret.deleteVersionAfter = deleteVersionAfter;
-    if ('custom_metadata' in body) secret.customMetadata = body['custom_metadata'] as Record<string, string>;
+  #configure(call: Call, name: string): Result | void {
+    const { vault } = this.#server;
+    const patch = call.operation === 'patch';
+    const fields = this.#fields(call, !patch);
+    const settings = givenSettings(fields, vault);
+    fields.map('custom_metadata');
+    const cas = vault || !fields.has('metadata_cas') ? undefined : fields.int('metadata_cas');
+    const nothing = Object.keys(settings).length === 0 && !fields.has('custom_metadata');
+    if (nothing && !(patch && vault)) return;
+    const known = this.#get(name);
+    const custom = patch ? patchedMetadata(known?.customMetadata ?? {}, fields) : customMetadata(fields);
+    if (patch && !known) throw new WithoutBody(404);
+    if (patch) checkPatch(fields);
+    this.#checkMetadata(known, cas);
+    const secret = known ?? new KvSecret(this.#server, this.#config);
+    this.#secrets.set(name, secret);
+    Object.assign(secret.settings, settings);
+    if (custom) secret.customMetadata = custom;
     secret.metadataVersion++;
-    secret.updated = this.#server.time.now;
+    if (settings.casRequired !== false || !this.#config.casRequired) return;
+    return this.#answer(call, 'metadata', null, [
+      '"cas_required" set to false, but is mandated by backend config. This value will be ignored.',
+    ]);
   }
 
-  #patchMetadata(call: Call, path: string): void {
-    const secret = this.#secrets.get(path);
-    if (!secret) throw new EmptyNotFound();
-    const custom = mergePatch(secret.customMetadata ?? {}, call.body['custom_metadata'] ?? {});
-    this.#configure({ ...call, body: { ...call.body, custom_metadata: custom } }, path);
+  #checkMetadata(secret: KvSecret | undefined, cas: number | undefined): void {
+    if (cas === undefined) {
+      if (!secret?.settings.metadataCasRequired && !this.#config.metadataCasRequired) return;
+      throw new Refusal(400, 'metadata check-and-set parameter required for this call');
+    }
+    if (!secret && cas !== 0) throw new Refusal(400, 'metadata_cas must be 0 when creating new metadata');
+    if (cas !== (secret?.metadataVersion ?? 0))
+      throw new Refusal(400, 'metadata check-and-set parameter does not match the current version');
   }
 
-  #setConfig({ body }: Call): void {
-    const deleteVersionAfter = secondsField(body, 'delete_version_after');
-    if ('cas_required' in body) this.#config.casRequired = body['cas_required'] === true;
-    if ('max_versions' in body) this.#config.maxVersions = Number(body['max_versions']);
-    if ('delete_version_after' in body) this.#config.deleteVersionAfter = deleteVersionAfter;
+  #setConfig(call: Call): void {
+    Object.assign(this.#config, givenSettings(this.#fields(call), this.#server.vault, { mount: true }));
   }
 
   #describeConfig(): object {
-    const { casRequired, maxVersions, deleteVersionAfter } = this.#config;
+    const { casRequired, maxVersions, deleteVersionAfter, metadataCasRequired }: KvSettings = this.#config;
     return {
       cas_required: casRequired,
       delete_version_after: goDuration(deleteVersionAfter),
       max_versions: maxVersions,
-      ...(!this.#server.vault && { metadata_cas_required: false }),
+      ...(!this.#server.vault && { metadata_cas_required: metadataCasRequired }),
     };
   }
 }
 
-function versions({ body }: Call): number[] {
-  const given = body['versions'];
-  return (Array.isArray(given) ? given : given === undefined ? [] : [given]).map(Number);
+/** Reads find a secret also by its name with a slash. */
+const trimmed = (name: string): string => name.replace(/\/$/, '');
+
+/** A list of nothing is no answer, except where there are warnings. */
+function listed(result: Result, keys: readonly string[]): Result {
+  if (keys.length > 0) return result;
+  if (!result.warnings?.length) throw notFound();
+  return { ...result, data: {} };
 }

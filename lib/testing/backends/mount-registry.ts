@@ -32,11 +32,16 @@ export class MountRegistry implements Mounts {
   }
 
   backend(type: string, version?: string): Backend {
-    if (type === 'kv' || type === 'kv-v2')
-      return version === '2' || type === 'kv-v2' ? new KvV2(this.#server) : new KvV1();
+    if (type === 'kv' || type === 'kv-v2') return this.#kv(type === 'kv-v2' ? '2' : version);
     if (type === 'generic') return new KvV1();
     if (type === 'database') return new Database(this.#server);
     throw new Refusal(400, `SimulatedVault has no engine of type "${type}"`);
+  }
+
+  #kv(version = '1'): Backend {
+    if (version === '2') return new KvV2(this.#server);
+    if (version === '1' || version === '') return new KvV1();
+    throw new Refusal(400, 'nil backend of type "kv" returned from factory');
   }
 
   authMethod(type: string): Backend {

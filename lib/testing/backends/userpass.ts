@@ -98,7 +98,6 @@ export const LOGIN = /^login\/(.*)$/;
 
 /** Refuses a login path that is none of a user. */
 export function checkName(name: string, vault: boolean): void {
-  if (name === '') throw new Refusal(400, "cannot write to a path ending in '/'");
   if (!name.includes('/')) return;
   throw vault
     ? new Refusal(500, 'failed to determine alias name from login request')

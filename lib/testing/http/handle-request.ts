@@ -6,8 +6,9 @@ import type { ServerContext } from '../server/server-context.js';
 import { describeCall, type OpenEntry } from '../server/request-log.js';
 import { faultOfJson } from './json-check.js';
 import { RateLimited } from '../server/rate-limits.js';
+import { requestTarget } from './request-target.js';
 import { answersSealed, needsSudo } from '../backends/sys.js';
-import { collected, EmptyNotFound, Refusal, Unknown, WrongKvPath } from '../server/refusal.js';
+import { collected, Redirect, Refusal, Unknown, WithoutBody, WrongKvPath } from '../server/refusal.js';
 
 /** One HTTP request; header names in lower case. */
 export interface HttpRequest {
@@ -28,15 +29,6 @@ export interface HttpAnswer {
   body: string;
 }
 
-const OPERATIONS: Record<string, Operation> = {
-  GET: 'read',
-  HEAD: 'read',
-  LIST: 'list',
-  POST: 'update',
-  PUT: 'update',
-  PATCH: 'patch',
-  DELETE: 'delete',
-};
 const NEEDED: Record<Operation, string> = {
   read: 'read',
   list: 'list',
@@ -44,6 +36,9 @@ const NEEDED: Record<Operation, string> = {
   patch: 'patch',
   delete: 'delete',
 };
+
+const WRITES: ReadonlySet<Operation> = new Set(['update', 'patch']);
+const MERGE_PATCH = 'application/merge-patch+json';
 
 /** Answers one request as the server does, without the network. */
 export async function handleRequest(
@@ -68,20 +63,17 @@ export async function handleRequest(
 
 /** Parses a request and finds its namespace and token; refuses it in states of the node that do not serve it. */
 function parse(server: ServerContext, request: HttpRequest, entry: OpenEntry): Call {
-  const [path = '', query = ''] = request.url.split('?', 2);
-  if (!path.startsWith('/v1/')) throw new Refusal(404);
-  const parameters = new URLSearchParams(query);
-  let operation = OPERATIONS[request.method];
-  if (operation === 'read' && parameters.get('list') === 'true') operation = 'list';
-  if (!operation) throw new Refusal(405);
-  let fullPath = path.slice(4);
-  if (fullPath.includes('%')) fullPath = decodeURIComponent(fullPath);
-  const found = locate(server, request.headers['x-vault-namespace'] ?? '', fullPath);
+  const { operation, path, query } = requestTarget(request);
+  const found = locate(server, request.headers['x-vault-namespace'] ?? '', path);
   if (server.node.sealed && !answersSealed(found.path)) throw new Refusal(503, 'Vault is sealed');
   if (server.node.state === 'dr-secondary' && !answersSealed(found.path))
     throw new Refusal(400, 'path disabled in replication DR secondary mode');
   if (server.node.standby && !answersSealed(found.path))
-    throw new RedirectToLeader(server.node.standby.leader, request.url);
+    throw redirectToLeader(server.node.standby.leader, request.url);
+  if (request.method === 'HEAD' && !found.path.startsWith('sys/')) throw new Refusal(405);
+  const contentType = request.headers['content-type'] ?? '';
+  if (operation === 'patch' && !contentType.startsWith(MERGE_PATCH))
+    throw new Refusal(415, `PATCH requires Content-Type of ${MERGE_PATCH}, provided ${contentType}`);
   server.rateLimits.count(found.path);
   const authorization = request.headers['authorization'] ?? '';
   const rawToken = (request.headers['x-vault-token'] ?? authorization.replace(/^Bearer /i, '')).trim();
@@ -93,8 +85,8 @@ function parse(server: ServerContext, request: HttpRequest, entry: OpenEntry): C
     path: '',
     fullPath: found.path,
     body,
-    query: parameters,
-    contentType: request.headers['content-type'] ?? '',
+    query,
+    contentType,
     namespace: found.namespace,
     token,
     rawToken,
@@ -104,13 +96,9 @@ function parse(server: ServerContext, request: HttpRequest, entry: OpenEntry): C
 }
 
 /** Answer of a standby: a redirect to the leader, if it knows one. */
-class RedirectToLeader extends Refusal {
-  constructor(
-    readonly leader: string | undefined,
-    readonly url: string,
-  ) {
-    super(leader ? 307 : 500, ...(leader ? [] : ['local node not active but active cluster node not found']));
-  }
+function redirectToLeader(leader: string | undefined, url: string): Refusal {
+  if (leader) return new Redirect(leader + url);
+  return new Refusal(500, 'local node not active but active cluster node not found');
 }
 
 /** Finds the namespace, given by header, path or both; community editions of Vault have none. */
@@ -171,6 +159,8 @@ async function authoriseAndCall(
   const found = namespace.find(fullPath);
   // Recorded before the policies are checked: a narrow policy denies the path and would hide that it is not mounted.
   if (!found) noteUnhandled(server, request);
+  if (fullPath.endsWith('/') && WRITES.has(call.operation))
+    throw new Refusal(400, "cannot write to a path ending in '/'");
   const open = found?.backend.open?.(found.rest) === true;
   if (found) call.path = found.rest;
   if (!open) {
@@ -259,16 +249,23 @@ function noteUnhandled(server: ServerContext, { method, url }: HttpRequest): voi
 }
 
 function refuse(server: ServerContext, request: HttpRequest, error: Refusal): HttpAnswer {
-  if (error instanceof Unknown) noteUnhandled(server, request);
-  if (error instanceof EmptyNotFound) return respond(server, request, 404);
+  // A read of a wrong path may be a question for the version of the engine.
+  if (error instanceof Unknown || (error instanceof WrongKvPath && request.method !== 'GET'))
+    noteUnhandled(server, request);
+  if (error instanceof WithoutBody) return respond(server, request, error.status);
   if (error instanceof WrongKvPath)
     return respond(server, request, 404, envelope(server, { warnings: error.warnings }, 'kv'));
+  if (error instanceof Redirect) return redirect(server, request, error);
   const answered = respond(server, request, error.status, { errors: error.errors });
   if (error instanceof RateLimited && error.retryAfter !== undefined)
     answered.headers['retry-after'] = String(error.retryAfter);
-  if (error instanceof RedirectToLeader && error.leader)
-    answered.headers['location'] = error.leader + error.url;
   return answered;
+}
+
+function redirect(server: ServerContext, request: HttpRequest, { status, location }: Redirect): HttpAnswer {
+  const { headers } = respond(server, request, status);
+  const body = request.method === 'GET' ? `<a href="${location}">Temporary Redirect</a>.\n\n` : '';
+  return { status, headers: { ...headers, 'content-type': 'text/html; charset=utf-8', location }, body };
 }
 
 function respond(server: ServerContext, request: HttpRequest, status: number, body?: unknown): HttpAnswer {

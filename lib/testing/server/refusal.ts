@@ -14,10 +14,13 @@ export class Refusal extends Error {
 /** The simulation does not support the path; a real server may. */
 export class Unknown extends Refusal {}
 
-/** A 404 without a body. */
-export class EmptyNotFound extends Refusal {
-  constructor() {
-    super(404);
+/** An error answer without a body. */
+export class WithoutBody extends Refusal {}
+
+/** A redirect to another path or server. */
+export class Redirect extends Refusal {
+  constructor(readonly location: string) {
+    super(307);
   }
 }
 

@@ -1,16 +1,11 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SimulatedVault } from '../../../lib/testing/index.js';
 import { realServer } from '../../support/real-servers.js';
 import { startOpenBao, type OpenBaoServer } from '../../support/servers.mjs';
 import { asker } from '../../unit/testing/support.js';
 import { CLOUD_KEY, cloudToken } from '../support/cloud-tokens.js';
+import { python, runHvac } from '../support/hvac.js';
 import { Sts } from '../support/sts.js';
-
-const program = fileURLToPath(new URL('../support/hvac_logins.py', import.meta.url));
-/** Set by `npm run test:auth`, if pip could install hvac. */
-const python = process.env['VAULT_TEST_HVAC'];
 
 type Api = (method: string, path: string, body?: unknown) => Promise<any>;
 /** Method and function of hvac, and its arguments. */
@@ -107,12 +102,7 @@ async function results(
     const { good, bad } = await setUp(api);
     logins.push(good, bad);
   }
-  const answers = await new Promise<any[]>((resolve, reject) => {
-    const child = execFile(python as string, [program], { timeout: 60_000 }, (error, output) =>
-      error ? reject(error) : resolve(JSON.parse(output) as any[]),
-    );
-    child.stdin?.end(JSON.stringify({ url, logins }));
-  });
+  const answers = await runHvac<any[]>('hvac_logins.py', { url, logins });
   return Object.fromEntries(
     Object.keys(methods).map((type, index) => [type, answers.slice(2 * index, 2 * index + 2)]),
   );
