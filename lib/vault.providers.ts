@@ -24,7 +24,7 @@ import { VaultClient } from './session/vault-client.js';
 import { ENVIRONMENT_TOKEN, type Environment } from './vault.environment.js';
 import { MODULE_OPTIONS_TOKEN, type VaultModuleExtras } from './vault.module-definition.js';
 import { VaultShutdown } from './vault.shutdown.js';
-import { logSlowStart } from './vault.slow-start.js';
+import { logSlowStart } from './connection/slow-start.js';
 import {
   connectionOf,
   definitionOf,
@@ -238,7 +238,7 @@ async function start(
   const cancelReport = logSlowStart(connection, new Logger('VaultModule'), simulated);
   try {
     const left = await connection.login();
-    await prefetch(connection, wantedSecrets(modules, connection.name, isOwnProvider), left);
+    await prefetch(connection, wantedSecrets(modules, connection.name, isOwnProvider), left());
   } finally {
     cancelReport();
   }

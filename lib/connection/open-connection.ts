@@ -26,7 +26,6 @@ export async function openConnection(
     connections.add(connection);
     return connection;
   } catch (error) {
-    await connections.fail(name, error);
-    throw error;
+    throw await connections.fail(name, error);
   }
 }

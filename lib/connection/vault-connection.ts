@@ -18,9 +18,8 @@ import type { EventBus, EventInit } from '../events/events.js';
 import { healthOf, type ConnectionStatus, type PoolStatus } from '../events/status.js';
 import { Engines } from '../engines/engines.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
-import type { Secret } from '../secret/secret.js';
 import { pathRules } from '../engines/path-rules.js';
-import { StaticSecrets } from '../engines/static-secrets.js';
+import { StaticSecrets, type StaticSecret } from '../engines/static-secrets.js';
 import { VaultClient } from '../session/vault-client.js';
 import { AuthInUse } from '../session/auth-in-use.js';
 import { Session } from '../session/session.js';
@@ -36,14 +35,14 @@ const MAX_THROTTLE = 5_000;
 
 /** Builds the parts of one connection, and closes them in order. It has no timers of its own. */
 export class VaultConnection implements ClosedAtExit {
-  readonly name: string;
+  #name: string;
   // Private, because it holds the key of the client certificate, and some loggers also print getters.
   readonly #options: ResolvedOptions;
   readonly client: VaultClient;
   readonly leases: LeaseRegistry;
   readonly secrets: StaticSecrets;
   /** Static secrets for decorators. Each is read once, for any number of decorators. */
-  readonly statics = new Map<string, Promise<Secret<unknown>>>();
+  readonly statics = new Map<string, Promise<StaticSecret>>();
   readonly #clock: Clock;
   readonly #bus: EventBus;
   readonly #api: ApiClient;
@@ -64,7 +63,7 @@ export class VaultConnection implements ClosedAtExit {
   #closing: Promise<void> | undefined;
 
   constructor(options: ResolvedOptions, bus: EventBus, clock: Clock = systemClock, transport?: Sender) {
-    this.name = options.name;
+    this.#name = options.name;
     this.#options = options;
     this.#clock = clock;
     this.#auth = new AuthInUse(options.auth);
@@ -84,14 +83,14 @@ export class VaultConnection implements ClosedAtExit {
       transport ??
       openNetwork(options, {
         clearText: (addresses) =>
-          this.#warn(
+          this.warn(
             `logins, tokens and secrets are sent unencrypted to ${addresses.join(', ')} (\`allowHttp\`)`,
           ),
         simulated: (address) =>
-          this.#warn(`${address} is a simulated server for development and tests: it protects no secret`),
+          this.warn(`${address} is a simulated server for development and tests: it protects no secret`),
         reloaded: (files) => this.#emit({ type: 'tls-reloaded', files }),
         unusable: (problems) =>
-          this.#warn(
+          this.warn(
             `changed TLS files are ignored, their previous content stays in use: ${problems.join('; ')}`,
           ),
       });
@@ -112,7 +111,7 @@ export class VaultConnection implements ClosedAtExit {
     };
     this.#session = new Session(shared);
     const signal = this.#issuesAborted.signal;
-    const engines = new Engines(options.engines, (message) => this.#warn(message));
+    const engines = new Engines(options.engines, (message) => this.warn(message));
     const link = {
       clock,
       emit: shared.emit,
@@ -126,6 +125,17 @@ export class VaultConnection implements ClosedAtExit {
       ask: (request) => this.client.requestEncoded(request),
       retry: (job, budget, again) => this.retry(job, budget, { again }),
     });
+  }
+
+  /** The name in log lines, events and the status. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /** Renames a connection that was opened before the module that owns it was known. */
+  rename(name: string): void {
+    this.#name = name;
+    this.#changed();
   }
 
   get startup(): Required<StartupOptions> {
@@ -157,12 +167,12 @@ export class VaultConnection implements ClosedAtExit {
     return this.#session.sourceTooLong(0)?.message ?? failed?.error?.message ?? none;
   }
 
-  /** Logs in, and retries transient failures for `startup.timeout`. Returns the rest of that time in milliseconds. */
-  async login(): Promise<number> {
+  /** Logs in, and retries transient failures for `startup.timeout`. Returns the rest of that time, in milliseconds. */
+  async login(): Promise<() => number> {
     const { timeout } = this.#options.startup;
     const end = this.#clock.monotonic() + timeout;
     await this.retry(() => this.#session.acquire(), timeout, { attempt: () => this.#auth.current.timeout });
-    return Math.max(0, end - this.#clock.monotonic());
+    return () => Math.max(0, end - this.#clock.monotonic());
   }
 
   /** Retries transient failures of a job for `budget` milliseconds. */
@@ -289,7 +299,8 @@ export class VaultConnection implements ClosedAtExit {
     this.#throttledUntil = ended + Math.min(NOTIFY_COST_FACTOR * (ended - began), MAX_THROTTLE);
   }
 
-  #warn(message: string): void {
+  /** Emits a warning for the operator. */
+  warn(message: string): void {
     this.#emit({ type: 'warning', message });
   }
 

@@ -18,6 +18,7 @@ export class VaultConnections {
   /** Names declared through the other copy (ESM, CommonJS) of this package, which has services of its own. */
   readonly #inOtherCopy: ReadonlySet<string>;
   readonly #byDefault: string;
+  #failure: { reason: unknown } | undefined;
   #closed = false;
   #started = false;
 
@@ -51,8 +52,10 @@ export class VaultConnections {
 
   /** Records a connection that has to be closed, even if its start fails. */
   begin(connection: VaultConnection): void {
-    this.#opened.add(connection);
     this.#waiting.get(connection.name)?.begin();
+    // Opened before, by the configuration.
+    if (this.#opened.has(connection)) return;
+    this.#opened.add(connection);
     if (connection.exitTimeout > 0) {
       const complete = endWithProcess(connection, !this.#started);
       connection.changes$.subscribe({ complete });
@@ -61,16 +64,27 @@ export class VaultConnections {
     if (this.#closed) void connection.close();
   }
 
+  /** Whether the application has started: from then on, one failure does not end all connections. */
+  get isStarted(): boolean {
+    return this.#started;
+  }
+
   /** The application has started. */
   started(): void {
     this.#started = true;
     for (const connection of this.#opened) endSignalHandling(connection);
   }
 
-  /** The start of a connection has failed, and so has the start of the application. */
-  async fail(name: string, error: unknown): Promise<void> {
+  /**
+   * The start of a connection has failed, and so has the start of the application.
+   *
+   * @returns the first failure, which is the reason for those of the connections that it closed
+   */
+  async fail(name: string, error: unknown): Promise<unknown> {
+    this.#failure ??= { reason: error };
     this.#waiting.get(name)?.reject(error as Error);
     await this.close();
+    return this.#failure.reason;
   }
 
   /** Closes all connections, as at shutdown. Waits for connections that did not come up reject. */

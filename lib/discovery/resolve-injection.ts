@@ -1,6 +1,7 @@
 import { map, type Observable } from 'rxjs';
 import { background } from '../clock/background.js';
 import type { VaultConnection } from '../connection/vault-connection.js';
+import type { StaticSecret } from '../engines/static-secrets.js';
 import { listed, printable } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
@@ -44,20 +45,34 @@ export async function prefetch(
           ),
     ),
   );
-  // A path that is injected in two forms fails once.
-  const failures = new Set(
-    results.flatMap((result) => (result.status === 'rejected' ? [result.reason as VaultError] : [])),
+  const error = oneError(
+    results,
+    (count) => `${count} secrets that this application injects could not be read.`,
   );
-  const errors = [...failures];
-  if (errors.length === 1) throw errors[0];
-  if (errors.length > 1) {
-    throw new VaultError({
-      code: 'VAULT_STARTUP_FAILED',
-      message: `${errors.length} secrets that this application injects could not be read.`,
-      hint: errors.map((error, index) => `(${index + 1}) ${error.message}`).join(' '),
-      errors,
-    });
-  }
+  if (error) throw error;
+}
+
+/** The only failure among some results, or one error that names each. One failure may have several results. */
+export function oneError(
+  results: readonly PromiseSettledResult<unknown>[],
+  message: (count: number) => string,
+): VaultError | undefined {
+  const errors = [
+    ...new Set(
+      results.flatMap((result) => {
+        if (result.status === 'fulfilled') return [];
+        const error = result.reason as VaultError;
+        return error.errors ?? [error];
+      }),
+    ),
+  ];
+  if (errors.length < 2) return errors[0];
+  return new VaultError({
+    code: 'VAULT_STARTUP_FAILED',
+    message: message(errors.length),
+    hint: errors.map((error, index) => `(${index + 1}) ${error.message}`).join(' '),
+    errors,
+  });
 }
 
 async function readStatic(
@@ -65,8 +80,15 @@ async function readStatic(
   definition: Extract<InjectionDefinition, { kind: 'secret' }>,
   budget: number,
 ): Promise<Secret<unknown>> {
-  const { path, key } = definition;
-  const data = await readOnce(connection, definition, budget);
+  const { data } = await readOnce(connection, definition, budget);
+  return memberOf(data, definition);
+}
+
+/** The value of a key of a secret, or the secret itself. */
+export function memberOf(
+  data: Secret<unknown>,
+  { path, key }: { path: string; key?: string },
+): Secret<unknown> {
   if (key === undefined) return data;
   const object = (data.reveal() ?? {}) as Record<string, unknown>;
   if (Object.hasOwn(object, key)) return new Secret(object[key]);
@@ -79,18 +101,19 @@ async function readStatic(
 }
 
 /** Reads a version of a secret once, for any number of its keys. */
-function readOnce(
+export function readOnce(
   connection: VaultConnection,
-  definition: Extract<InjectionDefinition, { kind: 'secret' }>,
+  secret: { path: string; mount?: string; version?: number },
   budget: number,
-): Promise<Secret<unknown>> {
+): Promise<StaticSecret> {
   const { statics } = connection;
-  const { path, mount, version } = definition;
+  const { path, mount = 'secret', version } = secret;
   const id = JSON.stringify([mount, path, version]);
   let pending = statics.get(id);
   if (!pending) {
+    const options = { mount, ...(version !== undefined && { version }) };
     // In the background context: a promise keeps the context of its creation, and this one is kept with the connection.
-    pending = background(() => connection.secrets.read(path, definition, budget).then(({ data }) => data));
+    pending = background(() => connection.secrets.read(path, options, budget));
     statics.set(id, pending);
     // A failure is not cached: the next injection tries again.
     pending.catch(() => statics.delete(id));

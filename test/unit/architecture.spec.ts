@@ -98,7 +98,6 @@ const MAY_USE: Record<string, readonly string[]> = {
     'clock',
     'errors',
     'retry',
-    'secret',
     'events',
     'client',
     'config',
@@ -120,7 +119,7 @@ const MAY_USE: Record<string, readonly string[]> = {
     'services',
   ],
   tokens: ['errors', 'client', 'config', 'engines'],
-  discovery: ['clock', 'errors', 'secret', 'config', 'leases', 'connection', 'tokens'],
+  discovery: ['clock', 'errors', 'secret', 'config', 'leases', 'engines', 'connection', 'tokens'],
   decorators: ['tokens'],
   module: [
     'clock',
@@ -310,9 +309,9 @@ it('the environment is read by secret sources, `vaultOptionsFromEnv` and the bin
     'cli/main.ts',
     'config/options-from-env.ts',
     'config/proxy.ts',
+    'connection/slow-start.ts',
     'secret/secret-source.ts',
     'testing/production.ts',
-    'vault.slow-start.ts',
   ]);
 });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { VaultConnection } from '../../lib/connection/vault-connection.js';
-import { logSlowStart } from '../../lib/vault.slow-start.js';
+import { logSlowStart } from '../../lib/connection/slow-start.js';
 
 const lines: string[] = [];
 const logger = { log() {}, warn() {}, error: (line: string) => void lines.push(line) };

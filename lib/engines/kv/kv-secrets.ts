@@ -100,8 +100,12 @@ export class KvSecrets {
     return metadata.subkeysOf(this.#requests, this.#secret(path, options), options);
   }
 
-  watch<T>(path: string, options: KvWatchOptions = {}): Observable<KvSecret<T>> {
-    return this.#watch(options, () => watchedSecret<T>(this.#source(this.#secret(path, options))));
+  /** @param known the secret as it was read just now, so that the first read comes after the interval */
+  watch<T>(path: string, options: KvWatchOptions = {}, known?: KvSecret<T>): Observable<KvSecret<T>> {
+    return this.#watch(options, () => ({
+      ...watchedSecret<T>(this.#source(this.#secret(path, options))),
+      ...(known && { known }),
+    }));
   }
 
   watchFolder<T>(folder: string, options: KvWatchOptions = {}): Observable<KvFolder<T>> {

@@ -45,6 +45,8 @@ export interface KvWatchContext extends LifecycleContext {
 export interface Watched<V> {
   /** With its mount. */
   readonly path: string;
+  /** The value as it was read just now, so that the first read comes after the interval. */
+  readonly known?: V;
   readonly read: () => Promise<V>;
   readonly isDifferent: (one: V, other: V) => boolean;
   readonly versionOf: (value: V) => number | undefined;
@@ -82,6 +84,7 @@ export class KvWatch<V> implements Subject<Read> {
     this.#drops = options.whenGone === 'drop';
     this.#life = new Lifecycle(context, this);
     this.#due = now(context.clock);
+    if (watched.known) this.#onRead(watched.known);
   }
 
   /** The value read last, and each one that differs; one read at a time for all subscribers. */

@@ -1,7 +1,7 @@
-import type { LoggerService } from '@nestjs/common';
-import { realTimeout } from './clock/clock.js';
-import type { VaultConnection } from './connection/vault-connection.js';
-import { printable } from './errors/printable.js';
+import { realTimeout } from '../clock/clock.js';
+import { printable } from '../errors/printable.js';
+import type { VaultLogger } from '../events/logger.js';
+import type { VaultConnection } from './vault-connection.js';
 
 /** Milliseconds: jest aborts hooks after 5 s. */
 const SLOW = 3_000;
@@ -24,7 +24,7 @@ const SIMULATED =
  */
 export function logSlowStart(
   connection: VaultConnection,
-  logger: LoggerService,
+  logger: Pick<VaultLogger, 'error'>,
   simulated: boolean,
   timeout: typeof realTimeout = realTimeout,
 ): () => void {
