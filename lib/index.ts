@@ -56,6 +56,12 @@ export {
   type SecretSource,
 } from './secret/secret-source.js';
 
+export { vaultConfig } from './configuration/vault-config.js';
+export type {
+  VaultConfig,
+  VaultConfigOptions,
+  VaultConfigValue,
+} from './configuration/vault-config.types.js';
 export { InjectCredentials } from './decorators/inject-credentials.decorator.js';
 export { InjectSecret } from './decorators/inject-secret.decorator.js';
 export { InjectVault } from './decorators/inject-vault.decorator.js';

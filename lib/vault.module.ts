@@ -36,7 +36,7 @@ export class VaultModule extends ConfigurableModuleClass {
   /** Declares a connection with these options. */
   static override forRoot(options: VaultModuleOptions): DynamicModule {
     assertGiven(options, 'forRoot', 'its options are missing');
-    return defineConnection(super.forRoot(options), options);
+    return defineConnection(super.forRoot(options), options, options);
   }
 
   /** Declares a connection whose options a factory makes, for example from `ConfigService`. */
@@ -45,7 +45,7 @@ export class VaultModule extends ConfigurableModuleClass {
     const { useFactory, useClass, useExisting } = options;
     if (!(useFactory ?? useClass ?? useExisting))
       throw misused('forRootAsync', 'it needs `useFactory`, `useClass` or `useExisting`');
-    return defineConnection(super.forRootAsync(options), options);
+    return defineConnection(super.forRootAsync(options), options, useFactory);
   }
 
   /** Declares the secrets of a feature if decorators cannot do so in time: in lazily loaded modules. */

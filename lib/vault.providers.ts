@@ -1,32 +1,24 @@
-import {
-  Global,
-  Logger,
-  Module,
-  type DynamicModule,
-  type FactoryProvider,
-  type Provider,
-} from '@nestjs/common';
+import { Global, Module, type DynamicModule, type FactoryProvider, type Provider } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { defer } from 'rxjs';
-import { assertName, DEFAULT_CONNECTION, resolveOptions } from './config/resolved-options.js';
+import { assertName, DEFAULT_CONNECTION } from './config/resolved-options.js';
 import type { VaultOptions } from './config/options.js';
 import { hideSecretOptions } from './config/hidden-options.js';
+import { Application } from './configuration/application.js';
+import { recordDeclaration, type Declaration } from './configuration/declarations.js';
+import type { SharedConnection } from './configuration/shared-connection.js';
 import { openConnection } from './connection/open-connection.js';
-import { VaultConnection } from './connection/vault-connection.js';
+import type { VaultConnection } from './connection/vault-connection.js';
 import { VaultConnections } from './connection/vault-connections.js';
-import { lateList, resolveAgain, type Wrapper } from './discovery/nest-container.js';
+import { lateList, resolveAgain } from './discovery/nest-container.js';
 import { prefetch, resolveInjection } from './discovery/resolve-injection.js';
 import { UndeclaredSecret } from './discovery/undeclared-secret.js';
 import { isInjected, wantedSecrets, willRead } from './discovery/wanted-secrets.js';
-import { logEvents } from './events/log-events.js';
 import { SERVICES } from './services/services.js';
 import { VaultClient } from './session/vault-client.js';
-import { ENVIRONMENT_TOKEN, type Environment } from './vault.environment.js';
 import { MODULE_OPTIONS_TOKEN, type VaultModuleExtras } from './vault.module-definition.js';
 import { VaultShutdown } from './vault.shutdown.js';
-import { logSlowStart } from './connection/slow-start.js';
 import {
-  connectionOf,
   definitionOf,
   definitionsOf,
   getConnectionToken,
@@ -57,7 +49,11 @@ export interface VaultFeature {
 @Global()
 @Module({
   providers: [
-    { provide: VaultConnections, inject: [ModulesContainer], useFactory: declareConnections },
+    {
+      provide: VaultConnections,
+      inject: [ModulesContainer],
+      useFactory: (modules: ModulesContainer) => Application.of(modules).connections,
+    },
     ...SERVICES.map((Service) => ({
       provide: Service,
       inject: [VaultConnections],
@@ -69,32 +65,35 @@ export interface VaultFeature {
 })
 class VaultCoreModule {}
 
-/** The module of one connection. */
-export function defineConnection(base: DynamicModule, extras: VaultModuleExtras): DynamicModule {
+/**
+ * The module of one connection.
+ *
+ * @param given the options object of `forRoot`, or the function `useFactory` of `forRootAsync`
+ */
+export function defineConnection(
+  base: DynamicModule,
+  extras: VaultModuleExtras,
+  given: object | undefined,
+): DynamicModule {
   const { name, isGlobal = true, extraProviders = [] } = extras;
   if (name !== undefined) assertName(name);
   const connectionToken = getConnectionToken(name);
   const clientToken = getVaultToken(name);
-  const declaration = {};
-  const injections = () => definitionsOf(name ?? DEFAULT_CONNECTION);
+  const declaration = {
+    name: name ?? DEFAULT_CONNECTION,
+    given,
+    known: typeof given === 'object',
+    optionsToken: MODULE_OPTIONS_TOKEN,
+  };
+  const injections = () => definitionsOf(declaration.name);
+  const connectOnce = (options: VaultOptions, connections: VaultConnections, modules: ModulesContainer) =>
+    connections.once(declaration.name, declaration, () => connect(options, declaration, modules));
+  recordDeclaration(connectOnce, declaration);
   const own: Provider[] = [
     {
       provide: connectionToken,
-      inject: [
-        MODULE_OPTIONS_TOKEN,
-        VaultConnections,
-        ModulesContainer,
-        { token: ENVIRONMENT_TOKEN, optional: true },
-      ],
-      useFactory: (
-        options: VaultOptions,
-        connections: VaultConnections,
-        modules: ModulesContainer,
-        environment?: Environment,
-      ) =>
-        connections.once(name ?? DEFAULT_CONNECTION, declaration, () =>
-          connect(options, name ?? DEFAULT_CONNECTION, connections, modules, environment),
-        ),
+      inject: [MODULE_OPTIONS_TOKEN, VaultConnections, ModulesContainer],
+      useFactory: connectOnce,
     },
     {
       provide: clientToken,
@@ -216,50 +215,27 @@ function injectionProvider(definition: InjectionDefinition, ...after: string[]):
 
 function connect(
   options: VaultOptions,
-  name: string,
-  connections: VaultConnections,
+  declaration: Declaration,
   modules: ModulesContainer,
-  { clock, transport }: Environment = {},
 ): Promise<VaultConnection> {
+  const application = Application.of(modules);
+  let shared: SharedConnection;
   return openConnection(
-    connections,
-    name,
-    () => new VaultConnection(resolveOptions(options, name), connections.bus, clock, transport?.()),
-    (connection) => start(connection, modules, transport !== undefined),
+    application.connections,
+    declaration.name,
+    () => (shared = application.open(declaration, options)).connection,
+    () => shared.startUp(() => start(shared, application, modules)),
   );
 }
 
-/** Logs in, and reads the secrets that the application injects. */
+/** Logs in, reads the configuration, then the secrets that the application injects. */
 async function start(
-  connection: VaultConnection,
+  shared: SharedConnection,
+  application: Application,
   modules: ModulesContainer,
-  simulated: boolean,
 ): Promise<void> {
-  const cancelReport = logSlowStart(connection, new Logger('VaultModule'), simulated);
-  try {
-    const left = await connection.login();
-    await prefetch(connection, wantedSecrets(modules, connection.name, isOwnProvider), left());
-  } finally {
-    cancelReport();
-  }
-}
-
-const CONNECTIONS = new WeakMap<ModulesContainer, VaultConnections>();
-
-/** One for each application: see {@link VaultConnections.once}. */
-function declareConnections(modules: ModulesContainer): VaultConnections {
-  const known = CONNECTIONS.get(modules);
-  if (known) return known;
-  const declared = [...modules.values()].flatMap((module) =>
-    [...module.providers].flatMap(([token, wrapper]) => {
-      const name = connectionOf(token);
-      // The other copy of this package (ESM, CommonJS) has a class of its own.
-      const own = (wrapper as Wrapper).inject?.includes(VaultConnections) ?? false;
-      return name === undefined ? [] : [{ name, own }];
-    }),
-  );
-  const connections = new VaultConnections(declared);
-  CONNECTIONS.set(modules, connections);
-  logEvents(connections.bus.events$, new Logger('VaultModule'));
-  return connections;
+  const { connection } = shared;
+  const left = await shared.ready();
+  await application.loadAll(shared);
+  await prefetch(connection, wantedSecrets(modules, connection.name, isOwnProvider), left());
 }

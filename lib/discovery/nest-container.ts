@@ -8,6 +8,32 @@ export interface Wrapper {
   inject?: unknown[] | null;
 }
 
+/**
+ * The container of the application in which Nest calls the factory of a provider.
+ *
+ * @param caller `this` of the factory: Nest calls it as a method of the provider's wrapper
+ */
+export function containerOf(caller: unknown): ModulesContainer | undefined {
+  const { host } = (caller ?? {}) as { host?: { container?: { getModules?(): ModulesContainer } } };
+  return host?.container?.getModules?.();
+}
+
+/** The first provider with this token, in any module of an application. */
+export function providerOf(modules: ModulesContainer, token: unknown): StaticWrapper | undefined {
+  for (const { providers } of modules.values()) {
+    const wrapper = providers.get(token as string) as unknown as StaticWrapper | undefined;
+    if (wrapper) return wrapper;
+  }
+  return undefined;
+}
+
+/** The instance of a static provider, when Nest has built it; undefined if there is no such provider. */
+export async function instanceOf<T>(modules: ModulesContainer, token: unknown): Promise<T | undefined> {
+  const wrapper = providerOf(modules, token);
+  await wrapper?.getInstanceByContextId(STATIC_CONTEXT).donePromise;
+  return wrapper?.getInstanceByContextId(STATIC_CONTEXT).instance as T | undefined;
+}
+
 interface InstanceHost {
   instance: unknown;
   isResolved?: boolean;

@@ -1,0 +1,179 @@
+import { Logger } from '@nestjs/common';
+import type { ModulesContainer } from '@nestjs/core';
+import { background } from '../clock/background.js';
+import { systemClock } from '../clock/clock.js';
+import { originalOptions } from '../config/hidden-options.js';
+import type { VaultOptions } from '../config/options.js';
+import { resolveOptions } from '../config/resolved-options.js';
+import { VaultConnection } from '../connection/vault-connection.js';
+import { VaultConnections } from '../connection/vault-connections.js';
+import { providerOf } from '../discovery/nest-container.js';
+import { startFailed } from '../errors/common-errors.js';
+import { logEvents } from '../events/log-events.js';
+import { ENVIRONMENT_TOKEN, type Environment } from '../vault.environment.js';
+import { declarationsIn, ownOptions, type Declaration, type DeclaredConnection } from './declarations.js';
+import { loaderOf, type Loader } from './loader.js';
+import { readConfiguration } from './read-configuration.js';
+import { SharedConnection } from './shared-connection.js';
+
+/** Name of a connection that only the configuration uses. */
+const CONFIGURATION = 'configuration';
+/** Milliseconds for the factory of `forRootAsync`, which may wait for the configuration, to return the same options. */
+const TAKEOVER = 10_000;
+
+const APPLICATIONS = new WeakMap<ModulesContainer, Application>();
+
+/**
+ * The connections of one application. A module and the configuration that are given the same options object share one,
+ * whichever comes first. Without a module that owns it, a connection ends after the last read.
+ */
+export class Application {
+  readonly connections: VaultConnections;
+  readonly #modules: ModulesContainer | undefined;
+  readonly #declared: readonly DeclaredConnection[];
+  /** Declarations whose options are known. */
+  readonly #decided = new Set<Declaration>();
+  readonly #shared = new Set<SharedConnection>();
+  readonly #loaded = new Map<Loader, Promise<object>>();
+  readonly #logger = new Logger('VaultModule');
+
+  /** One for each container. A configuration that Nest does not load has an application of its own. */
+  static of(modules: ModulesContainer | undefined): Application {
+    const known = modules && APPLICATIONS.get(modules);
+    if (known) return known;
+    const application = new Application(modules);
+    if (modules) APPLICATIONS.set(modules, application);
+    return application;
+  }
+
+  private constructor(modules: ModulesContainer | undefined) {
+    this.#modules = modules;
+    this.#declared = modules ? declarationsIn(modules) : [];
+    this.connections = new VaultConnections(
+      this.#declared.map(({ name, declaration }) => ({ name, own: declaration !== undefined })),
+    );
+    logEvents(this.connections.bus.events$, this.#logger);
+  }
+
+  /** The connection of a module, which owns it from now on. */
+  open(declaration: Declaration, options: VaultOptions): SharedConnection {
+    this.#decided.add(declaration);
+    const keys = [originalOptions(options), ...(declaration.given ? [declaration.given] : [])];
+    // Two modules have two connections, even with the same options.
+    const known = keys.map((key) => this.#find(key)).find((one) => one?.owned === false);
+    const shared = known ?? this.#create(options, declaration.name);
+    shared.own(declaration.name, keys);
+    // No other connection can become that of this module.
+    for (const one of this.#shared) void this.#release(one);
+    return shared;
+  }
+
+  /** Reads the configuration of a connection, so that nothing else is read before it. */
+  async loadAll({ keys }: SharedConnection): Promise<void> {
+    const loaders = [...keys].flatMap((key) => this.#loadersOf(key));
+    await Promise.all(loaders.map((loader) => this.load(loader)));
+  }
+
+  /** The values of a loader, read once, together with those of all loaders that have the same connection. */
+  load(loader: Loader): Promise<object> {
+    const known = this.#loaded.get(loader);
+    if (known) return known;
+    const { vault } = loader;
+    const batch = new Set(
+      [loader, ...(vault ? this.#loadersOf(vault) : [])].filter((one) => !this.#loaded.has(one)),
+    );
+    const read = background(() => this.#read(vault, [...batch]));
+    for (const one of batch) {
+      const values = read.then((all) => all.get(one) as object);
+      values.catch(() => this.#loaded.delete(one));
+      this.#loaded.set(one, values);
+    }
+    return this.#loaded.get(loader) as Promise<object>;
+  }
+
+  async #read(vault: Loader['vault'], batch: readonly Loader[]): Promise<Map<Loader, object>> {
+    const warn = (line: string) => this.#logger.warn(line);
+    const name = (vault && this.#possibleOwners(vault)[0]?.name) ?? CONFIGURATION;
+    let shared: SharedConnection | undefined;
+    try {
+      const options = vault && !this.#find(vault) ? await this.#optionsOf(vault) : undefined;
+      // The module may have opened the connection meanwhile.
+      shared = vault && (this.#find(vault) ?? (options && this.#create(options, name)));
+      if (!vault || !shared) return await readConfiguration(batch, undefined, warn);
+      shared.keys.add(vault);
+      const { connection } = shared;
+      const lasting = shared.owned || this.#possibleOwners(vault).length > 0;
+      const ready = shared.ready();
+      return await shared.startUp(async () => {
+        const left = await ready;
+        const budget = this.connections.isStarted ? connection.startup.timeout : left();
+        return readConfiguration(batch, { connection, budget, lasting }, warn);
+      });
+    } catch (error) {
+      const reason = shared ? startFailed(error, shared.connection.startup.timeout) : error;
+      // The start of the application has failed, and Nest calls no hook that would end the connections of its modules.
+      if (this.#declared.length > 0 && !this.connections.isStarted)
+        throw await this.connections.fail(name, reason);
+      throw reason;
+    } finally {
+      if (shared) await this.#release(shared);
+    }
+  }
+
+  #find(key: object): SharedConnection | undefined {
+    return [...this.#shared].find(({ keys }) => keys.has(key));
+  }
+
+  #create(options: VaultOptions, name: string): SharedConnection {
+    const { clock, transport } = this.#environment;
+    const resolved = resolveOptions(options, name);
+    const connection = new VaultConnection(resolved, this.connections.bus, clock, transport?.());
+    this.connections.begin(connection);
+    const shared = new SharedConnection(connection, this.#logger, transport !== undefined);
+    this.#shared.add(shared);
+    return shared;
+  }
+
+  /** Ends a connection after the last read, unless a module owns it or may still take it over. */
+  async #release(shared: SharedConnection): Promise<void> {
+    const end = async () => {
+      if (shared.owned || shared.inUse) return;
+      this.#shared.delete(shared);
+      await shared.connection.close();
+    };
+    const awaited = [...shared.keys].some((key) => this.#possibleOwners(key).length > 0);
+    if (!awaited) return end();
+    if (!shared.owned && !shared.inUse) systemClock.setTimer(TAKEOVER, () => void end());
+  }
+
+  /** The declarations that have these options, or whose options are not known yet. */
+  #possibleOwners(key: object): Declaration[] {
+    return this.#declared
+      .map(({ declaration }) => declaration)
+      .filter((one): one is Declaration => one !== undefined && !this.#decided.has(one))
+      .filter(({ given, known }) => given === key || !known);
+  }
+
+  /** The options as the module gets them: a test may have overridden them. */
+  #optionsOf(vault: object): VaultOptions | undefined | Promise<VaultOptions | undefined> {
+    const declared = this.#declared.find(({ declaration }) => declaration?.given === vault);
+    if (declared?.optionsInPlace) return declared.optionsInPlace as VaultOptions;
+    return typeof vault === 'function'
+      ? (vault as () => VaultOptions | undefined)()
+      : ownOptions(vault as VaultOptions);
+  }
+
+  #loadersOf(key: object): Loader[] {
+    const modules = [...(this.#modules?.values() ?? [])];
+    const factories = modules.flatMap(({ providers }) =>
+      [...providers.values()].map(({ metatype }) => metatype),
+    );
+    const loaders = factories.map((factory) => loaderOf(factory)).filter((one) => one?.vault === key);
+    return [...new Set(loaders as Loader[])];
+  }
+
+  get #environment(): Environment {
+    const wrapper = this.#modules && providerOf(this.#modules, ENVIRONMENT_TOKEN);
+    return wrapper ? (wrapper.metatype as () => Environment)() : {};
+  }
+}

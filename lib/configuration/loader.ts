@@ -1,0 +1,28 @@
+import type { SecretSchema } from '../schema/schema.js';
+import type { VaultConfigOptions, VaultConfigValue } from './vault-config.types.js';
+
+/** One call of `vaultConfig`: which values it reads, and how. */
+export interface Loader {
+  /** Undefined: no server is asked. */
+  readonly vault: VaultConfigOptions['vault'];
+  readonly values: ReadonlyMap<string, VaultConfigValue>;
+  readonly schema: SecretSchema | undefined;
+  /** Milliseconds between the reads of watched values. */
+  readonly every: number | undefined;
+}
+
+/** By the function that `ConfigModule` makes a provider of. */
+const LOADERS = new WeakMap<object, Loader>();
+
+export function recordLoader(load: object, loader: Loader): void {
+  LOADERS.set(load, loader);
+}
+
+/** The loader behind the factory of a provider. */
+export function loaderOf(factory: unknown): Loader | undefined {
+  return LOADERS.get(factory as object);
+}
+
+export function isWatched(value: VaultConfigValue): boolean {
+  return value.watch === true;
+}
