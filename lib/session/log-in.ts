@@ -26,12 +26,16 @@ export interface LoginHooks {
   readonly reading: (source: string | undefined) => void;
 }
 
-/** Logs in once, within a time limit. */
+/**
+ * Logs in once, within a time limit.
+ *
+ * @returns the version of the source, too, from which the token came
+ */
 export async function logIn(
   { api, auth, options, clock }: SessionContext,
   source: TokenSourceWatcher,
   { ending, refused, onUnused, warn, notice, reading }: LoginHooks,
-): Promise<CheckedLogin> {
+): Promise<{ login: CheckedLogin; version: string }> {
   let limit: number | undefined;
   let timedOut = false;
   let waitsFor: string | undefined;
@@ -79,8 +83,7 @@ export async function logIn(
   try {
     const made = await inTime(login);
     auth.keep();
-    source.granted(version, made.token === undefined);
-    return made;
+    return { login: made, version };
   } catch (error) {
     // After a permanent failure, only a change of the file triggers another login.
     if (!(error instanceof VaultError && isTransient(error))) source.useVersion(version);

@@ -141,7 +141,8 @@ export class Session {
    * leases, and a new login begins.
    */
   async isDead(token: VaultToken): Promise<boolean> {
-    if (!token.ended && (await this.#validator.isDead(token))) this.#token.onRejected(token);
+    if (token.ended || this.#token.severalAgents) return token.ended;
+    if (await this.#validator.isDead(token)) this.#token.onRejected(token);
     return token.ended;
   }
 

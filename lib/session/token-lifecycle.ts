@@ -80,6 +80,11 @@ export class TokenLifecycle implements Subject<TokenStep> {
     return this.#life.phase === 'closed';
   }
 
+  /** Whether several agents attach tokens of their own: see {@link TokenSourceWatcher.severalAgents}. */
+  get severalAgents(): boolean {
+    return this.#source.severalAgents;
+  }
+
   /** Calls back for each token that takes over, and where the current one is dead or will not be extended. */
   onChange(listener: (token: VaultToken) => void): void {
     this.#listeners.add(listener);
@@ -198,7 +203,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
     if (retry.error && retry.waiting && reason !== 'source') throw retry.error;
     try {
       this.#ending = new AbortController();
-      const login = await logIn(this.#context, this.#source, {
+      const { login, version } = await logIn(this.#context, this.#source, {
         ending: this.#ending,
         refused: this.#refused,
         onUnused: (late) => this.#revoke(late),
@@ -207,7 +212,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
         reading: (source) => this.#hooks.reading(source),
       });
       const previous = this.#token;
-      const same = previous?.isOf(login) === true;
+      const same = this.#source.granted(version, login, previous);
       // Each login makes another token; as two, the same one would be revoked when the second takes over.
       if (same && login.own) throw fromCache();
       if (previous && same) {

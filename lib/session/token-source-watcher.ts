@@ -1,8 +1,10 @@
 import type { VersionContext } from '../auth/auth-method.js';
+import type { CheckedLogin } from '../auth/checked-login.js';
 import { lookUp } from '../auth/token-look-up.js';
 import type { Task } from '../clock/scheduler.js';
 import { withTimeout } from '../clock/with-timeout.js';
 import type { SessionContext } from './session-context.js';
+import type { VaultToken } from './vault-token.js';
 
 /** Milliseconds. */
 const POLL_INTERVAL = 10_000;
@@ -23,6 +25,7 @@ export class TokenSourceWatcher {
   #attached: readonly string[] = [];
   #currentVersion = '';
   #ofToken = '';
+  #severalAgents = false;
   #task: Task | undefined;
   #closed = false;
 
@@ -53,14 +56,30 @@ export class TokenSourceWatcher {
   }
 
   /**
-   * Records the version that a token came from.
-   *
-   * @param attached whether an agent attaches the token
+   * Whether several agents, with tokens of their own or without one, answer at the address. Then the refusal of one says
+   * nothing of the tokens of the others.
    */
-  granted(version: string, attached: boolean): void {
-    if (attached) this.#attached = [...this.#attached, version].slice(-REMEMBERED);
+  get severalAgents(): boolean {
+    return this.#severalAgents;
+  }
+
+  /**
+   * Records the version that the token of a login came from.
+   *
+   * @param previous the token in use until now
+   * @returns whether the login brought nothing new: the token in use, or the one of another agent, which served before
+   */
+  granted(version: string, login: CheckedLogin, previous: VaultToken | undefined): boolean {
+    const same = previous?.isOf(login) === true;
+    const attached = login.token === undefined;
+    const ofAnother = attached && version !== this.#ofToken && this.#attached.includes(version);
+    // A refused token that is alive: the refusal came from another agent.
+    if (ofAnother || (attached && same && previous.ended)) this.#foundSeveralAgents();
+    if (attached)
+      this.#attached = [...this.#attached.filter((one) => one !== version), version].slice(-REMEMBERED);
     this.#ofToken = version;
     this.useVersion(version);
+    return same || (ofAnother && previous?.ended === false);
   }
 
   /** Records the version in use (sampled before the read, so no later change is missed) and starts polling. */
@@ -89,8 +108,13 @@ export class TokenSourceWatcher {
   }
 
   #changedTo(version: string): void {
-    if (!this.#attached.includes(version)) return this.#onChange();
-    // The look-up has just shown that the earlier token is valid: it is that of another agent, and no leases end.
+    // The look-up has just shown that an earlier token is valid: it is that of another agent, and no leases end.
+    if (this.#attached.includes(version)) this.#foundSeveralAgents();
+    else this.#onChange();
+  }
+
+  #foundSeveralAgents(): void {
+    this.#severalAgents = true;
     this.#warn(
       'Several agents with tokens of their own answer at the address of the connection. Give each application one agent, or the agents one token.',
     );

@@ -79,22 +79,79 @@ describe.each(['openbao', 'vault'] as const)('an agent in front of %s', (dialect
     expect(logins()).toHaveLength(2);
   });
 
-  it('several agents behind one address: leases are not issued again and again, and a warning says so', async () => {
-    const first = await loggedIn('2h');
-    await clock.advance(1_000);
-    const tokens = [first, await loggedIn('2h')];
+  /** Agents with tokens of their own that answer in turn, two requests each. */
+  const several = (tokens: readonly string[]): SimulatedAgent => {
     let sent = 0;
     const one = agent;
-    agent = {
+    return {
       ...one,
       send: (request) => one.send.call({ ...one, token: tokens[Math.floor(sent++ / 2) % 2] }, request),
     };
+  };
+
+  it('several agents behind one address: leases are not issued again and again, and a warning says so', async () => {
+    const first = await loggedIn('2h');
+    await clock.advance(1_000);
+    agent = several([first, await loggedIn('2h')]);
     await start();
     await issued();
     await clock.advance(10 * 60_000);
     expect(vault.count(/database\/creds/)).toBeLessThanOrEqual(2);
-    const warnings = events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
-    expect(warnings.filter((text) => text.startsWith('Several agents'))).toHaveLength(1);
+    expect(warnings().filter((text) => text.startsWith('Several agents'))).toHaveLength(1);
+  });
+
+  const warnings = () => events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+
+  it('one of several agents whose token was revoked: its refusals end no leases of the others', async () => {
+    const first = await loggedIn('2h');
+    await clock.advance(1_000);
+    const second = await loggedIn('2h');
+    agent = several([first, second]);
+    await start();
+    await issued();
+    await clock.advance(30_000);
+    vault.revokeToken(second);
+    const { client } = connection as VaultConnection;
+    let refused = 0;
+    for (let request = 0; request < 120; request++) {
+      await clock.advance(1_000);
+      await clock.until(client.read('auth/token/lookup-self').catch(() => refused++));
+    }
+    // Each of these refusals led to a look-up, and that to another issue of each lease.
+    expect(refused).toBeGreaterThan(20);
+    expect(vault.count(/database\/creds/)).toBeLessThanOrEqual(3);
+    expect((connection as VaultConnection).status.session.state).toBe('valid');
+    expect(warnings().filter((text) => text.startsWith('Several agents'))).toHaveLength(1);
+  });
+
+  it('one of several agents that never had a token: its refusals end no leases of the other', async () => {
+    agent = several([agent.token as string, 's.ofAnAgentThatHasLoggedInNowhere']);
+    await start();
+    await issued();
+    const { client } = connection as VaultConnection;
+    for (let request = 0; request < 120; request++) {
+      await clock.advance(1_000);
+      await clock.until(client.read('auth/token/lookup-self').catch(() => undefined));
+    }
+    expect(vault.count(/database\/creds/)).toBeLessThanOrEqual(3);
+    expect(warnings().filter((text) => text.startsWith('Several agents'))).toHaveLength(1);
+  });
+
+  it('logins that meet the other agent: the leases stay', async () => {
+    // They cannot be renewed, so a login looks them up again and again.
+    const batch = async () => {
+      const { roleId, secretId } = vault.appRole('app', { tokenTtl: '2h', tokenType: 'batch' });
+      const body = { role_id: roleId, secret_id: secretId() };
+      const { auth } = (await asker(vault)('POST', 'auth/approle/login', body)).body;
+      await clock.advance(1_000);
+      return auth.client_token as string;
+    };
+    agent = several([await batch(), await batch()]);
+    await start();
+    await issued();
+    await clock.advance(100 * 60_000);
+    expect(logins().length).toBeLessThanOrEqual(2);
+    expect(vault.count(/database\/creds/)).toBeLessThanOrEqual(4);
   });
 
   it('a token that an operator revoked is told apart from a working one; the next of the agent is used', async () => {
