@@ -41,10 +41,11 @@ export interface AppRoleOptions extends MountOptions {
  * @publicApi
  */
 export function appRole(options: AppRoleOptions): AuthMethod {
-  const { given, problems, mount, place } = atMount('appRole', options, ['roleId', 'secretId'], 'approle');
+  const names = { required: ['roleId'], optional: ['secretId'] } as const;
+  const { given, problems, mount, place } = atMount('appRole', options, names, 'approle');
   const { roleId, secretId } = given;
-  problems.push(...textProblems('appRole', given, ['roleId']));
-  if ('secretId' in given)
+  problems.push(...textProblems('appRole', given, { required: ['roleId'] }));
+  if (secretId !== undefined)
     problems.push(
       ...sourceProblems(
         'appRole',
@@ -66,7 +67,7 @@ export function appRole(options: AppRoleOptions): AuthMethod {
     missing: async () => (secretId === undefined ? undefined : missingIn(secretId, input.name)),
     async login(context) {
       const secret = secretId === undefined ? undefined : await context.read(secretId, input);
-      const body = { role_id: (roleId ?? '').trim(), ...(secret && { secret_id: secret }) };
+      const body = { role_id: roleId, ...(secret && { secret_id: secret }) };
       try {
         return await context.logIn(path, body, how);
       } catch (error) {

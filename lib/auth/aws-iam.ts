@@ -61,10 +61,11 @@ const SERVER_ID = 'x-vault-aws-iam-server-id';
  * @publicApi
  */
 export function awsIam(options: AwsIamOptions = {}): AuthMethod {
-  const known = ['role', 'region', 'serverId', 'credentials'] as const;
-  const { given, problems, mount, place } = atMount('awsIam', options, known, 'aws');
+  const texts = ['role', 'region', 'serverId'] as const;
+  const names = { optional: [...texts, 'credentials'] } as const;
+  const { given, problems, mount, place } = atMount('awsIam', options, names, 'aws');
   const { role, region, serverId, credentials = sdkChain } = given;
-  problems.push(...textProblems('awsIam', given, [], ['role', 'region', 'serverId']));
+  problems.push(...textProblems('awsIam', given, { optional: texts }));
   if (typeof credentials !== 'function' && !isObject(credentials))
     problems.push('`auth: awsIam` has `credentials` that are neither keys nor a function');
   if (isObject(credentials)) problems.push(...keyProblems(credentials as Partial<AwsCredentials>));

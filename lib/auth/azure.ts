@@ -65,13 +65,14 @@ const INSTANCE = { 'api-version': '2018-02-01' };
  */
 export function azure(options: AzureOptions): AuthMethod {
   const texts = ['resource', 'clientId', 'subscriptionId', 'resourceGroupName', 'resourceId'] as const;
-  const known = ['role', ...texts, 'identity', 'jwt', 'metadataAddress'] as const;
-  const { given, problems, mount, place } = atMount('azure', options, known, 'azure');
+  const optional = [...texts, 'identity', 'jwt', 'metadataAddress'] as const;
+  const names = { required: ['role'], optional } as const;
+  const { given, problems, mount, place } = atMount('azure', options, names, 'azure');
   const { role, identity = 'vm', jwt, metadataAddress = 'http://169.254.169.254' } = given;
-  problems.push(...textProblems('azure', given, ['role'], texts));
+  problems.push(...textProblems('azure', given, { required: ['role'], optional: texts }));
   if (!Object.hasOwn(TOKENS, identity))
     problems.push('`auth: azure` has an `identity` that is not "vm", "app-service" or "workload"');
-  if ('jwt' in given) problems.push(...sourceProblems('azure', 'jwt', jwt));
+  if (jwt !== undefined) problems.push(...sourceProblems('azure', 'jwt', jwt));
   const address = providerUrl('azure', 'metadataAddress', metadataAddress, problems);
   const source = (context: LoginContext) => jwt ?? TOKENS[identity](given, address, context);
   return {

@@ -63,13 +63,14 @@ const LIFETIME = 600;
  * @publicApi
  */
 export function gcp(options: GcpOptions): AuthMethod {
-  const known = ['role', 'type', 'serviceAccount', 'jwt', 'metadataAddress', 'googleAuth'] as const;
-  const { given, problems, mount, place } = atMount('gcp', options, known, 'gcp');
+  const optional = ['type', 'serviceAccount', 'jwt', 'metadataAddress', 'googleAuth'] as const;
+  const names = { required: ['role'], optional } as const;
+  const { given, problems, mount, place } = atMount('gcp', options, names, 'gcp');
   const { role = '', type = 'gce', metadataAddress = 'http://metadata.google.internal' } = given;
-  problems.push(...textProblems('gcp', given, ['role'], ['serviceAccount']));
+  problems.push(...textProblems('gcp', given, { required: ['role'], optional: ['serviceAccount'] }));
   if (type !== 'gce' && type !== 'iam')
     problems.push('`auth: gcp` has a `type` that is neither "gce" nor "iam"');
-  if ('jwt' in given) problems.push(...sourceProblems('gcp', 'jwt', given.jwt));
+  if (given.jwt !== undefined) problems.push(...sourceProblems('gcp', 'jwt', given.jwt));
   const address = providerUrl('gcp', 'metadataAddress', metadataAddress, problems);
   const made = (context: LoginContext): SecretReader =>
     type === 'iam' ? signedJwt(given, context) : identityToken(given, address, context);

@@ -28,7 +28,7 @@ export interface GithubOptions extends MountOptions {
  * @publicApi
  */
 export function github(options: GithubOptions): AuthMethod {
-  const { given, problems, mount, place } = atMount('github', options, ['token'], 'github');
+  const { given, problems, mount, place } = atMount('github', options, { required: ['token'] }, 'github');
   problems.push(...sourceProblems('github', 'token', given.token));
   return {
     name: 'github',

@@ -33,9 +33,13 @@ export interface JwtOptions extends MountOptions {
  * @publicApi
  */
 export function jwt(options: JwtOptions): AuthMethod {
-  const { given, problems, mount, place } = atMount('jwt', options, ['role', 'jwt'], 'jwt');
+  const names = { required: ['jwt'], optional: ['role'] } as const;
+  const { given, problems, mount, place } = atMount('jwt', options, names, 'jwt');
   const { role, jwt: source } = given;
-  problems.push(...textProblems('jwt', given, [], ['role']), ...sourceProblems('jwt', 'jwt', source));
+  problems.push(
+    ...textProblems('jwt', given, { optional: ['role'] }),
+    ...sourceProblems('jwt', 'jwt', source),
+  );
   const remedy =
     'Each login needs a JWT that is valid then: give a source that fetches a fresh one, or a `token_period` to the role, ' +
     'whose token is renewed without another login.';

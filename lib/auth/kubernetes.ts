@@ -43,17 +43,12 @@ export interface KubernetesOptions extends MountOptions {
  * @publicApi
  */
 export function kubernetes(options: KubernetesOptions): AuthMethod {
-  const known = ['role', 'jwt', 'audience'] as const;
-  const { given, problems, mount, place } = atMount('kubernetes', options, known, 'kubernetes');
+  const names = { required: ['role'], optional: ['jwt', 'audience'] } as const;
+  const { given, problems, mount, place } = atMount('kubernetes', options, names, 'kubernetes');
   const { role, jwt = fromFile(TOKEN_FILE), audience } = given;
   problems.push(
-    ...textProblems('kubernetes', given, ['role'], ['audience']),
-    ...sourceProblems(
-      'kubernetes',
-      'jwt',
-      'jwt' in given ? given.jwt : jwt,
-      ' (leave it out for the file of the pod)',
-    ),
+    ...textProblems('kubernetes', given, { required: ['role'], optional: ['audience'] }),
+    ...sourceProblems('kubernetes', 'jwt', jwt, ' (leave it out for the file of the pod)'),
   );
   const remedy =
     'The kubelet writes a fresh token ahead of the end of each: mount it as a projected volume' +

@@ -27,30 +27,69 @@ export interface MountedMethod<O> {
   readonly place: Pick<LogInOptions, 'namespace' | 'totp'>;
 }
 
+/** Names of the options of a method, besides those that all methods share. */
+interface OptionNames<O> {
+  readonly required?: readonly (string & keyof O)[];
+  readonly optional?: readonly (string & keyof O)[];
+}
+
+/**
+ * The options of a method, without those that are undefined, and the problems that any option can have. White space
+ * around a text is removed, as around a secret: files and variables add it.
+ *
+ * An optional one that is given as undefined is a problem: the variable that it comes from is not set, and its default
+ * would log in as another role, or at another place.
+ *
+ * @param owner the function of the method, as `appRole`
+ */
+export function givenOptions<O extends object>(
+  owner: string,
+  options: O,
+  { required = [], optional = [] }: OptionNames<O>,
+): Pick<MountedMethod<O>, 'given' | 'problems'> {
+  const label = `auth: ${owner}`;
+  const all: Partial<O> = typeof options === 'object' && options !== null ? options : {};
+  const given: Partial<O> = {};
+  for (const name of [...required, ...optional]) {
+    const value = all[name];
+    if (value !== undefined)
+      given[name] = (typeof value === 'string' ? value.trim() : value) as O[typeof name];
+  }
+  const unset = optional.filter((name) => name in all && all[name] === undefined);
+  return {
+    given,
+    problems: [
+      ...unknownOptions(label, options, [...required, ...optional]),
+      ...unset.map(
+        (name) =>
+          `\`${label}\` has a \`${name}\` that is undefined: leave it out for the default, or set the variable that it comes from`,
+      ),
+    ],
+  };
+}
+
 /**
  * Checks the options that all methods at a mount share.
  *
  * @param owner the function of the method, as `appRole`
- * @param known names of its other options
  */
 export function atMount<O extends MountOptions>(
   owner: string,
   options: O,
-  known: readonly (string & keyof O)[],
+  { required = [], optional = [] }: OptionNames<O>,
   defaultMount: string,
 ): MountedMethod<O> {
-  const given: Partial<O> = typeof options === 'object' && options !== null ? options : {};
+  const { given, problems } = givenOptions(owner, options, {
+    required,
+    optional: [...optional, 'mountPath', 'namespace', 'totp'],
+  });
   const { mountPath = defaultMount } = given;
-  const label = `auth: ${owner}`;
   const { place, problems: ofPlace } = placeOf(owner, given);
-  const problems = [
-    ...unknownOptions(label, given, [...known, 'mountPath', 'namespace', 'totp']),
-    ...ofPlace,
-  ];
+  problems.push(...ofPlace);
   try {
     encodeMount(mountPath, 'mountPath');
   } catch {
-    problems.push(`\`${label}\` has a \`mountPath\` that is not a path`);
+    problems.push(`\`auth: ${owner}\` has a \`mountPath\` that is not a path`);
   }
   return {
     given,
@@ -63,11 +102,10 @@ export function atMount<O extends MountOptions>(
 /** Checks the options that all logins at the server share. */
 export function placeOf(
   owner: string,
-  given: Pick<MountOptions, 'namespace' | 'totp'>,
+  { namespace, totp }: Pick<MountOptions, 'namespace' | 'totp'>,
 ): Pick<MountedMethod<unknown>, 'place' | 'problems'> {
-  const { namespace, totp } = given;
   const problems = namespaceProblems(`auth: ${owner}`, namespace);
-  if ('totp' in given) problems.push(...sourceProblems(owner, 'totp', totp));
+  if (totp !== undefined) problems.push(...sourceProblems(owner, 'totp', totp));
   return {
     problems,
     place: { ...(namespace !== undefined && { namespace }), ...(totp !== undefined && { totp }) },
@@ -93,14 +131,13 @@ export function sourceProblems(owner: string, option: string, source: unknown, a
   return problems;
 }
 
-/** The problems of options that are texts: `required` ones, and `optional` ones that may be left out. */
+/** The problems of {@link givenOptions} that are texts: `required` ones, and `optional` ones. */
 export function textProblems<O extends object>(
   owner: string,
   given: O,
-  required: readonly (string & keyof O)[],
-  optional: readonly (string & keyof O)[] = [],
+  { required = [], optional = [] }: OptionNames<O>,
 ): string[] {
-  const isText = (name: keyof O) => typeof given[name] === 'string' && given[name].trim() !== '';
+  const isText = (name: keyof O) => typeof given[name] === 'string' && given[name] !== '';
   return [
     ...required.filter((name) => !isText(name)).map((name) => `\`auth: ${owner}\` needs a \`${name}\``),
     ...optional

@@ -42,11 +42,11 @@ export function passwordLogin<O extends PasswordOptions>(options: O, method: Pas
   const { given, problems, mount, place } = atMount(
     owner,
     options,
-    ['username', 'password', ...known],
+    { required: ['username', 'password'], optional: known },
     owner,
   );
   const { username, password } = given;
-  const name = typeof username === 'string' ? username.trim() : '';
+  const name = typeof username === 'string' ? username : '';
   if (name === '') problems.push(`\`auth: ${owner}\` needs a \`username\``);
   else if (!isSegment(name))
     problems.push(`\`auth: ${owner}\` has a \`username\` that cannot be part of a path, as one with "/"`);

@@ -1,9 +1,8 @@
 import { encodeApiPath } from '../client/path.js';
-import { unknownOptions } from '../errors/unknown-options.js';
 import { isSecret } from '../secret/secret.js';
 import { isSource, missingIn, problemsOf, type SecretSource } from '../secret/secret-source.js';
 import type { AuthMethod } from './auth-method.js';
-import { placeOf, type MountOptions } from './login-request.js';
+import { givenOptions, placeOf, type MountOptions } from './login-request.js';
 
 /**
  * Options of {@link loginRequest}.
@@ -33,10 +32,10 @@ export interface LoginRequestOptions extends Omit<MountOptions, 'mountPath'> {
  * @publicApi
  */
 export function loginRequest(options: LoginRequestOptions): AuthMethod {
-  const given: Partial<LoginRequestOptions> = typeof options === 'object' && options !== null ? options : {};
+  const names = { required: ['path'], optional: ['body', 'namespace', 'totp'] } as const;
+  const { given, problems } = givenOptions('loginRequest', options, names);
   const { path, body = {} } = given;
   const label = 'auth: loginRequest';
-  const problems = unknownOptions(label, options, ['path', 'body', 'namespace', 'totp']);
   if (!isLoginPath(path))
     problems.push(`\`${label}\` needs the \`path\` of a login below auth/, as "auth/kerberos/login"`);
   const { place, problems: ofPlace } = placeOf('loginRequest', given);

@@ -1,6 +1,6 @@
 import type { Explain, Explanation } from '../client/failed-response.js';
 import type { AuthMethod } from './auth-method.js';
-import { atMount, type MountOptions } from './login-request.js';
+import { atMount, textProblems, type MountOptions } from './login-request.js';
 
 /**
  * Options of {@link tlsCertificate}.
@@ -32,10 +32,14 @@ export interface TlsCertificateOptions extends MountOptions {
  * @publicApi
  */
 export function tlsCertificate(options: TlsCertificateOptions = {}): AuthMethod {
-  const { given, problems, mount, place } = atMount('tlsCertificate', options, ['name'], 'cert');
+  const { given, problems, mount, place } = atMount(
+    'tlsCertificate',
+    options,
+    { optional: ['name'] },
+    'cert',
+  );
   const { name } = given;
-  if ('name' in given && (typeof name !== 'string' || name === ''))
-    problems.push('`auth: tlsCertificate` has a `name` that is not a string, or empty');
+  problems.push(...textProblems('tlsCertificate', given, { optional: ['name'] }));
   return {
     name: 'tlsCertificate',
     problems,

@@ -6,16 +6,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { askProvider } from '../../../lib/auth/ask-provider.js';
 import type { LoginContext } from '../../../lib/auth/auth-method.js';
-import { RefusedLogins } from '../../../lib/auth/refused-logins.js';
-import { prepareLogin } from '../../../lib/auth/run-login.js';
 import { optionalPackage } from '../../../lib/errors/optional-package.js';
-import type { ApiRequest } from '../../../lib/client/api.types.js';
-import { systemClock } from '../../../lib/clock/clock.js';
 import { awsIam, azure, gcp, type AuthMethod } from '../../../lib/index.js';
 import { cloudToken } from '../../auth/support/cloud-tokens.js';
 import { expectNoLeak, failureOf } from '../../support/leaks.js';
+import { loginSent } from '../../support/login-sent.js';
 
-const AUTH = { client_token: 'canary-token', accessor: 'a', lease_duration: 60, renewable: true, whole: {} };
 const TOKEN = cloudToken(Date.now(), { sub: 'orders', aud: 'http://vault/app' });
 const VARIABLES = [
   'IDENTITY_ENDPOINT',
@@ -33,24 +29,7 @@ const VARIABLES = [
 ];
 
 /** The body of the login that a method sends. */
-async function bodyOf(method: AuthMethod): Promise<Record<string, any>> {
-  let sent: ApiRequest | undefined;
-  await prepareLogin({
-    clock: systemClock,
-    signal: new AbortController().signal,
-    refused: new RefusedLogins(systemClock),
-    warn: () => undefined,
-    notice: () => undefined,
-    reading: () => undefined,
-    clientCertificate: () => Promise.resolve(''),
-    onUnused: () => undefined,
-    send: async (request) => {
-      sent = request;
-      return { auth: AUTH, warnings: [], wellFormed: true, sentAt: { monotonic: 0, wall: 0 } } as never;
-    },
-  }).run(method);
-  return sent?.body as Record<string, any>;
-}
+const bodyOf = async (method: AuthMethod) => (await loginSent(method)).body as Record<string, any>;
 
 const context = { signal: new AbortController().signal } as LoginContext;
 

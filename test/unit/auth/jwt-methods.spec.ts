@@ -195,7 +195,7 @@ it.each<[AuthMethod, RegExp]>([
   [kubernetes({ role: '' }), /needs a `role`/],
   [
     kubernetes({ role: 'app', jwt: undefined } as never),
-    /needs a `jwt`.*leave it out for the file of the pod/,
+    /`auth: kubernetes` has a `jwt` that is undefined: leave it out for the default/,
   ],
   [kubernetes({ role: 'app', audience: '' }), /`audience` that is empty or not a string/],
   [kubernetes({ role: 'app', tokenPath: '/x' } as never), /tokenPath/],

@@ -136,7 +136,7 @@ describe('the options of a connection that logs in with a client certificate', (
   it.each<[string, object, RegExp]>([
     ['no tls', {}, /logs in with a client certificate: give `tls.cert` and `tls.key`/],
     ['http', { address: 'http://127.0.0.1:8200' }, /needs https:\/\/ in each `address`/],
-    ['an empty name', { auth: tlsCertificate({ name: '' }) }, /`name` that is not a string, or empty/],
+    ['an empty name', { auth: tlsCertificate({ name: '' }) }, /`name` that is empty or not a string/],
   ])('have %s: the start fails', (_what, options, problem) => {
     expect(resolve(options)).toThrow(problem);
   });

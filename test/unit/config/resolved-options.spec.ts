@@ -198,7 +198,7 @@ it.each<[string, () => AuthMethod, RegExp]>([
   [
     'a secretId that is undefined',
     () => appRole({ roleId: 'r', secretId: undefined } as never),
-    /needs a `secretId`.*leave it out/,
+    /`auth: appRole` has a `secretId` that is undefined: leave it out/,
   ],
   [
     'an invalid namespace',
