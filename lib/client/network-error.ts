@@ -1,4 +1,5 @@
 import { VaultError } from '../errors/vault-error.js';
+import { isLocal } from './clear-text.js';
 import { fromProxyFailure } from './proxy-error.js';
 import { socketPathOf } from './server-address.js';
 import { tlsHint } from './tls-hints.js';
@@ -29,6 +30,9 @@ const SOCKET: Readonly<Record<string, string>> = {
     '`socket_group` of the listener), and access to the folder.',
   ECONNREFUSED: 'No server listens at this path: it is the socket of one that has ended, or another file.',
 };
+const NOT_STARTED =
+  'No server listens at this port of this machine. Start it (for development: `npx --no-install nestjs-vault dev`), or ' +
+  'correct `address`; in a container, the address of another one is its name.';
 const TOO_LARGE: Readonly<Record<string, string>> = {
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'The answer is larger than this client accepts (32 MiB).',
   UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are larger than this client accepts.',
@@ -115,7 +119,9 @@ export function fromNetworkError(error: unknown, path: string, addresses: readon
     code: 'VAULT_UNREACHABLE',
     message: `No connection to ${where} (${code || 'connection failed'}).`,
     hint:
-      ((socket && SOCKET[code]) || 'Check `address`, that the server runs, DNS, and firewalls on the way.') +
+      ((socket && SOCKET[code]) ||
+        (code === 'ECONNREFUSED' && addresses.every(isLocal) && NOT_STARTED) ||
+        'Check `address`, that the server runs, DNS, and firewalls on the way.') +
       (cut ? CUT[where.includes('https:') ? 'https' : 'http'] : ''),
   });
 }

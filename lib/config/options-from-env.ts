@@ -80,7 +80,7 @@ export function readOptions(
   else
     problems.push(
       'VAULT_ADDR is not set (as "https://vault.internal:8200"; the default of the Go clients, ' +
-        'https://127.0.0.1:8200, is not used)',
+        'https://127.0.0.1:8200, is not used; no `.env` file is read here)',
     );
   if (problems.length === 0) return options;
   throw new VaultError({

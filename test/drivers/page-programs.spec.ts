@@ -131,6 +131,45 @@ describeReal('the programs of the pages', () => {
     expect(await server.ended, server.output).toEqual([0, null]);
   });
 
+  it('on the server of the file for migrations, one role creates a table and the other one uses it', async () => {
+    await postgres.query('create database migrated');
+    const port = String(await freePort());
+    const ADMIN_URL = (env['ADMIN_URL'] as string).replace(/[^/]*$/, 'migrated');
+    const args = [builtBin(), 'dev', 'migrations.dev.mjs', '--port', port, '--secret-id-file', 'secret_id'];
+    const server = run('docs/local-development.md', args, { HOME: folder, ADMIN_URL });
+    await eventually(() => expect(server.output).toContain('export PGDATABASE='));
+    const queries = async (role: string, sql: string) => {
+      const query = `import('pg').then(async ({ default: { Client } }) => {
+        const client = new Client();
+        await client.connect();
+        console.log((await client.query(${JSON.stringify(sql)})).rows);
+        await client.end();
+      })`;
+      const command = ['exec', '--database', role, '--pg', '--', process.execPath, '-e', query];
+      const exec = spawn(process.execPath, [builtBin(), ...command], {
+        cwd: join(programs, 'docs/local-development.md'),
+        env: {
+          ...process.env,
+          VAULT_ADDR: `http://127.0.0.1:${port}`,
+          VAULT_ROLE_ID: 'app',
+          VAULT_SECRET_ID_FILE: 'secret_id',
+          PGDATABASE: 'migrated',
+        },
+      });
+      children.add(exec);
+      let output = '';
+      for (const stream of [exec.stdout, exec.stderr])
+        stream.on('data', (chunk) => (output += String(chunk)));
+      expect(await once(exec, 'close'), output).toEqual([0, null]);
+      return output;
+    };
+    await queries('orders-migrations', 'create table things (id bigserial, name text)');
+    expect(await queries('orders', `insert into things (name) values ('tea') returning *`)).toContain('tea');
+    server.stop();
+    expect(await server.ended, server.output).toEqual([0, null]);
+    await left();
+  });
+
   it('the job without Nest prints its row, and ends its user', async () => {
     const program = run('docs/scripts-and-jobs.md', 'src/job.js');
     expect(await program.ended, program.output).toEqual([0, null]);

@@ -21,6 +21,7 @@ const RUN_BY: Record<string, string> = {
   'docs/databases/typeorm.md src/migrate.ts': ofTypeOrm,
   'docs/getting-started.md src/main.ts': ofPage,
   'docs/getting-started.md vault.dev.mjs': ofPage,
+  'docs/local-development.md migrations.dev.mjs': ofPage,
   'docs/local-development.md vault.dev.mjs': ofInstalls,
   'docs/scripts-and-jobs.md src/job.ts': ofPage,
   'docs/scripts-and-jobs.md src/worker.ts': ofPage,

@@ -37,7 +37,7 @@ export class VirtualClock implements Clock {
   #elapsed = 0;
   #wall: number;
   #pending = 0;
-  #moving = false;
+  #moving: Promise<void> | undefined;
 
   /** @param options.wall wall time at the start (default: now, rounded down to a second, so that real databases agree) */
   constructor(options: { wall?: number | Date } = {}) {
@@ -84,27 +84,32 @@ export class VirtualClock implements Clock {
    */
   async advance(milliseconds: number): Promise<void> {
     if (this.#moving) throw new Error('The VirtualClock is already moving: await the earlier call first.');
-    this.#moving = true;
+    this.#moving = this.#move(milliseconds);
     try {
-      await this.settle();
-      const end = this.#monotonic + milliseconds;
-      while (this.#nextAt() <= end) {
-        const timer = this.#timers.pop() as Timer;
-        this.#pass(Math.max(0, timer.at - this.#monotonic));
-        const { callback } = timer;
-        timer.callback = undefined;
-        this.#pending--;
-        callback?.();
-        await this.settle();
-      }
-      this.#pass(Math.max(0, end - this.#monotonic));
+      await this.#moving;
     } finally {
-      this.#moving = false;
+      this.#moving = undefined;
     }
   }
 
+  async #move(milliseconds: number): Promise<void> {
+    await this.settle();
+    const end = this.#monotonic + milliseconds;
+    while (this.#nextAt() <= end) {
+      const timer = this.#timers.pop() as Timer;
+      this.#pass(Math.max(0, timer.at - this.#monotonic));
+      const { callback } = timer;
+      timer.callback = undefined;
+      this.#pending--;
+      callback?.();
+      await this.settle();
+    }
+    this.#pass(Math.max(0, end - this.#monotonic));
+  }
+
   /**
-   * Advances from timer to timer until a promise settles, and returns its result: `clock.until(app.close())`.
+   * Advances from timer to timer until a promise settles, and returns its result: `clock.until(app.close())`. A move of
+   * another caller comes first, as that of a test that has timed out.
    *
    * @param limit virtual milliseconds after which it rejects (default: one hour)
    */
@@ -116,8 +121,10 @@ export class VirtualClock implements Clock {
     };
     promise.then(done, done);
     let realWait = REAL_WAIT;
-    for (await this.advance(0); !settled;) {
-      const next = this.#nextAt();
+    for (let first = true; ; first = false) {
+      while (this.#moving) await this.#moving.catch(() => undefined);
+      if (settled) break;
+      const next = first ? this.#monotonic : this.#nextAt();
       if (next <= end) await this.advance(Math.max(0, next - this.#monotonic));
       else if (next < Infinity || realWait-- === 0) {
         throw new Error(`Not settled ${limit} ms later: ${this.#pending} timers are pending.`);

@@ -66,6 +66,8 @@ it.each<[unknown, string, RegExp]>([
 });
 
 it('names every address that was tried', () => {
+  expect(errorOf(coded('ECONNREFUSED'), 'http://127.0.0.1:8200').hint).toContain('nestjs-vault dev');
+  expect(errorOf(coded('ECONNREFUSED'), 'http://a:1', 'http://127.0.0.1:8200').hint).toContain('firewalls');
   expect(errorOf(coded('ECONNREFUSED'), 'http://a:1', 'http://b:2').message).toContain(
     'http://a:1, http://b:2',
   );

@@ -190,6 +190,14 @@ describe('VirtualClock', () => {
     await clock.advance(10);
   });
 
+  it('until() lets another move come first, as one of a test that has timed out', async () => {
+    const later = new Promise((resolve) => clock.setTimer(5_000, () => resolve('value')));
+    const moves = clock.advance(10);
+    expect(await Promise.all([clock.until(later), clock.until(later)])).toEqual(['value', 'value']);
+    await moves;
+    expect(clock.monotonic()).toBe(5_000);
+  });
+
   it('passes 30 days with 86,400 timers in seconds', async () => {
     let count = 0;
     const tick = () => {
