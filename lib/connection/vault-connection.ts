@@ -13,6 +13,7 @@ import { Scheduler } from '../clock/scheduler.js';
 import type { StartupOptions } from '../config/options.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import { printable } from '../errors/printable.js';
+import type { VaultError } from '../errors/vault-error.js';
 import { Counters, operationOf } from '../events/counters.js';
 import type { EventBus, EventInit } from '../events/events.js';
 import { healthOf, type ConnectionStatus, type PoolStatus } from '../events/status.js';
@@ -51,6 +52,8 @@ export class VaultConnection implements ClosedAtExit {
   readonly #scheduler: Scheduler;
   readonly #counters = new Counters();
   readonly #pools = new Set<() => PoolStatus>();
+  /** The last failure of each job that is repeated. */
+  readonly #failures = new Map<object, VaultError>();
   readonly #changes = new Subject<void>();
   readonly #aborted = new AbortController();
   /** Aborts the requests that issue a lease. */
@@ -162,9 +165,10 @@ export class VaultConnection implements ClosedAtExit {
   /** Why the start has not ended yet, as a sentence. */
   get waitsFor(): string {
     const { session, leases, secrets } = this.status;
-    const failed = [session, ...leases, ...secrets].find(({ error }) => error);
+    const failed = [session, ...leases, ...secrets].find(({ error }) => error)?.error;
+    const [repeated] = this.#failures.values();
     const none = `no answer of ${this.#options.addresses.join(', ')} yet.`;
-    return this.#session.sourceTooLong(0)?.message ?? failed?.error?.message ?? none;
+    return (this.#session.sourceTooLong(0) ?? failed ?? repeated)?.message ?? none;
   }
 
   /** Logs in, and retries transient failures for `startup.timeout`. Returns the rest of that time, in milliseconds. */
@@ -189,7 +193,8 @@ export class VaultConnection implements ClosedAtExit {
       retry,
       signal: this.#aborted.signal,
       late: (limit) => this.#session.sourceTooLong(limit),
-    });
+      failed: (error) => this.#failures.set(job, error),
+    }).finally(() => this.#failures.delete(job));
   }
 
   /** Shutdown has begun. Leases are still renewed for running requests, but no longer rotated. */

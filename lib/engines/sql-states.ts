@@ -14,7 +14,7 @@ const STATES: Readonly<Record<string, SqlState>> = {
   },
   '42704': {
     meaning: 'a role or a type of the statement does not exist',
-    remedy: 'Create the group role before.',
+    remedy: 'Create the group role before, or use IF EXISTS.',
   },
   '42P01': { meaning: 'the table does not exist', remedy: 'Create the table before, or correct its name.' },
   '42501': {

@@ -22,6 +22,8 @@ export async function retryWithinBudget<T>(
     attempt?: (() => number | undefined) | undefined;
     /** The reason why an attempt hangs, if it is known. */
     late?: (limit: number) => VaultError | undefined;
+    /** Called with a failure after which the job is repeated. */
+    failed?: (error: VaultError) => void;
   },
 ): Promise<T> {
   const { clock, budget, retry, signal, attempt: atLeast, again = () => true } = options;
@@ -41,6 +43,7 @@ export async function retryWithinBudget<T>(
         backoff(attempt, retry, { left, ttl: Infinity }),
       );
       if (delay >= left) throw error;
+      options.failed?.(error);
       try {
         await sleep(clock, delay, signal);
       } catch {

@@ -185,3 +185,37 @@ it("K6: shows nothing of the server's own words: they can contain host names and
 it('keeps the value of Retry-After', () => {
   expect(judge(429, '', { retryAfter: 7_000 }).retryAfter).toBe(7_000);
 });
+
+// Recorded: a lease whose user owns an object, or was dropped by hand.
+it.each([
+  [
+    'sys/leases/revoke',
+    `failed to revoke entry: resp: (*logical.Response)(nil) err: ERROR: role "${CANARY}" cannot be dropped because some objects depend on it (SQLSTATE 2BP01)`,
+    /^The system behind the secrets engine did not revoke the lease \(SQLSTATE 2BP01: rights or objects depend on the user\)\..*DROP OWNED BY/,
+  ],
+  [
+    'sys/leases/renew',
+    `failed to renew entry: resp: (*logical.Response)(nil) err: 1 error occurred:\n\t* ERROR: role "${CANARY}" does not exist (SQLSTATE 42704)\n\n`,
+    /did not renew the lease \(SQLSTATE 42704/,
+  ],
+  [
+    'sys/leases/revoke',
+    `failed to revoke entry: resp: (*logical.Response)(nil) err: Error 1227 (42000): ${CANARY}`,
+    /did not revoke the lease\..*The log of the server has the reason/,
+  ],
+  [
+    'sys/leases/renew',
+    'failed to renew entry: resp: (*logical.Response)(nil) err: failed to connect: dial tcp: refused',
+    /did not answer the server/,
+  ],
+])('a refusal of the system behind the engine at %s is no outage: %s', (path, said, message) => {
+  const error = judge(400, said, { path, method: 'POST' });
+  expect(error.code).toBe('VAULT_BACKEND_FAILED');
+  expect(error.message).toMatch(message);
+  expectNoLeak(error, [CANARY]);
+});
+
+it('a refusal that concerns the lease itself keeps its meaning', () => {
+  const words = 'failed to renew entry: resp: (*logical.Response)(nil) err: lease is not renewable';
+  expect(judge(400, words, { path: 'sys/leases/renew' }).code).toBe('VAULT_LEASE_NOT_RENEWABLE');
+});
