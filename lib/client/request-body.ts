@@ -8,10 +8,11 @@ const NUMBERS =
 /**
  * Serialises a body as JSON. Silently leaves out only undefined members.
  *
- * @param secrets whether the value of a `Secret` is sent in its place
+ * @param kind the data of a `secret` is written back as it was read: with the value of a `Secret` in its place, and with
+ * large integers that servers do not round any more
  * @throws VaultError `VAULT_REQUEST_INVALID` for values that JSON cannot represent; the error does not show the values
  */
-export function writeBody(body: unknown, path: string, secrets: 'refused' | 'revealed' = 'refused'): string {
+export function writeBody(body: unknown, path: string, kind: 'request' | 'secret' = 'request'): string {
   let json: string | undefined;
   let hint =
     'Check for a BigInt (send it as a string), an object that refers to itself, a function or a symbol in it.';
@@ -26,12 +27,14 @@ export function writeBody(body: unknown, path: string, secrets: 'refused' | 'rev
       let value = written;
       // Its toJSON() would send "[redacted]" as the value.
       while (isSecret(given)) {
-        if (secrets === 'refused') refuse('It contains a Secret: give its value, by reveal().');
+        if (kind === 'request') refuse('It contains a Secret: give its value, by reveal().');
         given = given.reveal();
         value = isWritable(given) ? given.toJSON(key) : given;
       }
       if (ArrayBuffer.isView(given)) refuse('It contains bytes: send them as a string, usually in base64.');
       if (isChanged(value)) refuse(NUMBERS);
+      if (typeof value === 'bigint' && kind === 'secret')
+        return isRounded(value) ? Number(value) : refuse(NUMBERS);
       // Within an object, JSON.stringify leaves these out, or writes {} for them.
       if (typeof value === 'function' || typeof value === 'symbol') refuse(hint);
       if (value instanceof Map || value instanceof Set)
@@ -53,6 +56,11 @@ export function writeBody(body: unknown, path: string, secrets: 'refused' | 'rev
 /** Whether a value says itself how it is written, as a Date does. */
 function isWritable(value: unknown): value is { toJSON(key: string): unknown } {
   return typeof (value as { toJSON?: unknown } | null | undefined)?.toJSON === 'function';
+}
+
+/** Whether the digits of an integer are those of a number, so that no server that computes with numbers changes them. */
+function isRounded(integer: bigint): boolean {
+  return String(Number(integer)) === String(integer);
 }
 
 /** Whether JSON would change a number, or JavaScript has rounded it already. */

@@ -1,3 +1,4 @@
+import { firstValueFrom } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appRole } from '../../lib/auth/app-role.js';
 import type { VaultOptions } from '../../lib/config/options.js';
@@ -14,7 +15,7 @@ const POLICY = `
   path "secret/*" { capabilities = ["create", "read", "update", "patch", "delete", "list"] }
   path "secret/data/hidden/*" { capabilities = ["create", "update"] }
   path "secret/metadata/locked/*" { capabilities = ["deny"] }
-  path "secret/data/partly/denied" { capabilities = ["deny"] }
+  path "secret/data/partly/denied" { capabilities = ["create", "update"] }
   path "kv1/*" { capabilities = ["create", "read", "update", "delete", "list"] }`;
 
 /** A server with `secret/` (version 2) and `kv1/` (version 1). */
@@ -221,6 +222,22 @@ for (const [name, describeServer, start] of SERVERS) {
       expect(denied.hint).toContain('capabilities = ["list"]');
     });
 
+    it('watchFolder: the secrets of a folder; a denied list ends it', async () => {
+      for (const [path, n] of Object.entries({ a: 1, b: 2, 'c/d': 3 }))
+        await kv.write(`folder/${path}`, { n });
+      await kv.delete('folder/b');
+      const folder = await firstValueFrom(kv.watchFolder<{ n: number }>('folder/'));
+      expect([...folder].map(([entry, { data, version }]) => [entry, data.reveal(), version])).toEqual([
+        ['a', { n: 1 }, 1],
+      ]);
+      expect((await firstValueFrom(kv.watchFolder('no-folder'))).size).toBe(0);
+      for (const denied of ['locked/x', 'partly']) {
+        await kv.write('partly/denied', { n: 1 });
+        const error = await failureOf(firstValueFrom(kv.watchFolder(denied)));
+        expect(error.code).toBe('VAULT_PERMISSION_DENIED');
+      }
+    });
+
     it.each(['', '/tree', 'tree//b', 'tree//', '//'])('list: the folder %j is refused', async (folder) => {
       expect((await failureOf(kv.list(folder))).code).toBe('VAULT_PATH_INVALID');
     });
@@ -331,6 +348,17 @@ for (const [name, describeServer, start] of SERVERS) {
         expect(await valueOf('update-gone')).toEqual({ c: 1 });
         await kv.writeMetadata('update-meta', { casRequired: true });
         expect(await kv.update('update-meta', add('a'))).toMatchObject({ version: 1 });
+      });
+
+      it('keeps an integer above 2^53 as the server has it', async () => {
+        // The server rounds it when it is written.
+        await kv.write('update-large', { large: 12345678901234567000n, safe: 5n });
+        expect(await valueOf('update-large')).toEqual({ large: 12345678901234567000n, safe: 5 });
+        await kv.update('update-large', add('b'));
+        expect(await valueOf('update-large')).toEqual({ large: 12345678901234567000n, safe: 5, b: 1 });
+        const rounded = await failureOf(kv.write('update-large', { large: 2n ** 53n + 1n }));
+        expect(rounded).toMatchObject({ code: 'VAULT_REQUEST_INVALID' });
+        expect(rounded.hint).toMatch(/above 2\^53/);
       });
 
       it('passes on the error of the change, and writes nothing', async () => {

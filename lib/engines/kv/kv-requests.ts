@@ -51,7 +51,7 @@ export class KvRequests {
       capabilities,
       ...(query && { query }),
       ...(explain && { explain }),
-      ...(body !== undefined && { json: writeBody(body, path, 'revealed') }),
+      ...(body !== undefined && { json: writeBody(body, path, 'secret') }),
     });
   };
 

@@ -121,7 +121,7 @@ export async function sendWithCas(
 
 /** The data as it is sent, without a `Secret` in it. */
 export function plain(given: unknown, { path }: KvTarget): Readonly<Record<string, unknown>> {
-  const data = parseExactly(writeBody(isSecret(given) ? given.reveal() : given, path, 'revealed'));
+  const data = parseExactly(writeBody(isSecret(given) ? given.reveal() : given, path, 'secret'));
   if (isObject(data)) return data;
   throw new VaultError({
     code: 'VAULT_REQUEST_INVALID',
