@@ -303,6 +303,7 @@ for (const [name, describeServer, start] of SERVERS) {
       ['no versions', (s) => s.undelete('a', []), /names no versions/],
       ['version 0', (s) => s.destroy('a', [0]), /names no versions/],
       ['a number as versions', (s) => s.delete('a', { versions: 1 as never }), /names no versions/],
+      ['a third version', (s) => s.list('a', { kvVersion: 3 as never }), /version 1 or 2/],
       ['no settings', (s) => s.writeMetadata('a', {}), /there is no setting/],
       ['an unknown setting', (s) => s.writeMetadata('a', { cas: true } as never), /no option `cas`/],
       [

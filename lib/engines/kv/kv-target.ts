@@ -1,7 +1,7 @@
 import { barePath, encodeMount, encodePath } from '../../client/path.js';
 import { VaultError } from '../../errors/vault-error.js';
 import type { KvCall } from './kv-calls.js';
-import type { KvOptions } from './kv-options.js';
+import { isKvVersion, type KvOptions } from './kv-options.js';
 
 /** A secret or a folder of a KV mount, whose path is checked. */
 export interface KvTarget {
@@ -51,6 +51,14 @@ function targetAt(
   assertRelative(path, barePath(mount));
   const key = typeof path === 'string' ? encode(path, 'path') : encodePath(path, 'path');
   const version = own ?? kvVersion;
+  if (!isKvVersion(version)) {
+    throw new VaultError({
+      code: 'VAULT_REQUEST_INVALID',
+      message: 'A KV mount has version 1 or 2; no request was sent.',
+      hint: 'Correct `kvVersion`, or leave it out for that of the connection.',
+      path,
+    });
+  }
   const join = (...parts: string[]) => parts.filter((part) => part !== '').join('/');
   return {
     mount: barePath(mount),

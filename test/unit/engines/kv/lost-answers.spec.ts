@@ -5,6 +5,7 @@ import type { StaticSecrets } from '../../../../lib/engines/static-secrets.js';
 import { SimulatedVault, VirtualClock } from '../../../../lib/testing/index.js';
 import { live } from '../../../conformance/life.js';
 import { failureOf } from '../../../support/leaks.js';
+import { read } from '../../../support/pages.mjs';
 
 const POLICY = 'path "secret/*" { capabilities = ["create", "read", "update", "patch", "delete", "list"] }';
 
@@ -94,6 +95,20 @@ it.each(CALLS.flatMap((name) => Object.keys(LOSSES).map((loss) => [name, loss] a
     if (name.endsWith('WithCas')) expect(await currentVersion()).toBe(3);
   },
 );
+
+it('docs/kv.md has the same table', () => {
+  const { length } = Object.keys(KV_CALLS);
+  const cell = / *`([^|]+)` *\|/.source;
+  const row = new RegExp(String.raw`^\|.+?\|${cell}${cell} *([a-z ]+?) *\|$`, 'gm');
+  const rows = [...read('docs/kv.md').matchAll(row)].map(([, request, capabilities, after]) =>
+    [request?.replace(/\/.*/, ''), capabilities?.replaceAll('`', ''), after].join(' | '),
+  );
+  const wanted = Object.values(KV_CALLS).map(({ method, part, capabilities, afterLostAnswer }) =>
+    [`${method} ${part}`, capabilities.join(', '), afterLostAnswer].join(' | '),
+  );
+  expect(rows).toHaveLength(length);
+  expect(rows.sort()).toEqual(wanted.sort());
+});
 
 const lose = (vault: SimulatedVault) => vault.answer(502, '<html>', 1, { 'content-type': 'text/html' });
 /** Runs `meanwhile` between a request that is lost and its repetition. */
