@@ -149,9 +149,13 @@ export function phraseOf(error: VaultError): string {
   return messageOf(error).replace(/\.$/, '');
 }
 
-/** Copies an error, with another sentence in its message, and with the current version of a KV secret. */
-export function withSentence(error: VaultError, sentence: string, version = error.version): VaultError {
-  const { code, hint, status, path, retryAfter, outcomeUnknown, errors, cause } = error;
+/** Copies an error, with another sentence in its message, and with members that are known since. */
+export function withSentence(
+  error: VaultError,
+  sentence: string,
+  known: Pick<VaultErrorInit, 'version' | 'outcomeUnknown'> = {},
+): VaultError {
+  const { code, hint, status, path, retryAfter, outcomeUnknown, version, errors, cause } = error;
   return new VaultError({
     code,
     message: `${messageOf(error)} ${sentence}`,
@@ -163,6 +167,7 @@ export function withSentence(error: VaultError, sentence: string, version = erro
     ...(version !== undefined && { version }),
     ...(errors && { errors }),
     ...(cause !== undefined && { cause }),
+    ...known,
   });
 }
 

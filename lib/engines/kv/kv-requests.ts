@@ -1,8 +1,8 @@
 import type { ApiRequest } from '../../client/api.types.js';
 import { writeBody } from '../../client/request-body.js';
-import type { VaultError } from '../../errors/vault-error.js';
+import { VaultError, withSentence } from '../../errors/vault-error.js';
 import type { Secret } from '../../secret/secret.js';
-import { isSentAgain, type KvCall } from './kv-calls.js';
+import { isLost, isSentAgain, type KvCall } from './kv-calls.js';
 import type { KvTarget } from './kv-target.js';
 
 /** A usable answer of the server. */
@@ -27,7 +27,7 @@ export interface KvSender {
 }
 
 /** The parameters of a request. */
-export interface KvParameters extends Pick<ApiRequest, 'query' | 'explain'> {
+export interface KvParameters extends Pick<ApiRequest, 'query' | 'explain' | 'uncached'> {
   body?: unknown;
 }
 
@@ -43,14 +43,13 @@ export class KvRequests {
   }
 
   /** Sends a request once. */
-  readonly once: KvSend = async ({ method, part, capabilities }, target, { query, explain, body } = {}) => {
+  readonly once: KvSend = async ({ method, part, capabilities }, target, { body, ...parameters } = {}) => {
     const path = target.at(part);
     return this.#sender.ask({
       method,
       path,
       capabilities,
-      ...(query && { query }),
-      ...(explain && { explain }),
+      ...parameters,
       ...(body !== undefined && { json: writeBody(body, path, 'secret') }),
     });
   };
@@ -63,16 +62,35 @@ export class KvRequests {
   within(budget: number): KvSend {
     return (call, target, parameters) => {
       const path = target.at(call.part);
-      return this.#sender.retry(
-        () => this.once(call, target, parameters),
-        budget,
-        (error) => isSentAgain(call, error, path),
-      );
+      const again = (error: VaultError) => isSentAgain(call, error, path);
+      return this.retry(call, target, () => this.once(call, target, parameters), again, budget);
     };
   }
 
-  /** Retries a job of several requests for the `timeout` of the connection, as long as `again` allows it. */
-  retry<T>(job: () => Promise<T>, again: (error: VaultError) => boolean): Promise<T> {
-    return this.#sender.retry(job, this.#sender.options.timeout, again);
+  /**
+   * Retries a job that sends a call, as long as `again` allows it. If one attempt may have been executed, the error of a
+   * later one says so, too; a conflict is the outcome itself.
+   */
+  async retry<T>(
+    { method, part }: KvCall,
+    target: KvTarget,
+    job: () => Promise<T>,
+    again: (error: VaultError) => boolean,
+    budget = this.#sender.options.timeout,
+  ): Promise<T> {
+    const path = target.at(part);
+    const reads = method === 'GET' || method === 'LIST';
+    let lost: VaultError | undefined;
+    const attempt = (error: VaultError) => {
+      if (!reads && isLost(error, path)) lost = error;
+      return again(error);
+    };
+    try {
+      return await this.#sender.retry(job, budget, attempt);
+    } catch (error) {
+      if (!lost || error === lost || !(error instanceof VaultError) || error.code === 'VAULT_CAS_CONFLICT')
+        throw error;
+      throw withSentence(error, 'The server may have executed an earlier attempt.', { outcomeUnknown: true });
+    }
   }
 }

@@ -35,13 +35,18 @@ export async function readKv<T>(send: KvSend, target: KvTarget, version?: number
   return { data: response.data as Secret<T> };
 }
 
+/** Sends past caches, whose answers may be older than the current version. */
+export function uncached(send: KvSend): KvSend {
+  return (call, target, parameters) => send(call, target, { ...parameters, uncached: true });
+}
+
 /** The latest version of a secret, and its number; 0 if no version was written. A deleted version has no data. */
 export async function latestKv<T>(
   send: KvSend,
   target: KvTarget,
 ): Promise<{ secret?: KvSecret<T>; version: number }> {
   try {
-    const secret = await readKv<T>(send, target);
+    const secret = await readKv<T>(uncached(send), target);
     return { secret, version: secret.version ?? 0 };
   } catch (error) {
     if (!(error instanceof VaultError)) throw error;

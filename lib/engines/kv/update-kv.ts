@@ -6,7 +6,7 @@ import { KV_CALLS } from './kv-calls.js';
 import type { KvRequests } from './kv-requests.js';
 import { requireVersion2, type KvTarget } from './kv-target.js';
 import { latestKv, type KvSecret } from './read-kv.js';
-import { isConflict, plain, sendWithCas, type KvWritten } from './write-kv.js';
+import { currentVersion, isConflict, plain, sendWithCas, type KvWritten } from './write-kv.js';
 
 /**
  * Makes the new data of a secret from the current one: from `undefined` if there is none, or if its latest version is
@@ -64,8 +64,8 @@ export async function updateKv<T extends object>(
     } catch (error) {
       if (!isConflict(error)) throw error;
       if (attempt === ATTEMPTS) {
-        const { version } = await latestKv(requests.once, target).catch(() => ({ version: undefined }));
-        throw withSentence(error, `Other writers came first in each of ${ATTEMPTS} attempts.`, version);
+        const known = await currentVersion(requests, target);
+        throw withSentence(error, `Other writers came first in each of ${ATTEMPTS} attempts.`, known);
       }
     }
     const time = Math.max(clock.monotonic() - began, WAIT.least) * 2 ** Math.min(attempt - 1, WAIT.doublings);

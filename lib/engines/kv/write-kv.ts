@@ -4,12 +4,12 @@ import { writeBody } from '../../client/request-body.js';
 import { malformed } from '../../errors/common-errors.js';
 import { isTransient, VaultError, withSentence } from '../../errors/vault-error.js';
 import { fingerprint } from '../../secret/fingerprint.js';
-import { isSecret, type Secret } from '../../secret/secret.js';
+import type { Secret } from '../../secret/secret.js';
 import { readVersion } from './kv-answers.js';
 import { isLost, KV_CALLS, type KvCall } from './kv-calls.js';
 import type { KvAnswer, KvRequests } from './kv-requests.js';
 import { requireVersion2, type KvTarget } from './kv-target.js';
-import { latestKv, readKv } from './read-kv.js';
+import { latestKv, readKv, uncached } from './read-kv.js';
 
 /**
  * The version that a write has made. KV v1 has no versions.
@@ -79,9 +79,18 @@ async function sendData(
     return { version, createdAt } as KvWritten;
   } catch (error) {
     if (!isConflict(error)) throw error;
-    const latest = await latestKv(requests.once, target).catch(() => undefined);
-    throw latest ? withSentence(error, `The current version is ${latest.version}.`, latest.version) : error;
+    const latest = await currentVersion(requests, target);
+    throw latest ? withSentence(error, `The current version is ${latest.version}.`, latest) : error;
   }
+}
+
+/** The current version after a conflict; nothing if the secret cannot be read. */
+export async function currentVersion(
+  requests: KvRequests,
+  target: KvTarget,
+): Promise<{ version: number } | undefined> {
+  const latest = await latestKv(requests.once, target).catch(() => undefined);
+  return latest && { version: latest.version };
 }
 
 /**
@@ -107,7 +116,9 @@ export async function sendWithCas(
       if (!(error instanceof VaultError)) throw error;
       if (isLost(error, path)) lost = error;
       if (!lost || !isConflict(error)) throw error;
-      const next = await readKv(requests.once, target, cas + 1).catch((failed: VaultError) => failed);
+      const next = await readKv(uncached(requests.once), target, cas + 1).catch(
+        (failed: VaultError) => failed,
+      );
       if (next instanceof VaultError) {
         if (!isTransient(next)) undecided = lost;
         throw lost;
@@ -116,12 +127,12 @@ export async function sendWithCas(
       return { version: cas + 1, ...(next.createdAt && { createdAt: next.createdAt }), lost };
     }
   };
-  return requests.retry(attempt, (error) => error !== undecided);
+  return requests.retry(call, target, attempt, (error) => error !== undecided);
 }
 
 /** The data as it is sent, without a `Secret` in it. */
-export function plain(given: unknown, { path }: KvTarget): Readonly<Record<string, unknown>> {
-  const data = parseExactly(writeBody(isSecret(given) ? given.reveal() : given, path, 'secret'));
+export function plain(given: unknown, { full: path }: KvTarget): Readonly<Record<string, unknown>> {
+  const data = parseExactly(writeBody(given, path, 'secret'));
   if (isObject(data)) return data;
   throw new VaultError({
     code: 'VAULT_REQUEST_INVALID',

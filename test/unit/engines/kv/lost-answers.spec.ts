@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { appRole } from '../../../../lib/auth/app-role.js';
 import { KV_CALLS } from '../../../../lib/engines/kv/kv-calls.js';
+import type { Sender, TransportResponse } from '../../../../lib/client/transport.types.js';
 import type { StaticSecrets } from '../../../../lib/engines/static-secrets.js';
 import { SimulatedVault, VirtualClock } from '../../../../lib/testing/index.js';
 import { live } from '../../../conformance/life.js';
@@ -160,6 +161,53 @@ it('write with cas: an outage during the look at the version is waited for', asy
   );
   expect(await work).toMatchObject({ version: 3 });
   expect(await one.currentVersion()).toBe(3);
+});
+
+it.each(['writeWithCas', 'deleteVersions', 'writeMetadata'] as const)(
+  '%s: after a lost answer, the error of an outage says that it may have been executed',
+  async (name) => {
+    const { vault, kv, until } = await world();
+    vault.dropResponse();
+    const work = MAKE[name](kv);
+    vault.cut({ times: Infinity });
+    const error = await failureOf(until(work));
+    expect(error).toMatchObject({ code: 'VAULT_UNREACHABLE', outcomeUnknown: true });
+  },
+);
+
+it('a request that was never executed is not said to be', async () => {
+  const { vault, kv, until } = await world();
+  vault.cut({ times: Infinity });
+  const error = await failureOf(until(kv.delete('app', { versions: [1] })));
+  expect(error.code).toBe('VAULT_UNREACHABLE');
+  expect(error).not.toHaveProperty('outcomeUnknown');
+});
+
+it('update: a cache that has an old version is passed', async () => {
+  const { vault, clock, kv, until } = await world();
+  const { roleId, secretId } = vault.appRole('cached', { policies: ['app'] });
+  const kept = new Map<string, Promise<TransportResponse>>();
+  const server = vault.transport();
+  const transport: Sender = {
+    send(request) {
+      if (request.method !== 'GET' || request.headers['cache-control'] === 'no-cache')
+        return server.send(request);
+      if (!kept.has(request.path)) kept.set(request.path, server.send(request));
+      return kept.get(request.path)!;
+    },
+    close: () => server.close(),
+  };
+  const auth = appRole({ roleId, secretId: secretId() });
+  const { connection } = await until(
+    live({ address: 'http://vault.test', auth }, undefined, { clock, transport }),
+  );
+  const cached = connection.secrets;
+  await until(cached.read('app'));
+  await until(kv.write('app', { n: 5 }));
+  expect((await until(cached.read('app'))).version).toBe(2);
+  expect(await failureOf(until(cached.write('app', {}, { cas: 2 })))).toMatchObject({ version: 3 });
+  await until(cached.update('app', (current) => ({ ...current?.data.reveal(), m: 1 })));
+  expect((await until(kv.read('app'))).data.reveal()).toEqual({ n: 5, m: 1 });
 });
 
 it('update: a change that is in the secret was made', async () => {
