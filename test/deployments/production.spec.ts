@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { describeReal } from '../support/real-servers.js';
 import { Machines } from './environments.js';
-import { Company, readSample } from './world.js';
+import { UnitMachine } from './unit-machine.js';
+import { API_KEY, Company, readSample } from './world.js';
 
 const unit = readSample('17-production/orders@.service');
 const of = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
@@ -36,35 +37,34 @@ describeReal('production', () => {
   };
 
   it('a rolling restart under load: no request fails, and each instance that ends leaves nothing', async () => {
-    const instances = [await start('1'), await start('2')];
-    // The load balancer.
-    let targets = [...instances];
-    const failures: unknown[] = [];
-    let count = 0;
-    let running = true;
-    const load = (async () => {
-      while (running) {
-        await place(targets[count++ % targets.length]!.url).catch((error: unknown) => failures.push(error));
-        await sleep(10);
+    const machine = await UnitMachine.start(company, machines);
+    try {
+      // The first one starts both instances.
+      expect(await machine.rollingRestart()).toMatchObject({ code: 0, output: '' });
+      const before = await company.users();
+      expect(before).toHaveLength(2);
+      const answers: Promise<number>[] = [];
+      const load = setInterval(() => answers.push(machine.request(answers.length)), 10);
+      try {
+        expect(await machine.rollingRestart()).toMatchObject({ code: 0, output: '' });
+      } finally {
+        clearInterval(load);
       }
-    })();
-    for (const [index, old] of instances.entries()) {
-      targets = targets.filter((one) => one !== old);
-      await sleep(50);
-      const others = await company.users();
-      expect(others.length).toBeGreaterThanOrEqual(2);
-      expect(await old.end('SIGTERM')).toMatchObject({ code: 0 });
-      await vi.waitFor(async () => expect(await company.users()).toHaveLength(others.length - 1));
-      const next = await start(String(index + 1));
-      expect(await ready(next.url)).toBe(true);
-      targets.push(next);
+      const statuses = (await Promise.allSettled(answers)).map((one) =>
+        one.status === 'fulfilled' ? one.value : one.reason,
+      );
+      expect(statuses.filter((status) => status !== 200)).toEqual([]);
+      expect(statuses.length).toBeGreaterThan(50);
+      const after = await company.users();
+      expect(after).toHaveLength(2);
+      expect(after.filter((user) => before.includes(user))).toEqual([]);
+      for (const instance of ['1', '2']) {
+        expect(machine.log(instance).match(/Listening at/g)).toHaveLength(2);
+        expect(machine.log(instance)).not.toContain(API_KEY);
+      }
+    } finally {
+      await machine.stop();
     }
-    await sleep(200);
-    running = false;
-    await load;
-    expect(failures).toEqual([]);
-    expect(count).toBeGreaterThan(50);
-    for (const one of targets) expect(await one.end('SIGTERM')).toMatchObject({ code: 0 });
     await company.noUserIsLeft();
   }, 180_000);
 

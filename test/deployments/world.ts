@@ -76,7 +76,8 @@ export class Company {
   readonly authority: Authority;
   readonly bao: OpenBaoServer;
   readonly postgres: PostgresServer;
-  readonly #path: string;
+  /** PATH, with `bao`. */
+  readonly path: string;
   readonly #running: Running[] = [];
 
   private constructor(authority: Authority, bao: OpenBaoServer, postgres: PostgresServer, bin: string) {
@@ -86,7 +87,7 @@ export class Company {
     const bins = join(this.folder, 'bin');
     mkdirSync(bins);
     symlinkSync(bin, join(bins, 'bao'));
-    this.#path = [bins, process.env['PATH']].join(delimiter);
+    this.path = [bins, process.env['PATH']].join(delimiter);
   }
 
   /** With the role, the KV secret and the policy of the sample. */
@@ -139,7 +140,7 @@ export class Company {
   }
 
   run(command: string, args: readonly string[], env: Env, cwd: string = sampleFile('15-local')): Running {
-    const running = new Running(command, args, { PATH: this.#path, HOME: this.folder, ...env }, cwd);
+    const running = new Running(command, args, { PATH: this.path, HOME: this.folder, ...env }, cwd);
     this.#running.push(running);
     return running;
   }
