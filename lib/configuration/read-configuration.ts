@@ -4,7 +4,7 @@ import type { VaultConnection } from '../connection/vault-connection.js';
 import { memberOf, oneError, readOnce } from '../discovery/resolve-injection.js';
 import type { StaticSecret } from '../engines/static-secrets.js';
 import { kindOf } from '../errors/kind-of.js';
-import { listed } from '../errors/printable.js';
+import { classOf, listed } from '../errors/printable.js';
 import { VaultError, type VaultErrorCode } from '../errors/vault-error.js';
 import { applySchema } from '../schema/apply-schema.js';
 import { Secret } from '../secret/secret.js';
@@ -72,7 +72,7 @@ async function load(
       } catch (error) {
         if (!('default' in value) || (source && !ABSENT.has((error as VaultError).code))) throw error;
         absent.push(name);
-        return [name, defaultOf(value)];
+        return [name, defaultOf(name, value)];
       }
     }),
   );
@@ -93,8 +93,16 @@ async function load(
   return { ...config, ...Object.fromEntries(watched.map((name) => [name, valueOf$(current, name)])) };
 }
 
-function defaultOf({ default: given }: VaultConfigValue): unknown {
-  return typeof given === 'function' ? (given as () => unknown)() : given;
+function defaultOf(name: string, { default: given }: VaultConfigValue): unknown {
+  try {
+    return typeof given === 'function' ? (given as () => unknown)() : given;
+  } catch (error) {
+    throw new VaultError({
+      code: 'VAULT_EXTENSION_INVALID',
+      message: `The default of "${name}" in the configuration threw ${classOf(error)}.`,
+      hint: 'Correct the function: it returns the value, or undefined.',
+    });
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { Inject, Injectable, Module, type ModuleMetadata, type OnModuleInit } from '@nestjs/common';
+import { LazyModuleLoader } from '@nestjs/core';
 import { ConfigModule, ConfigService, registerAs, type ConfigType } from '@nestjs/config';
 import { type } from 'arktype';
 import { firstValueFrom, type Observable } from 'rxjs';
@@ -17,7 +18,7 @@ import {
   type VaultOptions,
 } from 'nestjs-vault';
 import { SimulatedVault, VaultTestingModule, VirtualClock } from 'nestjs-vault/testing';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest';
 import * as v from 'valibot';
 import { z } from 'zod';
 import { Applications } from '../support/applications.js';
@@ -260,6 +261,67 @@ describe('one login', () => {
   });
 });
 
+describe('a module that is loaded lazily', () => {
+  const feature = (name: string, path: string) => {
+    const load = vaultConfig({ vault: world.vault, values: { value: { path, key: 'beta' } } });
+    return ConfigModule.forFeature(registerAs(name, load));
+  };
+
+  it.each([
+    ['over the connection of the application', 1, () => [VaultModule.forRoot(world.vault)]],
+    ['with a login of its own, which ends', 0, () => []],
+  ])(
+    'reads its configuration %s; what is missing there ends nothing else',
+    async (_name, tokens, modules) => {
+      const app = await start([config(), ...modules()]);
+      const loader = app.get(LazyModuleLoader);
+      await expect(loader.load(() => feature('missing', 'nowhere') as never)).rejects.toMatchObject({
+        code: 'VAULT_SECRET_NOT_FOUND',
+      });
+      await loader.load(() => feature('flags', 'flags') as never);
+      expect(app.get(ConfigService).get<Secret>('flags.value')?.reveal()).toBe('on');
+      expect(world.tokens).toBe(tokens);
+      expect(world.logins).toBe(tokens === 1 ? 1 : 2);
+    },
+  );
+});
+
+it('the types follow the declaration', () => {
+  const { vault } = world;
+  const load = vaultConfig({
+    vault,
+    values: {
+      secret: { path: 'a', key: 'b' },
+      plain: { path: 'a', key: 'b', plain: true },
+      whole: { path: 'a' },
+      optional: { path: 'a', key: 'b', default: undefined },
+      fromFunction: { path: 'a', key: 'b', plain: true, default: () => process.env['NOTHING'] },
+      given: { path: 'a', key: 'b', plain: true, default: 'x' },
+      watched: { path: 'a', key: 'b', watch: true },
+    },
+  });
+  expectTypeOf(load).returns.resolves.toEqualTypeOf<{
+    readonly secret: Secret<string>;
+    readonly plain: string;
+    readonly whole: Secret<Record<string, unknown>>;
+    readonly optional: Secret<string> | undefined;
+    readonly fromFunction: string | undefined;
+    readonly given: string;
+    readonly watched: Observable<Secret<string>>;
+  }>();
+  const schema = z.object({ port: z.number(), name: z.string().optional(), url: z.string() });
+  const checked = vaultConfig({
+    vault,
+    values: { port: { path: 'a', key: 'b', plain: true, watch: true }, name: { path: 'a', key: 'c' } },
+    schema,
+  });
+  expectTypeOf(checked).returns.resolves.toEqualTypeOf<{
+    port: Observable<number>;
+    name?: Secret<string> | undefined;
+    url: Secret<string>;
+  }>();
+});
+
 describe('several tests in one process', () => {
   it.each(['at the same time', 'after each other'])('%s: each sees its own server', async (when) => {
     const worlds = [new World('canary-of-one'), new World('canary-of-another')];
@@ -342,6 +404,19 @@ describe('what is missing', () => {
       'https://payments',
     ]);
     expect(apps.log).toContain('takes the default of `a`, `b`, `c`: the server has none');
+  });
+
+  it('a default that throws is named, without its text', async () => {
+    const fail = () => {
+      throw new Error('canary-of-the-default');
+    };
+    apps.guard('canary-of-the-default');
+    const absent = { a: { path: 'nowhere', default: fail } };
+    const load = vaultConfig({ vault: world.vault, values: absent });
+    expect(await apps.startError({ imports: [world.testing, config(load)] })).toMatchObject({
+      code: 'VAULT_EXTENSION_INVALID',
+      message: expect.stringContaining('The default of "a" in the configuration threw Error.') as string,
+    });
   });
 
   it('a denied secret has no default', async () => {

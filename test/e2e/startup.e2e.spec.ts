@@ -1,6 +1,8 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import { ConfigModule, ConfigService, registerAs } from '@nestjs/config';
 import { firstValueFrom, type Observable } from 'rxjs';
 import {
   appRole,
@@ -11,6 +13,7 @@ import {
   KvService,
   Secret,
   token,
+  vaultConfig,
   VaultClient,
   VaultModule,
   type Credentials,
@@ -18,6 +21,7 @@ import {
   type VaultModuleOptions,
 } from 'nestjs-vault';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { z } from 'zod';
 import { Applications } from '../support/applications.js';
 import { answer, HttpProxy, type Fault } from '../support/http-proxy.js';
 import { describeReal } from '../support/real-servers.js';
@@ -65,7 +69,7 @@ describeReal('start-up', () => {
     [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
     proxy = await HttpProxy.start(bao.address);
     role = await provision(bao, postgres, {
-      roles: ['orders', 'reports'].map((name) => ({ name, defaultTtl: '60s', maxTtl: '120s' })),
+      roles: ['orders', 'reports', 'audit'].map((name) => ({ name, defaultTtl: '60s', maxTtl: '120s' })),
     });
     for (const name of ['one', 'two', 'three'])
       await bao.api('POST', `secret/data/${name}`, { data: { value: `canary-${name}` } });
@@ -120,6 +124,64 @@ describeReal('start-up', () => {
     for (const stream$ of [five.orders$, five.reports$])
       expect(users).toContain((await firstValueFrom(stream$)).username.reveal());
     expect(proxy.requests).toHaveLength(6);
+  });
+
+  it('one login and eleven requests with three secrets of the configuration, which are read first', async () => {
+    const vaultOptions = options();
+    const value = (path: string) => ({ [path]: { path, key: 'value' } });
+    for (const name of ['flat', 'object', 'schema', 'a', 'b'])
+      await bao.api('POST', `secret/data/${name}`, { data: { value: `canary-${name}-value` } });
+    const configuration = [
+      vaultConfig({ vault: vaultOptions, values: { ...value('flat'), ...value('object') } }),
+      registerAs('object', vaultConfig({ vault: vaultOptions, values: value('object') })),
+      registerAs(
+        'schema',
+        vaultConfig({
+          vault: vaultOptions,
+          values: value('schema'),
+          schema: z.object({ schema: z.string() }),
+        }),
+      ),
+    ];
+    @Injectable()
+    class Eight extends Five {
+      @InjectSecret('a') readonly a!: Secret;
+      @InjectSecret('b') readonly b!: Secret;
+      // A secret of the configuration, too.
+      @InjectSecret('flat') readonly flat!: Secret;
+      @InjectCredentials('audit') readonly audit$!: Observable<DatabaseCredentials>;
+    }
+    // Each answer of the configuration waits for all three requests, and a while for others, which would be too early.
+    let arrived = 0;
+    let all = () => {};
+    const together = new Promise<void>((resolve) => (all = resolve));
+    proxy.fault = async ({ url }) => {
+      if (!/flat|object|schema/.test(url ?? '')) return false;
+      if (++arrived === 3) all();
+      await together;
+      await sleep(100);
+      return false;
+    };
+    const app = await apps.start({
+      imports: [
+        VaultModule.forRoot(vaultOptions),
+        ConfigModule.forRoot({ isGlobal: true, ignoreEnvFile: true, load: configuration }),
+      ],
+      providers: [Eight],
+    });
+    expect(proxy.requests[0]).toBe('POST /v1/auth/approle/login');
+    const read = ['flat', 'object', 'schema'].map((name) => `GET /v1/secret/data/${name}`);
+    expect(proxy.requests.slice(1, 4).sort()).toEqual(read);
+    const others = ['database/creds/audit', 'secret/data/a', 'secret/data/b'].map(
+      (path) => `GET /v1/${path}`,
+    );
+    expect(proxy.requests.slice(4).sort()).toEqual([...others, ...FIVE].sort());
+    expect(proxy.requests).toHaveLength(1 + 11);
+    expect(app.get(ConfigService).get<Secret>('schema.schema')?.reveal()).toBe('canary-schema-value');
+    const tokens = tokensSeen(proxy);
+    expect(tokens).toHaveLength(1);
+    await app.close();
+    expect(await isAlive(bao, tokens[0] as string)).toBe(false);
   });
 
   it('several keys of one secret are one request', async () => {

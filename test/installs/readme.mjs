@@ -1,6 +1,7 @@
-// The unchanged README and the pages on tests and on local development, in applications made by `nest new`: the line
-// installs, the module compiles, the tests pass, and the application runs on the OpenBao and the PostgreSQL of the page
-// on server set-up, then on the simulated server of the page on local development, and leaves no user.
+// The unchanged README and the pages on tests, on local development and on configuration, in applications made by `nest new`:
+// the line installs, the modules compile, the tests pass, and the application runs, with its configuration from variables and
+// from Vault, on the OpenBao and the PostgreSQL of the page on server set-up, then on the simulated server of the page on
+// local development, and leaves no user.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -46,7 +47,7 @@ const TEMPLATES = {
     },
     line: (text) => text.replace('@nestjs/config@latest', instead()),
     // As README says.
-    source: (text) => text.replaceAll(`'./app.module.js'`, `'./app.module'`),
+    source: (text) => text.replaceAll(/'(\.\/[\w.]+)\.js'/g, `'$1'`),
   },
   12: {
     title: 'Nest 12, ESM, vitest',
@@ -71,10 +72,16 @@ function instead() {
 }
 
 /** The blocks whose first line names their file. */
+const blocks = (text) => [...text.matchAll(/^```[tj]s\n\/\/ (\S+\.m?[tj]s)\n([\s\S]*?)^```$/gm)];
+const ofReadme = blocks(readme + page('docs/testing.md') + page('docs/local-development.md'));
+/** The same application with its configuration from Vault, and with the main.ts of the README. */
+const configured = [
+  ...blocks(page('docs/configuration.md')),
+  ...ofReadme.filter(([, name]) => name === 'src/main.ts'),
+];
 const files = [
-  ...(readme + page('docs/testing.md') + page('docs/local-development.md')).matchAll(
-    /^```[tj]s\n\/\/ (\S+\.m?[tj]s)\n([\s\S]*?)^```$/gm,
-  ),
+  ...ofReadme,
+  ...configured.map(([block, name, text]) => [block, name.replace('src/', 'src/configured/'), text]),
 ];
 const NAMES = [
   'src/app.module.ts',
@@ -83,6 +90,11 @@ const NAMES = [
   'src/no-database.spec.ts',
   'src/fixed-user.spec.ts',
   'src/outage.spec.ts',
+  'src/configured/vault.ts',
+  'src/configured/configuration.ts',
+  'src/configured/app.module.ts',
+  'src/configured/configuration.spec.ts',
+  'src/configured/main.ts',
   'vault.dev.mjs',
 ];
 const SPECS = NAMES.filter((name) => name.endsWith('.spec.ts'));
@@ -100,6 +112,7 @@ export async function asReadme({ check, major, context }) {
     devDependencies: {
       '@nestjs/testing': base['@nestjs/core'],
       '@types/node': types['@types/node'],
+      zod: context.dev.zod,
       ...development,
     },
   });
@@ -151,18 +164,24 @@ export async function asReadme({ check, major, context }) {
       [...vault.output().matchAll(/^export (VAULT_\w+)=(\S+)$/gm)].map(([, name, value]) => [name, value]),
     );
     for (const [server, its] of Object.entries({ OpenBao: variables, 'the simulated server': printed })) {
-      // Port 3000 may be in use.
-      const main = await start(['dist/src/main.js'], /successfully started/, {
-        cwd: app,
-        env: { ...env, ...its, PORT: '0' },
-      });
-      const working = await users();
-      check(`${title}: main.ts on ${server}, users: ${working}`, working === 1, main.output());
-      await main.stop();
-      // A server drops users a moment after the revocation.
-      for (let tries = 0; tries < 100 && (await users()) > 0; tries++) await sleep(50);
-      const left = await users();
-      check(`${title}: after SIGTERM, users: ${left}`, left === 0, vault.output() + main.output());
+      for (const name of ['main', 'configured/main']) {
+        // Port 3000 may be in use.
+        const main = await start([`dist/src/${name}.js`], /successfully started/, {
+          cwd: app,
+          env: { ...env, ...its, PORT: '0' },
+        });
+        const working = await users();
+        check(`${title}: ${name}.ts on ${server}, users: ${working}`, working === 1, main.output());
+        if (name !== 'main') {
+          const line = /http:\/\/localhost:9000, at most 5000 ms, key \[redacted\]/;
+          check(`${title}: its configuration is from Vault`, line.test(main.output()), main.output());
+        }
+        await main.stop();
+        // A server drops users a moment after the revocation.
+        for (let tries = 0; tries < 100 && (await users()) > 0; tries++) await sleep(50);
+        const left = await users();
+        check(`${title}: after SIGTERM, users: ${left}`, left === 0, vault.output() + main.output());
+      }
     }
     await vault.stop();
   } finally {
