@@ -29,7 +29,6 @@ describeReal('production', () => {
   afterAll(() => company?.stop());
 
   const start = async (instance: string) => company.application(await machines.deliver(instance));
-  const ready = async (url: string) => (await fetch(`${url}/health/ready`)).ok;
   const place = async (url: string) => {
     const headers = { 'content-type': 'application/json' };
     const answer = await fetch(`${url}/orders`, { method: 'POST', headers, body: '{"item":"tea"}' });
