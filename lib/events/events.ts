@@ -94,7 +94,7 @@ export type VaultEvent =
   | (LeaseEventBase & { type: 'retired'; how: 'asked' | 'expired' | 'with-token' })
   /** The deadline passed before a new lease was issued: consumers have no credentials. */
   | (LeaseEventBase & { type: 'expired'; error?: VaultError })
-  /** A watched KV secret: a new version, a failed read that is retried, or a secret that the server has no more. */
+  /** A watched KV secret or folder: a new version, a failed read that is retried, or a secret that the server has no more. */
   | (EventBase & { type: 'secret-changed'; path: string; version?: number })
   | (EventBase & { type: 'secret-read-failed'; path: string; error: VaultError; retryAt: Date })
   | (EventBase & { type: 'secret-gone'; path: string; error: VaultError })

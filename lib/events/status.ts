@@ -36,18 +36,18 @@ export interface LeaseStatus {
 }
 
 /**
- * One watched KV secret.
+ * One watched KV secret, or a folder of them.
  *
  * @publicApi
  */
 export interface SecretStatus {
-  /** The path with its mount. */
+  /** The path with its mount; that of a folder ends in a slash. */
   path: string;
   /**
    * `degraded`: the last read failed, and the previous value is in use; `gone`: the server has no such secret any more.
    */
   state: 'pending' | 'valid' | 'degraded' | 'gone';
-  /** KV v2 only. */
+  /** KV v2 only, and none of a folder. */
   version?: number;
   next: NextStep;
   /** Number of consecutive failed reads. */

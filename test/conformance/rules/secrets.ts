@@ -109,6 +109,50 @@ export const secrets: Rules = [
       expect(keys()).toEqual(['one', 'one']);
     },
   ),
+  simulated('F6', 'a folder is followed as one value: n + 1 requests a round', async (world) => {
+    const life = await world.start({ role: LONG, watch: false, login: { period: 36_000 } });
+    const secret = world.vault!.kv();
+    for (const name of ['a', 'b', 'c/d']) secret.put(`team/${name}`, { key: name });
+    const seen: string[] = [];
+    const ends: unknown[] = [];
+    const watch$ = life.connection.secrets.watchFolder<{ key: string }>('team', { every: MINUTE });
+    watch$.subscribe({
+      next: (folder) => seen.push([...folder].map(([name, { data }]) => name + data.reveal().key).join()),
+      error: (error: unknown) => ends.push(error),
+      complete: () => ends.push('complete'),
+    });
+    await world.advance(SECOND);
+    expect(world.requests(/^secret\//)).toHaveLength(3);
+    await world.advance(5 * MINUTE);
+    secret.put('team/e', { key: 'e' });
+    await world.advance(2 * MINUTE);
+    world.network.cut(/^secret\/data\/team\/a/);
+    secret.delete('team/b');
+    await world.advance(5 * MINUTE);
+    expect(life.connection.status.secrets).toMatchObject([{ path: 'secret/team/', state: 'degraded' }]);
+    world.network.restore();
+    await world.advance(2 * MINUTE);
+    expect(seen).toEqual(['aa,bb', 'aa,bb,ee', 'aa,ee']);
+    await world.settled(life.connection.close());
+    expect(ends).toEqual(['complete']);
+  }),
+  simulated('F7', '50 writers of one secret: `update` loses no change', async (world) => {
+    const life = await world.start({ role: LONG, watch: false, login: { period: 36_000 } });
+    const rights = 'path "secret/data/*" { capabilities = ["create", "read", "update"] }';
+    world.vault!.policy(world.name, rights);
+    const { secrets: kv } = life.connection;
+    const writers = Array.from({ length: 50 }, (_, index) =>
+      kv.update<{ count?: number }>('shared', (current) => {
+        const data = current?.data.reveal();
+        return { ...data, [`writer-${index}`]: index, count: (data?.count ?? 0) + 1 };
+      }),
+    );
+    const written = await world.settled(Promise.all(writers));
+    expect(new Set(written.map(({ version }) => version)).size).toBe(50);
+    const { data } = await world.settled(kv.read<{ count: number }>('shared'));
+    expect(data.reveal().count).toBe(50);
+    expect(Object.keys(data.reveal())).toHaveLength(51);
+  }),
   everywhere('K2', 'requests, failures, logins and rotations are counted', async (world) => {
     const life = await world.start({ role: { ttl: 3, maxTtl: 5 } });
     world.network.cut(/leases\/renew/);
