@@ -7,7 +7,7 @@ export interface FailedResponse {
   messages: readonly string[];
   /** The data of the answer beside its errors. */
   data?: unknown;
-  /** False if the body was not JSON, so that the answer does not come from Vault. */
+  /** False if the body does not have the form of Vault, so that another server has answered. */
   json: boolean;
   /** Whether the request was sent without TLS to a port that requires it. */
   wantsTls?: boolean;

@@ -57,7 +57,7 @@ export function readFailure(
     status,
     data: envelope?.['data'],
     messages: [...readWords(envelope?.['errors']), ...readWords(envelope?.['warnings'])],
-    json: envelope !== undefined,
+    json: envelope !== undefined && !isOfGateway(status, envelope, method),
     wantsTls: saysItWantsTls(status, body),
     method,
     path,
@@ -69,6 +69,15 @@ export function readFailure(
     ...(Number.isFinite(date) && { clockSkew: date - known.now }),
     ...retryAfter(headers['retry-after']),
   });
+}
+
+/**
+ * Whether an answer that there is nothing comes from a gateway. The server's own has `errors` or the members of an answer;
+ * only its answer to a PATCH has no body.
+ */
+function isOfGateway(status: number, envelope: Readonly<Record<string, unknown>>, method: string): boolean {
+  if (status !== 404 || (method === 'PATCH' && Object.keys(envelope).length === 0)) return false;
+  return !['errors', 'warnings', ...ENVELOPE].some((name) => name in envelope);
 }
 
 export const isSuccess = (status: number) => status >= 200 && status < 300;

@@ -53,6 +53,8 @@ export const TABLE: readonly (readonly [string, Answer])[] = [
   ['HTML', raw(`<html><body>${CANARY}</body></html>`, 200, { 'content-type': 'text/html' })],
   ['HTML of a gateway', raw(`<h1>502 Bad Gateway</h1>${CANARY}`, 502, { 'content-type': 'text/html' })],
   ['a page of megabytes', raw(`<html>${'<p>'.repeat(LARGE)}`)],
+  ['JSON of a gateway', raw(`{"message":"no Route matched","request":"${CANARY}"}`, 404)],
+  ['a gateway without words', raw('', 404)],
   ['cut JSON', raw(`{"data":{"password":"${CANARY}","ttl":`)],
   ['two answers', raw('{"data":{}}{"data":{}}')],
   ['a byte order mark', raw('\ufeff{"data":{}}')],

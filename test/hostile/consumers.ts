@@ -1,11 +1,14 @@
 import { RefusedLogins } from '../../lib/auth/refused-logins.js';
 import { prepareLogin } from '../../lib/auth/run-login.js';
 import { inspect } from 'node:util';
+import { firstValueFrom, type Observable } from 'rxjs';
 import { expect } from 'vitest';
 import { ApiClient } from '../../lib/client/api-client.js';
 import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.types.js';
 import { resolveOptions } from '../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
+import type { KvSecret } from '../../lib/engines/kv/read-kv.js';
+import type { KvWritten } from '../../lib/engines/kv/write-kv.js';
 import { VaultError } from '../../lib/errors/vault-error.js';
 import { EventBus, type VaultEvent } from '../../lib/events/events.js';
 import { appRole, fromWrappedToken, token } from '../../lib/index.js';
@@ -22,7 +25,20 @@ const auth = { client_token: TOKEN, accessor: 'a', lease_duration: 3_600, renewa
 const wrapped = { creation_path: 'auth/approle/role/app/secret-id', creation_ttl: 60 };
 const metadata = { version: 1, created_time: '2026-01-01T00:00:00Z', custom_metadata: { owner: 'team' } };
 
-/** A server with correct answers for all paths except one. */
+const KEYS = { keys: ['one', 'two/'] };
+const SETTINGS = {
+  cas_required: false,
+  created_time: metadata.created_time,
+  current_version: 1,
+  custom_metadata: metadata.custom_metadata,
+  delete_version_after: '0s',
+  max_versions: 0,
+  oldest_version: 0,
+  updated_time: metadata.created_time,
+  versions: { 1: { created_time: metadata.created_time, deletion_time: '', destroyed: false } },
+};
+
+/** A server with correct answers for all requests except those to one path, or of one method to it. */
 export class Server implements Sender {
   readonly good: Record<string, object> = {
     'auth/approle/login': { auth },
@@ -36,7 +52,13 @@ export class Server implements Sender {
     'sys/wrapping/unwrap': { data: { secret_id: SECRET_ID } },
     'sys/leases/lookup': { data: { id: 'x' } },
     'secret/data/app': { data: { data: { password: CANARY }, metadata } },
-    'secret/metadata/app': { data: { keys: ['one', 'two/'] } },
+    'POST secret/data/app': { data: metadata },
+    'PATCH secret/data/app': { data: metadata },
+    'secret/metadata/app': { data: KEYS },
+    'GET secret/metadata/app': { data: SETTINGS },
+    'secret/subkeys/app': { data: { subkeys: { password: null, inner: { list: null } }, metadata } },
+    'secret/metadata/folder': { data: KEYS },
+    'secret/data/folder/one': { data: { data: { password: CANARY }, metadata } },
     'pki/ca/pem': {},
     'pki/ca': {},
     'wrapped/path': {
@@ -58,14 +80,17 @@ export class Server implements Sender {
       data: { certificate: 'pem', private_key: CANARY, expiration: 2e9, serial_number: '1' },
     },
   };
-  hostile: { path: string; answer: Answer } | undefined;
+  hostile: { path: string; answer: Answer; once?: boolean } | undefined;
   readonly asked: TransportRequest[] = [];
   answered = 0;
 
   send(request: TransportRequest): Promise<TransportResponse> {
     this.asked.push(request);
     const path = request.path.slice('/v1/'.length).split('?', 1)[0] as string;
-    const answer = this.hostile?.path === path ? this.hostile.answer : ok(this.#answer(path, request));
+    const { hostile } = this;
+    const meant = hostile?.path === path || hostile?.path === `${request.method} ${path}`;
+    if (meant && hostile.once) this.hostile = undefined;
+    const answer = meant ? hostile.answer : ok(this.#answer(path, request));
     return Promise.resolve({ ...answer, address: 'http://vault.test' });
   }
 
@@ -73,12 +98,17 @@ export class Server implements Sender {
     return Promise.resolve();
   }
 
-  #answer(path: string, { body }: TransportRequest): object {
+  /** @param path with its method or without */
+  goodAnswer(path: string): object {
+    return this.good[path] ?? this.good[path.replace(/^[A-Z]+ /, '')] ?? {};
+  }
+
+  #answer(path: string, { method, body }: TransportRequest): object {
     if (path === 'sys/leases/renew') {
       const { lease_id } = JSON.parse(body ?? '{}') as { lease_id: string };
       return { lease_id, lease_duration: 60, renewable: true };
     }
-    const good = this.good[path] ?? {};
+    const good = this.goodAnswer(`${method} ${path}`);
     // The same answer twice would look like a cache.
     const number = ++this.answered;
     if ('lease_id' in good) return { ...good, lease_id: `${path}/${number}` };
@@ -114,10 +144,13 @@ export class World {
     return this;
   }
 
-  /** Consumers by kind of answer: the path, and the call. `shows`: names, which are not secret. */
+  /**
+   * Consumers by kind of answer: the path, maybe with a method, and the call. `shows`: names, which are not secret.
+   * `watches`: it asks until the answer is good.
+   */
   readonly consumers: Record<
     string,
-    { path: string; ask: () => Promise<unknown>; shows?: boolean; leased?: boolean }
+    { path: string; ask: () => Promise<unknown>; shows?: boolean; leased?: boolean; watches?: boolean }
   > = {
     login: {
       path: 'auth/approle/login',
@@ -148,6 +181,7 @@ export class World {
     },
     'KV v2': { path: 'secret/data/app', ask: () => this.#readKv('app', 'secret', 2) },
     'KV v1': { path: 'kv1/app', ask: () => this.#readKv('app', 'kv1', 1) },
+    ...this.#kvCalls(),
     issue: { path: 'database/creds/app', ask: () => this.#issue('database/creds/app'), leased: true },
     'static role': {
       path: 'database/static-creds/app',
@@ -159,8 +193,14 @@ export class World {
 
   /** Gives one answer to one consumer: throws if an invariant does not hold. */
   async meet(name: string, answer: Answer): Promise<void> {
-    const { path, ask, shows, leased } = this.consumers[name] as (typeof this.consumers)[string];
-    this.server.hostile = { path, answer };
+    const {
+      path,
+      ask,
+      shows,
+      leased,
+      watches = false,
+    } = this.consumers[name] as (typeof this.consumers)[string];
+    this.server.hostile = { path, answer, once: watches };
     this.events.length = 0;
     this.server.asked.length = 0;
     // A read waits for a standby that lacks a write, if an answer before had an index.
@@ -229,6 +269,112 @@ export class World {
     return [secret.data, secret.version];
   }
 
+  /** All calls of KV besides reads. */
+  #kvCalls(): World['consumers'] {
+    const kv = () => this.connection.secrets;
+    const data = { password: CANARY };
+    const versioned = async (written: Promise<KvWritten>) => {
+      const { version, createdAt } = await written;
+      expect(Number.isSafeInteger(version)).toBe(true);
+      expect(JSON.stringify(createdAt)).not.toBe('null');
+      return version;
+    };
+    const change = (current?: KvSecret) => ({ ...current?.data.reveal(), more: CANARY });
+    const first = async <T>(values: Observable<T>) => firstValueFrom(values);
+    return {
+      'KV list': { path: 'secret/metadata/folder', ask: () => kv().list('folder'), shows: true },
+      'KV write': { path: 'POST secret/data/app', ask: () => versioned(kv().write('app', data)) },
+      'KV write with cas': {
+        path: 'POST secret/data/app',
+        ask: () => versioned(kv().write('app', data, { cas: 1 })),
+      },
+      // The look at the next version after a lost answer, and at the current one after a conflict, get it, too.
+      'KV write, and all reads about it': {
+        path: 'secret/data/app',
+        ask: () => versioned(kv().write('app', data, { cas: 0 })),
+      },
+      'KV v1 write': {
+        path: 'kv1/app',
+        ask: () =>
+          kv()
+            .write('app', data, { mount: 'kv1', kvVersion: 1 })
+            .then(() => 'written'),
+      },
+      'KV patch': { path: 'PATCH secret/data/app', ask: () => versioned(kv().patch('app', data)) },
+      'KV update, its read': {
+        path: 'GET secret/data/app',
+        ask: () => versioned(kv().update('app', change)),
+      },
+      'KV update, its write': {
+        path: 'POST secret/data/app',
+        ask: () => versioned(kv().update('app', change)),
+      },
+      'KV delete': {
+        path: 'DELETE secret/data/app',
+        ask: () =>
+          kv()
+            .delete('app')
+            .then(() => 'deleted'),
+      },
+      ...Object.fromEntries(
+        (['undelete', 'destroy'] as const).map((name) => [
+          `KV ${name}`,
+          {
+            path: `secret/${name}/app`,
+            ask: () =>
+              kv()
+                [name]('app', [1])
+                .then(() => name),
+          },
+        ]),
+      ),
+      'KV metadata': {
+        path: 'GET secret/metadata/app',
+        ask: async () => {
+          const read = await kv().metadata('app');
+          expect(Object.values(read)).not.toContain(undefined);
+          expect(read.versions.every(({ version }) => version >= 1)).toBe(true);
+          // The settings of a secret are no secret.
+          return [read.currentVersion, read.versions];
+        },
+      },
+      'KV metadata write': {
+        path: 'POST secret/metadata/app',
+        ask: () =>
+          kv()
+            .writeMetadata('app', { maxVersions: 3 })
+            .then(() => 'written'),
+      },
+      'KV metadata delete': {
+        path: 'DELETE secret/metadata/app',
+        ask: () =>
+          kv()
+            .deleteMetadata('app')
+            .then(() => 'deleted'),
+      },
+      'KV subkeys': {
+        path: 'secret/subkeys/app',
+        ask: async () => {
+          const { keys, version } = await kv().subkeys('app');
+          expect(leavesOf(keys).every((leaf) => leaf === null)).toBe(true);
+          return version;
+        },
+      },
+      'KV watch': { path: 'secret/data/app', ask: () => first(kv().watch('app')), watches: true },
+      'KV folder, its list': {
+        path: 'secret/metadata/folder',
+        ask: () => first(kv().watchFolder('folder')),
+        shows: true,
+        watches: true,
+      },
+      'KV folder, a secret': {
+        path: 'secret/data/folder/one',
+        ask: () => first(kv().watchFolder('folder')),
+        watches: true,
+      },
+    };
+  }
+
   async #issue(path: string): Promise<unknown> {
     try {
       const credentials = await this.connection.leases.get(path, 1);
@@ -238,6 +384,11 @@ export class World {
       await this.connection.leases.release(path);
     }
   }
+}
+
+/** All values of an object that are no objects themselves. */
+function leavesOf(value: unknown): unknown[] {
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(leavesOf) : [value];
 }
 
 /** A {@link VaultError}, of bounded length and on one line. */

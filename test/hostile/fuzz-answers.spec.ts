@@ -23,7 +23,7 @@ it.each(NAMES)(
   async (name) => {
     const numRuns = Math.ceil((inputs * SHARE) / parts / (SLOW.has(name) ? 4 : 1));
     const { path } = world.consumers[name] as (typeof world.consumers)[string];
-    const good = world.server.good[path] as object;
+    const good = world.server.goodAnswer(path);
     await fc.assert(
       fc.asyncProperty(hostileAnswers(good), (answer) => world.meet(name, answer)),
       { seed, numRuns },

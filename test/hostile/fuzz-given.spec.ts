@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { firstValueFrom } from 'rxjs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { barePath, encodeApiPath, encodeMount, encodePath, encodeSegment } from '../../lib/client/path.js';
 import { resolveOptions } from '../../lib/config/resolved-options.js';
@@ -128,6 +129,23 @@ const names = fc.oneof(
   { weight: 1, arbitrary: ODD_VALUES },
 ) as fc.Arbitrary<string>;
 
+/** The calls of KV by the part of the path that they use. */
+const KV_CALLS: readonly [part: string, (name: string) => Promise<unknown>][] = [
+  ['data', (name) => world.connection.secrets.write(name, { a: 1 })],
+  ['data', (name) => world.connection.secrets.write(name, { a: 1 }, { cas: 1 })],
+  ['data', (name) => world.connection.secrets.patch(name, { a: 1 })],
+  ['data', (name) => world.connection.secrets.update(name, () => ({ a: 1 }))],
+  ['data', (name) => world.connection.secrets.delete(name)],
+  ['delete', (name) => world.connection.secrets.delete(name, { versions: [1] })],
+  ['undelete', (name) => world.connection.secrets.undelete(name, [1])],
+  ['destroy', (name) => world.connection.secrets.destroy(name, [1])],
+  ['metadata', (name) => world.connection.secrets.metadata(name)],
+  ['metadata', (name) => world.connection.secrets.writeMetadata(name, { maxVersions: 1 })],
+  ['metadata', (name) => world.connection.secrets.deleteMetadata(name)],
+  ['subkeys', (name) => world.connection.secrets.subkeys(name)],
+  ['data', (name) => firstValueFrom(world.connection.secrets.watch(name))],
+];
+
 /** A name leads to its own path only. */
 function expectSame(encoded: string | undefined, name: string): void {
   if (encoded === undefined) return;
@@ -140,7 +158,7 @@ it(
   async () => {
     const numRuns = Math.ceil(inputs * SHARES.names);
     await fc.assert(
-      fc.asyncProperty(names, names, async (name, other) => {
+      fc.asyncProperty(names, names, fc.constantFrom(...KV_CALLS), async (name, other, [part, call]) => {
         expectSame(
           attempt(() => encodePath(name, 'path')),
           name,
@@ -166,6 +184,14 @@ it(
         await expectRefusedOrSent(full, () =>
           world.clock.until(world.connection.secrets.read(name, { kvVersion: 2 }, 0)),
         );
+        await expectRefusedOrSent(typeof name === 'string' ? `secret/${part}/${name}` : '', () =>
+          world.clock.until(Promise.resolve(name).then(call)),
+        );
+        // A folder may end in a slash, which is not sent; `/` is the root.
+        const folder = typeof name === 'string' ? `/${name}`.replace(/\/$/, '') : '';
+        await expectRefusedOrSent(`secret/metadata${folder}`, () =>
+          world.clock.until(world.connection.secrets.list(name)),
+        );
       }),
       { seed, numRuns },
     );
@@ -180,5 +206,6 @@ async function expectRefusedOrSent(path: string, ask: () => Promise<unknown>): P
     expectFit(error);
     expect(error).toBeInstanceOf(VaultError);
   });
-  for (const request of world.server.asked) expectSame(request.path.slice('/v1/'.length), path);
+  for (const request of world.server.asked)
+    expectSame(request.path.slice('/v1/'.length).replace(/\?list=true$/, ''), path);
 }

@@ -113,8 +113,13 @@ export async function subkeysOf(
   const answer = (await named(request, target, path, version)).data.reveal();
   const read = isObject(answer) ? readVersion(answer['metadata']) : undefined;
   const keys = isObject(answer) ? answer['subkeys'] : undefined;
-  if (!read || !isObject(keys)) throw malformed(path);
+  if (!read || !isKeys(keys)) throw malformed(path);
   return { keys, ...read };
+}
+
+/** Keys without values. A value in their place would be shown, as keys are no secret. */
+function isKeys(keys: unknown): keys is Readonly<Record<string, unknown>> {
+  return isObject(keys) && Object.values(keys).every((below) => below === null || isKeys(below));
 }
 
 function readMetadata(answer: unknown): KvMetadata | undefined {

@@ -43,3 +43,17 @@ it('the web page of a proxy is no data', () => {
     expect.objectContaining({ code: 'VAULT_NOT_VAULT' }),
   );
 });
+
+it.each<['GET' | 'PATCH', unknown, string]>([
+  ['GET', { message: 'no Route matched with those values' }, 'VAULT_NOT_VAULT'],
+  ['GET', '', 'VAULT_NOT_VAULT'],
+  ['GET', [], 'VAULT_NOT_VAULT'],
+  ['GET', { errors: [] }, 'VAULT_SECRET_NOT_FOUND'],
+  ['GET', { request_id: 'r', data: null, warnings: ['x'] }, 'VAULT_SECRET_NOT_FOUND'],
+  // The server's own answer where there is nothing to patch.
+  ['PATCH', '', 'VAULT_SECRET_NOT_FOUND'],
+  ['PATCH', { message: 'Not Found' }, 'VAULT_NOT_VAULT'],
+])('a 404 to %s with %j is %s', (method, body, code) => {
+  const error = readFailure(response(404, body), { ...request, method }, { tokenNamespace: '', now: 0 });
+  expect(error.code).toBe(code);
+});
