@@ -154,7 +154,29 @@ describe('no printer shows a secret of the package itself', () => {
     audit.guard('a password', database.password.reveal());
     const raw = await firstValueFrom(credentials.watch<Record<string, string>>('database/creds/app'));
     audit.guard('a password', raw.data.reveal()['password'] as string);
-    const kv = await app.get(KvService).read('app');
+    const kvService = app.get(KvService);
+    const kv = await kvService.read('app');
+    const changed = { value: new Secret(KV) };
+    const failure = (call: Promise<unknown>) => call.catch((error: unknown) => error);
+    const kvCalls = {
+      written: await kvService.write('calls/app', changed),
+      patched: await kvService.patch('calls/app', { more: new Secret(KV) }),
+      updated: await kvService.update('calls/app', (current) => ({ ...current?.data.reveal(), again: KV })),
+      conflict: await failure(kvService.write('calls/app', changed, { cas: 0 })),
+      'invalid data': await failure(kvService.write('calls/app', KV as never)),
+      'invalid version': await failure(kvService.destroy('calls/app', [KV] as never)),
+      'invalid settings': await failure(kvService.writeMetadata('calls/app', { maxVersions: KV as never })),
+      'a change that fails': await failure(
+        kvService.update('calls/app', () => Promise.reject(new Error('without the value'))),
+      ),
+      list: await kvService.list('calls'),
+      metadata: await kvService.metadata('calls/app'),
+      subkeys: await kvService.subkeys('calls/app'),
+      'a watched secret': await firstValueFrom(kvService.watch('calls/app')),
+      'a watched folder': await firstValueFrom(kvService.watchFolder('calls')),
+    };
+    await kvService.delete('calls/app');
+    const deleted = await failure(kvService.read('calls/app'));
     const answer = await app.get(VaultClient).read('secret/data/app');
     const aws = rotatingAwsCredentials(credentials.watch('aws/creds/app'), { settle: 0 });
     await aws();
@@ -165,6 +187,9 @@ describe('no printer shows a secret of the package itself', () => {
       lease: raw.lease,
       'AWS provider': aws,
       'KV secret': kv,
+      'KV calls': kvCalls,
+      ...kvCalls,
+      'a deleted secret': deleted,
       answer,
       'events until now': credentials.recentEvents,
       status: await firstValueFrom(credentials.status$),
