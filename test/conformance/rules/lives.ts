@@ -40,7 +40,8 @@ export const lives: Rules = [
               [`${one}-2`, 1],
             ] as const,
         )) {
-          kv.put(name, { ...plain, expiration });
+          // With a `ttl` of 0, OpenBao gives a secret of version 1 the form of a static role: no lease, no duration.
+          kv.put(name, { ...plain, ttl: version === 1 ? 1 : 0, expiration });
           const path = version === 2 ? `kv2/data/${name}` : `kv1/${name}`;
           await world.settled(life.connection.leases.get(path));
         }
