@@ -3,7 +3,7 @@ export {
   MODULE_OPTIONS_TOKEN as VAULT_MODULE_OPTIONS,
   type VaultModuleExtras,
 } from './vault.module-definition.js';
-export type { VaultFeature } from './vault.providers.js';
+export type { VaultFeature } from './vault.injections.js';
 export {
   getCredentialsToken,
   getSecretToken,
@@ -11,6 +11,7 @@ export {
   type CredentialsTarget,
   type InjectCredentialsOptions,
   type InjectSecretOptions,
+  type SecretWatchOptions,
 } from './vault.tokens.js';
 
 export type { TlsOptions } from './client/tls-options.js';
@@ -64,6 +65,7 @@ export type {
 } from './configuration/vault-config.types.js';
 export { InjectCredentials } from './decorators/inject-credentials.decorator.js';
 export { InjectSecret } from './decorators/inject-secret.decorator.js';
+export { OnRotation, type RotationTarget } from './decorators/on-rotation.decorator.js';
 export { InjectVault } from './decorators/inject-vault.decorator.js';
 export {
   CredentialsService,

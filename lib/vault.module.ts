@@ -6,7 +6,8 @@ import {
   type ASYNC_OPTIONS_TYPE,
   type OPTIONS_TYPE,
 } from './vault.module-definition.js';
-import { defineConnection, defineFeature, type VaultFeature } from './vault.providers.js';
+import { defineFeature, type VaultFeature } from './vault.injections.js';
+import { defineConnection } from './vault.providers.js';
 
 /**
  * Options of {@link VaultModule.forRoot}: those of the connection, `name`, `isGlobal` and `extraProviders`.
@@ -48,7 +49,10 @@ export class VaultModule extends ConfigurableModuleClass {
     return defineConnection(super.forRootAsync(options), options, useFactory);
   }
 
-  /** Declares the secrets of a feature if decorators cannot do so in time: in lazily loaded modules. */
+  /**
+   * Declares the secrets of a feature, with the arguments of `@InjectCredentials` and `@InjectSecret`, if decorators cannot
+   * do so in time: in lazily loaded modules. An error of one names the module that declares it.
+   */
   static forFeature(feature: VaultFeature): DynamicModule {
     assertGiven(feature, 'forFeature', 'it needs an object with `credentials` or `secrets`');
     const [problem] = unknownOptions('forFeature', feature, ['credentials', 'secrets', 'connection']);

@@ -1,6 +1,5 @@
 import { Global, Module, type DynamicModule, type FactoryProvider, type Provider } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import { defer } from 'rxjs';
 import { assertName, DEFAULT_CONNECTION } from './config/resolved-options.js';
 import type { VaultOptions } from './config/options.js';
 import { hideSecretOptions } from './config/hidden-options.js';
@@ -10,40 +9,16 @@ import type { SharedConnection } from './configuration/shared-connection.js';
 import { openConnection } from './connection/open-connection.js';
 import type { VaultConnection } from './connection/vault-connection.js';
 import { VaultConnections } from './connection/vault-connections.js';
-import { lateList, resolveAgain } from './discovery/nest-container.js';
-import { prefetch, resolveInjection } from './discovery/resolve-injection.js';
-import { UndeclaredSecret } from './discovery/undeclared-secret.js';
-import { isInjected, wantedSecrets, willRead } from './discovery/wanted-secrets.js';
+import { lateList } from './discovery/nest-container.js';
+import { prefetch } from './discovery/resolve-injection.js';
+import { wantedSecrets } from './discovery/wanted-secrets.js';
 import { SERVICES } from './services/services.js';
 import { VaultClient } from './session/vault-client.js';
 import { MODULE_OPTIONS_TOKEN, type VaultModuleExtras } from './vault.module-definition.js';
+import { VaultRotations } from './vault.rotations.js';
 import { VaultShutdown } from './vault.shutdown.js';
-import {
-  definitionOf,
-  definitionsOf,
-  getConnectionToken,
-  getCredentialsToken,
-  getSecretToken,
-  getVaultToken,
-  type CredentialsTarget,
-  type InjectCredentialsOptions,
-  type InjectionDefinition,
-  type InjectSecretOptions,
-} from './vault.tokens.js';
-
-/**
- * The secrets of a feature.
- *
- * @publicApi
- */
-export interface VaultFeature {
-  /** Arguments of `@InjectCredentials`. */
-  credentials?: readonly (CredentialsTarget | readonly [CredentialsTarget, InjectCredentialsOptions])[];
-  /** Arguments of `@InjectSecret`. */
-  secrets?: readonly (string | readonly [string, InjectSecretOptions])[];
-  /** Name of the connection of all of them. */
-  connection?: string;
-}
+import { injectionProvider, isOwnProvider } from './vault.injections.js';
+import { definitionsOf, getConnectionToken, getVaultToken, ROTATIONS_TOKEN } from './vault.tokens.js';
 
 /** Providers that exist once in an application, for any number of connections. */
 @Global()
@@ -60,8 +35,9 @@ export interface VaultFeature {
       useFactory: (connections: VaultConnections) => new Service(connections),
     })),
     VaultShutdown,
+    { provide: ROTATIONS_TOKEN, useClass: VaultRotations },
   ],
-  exports: [VaultConnections, ...SERVICES],
+  exports: [VaultConnections, ...SERVICES, ROTATIONS_TOKEN],
 })
 class VaultCoreModule {}
 
@@ -126,91 +102,6 @@ function hidden(provider: Provider): Provider {
   if (!('useFactory' in provider)) return provider;
   const { useFactory } = provider as FactoryProvider<VaultOptions>;
   return { ...provider, useFactory: async (...args) => hideSecretOptions(await useFactory(...args)) };
-}
-
-/** The module of a feature's secrets. */
-export function defineFeature(base: DynamicModule, feature: VaultFeature): DynamicModule {
-  const { connection } = feature;
-  const shared = connection === undefined ? {} : { connection };
-  const tokens = [
-    ...(feature.credentials ?? []).map((entry) => {
-      const [target, options] = isPair<CredentialsTarget, InjectCredentialsOptions>(entry)
-        ? entry
-        : [entry, {}];
-      return getCredentialsToken(target, { ...options, ...shared });
-    }),
-    ...(feature.secrets ?? []).map((entry) => {
-      const [path, options] = isPair<string, InjectSecretOptions>(entry) ? entry : [entry, {}];
-      return getSecretToken(path, { ...options, ...shared });
-    }),
-  ];
-  const definitions = tokens.map((token) => definitionOf(token) as InjectionDefinition);
-  const names = [...new Set(definitions.map((definition) => definition.connection))];
-  const providers = [
-    ...definitions.map((definition) => injectionProvider(definition, featureToken(definition.connection))),
-    ...names.map((name) =>
-      featureProvider(
-        name,
-        definitions.filter((definition) => definition.connection === name).map(({ token }) => token),
-      ),
-    ),
-  ];
-  return { ...base, providers, exports: tokens };
-}
-
-/**
- * Reads the secrets of a feature when its module is loaded lazily. In a module that is loaded at the start, the
- * connection has read them already, because of the note on the factory.
- */
-function featureProvider(name: string, tokens: readonly string[]): FactoryProvider {
-  const useFactory = async (connection: VaultConnection, modules: ModulesContainer) => {
-    if (connection.startup.login === 'deferred') return;
-    const wanted = wantedSecrets(modules, name, isOwnProvider);
-    const needed = wanted.filter(({ token }) => tokens.includes(token));
-    await prefetch(connection, needed, connection.startup.timeout);
-  };
-  willRead(useFactory, tokens);
-  return {
-    provide: featureToken(name),
-    inject: [getConnectionToken(name), ModulesContainer],
-    useFactory,
-  };
-}
-
-const featureToken = (connection: string) => `VAULT:FEATURE(${connection})`;
-
-function isPair<A, B>(entry: A | readonly [A, B]): entry is readonly [A, B] {
-  return Array.isArray(entry);
-}
-
-const OWN_FACTORIES = new WeakSet<object>();
-const isOwnProvider = (provider: unknown) => OWN_FACTORIES.has(provider as object);
-
-/**
- * Observables send no request before a subscription. A token that nothing injects may belong to another application of
- * this process, so its path is not even checked. A secret is read if a class of the application injects it; otherwise
- * Nest calls the factory again at the first injection.
- *
- * @param after tokens of providers to build first
- */
-function injectionProvider(definition: InjectionDefinition, ...after: string[]): FactoryProvider {
-  let resolvedBefore = false;
-  const useFactory = (connection: VaultConnection, modules: ModulesContainer) => {
-    const { token } = definition;
-    const declared = connection.startup.login === 'required';
-    const resolve = () => resolveInjection(connection, definition);
-    if (resolvedBefore || isInjected(modules, token, declared)) return resolve();
-    if (definition.kind !== 'secret') return defer(resolve);
-    resolvedBefore = true;
-    resolveAgain(modules, token, useFactory);
-    return new UndeclaredSecret(definition);
-  };
-  OWN_FACTORIES.add(useFactory);
-  return {
-    provide: definition.token,
-    inject: [getConnectionToken(definition.connection), ModulesContainer, ...after],
-    useFactory,
-  };
 }
 
 function connect(

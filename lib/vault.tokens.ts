@@ -1,15 +1,21 @@
+import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { encodeApiPath, encodeMount, encodePath } from './client/path.js';
 import { DEFAULT_CONNECTION } from './config/resolved-options.js';
 import { databasePath } from './engines/database/database-path.js';
+import { unknownOptions } from './errors/unknown-options.js';
+import { parametersKey, type IssueParameters } from './engines/engine.js';
 import { VaultError } from './errors/vault-error.js';
+import { isSchema, type SecretSchema } from './schema/schema.js';
 
 /**
  * The target of `@InjectCredentials`: the name of a database role, or the full path of any lease-backed secret.
+ * `parameters` are sent with each issue, as `{ common_name: 'orders.internal' }` of `pki/issue/orders`: the same path with
+ * other parameters is another secret.
  *
  * @publicApi
  */
-export type CredentialsTarget = string | { path: string };
+export type CredentialsTarget = string | { path: string; parameters?: IssueParameters };
 
 /**
  * Options of `@InjectCredentials` and {@link getCredentialsToken}.
@@ -37,21 +43,67 @@ export interface InjectSecretOptions {
   mount?: string;
   /** Name of the connection. */
   connection?: string;
+  /**
+   * The form of the value: a Standard Schema (zod, valibot, arktype, …) or a class. The injected secret holds its output.
+   * A value that does not match fails the start with `VAULT_SECRET_INVALID`.
+   */
+  schema?: SecretSchema;
+  /**
+   * Injects an `Observable` of the secret instead: the current value on subscription, then each different one. The secret
+   * is read again every five minutes, or every `every` milliseconds. A new value that does not match the schema is an
+   * event, and the previous one stays in use. Not with `version`. @default false
+   */
+  watch?: boolean | SecretWatchOptions;
+}
+
+/**
+ * How a live secret is read again.
+ *
+ * @publicApi
+ */
+export interface SecretWatchOptions {
+  /** Milliseconds between reads, 1000 at least. @default 300000 */
+  every?: number;
+}
+
+/** The definition of a KV secret. */
+export interface SecretDefinition {
+  kind: 'secret';
+  token: string;
+  connection: string;
+  path: string;
+  mount?: string;
+  key?: string;
+  version?: number;
+  schema?: SecretSchema;
+  /** Set for a live secret. */
+  watch?: SecretWatchOptions;
 }
 
 /** The definition behind a token. */
-export type InjectionDefinition = { token: string; connection: string } & (
-  | { kind: 'user'; path: string }
-  | { kind: 'credentials'; path: string }
-  | { kind: 'secret'; path: string; mount?: string; key?: string; version?: number }
-);
+export type InjectionDefinition =
+  | { kind: 'user'; token: string; connection: string; path: string }
+  | { kind: 'credentials'; token: string; connection: string; path: string; parameters?: IssueParameters }
+  | SecretDefinition;
 
 /**
  * Definitions by token, for both copies (ESM, CommonJS) of this package: names only, never values. An application makes
  * providers of them, and requests only those that something injects.
  */
 const DEFINITIONS = Symbol.for('nestjs-vault.definitions');
-const shared = globalThis as { [DEFINITIONS]?: Map<string, InjectionDefinition> };
+const SCHEMAS = Symbol.for('nestjs-vault.schemas');
+const shared = globalThis as {
+  [DEFINITIONS]?: Map<string, InjectionDefinition>;
+  [SCHEMAS]?: { numbers: WeakMap<object, number>; count: number };
+};
+
+/** The same number for the same schema. */
+function numberOf(schema: SecretSchema): number {
+  const known = (shared[SCHEMAS] ??= { numbers: new WeakMap(), count: 0 });
+  let number = known.numbers.get(schema);
+  if (number === undefined) known.numbers.set(schema, (number = ++known.count));
+  return number;
+}
 
 /** The definitions so far of decorators and token functions for one connection. */
 export function definitionsOf(connection: string): InjectionDefinition[] {
@@ -62,6 +114,19 @@ export function definitionsOf(connection: string): InjectionDefinition[] {
 
 export function definitionOf(token: unknown): InjectionDefinition | undefined {
   return typeof token === 'string' ? shared[DEFINITIONS]?.get(token) : undefined;
+}
+
+/** Token of the object that calls methods with `@OnRotation`. */
+export const ROTATIONS_TOKEN = 'VAULT:ROTATIONS';
+const ROTATION_KEY = 'nestjs-vault.rotation ';
+
+/** The property by which Nest gives a host with `@OnRotation` the values of a token, for one of its methods. */
+export function rotationKey(method: string | symbol, token: string): symbol {
+  return Symbol.for(`${ROTATION_KEY}${String(method)} ${token}`);
+}
+
+export function isRotationKey(key: unknown): boolean {
+  return typeof key === 'symbol' && key.description?.startsWith(ROTATION_KEY) === true;
 }
 
 /** Token of the internals of a connection. */
@@ -100,27 +165,57 @@ export function getCredentialsToken(
     const token = `VAULT:DATABASE(${part(connection)}:${encodePath(path, 'path')})`;
     return define({ kind: 'user', token, connection, path });
   }
-  const { path: given } = (target ?? {}) as { path: string };
+  const { path: given, parameters } = (target ?? {}) as Exclude<CredentialsTarget, string>;
   const path = encodeApiPath(given);
+  if (parameters !== undefined && !isPlain(parameters))
+    throw invalid(
+      given,
+      'The `parameters` of the credentials at',
+      'are no object',
+      'Give them as an object.',
+    );
   return define({
     kind: 'credentials',
-    token: `VAULT:CREDENTIALS(${part(connection)}:${path})`,
+    token: `VAULT:CREDENTIALS(${part(connection)}:${path}${parameters ? `?${digestOf(parameters)}` : ''})`,
     connection,
     path: given,
+    ...(parameters && { parameters }),
   });
 }
 
+const isPlain = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A hash, as Nest prints tokens, and an application may send anything as a parameter. */
+function digestOf(parameters: IssueParameters): string {
+  return createHash('sha256').update(parametersKey(parameters)).digest('base64url').slice(0, 16);
+}
+
 /**
- * Token of the value that `@InjectSecret` injects with the same arguments.
+ * Token of the value that `@InjectSecret` injects with the same arguments. Give the same `schema` object: another one is
+ * another token.
  *
- * @throws VaultError `VAULT_PATH_INVALID`, and `VAULT_CONFIG_INVALID` if `version` or `key` has another type elsewhere
+ * @throws VaultError `VAULT_PATH_INVALID`, and `VAULT_CONFIG_INVALID` if options contradict each other, have another type,
+ * or `version` or `key` has another type elsewhere
  * @publicApi
  */
 export function getSecretToken(path: string, options: InjectSecretOptions = {}): string {
-  const { connection = DEFAULT_CONNECTION, mount, key, version } = options;
-  // Each part is encoded, so that no part contains the ":", "@" or "#" before the next one.
+  const { connection = DEFAULT_CONNECTION, mount, key, version, schema } = options;
+  // Each part is encoded, so that no part contains the separator before the next one.
   const where = [connection, encodeMount(mount ?? 'secret'), encodePath(path, 'path')].map(part);
-  const which = [version !== undefined && `@${version}`, key !== undefined && `#${part(key)}`];
+  const watch = watchOf(path, options);
+  if (schema !== undefined && !isSchema(schema))
+    throw invalid(
+      path,
+      'The `schema` of the secret',
+      'is no schema',
+      'Give a Standard Schema (zod, valibot, arktype, …), or a class with decorators of class-validator.',
+    );
+  const which = [
+    version !== undefined && `@${version}`,
+    key !== undefined && `#${part(key)}`,
+    schema !== undefined && `~schema-${numberOf(schema)}`,
+    watch && `~watch${watch.every === undefined ? '' : `-${watch.every}`}`,
+  ];
   return define({
     kind: 'secret',
     token: `VAULT:SECRET(${[where.join(':'), ...which].filter(Boolean).join('')})`,
@@ -129,12 +224,39 @@ export function getSecretToken(path: string, options: InjectSecretOptions = {}):
     ...(mount !== undefined && { mount }),
     ...(key !== undefined && { key }),
     ...(version !== undefined && { version }),
+    ...(schema !== undefined && { schema }),
+    ...(watch && { watch }),
+  });
+}
+
+function watchOf(path: string, { watch, version }: InjectSecretOptions): SecretWatchOptions | undefined {
+  if (watch === undefined || watch === false) return undefined;
+  const problems = watch === true ? [] : unknownOptions('watch', watch, ['every']);
+  const every = watch === true ? undefined : watch.every;
+  if (version !== undefined) problems.push('a pinned `version` never changes, so it cannot be watched');
+  if (every !== undefined && !(Number.isFinite(every) && every >= 1_000))
+    problems.push('`every` must be a number of milliseconds, 1000 at least');
+  if (problems.length === 0) return every === undefined ? {} : { every };
+  throw invalid(
+    path,
+    'The secret',
+    `cannot be watched: ${problems.join('; ')}`,
+    'Correct `watch`, or leave out `version`.',
+  );
+}
+
+function invalid(path: string, subject: string, problem: string, hint: string): VaultError {
+  return new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message: `${subject} "${path}" ${problem}.`,
+    hint,
+    path,
   });
 }
 
 /** One part of a token, without the separators of the parts. */
 function part(text: string): string {
-  return String(text).replace(/[%:@#]/g, (character) => `%${character.charCodeAt(0).toString(16)}`);
+  return String(text).replace(/[%:@#~?]/g, (character) => `%${character.charCodeAt(0).toString(16)}`);
 }
 
 function define(definition: InjectionDefinition): string {

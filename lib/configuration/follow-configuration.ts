@@ -9,7 +9,7 @@ import {
   type Observable,
 } from 'rxjs';
 import type { VaultConnection } from '../connection/vault-connection.js';
-import { memberOf } from '../discovery/resolve-injection.js';
+import { memberOf } from '../connection/injected-secrets.js';
 import type { StaticSecret } from '../engines/static-secrets.js';
 import type { VaultError } from '../errors/vault-error.js';
 import { comparableJson } from '../secret/fingerprint.js';

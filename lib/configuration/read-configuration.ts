@@ -1,7 +1,8 @@
 import { BehaviorSubject } from 'rxjs';
 import { isObject } from '../client/answer-members.js';
 import type { VaultConnection } from '../connection/vault-connection.js';
-import { memberOf, oneError, readOnce } from '../discovery/resolve-injection.js';
+import { memberOf } from '../connection/injected-secrets.js';
+import { failuresOf, oneError } from '../discovery/resolve-injection.js';
 import type { StaticSecret } from '../engines/static-secrets.js';
 import { kindOf } from '../errors/kind-of.js';
 import { classOf, listed } from '../errors/printable.js';
@@ -42,7 +43,10 @@ export async function readConfiguration(
   warn: (line: string) => void,
 ): Promise<Map<Loader, object>> {
   const results = await Promise.allSettled(loaders.map((loader) => load(loader, source, warn)));
-  const error = oneError(results, (count) => `${count} values of the configuration could not be read.`);
+  const error = oneError(
+    failuresOf(results),
+    (count) => `${count} values of the configuration could not be read.`,
+  );
   if (error) throw error;
   return new Map(
     results.map((result, index) => [
@@ -66,7 +70,7 @@ async function load(
     [...values].map(async ([name, value]): Promise<[string, unknown]> => {
       try {
         if (!source) throw withoutServer(name);
-        const secret = await readOnce(source.connection, value, source.budget);
+        const secret = await source.connection.injected.readOnce(value, source.budget);
         secrets.set(name, secret);
         return [name, memberOf(secret.data, value).reveal()];
       } catch (error) {
@@ -76,7 +80,10 @@ async function load(
       }
     }),
   );
-  const error = oneError(results, (count) => `${count} values of the configuration could not be read.`);
+  const error = oneError(
+    failuresOf(results),
+    (count) => `${count} values of the configuration could not be read.`,
+  );
   if (error) throw error;
   if (absent.length > 0) {
     const reason = source ? 'the server has none' : '`vault` is undefined';

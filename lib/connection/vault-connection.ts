@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events';
-import { Subject, type Observable } from 'rxjs';
+import { filter, firstValueFrom, Subject, type Observable } from 'rxjs';
 import type { ApiRequest } from '../client/api.types.js';
 import { ApiClient, type Outcome } from '../client/api-client.js';
+import { InjectedSecrets } from './injected-secrets.js';
 import { Reachability } from './reachability.js';
 import { background } from '../clock/background.js';
 import { systemClock, type Clock } from '../clock/clock.js';
@@ -20,7 +21,7 @@ import { healthOf, type ConnectionStatus, type PoolStatus } from '../events/stat
 import { Engines } from '../engines/engines.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
 import { pathRules } from '../engines/path-rules.js';
-import { StaticSecrets, type StaticSecret } from '../engines/static-secrets.js';
+import { StaticSecrets } from '../engines/static-secrets.js';
 import { VaultClient } from '../session/vault-client.js';
 import { AuthInUse } from '../session/auth-in-use.js';
 import { Session } from '../session/session.js';
@@ -42,8 +43,8 @@ export class VaultConnection implements ClosedAtExit {
   readonly client: VaultClient;
   readonly leases: LeaseRegistry;
   readonly secrets: StaticSecrets;
-  /** Static secrets for decorators. Each is read once, for any number of decorators. */
-  readonly statics = new Map<string, Promise<StaticSecret>>();
+  /** Static secrets for decorators. */
+  readonly injected: InjectedSecrets;
   readonly #clock: Clock;
   readonly #bus: EventBus;
   readonly #api: ApiClient;
@@ -120,6 +121,7 @@ export class VaultConnection implements ClosedAtExit {
       emit: shared.emit,
       addPool: (pool: () => PoolStatus) => this.#addPool(pool),
       poolChanged: shared.changed,
+      whenPoolsUse: (path: string, serial: number) => this.#whenPoolsUse(path, serial),
     };
     this.leases = new LeaseRegistry({ ...shared, signal, session: this.#session, engines, link });
     this.client = new VaultClient(this.#session);
@@ -128,6 +130,7 @@ export class VaultConnection implements ClosedAtExit {
       ask: (request) => this.client.requestEncoded(request),
       retry: (job, budget, again) => this.retry(job, budget, { again }),
     });
+    this.injected = new InjectedSecrets({ ...shared, secrets: this.secrets });
   }
 
   /** The name in log lines, events and the status. */
@@ -266,6 +269,12 @@ export class VaultConnection implements ClosedAtExit {
       this.#pools.delete(pool);
       this.#changed();
     };
+  }
+
+  async #whenPoolsUse(path: string, serial: number): Promise<void> {
+    const isBehind = (pool: PoolStatus) => pool.path === path && (pool.serial ?? serial) < serial;
+    const allUse = () => ![...this.#pools].some((pool) => isBehind(pool()));
+    if (!allUse()) await firstValueFrom(this.#changes.pipe(filter(allUse)), { defaultValue: undefined });
   }
 
   /** Resolves when no consumer holds a lease any more. */

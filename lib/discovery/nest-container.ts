@@ -63,16 +63,26 @@ export function lateList<T>(known: readonly T[], late: () => Iterable<T>): T[] {
 
 /**
  * Makes Nest call the factory of a static provider again at a later injection (by a lazy module, `ModuleRef.create`).
- * The factory calls it during its first run.
+ * The factory calls it while it runs.
+ *
+ * @param isInjected whether something injects the result of this run: Nest checks the provider again when it gives out
+ * the result, in the same turn of the event loop
  */
-export function resolveAgain(modules: ModulesContainer, token: unknown, factory: unknown): void {
+export function resolveAgain(
+  modules: ModulesContainer,
+  token: unknown,
+  factory: unknown,
+  isInjected: boolean,
+): void {
   for (const module of modules.values()) {
     const wrapper = module.providers.get(token as string) as unknown as StaticWrapper | undefined;
     if (!wrapper || wrapper.metatype !== factory) continue;
-    // Nest resolves this promise after it has stored the result of the factory.
-    void wrapper.getInstanceByContextId(STATIC_CONTEXT).donePromise?.then(() => {
+    const forget = () => {
       const { instance } = wrapper.getInstanceByContextId(STATIC_CONTEXT);
       wrapper.setInstanceByContextId(STATIC_CONTEXT, { instance, isResolved: false, isPending: false });
-    });
+    };
+    // Nest resolves this promise after it has stored the result of the factory.
+    const { donePromise } = wrapper.getInstanceByContextId(STATIC_CONTEXT);
+    void donePromise?.then(() => void (isInjected ? setImmediate(forget) : forget()));
   }
 }

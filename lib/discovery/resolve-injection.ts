@@ -1,26 +1,44 @@
 import { map, type Observable } from 'rxjs';
-import { background } from '../clock/background.js';
 import type { VaultConnection } from '../connection/vault-connection.js';
-import type { StaticSecret } from '../engines/static-secrets.js';
-import { listed, printable } from '../errors/printable.js';
-import { VaultError } from '../errors/vault-error.js';
-import { Secret } from '../secret/secret.js';
+import { listed } from '../errors/printable.js';
+import { VaultError, withSentence } from '../errors/vault-error.js';
 import type { InjectionDefinition } from '../vault.tokens.js';
 import { isUserData, toUserCredentials, type UserData } from '../leases/user-credentials.js';
 
 /** Minimum time of a first read in milliseconds, so that it is tried once. */
 const ONE_TRY = 1_000;
 
+/** A secret that an application needs. */
+export interface Wanted {
+  readonly definition: InjectionDefinition;
+  /** Whether all that inject it can do without (`@Optional()` of Nest). */
+  readonly optional: boolean;
+  /** Names of the modules that inject or declare it. */
+  readonly modules: readonly string[];
+}
+
+/** Tokens of optional secrets that a server does not have. */
+const ABSENT = new WeakMap<VaultConnection, Set<string>>();
+
 /** The injected value of a token: an observable at once, a static secret after its read. */
 export function resolveInjection(
   connection: VaultConnection,
   definition: InjectionDefinition,
 ): Observable<unknown> | Promise<unknown> {
-  if (definition.kind === 'secret') return readStatic(connection, definition, connection.startup.timeout);
-  if (definition.kind === 'credentials') return connection.leases.watch(definition.path, false);
+  if (definition.kind === 'secret') return readSecret(connection, definition, connection.startup.timeout);
+  if (definition.kind === 'credentials')
+    return connection.leases.watch(definition.path, false, definition.parameters);
   return connection.leases
     .watch<UserData>(definition.path, false, undefined, isUserData)
     .pipe(map(toUserCredentials));
+}
+
+/** The same for an optional secret: undefined if the server does not have it. */
+export async function resolveOptional(connection: VaultConnection, wanted: Wanted): Promise<unknown> {
+  const { definition } = wanted;
+  const absent = absentOf(connection);
+  if (!absent.has(definition.token)) await prefetch(connection, [wanted], connection.startup.timeout);
+  return absent.has(definition.token) ? undefined : resolveInjection(connection, definition);
 }
 
 /**
@@ -30,42 +48,46 @@ export function resolveInjection(
  */
 export async function prefetch(
   connection: VaultConnection,
-  wanted: readonly InjectionDefinition[],
+  wanted: readonly Wanted[],
   budget: number,
 ): Promise<void> {
   const results = await Promise.allSettled(
-    wanted.map((definition) =>
-      definition.kind === 'secret'
-        ? readStatic(connection, definition, budget)
-        : connection.leases.get(
-            definition.path,
-            Math.max(budget, ONE_TRY),
-            undefined,
-            definition.kind === 'user' ? isUserData : undefined,
-          ),
-    ),
+    wanted.map(({ definition }) => firstRead(connection, definition, budget)),
   );
+  // A path that is injected in two forms fails once.
+  const failures = new Map<unknown, Set<string>>();
+  for (const [index, result] of results.entries()) {
+    const { definition, optional, modules } = wanted[index] as Wanted;
+    if (result.status === 'fulfilled') continue;
+    if (optional && isAbsent(result.reason)) {
+      absentOf(connection).add(definition.token);
+      continue;
+    }
+    const needing = failures.get(result.reason) ?? new Set();
+    failures.set(result.reason, needing);
+    for (const name of modules) needing.add(name);
+  }
+  const named = [...failures].map(([error, modules]) => withModules(error as VaultError, [...modules]));
   const error = oneError(
-    results,
+    named,
     (count) => `${count} secrets that this application injects could not be read.`,
   );
   if (error) throw error;
 }
 
-/** The only failure among some results, or one error that names each. One failure may have several results. */
+/** The reasons of the failures among some results. One failure may have several results. */
+export function failuresOf(results: readonly PromiseSettledResult<unknown>[]): VaultError[] {
+  const reasons = results.flatMap((result) =>
+    result.status === 'rejected' ? [result.reason as VaultError] : [],
+  );
+  return [...new Set(reasons.flatMap((error) => error.errors ?? [error]))];
+}
+
+/** The only error, or one error that names each. */
 export function oneError(
-  results: readonly PromiseSettledResult<unknown>[],
+  errors: readonly VaultError[],
   message: (count: number) => string,
 ): VaultError | undefined {
-  const errors = [
-    ...new Set(
-      results.flatMap((result) => {
-        if (result.status === 'fulfilled') return [];
-        const error = result.reason as VaultError;
-        return error.errors ?? [error];
-      }),
-    ),
-  ];
   if (errors.length < 2) return errors[0];
   return new VaultError({
     code: 'VAULT_STARTUP_FAILED',
@@ -75,48 +97,42 @@ export function oneError(
   });
 }
 
-async function readStatic(
+function firstRead(
   connection: VaultConnection,
+  definition: InjectionDefinition,
+  budget: number,
+): Promise<unknown> {
+  if (definition.kind === 'secret') return readSecret(connection, definition, budget);
+  const { path, kind } = definition;
+  const parameters = kind === 'credentials' ? definition.parameters : undefined;
+  const requirement = kind === 'user' ? isUserData : undefined;
+  return connection.leases.get(path, Math.max(budget, ONE_TRY), parameters, requirement);
+}
+
+function readSecret(
+  { injected }: VaultConnection,
   definition: Extract<InjectionDefinition, { kind: 'secret' }>,
   budget: number,
-): Promise<Secret<unknown>> {
-  const { data } = await readOnce(connection, definition, budget);
-  return memberOf(data, definition);
+): Promise<unknown> {
+  return definition.watch ? injected.watch(definition, budget) : injected.read(definition, budget);
 }
 
-/** The value of a key of a secret, or the secret itself. */
-export function memberOf(
-  data: Secret<unknown>,
-  { path, key }: { path: string; key?: string },
-): Secret<unknown> {
-  if (key === undefined) return data;
-  const object = (data.reveal() ?? {}) as Record<string, unknown>;
-  if (Object.hasOwn(object, key)) return new Secret(object[key]);
-  throw new VaultError({
-    code: 'VAULT_SECRET_KEY_MISSING',
-    message: `The secret "${path}" has no key "${printable(key, 100)}".`,
-    hint: `Existing keys: ${listed(Object.keys(object)) || 'none'}.`,
-    path,
-  });
+/** An error with the modules of the application that need the secret. */
+function withModules(error: VaultError, modules: readonly string[]): VaultError {
+  return modules.length > 0 ? withSentence(error, `It is needed by ${listed(modules)}.`) : error;
 }
 
-/** Reads a version of a secret once, for any number of its keys. */
-export function readOnce(
-  connection: VaultConnection,
-  secret: { path: string; mount?: string; version?: number },
-  budget: number,
-): Promise<StaticSecret> {
-  const { statics } = connection;
-  const { path, mount = 'secret', version } = secret;
-  const id = JSON.stringify([mount, path, version]);
-  let pending = statics.get(id);
-  if (!pending) {
-    const options = { mount, ...(version !== undefined && { version }) };
-    // In the background context: a promise keeps the context of its creation, and this one is kept with the connection.
-    pending = background(() => connection.secrets.read(path, options, budget));
-    statics.set(id, pending);
-    // A failure is not cached: the next injection tries again.
-    pending.catch(() => statics.delete(id));
-  }
-  return pending;
+/** Whether the server has answered that there is no such secret. A denied one may exist. */
+function isAbsent(error: unknown): boolean {
+  if (!(error instanceof VaultError)) return false;
+  const { code, status } = error;
+  if (code === 'VAULT_ROLE_NOT_FOUND' || code === 'VAULT_SECRET_KEY_MISSING') return true;
+  const codes = ['VAULT_SECRET_NOT_FOUND', 'VAULT_SECRET_DELETED', 'VAULT_SECRET_DESTROYED'];
+  return status === 404 && codes.includes(code);
+}
+
+function absentOf(connection: VaultConnection): Set<string> {
+  const known = ABSENT.get(connection) ?? new Set();
+  ABSENT.set(connection, known);
+  return known;
 }

@@ -1,9 +1,7 @@
 import { DEFAULT_CONNECTION } from '../config/resolved-options.js';
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
-import type { InjectionDefinition } from '../vault.tokens.js';
-
-type SecretDefinition = Extract<InjectionDefinition, { kind: 'secret' }>;
+import type { SecretDefinition } from '../vault.tokens.js';
 
 /**
  * Placeholder of a secret that the application neither injects nor declares, so that it was not read at the start.
@@ -32,7 +30,7 @@ export class UndeclaredSecret extends Secret {
 }
 
 /** The source text of the arguments of `forFeature`. */
-function argumentsOf({ path, mount, key, version, connection }: SecretDefinition): string {
+function argumentsOf({ path, mount, key, version, connection, schema }: SecretDefinition): string {
   const options = Object.entries({
     mount,
     key,
@@ -41,5 +39,6 @@ function argumentsOf({ path, mount, key, version, connection }: SecretDefinition
   })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}: ${typeof value === 'number' ? value : `'${value}'`}`);
+  if (schema) options.push('schema');
   return options.length > 0 ? `['${path}', { ${options.join(', ')} }]` : `'${path}'`;
 }

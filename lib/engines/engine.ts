@@ -46,3 +46,9 @@ export type EngineOf = (answer: Answer) => EngineRules;
  * @publicApi
  */
 export type IssueParameters = Readonly<Record<string, unknown>>;
+
+/** The identity of parameters as a text. Their order does not matter. */
+export function parametersKey(parameters: IssueParameters): string {
+  const names = Object.keys(parameters).sort((one, other) => (one < other ? -1 : 1));
+  return JSON.stringify(names.map((name) => [name, parameters[name]]));
+}

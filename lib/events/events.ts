@@ -98,6 +98,8 @@ export type VaultEvent =
   | (EventBase & { type: 'secret-changed'; path: string; version?: number })
   | (EventBase & { type: 'secret-read-failed'; path: string; error: VaultError; retryAt: Date })
   | (EventBase & { type: 'secret-gone'; path: string; error: VaultError })
+  /** A new value of an injected live secret has no such key, or does not match its schema: the last one stays in use. */
+  | (EventBase & { type: 'secret-invalid'; path: string; version?: number; error: VaultError })
   /** A warning of the server, or a foreseeable problem: each kind is emitted once for each path. */
   | (EventBase & { type: 'warning'; path?: string; message: string })
   /** A choice that the package made, for an operator who looks for it, as the auth method of `firstAvailable`. */

@@ -64,6 +64,9 @@ export function logEvents(events$: Observable<VaultEvent>, logger: VaultLogger):
       case 'secret-gone':
         log('error', `${event.path}: gone from the server: ${event.error.message}`);
         break;
+      case 'secret-invalid':
+        log('error', `${event.path}: the new value is not used, the last one stays: ${event.error.message}`);
+        break;
       case 'warning':
         log('warn', `${event.path ? `${event.path}: ` : ''}${event.message}`);
         break;

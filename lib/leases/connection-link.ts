@@ -11,6 +11,10 @@ export interface ConnectionLink {
   emit(event: EventInit): void;
   /** Lists a pool in the status of the connection. The returned function removes it. */
   addPool(status: () => PoolStatus): () => void;
+  /**
+   * Resolves when no pool of a path logs in with an earlier lease than `serial`; also at the end of the connection.
+   */
+  whenPoolsUse(path: string, serial: number): Promise<void>;
   /** The status of a pool has changed. */
   poolChanged(): void;
 }

@@ -5,7 +5,7 @@ import { closed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { Credentials, Lease } from './lease.js';
-import type { IssueParameters } from '../engines/engine.js';
+import { parametersKey, type IssueParameters } from '../engines/engine.js';
 import type { Engine } from '../engines/own-engine.js';
 import type { Requirement } from './issued-check.js';
 import { LeaseLifecycle } from './lease-lifecycle.js';
@@ -176,9 +176,7 @@ function twoEngines(path: string): VaultError {
   });
 }
 
-/** The same path with other parameters is another secret. The order of the parameters does not matter. */
+/** The same path with other parameters is another secret. */
 function keyOf(path: string, parameters: IssueParameters | undefined): string {
-  if (parameters === undefined) return path;
-  const names = Object.keys(parameters).sort((one, other) => (one < other ? -1 : 1));
-  return `${path} ${JSON.stringify(names.map((name) => [name, parameters[name]]))}`;
+  return parameters === undefined ? path : `${path} ${parametersKey(parameters)}`;
 }

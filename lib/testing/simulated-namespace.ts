@@ -217,7 +217,7 @@ export class SimulatedNamespace {
 
   /**
    * Sets up a secret of an engine that the simulation does not have: `leasedSecret('aws/creds/deploy', { ... })`. Each
-   * read of the path creates a lease; the first part of the path is the mount.
+   * read of the path, or write with parameters, creates a lease; the first part of the path is the mount.
    */
   leasedSecret(path: string, secret: SimulatedLeasedSecret): void {
     const [, mount = '', rest = ''] = /^([^/]+)\/(.+)$/.exec(path) ?? [];

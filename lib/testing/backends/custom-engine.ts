@@ -1,4 +1,4 @@
-import type { Backend, Call, Result } from '../server/model.js';
+import type { Backend, Call, Operation, Result } from '../server/model.js';
 import type { LeaseStore } from '../server/lease-store.js';
 import { type Duration, seconds } from '../server/duration.js';
 import { Unknown } from '../server/refusal.js';
@@ -19,6 +19,9 @@ export interface SimulatedLeasedSecret {
   data: () => Record<string, unknown>;
 }
 
+/** Consumers with `parameters` send a write. */
+const ISSUES: ReadonlySet<Operation> = new Set<Operation>(['read', 'update']);
+
 /** A secrets engine whose answers and TTLs the test defines; leases work as for other engines. */
 export class CustomEngine implements Backend {
   readonly type = 'simulated';
@@ -36,7 +39,7 @@ export class CustomEngine implements Backend {
 
   handle({ operation, path, fullPath, namespace, token }: Call): Result {
     const secret = this.#secrets.get(path);
-    if (!secret || !token || operation !== 'read') throw new Unknown(404);
+    if (!secret || !token || !ISSUES.has(operation)) throw new Unknown(404);
     const lease = this.#leases.create({
       path: fullPath,
       namespace,

@@ -106,6 +106,7 @@ it('an event for an operator has the code of an error, never its message; hand-m
     clock: systemClock,
     emit: (event) => emitted.push(event),
     addPool: () => () => undefined,
+    whenPoolsUse: () => Promise.resolve(),
     poolChanged: () => undefined,
   };
   const heard: PoolEvent[] = [];

@@ -196,10 +196,27 @@ it('a given token is used, and not revoked', async () => {
 it('has the exports of the module, but for those that need Nest', () => {
   const names = (exported: object) => Object.keys(exported).toSorted((one, other) => (one < other ? -1 : 1));
   const { connectVault: _, withVault: __, ...shared } = core;
-  const { InjectCredentials, InjectSecret, InjectVault, VaultModule, VAULT_MODULE_OPTIONS, ...rest } = root;
+  const {
+    InjectCredentials,
+    InjectSecret,
+    InjectVault,
+    OnRotation,
+    vaultConfig,
+    VaultModule,
+    VAULT_MODULE_OPTIONS,
+    ...rest
+  } = root;
   const { getCredentialsToken, getSecretToken, getVaultToken, ...same } = rest;
   expect(names(shared)).toEqual(names(same));
-  const ofNest = [InjectCredentials, InjectSecret, InjectVault, VaultModule, VAULT_MODULE_OPTIONS];
+  const ofNest = [
+    InjectCredentials,
+    InjectSecret,
+    InjectVault,
+    OnRotation,
+    vaultConfig,
+    VaultModule,
+    VAULT_MODULE_OPTIONS,
+  ];
   expect([...ofNest, getCredentialsToken, getSecretToken, getVaultToken]).not.toContain(undefined);
 });
 

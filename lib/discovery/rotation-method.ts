@@ -1,0 +1,104 @@
+import { retry, Subscription, type Observable } from 'rxjs';
+import { background } from '../clock/background.js';
+import { codeOf } from '../errors/printable.js';
+import { VaultError } from '../errors/vault-error.js';
+import { linkOf } from '../leases/connection-link.js';
+import type { LeaseInfo } from '../leases/lease.js';
+
+/** Calls one method of one object after each value but the first. Errors are reported, never thrown. */
+export class RotationMethod {
+  /** Weak, so that an object of `ModuleRef.create` ends with its last user. */
+  readonly #host: WeakRef<object>;
+  readonly #method: string | symbol;
+  readonly #report: (problem: string) => void;
+  readonly #subscription = new Subscription();
+  #seen = false;
+  /** The newest value that the method has not got yet. */
+  #next: { value: unknown } | undefined;
+  #begun = false;
+  #running = false;
+
+  /**
+   * @param report receives a phrase without secrets
+   * @param again emits when another attempt may succeed, if the first value could not be read
+   */
+  constructor(
+    host: object,
+    method: string | symbol,
+    values$: Observable<unknown>,
+    report: (problem: string) => void,
+    again: Observable<unknown>,
+  ) {
+    this.#host = new WeakRef(host);
+    this.#method = method;
+    this.#report = report;
+    const delay = (error: unknown) => {
+      this.#report(`is not called, because the first value could not be read: ${described(error)}`);
+      return again;
+    };
+    this.#subscription.add(
+      values$.pipe(retry({ delay })).subscribe({
+        next: (value) => this.#onValue(value),
+        error: () => undefined,
+      }),
+    );
+  }
+
+  /** The object; undefined if nothing holds it any more. */
+  get host(): object | undefined {
+    return this.#host.deref();
+  }
+
+  /** The application has started. */
+  begin(): void {
+    this.#begun = true;
+    void this.#run();
+  }
+
+  /** No call begins from now on. */
+  end(): void {
+    this.#subscription.unsubscribe();
+    this.#next = undefined;
+  }
+
+  #onValue(value: unknown): void {
+    if (this.#seen) this.#next = { value };
+    this.#seen = true;
+    if (!this.host) return this.end();
+    if (this.#begun) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    for (let next = this.#next; next; next = this.#next) {
+      // Other subscribers may get this value after this one.
+      await Promise.resolve();
+      await whenInPlace(next.value);
+      if (next !== this.#next) continue;
+      this.#next = undefined;
+      await this.#call(next.value);
+    }
+    this.#running = false;
+  }
+
+  async #call(value: unknown): Promise<void> {
+    const host = this.host as Record<string | symbol, (value: unknown) => unknown> | undefined;
+    try {
+      await background(() => host?.[this.#method]?.(value));
+    } catch (error) {
+      this.#report(`failed: ${described(error)}`);
+    }
+  }
+}
+
+/** Resolves when the pools that log in with the previous credentials use these. */
+async function whenInPlace(value: unknown): Promise<void> {
+  const { lease } = (value ?? {}) as { lease?: LeaseInfo };
+  if (lease) await linkOf(lease)?.whenPoolsUse(lease.path, lease.serial);
+}
+
+/** Only errors of this package are free of secrets. */
+function described(error: unknown): string {
+  return error instanceof VaultError ? error.message : codeOf(error);
+}
