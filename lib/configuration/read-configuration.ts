@@ -2,11 +2,11 @@ import { BehaviorSubject } from 'rxjs';
 import { isObject } from '../client/answer-members.js';
 import type { VaultConnection } from '../connection/vault-connection.js';
 import { memberOf } from '../connection/injected-secrets.js';
-import { failuresOf, oneError } from '../discovery/resolve-injection.js';
+import { failuresOf, isAbsent, oneError } from '../discovery/resolve-injection.js';
 import type { StaticSecret } from '../engines/static-secrets.js';
 import { kindOf } from '../errors/kind-of.js';
 import { classOf, listed } from '../errors/printable.js';
-import { VaultError, type VaultErrorCode } from '../errors/vault-error.js';
+import { VaultError } from '../errors/vault-error.js';
 import { applySchema } from '../schema/apply-schema.js';
 import { Secret } from '../secret/secret.js';
 import { followSecrets, valueOf$ } from './follow-configuration.js';
@@ -21,14 +21,6 @@ export interface Source {
   /** Whether the connection lives as long as the application. */
   readonly lasting: boolean;
 }
-
-/** By which the server says that a value does not exist. */
-const ABSENT: ReadonlySet<VaultErrorCode> = new Set([
-  'VAULT_SECRET_NOT_FOUND',
-  'VAULT_SECRET_DELETED',
-  'VAULT_SECRET_DESTROYED',
-  'VAULT_SECRET_KEY_MISSING',
-]);
 
 /**
  * Reads the values of all loaders in parallel.
@@ -74,7 +66,7 @@ async function load(
         secrets.set(name, secret);
         return [name, memberOf(secret.data, value).reveal()];
       } catch (error) {
-        if (!('default' in value) || (source && !ABSENT.has((error as VaultError).code))) throw error;
+        if (!('default' in value) || (source && !isAbsent(error))) throw error;
         absent.push(name);
         return [name, defaultOf(name, value)];
       }

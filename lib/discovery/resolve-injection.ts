@@ -123,7 +123,7 @@ function withModules(error: VaultError, modules: readonly string[]): VaultError 
 }
 
 /** Whether the server has answered that there is no such secret. A denied one may exist. */
-function isAbsent(error: unknown): boolean {
+export function isAbsent(error: unknown): boolean {
   if (!(error instanceof VaultError)) return false;
   const { code, status } = error;
   if (code === 'VAULT_ROLE_NOT_FOUND' || code === 'VAULT_SECRET_KEY_MISSING') return true;

@@ -4,6 +4,7 @@ import {
   Inject,
   Injectable,
   Module,
+  Optional,
   Scope,
   type DynamicModule,
   type ModuleMetadata,
@@ -11,7 +12,7 @@ import {
 } from '@nestjs/common';
 import { ContextIdFactory, LazyModuleLoader, ModuleRef } from '@nestjs/core';
 import type { TestingModule, TestingModuleBuilder } from '@nestjs/testing';
-import { firstValueFrom, isObservable, of, type Observable } from 'rxjs';
+import { filter, firstValueFrom, isObservable, of, type Observable } from 'rxjs';
 import {
   appRole,
   CredentialsService,
@@ -21,15 +22,19 @@ import {
   InjectCredentials,
   InjectSecret,
   InjectVault,
+  OnRotation,
   Secret,
   VaultClient,
   VaultError,
   VaultModule,
   type Credentials,
   type DatabaseCredentials,
+  type SchemaOutput,
   type VaultModuleOptions,
 } from 'nestjs-vault';
+import { createRotatingPgPool, type RotatingPgPool } from 'nestjs-vault/pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { z } from 'zod';
 import { Applications } from '../support/applications.js';
 import { HttpProxy } from '../support/http-proxy.js';
 import { describeReal } from '../support/real-servers.js';
@@ -58,7 +63,10 @@ describeReal('decorators', () => {
     [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
     proxy = await HttpProxy.start(bao.address);
     role = await provision(bao, postgres, {
-      roles: ['orders', 'reports', 'late'].map((name) => ({ name, defaultTtl: '60s', maxTtl: '120s' })),
+      roles: [
+        ...['orders', 'reports', 'late'].map((name) => ({ name, defaultTtl: '60s', maxTtl: '120s' })),
+        { name: 'rotating', defaultTtl: '2s', maxTtl: '3s' },
+      ],
     });
     await bao.api('POST', 'secret/data/app', { data: { ...APP, place: 'before' } });
     await bao.api('POST', 'secret/data/app', { data: APP });
@@ -476,6 +484,61 @@ describeReal('decorators', () => {
       expect.objectContaining({ code: 'VAULT_PATH_INVALID' }),
     );
     expect(() => InjectCredentials('a/b')).toThrow(expect.objectContaining({ code: 'VAULT_PATH_INVALID' }));
+  });
+
+  it('a schema, a live secret, and methods that are called when the pool uses the next user', async () => {
+    const schema = z.object({ name: z.string(), port: z.coerce.number() });
+    await bao.api('POST', 'secret/data/live', { data: { name: 'first', port: '1' } });
+    const pools: RotatingPgPool[] = [];
+    @Injectable()
+    class Host {
+      @InjectSecret('live', { schema }) readonly start!: Secret<SchemaOutput<typeof schema>>;
+      @InjectSecret('live', { schema, watch: { every: 1_000 } }) readonly live$!: Observable<
+        Secret<SchemaOutput<typeof schema>>
+      >;
+      @Optional() @InjectSecret('never-written') readonly absent?: Secret;
+      readonly users: [issued: string, used: unknown][] = [];
+      readonly names: string[] = [];
+
+      constructor(@InjectCredentials('rotating') readonly rotating$: Observable<DatabaseCredentials>) {}
+
+      @OnRotation('rotating')
+      async rotated({ username, password }: DatabaseCredentials) {
+        apps.guard(password.reveal());
+        const { rows } = await (pools[0] as RotatingPgPool).query<{ user: string }>(
+          'SELECT current_user AS user',
+        );
+        this.users.push([username.reveal(), rows[0]?.user]);
+      }
+
+      @OnRotation({ secret: 'live' }, { key: 'name', watch: { every: 1_000 } })
+      renamed(name: Secret) {
+        this.names.push(name.reveal());
+      }
+    }
+    const app = await start({ providers: [Host] });
+    const host = app.get(Host);
+    expect(reads().sort()).toEqual([
+      'GET /v1/database/creds/rotating',
+      'GET /v1/secret/data/live',
+      'GET /v1/secret/data/never-written',
+    ]);
+    expect(host.absent).toBeUndefined();
+    expect(host.start.reveal()).toEqual({ name: 'first', port: 1 });
+    const { port, database } = postgres;
+    pools.push(await createRotatingPgPool(host.rotating$, { host: postgres.host, port, database, max: 1 }));
+    await pools[0]?.query('SELECT 1');
+    await bao.api('POST', 'secret/data/live', { data: { name: 'second', port: 'none' } });
+    await expect
+      .poll(() => apps.log, { timeout: 10_000 })
+      .toContain('secret/live: the new value is not used');
+    await bao.api('POST', 'secret/data/live', { data: { name: 'third', port: '3' } });
+    const live = await firstValueFrom(host.live$.pipe(filter((secret) => secret.reveal().port === 3)));
+    expect(live.reveal()).toEqual({ name: 'third', port: 3 });
+    await expect.poll(() => host.users.length, { timeout: 10_000 }).toBeGreaterThan(1);
+    await expect.poll(() => host.names).toEqual(['second', 'third']);
+    for (const [issued, used] of host.users) expect(used).toBe(issued);
+    expect(new Set(host.users.map(([issued]) => issued)).size).toBe(host.users.length);
   });
 
   it('all secrets that fail are named in one error, and nothing is left after the failed start', async () => {
