@@ -8,7 +8,7 @@ export function unreadable(description: string, problem: string, found = false):
     message: `A secret that the login needs ${found ? 'cannot be used' : 'is missing'}: ${description} ${problem}.`,
     hint: found
       ? 'Deliver only the value, as UTF-8 and in one line; it is read again at each login.'
-      : 'Configure the orchestrator to deliver it before the process starts; it is read again at each login.',
+      : 'Set it before the process starts: at a terminal yourself, elsewhere by the orchestrator. It is read again at each login.',
   });
 }
 
