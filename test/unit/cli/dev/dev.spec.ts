@@ -5,6 +5,7 @@ import { afterAll, expect, it } from 'vitest';
 import { devCommand } from '../../../../lib/cli/dev.js';
 import { DevSecrets } from '../../../../lib/cli/dev/dev-secrets.js';
 import { runCli } from '../../../../lib/cli/run-cli.js';
+import { SimulatedVault } from '../../../../lib/testing/index.js';
 
 const CANARY = 'canary-90ff';
 const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-dev-'));
@@ -61,6 +62,28 @@ it.each([
   expect(output).toMatch(message);
   expect(output).not.toContain(CANARY);
   expect(code).toBe(exit);
+});
+
+it.each(['openbao', 'vault'] as const)('sets up a server that answers as %s, once', async (dialect) => {
+  const content = {
+    kv: { payments: { apiKey: CANARY } },
+    kvMounts: { legacy: { version: 1, secrets: { old: { a: 1 } } } },
+    policies: { Orders: { 'secret/data/payments': ['read'] } },
+    appRoles: { orders: { tokenPeriod: '1h' }, mail: { policies: ['Orders'], tokenType: 'batch' } },
+  };
+  writeFileSync(join(folder, 'whole.json'), JSON.stringify(content));
+  const server = new SimulatedVault({ dialect, rootToken: 'root' });
+  try {
+    const args = ['whole.json', '--server', await server.listen(), '--shared-server'];
+    const first = await run(args, { VAULT_TOKEN: 'root' });
+    expect(first.output).toMatch(/added: KV secret legacy\/old.*added: policy Orders.*added: AppRole mail/s);
+    const second = await run(args, { VAULT_TOKEN: 'root' });
+    expect(second.output).toContain('nothing to change');
+    expect([first.code, second.code]).toEqual([0, 0]);
+    expect(first.output + second.output).not.toContain(CANARY);
+  } finally {
+    await server.close();
+  }
 });
 
 it('a folder without a file is told the names', async () => {
