@@ -21,8 +21,8 @@ export type KvChange<T extends object = Record<string, unknown>> = (
 /** Attempts until a conflict is reported. */
 const ATTEMPTS = 30;
 /**
- * The wait after a conflict is random: up to the time of an attempt, doubled with each. It grows until the attempts of
- * all writers fit into it one after the other: 50 writers need 8 attempts at most, 4 on average. Milliseconds.
+ * The wait after a conflict is random: up to the time of the fastest attempt, doubled with each. It grows until the
+ * attempts of all writers fit into it one after the other. The slower ones waited for the other writers. Milliseconds.
  */
 const WAIT = { least: 5, doublings: 6, longest: 10_000 };
 
@@ -42,6 +42,7 @@ export async function updateKv<T extends object>(
 ): Promise<KvWritten> {
   requireVersion2(target, 'update');
   let lost: VaultError | undefined;
+  let fastest = Infinity;
   for (let attempt = 1; ; attempt++) {
     const began = clock.monotonic();
     const { secret, version: cas } = await latestKv<T>(requests.send, target);
@@ -68,8 +69,9 @@ export async function updateKv<T extends object>(
         throw withSentence(error, `Other writers came first in each of ${ATTEMPTS} attempts.`, known);
       }
     }
-    const time = Math.max(clock.monotonic() - began, WAIT.least) * 2 ** Math.min(attempt - 1, WAIT.doublings);
-    await sleep(clock, random() * Math.min(time, WAIT.longest), signal).catch(() => {
+    fastest = Math.min(fastest, Math.max(clock.monotonic() - began, WAIT.least));
+    const longest = Math.min(fastest * 2 ** Math.min(attempt - 1, WAIT.doublings), WAIT.longest);
+    await sleep(clock, random() * longest, signal).catch(() => {
       throw closed(target.at('data'));
     });
   }
