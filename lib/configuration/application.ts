@@ -82,12 +82,15 @@ export class Application {
     const batch = new Set(
       [loader, ...(vault ? this.#loadersOf(vault) : [])].filter((one) => !this.#loaded.has(one)),
     );
-    const read = background(() => this.#read(vault, [...batch]));
-    for (const one of batch) {
-      const values = read.then((all) => all.get(one) as object);
-      values.catch(() => this.#loaded.delete(one));
-      this.#loaded.set(one, values);
-    }
+    // In the background context: a promise keeps the context of its creation, and these are kept with the application.
+    background(() => {
+      const read = this.#read(vault, [...batch]);
+      for (const one of batch) {
+        const values = read.then((all) => all.get(one) as object);
+        values.catch(() => this.#loaded.delete(one));
+        this.#loaded.set(one, values);
+      }
+    });
     return this.#loaded.get(loader) as Promise<object>;
   }
 
@@ -146,12 +149,12 @@ export class Application {
     if (!shared.owned && !shared.inUse) systemClock.setTimer(TAKEOVER, () => void end());
   }
 
-  /** The declarations that have these options, or whose options are not known yet. */
+  /** The declarations that have these options, or whose factory, which has not returned yet, may return them. */
   #possibleOwners(key: object): Declaration[] {
     return this.#declared
       .map(({ declaration }) => declaration)
       .filter((one): one is Declaration => one !== undefined && !this.#decided.has(one))
-      .filter(({ given, known }) => given === key || !known);
+      .filter(({ given, known }) => given === key || (!known && typeof key === 'object'));
   }
 
   /** The options as the module gets them: a test may have overridden them. */

@@ -56,10 +56,12 @@ export class VaultConnections {
     // Opened before, by the configuration.
     if (this.#opened.has(connection)) return;
     this.#opened.add(connection);
-    if (connection.exitTimeout > 0) {
-      const complete = endWithProcess(connection, !this.#started);
-      connection.changes$.subscribe({ complete });
-    }
+    const forget = connection.exitTimeout > 0 ? endWithProcess(connection, !this.#started) : undefined;
+    const complete = () => {
+      forget?.();
+      this.#opened.delete(connection);
+    };
+    connection.changes$.subscribe({ complete });
     // Another connection has failed meanwhile, and so has the start of the application.
     if (this.#closed) void connection.close();
   }

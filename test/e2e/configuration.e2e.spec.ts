@@ -205,6 +205,10 @@ describe('one login', () => {
       'forRootAsync',
       () => VaultModule.forRootAsync({ inject: [ConfigService], useFactory: () => ({ ...world.vault }) }),
     ],
+    [
+      'forRootAsync, its options before the configuration,',
+      () => VaultModule.forRootAsync({ useFactory: () => ({ ...world.vault }) }),
+    ],
   ])(
     '%s with other options has its own login; that of the configuration has ended',
     async (_name, module) => {
@@ -613,6 +617,34 @@ describe('a read before the load has ended', () => {
       message: expect.stringContaining('"url" was read before') as string,
       hint: expect.stringContaining('isGlobal: true') as string,
     });
+  });
+
+  it('is an error for a member of registerAs, too; afterwards the value is there', async () => {
+    const payments = registerAs('payments', load());
+    let early: unknown;
+    @Injectable()
+    class Member implements OnModuleInit {
+      later: unknown;
+      constructor(private readonly service: ConfigService) {
+        try {
+          service.get('payments.url');
+        } catch (error) {
+          early = error;
+        }
+      }
+      onModuleInit() {
+        this.later = this.service.get('payments.url');
+      }
+    }
+    @Module({ imports: [ConfigModule], providers: [Member] })
+    class WithMember {}
+    const app = await start([
+      ConfigModule.forRoot({ ignoreEnvFile: true, load: [payments] }),
+      VaultModule.forRoot(world.vault),
+      WithMember,
+    ]);
+    expect(early).toMatchObject({ code: 'VAULT_STARTUP_FAILED' });
+    expect(app.get(Member, { strict: false }).later).toBe('https://payments');
   });
 
   it('does not happen with `isGlobal: true`', async () => {
