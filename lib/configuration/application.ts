@@ -35,6 +35,7 @@ export class Application {
   readonly #decided = new Set<Declaration>();
   readonly #shared = new Set<SharedConnection>();
   readonly #loaded = new Map<Loader, Promise<object>>();
+  readonly #tried = new Set<Loader>();
   readonly #logger = new Logger('VaultModule');
 
   /** One for each container. A configuration that Nest does not load has an application of its own. */
@@ -79,13 +80,14 @@ export class Application {
     const known = this.#loaded.get(loader);
     if (known) return known;
     const { vault } = loader;
-    const batch = new Set(
-      [loader, ...(vault ? this.#loadersOf(vault) : [])].filter((one) => !this.#loaded.has(one)),
-    );
+    // What has failed once is read again only at its own call: it belongs to a lazy module that could not be loaded.
+    const others = (vault ? this.#loadersOf(vault) : []).filter((one) => !this.#tried.has(one));
+    const batch = new Set([loader, ...others]);
     // In the background context: a promise keeps the context of its creation, and these are kept with the application.
     background(() => {
       const read = this.#read(vault, [...batch]);
       for (const one of batch) {
+        this.#tried.add(one);
         const values = read.then((all) => all.get(one) as object);
         values.catch(() => this.#loaded.delete(one));
         this.#loaded.set(one, values);
