@@ -63,6 +63,7 @@ const TESTS = [
   'test/integration/pool*.spec.ts',
   'test/integration/rotation.spec.ts',
   'test/e2e/lookups.e2e.spec.ts',
+  'test/e2e/on-rotation.e2e.spec.ts',
   'test/e2e/configuration.e2e.spec.ts',
 ];
 /** Suites of pages whose versions differ from all rows. */
