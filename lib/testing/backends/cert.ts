@@ -19,6 +19,9 @@ import {
 type Server = Pick<ServerContext, 'time' | 'tokens' | 'vault'>;
 
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
+/** DER of the two identifiers of extensions, and the number of bytes from there to the length of the key's identifier. */
+const SUBJECT_KEY = { oid: '0603551d0e', before: 3 };
+const AUTHORITY_KEY = { oid: '0603551d23', before: 5 };
 const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** Client certificates, by the authorities of roles. */
@@ -57,9 +60,11 @@ export class Cert implements Backend {
       loginToken(call, role, {
         displayName: `cert-${name}`,
         meta: {
+          authority_key_id: keyId(certificate, AUTHORITY_KEY),
           cert_name: name,
           common_name: commonName(certificate),
           serial_number: BigInt(`0x${certificate.serialNumber}`).toString(),
+          subject_key_id: keyId(certificate, SUBJECT_KEY),
         },
         renewal: (renewing) => {
           const present = this.#roles.get(name);
@@ -137,6 +142,15 @@ function isSignedBy(certificate: X509Certificate, authorities: readonly X509Cert
       authority.fingerprint256 === certificate.fingerprint256 ||
       (certificate.checkIssued(authority) && certificate.verify(authority.publicKey)),
   );
+}
+
+/** The extension with the identifier of a key, as hexadecimal digits with colons; '' without it. Node does not show it. */
+function keyId({ raw }: X509Certificate, { oid, before }: { oid: string; before: number }): string {
+  const at = raw.indexOf(oid, 'hex');
+  if (at < 0) return '';
+  const length = at + oid.length / 2 + before;
+  const id = raw.subarray(length + 1, length + 1 + (raw[length] ?? 0));
+  return (id.toString('hex').match(/../g) ?? []).join(':');
 }
 
 const commonName = ({ subject }: X509Certificate) => /^CN=(.*)$/m.exec(subject)?.[1] ?? '';

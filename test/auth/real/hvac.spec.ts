@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SimulatedVault } from '../../../lib/testing/index.js';
+import { Authority, opensslAvailable, type Certificate } from '../../support/certificates.js';
 import { realServer } from '../../support/real-servers.js';
 import { startOpenBao, type OpenBaoServer } from '../../support/servers.mjs';
 import { asker } from '../../unit/testing/support.js';
 import { CLOUD_KEY, cloudToken } from '../support/cloud-tokens.js';
+import { AUDIENCE, clusterOf } from '../support/cluster.js';
 import { python, runHvac } from '../support/hvac.js';
 import { Sts } from '../support/sts.js';
 
@@ -16,8 +18,24 @@ const PASSWORD = { username: 'bob', password: 'a-password' };
 const SECRET_KEY = 'a-secret-access-key';
 const ACCOUNT = 'orders@project.iam.gserviceaccount.com';
 
+/** A server that hvac logs in at. */
+interface Place {
+  readonly url: string;
+  readonly api: Api;
+  /** Only where the server is a simulated one. */
+  readonly simulated?: SimulatedVault;
+}
+
 /** Sets a method up; returns a login that succeeds, and one that fails. */
-type SetUp = (api: Api) => Promise<{ good: Call; bad: Call }>;
+type SetUp = (api: Api, place: Place) => Promise<{ good: Call; bad: Call }>;
+
+let authority: Authority;
+/** The certificate of all servers: each speaks TLS, for logins with a client certificate. */
+let server: Certificate;
+let client: Certificate;
+let stranger: Certificate;
+/** Ends the stubs behind the servers. */
+const stops: (() => Promise<void>)[] = [];
 
 const wrong = (call: Call, changes: Record<string, unknown>): { good: Call; bad: Call } => ({
   good: call,
@@ -43,6 +61,20 @@ const BOTH: Record<string, SetUp> = {
     const jwt = (aud: string) => cloudToken(Date.now(), { sub: 'orders', aud });
     const given = { role: 'orders', jwt: jwt('app') };
     return wrong(['jwt', 'jwt_login', given], { jwt: jwt('other') });
+  },
+  async kubernetes(api, { simulated }) {
+    const where = { api, mount: 'kubernetes', now: Date.now };
+    const cluster = await clusterOf({ ...where, ...(simulated && { simulated }) });
+    if (cluster.stop) stops.push(cluster.stop);
+    const bound = { bound_service_account_names: 'app', bound_service_account_namespaces: 'default' };
+    await api('POST', 'auth/kubernetes/role/orders', { ...FIELDS, ...bound, audience: AUDIENCE });
+    const login: Call = ['kubernetes', 'login', { role: 'orders', jwt: cluster.token() }];
+    return wrong(login, { jwt: cluster.foreign() });
+  },
+  async cert(api) {
+    await api('POST', 'auth/cert/certs/orders', { ...FIELDS, certificate: authority.cert });
+    const files = ({ certFile, keyFile }: Certificate) => ({ cert_pem: certFile, key_pem: keyFile });
+    return wrong(['cert', 'login', { name: 'orders', ...files(client) }], files(stranger));
   },
 };
 
@@ -90,19 +122,16 @@ const VAULT_ONLY: Record<string, SetUp> = {
 };
 
 /** The results of hvac at a server, by method: of the good login and the bad one. */
-async function results(
-  url: string,
-  api: Api,
-  methods: Record<string, SetUp>,
-): Promise<Record<string, any[]>> {
+async function results(place: Place, methods: Record<string, SetUp>): Promise<Record<string, any[]>> {
+  const { api, url } = place;
   await api('POST', 'sys/policies/acl/orders', { policy: 'path "secret/*" { capabilities = ["read"] }' });
   const logins: Call[] = [];
   for (const [type, setUp] of Object.entries(methods)) {
     await api('POST', `sys/auth/${type}`, { type });
-    const { good, bad } = await setUp(api);
+    const { good, bad } = await setUp(api, place);
     logins.push(good, bad);
   }
-  const answers = await runHvac<any[]>('hvac_logins.py', { url, logins });
+  const answers = await runHvac<any[]>('hvac_logins.py', { url, logins, ca: authority.certFile });
   return Object.fromEntries(
     Object.keys(methods).map((type, index) => [type, answers.slice(2 * index, 2 * index + 2)]),
   );
@@ -113,15 +142,20 @@ const simulatedApi = (vault: SimulatedVault): Api => {
   return async (method, path, body) => (await ask(method, path, body)).body;
 };
 
-describe.skipIf(python === undefined)('hvac, an independent client', () => {
+describe.skipIf(python === undefined || !opensslAvailable)('hvac, an independent client', () => {
   let bao: OpenBaoServer;
   const servers: SimulatedVault[] = [];
 
   beforeAll(async () => {
-    bao = await startOpenBao();
+    authority = new Authority();
+    server = authority.issue('server', 'IP:127.0.0.1');
+    client = authority.issue('orders', 'DNS:orders');
+    stranger = authority.selfSigned('stranger', 'DNS:orders');
+    bao = await startOpenBao({ tls: { ...server, caFile: authority.certFile } });
   });
   afterAll(async () => {
-    await Promise.all([bao?.stop(), ...servers.map((one) => one.close())]);
+    await Promise.all([bao?.stop(), ...servers.map((one) => one.close()), ...stops.map((stop) => stop())]);
+    authority?.remove();
   });
 
   const simulated = async (dialect: 'openbao' | 'vault', methods: Record<string, SetUp>) => {
@@ -132,11 +166,13 @@ describe.skipIf(python === undefined)('hvac, an independent client', () => {
     vault.cloud.caller = sts.caller;
     vault.cloud.publicKey = CLOUD_KEY;
     vault.directory.users.set('bob', { password: PASSWORD.password, groups: ['org'] });
-    return results(await vault.listen(), simulatedApi(vault), methods);
+    const url = await vault.listen({ tls: server });
+    return results({ url, api: simulatedApi(vault), simulated: vault }, methods);
   };
 
   it(`logs in at a simulated server with the results of ${realServer.name}`, async () => {
-    const real = await results(bao.address, async (...request) => (await bao.api(...request)).body, BOTH);
+    const api: Api = async (...request) => (await bao.api(...request)).body;
+    const real = await results({ url: bao.address, api }, BOTH);
     expect(Object.values(real).map(([good]) => good.policies)).toEqual(
       Object.keys(BOTH).map(() => ['default', 'orders']),
     );
@@ -154,6 +190,6 @@ describe.skipIf(python === undefined)('hvac, an independent client', () => {
       });
       expect(bad, type).toHaveProperty('errors');
     }
-    expect(Object.keys(answers)).toHaveLength(10);
+    expect(Object.keys(answers)).toHaveLength(12);
   });
 });

@@ -6,8 +6,10 @@ import sys
 import hvac
 
 
-def log_in(url, method, call, arguments):
-    client = hvac.Client(url=url)
+def log_in(url, ca, method, call, arguments):
+    # A server renews the token of a certificate only for that certificate.
+    own = (arguments["cert_pem"], arguments["key_pem"]) if method == "cert" else None
+    client = hvac.Client(url=url, verify=ca, cert=own)
     try:
         answer = getattr(getattr(client.auth, method), call)(**arguments)
     except hvac.exceptions.VaultError as error:
@@ -28,5 +30,5 @@ def log_in(url, method, call, arguments):
 
 
 request = json.load(sys.stdin)
-results = [log_in(request["url"], *login) for login in request["logins"]]
+results = [log_in(request["url"], request["ca"], *login) for login in request["logins"]]
 json.dump(results, sys.stdout)
