@@ -94,7 +94,7 @@ function explainRefusal(mount: string, claims: Claims): Explain {
         'By the clock of the server, the JWT has expired.',
         `Give a source that yields a fresh one at each login, and synchronise the clocks.${shown}`,
       );
-    if (said(/\(nbf\) claim|no issued at \(iat\)|NumericDate/i))
+    if (said(/\((nbf|iat)\) claim|no issued at \(iat\)|NumericDate/i))
       return invalid('By the clock of the server, the JWT is not yet valid.', `${timesHint(claims)}${shown}`);
     if (said(/\(aud\) claim/i))
       return invalid(

@@ -65,10 +65,11 @@ const LEEWAY = 60;
 /** The fault of the times of a JWT at a time in milliseconds, in the words of the server; undefined if there is none. */
 export function faultOfTimes({ exp, nbf, iat }: JwtClaims, now: number): string | undefined {
   const seconds = now / 1_000;
+  const isAhead = (time: unknown) => typeof time === 'number' && time - LEEWAY > seconds;
   if (typeof exp === 'number' && exp + LEEWAY < seconds)
     return 'invalid expiration time (exp) claim: token is expired';
-  const from = Math.max(...[nbf, iat].filter((time) => typeof time === 'number'), 0);
-  return from - LEEWAY > seconds ? 'invalid not before (nbf) claim: token not yet valid' : undefined;
+  if (isAhead(nbf)) return 'invalid not before (nbf) claim: token not yet valid';
+  return isAhead(iat) ? 'invalid issued at (iat) claim: token issued in the future' : undefined;
 }
 
 /** The audiences of a JWT. */

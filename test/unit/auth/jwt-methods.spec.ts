@@ -30,6 +30,7 @@ function serverOf(dialect: 'openbao' | 'vault' = 'openbao') {
 describe.each(['openbao', 'vault'] as const)('a JWT at a simulated %s', (dialect) => {
   it.each<[string, object, string, RegExp]>([
     ['not yet valid', { nbf: SECONDS + 3_600 }, 'VAULT_LOGIN_INPUT_INVALID', /Synchronise the clocks/],
+    ['issued in the future', { iat: SECONDS + 3_600 }, 'VAULT_LOGIN_INPUT_INVALID', /Synchronise the clocks/],
     [
       'with exp alone',
       { nbf: undefined, iat: undefined },
