@@ -26,7 +26,7 @@ await ensureBuilt();
 const { FLOORS } = await import('../dist/esm/integrations/driver/floors.js');
 /** `^11.0.0 || ^12.0.0` begins at 11.0.0. */
 const first = (range) => /\d+\.\d+\.\d+/.exec(range)[0];
-// The packages of cloud logins have no lower limit; they stay as they are.
+// A package without a lower limit stays as it is.
 const limited = Object.entries(manifest.peerDependencies).filter(
   ([name, range]) => FLOORS[name] !== undefined || range !== '*',
 );
@@ -58,13 +58,14 @@ const ROWS = {
   },
 };
 
-/** Further suites: those of pg itself, and of features that rest on the internals of Nest. */
+/** Further suites: those of pg itself, of features that rest on the internals of Nest, and of the packages of clouds. */
 const TESTS = [
   'test/integration/pool*.spec.ts',
   'test/integration/rotation.spec.ts',
   'test/e2e/lookups.e2e.spec.ts',
   'test/e2e/on-rotation.e2e.spec.ts',
   'test/e2e/configuration.e2e.spec.ts',
+  'test/unit/auth/cloud-providers.spec.ts',
 ];
 /** Suites of pages whose versions differ from all rows. */
 const ELSEWHERE = ['--exclude', 'test/drivers/{server-setup,prisma-page,page-programs}.spec.ts'];

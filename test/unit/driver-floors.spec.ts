@@ -47,3 +47,16 @@ it('the package manager refuses no version, as an application may use an old dri
     expect(Object.keys(exports)).toContain(`./${subpath}`);
   }
 });
+
+it('the page of clouds names the oldest versions of their packages, which the package manager requires', () => {
+  const { peerDependencies } = JSON.parse(read('package.json')) as {
+    peerDependencies: Record<string, string>;
+  };
+  const page = read('docs/clouds-and-agents.md');
+  const named = [...page.matchAll(/`([@a-z0-9/-]+)`\s(\d+\.\d+\.\d+)/g)].map(([, name = '', floor = '']) => [
+    name,
+    floor,
+  ]);
+  expect(named).toHaveLength(4);
+  for (const [name = '', floor] of named) expect(peerDependencies[name], name).toBe(`>=${floor}`);
+});
