@@ -57,7 +57,7 @@ function simulatedWorld(dialect: 'openbao' | 'vault', wall: number): World {
         if (clock.monotonic() > end) throw new Error(`did not come true within ${limit} ms`);
       }
     },
-    async start({ role, login = {}, options, watch = true }) {
+    async start({ role, login = {}, options, watch = true, through = (sender) => sender }) {
       vault.databaseRole(name, { defaultTtl: role.ttl, maxTtl: role.maxTtl });
       const { roleId, secretId } = vault.appRole(name, {
         tokenTtl: login.ttl ?? 0,
@@ -69,7 +69,7 @@ function simulatedWorld(dialect: 'openbao' | 'vault', wall: number): World {
       const base = { address: 'http://vault.test', auth: appRole({ roleId, secretId: secretId() }) };
       const { cert } = options?.tls ?? {};
       const certificate = () => (typeof cert === 'string' ? cert : undefined);
-      const environment = { clock, transport: vault.transport({ certificate }) };
+      const environment = { clock, transport: through(vault.transport({ certificate })) };
       const life = await settled(live({ ...base, ...options }, watch ? path : undefined, environment));
       lives.add(life);
       return life;

@@ -1,4 +1,5 @@
 import type { SimulatedVault, VirtualClock } from '../../lib/testing/index.js';
+import type { Sender } from '../../lib/client/transport.types.js';
 import type { VaultOptions } from '../../lib/config/options.js';
 import type { VaultConnection } from '../../lib/connection/vault-connection.js';
 import type { EventBus, VaultEvent } from '../../lib/events/events.js';
@@ -65,6 +66,8 @@ export interface World {
     login?: LoginSettings;
     options?: Partial<VaultOptions>;
     watch?: boolean;
+    /** Stands between the connection and the server; simulated worlds only. */
+    through?: (sender: Sender) => Sender;
   }): Promise<Life>;
 
   /** Requests since the last {@link clear}. */

@@ -32,7 +32,7 @@ export const lives = {
   async start(trial) {
     const { requests = 1 } = await trial.setUp();
     const input = await trial.source();
-    trial.world.clear();
+    trial.clear();
     const life = await trial.deferred({ source: input });
     await Promise.all(Array.from({ length: 20 }, () => trial.ask(life)));
     expect(trial.world.requests()).toHaveLength(20 + requests);
@@ -57,7 +57,7 @@ export const lives = {
     const { requests = 1 } = await trial.setUp();
     const life = await trial.begin();
     await trial.revokeTokens();
-    trial.world.clear();
+    trial.clear();
     await Promise.all(Array.from({ length: 20 }, () => trial.ask(life)));
     expect(trial.logins).toBe(requests);
     expect(life.of('login')[1]).toMatchObject({ sequence: 2, reason: 'token-lost' });
@@ -104,7 +104,7 @@ export const lives = {
     );
     const lives = [];
     for (let replica = 0; replica < 5; replica++) lives.push(await trial.begin({ watch: false }));
-    trial.world.clear();
+    trial.clear();
     await trial.until(() => trial.logins >= 5 * requests, 100 * SECOND);
     const times = trial.world.requests(trial.prepared.login).map(({ at }) => at);
     expect(new Set(times).size).toBeGreaterThan(1);
@@ -122,7 +122,7 @@ export const lives = {
   async closed(trial) {
     await trial.setUp();
     const life = await trial.begin();
-    trial.world.clear();
+    trial.clear();
     await trial.world.settled(life.connection.close());
     expect(trial.world.requests().map(({ path }) => path)).toEqual(['auth/token/revoke-self']);
     expect(trial.world.requests(REVOKE_SELF)[0]?.answered).toBe(true);

@@ -1,5 +1,6 @@
 import type { VaultErrorCode } from '../../../lib/errors/vault-error.js';
 import type { AuthMethod, SecretSource, VaultOptions } from '../../../lib/index.js';
+import type { Sender } from '../../../lib/client/transport.types.js';
 import type { SimulatedVault } from '../../../lib/testing/index.js';
 import type { Title } from './titles.js';
 
@@ -10,6 +11,8 @@ export interface Operator {
   readonly mount: string;
   /** The `token_*` fields of the role, the user or the configuration: policies, TTLs, period, type. */
   readonly fields: Readonly<Record<string, unknown>>;
+  /** Seconds of the longest life of a token, whatever renews it; Infinity for a periodic one. */
+  readonly lifetime: number;
   /** Sends one request with the root token, or with `token`; resolves with the answer, and rejects if it fails. */
   api: (method: string, path: string, body?: unknown, options?: { token?: string }) => Promise<any>;
   /** Milliseconds since 1970, by the clock of the server. */
@@ -44,6 +47,10 @@ export interface Prepared {
   readonly login: RegExp;
   /** Requests of one login at the server. Default 1. */
   readonly requests?: number;
+  /** The requests of a login are look-ups, as others are: its events count as its logins. */
+  readonly looksUp?: boolean;
+  /** Stands between the connections and the server. */
+  readonly through?: (sender: Sender) => Sender;
   /** The method, as an application makes it, with this source of its secret input. */
   method: (source: SecretSource) => AuthMethod;
   /** A right input, of 8 characters at least; another one each time, if the method has such. */
@@ -53,6 +60,8 @@ export interface Prepared {
   readonly bad: Readonly<Partial<Record<'input' | 'expired' | 'audience' | 'role' | 'skew', BadLogin>>>;
   /** A login request with a wrong input of a user or role that exists, for a lock-out. */
   readonly wrongLogin?: { path: string; body: object };
+  /** Error of a login during a lock-out. Default: that which names it. */
+  readonly lockedOut?: { code: VaultErrorCode; hint: RegExp };
   /** The system that the server asks at a login, with the error of a login while it is down. */
   readonly provider?: {
     down: () => void | Promise<void>;
@@ -60,6 +69,8 @@ export interface Prepared {
     code: VaultErrorCode;
     hint: RegExp;
   };
+  /** Ends the tokens of the method at the server, if its mount is not its own. */
+  revokeTokens?: () => Promise<void>;
   /** From here on the server refuses to renew tokens of earlier logins, while new logins work. */
   refuseRenewals?: () => void | Promise<void>;
   /** Ends what `prepare` has begun. */
@@ -75,6 +86,8 @@ export interface MethodUnderTest {
   readonly name: string;
   /** Type at the server, as `approle`. */
   readonly type: string;
+  /** False: the server has it, at one mount. Default true: each test enables it at a mount of its own. */
+  readonly mounted?: boolean;
   /** The servers that have it. */
   readonly servers: readonly ('openbao' | 'vault')[];
   /** Whether its inputs are valid at the real date only: openssl makes certificates of today. */

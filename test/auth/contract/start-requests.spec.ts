@@ -1,10 +1,9 @@
 import { expect, it, type TestContext } from 'vitest';
-import { appRole, fromWrappedToken, token, vaultAgent, type AuthMethod } from '../../../lib/index.js';
+import { appRole, fromWrappedToken, type AuthMethod } from '../../../lib/index.js';
 import { resolveOptions } from '../../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../../lib/connection/vault-connection.js';
 import { EventBus } from '../../../lib/events/events.js';
 import { SimulatedVault, VirtualClock } from '../../../lib/testing/index.js';
-import { simulatedAgent } from '../../support/simulated-agent.js';
 import { METHODS } from './methods/index.js';
 import { Trial, worldsFor } from './trial.js';
 
@@ -48,8 +47,6 @@ it.for(METHODS)('the start with $name: one login and a request for each secret',
 });
 
 it.for<[string, (vault: SimulatedVault) => AuthMethod, Requests]>([
-  ['token', () => token('root'), ['GET auth/token/lookup-self']],
-  ['vaultAgent', () => vaultAgent(), ['GET auth/token/lookup-self']],
   [
     'appRole with fromWrappedToken',
     (vault) => {
@@ -61,9 +58,8 @@ it.for<[string, (vault: SimulatedVault) => AuthMethod, Requests]>([
 ])('the start with %s', async ([name, auth, logins], { task }) => {
   const clock = new VirtualClock();
   const vault = new SimulatedVault({ clock });
-  const sender = name === 'vaultAgent' ? simulatedAgent(vault.transport(), 'root') : vault.transport();
   const options = resolveOptions({ address: 'http://localhost:8200', auth: auth(vault) });
-  const connection = new VaultConnection(options, new EventBus(), clock, sender);
+  const connection = new VaultConnection(options, new EventBus(), clock, vault.transport());
   vault.clearHistory();
   const reads = Array.from({ length: READS }, () => connection.client.read('auth/token/lookup-self'));
   await clock.until(Promise.all(reads));

@@ -37,6 +37,8 @@ export class Trial {
   readonly #canaries = new Set<string>();
   readonly #lives: Life[] = [];
   #prepared: Prepared | undefined;
+  /** Logins before the last {@link clear}. */
+  #cleared = 0;
 
   constructor(world: World, method: MethodUnderTest, kind: 'openbao' | 'vault') {
     this.world = world;
@@ -54,7 +56,8 @@ export class Trial {
   }
 
   get mount(): string {
-    return `${this.#method.type}-${this.world.name}`;
+    const { type, mounted = true } = this.#method;
+    return mounted ? `${type}-${this.world.name}` : type;
   }
 
   /** Enables the method, and makes a role of it whose tokens have these TTLs. */
@@ -63,13 +66,15 @@ export class Trial {
     const api: Operator['api'] = (...request) => world.operator.api(...request);
     const policy = `path "${world.path}*" { capabilities = ["read"] }`;
     await api('POST', `sys/policies/acl/auth-${world.name}`, { policy });
-    await api('POST', `sys/auth/${mount}`, { type: this.#method.type });
+    const { type, mounted = true } = this.#method;
+    if (mounted) await api('POST', `sys/auth/${mount}`, { type });
     const seconds = (value = 0) => `${value}s`;
     this.#prepared = await this.#method.prepare({
       kind: this.#kind,
       mount,
       api,
       now: () => world.clock?.wall() ?? Date.now(),
+      lifetime: token.period ? Infinity : ((token.type === 'batch' ? token.ttl : token.maxTtl) ?? Infinity),
       fields: {
         token_policies: [`auth-${world.name}`],
         token_ttl: seconds(token.ttl),
@@ -109,6 +114,7 @@ export class Trial {
       role: LONG,
       watch,
       options: { auth, ...this.prepared.options, ...options },
+      ...(this.prepared.through && { through: this.prepared.through }),
     });
     this.#lives.push(life);
     return life;
@@ -122,7 +128,8 @@ export class Trial {
 
   /** Sends a request that needs a token. */
   ask({ connection }: Life): Promise<unknown> {
-    return this.world.settled(connection.client.read('auth/token/lookup-self'));
+    const paths = [this.world.path];
+    return this.world.settled(connection.client.write('sys/capabilities-self', { paths }));
   }
 
   /** Sends such a request, which must fail with this error. */
@@ -146,15 +153,27 @@ export class Trial {
       if (clock.monotonic() > end) throw new Error(`did not come true within ${limit} ms`);
   }
 
-  /** The number of login requests since the set-up. */
+  /** The number of login requests since the set-up, or since {@link clear}. */
   get logins(): number {
-    return this.world.requests(this.prepared.login).length;
+    if (!this.prepared.looksUp) return this.world.requests(this.prepared.login).length;
+    return this.#loginEvents() - this.#cleared;
+  }
+
+  /** Forgets the requests, and logins. */
+  clear(): void {
+    this.world.clear();
+    this.#cleared = this.#loginEvents();
+  }
+
+  #loginEvents(): number {
+    return this.#lives.flatMap((life) => [...life.of('login'), ...life.of('login-failed')]).length;
   }
 
   /** Ends all tokens of the method at the server. */
   async revokeTokens(): Promise<void> {
     const { vault, operator } = this.world;
-    if (vault) vault.revokeAllTokens();
+    if (this.prepared.revokeTokens) await this.prepared.revokeTokens();
+    else if (vault) vault.revokeAllTokens();
     else await operator.api('PUT', `sys/leases/revoke-prefix/auth/${this.mount}`, {});
   }
 

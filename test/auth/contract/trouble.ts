@@ -46,6 +46,8 @@ async function recovers(trial: Trial, life: Awaited<ReturnType<Trial['begin']>>)
   await trial.ask(life);
 }
 
+const LOCKED_OUT = { code: 'VAULT_LOGIN_LOCKED_OUT', hint: /ends by itself/ } as const;
+
 /** The rules on bad inputs, and on providers in trouble. */
 export const trouble = {
   input: badLogin('input'),
@@ -92,8 +94,9 @@ export const trouble = {
     const life = await trial.deferred();
     const { path, body } = prepared.wrongLogin!;
     for (let other = 0; other < 5; other++) await operator.api('POST', path, body).catch(() => undefined);
-    trial.world.clear();
-    const error = await trial.fails(life, { code: 'VAULT_LOGIN_LOCKED_OUT', hint: /ends by itself/ });
+    trial.clear();
+    const { lockedOut = LOCKED_OUT } = prepared;
+    const error = await trial.fails(life, lockedOut);
     expect(error.status).toBe(403);
     if (trial.simulated) {
       for (let second = 0; second < 60; second++) {

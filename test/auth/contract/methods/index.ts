@@ -12,6 +12,9 @@ import {
 } from './passwords.js';
 import { jwtUnderTest } from './jwt.js';
 import { kubernetesUnderTest } from './kubernetes.js';
+import { firstAvailableUnderTest, loginRequestUnderTest } from './of-others.js';
+import { tokenUnderTest } from './token.js';
+import { vaultAgentUnderTest } from './vault-agent.js';
 import { tlsCertificateUnderTest } from './tls-certificate.js';
 
 /** Every auth method. */
@@ -28,4 +31,8 @@ export const METHODS: readonly MethodUnderTest[] = [
   tlsCertificateUnderTest,
   jwtUnderTest,
   kubernetesUnderTest,
+  tokenUnderTest,
+  vaultAgentUnderTest,
+  loginRequestUnderTest,
+  firstAvailableUnderTest,
 ];

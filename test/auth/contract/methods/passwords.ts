@@ -9,7 +9,7 @@ import {
 } from '../../../../lib/index.js';
 import type { MethodUnderTest, Operator, Prepared } from '../method.js';
 
-const PASSWORD = 'canary-password';
+export const PASSWORD = 'canary-password';
 const WRONG = 'canary-wrong-password';
 const OTHERS_POLICY = 'another-policy';
 
