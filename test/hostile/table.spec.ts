@@ -16,9 +16,14 @@ it.each(NAMES)('a good answer works: %s', async (name) => {
   expect(await ask(), path).toBeDefined();
 });
 
+/** Calls of KV, which have much in common: each gets a third of the answers. */
+const share = (name: string) => (/^KV (?!v[12]$)/.test(name) ? 3 : 1);
+const meets = (row: number, name: string, number: number) =>
+  whole ? (row + number) % share(name) === 0 : row % NAMES.length === number;
+
 // `npm test` gives each answer to one consumer, `npm run test:hostile` to all.
 describe.each(NAMES.map((name, number) => [name, number] as const))('%s', (name, number) => {
-  it.each(TABLE.filter((_, row) => whole || row % NAMES.length === number))('%s', async (_what, answer) => {
+  it.each(TABLE.filter((_, row) => meets(row, name, number)))('%s', async (_what, answer) => {
     await world.meet(name, answer);
   });
 });
