@@ -24,13 +24,18 @@ const MADE = new Set(['node_modules', 'dist', 'generated']);
 await ensureInstalled();
 await ensureBuilt();
 const { FLOORS } = await import('../dist/esm/integrations/driver/floors.js');
+/** The oldest versions of the packages of cloud logins. */
+const CLOUDS = JSON.parse(readFileSync(new URL('cloud-floors.json', import.meta.url), 'utf8'));
 /** `^11.0.0 || ^12.0.0` begins at 11.0.0. */
 const first = (range) => /\d+\.\d+\.\d+/.exec(range)[0];
 // A package without a lower limit stays as it is.
 const limited = Object.entries(manifest.peerDependencies).filter(
   ([name, range]) => FLOORS[name] !== undefined || range !== '*',
 );
-const oldest = Object.fromEntries(limited.map(([name, range]) => [name, FLOORS[name]?.[0] ?? first(range)]));
+const oldest = {
+  ...CLOUDS,
+  ...Object.fromEntries(limited.map(([name, range]) => [name, FLOORS[name]?.[0] ?? first(range)])),
+};
 const nest = oldest['@nestjs/core'];
 const ROWS = {
   oldest: {

@@ -156,7 +156,7 @@ describeReal('key-value secrets', () => {
     });
     const { connection } = connect({ address: proxy.address, auth: appRole(root) });
     const error = await failureOf(connection.secrets.read('app', { kvVersion: 1 }));
-    expect(error).toMatchObject({ code: 'VAULT_SECRET_NOT_FOUND', status: 404 });
+    expect(error).toMatchObject({ code: 'VAULT_CONFIG_INVALID', status: 404 });
     expect(error.message).toMatch(/KV version 2, but was used as version 1/);
     expect(error.hint).toMatch(/`kvVersion: 2`/);
     const missing = await failureOf(connection.secrets.read('app', { mount: 'nomount' }));

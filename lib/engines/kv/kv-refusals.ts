@@ -60,7 +60,7 @@ function deletedVersion(path: string, data: unknown): PathExplanation | undefine
 function otherVersion(path: string, said: RefusalWithData['said']): PathExplanation | undefined {
   if (!said(/versioned K\/V/i)) return undefined;
   return {
-    code: 'VAULT_SECRET_NOT_FOUND',
+    code: 'VAULT_CONFIG_INVALID',
     message: `The mount of ${path} is KV version 2, but was used as version 1.`,
     hint: 'Set `kvVersion: 2`, which is the default, or use a mount of version 1.',
   };

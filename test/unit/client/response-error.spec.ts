@@ -51,7 +51,7 @@ it.each<[number, string | string[], string]>([
   [404, [], 'VAULT_SECRET_NOT_FOUND'],
   [404, 'namespace not found', 'VAULT_NAMESPACE_NOT_FOUND'],
   [404, 'no handler for route "nomount/x". route entry not found.', 'VAULT_MOUNT_NOT_FOUND'],
-  [404, 'Invalid path for a versioned K/V secrets engine. See the API docs', 'VAULT_SECRET_NOT_FOUND'],
+  [404, 'Invalid path for a versioned K/V secrets engine. See the API docs', 'VAULT_CONFIG_INVALID'],
   [412, 'required index state not present', 'VAULT_STANDBY'],
   [400, 'check-and-set parameter did not match the current version', 'VAULT_CAS_CONFLICT'],
   [400, 'metadata check-and-set parameter does not match the current version', 'VAULT_CAS_CONFLICT'],
