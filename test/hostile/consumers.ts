@@ -130,6 +130,8 @@ export class World {
       address: 'http://vault.test',
       auth: appRole({ roleId: 'app', secretId: SECRET_ID }),
       startup: { timeout: 0 },
+      // Also the time for repeated requests: each would parse a hostile answer of megabytes again.
+      timeout: 1_000,
     });
     const bus = new EventBus();
     bus.events$.subscribe((event) => void this.events.push(event));
