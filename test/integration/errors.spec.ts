@@ -354,7 +354,7 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
     const error = await failureOf(logIn({}, { address: 'http://127.0.0.1:1' }));
     check(error, {
       code: 'VAULT_UNREACHABLE',
-      hint: /that the server runs/,
+      hint: /No server listens at this port of this machine/,
       message: /127\.0\.0\.1:1 \(ECONNREFUSED\)/,
     });
   });
