@@ -26,7 +26,9 @@ export function describeIssue(issue: Issue, root: unknown): string {
   const ofValue = textsOf([root, input, received, data, actual, value]);
   const ofRoot = textsOf(root);
   const { key, kind } = locate(root, [...(issue.path ?? [])], ofRoot);
-  const said = [message, typeof expected === 'string' && `expected ${expected}`].find(
+  // arktype describes the value also in "expected", where a union has several problems.
+  const isDescription = typeof expected === 'string' && !expected.includes('(was ');
+  const said = [message, isDescription && `expected ${expected}`].find(
     (text, index): text is string =>
       typeof text === 'string' && !quotes(text, index === 0 ? ofValue : ofRoot),
   );
@@ -38,7 +40,7 @@ export function describeIssue(issue: Issue, root: unknown): string {
 function locate(
   root: unknown,
   path: NonNullable<Issue['path']>,
-  texts: readonly string[],
+  texts: ReturnType<typeof textsOf>,
 ): { key: string; kind: string } {
   let value = root;
   let known = true;

@@ -125,6 +125,72 @@ it('does not show a short value, a number, or a message that a member of the iss
   );
 });
 
+const ESCAPED = [
+  'q"w3\\e"r5\\t"9z\\p"L',
+  'pin1\npin2\n4711\n',
+  'a\tb\tc\td1\te2',
+  JSON.stringify({ pin: '4711', k: 'ab12', u: 'joe' }),
+  JSON.stringify(JSON.stringify({ pin: '4711', k: 'ab12' })),
+  '\u00e9\u00e8\u0007\u00ea\u001b\u00eb\u0000\u00e9\u2028x',
+  'C:\\new\\tab\\u00e9',
+  'a"b',
+  '9\n',
+  '!"\\"!"\\"!',
+  4711,
+  -1.5e-7,
+  true,
+  encodeURIComponent('a"b c/d?\u00e9&pin'),
+  Buffer.from('user:p"ss').toString('base64'),
+];
+
+/** Texts in which a message may show a value. */
+const QUOTED: Record<string, (text: string) => string> = {
+  raw: (text) => text,
+  json: (text) => JSON.stringify(text),
+  'json in json': (text) => JSON.stringify(JSON.stringify(text)),
+  inspect: (text) => inspect(text),
+  ascii: (text) =>
+    text.replace(/[^a-z0-9]/gi, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  url: (text) => encodeURIComponent(text),
+  base64: (text) => Buffer.from(text).toString('base64'),
+  'base64 decoded': (text) => (/^\w{8,}=*$/.test(text) ? Buffer.from(text, 'base64').toString() : text),
+  hex: (text) => Buffer.from(text).toString('hex'),
+};
+
+it.each(Object.entries(QUOTED))('does not show a value in its form: %s', async (_form, quote) => {
+  for (const value of ESCAPED) {
+    const issue = {
+      path: ['a'],
+      message: `must be a name (was ${quote(String(value))})`,
+      expected: 'a name',
+    };
+    const own: SecretSchema = {
+      '~standard': { version: 1, vendor: 'own', validate: () => ({ issues: [issue] }) },
+    };
+    const { message } = await failureOf(applySchema(own, { a: value }, 'secret "app"'));
+    expect(message, String(value)).toMatch(/schema: a: expected a name, found a \w+\./);
+  }
+});
+
+it('does not show an escaped value in the messages of validators, or in what they expected', async () => {
+  const schemas: SecretSchema[] = [
+    type({ a: 'string.email' }),
+    type({ a: "'x'|'y'" }),
+    type({ a: 'string > 500' }),
+    type({ a: 'string.email & string > 500' }),
+    type({ a: "number > 9000 | 'x' | string.numeric" }),
+    v.object({ a: v.pipe(v.string(), v.email()) }),
+    v.object({ a: v.picklist(['x', 'y']) }),
+    z.object({ a: z.enum(['x', 'y']) }),
+  ];
+  for (const schema of schemas)
+    for (const value of ESCAPED) {
+      const { message } = await failureOf(applySchema(schema, { a: value }, 'secret "app"'));
+      expect(message).not.toContain('(was ');
+      expect(message).not.toMatch(/4711|ab12|w3|pin|received "/);
+    }
+});
+
 it('runs a schema that answers with a promise', async () => {
   const schema = z.object({ n: z.number().refine(async (n) => Promise.resolve(n > 1), 'too small') });
   expect(await applySchema(schema, { n: 2 }, 'secret "app"')).toEqual({ n: 2 });
