@@ -6,6 +6,7 @@ import {
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
+  type OnModuleInit,
 } from '@nestjs/common';
 import { warnWithoutListener } from './connection/signal-check.js';
 import { VaultConnections } from './connection/vault-connections.js';
@@ -17,7 +18,7 @@ import { ENVIRONMENT_TOKEN } from './vault.environment.js';
  */
 @Injectable()
 export class VaultShutdown
-  implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+  implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
   readonly #connections: VaultConnections;
   readonly #underTest: boolean;
@@ -26,6 +27,11 @@ export class VaultShutdown
   constructor(connections: VaultConnections, @Optional() @Inject(ENVIRONMENT_TOKEN) environment?: object) {
     this.#connections = connections;
     this.#underTest = environment !== undefined;
+  }
+
+  /** Nest calls it before those of the application, because the module is global. */
+  onModuleInit(): void {
+    this.#connections.built();
   }
 
   /** Warns once if SIGTERM would end the process without shutdown hooks. */

@@ -85,7 +85,7 @@ export class Application {
     const batch = new Set([loader, ...others]);
     // In the background context: a promise keeps the context of its creation, and these are kept with the application.
     background(() => {
-      const read = this.#read(vault, [...batch]);
+      const read = this.connections.whileReading(() => this.#read(vault, [...batch]));
       for (const one of batch) {
         this.#tried.add(one);
         const values = read.then((all) => all.get(one) as object);
@@ -117,7 +117,7 @@ export class Application {
     } catch (error) {
       const reason = shared ? startFailed(error, shared.connection.startup.timeout) : error;
       // The start of the application has failed, and Nest calls no hook that would end the connections of its modules.
-      if (this.#declared.length > 0 && !this.connections.isStarted)
+      if (this.#declared.length > 0 && !this.connections.isBuilt)
         throw await this.connections.fail(name, reason);
       throw reason;
     } finally {

@@ -1,22 +1,22 @@
-import { systemClock } from '../clock/clock.js';
 import { DEFAULT_CONNECTION } from '../config/resolved-options.js';
 import { VaultError } from '../errors/vault-error.js';
+import { OPTIONS_TIMEOUT, whenOptionsAreLate } from './options-timeout.js';
 import type { VaultConnection } from './vault-connection.js';
-
-/** Milliseconds that a provider waits for the options of a connection: `startup.timeout` is not known before. */
-const OPTIONS_TIMEOUT = 10_000;
 
 /** A declared connection. Providers may wait for it before its options are known. */
 export class AwaitedConnection {
   readonly promise: Promise<VaultConnection>;
   readonly #name: string;
+  readonly #delayed: () => boolean;
   #resolve!: (connection: VaultConnection) => void;
   #reject!: (error: Error) => void;
   #optionsKnown = false;
   #stopWaiting: (() => void) | undefined;
 
-  constructor(name: string) {
+  /** @param delayed whether the options may wait for other work of the start */
+  constructor(name: string, delayed: () => boolean = () => false) {
     this.#name = name;
+    this.#delayed = delayed;
     this.promise = new Promise<VaultConnection>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -32,12 +32,7 @@ export class AwaitedConnection {
   wait(): Promise<VaultConnection> {
     if (this.#optionsKnown || this.#stopWaiting) return this.promise;
     const fail = () => this.reject(waitsForItself(this.#name));
-    const cancel = systemClock.setTimer(OPTIONS_TIMEOUT, fail);
-    process.once('beforeExit', fail);
-    this.#stopWaiting = () => {
-      cancel();
-      process.removeListener('beforeExit', fail);
-    };
+    this.#stopWaiting = whenOptionsAreLate(fail, this.#delayed);
     return this.promise;
   }
 

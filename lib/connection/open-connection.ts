@@ -3,8 +3,8 @@ import type { VaultConnection } from './vault-connection.js';
 import type { VaultConnections } from './vault-connections.js';
 
 /**
- * Opens a connection. If that fails, all connections that have begun are closed: after a failed start there is no
- * shutdown that would do so.
+ * Opens a connection. If that fails in the start of the application, all connections that have begun are closed: after a
+ * failed start there is no shutdown that would do so.
  *
  * @param create creates the connection; it may throw
  * @param start logs in; not called if the login is deferred
@@ -15,8 +15,10 @@ export async function openConnection(
   create: () => VaultConnection,
   start: (connection: VaultConnection) => Promise<unknown>,
 ): Promise<VaultConnection> {
+  let connection: VaultConnection | undefined;
   try {
-    const connection = create();
+    connections.optionsKnown(name);
+    connection = create();
     connections.begin(connection);
     const { login, timeout } = connection.startup;
     if (login === 'required')
@@ -26,6 +28,6 @@ export async function openConnection(
     connections.add(connection);
     return connection;
   } catch (error) {
-    throw await connections.fail(name, error);
+    throw await connections.fail(name, error, connection);
   }
 }

@@ -18,8 +18,10 @@ export class VaultConnections {
   /** Names declared through the other copy (ESM, CommonJS) of this package, which has services of its own. */
   readonly #inOtherCopy: ReadonlySet<string>;
   readonly #byDefault: string;
+  #reading = 0;
   #failure: { reason: unknown } | undefined;
   #closed = false;
+  #built = false;
   #started = false;
 
   /**
@@ -34,7 +36,8 @@ export class VaultConnections {
     const namesOf = (own: boolean) => declared.filter((one) => one.own === own).map(({ name }) => name);
     this.#declared = new Set(namesOf(true));
     this.#inOtherCopy = new Set(namesOf(false));
-    for (const name of this.#declared) this.#waiting.set(name, new AwaitedConnection(name));
+    for (const name of this.#declared)
+      this.#waiting.set(name, new AwaitedConnection(name, () => this.#reading > 0));
   }
 
   /**
@@ -50,9 +53,19 @@ export class VaultConnections {
     return created.connection;
   }
 
+  /** The options of a declared connection are known: callers wait for it without a time limit. */
+  optionsKnown(name: string): void {
+    this.#waiting.get(name)?.begin();
+  }
+
+  /** Reads a configuration, which the options of a connection may wait for. */
+  async whileReading<T>(read: () => Promise<T>): Promise<T> {
+    this.#reading++;
+    return read().finally(() => this.#reading--);
+  }
+
   /** Records a connection that has to be closed, even if its start fails. */
   begin(connection: VaultConnection): void {
-    this.#waiting.get(connection.name)?.begin();
     // Opened before, by the configuration.
     if (this.#opened.has(connection)) return;
     this.#opened.add(connection);
@@ -66,7 +79,17 @@ export class VaultConnections {
     if (this.#closed) void connection.close();
   }
 
-  /** Whether the application has started: from then on, one failure does not end all connections. */
+  /** Whether Nest has built the application: from then on, one failure ends no other connection. */
+  get isBuilt(): boolean {
+    return this.#built;
+  }
+
+  /** All connections of the start are up, and later ones are of modules that are loaded lazily. */
+  built(): void {
+    this.#built = true;
+  }
+
+  /** Whether the application has started. */
   get isStarted(): boolean {
     return this.#started;
   }
@@ -78,11 +101,16 @@ export class VaultConnections {
   }
 
   /**
-   * The start of a connection has failed, and so has the start of the application.
+   * The start of a connection has failed, and so has the start of the application, unless it is built already.
    *
+   * @param connection undefined if it could not be created
    * @returns the first failure, which is the reason for those of the connections that it closed
    */
-  async fail(name: string, error: unknown): Promise<unknown> {
+  async fail(name: string, error: unknown, connection?: VaultConnection): Promise<unknown> {
+    if (this.#built) {
+      await connection?.close();
+      return error;
+    }
     this.#failure ??= { reason: error };
     this.#waiting.get(name)?.reject(error as Error);
     await this.close();

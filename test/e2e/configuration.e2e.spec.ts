@@ -6,6 +6,7 @@ import { type } from 'arktype';
 import { firstValueFrom, type Observable } from 'rxjs';
 import {
   appRole,
+  CredentialsService,
   InjectCredentials,
   InjectSecret,
   token,
@@ -291,6 +292,52 @@ describe('a module that is loaded lazily', () => {
   );
 });
 
+describe('a module that is loaded lazily and fails', () => {
+  const missing = () =>
+    ConfigModule.forFeature(
+      registerAs(
+        'missing',
+        vaultConfig({ vault: { ...world.vault }, values: { a: { path: 'nowhere', key: 'a' } } }),
+      ),
+    );
+  const wrong = () =>
+    VaultModule.forRoot({
+      ...world.vault,
+      name: 'audit',
+      auth: appRole({ roleId: 'none', secretId: 'none' }),
+    });
+  const credentials = (app: { get: (type: typeof CredentialsService) => CredentialsService }) =>
+    app.get(CredentialsService).getDatabase('orders');
+
+  it.each<[string, () => unknown]>([
+    ['its VaultModule', wrong],
+    ['its configuration', missing],
+  ])('%s, in a running application: nothing else ends', async (_name, lazy) => {
+    const app = await start([config(), VaultModule.forRoot(world.vault)]);
+    await expect(app.get(LazyModuleLoader).load(() => lazy() as never)).rejects.toThrow();
+    expect((await credentials(app)).username).toBeTruthy();
+    expect(world.tokens).toBe(1);
+  });
+
+  it.each<[string, () => unknown]>([
+    ['its VaultModule', wrong],
+    ['its configuration', missing],
+  ])('%s, in onModuleInit: nothing else ends', async (_name, lazy) => {
+    @Injectable()
+    class Host implements OnModuleInit {
+      caught: unknown;
+      constructor(private readonly loader: LazyModuleLoader) {}
+      async onModuleInit() {
+        await this.loader.load(() => lazy() as never).catch((error: unknown) => (this.caught = error));
+      }
+    }
+    const app = await start([config(), VaultModule.forRoot(world.vault)], [Host]);
+    expect(app.get(Host).caught).toBeInstanceOf(Error);
+    expect((await credentials(app)).username).toBeTruthy();
+    expect(world.tokens).toBe(1);
+  });
+});
+
 it('the types follow the declaration', () => {
   const { vault } = world;
   const load = vaultConfig({
@@ -486,6 +533,43 @@ describe('what is missing', () => {
       expect(await apps.startError({ imports })).toMatchObject({ message: 'x' });
       expect(world.tokens).toBe(1);
       await vi.advanceTimersByTimeAsync(10_000);
+      expect(world.tokens).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe('a start that waits for itself', () => {
+  const service = {
+    provide: 'service',
+    inject: [CredentialsService],
+    useFactory: async (credentials: CredentialsService) => {
+      await credentials.getDatabase('orders');
+      return 'service';
+    },
+  };
+
+  it('is an error after 10 s, also with a configuration that is read meanwhile', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    try {
+      const failed = apps.startError({
+        imports: [
+          world.testing,
+          config(vaultConfig({ vault: world.vault, values })),
+          VaultModule.forRootAsync({
+            inject: ['service'],
+            extraProviders: [service],
+            useFactory: () => ({ ...world.vault }),
+          }),
+        ],
+      });
+      await vi.waitFor(() => expect(world.reads).toHaveLength(1), { interval: 1 });
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect(await failed).toMatchObject({
+        code: 'VAULT_STARTUP_FAILED',
+        hint: expect.stringContaining('cycle') as string,
+      });
       expect(world.tokens).toBe(0);
     } finally {
       vi.useRealTimers();

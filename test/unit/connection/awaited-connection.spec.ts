@@ -18,6 +18,19 @@ it('if options do not arrive within 10 s, waiting callers get an error', async (
   expect(listeners()).toBe(before);
 });
 
+it('while something else of the start may hold the options back, the time limit begins again', async () => {
+  let delayed = true;
+  const awaited = new AwaitedConnection('default', () => delayed);
+  let settled = false;
+  const waiting = awaited.wait().finally(() => (settled = true));
+  waiting.catch(() => undefined);
+  await vi.advanceTimersByTimeAsync(25_000);
+  expect(settled).toBe(false);
+  delayed = false;
+  await vi.advanceTimersByTimeAsync(5_000);
+  await expect(waiting).rejects.toMatchObject(CYCLE);
+});
+
 it('a connection that has begun has no such limit, and leaves no listener behind', async () => {
   const before = listeners();
   const awaited = new AwaitedConnection('default');
