@@ -1,9 +1,13 @@
+import { types } from 'node:util';
 import { VaultError } from '../errors/vault-error.js';
 import { isSecret } from '../secret/secret.js';
 
 const NUMBERS =
   'It contains a number that JSON cannot represent (NaN, Infinity), or an integer above 2^53, which JavaScript rounds: ' +
   'send it as a string.';
+const LARGE =
+  'It contains an integer above 2^53, which servers round when it is written: send it as a string. If it was read from ' +
+  'the server, send the changed keys only, by `patch`.';
 
 /**
  * Serialises a body as JSON. Silently leaves out only undefined members.
@@ -34,11 +38,15 @@ export function writeBody(body: unknown, path: string, kind: 'request' | 'secret
       if (ArrayBuffer.isView(given)) refuse('It contains bytes: send them as a string, usually in base64.');
       if (isChanged(value)) refuse(NUMBERS);
       if (typeof value === 'bigint' && kind === 'secret')
-        return isRounded(value) ? Number(value) : refuse(NUMBERS);
+        return isRounded(value) ? Number(value) : refuse(LARGE);
       // Within an object, JSON.stringify leaves these out, or writes {} for them.
       if (typeof value === 'function' || typeof value === 'symbol') refuse(hint);
       if (value instanceof Map || value instanceof Set)
         refuse('It contains a Map or a Set: send an object or a list.');
+      if (isThenable(value)) refuse('It contains a promise: `await` it first.');
+      if (isEmptied(value))
+        refuse('It contains an object that JSON writes as {}: send its data as a plain object.');
+      if (types.isDate(given) && Number.isNaN(+given)) refuse('It contains an invalid Date.');
       return value;
     }) as string | undefined;
   } catch {
@@ -56,6 +64,19 @@ export function writeBody(body: unknown, path: string, kind: 'request' | 'secret
 /** Whether a value says itself how it is written, as a Date does. */
 function isWritable(value: unknown): value is { toJSON(key: string): unknown } {
   return typeof (value as { toJSON?: unknown } | null | undefined)?.toJSON === 'function';
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+}
+
+/** Whether JSON leaves out the data of an object: an error, or one of a class without enumerable members. */
+function isEmptied(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Of any realm.
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null;
+  return types.isNativeError(value) || (!isPlain && Object.keys(value).length === 0);
 }
 
 /** Whether the digits of an integer are those of a number, so that no server that computes with numbers changes them. */
