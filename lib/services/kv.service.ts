@@ -24,7 +24,10 @@ import type { StaticSecrets } from '../engines/static-secrets.js';
  * Every method throws `VaultError`: `VAULT_PERMISSION_DENIED` (the message has the rule for a policy),
  * `VAULT_PATH_INVALID`, `VAULT_REQUEST_INVALID` (invalid arguments, or a method that KV v1 does not have), and those that
  * it names. Transient failures are retried for the `timeout` of the connection, if that does no harm: `docs/kv.md` has
- * the rule for each method. Otherwise the error has `outcomeUnknown`.
+ * the rule for each method. If the server may have executed a change, the error has `outcomeUnknown`.
+ *
+ * Name the version of the mount: one of version 1 answers `delete`, `undelete`, `destroy`, `writeMetadata` and
+ * `deleteMetadata` of version 2 as if they were done, and does nothing.
  *
  * @publicApi
  */
@@ -61,8 +64,8 @@ export class KvService {
    * const { version } = await kv.read('payments');
    * await kv.write('payments', { apiKey: new Secret(key) }, { cas: version });
    *
-   * @throws VaultError `VAULT_CAS_CONFLICT`: nothing was written, and `version` of the error is the current one. Without
-   * the right to read the secret it is absent
+   * @throws VaultError `VAULT_CAS_CONFLICT`: nothing was written, and `version` of the error is the current one. It is
+   * absent if the secret cannot be read, or the server that answers the read lags behind
    */
   async write(path: string, data: KvData, options: KvWriteOptions = {}): Promise<KvWritten> {
     return (await this.#secrets(options)).write(path, data, options);
@@ -83,7 +86,8 @@ export class KvService {
    * times with random pauses. KV v2 only.
    *
    * `change` gets `undefined` if there is no secret, or if its latest version is deleted or destroyed: the new version
-   * follows that one. It may run several times. Nothing is written if its result equals the current data.
+   * follows that one. It may run several times. Nothing is written if its result equals the data that was read: such a
+   * call is as recent as the read. There is no deadline for the whole call; each request is retried for `timeout`.
    *
    * @example
    * await kv.update<Record<string, string>>('partners', (current) => ({ ...current?.data.reveal(), acme: key }));
@@ -100,8 +104,8 @@ export class KvService {
   }
 
   /**
-   * Deletes the latest version, or the given `versions`. {@link undelete} restores them. In KV v1 it removes the secret.
-   * The server reports no error if there is nothing to delete.
+   * Deletes the latest version, or the given `versions` (`undefined` is refused). {@link undelete} restores them.
+   * In KV v1 it removes the secret. The server reports no error if there is nothing to delete.
    */
   async delete(path: string, options: KvDeleteOptions = {}): Promise<void> {
     return (await this.#secrets(options)).delete(path, options);

@@ -276,6 +276,30 @@ for (const [name, describeServer, start] of SERVERS) {
       expectNoLeak(error, [CANARY]);
     });
 
+    it('calls of version 2 to a mount of version 1 are as docs/kv.md says', async () => {
+      const [v1, v2] = [1, 2].map((kvVersion) => ({ mount: 'kv1', kvVersion }) as { kvVersion: 1 | 2 });
+      await kv.write('mixed', { n: 1 }, v1);
+      for (const call of [
+        kv.write('mixed', { n: 2 }, v2),
+        kv.update('mixed', () => ({ n: 2 }), v2),
+        kv.patch('mixed', { n: 2 }, v2),
+        kv.metadata('mixed/none', v2),
+        kv.subkeys('mixed', v2),
+        kv.read('mixed/none', v2),
+      ])
+        expect((await failureOf(call)).code).toMatch(/REQUEST_INVALID|NOT_FOUND|PERMISSION_DENIED/);
+      await kv.delete('mixed', v2);
+      await kv.delete('mixed', { ...v2, versions: [1] });
+      await kv.undelete('mixed', [1], v2);
+      await kv.destroy('mixed', [1], v2);
+      await kv.writeMetadata('mixed', { maxVersions: 1 }, v2);
+      await kv.deleteMetadata('mixed', v2);
+      expect(await kv.list('mixed', v2)).toEqual([]);
+      expect(await valueOf('mixed', v1)).toEqual({ n: 1 });
+      for (const part of ['delete', 'undelete', 'destroy'])
+        expect(await kv.list(part, v1)).toEqual(['mixed']);
+    });
+
     it.each<[string, (secrets: StaticSecrets) => Promise<unknown>]>([
       ['an empty path', (s) => s.write('', { n: 1 })],
       ['a slash at the end', (s) => s.write('app/', { n: 1 })],
@@ -300,6 +324,7 @@ for (const [name, describeServer, start] of SERVERS) {
       ['a negative `cas`', (s) => s.write('a', {}, { cas: -1 }), /`cas` is no version/],
       ['no versions', (s) => s.undelete('a', []), /names no versions/],
       ['version 0', (s) => s.destroy('a', [0]), /names no versions/],
+      ['`versions` without a value', (s) => s.delete('a', { versions: undefined as never }), /no versions/],
       ['a number as versions', (s) => s.delete('a', { versions: 1 as never }), /names no versions/],
       ['a third version', (s) => s.list('a', { kvVersion: 3 as never }), /version 1 or 2/],
       ['no settings', (s) => s.writeMetadata('a', {}), /there is no setting/],

@@ -9,10 +9,10 @@ export interface KvCall {
   /** Capabilities that a policy must grant at that path. */
   readonly capabilities: readonly string[];
   /**
-   * The server may have executed a request whose answer was lost. `repeated`: it has the same effect when it is executed
-   * twice. `read back`: the server executes it once only, and the version after `cas` shows whether it did. `not
-   * repeated`: a second execution could destroy the work of another writer, so the caller gets the error with
-   * `outcomeUnknown`.
+   * The server may have executed a request whose answer was lost. `repeated`: a second execution has the same effect;
+   * after a change of another writer it overrides that one, as a later call would, and no version is lost for good.
+   * `read back`: the server executes it once only, and the version after `cas` shows whether it did. `not repeated`: a
+   * second execution could destroy the work of another writer, so the caller gets the error with `outcomeUnknown`.
    */
   readonly afterLostAnswer: 'repeated' | 'read back' | 'not repeated';
 }
@@ -39,7 +39,8 @@ export const KV_CALLS = {
   deleteLatest: { method: 'DELETE', part: 'data', capabilities: ['delete'], afterLostAnswer: 'not repeated' },
   deleteVersions: { method: 'POST', part: 'delete', capabilities: ['update'], afterLostAnswer: 'repeated' },
   undelete: { method: 'POST', part: 'undelete', capabilities: ['update'], afterLostAnswer: 'repeated' },
-  destroy: { method: 'POST', part: 'destroy', capabilities: ['update'], afterLostAnswer: 'repeated' },
+  // A repeated one would destroy the version of the same number, if the secret was removed and created meanwhile.
+  destroy: { method: 'POST', part: 'destroy', capabilities: ['update'], afterLostAnswer: 'not repeated' },
   metadata: { method: 'GET', part: 'metadata', capabilities: ['read'], afterLostAnswer: 'repeated' },
   writeMetadata: {
     method: 'POST',

@@ -53,7 +53,7 @@ export interface KvWriteOptions extends KvOptions {
  * @publicApi
  */
 export interface KvDeleteOptions extends KvOptions {
-  /** Versions to delete (KV v2 only). @default the latest version */
+  /** Versions to delete (KV v2 only); `undefined` is refused. Leave it out for the latest version. */
   versions?: readonly number[];
 }
 

@@ -11,7 +11,7 @@ export function explainKv(refusal: RefusalWithData): PathExplanation | undefined
   if (said(/check-and-set parameter (did|does) not match/)) {
     return {
       code: 'VAULT_CAS_CONFLICT',
-      message: `The secret at ${path} was changed meanwhile: \`cas\` is not its current version. Nothing was written.`,
+      message: `The data at ${path} was changed meanwhile: the version in the request is not the current one. Nothing was written.`,
       hint: 'Read it again, apply the change to the current value, and write that with its version (0: no value yet).',
     };
   }
@@ -25,7 +25,8 @@ export function explainKv(refusal: RefusalWithData): PathExplanation | undefined
 const PARAMETERS: readonly (readonly [words: RegExp, hint: string])[] = [
   [
     /metadata check-and-set parameter required/,
-    'This metadata can be written only with its version: give `metadata_cas` (metadata_cas_required is set).',
+    'This metadata can be written only with its version (metadata_cas_required is set), which `KvService` does not send: ' +
+      'write it with VaultClient, and give `metadata_cas`.',
   ],
   [
     /check-and-set parameter required/,
@@ -62,6 +63,8 @@ function otherVersion(path: string, said: RefusalWithData['said']): PathExplanat
   return {
     code: 'VAULT_CONFIG_INVALID',
     message: `The mount of ${path} is KV version 2, but was used as version 1.`,
-    hint: 'Set `kvVersion: 2`, which is the default, or use a mount of version 1.',
+    hint:
+      'Set `kvVersion: 2`, which is the default, or use a mount of version 1. With VaultClient, add `data/` (to list, ' +
+      '`metadata/`) to the path after the mount.',
   };
 }

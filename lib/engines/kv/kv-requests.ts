@@ -27,7 +27,7 @@ export interface KvSender {
 }
 
 /** The parameters of a request. */
-export interface KvParameters extends Pick<ApiRequest, 'query' | 'explain' | 'uncached'> {
+export interface KvParameters extends Pick<ApiRequest, 'query' | 'uncached'> {
   body?: unknown;
 }
 
@@ -68,8 +68,8 @@ export class KvRequests {
   }
 
   /**
-   * Retries a job that sends a call, as long as `again` allows it. If one attempt may have been executed, the error of a
-   * later one says so, too; a conflict is the outcome itself.
+   * Retries a job that sends a call, as long as `again` allows it. If one attempt may have been executed, the error says
+   * so; a conflict is the outcome itself.
    */
   async retry<T>(
     { method, part }: KvCall,
@@ -88,9 +88,10 @@ export class KvRequests {
     try {
       return await this.#sender.retry(job, budget, attempt);
     } catch (error) {
-      if (!lost || error === lost || !(error instanceof VaultError) || error.code === 'VAULT_CAS_CONFLICT')
-        throw error;
-      throw withSentence(error, 'The server may have executed an earlier attempt.', { outcomeUnknown: true });
+      if (!lost || !(error instanceof VaultError) || error.code === 'VAULT_CAS_CONFLICT') throw error;
+      if (error === lost && lost.outcomeUnknown) throw error;
+      const which = error === lost ? 'the request' : 'an earlier attempt';
+      throw withSentence(error, `The server may have executed ${which}.`, { outcomeUnknown: true });
     }
   }
 }

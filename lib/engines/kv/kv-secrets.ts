@@ -69,7 +69,7 @@ export class KvSecrets {
   }
 
   async delete(path: string, options: KvDeleteOptions = {}): Promise<void> {
-    return versions.deleteKv(this.#requests, this.#secret(path, options), options.versions);
+    return versions.deleteKv(this.#requests, this.#secret(path, options), options);
   }
 
   async undelete(path: string, numbers: readonly number[], options: KvOptions = {}): Promise<void> {

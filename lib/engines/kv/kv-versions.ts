@@ -1,6 +1,7 @@
 import { isVersion } from '../../client/answer.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { KV_CALLS, type KvCall } from './kv-calls.js';
+import type { KvDeleteOptions } from './kv-options.js';
 import type { KvRequests } from './kv-requests.js';
 import { requireVersion2, type KvTarget } from './kv-target.js';
 
@@ -8,14 +9,14 @@ import { requireVersion2, type KvTarget } from './kv-target.js';
 export async function deleteKv(
   requests: KvRequests,
   target: KvTarget,
-  versions: readonly number[] | undefined,
+  options: KvDeleteOptions,
 ): Promise<void> {
-  if (versions === undefined) {
+  if (!('versions' in options)) {
     await requests.send(KV_CALLS.deleteLatest, target);
     return;
   }
   requireVersion2(target, 'versions');
-  await sendVersions(requests, KV_CALLS.deleteVersions, target, versions);
+  await sendVersions(requests, KV_CALLS.deleteVersions, target, options.versions);
 }
 
 /** Restores deleted versions. */
@@ -43,7 +44,7 @@ async function sendVersions(
   requests: KvRequests,
   call: KvCall,
   target: KvTarget,
-  versions: readonly number[],
+  versions: unknown,
 ): Promise<void> {
   if (!Array.isArray(versions) || versions.length === 0 || !versions.every(isVersion)) {
     throw new VaultError({

@@ -1,6 +1,6 @@
 import { sleep, type Clock } from '../../clock/clock.js';
 import { closed } from '../../errors/common-errors.js';
-import { withSentence, type VaultError } from '../../errors/vault-error.js';
+import { VaultError, withSentence } from '../../errors/vault-error.js';
 import { fingerprint } from '../../secret/fingerprint.js';
 import { KV_CALLS } from './kv-calls.js';
 import type { KvRequests } from './kv-requests.js';
@@ -45,7 +45,9 @@ export async function updateKv<T extends object>(
   let fastest = Infinity;
   for (let attempt = 1; ; attempt++) {
     const began = clock.monotonic();
-    const { secret, version: cas } = await latestKv<T>(requests.send, target);
+    const { secret, version: cas } = await latestKv<T>(requests.send, target).catch((error: unknown) => {
+      throw unread(error, lost);
+    });
     // Before the change, which may write into the data that it is given.
     const before = secret && fingerprint(secret.data.reveal());
     const data = plain(await change(secret), target);
@@ -60,12 +62,13 @@ export async function updateKv<T extends object>(
       lost = withSentence(
         written.lost,
         `Version ${cas + 1} has the same data, by this write or by that of another writer.`,
+        { outcomeUnknown: true },
       );
       continue;
     } catch (error) {
       if (!isConflict(error)) throw error;
       if (attempt === ATTEMPTS) {
-        const known = await currentVersion(requests, target);
+        const known = await currentVersion(requests, target, cas);
         throw withSentence(error, `Other writers came first in each of ${ATTEMPTS} attempts.`, known);
       }
     }
@@ -75,4 +78,12 @@ export async function updateKv<T extends object>(
       throw closed(target.at('data'));
     });
   }
+}
+
+/** The error of a read, with the outcome of the update: unknown only if the answer to a write was lost. */
+function unread(error: unknown, lost: VaultError | undefined): unknown {
+  if (!(error instanceof VaultError)) return error;
+  return lost
+    ? withSentence(error, 'The server may have executed an earlier write.', { outcomeUnknown: true })
+    : withSentence(error, 'Nothing was written.', { outcomeUnknown: false });
 }

@@ -79,18 +79,19 @@ async function sendData(
     return { version, createdAt } as KvWritten;
   } catch (error) {
     if (!isConflict(error)) throw error;
-    const latest = await currentVersion(requests, target);
+    const latest = await currentVersion(requests, target, cas);
     throw latest ? withSentence(error, `The current version is ${latest.version}.`, latest) : error;
   }
 }
 
-/** The current version after a conflict; nothing if the secret cannot be read. */
+/** The current version after a conflict; nothing if the secret cannot be read, or if the answer is older than it. */
 export async function currentVersion(
   requests: KvRequests,
   target: KvTarget,
+  cas: number,
 ): Promise<{ version: number } | undefined> {
   const latest = await latestKv(requests.once, target).catch(() => undefined);
-  return latest && { version: latest.version };
+  return latest && latest.version !== cas ? { version: latest.version } : undefined;
 }
 
 /**
@@ -120,7 +121,8 @@ export async function sendWithCas(
         (failed: VaultError) => failed,
       );
       if (next instanceof VaultError) {
-        if (!isTransient(next)) undecided = lost;
+        // A server that lags behind does not have the version yet.
+        if (!isTransient(next) && next.code !== 'VAULT_SECRET_NOT_FOUND') undecided = lost;
         throw lost;
       }
       if (!holds(next.data.reveal())) throw error;
@@ -175,8 +177,8 @@ function written({ status, data }: KvAnswer, target: KvTarget): Required<KvWritt
 /** Whether data has the members of a merge patch. */
 function has(data: unknown, patch: unknown): boolean {
   if (!isObject(patch)) return fingerprint(data) === fingerprint(patch);
-  const own = isObject(data) ? data : {};
+  if (!isObject(data)) return false;
   return Object.entries(patch).every(([name, value]) =>
-    value === null ? !(name in own) : has(own[name], value),
+    value === null ? !Object.hasOwn(data, name) : Object.hasOwn(data, name) && has(data[name], value),
   );
 }

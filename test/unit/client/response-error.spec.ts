@@ -77,10 +77,20 @@ it.each<[number, string | string[], string]>([
   expect(error.hint.length).toBeGreaterThan(15);
 });
 
+// Of the data of KV, of its metadata, and of a policy.
+it.each(['did not match the current version', 'does not match the current version'])(
+  'a conflict names the path only: %s',
+  (words) => {
+    const { message } = judge(400, [`metadata check-and-set parameter ${words}`]);
+    expect(message).toContain(`${at} was changed meanwhile`);
+    expect(message).not.toMatch(/secret at|`cas`/);
+  },
+);
+
 // Words of both servers.
 it.each<[string, RegExp]>([
   ['check-and-set parameter required for this call', /`options: \{ cas \}`/],
-  ['metadata check-and-set parameter required for this call', /`metadata_cas`/],
+  ['metadata check-and-set parameter required for this call', /VaultClient.*`metadata_cas`/],
   ['error parsing check-and-set parameter', /`cas` as a number/],
   ['PATCH requires Content-Type of application/merge-patch+json, provided x', /`content-type`/],
   ['common name evil.org not allowed by this role', /allowed_domains/],
