@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { classOf } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
+import { isSecret } from '../secret/secret.js';
 import { validateClass } from './class-schema.js';
 import { describeIssue, type Issue } from './describe-issue.js';
 import { isStandardSchema, type SchemaOutput, type SecretSchema } from './schema.js';
@@ -12,13 +13,13 @@ const ISSUES = 10;
  * Runs a schema on a copy of data that came from a server, so that a schema that changes its input harms no other
  * consumer.
  *
- * @param data JSON data; it must contain no `Secret`
+ * @param data JSON data, or a default. The schema gets the value of a `Secret` in it
  * @param subject the checked data in an error, as `secret "app/payments"`
  * @param path its path at the server
  * @returns the output of the schema
  * @throws VaultError `VAULT_SECRET_INVALID` with the keys and what is wrong with them, never with a part of a value;
  * `VAULT_EXTENSION_INVALID` if the schema itself throws, or answers something else; `VAULT_CONFIG_INVALID` if the
- * packages for a class are not installed
+ * packages for a class are not installed, or the data cannot be copied
  */
 export async function applySchema<S extends SecretSchema>(
   schema: S,
@@ -27,7 +28,7 @@ export async function applySchema<S extends SecretSchema>(
   path?: string,
 ): Promise<SchemaOutput<S>> {
   const where = path === undefined ? {} : { path };
-  const outcome = await run(schema, structuredClone(data), data).catch((error: unknown) => {
+  const outcome = await run(schema, copyOf(data, subject), data).catch((error: unknown) => {
     if (error instanceof VaultError) throw error;
     // The text of the error may quote the value.
     return { fault: `threw ${classOf(error)}` };
@@ -47,6 +48,30 @@ export async function applySchema<S extends SecretSchema>(
     hint: 'Correct the data at the server (as a new version of the secret), or the schema.',
     ...where,
   });
+}
+
+/** A default may contain what no server sends. The error of `structuredClone` quotes it. */
+function copyOf(data: unknown, subject: string): unknown {
+  try {
+    return structuredClone(revealed(data));
+  } catch {
+    throw new VaultError({
+      code: 'VAULT_CONFIG_INVALID',
+      message: `A value of the ${subject} cannot be copied for its schema.`,
+      hint: 'Give a `default` without functions, promises and symbols.',
+    });
+  }
+}
+
+function revealed(value: unknown): unknown {
+  if (isSecret(value)) return revealed(value.reveal());
+  if (Array.isArray(value)) return value.map(revealed);
+  const isPlain =
+    typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+  if (!isPlain) return value;
+  return Object.fromEntries(
+    Object.entries(value as object).map(([name, member]) => [name, revealed(member)]),
+  );
 }
 
 type Outcome = { value: unknown } | { problem: string } | { fault: string };

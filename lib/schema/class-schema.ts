@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { optionalPackage } from '../errors/optional-package.js';
+import { kindOf } from '../errors/kind-of.js';
 import type { Issue } from './describe-issue.js';
 
 /** The part of class-validator's `ValidationError` that is used. */
@@ -20,6 +21,9 @@ export async function validateClass(
     'class-validator class-transformer',
     async () => ({ ...(await import('class-transformer')), ...(await import('class-validator')) }),
   );
+  // class-transformer makes several instances of an array, and none of a text.
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return { issues: [{ message: `expected an object, found ${kindOf(value)}` }] };
   const instance = plainToInstance(Class as new () => object, value);
   const errors: PropertyError[] = await validate(instance);
   return errors.length > 0 ? { issues: errors.flatMap((error) => issuesOf(error, [])) } : { value: instance };

@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
 import type { VaultError } from '../../../lib/errors/vault-error.js';
+import { Secret } from '../../../lib/secret/secret.js';
 import { applySchema } from '../../../lib/schema/apply-schema.js';
 import { isSchema, type SchemaOutput, type SecretSchema } from '../../../lib/schema/schema.js';
 
@@ -196,6 +197,29 @@ it('runs a schema that answers with a promise', async () => {
   expect(await applySchema(schema, { n: 2 }, 'secret "app"')).toEqual({ n: 2 });
   const error = await failureOf(applySchema(schema, { n: 1 }, 'secret "app"'));
   expect(error.message).toContain('n: too small.');
+});
+
+it('gives the schema the value of a Secret, and refuses what cannot be copied without its text', async () => {
+  const schema = z.object({ list: z.array(z.string()) });
+  const data = { list: ['a', new Secret('b')] };
+  expect(await applySchema(schema, new Secret(data), 'configuration')).toEqual({ list: ['a', 'b'] });
+  const refused = [async () => Promise.resolve(CANARY), Promise.resolve(CANARY), { member: () => 'CANARY' }];
+  for (const one of refused) {
+    const error = await failureOf(applySchema(schema, { list: one }, 'configuration'));
+    expect(error).toMatchObject({ code: 'VAULT_CONFIG_INVALID' });
+    expect(shown(error)).not.toMatch(/canary|=>/i);
+  }
+});
+
+it.each([
+  ['a text', CANARY, 'a string'],
+  ['null', null, 'null'],
+  ['a number', 5, 'a number'],
+  ['an array', [{ apiKey: CANARY }], 'an array'],
+])('a class refuses %s as data, not as an error of the schema', async (_name, data, kind) => {
+  const error = await failureOf(applySchema(Payments, data, 'secret "app"'));
+  expect(error).toMatchObject({ code: 'VAULT_SECRET_INVALID' });
+  expect(error.message).toContain(`the value: expected an object, found ${kind}.`);
 });
 
 it('gives the schema a copy', async () => {
