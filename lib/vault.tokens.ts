@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { encodeApiPath, encodeMount, encodePath } from './client/path.js';
 import { DEFAULT_CONNECTION } from './config/resolved-options.js';
@@ -87,14 +87,16 @@ export type InjectionDefinition =
   | SecretDefinition;
 
 /**
- * Definitions by token, for both copies (ESM, CommonJS) of this package: names only, never values. An application makes
+ * Definitions by token, for both copies (ESM, CommonJS) of this package: names and parameters, never values. An application makes
  * providers of them, and requests only those that something injects.
  */
 const DEFINITIONS = Symbol.for('nestjs-vault.definitions');
 const SCHEMAS = Symbol.for('nestjs-vault.schemas');
+const DIGESTS = Symbol.for('nestjs-vault.digests');
 const shared = globalThis as {
   [DEFINITIONS]?: Map<string, InjectionDefinition>;
   [SCHEMAS]?: { numbers: WeakMap<object, number>; count: number };
+  [DIGESTS]?: Buffer;
 };
 
 /** The same number for the same schema. */
@@ -120,9 +122,19 @@ export function definitionOf(token: unknown): InjectionDefinition | undefined {
 export const ROTATIONS_TOKEN = 'VAULT:ROTATIONS';
 const ROTATION_KEY = 'nestjs-vault.rotation ';
 
+const METHODS = new Map<symbol, number>();
+
 /** The property by which Nest gives a host with `@OnRotation` the values of a token, for one of its methods. */
 export function rotationKey(method: string | symbol, token: string): symbol {
-  return Symbol.for(`${ROTATION_KEY}${String(method)} ${token}`);
+  return Symbol.for(`${ROTATION_KEY}${nameOf(method)} ${token}`);
+}
+
+/** Several symbols may have the same description. */
+function nameOf(method: string | symbol): string {
+  if (typeof method === 'string') return method;
+  const number = METHODS.get(method) ?? METHODS.size + 1;
+  METHODS.set(method, number);
+  return `${String(method)} ${number}`;
 }
 
 export function isRotationKey(key: unknown): boolean {
@@ -152,7 +164,7 @@ export function getVaultToken(name: string = DEFAULT_CONNECTION): string {
  * Token of the value that `@InjectCredentials` injects with the same arguments: for overrides in tests, and for
  * `inject` of factories.
  *
- * @throws VaultError `VAULT_PATH_INVALID`
+ * @throws VaultError `VAULT_PATH_INVALID`, `VAULT_REQUEST_INVALID` for parameters that JSON cannot represent
  * @publicApi
  */
 export function getCredentialsToken(
@@ -176,7 +188,7 @@ export function getCredentialsToken(
     );
   return define({
     kind: 'credentials',
-    token: `VAULT:CREDENTIALS(${part(connection)}:${path}${parameters ? `?${digestOf(parameters)}` : ''})`,
+    token: `VAULT:CREDENTIALS(${part(connection)}:${path}${parameters ? `?${digestOf(parameters, path)}` : ''})`,
     connection,
     path: given,
     ...(parameters && { parameters }),
@@ -185,9 +197,10 @@ export function getCredentialsToken(
 
 const isPlain = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A hash, as Nest prints tokens, and an application may send anything as a parameter. */
-function digestOf(parameters: IssueParameters): string {
-  return createHash('sha256').update(parametersKey(parameters)).digest('base64url').slice(0, 16);
+/** Nest prints tokens, and an application may send anything as a parameter: the key of the hash is that of the process. */
+function digestOf(parameters: IssueParameters, path: string): string {
+  const key = (shared[DIGESTS] ??= randomBytes(32));
+  return createHmac('sha256', key).update(parametersKey(parameters, path)).digest('base64url').slice(0, 16);
 }
 
 /**

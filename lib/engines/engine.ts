@@ -1,4 +1,5 @@
 import type { ApiResponse } from '../client/api.types.js';
+import { writeBody } from '../client/request-body.js';
 
 /** A successful answer of the server, with its request. */
 export interface Answer extends ApiResponse<Readonly<Record<string, unknown>>> {
@@ -47,8 +48,14 @@ export type EngineOf = (answer: Answer) => EngineRules;
  */
 export type IssueParameters = Readonly<Record<string, unknown>>;
 
-/** The identity of parameters as a text. Their order does not matter. */
-export function parametersKey(parameters: IssueParameters): string {
-  const names = Object.keys(parameters).sort((one, other) => (one < other ? -1 : 1));
-  return JSON.stringify(names.map((name) => [name, parameters[name]]));
+/**
+ * The identity of parameters as a text: the same for all that are the same in a request. Their order does not matter.
+ *
+ * @throws VaultError `VAULT_REQUEST_INVALID` for parameters that cannot be sent
+ */
+export function parametersKey(parameters: IssueParameters, path: string): string {
+  return JSON.stringify(JSON.parse(writeBody(parameters, path)), (_name, value: unknown) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)));
+  });
 }

@@ -178,5 +178,5 @@ function twoEngines(path: string): VaultError {
 
 /** The same path with other parameters is another secret. */
 function keyOf(path: string, parameters: IssueParameters | undefined): string {
-  return parameters === undefined ? path : `${path} ${parametersKey(parameters)}`;
+  return parameters === undefined ? path : `${path} ${parametersKey(parameters, path)}`;
 }
