@@ -24,7 +24,7 @@ export interface WantedSecret {
   readonly watch?: { readonly every?: number };
 }
 
-/** Milliseconds in which a watch can begin with a secret that was read for another consumer, as at a start. */
+/** Milliseconds in which an answer for one consumer, as at a start, is that for another one. */
 const FRESH = 10_000;
 
 interface InjectedContext {
@@ -42,6 +42,7 @@ export class InjectedSecrets {
   readonly #reads = new Map<string, Promise<StaticSecret>>();
   readonly #readAt = new WeakMap<StaticSecret, Deadline>();
   readonly #values = new Map<string, Promise<unknown>>();
+  readonly #absentAt = new Map<string, Deadline>();
 
   constructor(context: InjectedContext) {
     this.#context = context;
@@ -69,6 +70,24 @@ export class InjectedSecrets {
     return once(this.#values, wanted.token, () => this.#follow(wanted, budget));
   }
 
+  /** Whether the server had no secret for an optional injection; `old` if that was some time ago. */
+  absenceOf(token: string): 'recent' | 'old' | undefined {
+    const at = this.#absentAt.get(token);
+    return at && (this.#isFresh(at) ? 'recent' : 'old');
+  }
+
+  setAbsent(token: string): void {
+    this.#absentAt.set(token, now(this.#context.clock));
+  }
+
+  setPresent(token: string): void {
+    this.#absentAt.delete(token);
+  }
+
+  #isFresh(at: Deadline): boolean {
+    return remaining(after(at, FRESH), this.#context.clock) > 0;
+  }
+
   async #read(
     { path, mount = 'secret', version }: Pick<WantedSecret, 'path' | 'mount' | 'version'>,
     budget: number,
@@ -88,8 +107,7 @@ export class InjectedSecrets {
   async #readFresh(wanted: WantedSecret, budget: number): Promise<StaticSecret> {
     const secret = await this.readOnce(wanted, budget);
     const at = this.#readAt.get(secret);
-    const fresh = at !== undefined && remaining(after(at, FRESH), this.#context.clock) > 0;
-    return fresh ? secret : this.#read(wanted, budget);
+    return at && this.#isFresh(at) ? secret : this.#read(wanted, budget);
   }
 
   async #follow(wanted: WantedSecret, budget: number): Promise<Observable<Secret<unknown>>> {

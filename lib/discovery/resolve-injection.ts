@@ -1,7 +1,7 @@
 import { map, type Observable } from 'rxjs';
 import type { VaultConnection } from '../connection/vault-connection.js';
 import { listed } from '../errors/printable.js';
-import { VaultError, withSentence } from '../errors/vault-error.js';
+import { isTransient, VaultError, withSentence } from '../errors/vault-error.js';
 import type { InjectionDefinition } from '../vault.tokens.js';
 import { isUserData, toUserCredentials, type UserData } from '../leases/user-credentials.js';
 
@@ -16,9 +16,6 @@ export interface Wanted {
   /** Names of the modules that inject or declare it. */
   readonly modules: readonly string[];
 }
-
-/** Tokens of optional secrets that a server does not have. */
-const ABSENT = new WeakMap<VaultConnection, Set<string>>();
 
 /** The injected value of a token: an observable at once, a static secret after its read. */
 export function resolveInjection(
@@ -36,9 +33,24 @@ export function resolveInjection(
 /** The same for an optional secret: undefined if the server does not have it. */
 export async function resolveOptional(connection: VaultConnection, wanted: Wanted): Promise<unknown> {
   const { definition } = wanted;
-  const absent = absentOf(connection);
-  if (!absent.has(definition.token)) await prefetch(connection, [wanted], connection.startup.timeout);
-  return absent.has(definition.token) ? undefined : resolveInjection(connection, definition);
+  const { injected, startup } = connection;
+  const absence = injected.absenceOf(definition.token);
+  if (absence === undefined) await prefetch(connection, [wanted], startup.timeout);
+  if (absence === 'old') await lookAgain(connection, definition);
+  return injected.absenceOf(definition.token) ? undefined : resolveInjection(connection, definition);
+}
+
+/** A module that is loaded later gets a secret that was written after the start. */
+async function lookAgain(connection: VaultConnection, definition: InjectionDefinition): Promise<void> {
+  const { injected } = connection;
+  // Until it is found, other consumers do not wait for this request.
+  injected.setAbsent(definition.token);
+  try {
+    await firstRead(connection, definition, ONE_TRY);
+    injected.setPresent(definition.token);
+  } catch (error) {
+    if (!isAbsent(error) && !(error instanceof VaultError && isTransient(error))) throw error;
+  }
 }
 
 /**
@@ -60,7 +72,7 @@ export async function prefetch(
     const { definition, optional, modules } = wanted[index] as Wanted;
     if (result.status === 'fulfilled') continue;
     if (optional && isAbsent(result.reason)) {
-      absentOf(connection).add(definition.token);
+      connection.injected.setAbsent(definition.token);
       continue;
     }
     const needing = failures.get(result.reason) ?? new Set();
@@ -129,10 +141,4 @@ export function isAbsent(error: unknown): boolean {
   if (code === 'VAULT_ROLE_NOT_FOUND' || code === 'VAULT_SECRET_KEY_MISSING') return true;
   const codes = ['VAULT_SECRET_NOT_FOUND', 'VAULT_SECRET_DELETED', 'VAULT_SECRET_DESTROYED'];
   return status === 404 && codes.includes(code);
-}
-
-function absentOf(connection: VaultConnection): Set<string> {
-  const known = ABSENT.get(connection) ?? new Set();
-  ABSENT.set(connection, known);
-  return known;
 }

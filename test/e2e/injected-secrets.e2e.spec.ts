@@ -1,5 +1,5 @@
 import { Injectable, Module, Optional, Scope } from '@nestjs/common';
-import { LazyModuleLoader } from '@nestjs/core';
+import { LazyModuleLoader, ModuleRef } from '@nestjs/core';
 import { type } from 'arktype';
 import { IsString, MinLength } from 'class-validator';
 import {
@@ -317,6 +317,25 @@ describe('@Optional()', () => {
       'GET /v1/secret/data/mail',
       'GET /v1/secret/data/nowhere',
     ]);
+  });
+
+  it('an absent secret that was written after the start is injected later', async () => {
+    @Injectable()
+    class Host {
+      @Optional() @InjectSecret('nowhere') readonly absent?: Secret<{ key: string }>;
+    }
+    const app = await sim.start({ providers: [Host] });
+    const later = () => sim.clock.until(app.get(ModuleRef).create(Host));
+    await sim.clock.advance(60_000);
+    expect((await later()).absent).toBeUndefined();
+    // An outage is no reason to refuse what can do without.
+    const heal = sim.vault.cut(({ path }) => path.includes('nowhere'));
+    await sim.clock.advance(60_000);
+    expect((await later()).absent).toBeUndefined();
+    heal();
+    sim.vault.kv().put('nowhere', { key: 'value' });
+    await sim.clock.advance(60_000);
+    expect((await later()).absent?.reveal()).toEqual({ key: 'value' });
   });
 
   it('a deleted one is absent, too; a factory can inject it with `optional`', async () => {
