@@ -65,7 +65,8 @@ export class VaultRotations implements RotationCaller, OnApplicationBootstrap, B
   }
 
   #isScoped(host: unknown): boolean {
-    const scoped = scopedClasses(this.#modules).has(host);
+    // The list of all classes is long, and a request-scoped class comes with each request.
+    const scoped = this.#reported.has(host) || scopedClasses(this.#modules).has(host);
     if (scoped) this.#reportScoped(host);
     return scoped;
   }

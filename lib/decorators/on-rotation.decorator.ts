@@ -31,8 +31,9 @@ export interface RotationCaller {
  *
  * All subscribers have the new value by then, and the pools of this package log in with it. The first value is no
  * rotation. A method is called once for each rotation, never twice at a time: while it runs, rotations wait, and the next
- * call gets the newest value. Its errors are logged. Calls begin when the application has started (at once, if it rotated
- * meanwhile), and end when the rotations end: at the shutdown, after all hooks `onModuleDestroy`.
+ * call gets the newest value. Its errors are logged. Calls begin after all hooks `onModuleInit` (at once, if it rotated
+ * meanwhile), perhaps before a hook `onApplicationBootstrap` of the application. They end when the rotations end: at the
+ * shutdown, after all hooks `onModuleDestroy`. An override with its own decorator replaces the inherited one.
  *
  * The host is a provider or controller of the default scope. In request-scoped and transient classes the method is not
  * called, and a warning says so.
@@ -55,8 +56,9 @@ export function OnRotation(
   return (prototype, method) => {
     if (typeof prototype === 'function') throw onStatic(method);
     const key = rotationKey(method, token);
-    inject(prototype, key, token, (host, values$: Observable<unknown>) => {
-      if (host.methods.has(key)) return;
+    DECORATED.set(prototype, (DECORATED.get(prototype) ?? new Set()).add(method));
+    inject(prototype, key, token, (host, values$: Observable<unknown>, object) => {
+      if (host.methods.has(key) || declaring(object, method) !== prototype) return;
       host.methods.set(key, (caller, object) => caller.follow(object, method, token, values$));
     });
     inject(prototype, CALLER, ROTATIONS_TOKEN, (host, caller: RotationCaller) => {
@@ -69,6 +71,16 @@ function tokenOf(target: RotationTarget, options: InjectCredentialsOptions | Inj
   if (typeof target === 'string' || !('secret' in target)) return getCredentialsToken(target, options);
   const { watch } = options as InjectSecretOptions;
   return getSecretToken(target.secret, { ...options, watch: watch || true });
+}
+
+/** The decorated methods of each prototype. */
+const DECORATED = new WeakMap<object, Set<string | symbol>>();
+
+/** The nearest prototype with the decorator on a method: an override with its own decorator replaces the inherited one. */
+function declaring(object: object, method: string | symbol): object | undefined {
+  let one = Object.getPrototypeOf(object) as object | null;
+  while (one && !DECORATED.get(one)?.has(method)) one = Object.getPrototypeOf(one) as object | null;
+  return one ?? undefined;
 }
 
 /** The property by which Nest gives a host the object that calls its methods. */
@@ -87,14 +99,14 @@ function inject<T>(
   prototype: object,
   key: symbol,
   token: string,
-  receive: (host: Host, value: T) => void,
+  receive: (host: Host, value: T, object: object) => void,
 ): void {
   Object.defineProperty(prototype, key, {
     configurable: true,
     set(this: object, value: T) {
       const host: Host = HOSTS.get(this) ?? { methods: new Map() };
       HOSTS.set(this, host);
-      receive(host, value);
+      receive(host, value, this);
       if (!host.caller) return;
       for (const [name, follow] of host.methods) {
         host.methods.set(name, () => undefined);

@@ -13,6 +13,8 @@ export class RotationMethod {
   readonly #report: (problem: string) => void;
   readonly #subscription = new Subscription();
   #seen = false;
+  /** The reported problem of the first value. */
+  #unread: string | undefined;
   /** The newest value that the method has not got yet. */
   #next: { value: unknown } | undefined;
   #begun = false;
@@ -33,7 +35,10 @@ export class RotationMethod {
     this.#method = method;
     this.#report = report;
     const delay = (error: unknown) => {
-      this.#report(`is not called, because the first value could not be read: ${described(error)}`);
+      const problem = described(error);
+      if (problem !== this.#unread)
+        this.#report(`is not called, because the first value could not be read: ${problem}`);
+      this.#unread = problem;
       return again;
     };
     this.#subscription.add(

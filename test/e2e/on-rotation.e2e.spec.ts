@@ -1,5 +1,5 @@
 import { Controller, Inject, Injectable, Module, Optional, Scope } from '@nestjs/common';
-import { LazyModuleLoader, ModuleRef } from '@nestjs/core';
+import { LazyModuleLoader, ModuleRef, ModulesContainer } from '@nestjs/core';
 import {
   CredentialsService,
   getCredentialsToken,
@@ -247,6 +247,48 @@ it('in subclasses, controllers, modules and feature modules', async () => {
   ]);
 });
 
+it('an override with another target replaces the one of the base class', async () => {
+  sim.vault.databaseRole('reports', { defaultTtl: '1h', maxTtl: '2h' });
+  class Base {
+    @OnRotation('orders')
+    rotated(credentials: DatabaseCredentials) {
+      calls.push(credentials.lease.path);
+    }
+  }
+  @Injectable()
+  class Extended extends Base {
+    @OnRotation('reports')
+    override rotated(credentials: DatabaseCredentials) {
+      calls.push(credentials.lease.path);
+    }
+  }
+  @Injectable()
+  class Plain extends Base {}
+  await sim.start({ providers: [Extended, Plain] });
+  await pass(2);
+  expect(calls.sort()).toEqual(['database/creds/orders', 'database/creds/reports']);
+});
+
+it('methods that are named by symbols of the same description', async () => {
+  const one = Symbol('rotated');
+  const other = Symbol('rotated');
+  @Injectable()
+  class Host {
+    @OnRotation('orders')
+    [one]() {
+      calls.push('one');
+    }
+
+    @OnRotation('orders')
+    [other]() {
+      calls.push('other');
+    }
+  }
+  await sim.start({ providers: [Host] });
+  await pass(2);
+  expect(calls.sort()).toEqual(['one', 'other']);
+});
+
 it('in lazy modules and objects of ModuleRef.create, from then on', async () => {
   @Injectable()
   class Lazy {
@@ -308,7 +350,11 @@ it('request-scoped and transient hosts: not called, and a warning names them', a
     }
   }
   const app = await sim.start({ providers: [PerRequest, DependsOnRequest, Transient, Singleton] });
+  const scans = vi.spyOn(app.get(ModulesContainer), 'values');
   await app.resolve(PerRequest);
+  // The start has found it: an object per request needs no search of all modules.
+  expect(scans).not.toHaveBeenCalled();
+  scans.mockRestore();
   await app.resolve(DependsOnRequest);
   await app.resolve(Transient);
   await pass(2);
@@ -390,7 +436,14 @@ it('with a deferred login it is a use; a first failure is logged, and a later su
   }
   const app = await sim.start({ providers: [Host] }, undefined, { startup: { login: 'deferred' } });
   await sim.clock.advance(1_000);
-  expect(sim.apps.log).toContain('is not called, because the first value could not be read');
+  for (const mount of ['one', 'two']) {
+    sim.vault.leasedSecret(`${mount}/creds/x`, { ttl: '1h', maxTtl: '2h', data: () => ({ key: mount }) });
+    await sim.clock.until(app.get(CredentialsService).get(`${mount}/creds/x`));
+    await sim.clock.advance(60_000);
+  }
+  // Each issue is another attempt; the same failure is logged once.
+  expect(sim.vault.count(/later/)).toBeGreaterThan(2);
+  expect(sim.apps.log.split('is not called, because the first value could not be read')).toHaveLength(2);
   sim.vault.databaseRole('later', { defaultTtl: '1h', maxTtl: '2h' });
   await sim.clock.until(app.get(CredentialsService).getDatabase('later'));
   await pass(2);
