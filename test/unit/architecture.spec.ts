@@ -74,7 +74,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   retry: ['clock', 'errors'],
   secret: ['errors'],
   events: ['errors'],
-  schema: ['errors'],
+  schema: ['errors', 'secret'],
   client: ['clock', 'errors', 'secret'],
   environment: ['clock', 'client'],
   lifetime: ['clock', 'errors', 'retry', 'client'],
