@@ -2,6 +2,7 @@ import { defer, type Observable } from 'rxjs';
 import type { KeyedLimiter } from '../../clock/limiter.js';
 import { closed } from '../../errors/common-errors.js';
 import { VaultError } from '../../errors/vault-error.js';
+import { reportOnce } from '../../events/once.js';
 import type { SecretStatus } from '../../events/status.js';
 import { watchedFolder, watchedSecret, type KvFolder, type KvSource } from './kv-watched.js';
 import * as metadata from './kv-metadata.js';
@@ -23,7 +24,8 @@ import { patchKv, writeKv, type KvData, type KvWritten } from './write-kv.js';
 
 /** The parts of a connection that its KV secrets need. */
 export interface KvContext extends KvWatchContext, KvSender, UpdateContext {
-  readonly options: KvWatchContext['options'] & KvSender['options'] & { readonly kvVersion: 1 | 2 };
+  readonly options: KvWatchContext['options'] &
+    KvSender['options'] & { readonly kvVersion: 1 | 2; readonly concurrency: number };
   readonly fetches: KeyedLimiter;
 }
 
@@ -32,11 +34,13 @@ export class KvSecrets {
   readonly #watches = new Map<string, KvWatch<unknown>>();
   readonly #context: KvContext;
   readonly #requests: KvRequests;
+  readonly #warn: (message: string) => void;
   #ended = false;
 
   constructor(context: KvContext) {
     this.#context = context;
     this.#requests = new KvRequests(context);
+    this.#warn = reportOnce((message) => context.emit({ type: 'warning', message }));
   }
 
   /** Reads a secret. Transient failures are retried for `budget` milliseconds, by default the request timeout. */
@@ -102,10 +106,7 @@ export class KvSecrets {
 
   /** @param known the secret as it was read just now, so that the first read comes after the interval */
   watch<T>(path: string, options: KvWatchOptions = {}, known?: KvSecret<T>): Observable<KvSecret<T>> {
-    return this.#watch(options, () => ({
-      ...watchedSecret<T>(this.#source(this.#secret(path, options))),
-      ...(known && { known }),
-    }));
+    return this.#watch(options, () => watchedSecret<T>(this.#source(this.#secret(path, options)), known));
   }
 
   watchFolder<T>(folder: string, options: KvWatchOptions = {}): Observable<KvFolder<T>> {
@@ -139,8 +140,14 @@ export class KvSecrets {
 
   /** At most `concurrency` requests at a time for each mount. */
   #source(target: KvTarget): KvSource {
-    const { fetches } = this.#context;
-    return { target, send: this.#requests.once, limited: (job) => fetches.run(target.mount, job) };
+    const { fetches, options } = this.#context;
+    return {
+      target,
+      requests: this.#requests,
+      limited: (job) => fetches.run(target.mount, job),
+      concurrency: options.concurrency,
+      warn: this.#warn,
+    };
   }
 
   #secret(path: string, options: KvOptions): KvTarget {

@@ -1,4 +1,4 @@
-import { Observable, Subject as Stream } from 'rxjs';
+import { map, Observable, Subject as Stream } from 'rxjs';
 import { after, now, remaining, type Deadline } from '../../clock/deadline.js';
 import { isTransient, type VaultError, type VaultErrorCode } from '../../errors/vault-error.js';
 import type { EventInit } from '../../events/events.js';
@@ -47,7 +47,10 @@ export interface Watched<V> {
   readonly path: string;
   /** The value as it was read just now, so that the first read comes after the interval. */
   readonly known?: V;
-  readonly read: () => Promise<V>;
+  /** @param isOver whether no subscriber is left */
+  readonly read: (isOver: () => boolean) => Promise<V>;
+  /** A copy for one subscriber, which no other one shares. */
+  readonly copy: (value: V) => V;
   readonly isDifferent: (one: V, other: V) => boolean;
   readonly versionOf: (value: V) => number | undefined;
 }
@@ -89,13 +92,14 @@ export class KvWatch<V> implements Subject<Read> {
 
   /** The value read last, and each one that differs; one read at a time for all subscribers. */
   readonly value$ = new Observable<V>((subscriber) => {
+    const { copy } = this.#watched;
     // Counted before it gets a value: in its first one it may make the other subscribers leave, or leave itself.
     const first = this.#watchers++ === 0;
     subscriber.add(() => {
       if (--this.#watchers === 0) this.#close();
     });
-    if (this.#last && !(this.#gone && this.#drops)) subscriber.next(this.#last);
-    subscriber.add(this.#published.subscribe(subscriber));
+    if (this.#last && !(this.#gone && this.#drops)) subscriber.next(copy(this.#last));
+    subscriber.add(this.#published.pipe(map(copy)).subscribe(subscriber));
     if (first) this.#life.wake();
   });
 
@@ -129,7 +133,7 @@ export class KvWatch<V> implements Subject<Read> {
 
   async run(): Promise<void> {
     try {
-      const value = await this.#watched.read();
+      const value = await this.#watched.read(() => this.#life.phase === 'closed');
       if (this.#life.phase !== 'closed') this.#onRead(value);
     } catch (error) {
       if (this.#life.phase !== 'closed') this.#onFailed(error as VaultError);

@@ -1,9 +1,12 @@
+import { closed } from '../../errors/common-errors.js';
+import { printable } from '../../errors/printable.js';
 import { VaultError, type VaultErrorCode } from '../../errors/vault-error.js';
-import { comparableJson } from '../../secret/fingerprint.js';
-import type { KvSend } from './kv-requests.js';
+import { Secret } from '../../secret/secret.js';
+import type { KvRequests, KvSend } from './kv-requests.js';
 import { entryOf, type KvTarget } from './kv-target.js';
 import type { Watched } from './kv-watch.js';
 import { listKv } from './list-kv.js';
+import { isDifferent, NewestVersions } from './newest-versions.js';
 import { readKv, type KvSecret } from './read-kv.js';
 
 /**
@@ -13,42 +16,54 @@ import { readKv, type KvSecret } from './read-kv.js';
  */
 export type KvFolder<T = Record<string, unknown>> = ReadonlyMap<string, KvSecret<T>>;
 
-/** The place of a secret or a folder, and the way to ask for it. */
+/** The place of a secret or a folder, and the ways to ask for it. */
 export interface KvSource {
   readonly target: KvTarget;
-  readonly send: KvSend;
-  /** Runs a job as soon as few enough others run. */
+  readonly requests: KvRequests;
+  /** Runs a job as soon as less than `concurrency` others run. */
   readonly limited: <R>(job: () => Promise<R>) => Promise<R>;
+  readonly concurrency: number;
+  readonly warn: (message: string) => void;
 }
 
-/** A secret that is watched. */
-export function watchedSecret<T>({
-  target,
-  send,
-  limited,
-}: KvSource): Watched<KvSecret<T>> & Pick<KvTarget, 'kvVersion'> {
+type WatchedOf<V> = Watched<V> & Pick<KvTarget, 'kvVersion'>;
+
+/**
+ * A secret that is watched.
+ *
+ * @param known the secret as it was read just now
+ */
+export function watchedSecret<T>(source: KvSource, known?: KvSecret<T>): WatchedOf<KvSecret<T>> {
+  const { target, requests } = source;
+  const first = known && copy(known);
+  const newest = new NewestVersions<T>(first);
   return {
     path: target.full,
     kvVersion: target.kvVersion,
-    read: () => limited(() => readKv<T>(send, target)),
+    ...(first && { known: first }),
+    read: async (isOver) =>
+      newest.ofSecret(await inTurn(source, isOver, () => readKv<T>(requests.once, target))),
     isDifferent,
+    copy,
     versionOf: ({ version }) => version,
   };
 }
 
 /** A folder that is watched. A round is one request for the list, and one for each secret in it. */
-export function watchedFolder<T>(source: KvSource): Watched<KvFolder<T>> & Pick<KvTarget, 'kvVersion'> {
+export function watchedFolder<T>(source: KvSource): WatchedOf<KvFolder<T>> {
   const { target } = source;
+  const newest = new NewestVersions<T>();
   return {
     path: `${target.full}/`,
     kvVersion: target.kvVersion,
-    read: () => readFolder<T>(source),
+    read: async (isOver) => newest.ofFolder(await readFolder<T>(source, isOver)),
     isDifferent: (one, other) =>
       one.size !== other.size ||
       [...one].some(([name, secret]) => {
         const same = other.get(name);
         return same === undefined || isDifferent(secret, same);
       }),
+    copy: (folder) => new Map([...folder].map(([name, secret]) => [name, copy(secret)])),
     versionOf: () => undefined,
   };
 }
@@ -60,26 +75,67 @@ const ABSENT: ReadonlySet<VaultErrorCode> = new Set<VaultErrorCode>([
   'VAULT_SECRET_DESTROYED',
 ]);
 
-async function readFolder<T>({ target: folder, send, limited }: KvSource): Promise<KvFolder<T>> {
-  const names = (await limited(() => listKv(send, folder))).filter((name) => !name.endsWith('/'));
-  let failure: { error: unknown } | undefined;
-  const read = async (name: string) => {
-    // After a failure the reads that are left would be in vain.
-    if (failure) throw failure.error;
-    try {
-      return await readEntry<T>(send, entryOf(folder, name));
-    } catch (error) {
-      failure ??= { error };
-      throw error;
+/** Asks for at most `concurrency` secrets at a time, so that other watches of the mount get their turn in between. */
+async function readFolder<T>(source: KvSource, isOver: () => boolean): Promise<Map<string, KvSecret<T>>> {
+  const { target: folder, requests, concurrency } = source;
+  const names = await inTurn(source, isOver, () => listKv(requests.once, folder));
+  const entries = names.filter((name) => !name.endsWith('/')).flatMap((name) => entryIn(source, name));
+  let failed = false;
+  // After a failure the reads that are left would be in vain.
+  const ends = () => failed || isOver();
+  const secrets = new Map<string, KvSecret<T> | undefined>(entries.map(([name]) => [name, undefined]));
+  const left = entries.values();
+  const readLeft = async () => {
+    for (const [name, target] of left) {
+      try {
+        const read = () => readEntry<T>(repeated(requests, ends), target);
+        secrets.set(name, await inTurn(source, ends, read));
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
     }
   };
-  const secrets = await Promise.all(names.map((name) => limited(() => read(name))));
-  const found = new Map<string, KvSecret<T>>();
-  for (const [index, name] of names.entries()) {
-    const secret = secrets[index];
-    if (secret) found.set(name, secret);
+  await Promise.all(Array.from({ length: Math.min(concurrency, entries.length) }, readLeft));
+  return new Map([...secrets].filter((entry): entry is [string, KvSecret<T>] => entry[1] !== undefined));
+}
+
+/** The secret that a listed name stands for; none if the name is no path, as nothing can be asked at it. */
+function entryIn({ target: folder, warn }: KvSource, name: string): [string, KvTarget][] {
+  try {
+    return [[name, entryOf(folder, name)]];
+  } catch (error) {
+    if (!(error instanceof VaultError) || error.code !== 'VAULT_PATH_INVALID') throw error;
+    warn(
+      `the secret "${printable(name, 100)}" of the folder ${folder.full}/ is left out: its name is no valid path`,
+    );
+    return [];
   }
-  return found;
+}
+
+/** Runs a job in its turn, unless its result is not needed any more. */
+function inTurn<R>({ limited, target }: KvSource, isOver: () => boolean, job: () => Promise<R>): Promise<R> {
+  return limited(async () => {
+    if (isOver()) throw closed(target.full);
+    return job();
+  });
+}
+
+/**
+ * Repeats a request that a rate limit has refused, for the `timeout` of the connection: a folder may have more secrets
+ * than the limit allows at once.
+ */
+function repeated(requests: KvRequests, isOver: () => boolean): KvSend {
+  return (call, target, parameters) =>
+    requests.retry(
+      call,
+      target,
+      async () => {
+        if (isOver()) throw closed(target.full);
+        return requests.once(call, target, parameters);
+      },
+      ({ code }) => code === 'VAULT_RATE_LIMITED' && !isOver(),
+    );
 }
 
 async function readEntry<T>(send: KvSend, target: KvTarget): Promise<KvSecret<T> | undefined> {
@@ -91,10 +147,12 @@ async function readEntry<T>(send: KvSend, target: KvTarget): Promise<KvSecret<T>
   }
 }
 
-/** Versions start again where the metadata was deleted, so the time counts too; KV v1 has only the data. */
-function isDifferent(a: KvSecret<unknown>, b: KvSecret<unknown>): boolean {
-  if (a.version !== undefined) {
-    return a.version !== b.version || a.createdAt?.getTime() !== b.createdAt?.getTime();
-  }
-  return comparableJson(a.data.reveal()) !== comparableJson(b.data.reveal());
+/** A copy for one subscriber, which no other one shares. */
+function copy<T>({ data, version, createdAt, metadata }: KvSecret<T>): KvSecret<T> {
+  return {
+    data: new Secret(structuredClone(data.reveal())),
+    ...(version !== undefined && { version }),
+    ...(createdAt && { createdAt: new Date(createdAt) }),
+    ...(metadata && { metadata: { ...metadata } }),
+  };
 }

@@ -219,3 +219,119 @@ it.each(['', '/team', 'team//x', 'secret/metadata/team'])('the folder %j is refu
   expect(vault.count(/secret/)).toBe(0);
   await clock.until(connection.close());
 });
+
+/** A folder `large` of 100 secrets, each of which is answered after a tenth of a second. */
+async function slow() {
+  const world = await watched();
+  for (let index = 0; index < 100; index++) world.mount.put(`large/secret-${index}`, { of: 'x' });
+  world.vault.delay(100, /secret\/(data|metadata)\//);
+  return world;
+}
+
+it('a round ends with its last subscriber', async () => {
+  const world = await slow();
+  const { clock, vault, connection } = world;
+  const large = connection.secrets.watchFolder('large', { every: MINUTE });
+  for (let index = 0; index < 5; index++) {
+    const subscription = large.subscribe();
+    await clock.advance(220);
+    subscription.unsubscribe();
+  }
+  vault.clearHistory();
+  await clock.advance(20_000);
+  // The four under way were sent before.
+  expect(vault.count(/data\/large/)).toBe(0);
+  await clock.until(connection.close());
+});
+
+it('the rounds of a large folder let other reads of the mount in', async () => {
+  const world = await slow();
+  const { clock, connection } = world;
+  connection.secrets.watchFolder('large', { every: MINUTE }).subscribe();
+  await clock.advance(300);
+  const seen: number[] = [];
+  const start = clock.monotonic();
+  connection.secrets.watch('team/a').subscribe(() => seen.push(clock.monotonic() - start));
+  await clock.advance(20_000);
+  expect(seen).toHaveLength(1);
+  expect(seen[0]).toBeLessThanOrEqual(400);
+  await clock.until(connection.close());
+});
+
+it('a folder with more secrets than a rate limit allows at once is read all the same', async () => {
+  const world = await watched();
+  const { clock, connection, vault } = world;
+  for (let index = 0; index < 300; index++) world.mount.put(`large/secret-${index}`, { of: 'x' });
+  vault.rateLimit({ rate: 100, path: 'secret' });
+  vault.clearHistory();
+  const sizes: number[] = [];
+  connection.secrets.watchFolder('large', { every: MINUTE }).subscribe(({ size }) => sizes.push(size));
+  await clock.advance(20_000);
+  expect(sizes).toEqual([300]);
+  expect(vault.count(/data\/large/)).toBeLessThan(350);
+  await clock.until(connection.close());
+});
+
+it('a server that lags behind does not bring an older secret of the folder back', async () => {
+  const world = await watched();
+  const { clock, mount, vault } = world;
+  await clock.advance(1_000);
+  mount.put('team/a', { of: 'second' });
+  await clock.advance(1.5 * MINUTE);
+  let reads = 0;
+  const metadata = { version: 1, created_time: '2020-01-01T00:00:00Z' };
+  vault.answer(
+    200,
+    { data: { data: { of: 'a' }, metadata } },
+    ({ path }) => path.includes('data/team/a') && reads++ % 2 === 0,
+  );
+  await clock.advance(10 * MINUTE);
+  expect(world.values()).toEqual([
+    { a: 'a', b: 'b' },
+    { a: 'second', b: 'b' },
+  ]);
+  await clock.until(world.connection.close());
+});
+
+it('changes that one subscriber makes to what it gets reach neither the others nor the watch', async () => {
+  const world = await watched();
+  const { clock, mount, values, seen, watch$ } = world;
+  watch$.subscribe((folder) => {
+    (folder as Map<string, unknown>).delete('b');
+    const secret = folder.get('a');
+    if (!secret) return;
+    secret.data.reveal().of = 'overwritten';
+    secret.createdAt?.setTime(0);
+  });
+  const late: unknown[] = [];
+  const read = () =>
+    watch$.subscribe((folder) =>
+      late.push(Object.fromEntries([...folder].map(([name, { data }]) => [name, data.reveal().of]))),
+    );
+  read();
+  expect(late).toEqual([{ a: 'a', b: 'b' }]);
+  await clock.advance(3 * MINUTE);
+  expect(seen).toHaveLength(1);
+  mount.put('team/a', { of: 'second' });
+  await clock.advance(1.5 * MINUTE);
+  expect([values().at(-1), late.at(-1)]).toEqual([
+    { a: 'second', b: 'b' },
+    { a: 'second', b: 'b' },
+  ]);
+  await clock.until(world.connection.close());
+});
+
+it('a listed name that is no path is left out, with a warning', async () => {
+  const world = await watched();
+  const { clock, vault, connection } = world;
+  vault.answer(200, { data: { keys: ['a', '..', 'b'] } }, /metadata\/team/);
+  const names: string[][] = [];
+  connection.secrets
+    .watchFolder('team', { every: 2 * MINUTE })
+    .subscribe((folder) => names.push([...folder.keys()]));
+  await clock.advance(10 * MINUTE);
+  expect(names).toEqual([['a', 'b']]);
+  const warnings = world.of('warning').filter(({ message }) => message.includes('".."'));
+  expect(warnings).toHaveLength(1);
+  await clock.until(connection.close());
+});

@@ -144,3 +144,74 @@ it('a read that is under way when the last subscriber leaves reports nothing', a
   expect(changes()).toBe(before);
   await clock.until(connection.close());
 });
+
+/** Two versions of `app`, and a watch that has seen both; `older` makes the server answer with the first one. */
+async function twoVersions() {
+  const base = await watched(2, 'keep');
+  const { world, write } = base;
+  const answers: Answer['body'][] = [];
+  let olds: () => boolean = () => false;
+  world.alterAll(READ, (answer) => {
+    answers.push(structuredClone(answer.body));
+    if (olds()) answer.body = answers[0];
+  });
+  await world.clock.advance(90_000);
+  await write('two');
+  await world.clock.advance(120_000);
+  expect(base.seen).toEqual([{ key: 'one' }, { key: 'two' }]);
+  return { ...base, older: (when: () => boolean) => (olds = when) };
+}
+
+it('a server of two that lags behind does not bring the older version back', async () => {
+  const { world, life, connection, seen, older } = await twoVersions();
+  let reads = 0;
+  older(() => reads++ % 2 === 0);
+  await world.clock.advance(600_000);
+  expect(reads).toBeGreaterThan(6);
+  expect(seen).toEqual([{ key: 'one' }, { key: 'two' }]);
+  expect(connection.status.secrets).toMatchObject([{ version: 2, state: 'valid' }]);
+  expect(life.of('secret-changed')).toHaveLength(1);
+  await world.clock.until(connection.close());
+});
+
+it('an older version that two reads in a row answer counts: a snapshot was restored', async () => {
+  const { world, connection, seen, older } = await twoVersions();
+  older(() => true);
+  await world.clock.advance(300_000);
+  expect(seen).toEqual([{ key: 'one' }, { key: 'two' }, { key: 'one' }]);
+  expect(connection.status.secrets).toMatchObject([{ version: 1 }]);
+  await world.clock.until(connection.close());
+});
+
+it.each([1, 2] as const)(
+  'what one subscriber of KV %i changes in its value reaches neither the others nor the watch',
+  async (kvVersion) => {
+    const { world, life, connection, seen, write } = await watched(kvVersion, 'keep');
+    const options = {
+      mount: kvVersion === 1 ? 'kv1' : 'secret',
+      kvVersion,
+      every: 60_000,
+      whenGone: 'keep',
+    } as const;
+    const watch = connection.secrets.watch<{ key: string }>('app', options);
+    const known = await world.clock.until(connection.secrets.read<{ key: string }>('app', options));
+    const begun: unknown[] = [];
+    connection.secrets
+      .watch<{ key: string }>('app', { ...options, every: 50_000 }, known)
+      .subscribe(({ data }) => begun.push(data.reveal()));
+    known.data.reveal().key = 'overwritten';
+    watch.subscribe((secret) => {
+      secret.data.reveal().key = 'overwritten';
+      secret.createdAt?.setTime(0);
+    });
+    const late: unknown[] = [];
+    watch.subscribe(({ data }) => late.push(data.reveal()));
+    expect(late).toEqual([{ key: 'one' }]);
+    await world.clock.advance(300_000);
+    expect(life.of('secret-changed')).toEqual([]);
+    await write('two');
+    await world.clock.advance(120_000);
+    for (const values of [seen, late, begun]) expect(values).toEqual([{ key: 'one' }, { key: 'two' }]);
+    await world.clock.until(connection.close());
+  },
+);
