@@ -45,25 +45,28 @@ export function followSecrets(loader: Loader, connection: VaultConnection, loade
     const [, { path, mount = 'secret' }] = members[0] as (typeof members)[number];
     return connection.secrets
       .watch(path, { mount, ...every }, secret)
-      .pipe(map(({ data }) => ({ path, members, data })));
+      .pipe(map(({ data }) => ({ path, mount, members, data })));
   });
   merge(...updates)
     .pipe(
-      concatMap(({ path, members, data }) => {
+      concatMap(({ path, mount, members, data }) => {
+        const refuse = (error?: VaultError) => connection.secrets.refuse(members, path, { mount }, error);
         const update = async () => {
           const changed = members.map(([name, value]) => [name, memberOf(data, value).reveal()]);
           const next = { ...plain, ...Object.fromEntries(changed) } as Config;
-          if (comparableJson(next) === comparableJson(plain)) return;
+          if (comparableJson(next) === comparableJson(plain)) return refuse();
           const config = await check(next);
+          refuse();
           plain = next;
           current.next(config);
         };
         return from(
-          update().catch((error: VaultError) =>
+          update().catch((error: VaultError) => {
+            refuse(error);
             connection.warn(
               `the configuration keeps its values, those now at ${path} are not valid: ${error.message}`,
-            ),
-          ),
+            );
+          }),
         );
       }),
     )

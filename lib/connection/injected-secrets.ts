@@ -119,11 +119,13 @@ export class InjectedSecrets {
     const use = async ({ data, version }: StaticSecret) => {
       try {
         const given = fingerprint(memberOf(data, wanted).reveal());
-        if (given === used) return;
-        const value = await valueOf(wanted, data);
+        const value = given === used ? undefined : await valueOf(wanted, data);
+        secrets.refuse(values, path, { mount });
+        if (!value) return;
         used = given;
         values.next(value);
       } catch (error) {
+        secrets.refuse(values, path, { mount }, error as VaultError);
         emit({
           type: 'secret-invalid',
           path: `${encodeMount(mount)}/${encodePath(path, 'path')}`,

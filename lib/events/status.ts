@@ -44,7 +44,8 @@ export interface SecretStatus {
   /** The path with its mount; that of a folder ends in a slash. */
   path: string;
   /**
-   * `degraded`: the last read failed, and the previous value is in use; `gone`: the server has no such secret any more.
+   * `degraded`: the last read failed, or a schema refuses the new value, and the previous one is in use; `gone`: the server
+   * has no such secret any more.
    */
   state: 'pending' | 'valid' | 'degraded' | 'gone';
   /** KV v2 only, and none of a folder. */

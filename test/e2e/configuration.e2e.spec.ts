@@ -646,9 +646,16 @@ describe('a watched value', () => {
     await clock.advance(70_000);
     expect(urls).toEqual(['https://payments']);
     expect(apps.log).toMatch(/the configuration keeps its values, those now at payments are not valid/);
+    const status = async () => (await firstValueFrom(app.get(CredentialsService).status$)).connections[0];
+    expect(await status()).toMatchObject({
+      health: 'degraded',
+      secrets: [{ path: 'secret/payments', state: 'degraded', error: { code: 'VAULT_SECRET_INVALID' } }],
+    });
+    apps.note(JSON.stringify(await status()));
     server.kv().put('payments', { apiKey: 'canary-last-key', url: 'https://new' });
     await clock.advance(70_000);
     expect([keys.at(-1), urls.at(-1)]).toEqual(['canary-last-key', 'https://new']);
+    expect(await status()).toMatchObject({ health: 'up', secrets: [{ state: 'valid' }] });
     expect((await firstValueFrom(apiKey)).reveal()).toBe('canary-last-key');
     apps.note(inspect([apiKey, app.get(ConfigService)], { depth: 20, showHidden: true }));
 

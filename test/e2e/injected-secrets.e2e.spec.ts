@@ -173,9 +173,15 @@ describe('a live secret', () => {
       { path: 'secret/mail', version: 2, error: { code: 'VAULT_SECRET_INVALID' }, connection: 'default' },
     ]);
     expect(sim.apps.log).toContain('secret/mail: the new value is not used');
+    const status = async () => (await firstValueFrom(app.get(CredentialsService).status$)).connections[0];
+    expect(await status()).toMatchObject({
+      health: 'degraded',
+      secrets: [{ path: 'secret/mail', state: 'degraded', error: { code: 'VAULT_SECRET_INVALID' } }],
+    });
     sim.vault.kv().put('mail', { user: 'me', password: 'canary-mail-3' });
     await sim.clock.advance(67_000);
     expect(values.map(({ password }) => password)).toEqual(['canary-mail-1', 'canary-mail-3']);
+    expect(await status()).toMatchObject({ health: 'up', secrets: [{ state: 'valid' }] });
   });
 
   it('keeps its value through an outage and while the secret is gone, and completes with the application', async () => {

@@ -35,6 +35,8 @@ export class KvSecrets {
   readonly #context: KvContext;
   readonly #requests: KvRequests;
   readonly #warn: (message: string) => void;
+  /** Present values of secrets that a consumer cannot use, each with the path of its secret. */
+  readonly #refused = new Map<object, { path: string; error: VaultError }>();
   #ended = false;
 
   constructor(context: KvContext) {
@@ -114,7 +116,22 @@ export class KvSecrets {
   }
 
   status(): SecretStatus[] {
-    return [...this.#watches.values()].map((watch) => watch.status());
+    const refused = new Map([...this.#refused.values()].map(({ path, error }) => [path, error]));
+    return [...this.#watches.values()].map((watch) => {
+      const status = watch.status();
+      const error = refused.get(status.path);
+      return error && status.state === 'valid' ? { ...status, state: 'degraded', error } : status;
+    });
+  }
+
+  /**
+   * Records that a consumer cannot use the present value of a secret that it watches, as its schema refuses it. Without an
+   * error: that it can.
+   */
+  refuse(consumer: object, path: string, options: KvOptions, error?: VaultError): void {
+    const had = this.#refused.delete(consumer);
+    if (error) this.#refused.set(consumer, { path: this.#secret(path, options).full, error });
+    if (had || error) this.#context.changed();
   }
 
   end(): void {
