@@ -19,6 +19,8 @@ export class RotationMethod {
   #next: { value: unknown } | undefined;
   #begun = false;
   #running = false;
+  /** The running call: `late` after a report that rotations wait for it. */
+  #state: 'none' | 'running' | 'late' = 'none';
 
   /**
    * @param report receives a phrase without secrets
@@ -67,6 +69,11 @@ export class RotationMethod {
   }
 
   #onValue(value: unknown): void {
+    // One rotation may come during a call; a second one means that the call takes as long as a whole interval.
+    if (this.#next && this.#state === 'running') {
+      this.#state = 'late';
+      this.#report('has not ended for two rotations: its promise must resolve before the next call');
+    }
     if (this.#seen) this.#next = { value };
     this.#seen = true;
     if (!this.host) return this.end();
@@ -89,10 +96,13 @@ export class RotationMethod {
 
   async #call(value: unknown): Promise<void> {
     const host = this.host as Record<string | symbol, (value: unknown) => unknown> | undefined;
+    this.#state = 'running';
     try {
       await background(() => host?.[this.#method]?.(value));
     } catch (error) {
       this.#report(`failed: ${described(error)}`);
+    } finally {
+      this.#state = 'none';
     }
   }
 }

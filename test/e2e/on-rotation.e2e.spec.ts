@@ -150,6 +150,9 @@ it('runs one call at a time; rotations meanwhile are one call, with the newest v
   await pass(8);
   expect(rotations(app)).toBeGreaterThan(3);
   expect(calls).toHaveLength(1);
+  expect(
+    sim.apps.log.split('Host.rotated (@OnRotation of database/creds/orders) has not ended'),
+  ).toHaveLength(2);
   goOn();
   await sim.clock.settle();
   const newest = await app.get(CredentialsService).getDatabase('orders');
