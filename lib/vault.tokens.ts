@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { encodeApiPath, encodeMount, encodePath } from './client/path.js';
 import { DEFAULT_CONNECTION } from './config/resolved-options.js';
 import { databasePath } from './engines/database/database-path.js';
-import { unknownOptions } from './errors/unknown-options.js';
+import { unknownOptions, wrongTypes } from './errors/unknown-options.js';
 import { parametersKey, type IssueParameters } from './engines/engine.js';
 import { VaultError } from './errors/vault-error.js';
 import { isSchema, type SecretSchema } from './schema/schema.js';
@@ -171,6 +171,7 @@ export function getCredentialsToken(
   target: CredentialsTarget,
   options: InjectCredentialsOptions = {},
 ): string {
+  assertOptions('@InjectCredentials', options, { connection: 'string' });
   const connection = options.connection ?? DEFAULT_CONNECTION;
   if (typeof target === 'string') {
     const path = databasePath(target, options.mount);
@@ -212,6 +213,7 @@ function digestOf(parameters: IssueParameters, path: string): string {
  * @publicApi
  */
 export function getSecretToken(path: string, options: InjectSecretOptions = {}): string {
+  assertOptions('@InjectSecret', options, { connection: 'string', key: 'string', version: 'number' });
   const { connection = DEFAULT_CONNECTION, mount, key, version, schema } = options;
   // Each part is encoded, so that no part contains the separator before the next one.
   const where = [connection, encodeMount(mount ?? 'secret'), encodePath(path, 'path')].map(part);
@@ -245,7 +247,7 @@ export function getSecretToken(path: string, options: InjectSecretOptions = {}):
 function watchOf(path: string, { watch, version }: InjectSecretOptions): SecretWatchOptions | undefined {
   if (watch === undefined || watch === false) return undefined;
   const problems = watch === true ? [] : unknownOptions('watch', watch, ['every']);
-  const every = watch === true ? undefined : watch.every;
+  const every = watch === true || watch === null ? undefined : watch.every;
   if (version !== undefined) problems.push('a pinned `version` never changes, so it cannot be watched');
   if (every !== undefined && !(Number.isFinite(every) && every >= 1_000))
     problems.push('`every` must be a number of milliseconds, 1000 at least');
@@ -256,6 +258,16 @@ function watchOf(path: string, { watch, version }: InjectSecretOptions): SecretW
     `cannot be watched: ${problems.join('; ')}`,
     'Correct `watch`, or leave out `version`.',
   );
+}
+
+function assertOptions(subject: string, options: object, types: Parameters<typeof wrongTypes>[2]): void {
+  const problems = isPlain(options) ? wrongTypes('options', options, types) : ['`options` must be an object'];
+  if (problems.length === 0) return;
+  throw new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message: `The options of ${subject} are invalid: ${problems.join('; ')}.`,
+    hint: 'Correct each of these at the decorator or the token function.',
+  });
 }
 
 function invalid(path: string, subject: string, problem: string, hint: string): VaultError {

@@ -10,12 +10,14 @@ const { values } = parseArgs({
   options: {
     inputs: { type: 'string', default: '100000' },
     seed: { type: 'string', default: '20261129' },
+    'every-answer': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 if (values.help) {
-  console.log(`npm run test:hostile -- [--inputs 100000] [--seed 20261129 | random]
-The same seed tries the same inputs. A failure prints the input and its path for fast-check.`);
+  console.log(`npm run test:hostile -- [--inputs 100000] [--seed 20261129 | random] [--every-answer]
+The same seed tries the same inputs. A failure prints the input and its path for fast-check.
+Without --every-answer, calls of KV and starts of applications get a third of the table of answers.`);
 } else {
   await ensureInstalled();
   const root = fileURLToPath(new URL('..', import.meta.url));
@@ -26,7 +28,12 @@ The same seed tries the same inputs. A failure prints the input and its path for
     {
       cwd: root,
       stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, HOSTILE_INPUTS: values.inputs, HOSTILE_SEED: values.seed },
+      env: {
+        ...process.env,
+        HOSTILE_INPUTS: values.inputs,
+        HOSTILE_SEED: values.seed,
+        HOSTILE_EVERY_ANSWER: String(values['every-answer']),
+      },
     },
   );
   process.exitCode = status ?? 1;

@@ -1,4 +1,4 @@
-import { unknownOptions } from '../errors/unknown-options.js';
+import { unknownOptions, wrongTypes } from '../errors/unknown-options.js';
 import { VaultError } from '../errors/vault-error.js';
 import { isObject } from '../client/answer-members.js';
 import { containerOf } from '../discovery/nest-container.js';
@@ -72,23 +72,22 @@ function checked(options: VaultConfigOptions): Loader {
   });
 }
 
-const MEMBERS = ['path', 'key', 'version', 'mount', 'plain', 'watch', 'default'];
+const TYPES = {
+  key: 'string',
+  version: 'number',
+  mount: 'string',
+  plain: 'boolean',
+  watch: 'boolean',
+} as const;
+const MEMBERS = ['path', 'default', ...Object.keys(TYPES)];
 
 function problemsOf(name: string, value: unknown): string[] {
   if (!isObject(value)) return [`\`${name}\` must be an object with \`path\``];
-  const { path, key, version, mount, plain, watch } = value as Partial<
-    Record<keyof VaultConfigValue, unknown>
-  >;
-  const optional = (member: string, given: unknown, type: string) =>
-    given === undefined || typeof given === type ? [] : [`\`${name}.${member}\` must be a ${type}`];
+  const { path, version, watch } = value as Partial<Record<keyof VaultConfigValue, unknown>>;
   return [
     ...unknownOptions(name, value, MEMBERS),
     ...(typeof path === 'string' ? [] : [`\`${name}.path\` must be a string`]),
-    ...optional('key', key, 'string'),
-    ...optional('version', version, 'number'),
-    ...optional('mount', mount, 'string'),
-    ...optional('plain', plain, 'boolean'),
-    ...optional('watch', watch, 'boolean'),
+    ...wrongTypes(name, value, TYPES),
     ...(watch === true && version !== undefined
       ? [`\`${name}\` cannot be watched, as its version is pinned`]
       : []),

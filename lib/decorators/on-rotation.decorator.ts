@@ -68,8 +68,9 @@ export function OnRotation(
 }
 
 function tokenOf(target: RotationTarget, options: InjectCredentialsOptions | InjectSecretOptions): string {
-  if (typeof target === 'string' || !('secret' in target)) return getCredentialsToken(target, options);
-  const { watch } = options as InjectSecretOptions;
+  if (typeof target !== 'object' || target === null || !('secret' in target))
+    return getCredentialsToken(target, options);
+  const { watch } = (options ?? {}) as InjectSecretOptions;
   return getSecretToken(target.secret, { ...options, watch: watch || true });
 }
 

@@ -7,3 +7,17 @@ export function unknownOptions(owner: string, options: unknown, known: readonly 
   const unknown = Object.keys(options).filter((name) => !known.includes(name));
   return unknown.length > 0 ? [`\`${owner}\` has no option ${listed(unknown, '`')}`] : [];
 }
+
+/** Reports members that are given with another type. */
+export function wrongTypes(
+  owner: string,
+  options: object,
+  types: Readonly<Record<string, 'string' | 'number' | 'boolean'>>,
+): string[] {
+  return Object.entries(types)
+    .filter(([name, type]) => {
+      const given: unknown = Reflect.get(options, name);
+      return given !== undefined && typeof given !== type;
+    })
+    .map(([name, type]) => `\`${owner}.${name}\` must be a ${type}`);
+}

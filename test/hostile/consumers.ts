@@ -1,121 +1,19 @@
 import { RefusedLogins } from '../../lib/auth/refused-logins.js';
 import { prepareLogin } from '../../lib/auth/run-login.js';
-import { inspect } from 'node:util';
 import { firstValueFrom, type Observable } from 'rxjs';
 import { expect } from 'vitest';
 import { ApiClient } from '../../lib/client/api-client.js';
-import type { Sender, TransportRequest, TransportResponse } from '../../lib/client/transport.types.js';
 import { resolveOptions } from '../../lib/config/resolved-options.js';
 import { VaultConnection } from '../../lib/connection/vault-connection.js';
 import type { KvSecret } from '../../lib/engines/kv/read-kv.js';
 import type { KvWritten } from '../../lib/engines/kv/write-kv.js';
-import { VaultError } from '../../lib/errors/vault-error.js';
 import { EventBus, type VaultEvent } from '../../lib/events/events.js';
 import { appRole, fromWrappedToken, token } from '../../lib/index.js';
 import { VirtualClock } from '../../lib/testing/index.js';
-import { CANARY, ok, type Answer } from './answers.js';
-
-const TOKEN = 'hvs.canary-of-the-token';
-const SECRET_ID = 'canary-of-the-secret-id';
-const SECRETS = [CANARY, TOKEN, SECRET_ID];
-/** An error: two parts of 8 KB each and their code. */
-const LONGEST = 17_000;
-
-const auth = { client_token: TOKEN, accessor: 'a', lease_duration: 3_600, renewable: true, num_uses: 0 };
-const wrapped = { creation_path: 'auth/approle/role/app/secret-id', creation_ttl: 60 };
-const metadata = { version: 1, created_time: '2026-01-01T00:00:00Z', custom_metadata: { owner: 'team' } };
-
-const KEYS = { keys: ['one', 'two/'] };
-const SETTINGS = {
-  cas_required: false,
-  created_time: metadata.created_time,
-  current_version: 1,
-  custom_metadata: metadata.custom_metadata,
-  delete_version_after: '0s',
-  max_versions: 0,
-  oldest_version: 0,
-  updated_time: metadata.created_time,
-  versions: { 1: { created_time: metadata.created_time, deletion_time: '', destroyed: false } },
-};
-
-/** A server with correct answers for all requests except those to one path, or of one method to it. */
-export class Server implements Sender {
-  readonly good: Record<string, object> = {
-    'auth/approle/login': { auth },
-    'auth/token/lookup-self': {
-      data: { ttl: 3_600, expire_time: 'x', renewable: true, accessor: 'a', num_uses: 0 },
-    },
-    'auth/token/renew-self': { auth },
-    'auth/token/revoke-self': {},
-    'auth/token/create': { auth },
-    'sys/wrapping/lookup': { data: wrapped },
-    'sys/wrapping/unwrap': { data: { secret_id: SECRET_ID } },
-    'sys/leases/lookup': { data: { id: 'x' } },
-    'secret/data/app': { data: { data: { password: CANARY }, metadata } },
-    'POST secret/data/app': { data: metadata },
-    'PATCH secret/data/app': { data: metadata },
-    'secret/metadata/app': { data: KEYS },
-    'GET secret/metadata/app': { data: SETTINGS },
-    'secret/subkeys/app': { data: { subkeys: { password: null, inner: { list: null } }, metadata } },
-    'secret/metadata/folder': { data: KEYS },
-    'secret/data/folder/one': { data: { data: { password: CANARY }, metadata } },
-    'pki/ca/pem': {},
-    'pki/ca': {},
-    'wrapped/path': {
-      wrap_info: { token: TOKEN, accessor: 'a', ttl: 60, creation_time: 'x', creation_path: 'wrapped/path' },
-    },
-    'sys/health': { initialized: true, sealed: false, standby: false },
-    'kv1/app': { data: { password: CANARY }, lease_duration: 2_764_800 },
-    'any/path': { data: { value: CANARY, inner: { list: [1, CANARY] } } },
-    'database/creds/app': {
-      lease_id: 'database/creds/app/id',
-      lease_duration: 60,
-      renewable: true,
-      data: { username: 'v-app', password: CANARY },
-    },
-    'database/static-creds/app': {
-      data: { username: 'app', password: CANARY, ttl: 60, rotation_period: 86_400, last_vault_rotation: 'x' },
-    },
-    'pki/issue/app': {
-      data: { certificate: 'pem', private_key: CANARY, expiration: 2e9, serial_number: '1' },
-    },
-  };
-  hostile: { path: string; answer: Answer; once?: boolean } | undefined;
-  readonly asked: TransportRequest[] = [];
-  answered = 0;
-
-  send(request: TransportRequest): Promise<TransportResponse> {
-    this.asked.push(request);
-    const path = request.path.slice('/v1/'.length).split('?', 1)[0] as string;
-    const { hostile } = this;
-    const meant = hostile?.path === path || hostile?.path === `${request.method} ${path}`;
-    if (meant && hostile.once) this.hostile = undefined;
-    const answer = meant ? hostile.answer : ok(this.#answer(path, request));
-    return Promise.resolve({ ...answer, address: 'http://vault.test' });
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  /** @param path with its method or without */
-  goodAnswer(path: string): object {
-    return this.good[path] ?? this.good[path.replace(/^[A-Z]+ /, '')] ?? {};
-  }
-
-  #answer(path: string, { method, body }: TransportRequest): object {
-    if (path === 'sys/leases/renew') {
-      const { lease_id } = JSON.parse(body ?? '{}') as { lease_id: string };
-      return { lease_id, lease_duration: 60, renewable: true };
-    }
-    const good = this.goodAnswer(`${method} ${path}`);
-    // The same answer twice would look like a cache.
-    const number = ++this.answered;
-    if ('lease_id' in good) return { ...good, lease_id: `${path}/${number}` };
-    if ('auth' in good) return { ...good, auth: { ...auth, client_token: `${TOKEN}-${number}` } };
-    return good;
-  }
-}
+import { CANARY, type Answer } from './answers.js';
+import { applications } from './applications.js';
+import { expectFit, expectHidden } from './fit.js';
+import { SECRET_ID, Server, TOKEN, type Consumer } from './server.js';
 
 /** A connection to such a server, and all readers of its answer. */
 export class World {
@@ -123,6 +21,8 @@ export class World {
   readonly server = new Server();
   readonly events: VaultEvent[] = [];
   readonly connection: VaultConnection;
+  /** It logs in at its first call, and repeats requests for a second only: each of the many calls of KV would parse an answer of megabytes again. */
+  readonly #brief: VaultConnection;
   readonly #api: ApiClient;
 
   constructor() {
@@ -130,12 +30,11 @@ export class World {
       address: 'http://vault.test',
       auth: appRole({ roleId: 'app', secretId: SECRET_ID }),
       startup: { timeout: 0 },
-      // Also the time for repeated requests: each would parse a hostile answer of megabytes again.
-      timeout: 1_000,
     });
     const bus = new EventBus();
     bus.events$.subscribe((event) => void this.events.push(event));
     this.connection = new VaultConnection(options, bus, this.clock, this.server);
+    this.#brief = new VaultConnection({ ...options, timeout: 1_000 }, bus, this.clock, this.server);
     this.#api = new ApiClient(options, this.clock, this.server);
   }
 
@@ -146,14 +45,12 @@ export class World {
     return this;
   }
 
-  /**
-   * Consumers by kind of answer: the path, maybe with a method, and the call. `shows`: names, which are not secret.
-   * `watches`: it asks until the answer is good.
-   */
-  readonly consumers: Record<
-    string,
-    { path: string; ask: () => Promise<unknown>; shows?: boolean; leased?: boolean; watches?: boolean }
-  > = {
+  async close(): Promise<void> {
+    await this.clock.until(Promise.all([this.connection.close(), this.#brief.close()]));
+  }
+
+  /** Consumers by kind of answer. */
+  readonly consumers: Record<string, Consumer> = {
     login: {
       path: 'auth/approle/login',
       ask: () => this.#login(appRole({ roleId: 'app', secretId: SECRET_ID })),
@@ -183,7 +80,10 @@ export class World {
     },
     'KV v2': { path: 'secret/data/app', ask: () => this.#readKv('app', 'secret', 2) },
     'KV v1': { path: 'kv1/app', ask: () => this.#readKv('app', 'kv1', 1) },
-    ...this.#kvCalls(),
+    ...Object.fromEntries(
+      Object.entries(this.#kvCalls()).map(([name, call]) => [name, { ...call, brief: true }]),
+    ),
+    ...applications(this.clock, this.server),
     issue: { path: 'database/creds/app', ask: () => this.#issue('database/creds/app'), leased: true },
     'static role': {
       path: 'database/static-creds/app',
@@ -195,13 +95,7 @@ export class World {
 
   /** Gives one answer to one consumer: throws if an invariant does not hold. */
   async meet(name: string, answer: Answer): Promise<void> {
-    const {
-      path,
-      ask,
-      shows,
-      leased,
-      watches = false,
-    } = this.consumers[name] as (typeof this.consumers)[string];
+    const { path, ask, shows, leased, watches = false } = this.consumers[name] as Consumer;
     this.server.hostile = { path, answer, once: watches };
     this.events.length = 0;
     this.server.asked.length = 0;
@@ -273,7 +167,7 @@ export class World {
 
   /** All calls of KV besides reads. */
   #kvCalls(): World['consumers'] {
-    const kv = () => this.connection.secrets;
+    const kv = () => this.#brief.secrets;
     const data = { password: CANARY };
     const versioned = async (written: Promise<KvWritten>) => {
       const { version, createdAt } = await written;
@@ -391,23 +285,4 @@ export class World {
 /** All values of an object that are no objects themselves. */
 function leavesOf(value: unknown): unknown[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(leavesOf) : [value];
-}
-
-/** A {@link VaultError}, of bounded length and on one line. */
-export function expectFit(error: unknown): asserts error is VaultError {
-  if (!(error instanceof VaultError)) throw new Error(`no VaultError: ${inspect(error)}`, { cause: error });
-  for (const text of [error.message, error.hint, error.path ?? '']) {
-    if (text.length > LONGEST) throw new Error(`a text of ${text.length} characters`);
-    // oxlint-disable-next-line no-control-regex
-    if (/[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/.test(text)) throw new Error('a control character');
-  }
-  // With its message, its stack and all members.
-  expectHidden(error);
-}
-
-/** No printer shows a secret. */
-export function expectHidden(value: unknown, shows = false): void {
-  if (shows) return;
-  const printed = `${JSON.stringify(value)}${inspect(value, { depth: 8, maxStringLength: 50_000 })}`;
-  for (const secret of SECRETS) if (printed.includes(secret)) throw new Error(`${secret} is printed`);
 }

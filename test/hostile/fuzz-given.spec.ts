@@ -13,9 +13,11 @@ import {
   VaultError,
   VaultModule,
 } from '../../lib/index.js';
-import { expectFit, World } from './consumers.js';
+import { attempt } from './attempt.js';
+import { World } from './consumers.js';
+import { expectFit } from './fit.js';
 import { counted, inputs, seed } from './inputs.js';
-import { MISPLACED, ODD_VALUES, OWN_ERROR } from './odd-values.js';
+import { MISPLACED, ODD_VALUES } from './odd-values.js';
 import { noStackTraces } from './no-stack-traces.js';
 
 const LIMIT = 600_000;
@@ -25,21 +27,7 @@ const SHARES = { options: 0.2, names: 0.2 };
 noStackTraces();
 let world: World;
 beforeAll(async () => void (world = await new World().start()));
-afterAll(() => world.clock.until(world.connection.close()));
-
-/** Refused values must be refused by a `VaultError` that shows nothing of the value. */
-function attempt<T>(work: () => T, shows = false): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    // A getter of the caller may throw any error.
-    if (error === OWN_ERROR) return undefined;
-    expectFit(error);
-    const shown = `${error.message}${JSON.stringify(error)}`;
-    expect(!shows && shown.includes(MISPLACED), 'the given value is printed').toBe(false);
-    return undefined;
-  }
-}
+afterAll(() => world.close());
 
 const OPTIONS = {
   address: 'https://vault.test',

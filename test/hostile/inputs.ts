@@ -5,6 +5,8 @@ export const inputs = Number(HOSTILE_INPUTS);
 export const seed = HOSTILE_SEED === 'random' ? Date.now() % 2 ** 31 : Number(HOSTILE_SEED);
 /** Whether there are more inputs than the few of `npm test`. */
 export const whole = 'HOSTILE_INPUTS' in process.env;
+/** Whether each consumer gets every answer of the table: `npm run test:hostile -- --every-answer`. */
+export const everyAnswer = process.env['HOSTILE_EVERY_ANSWER'] === 'true';
 
 /** Prints the number of inputs of a kind. */
 export function counted(kind: string, count: number): void {

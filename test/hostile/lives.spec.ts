@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { hostileAnswers, type Answer } from './answers.js';
-import { expectFit, expectHidden, World } from './consumers.js';
+import { World } from './consumers.js';
+import { expectFit, expectHidden } from './fit.js';
 import { counted, inputs, seed } from './inputs.js';
 
 const PATH = 'database/creds/app';
@@ -74,5 +75,5 @@ async function liveThrough({ path, seconds, step }: Moment, answer: Answer): Pro
   expectHidden(world.events);
   expectHidden(connection.status);
   subscription.unsubscribe();
-  await clock.until(connection.close());
+  await world.close();
 }
