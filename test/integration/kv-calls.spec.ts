@@ -280,14 +280,14 @@ for (const [name, describeServer, start] of SERVERS) {
       const [v1, v2] = [1, 2].map((kvVersion) => ({ mount: 'kv1', kvVersion }) as { kvVersion: 1 | 2 });
       await kv.write('mixed', { n: 1 }, v1);
       for (const call of [
-        kv.write('mixed', { n: 2 }, v2),
-        kv.update('mixed', () => ({ n: 2 }), v2),
-        kv.patch('mixed', { n: 2 }, v2),
-        kv.metadata('mixed/none', v2),
-        kv.subkeys('mixed', v2),
-        kv.read('mixed/none', v2),
+        () => kv.write('mixed', { n: 2 }, v2),
+        () => kv.update('mixed', () => ({ n: 2 }), v2),
+        () => kv.patch('mixed', { n: 2 }, v2),
+        () => kv.metadata('mixed/none', v2),
+        () => kv.subkeys('mixed', v2),
+        () => kv.read('mixed/none', v2),
       ])
-        expect((await failureOf(call)).code).toMatch(/REQUEST_INVALID|NOT_FOUND|PERMISSION_DENIED/);
+        expect((await failureOf(call())).code).toMatch(/REQUEST_INVALID|NOT_FOUND|PERMISSION_DENIED/);
       await kv.delete('mixed', v2);
       await kv.delete('mixed', { ...v2, versions: [1] });
       await kv.undelete('mixed', [1], v2);
