@@ -68,7 +68,7 @@ const TEMPLATES = {
 
 /** In a CommonJS project. */
 function instead() {
-  return /take `(@nestjs\/config@[\w.]+)` in its place/.exec(readme)?.[1] ?? '(README names no version)';
+  return /# Nest 11: (@nestjs\/config@[\w.]+)/.exec(readme)?.[1] ?? '(README names no version)';
 }
 
 /** The blocks whose first line names their file. */
