@@ -6,20 +6,20 @@ import { originalOptions } from '../config/hidden-options.js';
 import type { VaultOptions } from '../config/options.js';
 import { resolveOptions } from '../config/resolved-options.js';
 import { VaultConnection } from '../connection/vault-connection.js';
+import { OPTIONS_TIMEOUT, whenOptionsAreLate } from '../connection/options-timeout.js';
 import { VaultConnections } from '../connection/vault-connections.js';
 import { providerOf } from '../discovery/nest-container.js';
 import { startFailed } from '../errors/common-errors.js';
 import { logEvents } from '../events/log-events.js';
 import { ENVIRONMENT_TOKEN, type Environment } from '../vault.environment.js';
 import { declarationsIn, ownOptions, type Declaration, type DeclaredConnection } from './declarations.js';
-import { loaderOf, type Loader } from './loader.js';
+import { loaderOf, watchedOf, type Loader } from './loader.js';
+import { notLasting, optionsNotResolved, optionsTooLate } from './configuration-errors.js';
 import { readConfiguration } from './read-configuration.js';
 import { SharedConnection } from './shared-connection.js';
 
 /** Name of a connection that only the configuration uses. */
 const CONFIGURATION = 'configuration';
-/** Milliseconds for the factory of `forRootAsync`, which may wait for the configuration, to return the same options. */
-const TAKEOVER = 10_000;
 
 const APPLICATIONS = new WeakMap<ModulesContainer, Application>();
 
@@ -65,7 +65,10 @@ export class Application {
     const shared = known ?? this.#create(options, declaration.name);
     shared.own(declaration.name, keys);
     // No other connection can become that of this module.
-    for (const one of this.#shared) void this.#release(one);
+    const ending = [...this.#shared].filter((one) => !this.#isLasting(one));
+    const watched = ending.flatMap((one) => [...one.watched]);
+    for (const one of ending) void this.#release(one);
+    if (watched.length > 0) throw notLasting(watched);
     return shared;
   }
 
@@ -101,18 +104,23 @@ export class Application {
     const name = (vault && this.#possibleOwners(vault)[0]?.name) ?? CONFIGURATION;
     let shared: SharedConnection | undefined;
     try {
-      const options = vault && !this.#find(vault) ? await this.#optionsOf(vault) : undefined;
+      const options = vault && !this.#find(vault) ? await inTime(this.#optionsOf(vault)) : undefined;
       // The module may have opened the connection meanwhile.
-      shared = vault && (this.#find(vault) ?? (options && this.#create(options, name)));
+      shared =
+        vault && (this.#find(vault) ?? (options && (this.#find(options) ?? this.#create(options, name))));
       if (!vault || !shared) return await readConfiguration(batch, undefined, warn);
-      shared.keys.add(vault);
-      const { connection } = shared;
-      const lasting = shared.owned || this.#possibleOwners(vault).length > 0;
-      const ready = shared.ready();
-      return await shared.startUp(async () => {
+      const user = shared;
+      user.keys.add(vault);
+      // A factory may return the same object.
+      if (options && typeof vault === 'function') user.keys.add(options);
+      for (const watched of batch.flatMap(watchedOf)) user.watched.add(watched);
+      const { connection } = user;
+      if (!this.#isLasting(user) && user.watched.size > 0) throw notLasting([...user.watched]);
+      const ready = user.ready();
+      return await user.startUp(async () => {
         const left = await ready;
         const budget = this.connections.isStarted ? connection.startup.timeout : left();
-        return readConfiguration(batch, { connection, budget, lasting }, warn);
+        return readConfiguration(batch, { connection, budget }, warn);
       });
     } catch (error) {
       const reason = shared ? startFailed(error, shared.connection.startup.timeout) : error;
@@ -146,9 +154,21 @@ export class Application {
       this.#shared.delete(shared);
       await shared.connection.close();
     };
-    const awaited = [...shared.keys].some((key) => this.#possibleOwners(key).length > 0);
-    if (!awaited) return end();
-    if (!shared.owned && !shared.inUse) systemClock.setTimer(TAKEOVER, () => void end());
+    if (!this.#isLasting(shared)) return end();
+    if (shared.owned || shared.inUse) return;
+    systemClock.setTimer(OPTIONS_TIMEOUT, () => {
+      if (shared.watched.size > 0 && this.#shared.has(shared) && !shared.owned && !shared.inUse) {
+        const error = optionsTooLate([...shared.watched]);
+        this.#logger.error(error.message);
+        void this.connections.fail(shared.connection.name, error);
+      }
+      void end();
+    });
+  }
+
+  /** Whether a module owns a connection, or may still take it over. */
+  #isLasting({ owned, keys }: SharedConnection): boolean {
+    return owned || [...keys].some((key) => this.#possibleOwners(key).length > 0);
   }
 
   /** The declarations that have these options, or whose factory, which has not returned yet, may return them. */
@@ -181,4 +201,13 @@ export class Application {
     const wrapper = this.#modules && providerOf(this.#modules, ENVIRONMENT_TOKEN);
     return wrapper ? (wrapper.metatype as () => Environment)() : {};
   }
+}
+
+/** @throws VaultError if the options do not arrive in time */
+async function inTime<T>(options: T | Promise<T>): Promise<T> {
+  let cancel = () => {};
+  const late = new Promise<never>((_resolve, reject) => {
+    cancel = whenOptionsAreLate(() => reject(optionsNotResolved()));
+  });
+  return Promise.race([options, late]).finally(cancel);
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual, types } from 'node:util';
 import {
   concatMap,
   defer,
@@ -10,11 +11,13 @@ import {
 } from 'rxjs';
 import type { VaultConnection } from '../connection/vault-connection.js';
 import { memberOf } from '../connection/injected-secrets.js';
+import { isAbsent } from '../discovery/resolve-injection.js';
 import type { StaticSecret } from '../engines/static-secrets.js';
 import type { VaultError } from '../errors/vault-error.js';
 import { comparableJson } from '../secret/fingerprint.js';
 import { Secret } from '../secret/secret.js';
-import { isWatched, type Loader } from './loader.js';
+import { defaultOf, isWatched, type Loader } from './loader.js';
+import type { VaultConfigValue } from './vault-config.types.js';
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -37,32 +40,51 @@ export interface Loaded {
 export function followSecrets(loader: Loader, connection: VaultConnection, loaded: Loaded): void {
   const { secrets, current, check } = loaded;
   let { plain } = loaded;
-  const names = [...loader.values].filter(([name, value]) => isWatched(value) && secrets.has(name));
-  const distinct = new Set(names.map(([name]) => secrets.get(name) as StaticSecret));
+  // With the values that were refused: two secrets may be valid together only.
+  let latest = plain;
+  const watched = [...loader.values].filter(([, value]) => isWatched(value));
+  const bySecret = new Map<string, typeof watched>();
+  for (const entry of watched) {
+    const id = JSON.stringify([entry[1].mount ?? 'secret', entry[1].path]);
+    bySecret.set(id, [...(bySecret.get(id) ?? []), entry]);
+  }
   const every = loader.every === undefined ? {} : { every: loader.every };
-  const updates = [...distinct].map((secret) => {
-    const members = names.filter(([name]) => secrets.get(name) === secret);
-    const [, { path, mount = 'secret' }] = members[0] as (typeof members)[number];
+  const updates = [...bySecret.values()].map((members) => {
+    const [name, { path, mount = 'secret' }] = members[0] as (typeof members)[number];
     return connection.secrets
-      .watch(path, { mount, ...every }, secret)
+      .watch<unknown>(path, { mount, ...every }, secrets.get(name) ?? 'absent')
       .pipe(map(({ data }) => ({ path, mount, members, data })));
   });
   merge(...updates)
     .pipe(
       concatMap(({ path, mount, members, data }) => {
-        const refuse = (error?: VaultError) => connection.secrets.refuse(members, path, { mount }, error);
+        const refuse = (consumer: object, error?: VaultError) =>
+          connection.secrets.refuse(consumer, path, { mount }, error);
         const update = async () => {
-          const changed = members.map(([name, value]) => [name, memberOf(data, value).reveal()]);
-          const next = { ...plain, ...Object.fromEntries(changed) } as Config;
-          if (comparableJson(next) === comparableJson(plain)) return refuse();
-          const config = await check(next);
-          refuse();
-          plain = next;
-          current.next(config);
+          const changed = Object.fromEntries(
+            members.map(([name, value]) => [name, valueIn(data, name, value)]),
+          ) as Config;
+          const before = latest;
+          latest = { ...latest, ...changed };
+          if (comparableJson(latest) === comparableJson(before)) return;
+          const alone = { ...plain, ...changed };
+          const accept = async (next: Config) => {
+            const config = await check(next);
+            plain = next;
+            current.next(config);
+          };
+          try {
+            await accept(latest);
+            for (const one of bySecret.values()) refuse(one);
+          } catch (error) {
+            if (comparableJson(alone) === comparableJson(latest)) throw error;
+            await accept(alone);
+            refuse(members);
+          }
         };
         return from(
           update().catch((error: VaultError) => {
-            refuse(error);
+            refuse(members, error);
             connection.warn(
               `the configuration keeps its values, those now at ${path} are not valid: ${error.message}`,
             );
@@ -78,9 +100,31 @@ export function valueOf$(current: BehaviorSubject<Config>, name: string): Observ
   return defer(() =>
     current.pipe(
       map((config) => config[name]),
-      distinctUntilChanged((one, other) => comparableJson(revealed(one)) === comparableJson(revealed(other))),
+      distinctUntilChanged((one, other) => isSame(revealed(one), revealed(other))),
     ),
   );
+}
+
+/** A key that a secret does not have any more has its default, as at the start. */
+function valueIn(data: Secret<unknown>, name: string, value: VaultConfigValue): unknown {
+  try {
+    return memberOf(data, value).reveal();
+  } catch (error) {
+    if (!('default' in value) || !isAbsent(error)) throw error;
+    return defaultOf(name, value);
+  }
+}
+
+/** Neither comparison is enough: only JSON shows the text of a URL, and only the other one the members of a Set. */
+function isSame(one: unknown, other: unknown): boolean {
+  const json = comparableJson(one);
+  if (!isDeepStrictEqual(one, other) || json !== comparableJson(other)) return false;
+  // An object that shows no members, as a KeyObject, may differ.
+  return Object.is(one, other) || json !== '{}' || types.isSet(one) || types.isMap(one) || isPlain(one);
+}
+
+function isPlain(value: unknown): boolean {
+  return Object.getPrototypeOf(value) === Object.prototype;
 }
 
 function revealed(value: unknown): unknown {

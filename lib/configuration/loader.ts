@@ -1,3 +1,5 @@
+import { classOf } from '../errors/printable.js';
+import { VaultError } from '../errors/vault-error.js';
 import type { SecretSchema } from '../schema/schema.js';
 import type { VaultConfigOptions, VaultConfigValue } from './vault-config.types.js';
 
@@ -23,6 +25,24 @@ export function loaderOf(factory: unknown): Loader | undefined {
   return LOADERS.get(factory as object);
 }
 
+/** The names of the values that are watched. */
+export function watchedOf({ values }: Loader): string[] {
+  return [...values].filter(([, value]) => isWatched(value)).map(([name]) => name);
+}
+
 export function isWatched(value: VaultConfigValue): boolean {
   return value.watch === true;
+}
+
+/** The value where the server has none. */
+export function defaultOf(name: string, { default: given }: VaultConfigValue): unknown {
+  try {
+    return typeof given === 'function' ? (given as () => unknown)() : given;
+  } catch (error) {
+    throw new VaultError({
+      code: 'VAULT_EXTENSION_INVALID',
+      message: `The default of "${name}" in the configuration threw ${classOf(error)}.`,
+      hint: 'Correct the function: it returns the value, or undefined.',
+    });
+  }
 }

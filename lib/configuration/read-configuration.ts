@@ -5,21 +5,28 @@ import { memberOf } from '../connection/injected-secrets.js';
 import { failuresOf, isAbsent, oneError } from '../discovery/resolve-injection.js';
 import type { StaticSecret } from '../engines/static-secrets.js';
 import { kindOf } from '../errors/kind-of.js';
-import { classOf, listed } from '../errors/printable.js';
+import { listed } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { applySchema } from '../schema/apply-schema.js';
 import { Secret } from '../secret/secret.js';
+import { withoutServer } from './configuration-errors.js';
 import { followSecrets, valueOf$ } from './follow-configuration.js';
-import { isWatched, type Loader } from './loader.js';
-import type { VaultConfigValue } from './vault-config.types.js';
+import { defaultOf, watchedOf, type Loader } from './loader.js';
 
 /** The connection of some loaders. */
 export interface Source {
   readonly connection: VaultConnection;
   /** Milliseconds for which transient failures are retried. */
   readonly budget: number;
-  /** Whether the connection lives as long as the application. */
-  readonly lasting: boolean;
+}
+
+type Config = Readonly<Record<string, unknown>>;
+
+/** What one loader has read. */
+interface Read {
+  readonly config: object;
+  /** Begins to follow the watched values. */
+  readonly follow?: () => void;
 }
 
 /**
@@ -40,29 +47,22 @@ export async function readConfiguration(
     (count) => `${count} values of the configuration could not be read.`,
   );
   if (error) throw error;
-  return new Map(
-    results.map((result, index) => [
-      loaders[index] as Loader,
-      (result as PromiseFulfilledResult<object>).value,
-    ]),
-  );
+  const all = results.map((result) => (result as PromiseFulfilledResult<Read>).value);
+  // Only now: a batch that fails is read again.
+  for (const { follow } of all) follow?.();
+  return new Map(all.map(({ config }, index) => [loaders[index] as Loader, config]));
 }
 
-async function load(
-  loader: Loader,
-  source: Source | undefined,
-  warn: (line: string) => void,
-): Promise<object> {
+async function load(loader: Loader, source: Source | undefined, warn: (line: string) => void): Promise<Read> {
   const { values } = loader;
-  const watched = [...values].filter(([, value]) => isWatched(value)).map(([name]) => name);
-  if (source && !source.lasting && watched.length > 0) throw notLasting(watched);
+  const watched = watchedOf(loader);
   const absent: string[] = [];
   const secrets = new Map<string, StaticSecret>();
   const results = await Promise.allSettled(
     [...values].map(async ([name, value]): Promise<[string, unknown]> => {
       try {
         if (!source) throw withoutServer(name);
-        const secret = await source.connection.injected.readOnce(value, source.budget);
+        const secret = await source.connection.injected.readFresh(value, source.budget);
         secrets.set(name, secret);
         return [name, memberOf(secret.data, value).reveal()];
       } catch (error) {
@@ -85,23 +85,13 @@ async function load(
     results.map((result) => (result as PromiseFulfilledResult<[string, unknown]>).value),
   );
   const config = await check(loader, plain);
-  if (watched.length === 0) return config;
+  if (watched.length === 0) return { config };
   const current = new BehaviorSubject(config);
-  if (source)
-    followSecrets(loader, source.connection, { plain, secrets, current, check: (one) => check(loader, one) });
-  return { ...config, ...Object.fromEntries(watched.map((name) => [name, valueOf$(current, name)])) };
-}
-
-function defaultOf(name: string, { default: given }: VaultConfigValue): unknown {
-  try {
-    return typeof given === 'function' ? (given as () => unknown)() : given;
-  } catch (error) {
-    throw new VaultError({
-      code: 'VAULT_EXTENSION_INVALID',
-      message: `The default of "${name}" in the configuration threw ${classOf(error)}.`,
-      hint: 'Correct the function: it returns the value, or undefined.',
-    });
-  }
+  const loaded = { plain, secrets, current, check: (one: Config) => check(loader, one) };
+  return {
+    config: { ...config, ...Object.fromEntries(watched.map((name) => [name, valueOf$(current, name)])) },
+    ...(source && { follow: () => followSecrets(loader, source.connection, loaded) }),
+  };
 }
 
 /**
@@ -142,23 +132,5 @@ function texts(values: Loader['values'], plain: Readonly<Record<string, unknown>
     message: `The value "${name}" of the configuration is ${kindOf(value)}, not a text.`,
     hint: 'Store a text, or give vaultConfig a `schema`, which decides about other types.',
     path: values.get(name)?.path ?? '',
-  });
-}
-
-function withoutServer(name: string): VaultError {
-  return new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message: `The value "${name}" of the configuration has no default, and \`vault\` is undefined.`,
-    hint: 'Give the value a `default`, or vaultConfig the options of a server.',
-  });
-}
-
-function notLasting(names: readonly string[]): VaultError {
-  return new VaultError({
-    code: 'VAULT_CONFIG_INVALID',
-    message: `No VaultModule of the application has the options of the configuration, which watches ${listed(names, '`')}.`,
-    hint:
-      'Give VaultModule.forRoot the same object as `vault` of vaultConfig, not a copy of it. Its connection then lives ' +
-      'as long as the application.',
   });
 }

@@ -7,6 +7,8 @@ export class SharedConnection {
   readonly connection: VaultConnection;
   /** The options objects, and functions that return them, of its users. */
   readonly keys = new Set<object>();
+  /** Names of values that are watched as long as it lives. */
+  readonly watched = new Set<string>();
   readonly #logger: VaultLogger;
   readonly #simulated: boolean;
   #login: Promise<() => number> | undefined;

@@ -54,8 +54,7 @@ export class InjectedSecrets {
    * @param budget milliseconds for retries of transient failures
    */
   readOnce(secret: Pick<WantedSecret, 'path' | 'mount' | 'version'>, budget: number): Promise<StaticSecret> {
-    const { path, mount = 'secret', version } = secret;
-    return once(this.#reads, JSON.stringify([mount, path, version]), () => this.#read(secret, budget));
+    return once(this.#reads, idOf(secret), () => this.#read(secret, budget));
   }
 
   /** The value, in the wanted form. */
@@ -104,16 +103,24 @@ export class InjectedSecrets {
   }
 
   /** A secret as it is now: a module that is loaded later does not begin with the value of the start. */
-  async #readFresh(wanted: WantedSecret, budget: number): Promise<StaticSecret> {
-    const secret = await this.readOnce(wanted, budget);
+  async readFresh(
+    wanted: Pick<WantedSecret, 'path' | 'mount' | 'version'>,
+    budget: number,
+  ): Promise<StaticSecret> {
+    const reading = this.readOnce(wanted, budget);
+    const secret = await reading;
     const at = this.#readAt.get(secret);
-    return at && this.#isFresh(at) ? secret : this.#read(wanted, budget);
+    if (at && this.#isFresh(at)) return secret;
+    // Once for all that want it now.
+    const id = idOf(wanted);
+    if (this.#reads.get(id) === reading) this.#reads.delete(id);
+    return this.readOnce(wanted, budget);
   }
 
   async #follow(wanted: WantedSecret, budget: number): Promise<Observable<Secret<unknown>>> {
     const { path, mount = 'secret', watch = {} } = wanted;
     const { secrets, emit } = this.#context;
-    const first = await this.#readFresh(wanted, budget);
+    const first = await this.readFresh(wanted, budget);
     const values = new BehaviorSubject(await valueOf(wanted, first.data));
     let used = fingerprint(memberOf(first.data, wanted).reveal());
     const use = async ({ data, version }: StaticSecret) => {
@@ -141,6 +148,10 @@ export class InjectedSecrets {
       .subscribe({ error: end, complete: end });
     return values.asObservable();
   }
+}
+
+function idOf({ path, mount = 'secret', version }: Pick<WantedSecret, 'path' | 'mount' | 'version'>): string {
+  return JSON.stringify([mount, path, version]);
 }
 
 /** Does work once for each id. A failure is not kept: the next caller tries again. */

@@ -338,6 +338,17 @@ describe('a module that is loaded lazily and fails', () => {
   });
 });
 
+it('a module that is loaded lazily gets the values of that time, with one request for each secret', async () => {
+  const { vault, server, clock } = world;
+  const app = await start([config(vaultConfig({ vault, values })), VaultModule.forRoot(vault)]);
+  server.kv().put('payments', { url: 'https://new', apiKey: API_KEY });
+  await clock.advance(3_600_000);
+  const lazy = registerAs('lazy', vaultConfig({ vault, values }));
+  const module = await app.get(LazyModuleLoader).load(() => ConfigModule.forFeature(lazy) as never);
+  expect(module.get<{ url: string }>(lazy.KEY).url).toBe('https://new');
+  expect(world.reads).toHaveLength(2);
+});
+
 it('the types follow the declaration', () => {
   const { vault } = world;
   const load = vaultConfig({
@@ -577,6 +588,24 @@ describe('a start that waits for itself', () => {
   });
 });
 
+it('a function that never returns the options is an error after 10 s', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  try {
+    const never = () => new Promise<VaultOptions>(() => undefined);
+    const failed = apps.startError({
+      imports: [world.testing, config(vaultConfig({ vault: never, values }))],
+    });
+    await vi.waitFor(() => expect(vi.getTimerCount()).toBeGreaterThan(0), { interval: 1 });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await failed).toMatchObject({
+      code: 'VAULT_STARTUP_FAILED',
+      message: expect.stringContaining('`vault` of vaultConfig') as string,
+    });
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 describe('a schema', () => {
   const schema = z.object({ password: z.string().min(8), port: z.coerce.number(), url: z.url() });
   const mail = {
@@ -675,6 +704,132 @@ describe('a watched value', () => {
       message: expect.stringContaining('`apiKey`, `url`') as string,
     });
     expect(world.tokens).toBe(0);
+  });
+});
+
+describe('watched values that', () => {
+  const follow = async (load: () => Promise<object>, name: string) => {
+    const app = await start([config(registerAs('p', load)), VaultModule.forRoot(world.vault)]);
+    const seen: unknown[] = [];
+    app
+      .get<Record<string, Observable<unknown>>>(getConfigToken('p'))
+      [name]?.subscribe({ next: (one) => seen.push(one), complete: () => seen.push('completed') });
+    return seen;
+  };
+  const watch = (path: string, key: string) => ({ path, key, plain: true, watch: true }) as const;
+
+  it('are absent at the start begin with their default, and follow the secret', async () => {
+    const { vault, server, clock } = world;
+    const beta = { ...watch('later', 'beta'), default: 'off' };
+    const seen = await follow(vaultConfig({ vault, every: 60_000, values: { beta } }), 'beta');
+    await clock.advance(200_000);
+    expect(seen).toEqual(['off']);
+    server.kv().put('later', { beta: 'on' });
+    await clock.advance(70_000);
+    expect(seen).toEqual(['off', 'on']);
+    server.kv().put('later', { other: 'x' });
+    await clock.advance(70_000);
+    expect(seen).toEqual(['off', 'on', 'off']);
+    expect(apps.log).not.toContain('secret-gone');
+  });
+
+  it('change together arrive, although the schema refuses each alone', async () => {
+    const { vault, server, clock } = world;
+    for (const name of ['cert', 'key']) server.kv().put(name, { id: 'one' });
+    const schema = z
+      .object({ cert: z.string(), key: z.string() })
+      .refine(({ cert, key }) => cert === key, 'no pair');
+    const pair = { cert: watch('cert', 'id'), key: watch('key', 'id') };
+    const seen = await follow(vaultConfig({ vault, every: 60_000, schema, values: pair }), 'cert');
+    for (const name of ['cert', 'key']) server.kv().put(name, { id: 'two' });
+    await clock.advance(140_000);
+    expect(seen).toEqual(['one', 'two']);
+  });
+
+  it('JSON does not show are emitted', async () => {
+    const { vault, server, clock } = world;
+    const schema = z.object({ url: z.string().transform((text) => new Set([text])) });
+    const values = { url: watch('payments', 'url') };
+    const seen = await follow(vaultConfig({ vault, every: 60_000, schema, values }), 'url');
+    server.kv().put('payments', { url: 'https://new' });
+    await clock.advance(70_000);
+    server.kv().put('payments', { url: 'https://new', apiKey: 'changed' });
+    await clock.advance(70_000);
+    expect(seen).toEqual([new Set(['https://payments']), new Set(['https://new'])]);
+  });
+});
+
+describe('a watched value whose connection would end', () => {
+  const watching = (vault: Parameters<typeof vaultConfig>[0]['vault']) =>
+    vaultConfig({
+      vault,
+      values: { url: { path: 'payments', key: 'url', plain: true, watch: true } },
+    });
+
+  it.each<[string, () => NonNullable<ModuleMetadata['imports']>]>([
+    [
+      'the factory waits for the configuration, and returns a copy',
+      () => [
+        config(watching(world.vault)),
+        VaultModule.forRootAsync({ inject: [ConfigService], useFactory: () => ({ ...world.vault }) }),
+      ],
+    ],
+    [
+      'the factory returns a copy at once',
+      () => [
+        VaultModule.forRootAsync({ useFactory: () => ({ ...world.vault }) }),
+        config(watching(world.vault)),
+      ],
+    ],
+  ])('fails the start: %s', async (_name, imports) => {
+    expect(await apps.startError({ imports: [world.testing, ...imports()] })).toMatchObject({
+      code: 'VAULT_CONFIG_INVALID',
+      message: expect.stringContaining('`url`') as string,
+    });
+    expect(world.tokens).toBe(0);
+  });
+
+  it('shares the connection with a factory that returns the same object as the function', async () => {
+    const { vault } = world;
+    const settings = registerAs(
+      'p',
+      watching(() => vault),
+    );
+    const app = await start([
+      config(settings),
+      VaultModule.forRootAsync({ inject: [ConfigService], useFactory: () => vault }),
+    ]);
+    let completed = false;
+    app.get<{ url: Observable<string> }>(settings.KEY).url.subscribe({ complete: () => (completed = true) });
+    expect([world.logins, completed]).toEqual([1, false]);
+  });
+
+  it('fails the start, if the options of the module take more than 10 s', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    try {
+      const failed = apps.startError({
+        imports: [
+          world.testing,
+          config(watching(world.vault)),
+          VaultModule.forRootAsync({
+            useFactory: async () => {
+              await new Promise((resolve) => setTimeout(resolve, 10_600));
+              return world.vault;
+            },
+          }),
+        ],
+      });
+      await vi.waitFor(() => expect(world.reads).toHaveLength(1), { interval: 1 });
+      await vi.advanceTimersByTimeAsync(11_000);
+      expect(await failed).toMatchObject({
+        code: 'VAULT_STARTUP_FAILED',
+        message: expect.stringContaining('watches `url`') as string,
+      });
+      expect(apps.log).toContain('have not arrived in 10 s');
+      expect(world.tokens).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

@@ -106,9 +106,16 @@ export class KvSecrets {
     return metadata.subkeysOf(this.#requests, this.#secret(path, options), options);
   }
 
-  /** @param known the secret as it was read just now, so that the first read comes after the interval */
-  watch<T>(path: string, options: KvWatchOptions = {}, known?: KvSecret<T>): Observable<KvSecret<T>> {
-    return this.#watch(options, () => watchedSecret<T>(this.#source(this.#secret(path, options)), known));
+  /** @param known the secret as it was read just now, so that the first read comes after the interval; 'absent': there was none */
+  watch<T>(
+    path: string,
+    options: KvWatchOptions = {},
+    known?: KvSecret<T> | 'absent',
+  ): Observable<KvSecret<T>> {
+    return this.#watch(options, () => ({
+      ...watchedSecret<T>(this.#source(this.#secret(path, options)), known === 'absent' ? undefined : known),
+      ...(known === 'absent' && { absent: true }),
+    }));
   }
 
   watchFolder<T>(folder: string, options: KvWatchOptions = {}): Observable<KvFolder<T>> {
@@ -145,7 +152,7 @@ export class KvSecrets {
       if (this.#ended) throw closed(watched.path);
       const { every, whenGone } = options;
       assertEvery(every);
-      const id = JSON.stringify([watched.path, watched.kvVersion, every, whenGone]);
+      const id = JSON.stringify([watched.path, watched.kvVersion, every, whenGone, watched.absent]);
       let watch = this.#watches.get(id) as KvWatch<V> | undefined;
       if (!watch) {
         watch = new KvWatch<V>(watched, options, this.#context, () => this.#watches.delete(id));

@@ -47,6 +47,8 @@ export interface Watched<V> {
   readonly path: string;
   /** The value as it was read just now, so that the first read comes after the interval. */
   readonly known?: V;
+  /** The server has just answered that there is none: the watch waits for it, and does not fail. */
+  readonly absent?: boolean;
   /** @param isOver whether no subscriber is left */
   readonly read: (isOver: () => boolean) => Promise<V>;
   /** A copy for one subscriber, which no other one shares. */
@@ -88,6 +90,10 @@ export class KvWatch<V> implements Subject<Read> {
     this.#life = new Lifecycle(context, this);
     this.#due = now(context.clock);
     if (watched.known) this.#onRead(watched.known);
+    if (watched.absent) {
+      this.#wait(this.#every);
+      this.#life.signal('ended');
+    }
   }
 
   /** The value read last, and each one that differs; one read at a time for all subscribers. */
@@ -109,7 +115,7 @@ export class KvWatch<V> implements Subject<Read> {
     const version = this.#last && this.#watched.versionOf(this.#last);
     return {
       path: this.#watched.path,
-      state: this.#gone ? 'gone' : !this.#last ? 'pending' : error ? 'degraded' : 'valid',
+      state: this.#state,
       ...(version !== undefined && { version }),
       next: {
         action: 'read',
@@ -144,6 +150,13 @@ export class KvWatch<V> implements Subject<Read> {
     this.#context.changed();
   }
 
+  get #state(): SecretStatus['state'] {
+    const inUse = this.#life.retry.error ? 'degraded' : 'valid';
+    // Its consumers use a default instead.
+    if (!this.#last) return this.#watched.absent ? inUse : 'pending';
+    return this.#gone ? 'gone' : inUse;
+  }
+
   /** The server has reported that the secret is gone. */
   get #gone(): boolean {
     return this.#life.phase === 'ended';
@@ -169,17 +182,19 @@ export class KvWatch<V> implements Subject<Read> {
     const { path } = this.#watched;
     const retryAt = this.#life.fail('renewal', error);
     const gone = GONE.has(error.code) && error.status !== undefined;
+    const waitsFor = !this.#last && gone && this.#watched.absent === true;
     if (isTransient(error) || (this.#last && !gone)) {
       this.#wait(this.#life.retry.remaining);
       return emit({ type: 'secret-read-failed', path, error, retryAt });
     }
-    if (!this.#last) {
+    if (!this.#last && !waitsFor) {
       // Waiting cannot help: the subscribers get the error, and the next subscription starts afresh.
       this.#close();
       return this.#published.error(error);
     }
+    if (waitsFor && error.code !== 'VAULT_PERMISSION_DENIED') this.#life.succeed();
     this.#wait(this.#every);
-    if (!this.#gone) emit({ type: 'secret-gone', path, error });
+    if (!waitsFor && !this.#gone) emit({ type: 'secret-gone', path, error });
     this.#life.signal('ended');
   }
 
