@@ -32,7 +32,7 @@ export function logSlowStart(
     return () => undefined;
   const timer = timeout(() => {
     const text =
-      `[${connection.name}] The application has not started, because it waits for the Vault server: ${connection.waitsFor} ` +
+      `[${connection.name}] The application has not started yet: ${connection.waitsFor} ` +
       (simulated ? SIMULATED : FORGOTTEN);
     logger.error(printable(text));
   }, SLOW);

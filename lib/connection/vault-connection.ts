@@ -170,7 +170,8 @@ export class VaultConnection implements ClosedAtExit {
     const { session, leases, secrets } = this.status;
     const failed = [session, ...leases, ...secrets].find(({ error }) => error)?.error;
     const [repeated] = this.#failures.values();
-    const none = `no answer of ${this.#options.addresses.join(', ')} yet.`;
+    const missing = session.state === 'valid' ? ' to a read yet, or none of a `schema`' : ' yet';
+    const none = `no answer of ${this.#options.addresses.join(', ')}${missing}.`;
     return (this.#session.sourceTooLong(0) ?? failed ?? repeated)?.message ?? none;
   }
 

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { Inject, Injectable, Module, type ModuleMetadata, type OnModuleInit } from '@nestjs/common';
+import type { TestingModule } from '@nestjs/testing';
 import { LazyModuleLoader } from '@nestjs/core';
 import { ConfigModule, ConfigService, getConfigToken, registerAs, type ConfigType } from '@nestjs/config';
 import { type } from 'arktype';
@@ -708,8 +709,10 @@ describe('a watched value', () => {
 });
 
 describe('watched values that', () => {
+  let running: TestingModule | undefined;
   const follow = async (load: () => Promise<object>, name: string) => {
     const app = await start([config(registerAs('p', load)), VaultModule.forRoot(world.vault)]);
+    running = app;
     const seen: unknown[] = [];
     app
       .get<Record<string, Observable<unknown>>>(getConfigToken('p'))
@@ -724,6 +727,8 @@ describe('watched values that', () => {
     const seen = await follow(vaultConfig({ vault, every: 60_000, values: { beta } }), 'beta');
     await clock.advance(200_000);
     expect(seen).toEqual(['off']);
+    const { connections } = await firstValueFrom((running as TestingModule).get(CredentialsService).status$);
+    expect(connections.map(({ health }) => health)).toEqual(['up']);
     server.kv().put('later', { beta: 'on' });
     await clock.advance(70_000);
     expect(seen).toEqual(['off', 'on']);

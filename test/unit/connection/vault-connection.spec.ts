@@ -50,6 +50,9 @@ it('a KV read that keeps failing is the reason why a start waits, until the serv
   expect(connection.waitsFor).toMatch(/failed with status 500 at secret\/data\/app/);
   vault.clearFaults();
   await clock.until(read);
-  expect(connection.waitsFor).toMatch(nothing);
+  // A schema may keep the start waiting, too.
+  expect(connection.waitsFor).toMatch(
+    /^no answer of https:\/\/vault\.test to a read yet, or none of a `schema`\.$/,
+  );
   await clock.until(connection.close());
 });
