@@ -55,11 +55,14 @@ export function defineConnection(
   if (name !== undefined) assertName(name);
   const connectionToken = getConnectionToken(name);
   const clientToken = getVaultToken(name);
+  const providers = (base.providers ?? []).map(hidden);
+  const options = providers.find((one) => 'provide' in one && one.provide === MODULE_OPTIONS_TOKEN);
   const declaration = {
     name: name ?? DEFAULT_CONNECTION,
     given,
     known: typeof given === 'object',
     optionsToken: MODULE_OPTIONS_TOKEN,
+    optionsFactory: options && 'useFactory' in options ? options.useFactory : undefined,
   };
   const injections = () => definitionsOf(declaration.name);
   const connectOnce = (options: VaultOptions, connections: VaultConnections, modules: ModulesContainer) =>
@@ -85,7 +88,7 @@ export function defineConnection(
     global: isGlobal,
     imports: [...(base.imports ?? []), VaultCoreModule],
     // When Nest iterates these lists, every file with a decorator has run.
-    providers: lateList([...(base.providers ?? []).map(hidden), ...extraProviders, ...own], () =>
+    providers: lateList([...providers, ...extraProviders, ...own], () =>
       injections().map((definition) => injectionProvider(definition)),
     ),
     exports: lateList<NonNullable<DynamicModule['exports']>[number]>(exported, () =>

@@ -14,7 +14,7 @@ import { logEvents } from '../events/log-events.js';
 import { ENVIRONMENT_TOKEN, type Environment } from '../vault.environment.js';
 import { declarationsIn, ownOptions, type Declaration, type DeclaredConnection } from './declarations.js';
 import { loaderOf, watchedOf, type Loader } from './loader.js';
-import { notLasting, optionsNotResolved, optionsTooLate } from './configuration-errors.js';
+import { notLasting, optionsNotResolved, optionsOverridden, optionsTooLate } from './configuration-errors.js';
 import { readConfiguration } from './read-configuration.js';
 import { SharedConnection } from './shared-connection.js';
 
@@ -182,6 +182,7 @@ export class Application {
   /** The options as the module gets them: a test may have overridden them. */
   #optionsOf(vault: object): VaultOptions | undefined | Promise<VaultOptions | undefined> {
     const declared = this.#declared.find(({ declaration }) => declaration?.given === vault);
+    if (declared?.optionsToCome) throw optionsOverridden();
     if (declared?.optionsInPlace) return declared.optionsInPlace as VaultOptions;
     return typeof vault === 'function'
       ? (vault as () => VaultOptions | undefined)()

@@ -41,3 +41,13 @@ export function optionsNotResolved(): VaultError {
       'wait for ConfigService or a service of this package.',
   });
 }
+
+/** A test overrides the options of a module with a factory or a class: the configuration is read before it has run. */
+export function optionsOverridden(): VaultError {
+  return new VaultError({
+    code: 'VAULT_CONFIG_INVALID',
+    message:
+      'The options of VaultModule are overridden with a factory or a class, which vaultConfig cannot use.',
+    hint: 'Override VAULT_MODULE_OPTIONS with `useValue`.',
+  });
+}

@@ -12,6 +12,8 @@ export interface Declaration {
   readonly known: boolean;
   /** Token of the provider of the options, in the same module. */
   readonly optionsToken: unknown;
+  /** Its factory, if it has one. */
+  readonly optionsFactory: unknown;
 }
 
 /** A declaration in the modules of an application. */
@@ -21,7 +23,11 @@ export interface DeclaredConnection {
   readonly declaration: Declaration | undefined;
   /** The options, if they are known before the start: those of `forRoot`, or of a test that overrides them. */
   readonly optionsInPlace: unknown;
+  /** Whether a test overrides the options with a factory or a class, which returns them later. */
+  readonly optionsToCome: boolean;
 }
+
+type OptionsProvider = Wrapper & { instance?: unknown };
 
 /** By the factory of the connection. */
 const DECLARATIONS = new WeakMap<object, Declaration>();
@@ -37,8 +43,10 @@ export function declarationsIn(modules: ModulesContainer): DeclaredConnection[] 
       if (name === undefined) return [];
       const declaration = DECLARATIONS.get((wrapper as Wrapper).metatype as object);
       const options =
-        declaration && (providers.get(declaration.optionsToken as string) as { instance?: unknown });
-      return [{ name, declaration, optionsInPlace: options?.instance ?? undefined }];
+        declaration && (providers.get(declaration.optionsToken as string) as OptionsProvider | undefined);
+      const optionsToCome =
+        typeof options?.metatype === 'function' && options.metatype !== declaration?.optionsFactory;
+      return [{ name, declaration, optionsInPlace: options?.instance ?? undefined, optionsToCome }];
     }),
   );
 }

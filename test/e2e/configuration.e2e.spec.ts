@@ -245,6 +245,27 @@ describe('one login', () => {
     expect(world.logins).toBe(0);
   });
 
+  it.each([
+    ['a factory', { useFactory: { factory: () => ({}) } }],
+    ['a class', { useClass: class {} }],
+  ])(
+    'not the options of a module that a test overrides with %s: it is told to give a value',
+    async (_with, how) => {
+      const starting = apps.start(
+        { imports: [world.testing, config(load()), VaultModule.forRoot(world.vault)] },
+        (builder) => {
+          const override = builder.overrideProvider(VAULT_MODULE_OPTIONS);
+          return 'useFactory' in how ? override.useFactory(how.useFactory) : override.useClass(how.useClass);
+        },
+      );
+      await expect(starting).rejects.toMatchObject({
+        code: 'VAULT_CONFIG_INVALID',
+        hint: expect.stringContaining('useValue') as string,
+      });
+      expect(world.logins).toBe(0);
+    },
+  );
+
   it('a function that calls the one of vaultConfig has a login of its own, which ends', async () => {
     const { server } = world;
     const address = await server.listen();

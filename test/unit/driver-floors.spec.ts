@@ -52,9 +52,9 @@ it('the page of clouds names the oldest versions of their packages; the package 
   const { peerDependencies } = JSON.parse(read('package.json')) as {
     peerDependencies: Record<string, string>;
   };
-  const named = [
-    ...read('docs/clouds-and-agents.md').matchAll(/`([@a-z0-9/-]+)`\s(\d+\.\d+\.\d+)/g),
-  ].map(([, name = '', floor = '']) => [name, floor]);
+  const named = [...read('docs/clouds-and-agents.md').matchAll(/`([@a-z0-9/-]+)`\s(\d+\.\d+\.\d+)/g)].map(
+    ([, name = '', floor = '']) => [name, floor],
+  );
   expect(Object.fromEntries(named)).toEqual(JSON.parse(read('scripts/cloud-floors.json')));
   for (const [name = ''] of named) expect(peerDependencies[name], name).toBe('*');
 });
