@@ -256,7 +256,12 @@ export class World {
           return version;
         },
       },
-      'KV watch': { path: 'secret/data/app', ask: () => first(kv().watch('app')), watches: true },
+      'KV watch': {
+        path: 'secret/data/app',
+        // Custom metadata is no secret.
+        ask: async () => (await first(kv().watch('app'))).data,
+        watches: true,
+      },
       'KV folder, its list': {
         path: 'secret/metadata/folder',
         ask: () => first(kv().watchFolder('folder')),
@@ -265,7 +270,7 @@ export class World {
       },
       'KV folder, a secret': {
         path: 'secret/data/folder/one',
-        ask: () => first(kv().watchFolder('folder')),
+        ask: async () => [...(await first(kv().watchFolder('folder'))).values()].map(({ data: one }) => one),
         watches: true,
       },
     };
