@@ -1,4 +1,4 @@
-import { retry, Subscription, type Observable } from 'rxjs';
+import { catchError, Subscription, switchMap, take, type Observable } from 'rxjs';
 import { background } from '../clock/background.js';
 import { codeOf } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -36,15 +36,19 @@ export class RotationMethod {
     this.#host = new WeakRef(host);
     this.#method = method;
     this.#report = report;
-    const delay = (error: unknown) => {
+    // The option `delay` of retry() needs a later RxJS than this package does.
+    const readLater = (error: unknown, values: Observable<unknown>) => {
       const problem = described(error);
       if (problem !== this.#unread)
         this.#report(`is not called, because the first value could not be read: ${problem}`);
       this.#unread = problem;
-      return again;
+      return again.pipe(
+        take(1),
+        switchMap(() => values),
+      );
     };
     this.#subscription.add(
-      values$.pipe(retry({ delay })).subscribe({
+      values$.pipe(catchError(readLater)).subscribe({
         next: (value) => this.#onValue(value),
         error: () => undefined,
       }),
