@@ -1,8 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import { isObject } from './client/answer-members.js';
 import { encodeApiPath, encodeMount, encodePath } from './client/path.js';
 import { DEFAULT_CONNECTION } from './config/resolved-options.js';
 import { databasePath } from './engines/database/database-path.js';
+import { intervalProblem } from './engines/static-secrets.js';
 import { unknownOptions, wrongTypes } from './errors/unknown-options.js';
 import { parametersKey, type IssueParameters } from './engines/engine.js';
 import { VaultError } from './errors/vault-error.js';
@@ -180,7 +182,7 @@ export function getCredentialsToken(
   }
   const { path: given, parameters } = (target ?? {}) as Exclude<CredentialsTarget, string>;
   const path = encodeApiPath(given);
-  if (parameters !== undefined && !isPlain(parameters))
+  if (parameters !== undefined && !isObject(parameters))
     throw invalid(
       given,
       'The `parameters` of the credentials at',
@@ -195,8 +197,6 @@ export function getCredentialsToken(
     ...(parameters && { parameters }),
   });
 }
-
-const isPlain = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Nest prints tokens, and an application may send anything as a parameter: the key of the hash is that of the process. */
 function digestOf(parameters: IssueParameters, path: string): string {
@@ -249,8 +249,8 @@ function watchOf(path: string, { watch, version }: InjectSecretOptions): SecretW
   const problems = watch === true ? [] : unknownOptions('watch', watch, ['every']);
   const every = watch === true || watch === null ? undefined : watch.every;
   if (version !== undefined) problems.push('a pinned `version` never changes, so it cannot be watched');
-  if (every !== undefined && !(Number.isFinite(every) && every >= 1_000))
-    problems.push('`every` must be a number of milliseconds, 1000 at least');
+  const ofInterval = intervalProblem(every);
+  if (ofInterval !== undefined) problems.push(ofInterval);
   if (problems.length === 0) return every === undefined ? {} : { every };
   throw invalid(
     path,
@@ -261,7 +261,9 @@ function watchOf(path: string, { watch, version }: InjectSecretOptions): SecretW
 }
 
 function assertOptions(subject: string, options: object, types: Parameters<typeof wrongTypes>[2]): void {
-  const problems = isPlain(options) ? wrongTypes('options', options, types) : ['`options` must be an object'];
+  const problems = isObject(options)
+    ? wrongTypes('options', options, types)
+    : ['`options` must be an object'];
   if (problems.length === 0) return;
   throw new VaultError({
     code: 'VAULT_CONFIG_INVALID',

@@ -58,8 +58,6 @@ export function followSecrets(loader: Loader, connection: VaultConnection, loade
   merge(...updates)
     .pipe(
       concatMap(({ path, mount, members, data }) => {
-        const refuse = (consumer: object, error?: VaultError) =>
-          connection.secrets.refuse(consumer, path, { mount }, error);
         const update = async () => {
           const changed = Object.fromEntries(
             members.map(([name, value]) => [name, valueIn(data, name, value)]),
@@ -75,16 +73,16 @@ export function followSecrets(loader: Loader, connection: VaultConnection, loade
           };
           try {
             await accept(latest);
-            for (const one of bySecret.values()) refuse(one);
+            for (const one of bySecret.values()) connection.secrets.accept(one);
           } catch (error) {
             if (comparableJson(alone) === comparableJson(latest)) throw error;
             await accept(alone);
-            refuse(members);
+            connection.secrets.accept(members);
           }
         };
         return from(
           update().catch((error: VaultError) => {
-            refuse(members, error);
+            connection.secrets.refuse(members, path, { mount }, error);
             connection.warn(
               `the configuration keeps its values, those now at ${path} are not valid: ${error.message}`,
             );

@@ -42,15 +42,18 @@ export async function readConfiguration(
   warn: (line: string) => void,
 ): Promise<Map<Loader, object>> {
   const results = await Promise.allSettled(loaders.map((loader) => load(loader, source, warn)));
-  const error = oneError(
-    failuresOf(results),
-    (count) => `${count} values of the configuration could not be read.`,
-  );
-  if (error) throw error;
-  const all = results.map((result) => (result as PromiseFulfilledResult<Read>).value);
+  const all = valuesOf(results);
   // Only now: a batch that fails is read again.
   for (const { follow } of all) follow?.();
   return new Map(all.map(({ config }, index) => [loaders[index] as Loader, config]));
+}
+
+/** @throws VaultError the only failure, or one that names each */
+function valuesOf<T>(results: readonly PromiseSettledResult<T>[]): T[] {
+  const message = (count: number) => `${count} values of the configuration could not be read.`;
+  const error = oneError(failuresOf(results), message);
+  if (error) throw error;
+  return results.map((result) => (result as PromiseFulfilledResult<T>).value);
 }
 
 async function load(loader: Loader, source: Source | undefined, warn: (line: string) => void): Promise<Read> {
@@ -72,18 +75,11 @@ async function load(loader: Loader, source: Source | undefined, warn: (line: str
       }
     }),
   );
-  const error = oneError(
-    failuresOf(results),
-    (count) => `${count} values of the configuration could not be read.`,
-  );
-  if (error) throw error;
+  const plain = Object.fromEntries(valuesOf(results));
   if (absent.length > 0) {
     const reason = source ? 'the server has none' : '`vault` is undefined';
     warn(`The configuration takes the default of ${listed(absent, '`')}: ${reason}.`);
   }
-  const plain = Object.fromEntries(
-    results.map((result) => (result as PromiseFulfilledResult<[string, unknown]>).value),
-  );
   const config = await check(loader, plain);
   if (watched.length === 0) return { config };
   const current = new BehaviorSubject(config);

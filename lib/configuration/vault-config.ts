@@ -1,6 +1,7 @@
 import { unknownOptions, wrongTypes } from '../errors/unknown-options.js';
 import { VaultError } from '../errors/vault-error.js';
 import { isObject } from '../client/answer-members.js';
+import { intervalProblem } from '../engines/static-secrets.js';
 import { containerOf } from '../discovery/nest-container.js';
 import { isSchema, type SecretSchema } from '../schema/schema.js';
 import { Application } from './application.js';
@@ -62,8 +63,8 @@ function checked(options: VaultConfigOptions): Loader {
   for (const [name, value] of entries) problems.push(...problemsOf(name, value));
   if (schema !== undefined && !isSchema(schema))
     problems.push('`schema` must be a Standard Schema, or a class');
-  if (every !== undefined && !(Number.isFinite(every) && every >= 1_000))
-    problems.push('`every` must be a number of milliseconds, 1000 at least');
+  const ofInterval = intervalProblem(every);
+  if (ofInterval !== undefined) problems.push(ofInterval);
   if (problems.length === 0) return { vault, values: new Map(entries), schema, every };
   throw new VaultError({
     code: 'VAULT_CONFIG_INVALID',

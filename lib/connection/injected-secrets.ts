@@ -127,7 +127,7 @@ export class InjectedSecrets {
       try {
         const given = fingerprint(memberOf(data, wanted).reveal());
         const value = given === used ? undefined : await valueOf(wanted, data);
-        secrets.refuse(values, path, { mount });
+        secrets.accept(values);
         if (!value) return;
         used = given;
         values.next(value);

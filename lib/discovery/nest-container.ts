@@ -8,6 +8,17 @@ export interface Wrapper {
   inject?: unknown[] | null;
 }
 
+type Collection = ReadonlyMap<unknown, unknown>;
+
+/** All that Nest may instantiate in a module. */
+export function collectionsOf({
+  providers,
+  controllers,
+  injectables,
+}: Readonly<Record<'providers' | 'controllers' | 'injectables', Collection>>): Collection[] {
+  return [providers, controllers, injectables];
+}
+
 /**
  * The container of the application in which Nest calls the factory of a provider.
  *

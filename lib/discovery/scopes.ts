@@ -1,5 +1,6 @@
 import { Scope } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
+import { collectionsOf } from './nest-container.js';
 
 interface ScopedWrapper {
   metatype: unknown;
@@ -12,11 +13,9 @@ interface ScopedWrapper {
  * request-scoped one. Correct after the start only, as Nest keeps the first answer about a class.
  */
 export function scopedClasses(modules: ModulesContainer): Set<unknown> {
-  const wrappers = [...modules.values()].flatMap(({ providers, controllers, injectables }) => [
-    ...providers.values(),
-    ...controllers.values(),
-    ...injectables.values(),
-  ]) as unknown as ScopedWrapper[];
+  const wrappers = [...modules.values()]
+    .flatMap(collectionsOf)
+    .flatMap((collection) => [...collection.values()]) as ScopedWrapper[];
   return new Set(
     wrappers
       .filter(({ metatype }) => typeof metatype === 'function')

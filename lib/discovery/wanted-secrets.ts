@@ -1,7 +1,7 @@
 import type { ModulesContainer } from '@nestjs/core';
 import 'reflect-metadata';
 import { definitionOf, isRotationKey } from '../vault.tokens.js';
-import type { Wrapper } from './nest-container.js';
+import { collectionsOf, type Wrapper } from './nest-container.js';
 import type { Wanted } from './resolve-injection.js';
 
 /** Metadata keys of Nest's `@Inject` and `@Optional`, for parameters and properties. */
@@ -79,20 +79,21 @@ const USES = new WeakMap<ModulesContainer, { members: number; uses: Uses }>();
 /** All tokens that the classes and factories of an application inject, or its features declare. */
 function usesIn(modules: ModulesContainer): Uses {
   const all = [...modules.values()];
-  const members = all.flatMap((module) =>
-    [module.providers, module.controllers, module.injectables].flatMap((collection) =>
-      [...collection.values()].map((wrapper) => ({ module, wrapper: wrapper as Wrapper })),
-    ),
-  );
+  const members = all.flatMap(collectionsOf).reduce((count, { size }) => count + size, 0);
   const known = USES.get(modules);
-  if (known?.members === members.length) return known.uses;
+  if (known?.members === members) return known.uses;
   const uses = new Map<unknown, Use>();
   const useOf = (token: unknown) => {
     const use = uses.get(token) ?? { injections: 0, required: 0, methods: 0, modules: new Set<string>() };
     uses.set(token, use);
     return use;
   };
-  for (const { module, wrapper } of members) {
+  const wrappers = all.flatMap((module) =>
+    collectionsOf(module).flatMap((collection) =>
+      [...collection.values()].map((wrapper) => ({ module, wrapper: wrapper as Wrapper })),
+    ),
+  );
+  for (const { module, wrapper } of wrappers) {
     for (const token of READERS.get(wrapper.metatype as object) ?? []) {
       const use = useOf(token);
       // The module of the feature itself has no name: `forFeature` returns it to the one that imports it.
@@ -107,7 +108,7 @@ function usesIn(modules: ModulesContainer): Uses {
       if (!method && !optional) use.required++;
     }
   }
-  USES.set(modules, { members: members.length, uses });
+  USES.set(modules, { members, uses });
   return uses;
 }
 

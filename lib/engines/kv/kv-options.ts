@@ -10,6 +10,16 @@ export function isKvVersion(value: unknown): value is 1 | 2 {
   return value === 1 || value === 2;
 }
 
+/** Milliseconds; a number that is meant as seconds, or as "never", would cause one request after another. */
+export const MIN_INTERVAL = 1_000;
+
+/** What is wrong with an interval between reads; undefined if it can be used, or is left out. */
+export function intervalProblem(every: number | undefined): string | undefined {
+  return every === undefined || (Number.isFinite(every) && every >= MIN_INTERVAL)
+    ? undefined
+    : `\`every\` must be a number of milliseconds, ${MIN_INTERVAL} at least`;
+}
+
 /**
  * Options of every method of `KvService`.
  *

@@ -6,12 +6,14 @@ import { reportOnce } from '../../events/once.js';
 import type { SecretStatus } from '../../events/status.js';
 import { watchedFolder, watchedSecret, type KvFolder, type KvSource } from './kv-watched.js';
 import * as metadata from './kv-metadata.js';
-import type {
-  KvDeleteOptions,
-  KvOptions,
-  KvReadOptions,
-  KvSubkeysOptions,
-  KvWriteOptions,
+import {
+  intervalProblem,
+  MIN_INTERVAL,
+  type KvDeleteOptions,
+  type KvOptions,
+  type KvReadOptions,
+  type KvSubkeysOptions,
+  type KvWriteOptions,
 } from './kv-options.js';
 import { KvRequests, type KvSender } from './kv-requests.js';
 import { folderAt, secretAt, type KvTarget } from './kv-target.js';
@@ -131,14 +133,15 @@ export class KvSecrets {
     });
   }
 
-  /**
-   * Records that a consumer cannot use the present value of a secret that it watches, as its schema refuses it. Without an
-   * error: that it can.
-   */
-  refuse(consumer: object, path: string, options: KvOptions, error?: VaultError): void {
-    const had = this.#refused.delete(consumer);
-    if (error) this.#refused.set(consumer, { path: this.#secret(path, options).full, error });
-    if (had || error) this.#context.changed();
+  /** Records that a consumer cannot use the present value of a secret that it watches, as its schema refuses it. */
+  refuse(consumer: object, path: string, options: KvOptions, error: VaultError): void {
+    this.#refused.set(consumer, { path: this.#secret(path, options).full, error });
+    this.#context.changed();
+  }
+
+  /** Records that a consumer can use the present value. */
+  accept(consumer: object): void {
+    if (this.#refused.delete(consumer)) this.#context.changed();
   }
 
   end(): void {
@@ -183,11 +186,8 @@ export class KvSecrets {
   }
 }
 
-/** Milliseconds; a number that is meant as seconds, or as "never", would cause one request after another. */
-const MIN_INTERVAL = 1_000;
-
-function assertEvery(every = MIN_INTERVAL): void {
-  if (Number.isFinite(every) && every >= MIN_INTERVAL) return;
+function assertEvery(every: number | undefined): void {
+  if (intervalProblem(every) === undefined) return;
   throw new VaultError({
     code: 'VAULT_CONFIG_INVALID',
     message: `A KV secret cannot be read again every ${every} milliseconds.`,
