@@ -20,6 +20,7 @@ import {
 } from '../support/servers.mjs';
 import { onTerminal } from '../support/terminal.mjs';
 
+// A terminal of its own needs Python 3.9.
 (onTerminal ? describeReal : describe.skip)('nestjs-vault dev at a terminal', () => {
   const folder = new DevFolder();
   let postgres: PostgresServer;

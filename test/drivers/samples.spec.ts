@@ -224,6 +224,7 @@ const check = (sample: Sample) => async () => {
 for (const sample of SAMPLES) {
   // Prisma compiles its query compiler for seconds, in which no timer fires: not beside leases of seconds.
   const here = sample.name === '03-prisma' ? it : it.concurrent;
+  // The reason is printed above.
   const test = missing.has(sample.name) ? it.skip : here;
   const title = `sample ${sample.name}: its policy and statements suffice; its token overrides its credentials`;
   test(title, () => inSlot(check(sample)), 240_000);

@@ -13,6 +13,7 @@ import { provision, startOpenBao, startPostgres, type OpenBaoServer } from '../.
 
 const REPLACEMENTS = 5;
 
+// openssl makes the certificates.
 (opensslAvailable ? describeReal : describe.skip)(`tlsCertificate, on ${realServer.name}`, () => {
   let authority: Authority;
   let server: Certificate;
