@@ -105,6 +105,8 @@ export type { ConnectionCounters, OperationCounter } from './events/counters.js'
 export type { PoolCounters, PoolEvent } from './events/pool-events.js';
 export type {
   ConnectionStatus,
+  EndingLease,
+  EndReason,
   LeaseStatus,
   NextStep,
   PoolDrain,

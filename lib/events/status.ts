@@ -10,6 +10,29 @@ export interface NextStep {
 }
 
 /**
+ * The reason for a deadline: the granted TTL, which a renewal extends, or the max TTL, which none does.
+ *
+ * @publicApi
+ */
+export type EndReason = 'ttl' | 'max-ttl';
+
+/**
+ * A superseded lease that has not ended yet.
+ *
+ * @publicApi
+ */
+export interface EndingLease {
+  /** Serial number within its path. */
+  serial: number;
+  /** Milliseconds that the server granted last; absent if it does not end. */
+  ttl?: number;
+  /** The deadline of the lease or of its token, whichever is earlier. */
+  validUntil: Date;
+  /** Whether a consumer still needs it, such as a pool with connections in use. */
+  held: boolean;
+}
+
+/**
  * One secret of a connection.
  *
  * @publicApi
@@ -21,14 +44,22 @@ export interface LeaseStatus {
    * rejected with it; `expired`: the last lease has ended, and there is no new one.
    */
   state: 'pending' | 'valid' | 'degraded' | 'expired';
+  /** Serial number of the lease within its path; absent before the first one. */
+  serial?: number;
+  /** Milliseconds that the server granted at the issue or by the last renewal; absent if it does not end. */
+  ttl?: number;
   /** The deadline of the lease or of its token, whichever is earlier. */
   validUntil?: Date;
+  /** The reason for that deadline; absent if there is none. */
+  endsBy?: EndReason | 'token';
   next: NextStep;
   /** Number of consecutive failed attempts. */
   attempt: number;
   error?: VaultError;
   /** Number of superseded leases that are held or have not ended yet. */
   superseded: number;
+  /** These leases. */
+  ending: readonly EndingLease[];
   /**
    * Set if consumers requested a longer drain than the known TTLs allow: their work beyond that fails. In milliseconds.
    */
@@ -65,7 +96,11 @@ export interface SessionStatus {
   state: 'none' | 'valid' | 'degraded' | 'expired' | 'closed';
   /** Counts the tokens of this connection, from 1. */
   sequence: number;
+  /** Milliseconds that the server granted at the login or by the last renewal; absent if it does not end. */
+  ttl?: number;
   validUntil?: Date;
+  /** The reason for that deadline; absent if there is none. */
+  endsBy?: EndReason;
   next: NextStep;
   attempt: number;
   error?: VaultError;

@@ -134,7 +134,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       tries: this.#life.retry,
       limited: this.#limited,
       drain: lease && drainShortfall(lease, this.#context),
-      superseded: this.#superseded.size,
+      superseded: this.#superseded.leases,
       clock: this.#context.clock,
     });
   }

@@ -1,6 +1,6 @@
 import type { RetryState } from '../retry/retry-state.js';
 import type { Clock } from '../clock/clock.js';
-import type { LeaseStatus } from '../events/status.js';
+import type { EndingLease, LeaseStatus } from '../events/status.js';
 import { drainTooLong } from '../lifetime/drain-policy.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
@@ -8,6 +8,9 @@ import type { LeaseStep } from './lease-policy.js';
 
 /** The next step if nothing was issued yet. */
 export const FIRST = { action: 'rotate', in: 0, reason: 'first' } as const;
+
+/** Shared, as there may be ten thousand paths. */
+const NONE: readonly EndingLease[] = [];
 
 /** The state of one path. Times in milliseconds. */
 interface PathState {
@@ -20,7 +23,7 @@ interface PathState {
   limited: number;
   /** Set if consumers need more time to drain than the TTLs allow. */
   drain: { needed: number; allowed: number } | undefined;
-  superseded: number;
+  superseded: readonly Lease<unknown>[];
   clock: Clock;
 }
 
@@ -35,13 +38,15 @@ export function leaseStatus(
   return {
     path,
     state: stateOf(lease, error, clock),
-    ...(lease && lease.grant.ttl < Infinity && { validUntil: lease.validUntil() }),
+    ...(lease && { serial: lease.serial }),
+    ...(lease && lease.grant.ttl < Infinity && { ...endOf(lease), endsBy: endsBy(lease) }),
     next: waits
       ? { action, at: new Date(clock.wall() + limited), reason: 'issue-limit' }
       : tries.next({ ...step, action }),
     attempt: count,
     ...(error && { error }),
-    superseded,
+    superseded: superseded.length,
+    ending: superseded.length > 0 ? superseded.map(endingLease) : NONE,
     ...(drain && { drain: { needed: drain.needed, allowed: drain.allowed } }),
   };
 }
@@ -58,4 +63,19 @@ function stateOf(lease: PathState['lease'], error: unknown, clock: Clock): Lease
   if (!lease) return 'pending';
   if (lease.left(clock) <= 0) return 'expired';
   return error || lease.rejection?.confirmed ? 'degraded' : 'valid';
+}
+
+function endOf(lease: Lease<unknown>): { ttl?: number; validUntil: Date } {
+  const { ttl } = lease.grant;
+  return { ...(ttl < Infinity && { ttl }), validUntil: lease.validUntil() };
+}
+
+function endsBy(lease: Lease<unknown>): LeaseStatus['endsBy'] {
+  const { deadline, maxTtl } = lease.grant;
+  if (lease.validUntil().getTime() < deadline.wall) return 'token';
+  return maxTtl === 'far' ? 'ttl' : 'max-ttl';
+}
+
+function endingLease(lease: Lease<unknown>): EndingLease {
+  return { serial: lease.serial, ...endOf(lease), held: lease.held };
 }

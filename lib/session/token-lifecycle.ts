@@ -149,7 +149,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
     return {
       state: this.#state(),
       sequence: current?.sequence ?? 0,
-      ...(current && current.grant.ttl < Infinity && { validUntil: current.validUntil() }),
+      ...(current && current.grant.ttl < Infinity && endOf(current)),
       next: this.#life.retry.next({ ...step, action: this.closed ? 'none' : step.action }),
       attempt: count,
       ...(error && { error }),
@@ -320,4 +320,10 @@ export class TokenLifecycle implements Subject<TokenStep> {
     if (this.#token.left(this.#context.clock) <= 0) return 'expired';
     return this.#life.retry.error ? 'degraded' : 'valid';
   }
+}
+
+/** The end of a token that has one, for its status. */
+function endOf(token: VaultToken): Pick<SessionStatus, 'ttl' | 'validUntil' | 'endsBy'> {
+  const { ttl, maxTtl } = token.grant;
+  return { ttl, validUntil: token.validUntil(), endsBy: maxTtl === 'far' ? 'ttl' : 'max-ttl' };
 }
