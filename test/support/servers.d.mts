@@ -46,12 +46,18 @@ export interface OpenBaoOptions {
   dir?: string;
   /** Only for a dev server without TLS. Default: a random one. */
   rootToken?: string;
+  /** Whether it writes an audit log, in the default format, to `auditFile`. */
+  audit?: boolean;
 }
 
 export interface OpenBaoServer extends RunningServer {
   readonly kind: 'openbao' | 'vault';
   readonly address: string;
   readonly rootToken: string;
+  /** With `audit`. */
+  readonly auditFile?: string;
+  /** Only of a dev server, soon after its start, as it is read from its output. */
+  readonly unsealKey?: string;
   /** `path` with or without `/v1/`. Resolves with any status; rejects without an answer within 30 s. */
   api: (method: string, path: string, body?: unknown, options?: ApiOptions) => Promise<ApiAnswer>;
 }

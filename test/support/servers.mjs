@@ -223,7 +223,7 @@ export async function startOpenBao(options = {}) {
   return withPort(options.port, (port) => launchOpenBao({ ...options, bin, kind, port }));
 }
 
-async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, socket, dir, rootToken }) {
+async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, socket, dir, rootToken, audit }) {
   const home = dir ? join(dir, 'openbao') : makeTempDir('openbao');
   const keeper = new Keeper(dir ? undefined : home);
   try {
@@ -251,6 +251,16 @@ async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, socket, di
       });
       args = ['server', `-config=${config}`];
       if (!state) state = { sealKey };
+    }
+    const auditFile = audit && join(home, 'audit.log');
+    if (auditFile && kind === 'openbao') {
+      // OpenBao takes audit devices from its configuration only, and this block only as HCL.
+      const config = join(home, 'audit.hcl');
+      writeFileSync(
+        config,
+        `audit "file" "tests" {\n  options = { file_path = ${JSON.stringify(auditFile)} }\n}\n`,
+      );
+      args.push(`-config=${config}`);
     }
 
     const call = (method, path, body, { token, headers, namespace } = {}, timeout = 30_000) =>
@@ -294,11 +304,17 @@ async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, socket, di
     };
     await start();
     if (storage === 'dev' && !dev) await mountKv(call, 'secret', 2);
+    if (auditFile && kind === 'vault')
+      expectOk(await call('PUT', 'sys/audit/tests', { type: 'file', options: { file_path: auditFile } }));
 
     return {
       kind,
       address,
       port,
+      ...(auditFile && { auditFile }),
+      get unsealKey() {
+        return /Unseal Key: (\S+)/.exec(keeper.output)?.[1];
+      },
       get rootToken() {
         return state.rootToken;
       },
