@@ -101,6 +101,16 @@ export type { Engine, EngineAnswer, EngineRequest, PolicyCapability } from './en
 export type { Credentials, HoldOptions, LeaseInfo } from './leases/lease.js';
 export type { UserCredentials } from './leases/user-credentials.js';
 export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';
+export type {
+  VaultAskMessage,
+  VaultEventMessage,
+  VaultPoolMessage,
+  VaultRequestMessage,
+  VaultRequestOutcome,
+  VaultSource,
+  VaultTaskMessage,
+  VaultTaskOutcome,
+} from './events/channels.js';
 export type { ConnectionCounters, OperationCounter } from './events/counters.js';
 export type { PoolCounters, PoolEvent } from './events/pool-events.js';
 export type {

@@ -4,6 +4,10 @@ import { sleep, type Clock } from '../clock/clock.js';
 import { now, type Deadline } from '../clock/deadline.js';
 import type { ClientOptions } from './client-options.js';
 import { aborted, closed } from '../errors/common-errors.js';
+import type { ResendReason } from '../events/channels.js';
+import { operationOf } from '../events/counters.js';
+import type { Diagnostics, RequestTrace } from '../events/diagnostics.js';
+import { pathTemplate } from '../events/path-template.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
 import { pastCaches } from './cached-answer.js';
@@ -40,6 +44,7 @@ type HookOptions = {
   signal?: AbortSignal;
   lane?: Lane;
   repeatable: boolean;
+  onResend?: (reason: ResendReason) => void;
 };
 
 /**
@@ -54,6 +59,7 @@ export class ApiClient {
   readonly #clock: Clock;
   readonly #observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void;
   readonly #rules: PathRules;
+  readonly #diagnostics: Diagnostics | undefined;
   readonly #inconclusive = new WeakSet<VaultError>();
   #closed = false;
   readonly #index = new ClusterIndex();
@@ -61,6 +67,7 @@ export class ApiClient {
   /**
    * @param observe called after each request, for counters
    * @param rules knowledge of engines about paths
+   * @param diagnostics publishes each request
    */
   constructor(
     options: ClientOptions,
@@ -68,8 +75,10 @@ export class ApiClient {
     transport: Sender,
     observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void = () => undefined,
     rules: PathRules = NO_PATH_RULES,
+    diagnostics?: Diagnostics,
   ) {
     this.#rules = rules;
+    this.#diagnostics = diagnostics;
     this.#options = options;
     this.#clock = clock;
     this.#observe = observe;
@@ -96,16 +105,28 @@ export class ApiClient {
     if (this.#closed) throw closed(request.path);
     const sentAt = now(this.#clock);
     const took = () => this.#clock.monotonic() - sentAt.monotonic;
+    const trace = this.#trace(request);
     try {
-      const answer = await this.#send<T>(request, token, sentAt);
+      const answer = await this.#send<T>(request, token, sentAt, trace);
       // A request for the health of a node does not show whether the node serves requests.
       this.#observe(request, took(), { conclusive: isSuccess(answer.status) });
+      trace?.end({ duration: took(), ...answerReport(answer, request.path) });
       return answer;
     } catch (error) {
       const failed = error as VaultError;
       this.#observe(request, took(), { error: failed, conclusive: !this.#inconclusive.has(failed) });
+      trace?.end({ duration: took(), ...failureReport(failed) });
       throw error;
     }
+  }
+
+  #trace({ method, path, template, task }: ApiRequest): RequestTrace | undefined {
+    return this.#diagnostics?.request(() => ({
+      operation: operationOf(method, path),
+      method,
+      path: template ?? pathTemplate(path),
+      ...(task && { task }),
+    }));
   }
 
   /** The route of its requests; undefined if the server is in this process. */
@@ -131,7 +152,12 @@ export class ApiClient {
     await this.#transport.close();
   }
 
-  async #send<T>(request: ApiRequest, token: Secret | undefined, sentAt: Deadline): Promise<ApiResponse<T>> {
+  async #send<T>(
+    request: ApiRequest,
+    token: Secret | undefined,
+    sentAt: Deadline,
+    trace: RequestTrace | undefined,
+  ): Promise<ApiResponse<T>> {
     const json =
       request.json ?? (request.body === undefined ? undefined : writeBody(request.body, request.path));
     const limit = Math.min(request.timeout ?? Infinity, request.limit ?? this.#options.timeout);
@@ -139,7 +165,8 @@ export class ApiClient {
     let lackedSince = Infinity;
     for (let wait = CATCH_UP.first; ; wait = Math.min(wait * 2, CATCH_UP.longest)) {
       const headers = this.#headers(request, token);
-      const response = await this.#attempt(request, json, headers, Math.ceil(end - this.#clock.monotonic()));
+      const left = Math.ceil(end - this.#clock.monotonic());
+      const response = await this.#attempt(request, json, headers, left, trace);
       const required = headers['X-Vault-Index'];
       if (response.statusCode !== BEHIND || required === undefined)
         return this.#read<T>(response, request, sentAt);
@@ -151,6 +178,7 @@ export class ApiClient {
       await sleep(this.#clock, wait, request.signal).catch(() => undefined);
       if (this.#closed) throw closed(request.path);
       if (request.signal?.aborted) throw aborted(request.path, false);
+      trace?.resent('behind');
     }
   }
 
@@ -159,11 +187,12 @@ export class ApiClient {
     json: string | undefined,
     headers: WrittenRequest['headers'],
     timeout: number,
+    trace: RequestTrace | undefined,
   ): Promise<TransportResponse> {
     // Proxies and Node's own HTTP server refuse the LIST method; this form is equivalent.
     const list = request.method === 'LIST';
     try {
-      return (await this.#nodeVault.request({
+      const response = (await this.#nodeVault.request({
         method: list ? 'GET' : request.method,
         path: `/${request.path}${queryString(list ? { ...request.query, list: true } : request.query)}`,
         headers,
@@ -172,7 +201,10 @@ export class ApiClient {
         ...(request.signal && { signal: request.signal }),
         ...(request.lane && { lane: request.lane }),
         repeatable: isRepeatable(request) && !this.#rules.creates(request.path),
+        ...(trace && { onResend: (reason: ResendReason) => trace.resent(reason) }),
       })) as TransportResponse;
+      trace?.answeredBy(response.address);
+      return response;
     } catch (error) {
       const outcomeUnknown = !isUndone(error);
       if (this.#closed) throw closed(request.path, outcomeUnknown);
@@ -184,7 +216,7 @@ export class ApiClient {
   }
 
   #exchange(hook: HookOptions): Promise<TransportResponse> {
-    const { method, uri, headers, timeout, signal, lane, repeatable } = hook;
+    const { method, uri, headers, timeout, signal, lane, repeatable, onResend } = hook;
     const body = hook.json;
     if (body !== undefined)
       headers['content-type'] ??= method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
@@ -197,6 +229,7 @@ export class ApiClient {
       ...(body !== undefined && { body }),
       ...(signal && { signal }),
       ...(lane && { lane }),
+      ...(onResend && { onResend }),
     });
   }
 
@@ -229,6 +262,17 @@ export class ApiClient {
       now: this.#clock.wall(),
     });
   }
+}
+
+/** The part of an answer that diagnostics report. */
+function answerReport({ status, requestId, leaseId, cached }: ApiResponse, path: string) {
+  const leased = leaseId !== '' && !cached && operationOf('', path) !== 'renew-lease';
+  return { status, leased, cached, ...(requestId && { requestId }) };
+}
+
+/** The part of a failure that diagnostics report. */
+function failureReport({ code, status }: VaultError) {
+  return { error: code, leased: false, cached: false, ...(status !== undefined && { status }) };
 }
 
 function queryString(query: ApiRequest['query']): string {

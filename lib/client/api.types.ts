@@ -1,4 +1,5 @@
 import type { Deadline } from '../clock/deadline.js';
+import type { VaultTaskMessage } from '../events/channels.js';
 import type { Explain } from './failed-response.js';
 import type { Lane } from './transport.types.js';
 
@@ -33,6 +34,10 @@ export interface ApiRequest {
   explain?: Explain;
   /** `vital` if a credential in use depends on the request. @default 'ordinary' */
   lane?: Lane;
+  /** The path without names, for diagnostics. @default by the known forms of paths */
+  template?: string;
+  /** The login or issue that the request is a part of, for diagnostics. */
+  task?: VaultTaskMessage | undefined;
 }
 
 /** A Vault answer with status 2xx. */
@@ -55,6 +60,8 @@ export interface ApiResponse<T = unknown> {
   sentAt: Deadline;
   /** Whether the members on lease and token have valid types; invalid ones are left out. */
   wellFormed: boolean;
+  /** The id of the request in the server's audit log. */
+  requestId?: string;
   /** Whether a cache answered, so that the server executed nothing for this request. */
   cached: boolean;
 }

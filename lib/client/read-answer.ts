@@ -101,9 +101,15 @@ function shaped<T>(
     warnings: readWarnings(warnings, data, tokenIn(envelope['auth']), wrapInfo?.token),
     mountType: typeof mount_type === 'string' ? mount_type : undefined,
     wellFormed: hasLifeMembers(envelope),
+    ...readRequestId(envelope['request_id']),
     whole: isBare(envelope) ? envelope : undefined,
     ...madeAt(headers, sentAt),
   };
+}
+
+/** The id of a request is a UUID; any other text is of no use in the audit log. */
+function readRequestId(id: unknown): { requestId?: string } {
+  return typeof id === 'string' && /^[\da-f-]{36}$/i.test(id) ? { requestId: id } : {};
 }
 
 /** The token of an `auth` member, even if its other members are invalid: it still is a secret. */

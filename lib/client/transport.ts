@@ -167,6 +167,7 @@ export class Transport implements Sender {
         if (isRedirect(response.statusCode)) return await this.#follow(response, address, call);
         if (NOT_SERVING.has(response.statusCode) && tried < count) {
           refused = response;
+          call.request.onResend?.('other-address');
           continue;
         }
         this.#preferred = index;
@@ -176,7 +177,10 @@ export class Transport implements Sender {
         // request.
         if (address.answeredAt < beganAt) this.#preferred = (index + 1) % count;
         if (call.endCode !== undefined || !maySendElsewhere(error)) throw error;
-        if (tried < count) continue;
+        if (tried < count) {
+          call.request.onResend?.('other-address');
+          continue;
+        }
         // A node that answered says more than one that is down.
         if (refused) return refused;
         throw error;
@@ -188,6 +192,7 @@ export class Transport implements Sender {
   async #follow(response: TransportResponse, from: Address, call: Call): Promise<TransportResponse> {
     const answer = { status: response.statusCode, location: response.headers['location'], from };
     const { index, path } = redirectTarget(answer, call.request.method, this.#addresses);
+    call.request.onResend?.('redirect');
     const result = await this.#exchange(this.#addresses[index] as Address, path, call, false);
     if (isRedirect(result.statusCode)) throw new RedirectRefused('another address', 'which is not followed');
     this.#preferred = index;
@@ -209,6 +214,7 @@ export class Transport implements Sender {
       if (this.#lanes[lane] === agent) this.#replace(lane, agent);
       if (!repeatable || call.endCode !== undefined) throw new ExchangeFailed(error.code, 'sent', true);
     }
+    call.request.onResend?.('stale-socket');
     return this.#exchangeOver(this.#agent(lane), address, path, call, others);
   }
 

@@ -1,3 +1,4 @@
+import type { ResendReason } from '../events/channels.js';
 import type { TlsMaterial } from './tls.js';
 
 /**
@@ -26,6 +27,8 @@ export interface TransportRequest extends WrittenRequest {
   lane?: Lane;
   /** Whether the request is idempotent. @default false */
   repeatable?: boolean;
+  /** Called each time that it is sent again, for diagnostics. */
+  onResend?: (reason: ResendReason) => void;
 }
 
 /** One HTTP answer; the body as text, because a proxy may send HTML instead of JSON, and as raw bytes, if known. */

@@ -20,6 +20,11 @@ export class Reachability {
     this.#listener = listener;
   }
 
+  /** Whether the last request that shows it found a working server. */
+  get reachable(): boolean {
+    return this.#since === undefined;
+  }
+
   /** Records the result of a request. */
   record(error: VaultError | undefined): void {
     if (error && isServerUnavailable(error)) {

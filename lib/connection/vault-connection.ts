@@ -15,8 +15,10 @@ import type { StartupOptions } from '../config/options.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
 import { printable } from '../errors/printable.js';
 import type { VaultError } from '../errors/vault-error.js';
+import type { VaultSource } from '../events/channels.js';
 import { Counters, operationOf } from '../events/counters.js';
-import type { EventBus, EventInit } from '../events/events.js';
+import { Diagnostics } from '../events/diagnostics.js';
+import type { EventBus, EventInit, VaultEvent } from '../events/events.js';
 import { healthOf, type ConnectionStatus, type PoolStatus } from '../events/status.js';
 import { Engines } from '../engines/engines.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
@@ -51,6 +53,7 @@ export class VaultConnection implements ClosedAtExit {
   readonly #auth: AuthInUse;
   readonly #session: Session;
   readonly #scheduler: Scheduler;
+  readonly #diagnostics: Diagnostics;
   readonly #counters = new Counters();
   readonly #pools = new Set<() => PoolStatus>();
   /** The last failure of each job that is repeated. */
@@ -79,6 +82,7 @@ export class VaultConnection implements ClosedAtExit {
       onUnreachable: (error) => this.#emit({ type: 'vault-unreachable', error }),
       onRecovered: (after) => this.#emit({ type: 'vault-recovered', after }),
     });
+    this.#diagnostics = new Diagnostics(this.#source(reachability), () => clock.monotonic());
     const count = ({ method, path }: ApiRequest, milliseconds: number, { error, conclusive }: Outcome) => {
       this.#counters.request(operationOf(method, path), milliseconds, error?.code);
       if (conclusive) reachability.record(error);
@@ -98,8 +102,9 @@ export class VaultConnection implements ClosedAtExit {
             `changed TLS files are ignored, their previous content stays in use: ${problems.join('; ')}`,
           ),
       });
-    this.#api = new ApiClient(options, clock, network, count, pathRules);
+    this.#api = new ApiClient(options, clock, network, count, pathRules, this.#diagnostics);
     const shared = {
+      diagnostics: this.#diagnostics,
       api: this.#api,
       options,
       auth: this.#auth,
@@ -119,6 +124,7 @@ export class VaultConnection implements ClosedAtExit {
     const link = {
       clock,
       emit: shared.emit,
+      poolEvent: (event: Parameters<Diagnostics['pool']>[0]) => this.#diagnostics.pool(event),
       addPool: (pool: () => PoolStatus) => this.#addPool(pool),
       poolChanged: shared.changed,
       whenPoolsUse: (path: string, serial: number) => this.#whenPoolsUse(path, serial),
@@ -314,6 +320,26 @@ export class VaultConnection implements ClosedAtExit {
     this.#throttledUntil = ended + Math.min(NOTIFY_COST_FACTOR * (ended - began), MAX_THROTTLE);
   }
 
+  #tell(event: VaultEvent): void {
+    this.#bus.emit(event);
+    this.#diagnostics.event(event);
+  }
+
+  /** This connection for subscribers of the diagnostics. */
+  #source(reachability: Reachability): VaultSource {
+    const [nameOf, now, status] = [() => this.name, () => this.#clock.wall(), () => this.status];
+    return {
+      get name() {
+        return nameOf();
+      },
+      get reachable() {
+        return reachability.reachable;
+      },
+      now,
+      status,
+    };
+  }
+
   /** Emits a warning for the operator. */
   warn(message: string): void {
     this.#emit({ type: 'warning', message });
@@ -324,7 +350,7 @@ export class VaultConnection implements ClosedAtExit {
     const text = 'message' in event ? { message: printable(event.message) } : {};
     const stamped = { ...event, ...text, connection: this.name, at: new Date(this.#clock.wall()) };
     // Log lines and metrics belong to the connection, not to the caller that caused the event.
-    background(() => this.#bus.emit(stamped as Parameters<EventBus['emit']>[0]));
+    background(() => this.#tell(stamped as VaultEvent));
     this.#changed();
   }
 }

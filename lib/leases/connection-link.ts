@@ -1,4 +1,5 @@
 import type { Clock } from '../clock/clock.js';
+import type { VaultPoolMessage } from '../events/channels.js';
 import type { EventInit } from '../events/events.js';
 import type { PoolStatus } from '../events/status.js';
 
@@ -9,6 +10,8 @@ import type { PoolStatus } from '../events/status.js';
 export interface ConnectionLink {
   readonly clock: Clock;
   emit(event: EventInit): void;
+  /** Publishes an event of a pool for diagnostics. */
+  poolEvent(event: Omit<VaultPoolMessage, 'source'>): void;
   /** Lists a pool in the status of the connection. The returned function removes it. */
   addPool(status: () => PoolStatus): () => void;
   /**

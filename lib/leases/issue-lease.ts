@@ -3,6 +3,7 @@ import type { ApiResponse } from '../client/api.types.js';
 import { isObject } from '../client/answer-members.js';
 import { remaining } from '../clock/deadline.js';
 import { fromCache, malformed } from '../errors/common-errors.js';
+import type { VaultTaskMessage } from '../events/channels.js';
 import type { VaultToken } from '../session/vault-token.js';
 import type { Answer, EngineRules } from '../engines/engine.js';
 import type { IssuedCheck } from './issued-check.js';
@@ -39,6 +40,7 @@ export interface Issuer<T> {
 export function issueLease<T>(
   { path, parameters, hooks, previous, ...issuer }: Issuer<T>,
   { session, upkeep, fetches, signal, random, clock, engines, options }: LeaseContext,
+  task?: VaultTaskMessage,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
   const take = (response: ApiResponse<T>, token: VaultToken) => {
     const { leaseId, leaseDuration, warnings, wellFormed } = response;
@@ -71,7 +73,7 @@ export function issueLease<T>(
   };
   const how = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
   const capabilities = engines.capabilities(path, parameters, previous?.engine ?? issuer.engine);
-  const request = { ...how, path, signal, uncached: true, capabilities };
+  const request = { ...how, path, signal, uncached: true, capabilities, task };
   if (!previous) return fetches.run(parentPath(path), () => session.run(request, take, true));
   // Consumers depend on the path, so this request has priority, also after the lease has expired.
   const replace = () => {

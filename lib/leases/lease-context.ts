@@ -2,6 +2,7 @@ import type { Clock } from '../clock/clock.js';
 import type { KeyedLimiter, Limiter } from '../clock/limiter.js';
 import type { Scheduler } from '../clock/scheduler.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
+import type { Diagnostics } from '../events/diagnostics.js';
 import type { EventInit } from '../events/events.js';
 import type { Session } from '../session/session.js';
 import type { ConnectionLink } from './connection-link.js';
@@ -17,6 +18,7 @@ export interface LeaseContext {
   options: ResolvedOptions;
   clock: Clock;
   scheduler: Scheduler;
+  diagnostics: Diagnostics;
   /** For requests that keep current credentials alive. */
   upkeep: Limiter;
   /** For issues and reads of new secrets; limited for each engine. */

@@ -3,6 +3,7 @@ import { remaining } from '../clock/deadline.js';
 import { withTimeout } from '../clock/with-timeout.js';
 import { isTransient, mayHaveExecuted, VaultError } from '../errors/vault-error.js';
 import { closed, unexpected } from '../errors/common-errors.js';
+import type { VaultAskMessage, VaultTaskMessage } from '../events/channels.js';
 import type { RotationReason } from '../events/events.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { VaultToken } from '../session/vault-token.js';
@@ -46,6 +47,8 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   readonly #check: IssuedCheck;
   readonly #rejections: RejectionCheck;
   #serial = 0;
+  /** The caller that the next issue is for. */
+  #asked: VaultAskMessage | undefined;
   /** An expired grant of which no server could say whether it is alive. */
   #unanswered: Grant | undefined;
   #frozen = false;
@@ -93,14 +96,17 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   /** Issues the first one, unless that is under way. */
   start(keepTrying: boolean): void {
     this.#keepTrying ||= keepTrying;
-    if (!this.#out.lease && !this.#life.begun) this.#life.wake();
+    if (this.#out.lease || this.#life.begun) return;
+    this.#asked = this.#context.diagnostics.ask();
+    this.#life.wake();
   }
 
   /** The current one; the next one, where it is on its way; an error where there is none to be had now. */
   async get(timeout: number): Promise<Credentials<T>> {
     const current = this.current();
     if (current) return current;
-    const { clock } = this.#context;
+    const { clock, diagnostics } = this.#context;
+    if (this.#out.lease) this.#asked ??= diagnostics.ask();
     if (this.#out.lease) return withTimeout(this.#next(), timeout, clock, () => this.#expired());
     return firstValue(this.stream$, timeout, clock, {
       late: () => this.#life.retry.error ?? noneYet(this.path),
@@ -274,9 +280,20 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   }
 
   async #issue(reason: RotationReason | undefined): Promise<void> {
+    const asked = this.#asked;
+    this.#asked = undefined;
+    const kind = this.#out.lease ? 'rotation' : 'issue';
+    const task = this.#context.diagnostics.task({ kind, reason: reason ?? 'first', path: this.path, asked });
+    const before = this.#serial;
+    await this.#tryIssue(reason, task?.message);
+    const error = this.#life.retry.error?.code;
+    task?.end(error !== undefined ? { error } : { serial: this.#serial > before ? this.#serial : undefined });
+  }
+
+  async #tryIssue(reason: RotationReason | undefined, task: VaultTaskMessage | undefined): Promise<void> {
     const previous = this.#out.lease;
     try {
-      const { lease, warnings } = await issueLease<T>(this.#issuer(previous), this.#context);
+      const { lease, warnings } = await issueLease<T>(this.#issuer(previous), this.#context, task);
       this.#limit.issued(this.#context.clock.monotonic());
       if (this.ended) return void this.#superseded.add(lease, 0);
       const changed = previous === undefined || lease.differsFrom(previous);

@@ -4,6 +4,7 @@ import { prepareLogin } from '../auth/run-login.js';
 import { withTimeout } from '../clock/with-timeout.js';
 import { aborted } from '../errors/common-errors.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
+import type { VaultTaskMessage } from '../events/channels.js';
 import type { SessionContext } from './session-context.js';
 import { loginTooLong, sourceTooLong } from './session-errors.js';
 import type { TokenSourceWatcher } from './token-source-watcher.js';
@@ -24,6 +25,8 @@ export interface LoginHooks {
   readonly notice: (message: string) => void;
   /** Called with the secret source that is being read; undefined when it has answered. */
   readonly reading: (source: string | undefined) => void;
+  /** The login, for the diagnostics of its requests. */
+  readonly task: VaultTaskMessage | undefined;
 }
 
 /**
@@ -34,7 +37,7 @@ export interface LoginHooks {
 export async function logIn(
   { api, auth, options, clock }: SessionContext,
   source: TokenSourceWatcher,
-  { ending, refused, onUnused, warn, notice, reading }: LoginHooks,
+  { ending, refused, onUnused, warn, notice, reading, task }: LoginHooks,
 ): Promise<{ login: CheckedLogin; version: string }> {
   let limit: number | undefined;
   let timedOut = false;
@@ -46,7 +49,7 @@ export async function logIn(
     send: async (request, token) => {
       // Nothing would use the answer, and a secret or a code that serves once would be spent.
       if (ending.signal.aborted) throw aborted(request.path, false);
-      return api.send({ ...request, lane: 'vital', limit }, token);
+      return api.send({ ...request, lane: 'vital', limit, task }, token);
     },
     clientCertificate: () => api.clientCertificate(),
     warn,

@@ -1,6 +1,7 @@
 import type { ApiRequest, ApiResponse } from '../client/api.types.js';
 import { closed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
+import type { VaultTaskMessage } from '../events/channels.js';
 import type { SessionStatus } from '../events/status.js';
 import { TokenLifecycle } from './token-lifecycle.js';
 import type { VaultToken } from './vault-token.js';
@@ -62,12 +63,14 @@ export class Session {
   /**
    * A token that works now: the current one, or that of a login, one for all who wait. For a new lease, one that
    * is about to end will not do.
+   *
+   * @param task that asks, if no caller does
    */
-  async acquire(forLease = false): Promise<VaultToken> {
+  async acquire(forLease = false, task?: VaultTaskMessage): Promise<VaultToken> {
     if (this.closed) throw closed();
     const { clock, options } = this.#context;
     const known = this.#token.token;
-    if (!known) return this.#token.login('start');
+    if (!known) return this.#token.login('start', task);
     // It may have expired by the local clocks only.
     if (!known.ended && known.left(clock) <= 0) await this.#token.check(known);
     const current = this.#token.token ?? known;
@@ -81,7 +84,8 @@ export class Session {
     const serves = step.action !== 'login' || (ending ? !forLease : step.in > 0);
     if (!spent && !short && serves) return current;
     try {
-      return await this.#token.login(spent ? 'uses' : step.action === 'login' ? step.reason : 'max-ttl');
+      const reason = spent ? 'uses' : step.action === 'login' ? step.reason : 'max-ttl';
+      return await this.#token.login(reason, task);
     } catch (error) {
       // One that still lives serves on where a new login fails.
       if (!current.lastUse && current.left(clock) > 0) return current;
@@ -100,7 +104,7 @@ export class Session {
     forLease = false,
   ): Promise<R> {
     for (let again = false; ;) {
-      const token = await this.acquire(forLease);
+      const token = await this.acquire(forLease, request.task);
       const ticket = {};
       token.leases.add(ticket);
       try {

@@ -4,6 +4,7 @@ import type { ApiRequest, ApiResponse } from '../client/api.types.js';
 import { background } from '../clock/background.js';
 import { closed, fromCache, unexpected } from '../errors/common-errors.js';
 import { hadNoEffect, isTransient, VaultError } from '../errors/vault-error.js';
+import type { VaultAskMessage, VaultTaskMessage } from '../events/channels.js';
 import type { LoginReason } from '../events/events.js';
 import { reportOnce } from '../events/once.js';
 import type { SessionStatus } from '../events/status.js';
@@ -91,9 +92,11 @@ export class TokenLifecycle implements Subject<TokenStep> {
   }
 
   /** Logs in, once however many ask. After a failure the next try waits its turn and repeats the error until then. */
-  login(reason: LoginReason): Promise<VaultToken> {
-    this.#login ??= background(() =>
-      this.#doLogin(reason).finally(() => {
+  login(reason: LoginReason, task?: VaultTaskMessage): Promise<VaultToken> {
+    if (this.#login) return this.#login;
+    const asked = this.#context.diagnostics.ask(task);
+    this.#login = background(() =>
+      this.#doLogin(reason, asked).finally(() => {
         this.#login = undefined;
       }),
     );
@@ -194,13 +197,14 @@ export class TokenLifecycle implements Subject<TokenStep> {
     );
   }
 
-  async #doLogin(reason: LoginReason): Promise<VaultToken> {
-    const { clock, random } = this.#context;
+  async #doLogin(reason: LoginReason, asked: VaultAskMessage | undefined): Promise<VaultToken> {
+    const { clock, random, diagnostics } = this.#context;
     // After the close nothing would revoke its token.
     if (this.closed) throw closed();
     const { retry } = this.#life;
     // Another token at the source is a reason to try at once.
     if (retry.error && retry.waiting && reason !== 'source') throw retry.error;
+    const task = diagnostics.task({ kind: 'login', reason, asked });
     try {
       this.#ending = new AbortController();
       const { login, version } = await logIn(this.#context, this.#source, {
@@ -210,6 +214,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
         warn: this.#warn,
         notice: this.#notice,
         reading: (source) => this.#hooks.reading(source),
+        task: task?.message,
       });
       const previous = this.#token;
       const same = this.#source.granted(version, login, previous);
@@ -221,6 +226,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
         this.#life.adopt(previous, { kind: 'read-again', grant });
         this.#life.postpone('replacement', { left: previous.left(clock), ttl: Infinity });
         this.#life.reschedule();
+        task?.end({});
         return previous;
       }
       // After tokens that were rejected on arrival, the delays of failed logins stay until a request succeeds.
@@ -232,9 +238,12 @@ export class TokenLifecycle implements Subject<TokenStep> {
       this.#life.signal('granted');
       this.#hooks.made(token);
       if (!this.closed) this.#takeOver(token, previous, reason);
+      task?.end({ serial: token.sequence });
       return token;
     } catch (error) {
-      throw this.#failed('replacement', error);
+      const failed = this.#failed('replacement', error);
+      task?.end({ error: failed.code });
+      throw failed;
     }
   }
 

@@ -34,7 +34,7 @@ import { Audit } from './audit.js';
 
 const lib = fileURLToPath(new URL('../../lib', import.meta.url));
 const ENTRY_POINTS = readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter((file) =>
-  /^((testing|integrations.[\w-]+).)?index\.ts$/.test(file),
+  /^((testing|telemetry|integrations.[\w-]+).)?index\.ts$/.test(file),
 );
 
 const PASSPHRASE = 'canary-passphrase-of-the-key';

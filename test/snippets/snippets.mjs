@@ -166,13 +166,19 @@ function exportsOf(path) {
   return new Set([...listed, ...statements.filter(isExported).flatMap(declarationsOf)]);
 }
 
+/** Folders whose subpath has another name. */
+const SUBPATHS = { telemetry: 'opentelemetry' };
+
 /** The entry point of each name; the main one if several have it. */
 function namesOfPackage() {
-  const entries = filesBelow('lib', /^(?:index|core|testing\/index|integrations\/[\w-]+\/index)\.ts$/);
+  const entries = filesBelow(
+    'lib',
+    /^(?:index|core|(?:testing|telemetry)\/index|integrations\/[\w-]+\/index)\.ts$/,
+  );
   const names = new Map();
   for (const entry of entries) {
     const subpath = /^lib\/(?:integrations\/)?([\w-]+)(?:\/index)?\.ts$/.exec(entry)?.[1];
-    const specifier = subpath === 'index' ? 'nestjs-vault' : `nestjs-vault/${subpath}`;
+    const specifier = subpath === 'index' ? 'nestjs-vault' : `nestjs-vault/${SUBPATHS[subpath] ?? subpath}`;
     for (const name of exportsOf(entry))
       if (!names.has(name) || specifier === 'nestjs-vault') names.set(name, specifier);
   }

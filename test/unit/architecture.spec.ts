@@ -75,7 +75,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   secret: ['errors'],
   events: ['errors'],
   schema: ['errors', 'secret'],
-  client: ['clock', 'errors', 'secret'],
+  client: ['clock', 'errors', 'secret', 'events'],
   environment: ['clock', 'client'],
   lifetime: ['clock', 'errors', 'retry', 'client'],
   auth: ['clock', 'errors', 'secret', 'client'],
@@ -157,6 +157,7 @@ const MAY_USE: Record<string, readonly string[]> = {
     'decorators',
   ],
   integrations: ['clock', 'errors', 'secret', 'events', 'leases'],
+  telemetry: ['events', 'client'],
   testing: ['clock', 'errors', 'secret', 'client', 'environment', 'leases'],
   cli: [
     'clock',

@@ -48,6 +48,7 @@ export class KvRequests {
     return this.#sender.ask({
       method,
       path,
+      template: target.templateAt(part),
       capabilities,
       ...parameters,
       ...(body !== undefined && { json: writeBody(body, path, 'secret') }),

@@ -12,6 +12,8 @@ export interface KvTarget {
   readonly full: string;
   /** The encoded API path of a part of the engine. */
   readonly at: (part: KvCall['part']) => string;
+  /** The same with `{path}` in place of the name of the secret, for diagnostics. */
+  readonly templateAt: (part: KvCall['part']) => string;
 }
 
 /**
@@ -66,6 +68,7 @@ function targetAt(
     kvVersion: version,
     full: join(base, key),
     at: (part) => (version === 1 ? join(base, key) : join(base, part, key)),
+    templateAt: (part) => (version === 1 ? join(base, '{path}') : join(base, part, '{path}')),
   };
 }
 

@@ -36,10 +36,13 @@ export class PoolEvents {
   emit(lease: LeaseInfo, details: PoolEventDetails): void {
     const { path, serial } = lease;
     const { type } = details;
-    this.#counters[type] += type === 'drain-timeout' ? details.count : 1;
+    const count = type === 'drain-timeout' ? details.count : 1;
+    this.#counters[type] += count;
+    const link = linkOf(lease);
+    link?.poolEvent({ driver: this.pool, path, serial, type, count });
     if (type !== 'rotated') {
       const message = textOf(`${path} #${serial}`, details);
-      linkOf(lease)?.emit({ type: 'pool-warning', pool: this.pool, path, serial, reason: type, message });
+      link?.emit({ type: 'pool-warning', pool: this.pool, path, serial, reason: type, message });
     }
     runIsolated(() => this.#listener({ path, serial, ...details }));
   }

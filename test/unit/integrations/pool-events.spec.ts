@@ -102,9 +102,11 @@ const leaseOf = (path: string) => issueByHand(path).credentials.lease;
 
 it('an event for an operator has the code of an error, never its message; hand-made credentials have only a listener', () => {
   const emitted: EventInit[] = [];
+  const told: object[] = [];
   const link: ConnectionLink = {
     clock: systemClock,
     emit: (event) => emitted.push(event),
+    poolEvent: (event) => told.push(event),
     addPool: () => () => undefined,
     whenPoolsUse: () => Promise.resolve(),
     poolChanged: () => undefined,
@@ -118,6 +120,15 @@ it('an event for an operator has the code of an error, never its message; hand-m
   events.emit(leaseOf('database/creds/b'), { type: 'refused' });
   expect(emitted).toMatchObject([
     { type: 'pool-warning', pool: 'pg', path: 'database/creds/a', reason: 'verification-failed' },
+  ]);
+  expect(told).toEqual([
+    {
+      driver: 'pg',
+      path: 'database/creds/a',
+      serial: expect.any(Number),
+      type: 'verification-failed',
+      count: 1,
+    },
   ]);
   const [{ message = '' }] = emitted as { message?: string }[] as [{ message?: string }];
   expect(message).toContain('08006');

@@ -46,6 +46,7 @@ it('a login that takes too long names its source once, and the token that it sti
       warn: () => undefined,
       notice: () => undefined,
       reading: (one) => void sources.push(one),
+      task: undefined,
     }),
   );
   await turn();

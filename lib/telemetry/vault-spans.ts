@@ -1,0 +1,113 @@
+import {
+  context,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Attributes,
+  type Span,
+  type SpanContext,
+  type Tracer,
+  type TracerProvider,
+} from '@opentelemetry/api';
+import { VERSION } from '../client/user-agent.js';
+import type { VaultAskMessage, VaultRequestMessage, VaultTaskMessage } from '../events/channels.js';
+import { pathTemplate } from '../events/path-template.js';
+import { SCOPE, SPAN } from './names.js';
+
+/** First word of the name of a span after `vault`. */
+const TASK = { login: 'login', issue: 'issue', rotation: 'rotate' } as const;
+
+/** The spans of requests, logins and issues on one tracer provider. */
+export class VaultSpans {
+  readonly #tracer: Tracer;
+  readonly #describe: (path: string) => string;
+  readonly #askers = new WeakMap<VaultAskMessage, SpanContext>();
+  readonly #tasks = new WeakMap<VaultTaskMessage, Span>();
+  readonly #requests = new WeakMap<VaultRequestMessage, Span>();
+
+  constructor(provider: TracerProvider, describe: (path: string) => string) {
+    this.#tracer = provider.getTracer(SCOPE, VERSION);
+    this.#describe = describe;
+  }
+
+  /** A caller asks for shared work: its span is in the active context, unless a task asks. */
+  asked(ask: VaultAskMessage): void {
+    const asker = ask.task
+      ? this.#tasks.get(ask.task)?.spanContext()
+      : trace.getSpanContext(context.active());
+    if (asker) this.#askers.set(ask, asker);
+  }
+
+  taskStarted(task: VaultTaskMessage): void {
+    const { source, kind, reason, path, asked } = task;
+    const asker = asked && this.#askers.get(asked);
+    const name = path === undefined ? `vault ${TASK[kind]}` : `vault ${TASK[kind]} ${pathTemplate(path)}`;
+    const attributes = {
+      [SPAN.connection]: source.name,
+      [SPAN.reason]: reason,
+      ...(path !== undefined && { [SPAN.path]: this.#describe(path) }),
+    };
+    const links = asker ? [{ context: asker }] : [];
+    const span = this.#tracer.startSpan(
+      name,
+      { kind: SpanKind.INTERNAL, root: true, attributes, links },
+      ROOT_CONTEXT,
+    );
+    this.#tasks.set(task, span);
+  }
+
+  taskEnded(task: VaultTaskMessage): void {
+    const { serial, error } = task.outcome ?? {};
+    end(this.#tasks.get(task), serial === undefined ? {} : { [SPAN.serial]: serial }, error);
+  }
+
+  /** A request of a task is its child; another one that of its caller, or it is a root. */
+  requestStarted(request: VaultRequestMessage): void {
+    const { source, operation, method, path, task } = request;
+    const taskSpan = task && this.#tasks.get(task);
+    const parent = taskSpan ? trace.setSpan(ROOT_CONTEXT, taskSpan) : context.active();
+    const attributes = {
+      [SPAN.connection]: source.name,
+      [SPAN.operation]: operation,
+      // A LIST travels as a GET.
+      [SPAN.method]: method === 'LIST' ? 'GET' : method,
+      [SPAN.template]: `/v1/${path}`,
+    };
+    const name = `vault ${operation} ${path}`;
+    this.#requests.set(request, this.#tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, parent));
+  }
+
+  requestEnded(request: VaultRequestMessage): void {
+    const { status, error, requestId, address, cached, resends = [] } = request.outcome ?? {};
+    end(
+      this.#requests.get(request),
+      {
+        ...(status !== undefined && { [SPAN.status]: status }),
+        ...(requestId !== undefined && { [SPAN.requestId]: requestId }),
+        ...(cached && { [SPAN.cached]: true }),
+        ...(resends.length > 0 && { [SPAN.resends]: resends.length }),
+        ...(address && serverOf(address)),
+      },
+      error,
+    );
+  }
+}
+
+function end(span: Span | undefined, attributes: Attributes, error: string | undefined): void {
+  if (!span?.isRecording()) return;
+  span.setAttributes(attributes);
+  if (error !== undefined) {
+    span.setAttribute(SPAN.errorType, error);
+    span.setStatus({ code: SpanStatusCode.ERROR, message: error });
+  }
+  span.end();
+}
+
+/** Host and port of an address; the path of a socket has no port. */
+function serverOf(address: string): Attributes {
+  if (!URL.canParse(address)) return { [SPAN.address]: address };
+  const { protocol, hostname, port } = new URL(address);
+  const usual = protocol === 'https:' ? 443 : 80;
+  return { [SPAN.address]: hostname, [SPAN.port]: port === '' ? usual : Number(port) };
+}
