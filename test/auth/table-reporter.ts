@@ -8,7 +8,7 @@ const HEAD = `# The contract of auth methods
 
 Every auth method keeps the same rules, whatever its inputs. One suite (\`test/auth/contract\`) holds each method to them:
 on the simulated server in both dialects with each \`npm test\`, and on a real server with \`npm run test:auth\`. This page
-is the result of \`AUTH_TABLE=docs/internals/auth.md npm run test:auth\`.
+is the result of \`AUTH_TABLE=docs/internals/auth.md npm run test:auth\`. With \`VAULT_BIN\`, the last column is that server.
 
 A cell counts the rules that hold, of those that apply. OpenBao has no plugins of AWS, Azure, GCP, GitHub, LDAP, Okta and
 RADIUS; HashiCorp Vault has them. Where this page has no column of HashiCorp Vault, no such binary was given (\`VAULT_BIN\`):

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { appRole } from '../../lib/index.js';
-import { HttpProxy, answer } from '../support/http-proxy.js';
+import { HttpProxy, answer, type MutualTls } from '../support/http-proxy.js';
 import {
   provision,
   startOpenBao,
@@ -17,9 +17,14 @@ const CREATE = [`CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALID
 const REVOKE = ['DROP ROLE IF EXISTS "{{name}}"'];
 const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
-/** Real servers (OpenBao or the server in VAULT_BIN, and PostgreSQL) in real time. */
-export async function realWorlds(): Promise<Worlds> {
-  const [bao, postgres] = await Promise.all([startOpenBao(), startPostgres()]);
+/**
+ * Real servers (OpenBao or the server in VAULT_BIN, and PostgreSQL) in real time.
+ *
+ * @param options `tls` for client certificates; the binary instead of that in VAULT_BIN
+ */
+export async function realWorlds({ tls, bin }: { tls?: MutualTls; bin?: string } = {}): Promise<Worlds> {
+  const server = { ...(bin && { bin }), ...(tls && { tls: { ...tls.server, caFile: tls.caFile } }) };
+  const [bao, postgres] = await Promise.all([startOpenBao(server), startPostgres()]);
   let count = 0;
   // Each world sets up the engine, and the server refuses to do that twice at a time.
   let turn: Promise<unknown> = Promise.resolve();
@@ -29,7 +34,7 @@ export async function realWorlds(): Promise<Worlds> {
     return mine;
   };
   return {
-    open: () => realWorld(bao, postgres, `app-${++count}`, inTurn),
+    open: () => realWorld(bao, postgres, `app-${++count}`, inTurn, tls),
     stop: async () => void (await Promise.all([bao.stop(), postgres.stop()])),
   };
 }
@@ -42,8 +47,9 @@ async function realWorld(
   postgres: PostgresServer,
   name: string,
   inTurn: InTurn,
+  tls: MutualTls | undefined,
 ): Promise<World> {
-  const proxy = await HttpProxy.start(bao.address);
+  const proxy = await HttpProxy.start(bao.address, tls);
   const lives = new Set<Life>();
   const credentials = `database/creds/${name}`;
   const path = (url: string) => url.replace(/^\/v1\//, '').replace(/\?.*/, '');

@@ -5,7 +5,10 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { createServer as createTlsServer, request as forwardTls } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { Certificate } from './certificates.js';
 
 /** One request as the proxy saw it. */
 export interface SeenRequest {
@@ -26,6 +29,14 @@ export type Fault = (
   body: string,
 ) => boolean | Promise<boolean>;
 
+/** Certificates of a server that asks its clients for theirs. */
+export interface MutualTls {
+  ca: string;
+  caFile: string;
+  server: Certificate;
+  client: Certificate;
+}
+
 /** A reverse proxy on a free port that records every request, and can answer in the server's place. */
 export class HttpProxy {
   readonly seen: SeenRequest[] = [];
@@ -34,19 +45,26 @@ export class HttpProxy {
   /** Lets the server execute matching requests, then drops the answers. */
   dropAnswer: ((request: IncomingMessage) => boolean) | undefined;
   readonly #server: Server;
+  readonly #tls: MutualTls | undefined;
 
-  private constructor(target: string) {
-    this.#server = createServer((request, response) => void this.#handle(target, request, response));
+  private constructor(target: string, tls: MutualTls | undefined) {
+    this.#tls = tls;
+    const handle = (request: IncomingMessage, response: ServerResponse) =>
+      void this.#handle(target, request, response);
+    this.#server = tls
+      ? createTlsServer({ ...keyPair(tls.server), requestCert: true, rejectUnauthorized: false }, handle)
+      : createServer(handle);
   }
 
-  static async start(target: string): Promise<HttpProxy> {
-    const proxy = new HttpProxy(target);
+  /** @param tls the proxy ends TLS, and shows the server the client certificate of a client that has shown one */
+  static async start(target: string, tls?: MutualTls): Promise<HttpProxy> {
+    const proxy = new HttpProxy(target, tls);
     await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
     return proxy;
   }
 
   get address(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `http${this.#tls ? 's' : ''}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   /** `METHOD /v1/path` of each request since the last {@link clear}, in order. */
@@ -76,9 +94,9 @@ export class HttpProxy {
     this.seen.push(seen);
     response.on('finish', () => (seen.status = response.statusCode));
     if (this.fault && (await this.fault(request, response, body))) return;
-    const upstream = forward(
+    const upstream = (this.#tls ? forwardTls : forward)(
       target + url,
-      { method, headers: { ...headers, host: new URL(target).host } },
+      { method, headers: { ...headers, host: new URL(target).host }, ...this.#certificates(request) },
       (answer) => {
         if (this.dropAnswer?.(request)) {
           answer.resume();
@@ -92,6 +110,17 @@ export class HttpProxy {
     upstream.on('error', () => response.destroy());
     upstream.end(body);
   }
+
+  #certificates({ socket }: IncomingMessage): { ca?: string; cert?: string; key?: string } {
+    if (!this.#tls) return {};
+    const { ca, client } = this.#tls;
+    const shown = socket instanceof TLSSocket && socket.getPeerX509Certificate();
+    return { ca, ...(shown && keyPair(client)) };
+  }
+}
+
+function keyPair({ cert, key }: Certificate) {
+  return { cert, key };
 }
 
 /** Shorthand for a fault: a JSON answer. */

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe } from 'vitest';
-import { openBaoAvailable } from './servers.mjs';
+import { openBaoAvailable, pinnedOpenBao } from './servers.mjs';
 
 const availability = await openBaoAvailable();
 // Not by console: vitest would add lines of its own around it.
@@ -8,8 +8,22 @@ if (!availability.ok) process.stderr.write(`Skipped: ${availability.reason.repla
 
 /** Product and version under test, as the server itself reports them. */
 export const realServer = availability.ok
-  ? identify(execFileSync(availability.bin, ['version'], { encoding: 'utf8' }))
+  ? identify(versionOf(availability.bin))
   : { kind: 'openbao' as const, name: 'real server' };
+
+/** The pinned OpenBao, and the server in VAULT_BIN if it is set: for tables with a column for each. */
+export const realServers: readonly (typeof realServer & { bin?: string })[] = process.env['VAULT_BIN']
+  ? [await pinned(), realServer]
+  : [realServer];
+
+async function pinned() {
+  const bin = await pinnedOpenBao();
+  return { ...identify(versionOf(bin)), bin };
+}
+
+function versionOf(bin: string): string {
+  return execFileSync(bin, ['version'], { encoding: 'utf8' });
+}
 
 function identify(output: string) {
   const [, product = 'real server', version = ''] = /^(\S+) v(\S+)/.exec(output) ?? [];

@@ -35,6 +35,8 @@ export interface OpenBaoOptions {
   /** 'dev' (default) is in memory; 'raft' survives `restart`. */
   storage?: 'dev' | 'raft';
   port?: number;
+  /** The binary. Default: that of `ensureOpenBao`. */
+  bin?: string;
   /**
    * `api` trusts `caFile`; default: `certFile`. With `client` the server requires a client certificate of `caFile`; `api`
    * presents this one.
@@ -140,6 +142,9 @@ export interface Provisioned {
 }
 
 export function openBaoAvailable(): Promise<{ ok: true; bin: string } | { ok: false; reason: string }>;
+/** The binary of the OpenBao that this version of the package is tested with, whatever VAULT_BIN says. */
+export function pinnedOpenBao(): Promise<string>;
+
 export function startOpenBao(options?: OpenBaoOptions): Promise<OpenBaoServer>;
 export function startPostgres(options?: { port?: number; dir?: string }): Promise<PostgresServer>;
 /** A port of 127.0.0.1 that nothing uses at this moment. */

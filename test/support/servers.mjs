@@ -216,8 +216,11 @@ export async function openBaoAvailable() {
   }
 }
 
+/** The binary of the OpenBao that this version is tested with, whatever VAULT_BIN says. */
+export const pinnedOpenBao = () => ensureOpenBao({ log: console.error, pinned: true });
+
 export async function startOpenBao(options = {}) {
-  const bin = await ensureOpenBao({ log: console.error });
+  const bin = options.bin ?? (await ensureOpenBao({ log: console.error }));
   const { stdout } = await execFileAsync(bin, ['version']);
   const kind = stdout.startsWith('Vault') ? 'vault' : 'openbao';
   return withPort(options.port, (port) => launchOpenBao({ ...options, bin, kind, port }));

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Life } from '../../conformance/world.js';
 import type { Title } from './titles.js';
-import { SECOND, type Trial } from './trial.js';
+import { SECOND, type Rule, type Trial } from './trial.js';
 
 const RENEW_SELF = /^auth\/token\/renew-self$/;
 const REVOKE_SELF = /^auth\/token\/revoke-self$/;
@@ -77,9 +77,14 @@ export const lives = {
     const prepared = await trial.setUp({ ttl: 9, maxTtl: 600 });
     const life = await trial.begin();
     await prepared.refuseRenewals?.();
-    await trial.until(() => life.published.length > 1, 20 * SECOND);
+    const renewals = () => life.of('token-renewed').length;
+    const before = renewals();
+    await trial.until(() => life.published.length > 1 || renewals() > before, 20 * SECOND);
+    if (renewals() > before)
+      return 'the server renews such a token without asking again, as OpenBao 2.6 does';
     expect(life.of('login')).toHaveLength(2);
     await withoutGap(trial, life);
+    return undefined;
   },
 
   async batch(trial) {
@@ -129,4 +134,4 @@ export const lives = {
     await trial.world.advance(SECOND);
     expect(await trial.world.isValid(life.published[0]!)).toBe(false);
   },
-} satisfies Partial<Record<Title, (trial: Trial) => Promise<void>>>;
+} satisfies Partial<Record<Title, Rule>>;

@@ -2,6 +2,7 @@ import type { VaultErrorCode } from '../../../lib/errors/vault-error.js';
 import type { AuthMethod, SecretSource, VaultOptions } from '../../../lib/index.js';
 import type { Sender } from '../../../lib/client/transport.types.js';
 import type { SimulatedVault } from '../../../lib/testing/index.js';
+import type { MutualTls } from '../../support/http-proxy.js';
 import type { Title } from './titles.js';
 
 /** The server on which one test runs, for its operator. Each test has a mount of its own. */
@@ -92,6 +93,8 @@ export interface MethodUnderTest {
   readonly servers: readonly ('openbao' | 'vault')[];
   /** Whether its inputs are valid at the real date only: openssl makes certificates of today. */
   readonly today?: boolean;
+  /** The certificates of its real server. Default: that server has no TLS. */
+  readonly tls?: () => MutualTls;
   /** False: it is tested on the simulated server only, as its provider cannot run here. Default true. */
   readonly real?: boolean;
   /** Titles that cannot hold, with the reason: on both servers, or on one of them. */

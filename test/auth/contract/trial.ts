@@ -26,6 +26,9 @@ const STEP = 250;
 export const worldsFor = (method: MethodUnderTest, kind: 'openbao' | 'vault') =>
   simulatedWorlds(kind, method.today ? Date.now() + 60_000 : undefined);
 
+/** Tries one rule; the result is the reason why it does not apply to this server, if so. */
+export type Rule = (trial: Trial) => Promise<string | void>;
+
 /** One test of one method on one server: it sets the method up, starts connections, and searches for secrets at the end. */
 export class Trial {
   readonly world: World;

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { fromFile, type SecretSource } from '../../../lib/index.js';
 import { SPACED_OUT, type BadLogin, type Prepared } from './method.js';
 import type { Title } from './titles.js';
-import { SECOND, type Trial } from './trial.js';
+import { SECOND, type Rule, type Trial } from './trial.js';
 
 /** Time limit of a login: four requests. */
 const TIMEOUT = { timeout: SECOND };
@@ -130,4 +130,4 @@ export const trouble = {
     trial.world.network.restore();
     await recovers(trial, life);
   },
-} satisfies Partial<Record<Title, (trial: Trial) => Promise<void>>>;
+} satisfies Partial<Record<Title, Rule>>;

@@ -1,26 +1,33 @@
 import { tlsCertificate } from '../../../../lib/index.js';
-import { Authority, type Certificate } from '../../../support/certificates.js';
+import { Authority } from '../../../support/certificates.js';
+import type { MutualTls } from '../../../support/http-proxy.js';
 import type { MethodUnderTest } from '../method.js';
 
 const OWN_TEST = 'its input is the certificate of the connection: see tls-certificate.spec.ts';
 
-let made: { ca: string; client: Certificate } | undefined;
+let made: MutualTls | undefined;
 
-/** One authority and one client certificate for all tests. */
-function certificates() {
+/** One authority, one client and one server for all tests. */
+function certificates(): MutualTls {
   if (made) return made;
   const authority = new Authority();
-  made = { ca: authority.cert, client: authority.issue('client', 'DNS:client') };
-  authority.remove();
+  // The server reads its files.
+  process.once('exit', () => authority.remove());
+  made = {
+    ca: authority.cert,
+    caFile: authority.certFile,
+    client: authority.issue('client', 'DNS:client'),
+    server: authority.issue('server', 'IP:127.0.0.1'),
+  };
   return made;
 }
 
-/** On a real server it has tests of its own, as the proxy of these tests would end its TLS. */
+/** More tests on a real server, of certificates that are replaced: tls-certificate.spec.ts. */
 export const tlsCertificateUnderTest: MethodUnderTest = {
   name: 'tlsCertificate',
   type: 'cert',
   servers: ['openbao', 'vault'],
-  real: false,
+  tls: certificates,
   today: true,
   notApplicable: {
     read: OWN_TEST,
@@ -34,14 +41,17 @@ export const tlsCertificateUnderTest: MethodUnderTest = {
     locked: 'the server does not lock out users of this method',
     down: 'the server asks no other system',
   },
-  async prepare({ api, mount, fields }) {
+  async prepare({ api, mount, fields, simulated }) {
     const { ca, client } = certificates();
     const role = `auth/${mount}/certs/app`;
     await api('POST', role, { ...fields, certificate: ca });
     const method = (name = 'app') => tlsCertificate({ name, mountPath: mount });
     return {
       login: new RegExp(`^auth/${mount}/login$`),
-      options: { address: 'https://vault.test', tls: { cert: client.cert, key: client.key } },
+      options: {
+        tls: { cert: client.cert, key: client.key, ...(!simulated && { ca }) },
+        ...(simulated && { address: 'https://vault.test' }),
+      },
       method: () => method(),
       input: () => client.key,
       bad: {
