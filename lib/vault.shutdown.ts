@@ -6,6 +6,7 @@ import {
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
+  type OnModuleDestroy,
   type OnModuleInit,
 } from '@nestjs/common';
 import { warnWithoutListener } from './connection/signal-check.js';
@@ -14,11 +15,17 @@ import { ENVIRONMENT_TOKEN } from './vault.environment.js';
 
 /**
  * Shutdown in two steps: while requests in flight drain, renewals go on; then the tokens and leases of this process
- * end. Not in `onModuleDestroy`, which some versions of Nest call before the application's own.
+ * end. In `onModuleDestroy`, which some versions of Nest call before the application's own, only the status changes: all of
+ * these hooks end before the first `beforeApplicationShutdown`, in which an application may wait.
  */
 @Injectable()
 export class VaultShutdown
-  implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+  implements
+    OnModuleInit,
+    OnApplicationBootstrap,
+    OnModuleDestroy,
+    BeforeApplicationShutdown,
+    OnApplicationShutdown
 {
   readonly #connections: VaultConnections;
   readonly #underTest: boolean;
@@ -41,6 +48,10 @@ export class VaultShutdown
     const logger = new Logger('VaultModule');
     const remedy = 'Call `enableShutdownHooks()` of the application, or of the application context.';
     this.#cancelCheck = warnWithoutListener((line) => logger.warn(line), remedy);
+  }
+
+  onModuleDestroy(): void {
+    for (const connection of this.#connections.up) connection.drain();
   }
 
   beforeApplicationShutdown(): void {

@@ -47,7 +47,7 @@ export class VaultConnection implements ClosedAtExit {
   readonly secrets: StaticSecrets;
   /** Static secrets for decorators. */
   readonly injected: InjectedSecrets;
-  readonly #clock: Clock;
+  readonly clock: Clock;
   readonly #bus: EventBus;
   readonly #api: ApiClient;
   readonly #auth: AuthInUse;
@@ -65,6 +65,7 @@ export class VaultConnection implements ClosedAtExit {
   #revoking = false;
   #notifyQueued = false;
   #ending = false;
+  #shutdown: ConnectionStatus['shutdown'];
   /** Monotonic time before which no notification is sent. */
   #throttledUntil = -Infinity;
   #closing: Promise<void> | undefined;
@@ -72,7 +73,7 @@ export class VaultConnection implements ClosedAtExit {
   constructor(options: ResolvedOptions, bus: EventBus, clock: Clock = systemClock, transport?: Sender) {
     this.#name = options.name;
     this.#options = options;
-    this.#clock = clock;
+    this.clock = clock;
     this.#auth = new AuthInUse(options.auth);
     this.#bus = bus;
     this.#scheduler = new Scheduler(clock);
@@ -168,7 +169,9 @@ export class VaultConnection implements ClosedAtExit {
     const secrets = this.secrets.status();
     const health = healthOf(session, leases, secrets);
     const pools = [...this.#pools].map((pool) => pool());
-    return { name: this.name, health, session, leases, secrets, pools, counters: this.#counters.values };
+    const shutdown = this.#shutdown && { shutdown: this.#shutdown };
+    const counters = this.#counters.values;
+    return { name: this.name, health, ...shutdown, session, leases, secrets, pools, counters };
   }
 
   /** Why the start has not ended yet, as a sentence. */
@@ -184,9 +187,9 @@ export class VaultConnection implements ClosedAtExit {
   /** Logs in, and retries transient failures for `startup.timeout`. Returns the rest of that time, in milliseconds. */
   async login(): Promise<() => number> {
     const { timeout } = this.#options.startup;
-    const end = this.#clock.monotonic() + timeout;
+    const end = this.clock.monotonic() + timeout;
     await this.retry(() => this.#session.acquire(), timeout, { attempt: () => this.#auth.current.timeout });
-    return () => Math.max(0, end - this.#clock.monotonic());
+    return () => Math.max(0, end - this.clock.monotonic());
   }
 
   /** Retries transient failures of a job for `budget` milliseconds. */
@@ -198,7 +201,7 @@ export class VaultConnection implements ClosedAtExit {
     const { retry } = this.#options;
     return retryWithinBudget(job, {
       ...limits,
-      clock: this.#clock,
+      clock: this.clock,
       budget,
       retry,
       signal: this.#aborted.signal,
@@ -207,8 +210,15 @@ export class VaultConnection implements ClosedAtExit {
     }).finally(() => this.#failures.delete(job));
   }
 
-  /** Shutdown has begun. Leases are still renewed for running requests, but no longer rotated. */
+  /** The status says from now on that the shutdown has begun. */
+  drain(): void {
+    this.#shutdown ??= 'draining';
+    this.#changed();
+  }
+
+  /** Requests in flight end. Leases are still renewed for them, but no longer rotated. */
   freeze(): void {
+    this.drain();
     this.leases.freeze();
   }
 
@@ -232,7 +242,7 @@ export class VaultConnection implements ClosedAtExit {
     const { route } = this.#api;
     const { revoke, exitTimeout: timeout } = this.#options.shutdown;
     if (!route) return [];
-    const last = lastRequests(this.#session.unrevoked, this.leases.leases, revoke, this.#clock);
+    const last = lastRequests(this.#session.unrevoked, this.leases.leases, revoke, this.clock);
     return last.map(({ request, token, revokes }) => ({
       request: { ...this.#api.written(request, token.value), route },
       timeout,
@@ -253,10 +263,10 @@ export class VaultConnection implements ClosedAtExit {
     if (this.#revoking) this.#issuesAborted.abort();
     this.leases.end();
     this.secrets.end();
-    const deadline = this.#clock.monotonic() + timeout;
+    const deadline = this.clock.monotonic() + timeout;
     await this.#untilDrained(timeout * DRAIN_SHARE);
     this.#session.close();
-    const left = () => Math.max(deadline - this.#clock.monotonic(), 0);
+    const left = () => Math.max(deadline - this.clock.monotonic(), 0);
     // Without a revocation of the token, the leases are retired one by one.
     if (!this.#revoking) await this.#waitAtMost(this.leases.retireAll(), left());
     this.#issuesAborted.abort();
@@ -264,6 +274,7 @@ export class VaultConnection implements ClosedAtExit {
     await this.#waitAtMost(this.#session.revokeAll(left()), left());
     this.#scheduler.close();
     await this.#api.close();
+    this.#shutdown = 'closed';
     this.#emit({ type: 'closed' });
     this.#notify();
     this.#changes.complete();
@@ -299,7 +310,7 @@ export class VaultConnection implements ClosedAtExit {
   async #waitAtMost(work: Promise<unknown>, timeout: number): Promise<void> {
     let cancel = () => {};
     const late = new Promise<void>((resolve) => {
-      cancel = this.#clock.setTimer(timeout, resolve, true);
+      cancel = this.clock.setTimer(timeout, resolve, true);
     });
     await Promise.race([work.catch(() => undefined), late]);
     cancel();
@@ -308,15 +319,15 @@ export class VaultConnection implements ClosedAtExit {
   #changed(): void {
     if (this.#notifyQueued) return;
     this.#notifyQueued = true;
-    if (this.#ending || this.#throttledUntil <= this.#clock.monotonic()) queueMicrotask(() => this.#notify());
+    if (this.#ending || this.#throttledUntil <= this.clock.monotonic()) queueMicrotask(() => this.#notify());
     else this.#scheduler.at(this.#throttledUntil, () => this.#notify());
   }
 
   #notify(): void {
     this.#notifyQueued = false;
-    const began = this.#clock.monotonic();
+    const began = this.clock.monotonic();
     background(() => this.#changes.next());
-    const ended = this.#clock.monotonic();
+    const ended = this.clock.monotonic();
     this.#throttledUntil = ended + Math.min(NOTIFY_COST_FACTOR * (ended - began), MAX_THROTTLE);
   }
 
@@ -348,7 +359,7 @@ export class VaultConnection implements ClosedAtExit {
   #emit(event: EventInit): void {
     this.#counters.event(event);
     const text = 'message' in event ? { message: printable(event.message) } : {};
-    const stamped = { ...event, ...text, connection: this.name, at: new Date(this.#clock.wall()) };
+    const stamped = { ...event, ...text, connection: this.name, at: new Date(this.clock.wall()) };
     // Log lines and metrics belong to the connection, not to the caller that caused the event.
     background(() => this.#tell(stamped as VaultEvent));
     this.#changed();

@@ -127,6 +127,11 @@ export interface PoolStatus {
   drains: readonly PoolDrain[];
   /** The last login that failed, also if a later one succeeded. */
   lastRefusal?: PoolRefusal;
+  /**
+   * Since when the server of the driver rejects each user of this pool for certain. Absent before the first rejection, and
+   * again after a login that worked.
+   */
+  rejectedSince?: Date;
   /** Number of events of each type since the pool was created. */
   counters: PoolCounters;
 }
@@ -179,9 +184,15 @@ export interface ConnectionStatus {
   name: string;
   /**
    * `up`: the token and every secret are valid; `degraded`: all are valid, but the last attempt to renew, rotate or read one
-   * failed, or a consumer was rejected with one; `down`: the token or a secret is missing or expired.
+   * failed, or a consumer was rejected with one; `down`: the token or a secret is missing or expired. With a deferred login,
+   * no token is missing before the first one.
    */
   health: 'up' | 'degraded' | 'down';
+  /**
+   * Absent while the application runs. `draining`: its shutdown has begun, and requests in flight end; `closed`: tokens and
+   * leases have ended.
+   */
+  shutdown?: 'draining' | 'closed';
   session: SessionStatus;
   leases: readonly LeaseStatus[];
   /** Watched KV secrets. */
@@ -192,15 +203,19 @@ export interface ConnectionStatus {
 }
 
 /**
- * The worst state of token, leases and secrets. Pools do not count: a rejected login makes its lease `degraded` until
- * the next one is issued, and a database that is down is none of Vault's failures.
+ * The worst state of token, leases and secrets. Without a first login (`startup.login: 'deferred'`), leases and secrets
+ * alone say whether something is missing: a login that is sent by requests only would never come in an application that
+ * gets none because it is `down`. Pools do not count: a rejected login makes its lease `degraded` until the next one is
+ * issued, and a database that is down is none of Vault's failures.
  */
 export function healthOf(
   session: SessionStatus,
   leases: readonly LeaseStatus[],
   secrets: readonly SecretStatus[],
 ): ConnectionStatus['health'] {
-  const states = [session, ...leases, ...secrets].map(({ state }) => state);
+  const first = session.attempt > 0 ? 'degraded' : 'valid';
+  const token = session.state === 'none' ? first : session.state;
+  const states = [token, ...[...leases, ...secrets].map(({ state }) => state)];
   if (states.every((state) => state === 'valid')) return 'up';
   return states.every((state) => state === 'valid' || state === 'degraded') ? 'degraded' : 'down';
 }

@@ -8,12 +8,15 @@ import type { VerificationCause } from './verification-throttle.js';
 
 /** Milliseconds between attempts to log in with new credentials; the pause doubles. */
 const RETRY = { first: 100, last: 2_000 };
+/** Milliseconds between attempts to log in with rejected credentials that nothing has replaced. */
+const RETRY_REJECTED = 5_000;
 /** A replica may learn of a new user later than the primary, so a failure is reported after this many attempts. */
 const ATTEMPTS_BEFORE_REPORT = 4;
 
 /** The part of a rotation that a verification depends on. */
 interface RotationState<C> {
   readonly current: PoolGeneration<C> | undefined;
+  readonly candidate: PoolGeneration<C> | undefined;
   readonly ended: boolean;
 }
 
@@ -47,7 +50,9 @@ export class LoginVerifier<C> {
         cancelRetry = candidate.clock.setTimer(pause, retry);
         return;
       }
-      if (!stopped) onVerified();
+      if (stopped) return;
+      this.#events.recordLogin();
+      onVerified();
     };
     void attempt(1, RETRY.first);
     return () => {
@@ -80,10 +85,41 @@ export class LoginVerifier<C> {
     try {
       await this.#verify(generation);
     } catch (error) {
-      if (generation === this.#rotation.current) await this.#reportFailure(generation, error);
+      if (generation !== this.#rotation.current) return;
+      await this.#reportFailure(generation, error);
+      if (generation.loginRejected) this.#untilAccepted(generation);
       return;
     }
+    this.#accepted(generation);
     await generation.lease.reportRejected?.({ confirmed: false });
+  }
+
+  /**
+   * Logs in with rejected credentials until that works, or others are tried. Otherwise a pool without new connections would
+   * never learn that they work: those of a static role may stay the same, and Vault may be down.
+   */
+  #untilAccepted(generation: PoolGeneration<C>): void {
+    const { clock, throttle } = generation;
+    if (throttle.retrying) return;
+    throttle.retrying = true;
+    const attempt = async () => {
+      const { current, candidate, ended } = this.#rotation;
+      if (generation !== current || candidate || ended || !generation.loginRejected)
+        return void (throttle.retrying = false);
+      await this.#verify(generation).then(
+        () => this.#accepted(generation),
+        () => undefined,
+      );
+      again();
+    };
+    const again = () => clock.setTimer(RETRY_REJECTED, () => background(() => void attempt()));
+    again();
+  }
+
+  #accepted(generation: PoolGeneration<C>): void {
+    generation.loginRejected = false;
+    this.#events.recordLogin();
+    generation.link?.poolChanged();
   }
 
   /**

@@ -18,6 +18,7 @@ export class PoolEvents {
     warning: 0,
   };
   #lastRefusal: PoolRefusal | undefined;
+  #rejectedSince: Date | undefined;
 
   constructor(pool: string, listener: (event: PoolEvent) => void) {
     this.pool = pool;
@@ -31,6 +32,10 @@ export class PoolEvents {
 
   get lastRefusal(): PoolRefusal | undefined {
     return this.#lastRefusal;
+  }
+
+  get rejectedSince(): Date | undefined {
+    return this.#rejectedSince;
   }
 
   emit(lease: LeaseInfo, details: PoolEventDetails): void {
@@ -52,6 +57,12 @@ export class PoolEvents {
     const { path, serial } = lease;
     const at = new Date(clockOf({ lease }).wall());
     this.#lastRefusal = { at, path, serial, code: codeOf(error), confirmed };
+    if (confirmed) this.#rejectedSince ??= at;
+  }
+
+  /** Records for the status that a login worked. */
+  recordLogin(): void {
+    this.#rejectedSince = undefined;
   }
 }
 

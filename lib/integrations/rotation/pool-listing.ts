@@ -47,7 +47,7 @@ export class PoolListing<C> {
     const current = generations.find((one) => one === this.#rotation.current);
     const { path } = current ?? (generations.at(-1) as PoolGeneration<C>);
     const earlier = generations.filter((one) => one !== current);
-    const { pool, lastRefusal, counters } = this.#events;
+    const { pool, lastRefusal, rejectedSince, counters } = this.#events;
     return {
       driver: pool,
       path,
@@ -58,6 +58,7 @@ export class PoolListing<C> {
         until ? [{ serial, connections: size, until }] : [],
       ),
       ...(lastRefusal && { lastRefusal }),
+      ...(rejectedSince && { rejectedSince }),
       counters,
     };
   }

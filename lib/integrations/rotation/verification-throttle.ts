@@ -20,6 +20,8 @@ export class VerificationThrottle {
   readonly #next = { statement: start(), login: start() };
   /** A verification is under way; a login may take long to fail, so there is one at a time. */
   running = false;
+  /** Rejected credentials are tried again from time to time. */
+  retrying = false;
   #failedAt = -Infinity;
 
   constructor(clock: Clock) {

@@ -90,13 +90,45 @@ it('a rejected login is in the status and in the log of the connection, whose he
   expect(poolsOf(connection)).toMatchObject([
     { lastRefusal: { at, path: PATH, serial: 1, code: '28P01', confirmed: true }, counters: { refused: 1 } },
   ]);
+  expect(poolsOf(connection)).toMatchObject([{ rejectedSince: at }]);
   expect(lines).toEqual([
     `[default] pool of pg: The login with ${PATH} #1 was rejected; new credentials are requested.`,
   ]);
   rejects = false;
   await world.clock.advance(MINUTE);
   expect(poolsOf(connection)).toMatchObject([{ serial: 2, lastRefusal: { serial: 1 } }]);
+  expect(poolsOf(connection)[0]).not.toHaveProperty('rejectedSince');
   expect(connection.status.health).toBe('up');
+  pool.rotation.end();
+  await world.clock.until(connection.close());
+});
+
+it('rejected credentials that nothing replaces are tried again, so that an idle pool learns that they work', async () => {
+  const world = new AlteredVault();
+  const life = await world.live({ ttl: 36_000, maxTtl: 36_000 });
+  const { connection } = life;
+  const denied = new Error('denied');
+  let rejects = true;
+  let logins = 0;
+  const pool = poolOn(watch(connection), {
+    verify: () => (logins++, rejects ? Promise.reject(denied) : Promise.resolve()),
+    isLoginRejected: (error) => error === denied,
+  });
+  await world.clock.advance(0);
+  // A frozen connection requests no other credentials, as one without a server cannot.
+  connection.freeze();
+  const since = new Date(world.clock.wall());
+  pool.rotation.loginFailed(pool.rotation.current as PoolGeneration<string>, denied);
+  await world.clock.advance(MINUTE);
+  expect(poolsOf(connection)).toMatchObject([{ serial: 1, rejectedSince: since, counters: { refused: 1 } }]);
+  expect(life.of('pool-warning')).toHaveLength(1);
+  expect(logins).toBeLessThan(15);
+  rejects = false;
+  await world.clock.advance(MINUTE);
+  expect(poolsOf(connection)[0]).not.toHaveProperty('rejectedSince');
+  const after = logins;
+  await world.clock.advance(MINUTE);
+  expect(logins).toBe(after);
   pool.rotation.end();
   await world.clock.until(connection.close());
 });
