@@ -338,7 +338,7 @@ export class VaultConnection implements ClosedAtExit {
 
   /** This connection for subscribers of the diagnostics. */
   #source(reachability: Reachability): VaultSource {
-    const [nameOf, now, status] = [() => this.name, () => this.#clock.wall(), () => this.status];
+    const [nameOf, now, status] = [() => this.name, () => this.clock.wall(), () => this.status];
     return {
       get name() {
         return nameOf();

@@ -145,10 +145,28 @@ export class VaultConnections {
   async get(name = this.#byDefault): Promise<VaultConnection> {
     const connection = this.#up.get(name) ?? this.#waiting.get(name)?.wait();
     if (connection) return connection;
+    throw this.#unknown(name);
+  }
+
+  /**
+   * The connections by name that matter for a caller: the declared ones, and those of lazy modules. Undefined stands for
+   * one that is not up yet.
+   *
+   * @throws VaultError `VAULT_CONNECTION_UNKNOWN`
+   */
+  named(name?: string): ReadonlyMap<string, VaultConnection | undefined> {
+    const names = new Set([...this.#declared, ...this.#up.keys()]);
+    if (names.size === 0 || (name !== undefined && !names.has(name)))
+      throw this.#unknown(name ?? this.#byDefault);
+    const wanted = name === undefined ? [...names] : [name];
+    return new Map(wanted.map((one) => [one, this.#up.get(one)]));
+  }
+
+  #unknown(name: string): VaultError {
     const known = [...this.#declared].map((one) =>
       one === DEFAULT_CONNECTION ? 'the one without a name' : `"${one}"`,
     );
-    throw new VaultError({
+    return new VaultError({
       code: 'VAULT_CONNECTION_UNKNOWN',
       message: `There is no Vault connection ${name === DEFAULT_CONNECTION ? 'without a name' : `"${name}"`}.`,
       hint: this.#inOtherCopy.has(name)

@@ -156,6 +156,7 @@ const MAY_USE: Record<string, readonly string[]> = {
     'configuration',
     'decorators',
   ],
+  health: ['client', 'errors', 'events', 'connection', 'configuration'],
   integrations: ['clock', 'errors', 'secret', 'events', 'leases'],
   telemetry: ['events', 'client'],
   testing: ['clock', 'errors', 'secret', 'client', 'environment', 'leases'],
@@ -176,7 +177,7 @@ const MAY_USE: Record<string, readonly string[]> = {
 };
 const ROOMS = Object.keys(MAY_USE);
 /** Rooms that know Nest. All others run without it. */
-const NEST = ['module', 'decorators', 'discovery', 'configuration'];
+const NEST = ['module', 'decorators', 'discovery', 'configuration', 'health'];
 
 it('finds the files and their imports', () => {
   expect(files.length).toBeGreaterThan(40);

@@ -20,6 +20,20 @@ const started = (connections: VaultConnections, name: string) => {
   return connection;
 };
 
+it('the connections by name: those that are up, and those that start', async () => {
+  const connections = connectionsOf('a', 'b');
+  const a = started(connections, 'a');
+  connections.add(a);
+  expect([...connections.named()]).toEqual([
+    ['a', a],
+    ['b', undefined],
+  ]);
+  expect([...connections.named('b')]).toEqual([['b', undefined]]);
+  expect(() => connections.named('c')).toThrow(expect.objectContaining({ code: 'VAULT_CONNECTION_UNKNOWN' }));
+  expect(() => connectionsOf().named()).toThrow(/VaultModule\.forRoot/);
+  await connections.close();
+});
+
 it('a caller that waits for a connection gets it after its start', async () => {
   const connections = connectionsOf('a');
   const waiting = connections.get('a');

@@ -14,6 +14,7 @@ const lease = (state: LeaseStatus['state']): LeaseStatus => ({
   next,
   attempt: 0,
   superseded: 0,
+  ending: [],
 });
 
 it.each([
