@@ -1,39 +1,51 @@
-import type { BatchObservableResult, Meter, Observable, ObservableGauge } from '@opentelemetry/api';
+import type { Attributes, BatchObservableResult, Meter, ObservableGauge } from '@opentelemetry/api';
 import type { VaultSource } from '../events/channels.js';
 import type { ConnectionStatus } from '../events/status.js';
-import { METRICS, VALUES, type MetricName } from './names.js';
 import type { BoundedPaths } from './bounded-paths.js';
+import { EndedSeries, type Gauge } from './ended-series.js';
+import { METRICS, VALUES } from './names.js';
 
-const GAUGES = {
-  leases: METRICS.leases,
-  leasesSuperseded: METRICS.leasesSuperseded,
-  leaseTimeToExpiry: METRICS.leaseTimeToExpiry,
-  tokenTimeToExpiry: METRICS.tokenTimeToExpiry,
-  secrets: METRICS.secrets,
-  health: METRICS.health,
-  serverReachable: METRICS.serverReachable,
-  poolConnections: METRICS.poolConnections,
-  poolDrains: METRICS.poolDrains,
-} as const;
+/** Seconds: the time to expiry of a path or token that is in use no more. It never looks like one that ends soon. */
+const NO_END = 1e9;
+/** A lease without an end has the last date there is. */
+const LAST_DATE = 8.64e15;
 
-type Gauges = Readonly<Record<keyof typeof GAUGES, ObservableGauge>>;
+/** The gauges, and the value of a series that has ended. */
+const ENDED = {
+  leases: 0,
+  leasesSuperseded: 0,
+  leaseTimeToExpiry: NO_END,
+  tokenTimeToExpiry: NO_END,
+  secrets: 0,
+  health: 0,
+  serverReachable: 1,
+  poolConnections: 0,
+  poolDrains: 0,
+} as const satisfies Partial<Record<keyof typeof METRICS, number>>;
+
+type Key = keyof typeof ENDED;
+type Observe = (gauge: Key, value: number, attributes: Attributes) => void;
 
 /** The present state of all connections, read when metrics are collected. */
 export class VaultGauges {
   readonly #meter: Meter;
-  readonly #gauges: Gauges;
+  readonly #gauges: Readonly<Record<Key, Gauge>>;
+  readonly #all: ObservableGauge[];
   readonly #sources: ReadonlySet<VaultSource>;
   readonly #paths: BoundedPaths;
+  readonly #ended = new EndedSeries();
 
   constructor(meter: Meter, sources: ReadonlySet<VaultSource>, paths: BoundedPaths) {
     this.#meter = meter;
     this.#sources = sources;
     this.#paths = paths;
-    const made = Object.entries(GAUGES).map(([key, { name, unit, meaning }]: [string, MetricName]) => [
-      key,
-      meter.createObservableGauge(name, { unit, description: meaning }),
-    ]);
-    this.#gauges = Object.fromEntries(made) as Gauges;
+    const made = Object.entries(ENDED).map(([key, ended]) => {
+      const { name, unit, meaning } = METRICS[key as Key];
+      const instrument = meter.createObservableGauge(name, { unit, description: meaning });
+      return [key, { name, instrument, ended }] as const;
+    });
+    this.#gauges = Object.fromEntries(made) as Record<Key, Gauge>;
+    this.#all = made.map(([, { instrument }]) => instrument);
     meter.addBatchObservableCallback(this.#observe, this.#all);
   }
 
@@ -41,43 +53,41 @@ export class VaultGauges {
     this.#meter.removeBatchObservableCallback(this.#observe, this.#all);
   }
 
-  get #all(): Observable[] {
-    return Object.values(this.#gauges);
-  }
-
   readonly #observe = (result: BatchObservableResult): void => {
     const all = [...this.#sources].map((source) => ({ source, status: source.status() }));
-    this.#paths.keep(
-      all.flatMap(({ status }) => [...status.leases, ...status.pools].map(({ path }) => path)),
-    );
-    for (const { source, status } of all) this.#observeConnection(result, source, status);
+    const paths = all.flatMap(({ status }) => [...status.leases, ...status.pools]);
+    this.#paths.keep(paths.map(({ path }) => path));
+    const observe: Observe = (key, value, attributes) =>
+      this.#ended.observe(result, this.#gauges[key], value, attributes);
+    for (const { source, status } of all) {
+      this.#observeConnection(observe, source, status);
+      this.#observePools(observe, source.name, status);
+    }
+    this.#ended.complete(result);
   };
 
-  #observeConnection(result: BatchObservableResult, source: VaultSource, status: ConnectionStatus): void {
-    const gauges = this.#gauges;
+  #observeConnection(observe: Observe, source: VaultSource, status: ConnectionStatus): void {
     const connection = source.name;
     const secondsTo = (end: Date) => Math.max(0, (end.getTime() - source.now()) / 1_000);
-    const states = (gauge: ObservableGauge, values: readonly string[], of: readonly { state: string }[]) => {
+    const states = (key: Key, values: readonly string[], of: readonly { state: string }[]) => {
       for (const state of values)
-        result.observe(gauge, of.filter((one) => one.state === state).length, { connection, state });
+        observe(key, of.filter((one) => one.state === state).length, { connection, state });
     };
-    states(gauges.leases, VALUES.leaseState, status.leases);
-    states(gauges.secrets, VALUES.secretState, status.secrets);
-    states(gauges.health, VALUES.health, [{ state: status.health }]);
-    result.observe(gauges.serverReachable, source.reachable ? 1 : 0, { connection });
+    states('leases', VALUES.leaseState, status.leases);
+    states('secrets', VALUES.secretState, status.secrets);
+    states('health', VALUES.health, [{ state: status.health }]);
+    observe('serverReachable', source.reachable ? 1 : 0, { connection });
     const superseded = status.leases.reduce((sum, lease) => sum + lease.superseded, 0);
-    result.observe(gauges.leasesSuperseded, superseded, { connection });
+    observe('leasesSuperseded', superseded, { connection });
     const { validUntil } = status.session;
-    if (validUntil) result.observe(gauges.tokenTimeToExpiry, secondsTo(validUntil), { connection });
+    if (validUntil) observe('tokenTimeToExpiry', secondsTo(validUntil), { connection });
     for (const [path, least] of this.#leastByPath(status, secondsTo))
-      result.observe(gauges.leaseTimeToExpiry, least, { connection, path });
-    this.#observePools(result, connection, status);
+      observe('leaseTimeToExpiry', least, { connection, path });
   }
 
   #leastByPath({ leases }: ConnectionStatus, secondsTo: (end: Date) => number): Map<string, number> {
     const least = new Map<string, number>();
     for (const { path, validUntil } of leases) {
-      // A lease without an end has the last date there is.
       if (!validUntil || validUntil.getTime() >= LAST_DATE) continue;
       const shown = this.#paths.shown(path);
       least.set(shown, Math.min(least.get(shown) ?? Infinity, secondsTo(validUntil)));
@@ -86,7 +96,7 @@ export class VaultGauges {
   }
 
   /** Several pools of one path are one series. */
-  #observePools(result: BatchObservableResult, connection: string, { pools }: ConnectionStatus): void {
+  #observePools(observe: Observe, connection: string, { pools }: ConnectionStatus): void {
     const sums = new Map<string, { driver: string; path: string; counts: [number, number, number] }>();
     for (const pool of pools) {
       const { driver } = pool;
@@ -101,11 +111,9 @@ export class VaultGauges {
     for (const { driver, path, counts } of sums.values()) {
       const [current, superseded, drains] = counts;
       const of = { connection, driver, path };
-      result.observe(this.#gauges.poolConnections, current, { ...of, generation: 'current' });
-      result.observe(this.#gauges.poolConnections, superseded, { ...of, generation: 'superseded' });
-      result.observe(this.#gauges.poolDrains, drains, of);
+      observe('poolConnections', current, { ...of, generation: 'current' });
+      observe('poolConnections', superseded, { ...of, generation: 'superseded' });
+      observe('poolDrains', drains, of);
     }
   }
 }
-
-const LAST_DATE = 8.64e15;

@@ -106,14 +106,15 @@ export const METRICS = {
     unit: 's',
     attributes: ['connection', 'path'],
     meaning:
-      'Time until the lease or its token ends, the least of each path. 0 if it has expired; absent if there is none yet, or no end.',
+      'Time until the lease or its token ends, the least of each path. 0 if it has expired; absent if there is none yet, or no end; 1000000000 once the path is released or the connection closed.',
   },
   tokenTimeToExpiry: {
     name: 'nestjs_vault.token.time_to_expiry',
     kind: 'gauge',
     unit: 's',
     attributes: ['connection'],
-    meaning: 'Time until the token ends. 0 if it has expired; absent if there is none, or no end.',
+    meaning:
+      'Time until the token ends. 0 if it has expired; absent if there is none yet, or no end; 1000000000 once the connection is closed.',
   },
   secrets: {
     name: 'nestjs_vault.secrets',

@@ -104,9 +104,9 @@ function end(span: Span | undefined, attributes: Attributes, error: string | und
   span.end();
 }
 
-/** Host and port of an address; the path of a socket has no port. */
+/** Host and port of an address; a socket has no port. */
 function serverOf(address: string): Attributes {
-  if (!URL.canParse(address)) return { [SPAN.address]: address };
+  if (!/^https?:/.test(address)) return { [SPAN.address]: address };
   const { protocol, hostname, port } = new URL(address);
   const usual = protocol === 'https:' ? 443 : 80;
   return { [SPAN.address]: hostname, [SPAN.port]: port === '' ? usual : Number(port) };

@@ -1,0 +1,130 @@
+import { channel } from 'node:diagnostics_channel';
+import { diag, metrics, trace, DiagLogLevel } from '@opentelemetry/api';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { VaultInstrumentation } from 'nestjs-vault/opentelemetry';
+import { CHANNELS } from '../../../lib/events/channels.js';
+import { Telemetry } from '../../support/telemetry.js';
+import { World } from './world.js';
+
+let world: World;
+const made: { disable(): void }[] = [];
+const remember = <T extends { disable(): void }>(one: T): T => {
+  made.push(one);
+  return one;
+};
+const subscribed = () => Object.values(CHANNELS).filter(({ hasSubscribers }) => hasSubscribers);
+
+beforeEach(() => {
+  world = new World();
+});
+afterEach(async () => {
+  await world.end();
+  for (const one of made.splice(0)) one.disable();
+  for (const api of [metrics, trace, diag]) api.disable();
+  expect(subscribed()).toEqual([]);
+});
+
+const read = () => world.clock.until(world.connect().secrets.read('app'));
+
+it('is of the form that the SDK registers, and enables itself unless it is told not to', () => {
+  const one = remember(new VaultInstrumentation());
+  expect(one).toMatchObject({
+    instrumentationName: 'nestjs-vault',
+    instrumentationVersion: expect.any(String),
+  });
+  expect(one.getConfig()).toEqual({ enabled: true });
+  expect(subscribed().length).toBe(Object.keys(CHANNELS).length);
+  one.disable();
+  expect(subscribed()).toEqual([]);
+  const other = remember(new VaultInstrumentation({ enabled: false }));
+  expect(subscribed()).toEqual([]);
+  other.enable();
+  other.enable();
+  other.disable();
+  expect(subscribed()).toEqual([]);
+});
+
+it('uses global providers also if they are registered after the first request', async () => {
+  remember(new VaultInstrumentation());
+  await read();
+  const { meterProvider, tracerProvider, ...telemetry } = remember(new Late());
+  metrics.setGlobalMeterProvider(meterProvider);
+  trace.setGlobalTracerProvider(tracerProvider);
+  await read();
+  expect(await telemetry.kept.value('request.duration', { operation: 'read' })).toBe(1);
+  expect(telemetry.kept.spans.map(({ name }) => name)).toContain('vault read secret/data/{path}');
+});
+
+it('providers that the SDK sets replace earlier ones', async () => {
+  const first = remember(new Late()).kept;
+  const instrumentation = remember(new VaultInstrumentation({ meterProvider: first.meterProvider }));
+  await read();
+  const second = remember(new Late()).kept;
+  instrumentation.setMeterProvider(second.meterProvider);
+  instrumentation.setTracerProvider(second.tracerProvider);
+  await read();
+  expect(await first.value('request.duration', { operation: 'read' })).toBe(1);
+  expect(await second.value('request.duration', { operation: 'read' })).toBe(1);
+  expect(second.spans.length).toBeGreaterThan(0);
+});
+
+it('after disable nothing is reported, and no gauge is read', async () => {
+  const telemetry = remember(new Kept());
+  await read();
+  telemetry.instrumentation.disable();
+  const status = vi.spyOn(world.opened[0] as (typeof world.opened)[0], 'status', 'get');
+  await read();
+  expect(await telemetry.value('request.duration', { operation: 'read' })).toBe(1);
+  expect(status).not.toHaveBeenCalled();
+  expect(telemetry.spans.filter(({ name }) => name === 'vault read secret/data/{path}').length).toBe(1);
+});
+
+it('a provider that throws ends neither the request nor the process', async () => {
+  const errors: unknown[] = [];
+  const log = {
+    error: (...words: unknown[]) => errors.push(words),
+    warn() {},
+    info() {},
+    debug() {},
+    verbose() {},
+  };
+  diag.setLogger(log, { logLevel: DiagLogLevel.ERROR, suppressOverrideMessage: true });
+  const getTracer = () => {
+    throw new Error('broken');
+  };
+  remember(new VaultInstrumentation({ tracerProvider: { getTracer } }));
+  const { data } = await read();
+  expect(data.reveal()).toEqual({ url: 'canary-in-a-kv-secret' });
+  expect(errors.length).toBeGreaterThan(0);
+});
+
+it('messages of another copy of the package are the same plain objects', async () => {
+  const telemetry = remember(new Kept());
+  const source = { name: 'other copy', reachable: true, now: () => 0, status: () => world.connect().status };
+  const message = { source, operation: 'read', method: 'GET', path: 'secret/data/{path}' };
+  channel('nestjs-vault:request:start').publish(message);
+  Object.assign(message, {
+    outcome: { duration: 5, status: 200, leased: false, cached: false, resends: [] },
+  });
+  channel('nestjs-vault:request:end').publish(message);
+  expect(await telemetry.value('request.duration', { connection: 'other copy' })).toBe(1);
+  expect(telemetry.spans.map(({ name }) => name)).toEqual(['vault read secret/data/{path}']);
+});
+
+/** Providers that keep what they get, with an instrumentation of their own. */
+class Kept extends Telemetry {
+  disable(): void {
+    this.end();
+  }
+}
+
+/** Providers alone. */
+class Late {
+  readonly kept = new Telemetry({ enabled: false });
+  readonly meterProvider = this.kept.meterProvider;
+  readonly tracerProvider = this.kept.tracerProvider;
+
+  disable(): void {
+    this.kept.end();
+  }
+}
