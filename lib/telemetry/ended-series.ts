@@ -17,7 +17,7 @@ interface Series {
 
 /**
  * The SDK for JavaScript goes on to report the last value of a series that is observed no more. A closed connection would
- * look as if its credentials were about to expire for ever. So a series that has ended is observed with a value of its own.
+ * look as if its credentials were about to expire, without end. So a series that has ended is observed with a value of its own.
  */
 export class EndedSeries {
   readonly #ended = new Map<string, Series>();
