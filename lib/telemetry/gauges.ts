@@ -1,6 +1,6 @@
 import type { Attributes, BatchObservableResult, Meter, ObservableGauge } from '@opentelemetry/api';
 import type { VaultSource } from '../events/channels.js';
-import type { ConnectionStatus } from '../events/status.js';
+import type { ConnectionStatus, LeaseStatus } from '../events/status.js';
 import type { BoundedPaths } from './bounded-paths.js';
 import { EndedSeries, type Gauge } from './ended-series.js';
 import { METRICS, VALUES } from './names.js';
@@ -16,6 +16,8 @@ const ENDED = {
   leasesSuperseded: 0,
   leaseTimeToExpiry: NO_END,
   tokenTimeToExpiry: NO_END,
+  leaseFailures: 0,
+  tokenFailures: 0,
   secrets: 0,
   health: 0,
   serverReachable: 1,
@@ -83,6 +85,9 @@ export class VaultGauges {
     if (validUntil) observe('tokenTimeToExpiry', secondsTo(validUntil), { connection });
     for (const [path, least] of this.#leastByPath(status, secondsTo))
       observe('leaseTimeToExpiry', least, { connection, path });
+    observe('tokenFailures', status.session.attempt, { connection, ...codeOf(status.session) });
+    for (const [path, worst] of this.#worstByPath(status))
+      observe('leaseFailures', worst.attempt, { connection, path, ...codeOf(worst) });
   }
 
   #leastByPath({ leases }: ConnectionStatus, secondsTo: (end: Date) => number): Map<string, number> {
@@ -93,6 +98,15 @@ export class VaultGauges {
       least.set(shown, Math.min(least.get(shown) ?? Infinity, secondsTo(validUntil)));
     }
     return least;
+  }
+
+  #worstByPath({ leases }: ConnectionStatus): Map<string, LeaseStatus> {
+    const worst = new Map<string, LeaseStatus>();
+    for (const lease of leases) {
+      const shown = this.#paths.shown(lease.path);
+      if (lease.attempt >= (worst.get(shown)?.attempt ?? 0)) worst.set(shown, lease);
+    }
+    return worst;
   }
 
   /** Several pools of one path are one series. */
@@ -117,3 +131,6 @@ export class VaultGauges {
     }
   }
 }
+
+const codeOf = ({ attempt, error }: Pick<LeaseStatus, 'attempt' | 'error'>) =>
+  attempt > 0 && error ? { 'error.type': error.code } : {};

@@ -116,6 +116,21 @@ export const METRICS = {
     meaning:
       'Time until the token ends. 0 if it has expired; absent if there is none yet, or no end; 1000000000 once the connection is closed.',
   },
+  leaseFailures: {
+    name: 'nestjs_vault.lease.failures',
+    kind: 'gauge',
+    unit: '{attempt}',
+    attributes: ['connection', 'path', 'error.type'],
+    meaning:
+      'Attempts in a row that failed to renew or replace the lease, the most of each path. 0 has no error.type.',
+  },
+  tokenFailures: {
+    name: 'nestjs_vault.token.failures',
+    kind: 'gauge',
+    unit: '{attempt}',
+    attributes: ['connection', 'error.type'],
+    meaning: 'Attempts in a row that failed to log in, or to renew the token. 0 has no error.type.',
+  },
   secrets: {
     name: 'nestjs_vault.secrets',
     kind: 'gauge',

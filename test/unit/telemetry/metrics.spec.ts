@@ -92,8 +92,12 @@ it('an outage: the server is not reachable, attempts are counted by kind, the le
   expect(await value('leases', { state: 'expired' })).toBe(1);
   expect(await value('lease.time_to_expiry', { path: PATH })).toBe(0);
   expect(await value('health', { state: 'down' })).toBe(1);
+  const sealed = { path: PATH, 'error.type': 'VAULT_SEALED' };
+  expect(await value('lease.failures', sealed)).toBeGreaterThan(1);
+  expect(await value('token.failures')).toBe(0);
   world.vault.unseal();
   await world.pass(60_000);
+  expect(await value('lease.failures')).toBe(0);
   expect(await value('server.reachable')).toBe(1);
   expect(await value('leases', { state: 'valid' })).toBe(1);
 });
@@ -135,9 +139,11 @@ it('failed logins, renewals of a token, first issues and reads are retries of th
   expect(await value('retries', { kind: 'read' })).toBeGreaterThan(0);
   expect(await value('retries', { kind: 'token-renewal' })).toBeGreaterThan(0);
   expect(await value('secrets', { state: 'degraded' })).toBe(1);
+  expect(await value('lease.failures', { path: 'database/creds/later' })).toBeGreaterThan(0);
   world.vault.answer(503, { errors: [] }, { match: /login/ });
   world.vault.revokeAllTokens();
   await world.pass(60_000);
+  expect(await value('token.failures')).toBeGreaterThan(0);
   expect(await value('retries', { kind: 'login' })).toBeGreaterThan(0);
   world.vault.databaseDown(false);
 });
