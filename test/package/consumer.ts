@@ -9,7 +9,9 @@ import {
   VaultModule,
   type DatabaseCredentials,
 } from 'nestjs-vault';
+import { HealthCheckService } from '@nestjs/terminus';
 import { createRotatingPgPool } from 'nestjs-vault/pg';
+import { VaultHealthIndicator, type VaultReadinessOptions } from 'nestjs-vault/terminus';
 import type { Observable } from 'rxjs';
 
 @Injectable()
@@ -21,6 +23,17 @@ export class Repository {
 
   pool() {
     return createRotatingPgPool(this.credentials$, { host: 'localhost' });
+  }
+}
+
+export class HealthController {
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly vault: VaultHealthIndicator,
+  ) {}
+
+  ready(options: VaultReadinessOptions) {
+    return this.health.check([() => this.vault.checkReadiness('vault', options)]);
   }
 }
 

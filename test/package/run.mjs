@@ -70,6 +70,7 @@ try {
     const dependencies = {
       '@nestjs/common': `^${nest}`,
       '@nestjs/core': `^${nest}`,
+      '@nestjs/terminus': `^${nest}`,
       'reflect-metadata': reflect,
       rxjs,
       pg,

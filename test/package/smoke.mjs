@@ -7,8 +7,16 @@ import assert from 'node:assert/strict';
 const require = createRequire(import.meta.url);
 const load = process.argv[2] === 'cjs' ? (name) => Promise.resolve(require(name)) : (name) => import(name);
 // This package first, on purpose: the order of imports must not matter.
-const [vault, pg, testing, common, core] = await Promise.all(
-  ['nestjs-vault', 'nestjs-vault/pg', 'nestjs-vault/testing', '@nestjs/common', '@nestjs/core'].map(load),
+const [vault, pg, testing, ofTerminus, common, core, terminus] = await Promise.all(
+  [
+    'nestjs-vault',
+    'nestjs-vault/pg',
+    'nestjs-vault/testing',
+    'nestjs-vault/terminus',
+    '@nestjs/common',
+    '@nestjs/core',
+    '@nestjs/terminus',
+  ].map(load),
 );
 await load('reflect-metadata');
 
@@ -87,4 +95,45 @@ const tested = await core.NestFactory.createApplicationContext(TestedModule, { l
 await assert.rejects(tested.get(vault.KvService).read('app', { mount: 'nowhere' }), { status: 404 });
 await assert.rejects(tested.close(), /no answer to: GET \/v1\/nowhere\/data\/app/);
 await tested.close();
+
+// Terminus 11 is CommonJS and knows no `degraded`; Terminus 12 is ESM, and does.
+const { VaultHealthIndicator } = ofTerminus;
+let draining;
+class HealthModule {
+  async beforeApplicationShutdown() {
+    draining = await ready().catch((error) => error.getStatus());
+  }
+}
+common.Module({
+  imports: [terminus.TerminusModule.forRoot({ logger: false })],
+  providers: [VaultHealthIndicator],
+})(HealthModule);
+class ProbedModule {}
+common.Module({
+  imports: [
+    testing.VaultTestingModule.forRoot({ vault: simulated }),
+    vault.VaultModule.forRoot({
+      address: 'http://vault.test',
+      auth: vault.token('root'),
+      startup: { login: 'deferred' },
+    }),
+    HealthModule,
+  ],
+})(ProbedModule);
+const probed = await core.NestFactory.createApplicationContext(ProbedModule, { logger: false });
+const health = probed.get(terminus.HealthCheckService, { strict: false });
+const indicator = probed.get(VaultHealthIndicator, { strict: false });
+const ready = () => health.check([() => indicator.checkReadiness('vault')]);
+assert.deepEqual((await ready()).details, {
+  vault: { status: 'up', connections: { default: { state: 'up' } } },
+});
+simulated.seal();
+await assert.rejects(probed.get(vault.KvService).read('app'), { code: 'VAULT_SEALED' });
+const native = 'degraded' in terminus.HealthIndicatorService.prototype.check('vault');
+const { status, details } = await ready();
+assert.deepEqual([status, details.vault.status], native ? ['degraded', 'degraded'] : ['ok', 'up']);
+assert.equal(details.vault.connections.default.state, 'degraded');
+simulated.unseal();
+await probed.close();
+assert.equal(draining, 503);
 console.log(`ok ${process.argv[2]}`);
