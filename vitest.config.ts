@@ -25,6 +25,7 @@ export default defineConfig({
       { find: /^nestjs-vault$/, replacement: source('./lib/index.ts') },
       { find: /^nestjs-vault\/core$/, replacement: source('./lib/core.ts') },
       { find: /^nestjs-vault\/terminus$/, replacement: source('./lib/health/index.ts') },
+      { find: /^nestjs-vault\/dashboard$/, replacement: source('./lib/dashboard/index.ts') },
       { find: /^nestjs-vault\/testing$/, replacement: source('./lib/testing/index.ts') },
       { find: /^nestjs-vault\/opentelemetry$/, replacement: source('./lib/telemetry/index.ts') },
       { find: /^nestjs-vault\/([\w-]+)$/, replacement: source('./lib/integrations/$1/index.ts') },

@@ -17,7 +17,7 @@ const { values, positionals } = parseArgs({
 await ensureInstalled();
 // The bundle of the application includes it, though chaos does not use it.
 await ensurePrismaClient();
-await ensureOpenBao({ log: (line) => console.log(line) });
+await ensureOpenBao();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 // Each file starts some applications and servers of its own.

@@ -10,7 +10,7 @@ import { ensureOpenBao } from './setup/openbao.mjs';
 await ensureInstalled();
 await ensureBuilt();
 await ensureSample(join('sample', '15-local'));
-await ensureOpenBao({ log: (line) => console.log(line) });
+await ensureOpenBao();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const validator = ensureValidator();
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync,
 import { symlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { withProgress } from './setup/progress.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const readJson = (path) => JSON.parse(readFileSync(join(root, path), 'utf8'));
@@ -36,8 +37,8 @@ export async function ensureInstalled() {
   ensureNode();
   if (isInstalled()) return;
   const command = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install';
-  console.error(`Installing packages (npm ${command}; once, about half a minute) ...`);
-  const code = await runNpm([command, '--include=dev', '--ignore-scripts']);
+  const npm = runNpm([command, '--include=dev', '--ignore-scripts', '--no-progress']);
+  const code = await withProgress(`Installing packages (npm ${command}; once, about half a minute)`, npm);
   if (code !== 0) {
     throw new SetupError(
       `npm ${command} failed (${code}). Check the network and npm's registry, and start again.`,
@@ -62,8 +63,8 @@ export async function ensureBuilt() {
   const sources = ['lib', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'tsconfig.cjs.json'];
   // The build writes this file last.
   if (isNewer('dist/cjs/package.json', sources)) return;
-  console.error('Building the library ...');
-  const code = await run(process.execPath, [join('scripts', 'build.mjs')], { stdout: 2 });
+  const build = run(process.execPath, [join('scripts', 'build.mjs')], { stdout: 2 });
+  const code = await withProgress('Building the library', build);
   if (code !== 0) throw new SetupError(`The build of the library failed (${code}): see above.`);
 }
 
@@ -74,10 +75,10 @@ export async function ensureSample(sample) {
   const main = join(sample, 'dist', 'main.js');
   const sources = ['src', 'tsconfig.json'].map((name) => join(sample, name));
   if (!isNewer(main, [...sources, join('sample', 'common'), 'tsconfig.json'])) {
-    console.error(`Compiling ${sample} ...`);
     rmSync(join(root, sample, 'dist'), { recursive: true, force: true });
     const tsc = join('node_modules', 'typescript', 'bin', 'tsc');
-    const code = await run(process.execPath, [tsc, '-p', sample], { stdout: 2 });
+    const compiled = run(process.execPath, [tsc, '-p', sample], { stdout: 2 });
+    const code = await withProgress(`Compiling ${sample}`, compiled);
     if (code !== 0) throw new SetupError(`${sample} does not compile (${code}): see above.`);
   }
   return join(root, main);
@@ -86,14 +87,14 @@ export async function ensureSample(sample) {
 /** Generates the Prisma client of a sample, which a test uses, too, unless it is newer than its schema. */
 export async function ensurePrismaClient(sample = join('sample', '03-prisma')) {
   if (isNewer(join(sample, 'src', 'generated', 'prisma', 'client.ts'), [join(sample, 'prisma')])) return;
-  console.error(`Generating the Prisma client of ${sample} ...`);
   const prisma = join(root, 'node_modules', 'prisma', 'build', 'index.js');
-  const code = await run(process.execPath, [prisma, 'generate'], {
+  const generated = run(process.execPath, [prisma, 'generate'], {
     stdout: 'ignore',
     cwd: join(root, sample),
     // Prisma searches for an engine that generating does not need, and would download it; any file satisfies it.
     env: { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, PRISMA_HIDE_UPDATE_MESSAGE: '1' },
   });
+  const code = await withProgress(`Generating the Prisma client of ${sample}`, generated);
   if (code !== 0)
     throw new SetupError(`The Prisma client of ${sample} was not generated (${code}): see above.`);
 }

@@ -9,7 +9,7 @@ import { ensureInstalled } from './ensure-installed.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
 
 await ensureInstalled();
-await ensureOpenBao({ log: (line) => console.log(line) });
+await ensureOpenBao();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 const folder = mkdtempSync(join(tmpdir(), 'nestjs-vault-leaks-'));

@@ -79,7 +79,7 @@ const names = process.argv.slice(2);
 const unknown = names.find((name) => !ROWS[name]);
 if (unknown !== undefined)
   throw new Error(`There is no row ${unknown}. Rows: ${Object.keys(ROWS).join(', ')}.`);
-const bin = await ensureOpenBao({ log: (line) => console.log(line) });
+const bin = await ensureOpenBao();
 for (const name of names.length > 0 ? names : Object.keys(ROWS)) {
   const { node, packages } = ROWS[name];
   const versions = Object.entries(packages).filter(([, version]) => version);

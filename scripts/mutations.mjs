@@ -93,7 +93,7 @@ async function main() {
     return 1;
   }
   const tried = all.filter(({ file, note }) => `${file} ${note}`.includes(values.only));
-  await ensureOpenBao({ log: (line) => console.log(line) });
+  await ensureOpenBao();
   const scratch = mkdtempSync(join(tmpdir(), 'nestjs-vault-mutations-'));
   try {
     for (const simulated of [true, false]) {

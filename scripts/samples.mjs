@@ -19,7 +19,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(signal
 
 await ensureInstalled();
 await ensureBuilt();
-const noOpenBao = await ensureOpenBao({ log: console.error }).then(
+const noOpenBao = await ensureOpenBao().then(
   () => undefined,
   (error) => error.message.replaceAll('\n', ' '),
 );

@@ -7,7 +7,7 @@ import { ensureOpenBao } from './setup/openbao.mjs';
 
 await ensureInstalled();
 await ensurePrismaClient();
-await ensureOpenBao({ log: (line) => console.error(line) });
+await ensureOpenBao();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const file = (path) => join(root, path);
 const { status } = spawnSync(

@@ -6,38 +6,53 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { startOpenBao } from '../test/support/servers.mjs';
 import { backendOf, NAMES } from './backends/index.mjs';
 import { ensureBuilt, ensureInstalled, ensureSample, SetupError } from './ensure-installed.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
+import { startOptions, UsageError } from './setup/start-options.mjs';
+import { withProgress } from './setup/progress.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const GONE_WITHIN_MS = 5_000;
 const LOOK_EVERY_MS = 500;
+/** One Ctrl-C may arrive as several signals: of the terminal, and of npm. */
+const ONE_CTRL_C_MS = 500;
+/** Longer than a process that ends at once waits for its server (`shutdown.exitTimeout`). */
+const ENDED_WITHIN_MS = 4_000;
 
-const USAGE = `Usage: npm start -- [--sample <name>] [--for <seconds>] [--ttl <seconds>] [--port <port>]
+const USAGE = `Usage: npm start -- [--sample <name>] [--for <seconds>] [--ttl <seconds>] [--port <port>] [--json]
 
 A Nest application whose user (of a database, a broker, ...) is issued, renewed and rotated while it works. Without
 VAULT_ADDR this script starts OpenBao and the other servers; with it, the sample runs on your servers: see its README.
+In a terminal, the lines at the bottom show the token, the leases and the pools; in a pipe, with NO_COLOR and with
+TERM=dumb there are none.
 
-  --sample <name>  one of these, or the start of a name (default: the first)
+  --sample <name>  one of these, by its number or a part of its name (default: the first)
                    ${NAMES.join('\n                   ')}
   --for <seconds>  end after this time; exit code 0 only if nothing failed and no user is left
   --ttl <seconds>  TTL of a user (default: 10); its max TTL is three times that
   --port <port>    HTTP port of samples 01 to 04 (default: PORT, or 3000, or a free one if that is in use)
-  --help           this text`;
+  --json           each event and each change of the status as a line of JSON (npm start --silent -- --json | jq)
+  --help           this text
+
+Ctrl-C ends the application and its users; a second one ends it at once.`;
 
 let sample;
 let interruptedAt = 0;
+/** A second Ctrl-C. */
+let atOnce = false;
+/** Standard output is for the JSON of the sample, if that was asked for. */
+let say = console.log;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupt(signal));
 
 try {
-  process.exitCode = await main(parseOptions());
+  process.exitCode = await main(startOptions(process.argv.slice(2), NAMES));
 } catch (error) {
   // All started servers end with this process.
-  process.stderr.write(`${error instanceof SetupError ? error.message : error.stack}\n`);
-  process.exitCode = 1;
+  const expected = error instanceof SetupError || error instanceof UsageError;
+  process.stderr.write(`${expected ? error.message : error.stack}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
 }
 
 async function main(options) {
@@ -45,6 +60,8 @@ async function main(options) {
     console.log(USAGE);
     return 0;
   }
+  if (options.json) say = console.error;
+  const port = await portOf(options);
   const own = Boolean(process.env.VAULT_ADDR);
   const backend = await backendOf(options.sample);
   const here = backend.available();
@@ -57,7 +74,7 @@ async function main(options) {
   await ensureBuilt();
   const entry = await ensureSample(join('sample', options.sample));
 
-  const env = { PORT: String(options.port ?? process.env.PORT ?? (await portFrom(3000))) };
+  const env = { PORT: String(port), ...(options.json && { DASHBOARD: 'json' }) };
   if (options.for) env.RUN_FOR_SECONDS = String(options.for);
   const run = { ...options, backend, entry, env };
   return own ? onOwnServers(run) : onLocalServers(run, simulated);
@@ -67,7 +84,7 @@ async function main(options) {
 async function whyNoServer({ title, simulate, onlySimulated }) {
   if (onlySimulated) return onlySimulated;
   try {
-    await ensureOpenBao({ log: console.error });
+    await ensureOpenBao();
     return undefined;
   } catch (error) {
     const reason = `${error.message.replaceAll('\n', ' ')} Or set VAULT_ADDR to your own server.`;
@@ -82,21 +99,22 @@ async function whyNoServer({ title, simulate, onlySimulated }) {
 /** Starts a Vault, and the server that its users log in to. */
 async function startServers(backend, simulated) {
   if (!simulated) return Promise.allSettled([startOpenBao(), backend.start()]);
-  console.log(`Using a simulated server instead of OpenBao: ${simulated}\n`);
+  say(`Using a simulated server instead of OpenBao: ${simulated}\n`);
   const [server] = await Promise.allSettled([backend.start()]);
   if (!server.value) return [server];
   return [...(await Promise.allSettled([backend.simulate(server.value)])), server];
 }
 
 async function onOwnServers({ sample: name, backend, entry, env }) {
-  console.log(`Using the servers of VAULT_ADDR (${process.env.VAULT_ADDR}) and ${backend.variable}.\n`);
+  say(`Using the servers of VAULT_ADDR (${process.env.VAULT_ADDR}) and ${backend.variable}.\n`);
   const code = await runSample(name, entry, { ...process.env, ...env });
-  if (code === 0) console.log(`  users left  revocation requested; check ${backend.look}`);
+  if (code === 0) say(`  users left  revocation requested; check ${backend.look}`);
   return code;
 }
 
 async function onLocalServers({ sample: name, ttl, backend, entry, env }, simulated) {
-  const started = await startServers(backend, simulated);
+  const title = `Starting ${simulated ? 'the simulated server' : 'OpenBao'} and ${backend.title}`;
+  const started = await withProgress(title, startServers(backend, simulated));
   const servers = started.flatMap(({ value }) => value ?? []);
   try {
     for (const { reason } of started) if (reason) throw reason;
@@ -107,7 +125,7 @@ async function onLocalServers({ sample: name, ttl, backend, entry, env }, simula
       lease: { defaultTtl: `${ttl}s`, maxTtl: `${3 * ttl}s` },
       approle: { token_ttl: `${2 * ttl}s`, token_max_ttl: `${6 * ttl}s`, token_no_default_policy: true },
     });
-    const line = (title, text) => console.log(`${title.padEnd(12)}${text}`);
+    const line = (title, text) => say(`${title.padEnd(12)}${text}`);
     line(simulated ? 'Simulated' : 'OpenBao', vault.address);
     line('', `users live ${ttl}s, at most ${3 * ttl}s; tokens live ${2 * ttl}s, at most ${6 * ttl}s`);
     line(backend.title, `${backend.where(server)}\n`);
@@ -122,6 +140,7 @@ async function onLocalServers({ sample: name, ttl, backend, entry, env }, simula
       ...backend.env(server),
     });
     const left = await usersLeft();
+    if (atOnce) say('The servers of this run end now, and with them all that is left.');
     return code === 0 && left > 0 ? 1 : code;
   } finally {
     await Promise.all(servers.map((server) => server.stop()));
@@ -165,73 +184,53 @@ function watchUsers(backend, server) {
     const endedAt = Date.now();
     for (;;) {
       const left = await backend.users(server);
-      if (left.length > 0 && Date.now() - endedAt < GONE_WITHIN_MS) {
+      if (left.length > 0 && !atOnce && Date.now() - endedAt < GONE_WITHIN_MS) {
         await sleep(50);
         continue;
       }
       const last = [...seen].at(-1);
-      console.log(
-        left.length > 0
-          ? `  users left  ${left.length} of ${seen.size}: ${left.join(', ')}`
-          : `  users left  0 of ${seen.size}${last ? `: the last one, ${last}, was removed from ${backend.title}` : ''}`,
-      );
+      if (left.length === 0 && last) say(`  last user   ${last} (removed)`);
+      const names = left.length > 0 ? `: ${left.join(', ')}` : '';
+      say(`  users left  ${left.length} of ${seen.size} in ${backend.title}${names}`);
       return left.length;
     }
   };
 }
 
-// The first signal lets the sample end its work (from a terminal the sample has received it already, and ignores
-// another one); the servers run until then, and end with this process. npm forwards the terminal's signal, too, so only
-// a later one forces the end.
+// The first signal lets the sample end its work (from a terminal the sample has received it already); the servers run
+// until then, and end with this process. A second Ctrl-C ends the sample at once: it says what it leaves. npm forwards the
+// terminal's signal, too, so only a later one is a second one.
 function interrupt(signal) {
   const first = interruptedAt === 0;
-  if (first) interruptedAt = Date.now();
-  if (first && sample) {
-    // On Windows the sample has received the terminal's signal, and `kill` would not let it end its work.
-    if (process.platform !== 'win32') sample.kill(signal);
-  } else if (first || Date.now() - interruptedAt > 500) {
+  if (!first && Date.now() - interruptedAt < ONE_CTRL_C_MS) return;
+  interruptedAt = Date.now();
+  if (!sample || atOnce) {
     sample?.kill('SIGKILL');
     process.exit(130);
   }
+  // On Windows the sample has received the terminal's signal, and `kill` would not let it end its work.
+  if (process.platform !== 'win32') sample.kill(signal);
+  if (first) return;
+  atOnce = true;
+  setTimeout(() => sample?.kill('SIGKILL'), ENDED_WITHIN_MS).unref();
 }
 
-function parseOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        sample: { type: 'string', default: NAMES[0] },
-        for: { type: 'string' },
-        ttl: { type: 'string' },
-        port: { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    });
-    const named = NAMES.find((name) => name.startsWith(values.sample));
-    if (!named) throw new SetupError(`--sample must be one of ${NAMES.join(', ')}, not "${values.sample}".`);
-    const number = (name, min, max) => {
-      const value = values[name];
-      if (value === undefined) return undefined;
-      if (/^\d+$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
-      throw new SetupError(`--${name} must be a whole number from ${min} to ${max}, not "${value}".`);
-    };
-    return {
-      sample: named,
-      help: values.help,
-      for: number('for', 1, 2_000_000),
-      ttl: number('ttl', 2, 3_600) ?? 10,
-      port: number('port', 0, 65_535),
-    };
-  } catch (error) {
-    process.stderr.write(`${error.message}\n\n${USAGE}\n`);
-    process.exit(2);
-  }
+/** The requested port, or a free one. A port that is in use is reported before any server starts. */
+async function portOf({ port, sample: name }) {
+  const wish = port ?? (process.env.PORT ? Number(process.env.PORT) : undefined);
+  if (await isFree(wish ?? 3000)) return wish ?? 3000;
+  if (wish === undefined) return 0;
+  // Samples without HTTP ignore the port.
+  if (!/^0[1-4]/.test(name)) return wish;
+  throw new SetupError(
+    `Port ${wish} is in use, or not allowed.\nAnother one: --port <port>, or --port 0 for a free one.`,
+  );
 }
 
-/** The requested port, or a free one. */
-function portFrom(wish) {
+function isFree(port) {
   return new Promise((resolve) => {
     const probe = net.createServer();
-    probe.once('error', () => resolve(0));
-    probe.listen(wish, '127.0.0.1', () => probe.close(() => resolve(wish)));
+    probe.once('error', () => resolve(false));
+    probe.listen(port, process.env.HOST ?? '127.0.0.1', () => probe.close(() => resolve(true)));
   });
 }

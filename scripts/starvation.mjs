@@ -7,7 +7,7 @@ import { ensureInstalled } from './ensure-installed.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
 
 await ensureInstalled();
-await ensureOpenBao({ log: (line) => console.error(line) });
+await ensureOpenBao();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const file = (path) => join(root, path);
 const { status } = spawnSync(

@@ -8,7 +8,7 @@ import { ensureHvac } from './setup/hvac.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
 
 await ensureInstalled();
-await ensureOpenBao({ log: (line) => console.log(line) });
+await ensureOpenBao();
 const hvac = await ensureHvac().catch((error) => console.log(`Without hvac: ${error.message}`));
 const root = fileURLToPath(new URL('..', import.meta.url));
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');

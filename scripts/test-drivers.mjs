@@ -10,7 +10,7 @@ await ensureInstalled();
 // For the simulated server of the AWS sample.
 await ensureBuilt();
 await ensurePrismaClient();
-await ensureOpenBao({ log: (line) => console.log(line) });
+await ensureOpenBao();
 const root = fileURLToPath(new URL('..', import.meta.url));
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
 // Leases of seconds, and many applications in each file: more workers would overload two cores.

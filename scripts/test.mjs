@@ -48,7 +48,7 @@ await ensureInstalled();
 // The typecheck needs it, though its own tests are among those of the drivers.
 await ensurePrismaClient();
 // Checked once here, as each worker would report it.
-const unavailable = await ensureOpenBao({ log: (line) => console.log(line) }).then(
+const unavailable = await ensureOpenBao().then(
   () => undefined,
   (error) => error.message,
 );

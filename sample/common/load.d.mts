@@ -25,5 +25,8 @@ export function loadOn<T extends Worker>(
   work: (service: T) => (() => Promise<unknown>)[],
 ): FactoryProvider<Load>;
 
-/** Starts the load, ends it after RUN_FOR_SECONDS or at a signal, and exits with 0 only if nothing failed. */
+/** Starts the load and shows it, ends it after RUN_FOR_SECONDS or at a signal, and exits with 0 only if nothing failed. */
 export function keepWorking(app: INestApplicationContext): void;
+
+/** Shows tokens, leases and pools in the terminal, and a line of the sample. A second Ctrl-C ends the process at once. */
+export function show(app: INestApplicationContext, note: () => string): void;

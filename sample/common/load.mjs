@@ -1,8 +1,11 @@
 // The common part of the samples, so that each shows only its technique. JavaScript, so that a sample can import it
 // without a build: its relative path is the same from `src` and from `dist`.
+import { CredentialsService } from 'nestjs-vault';
+import { startDashboard } from 'nestjs-vault/dashboard';
 
 const EVERY_MS = 25;
-const PRINT_EVERY_MS = 5_000;
+/** One Ctrl-C may arrive as several signals: of the terminal, of npm and of `npm start`. */
+const ONE_CTRL_C_MS = 500;
 
 /** Repeats the work of a sample, and prints each new user that does it. */
 export class Load {
@@ -14,7 +17,7 @@ export class Load {
   #workOf;
   #work = [];
   #running = new Set();
-  #timers = [];
+  #timer;
 
   constructor(service, workOf) {
     this.#service = service;
@@ -24,16 +27,13 @@ export class Load {
   start() {
     this.#work = [...this.#workOf(this.#service()), () => this.#look()];
     let count = 0;
-    this.#timers = [
-      setInterval(() => this.#run(this.#work[count++ % this.#work.length]), EVERY_MS),
-      setInterval(() => print(`${this.good} good, ${this.failed} failed`), PRINT_EVERY_MS),
-    ];
+    this.#timer = setInterval(() => this.#run(this.#work[count++ % this.#work.length]), EVERY_MS);
   }
 
   /** Runs first at shutdown: starts no new work, and waits for running work. */
   async onModuleDestroy() {
-    if (this.#timers.length === 0) return;
-    this.#timers.forEach(clearInterval);
+    if (!this.#timer) return;
+    clearInterval(this.#timer);
     await Promise.all(this.#running);
     print(`${this.good} good, ${this.failed} failed in total`);
   }
@@ -68,17 +68,35 @@ export function loadOn(ModuleRef, type, work) {
   };
 }
 
-/** Starts the load, ends it after RUN_FOR_SECONDS or at a signal, and exits with 0 only if nothing failed. */
+/**
+ * Starts the load and shows it, ends it after RUN_FOR_SECONDS or at a signal, and exits with 0 only if nothing failed.
+ */
 export function keepWorking(app) {
   const load = app.get(Load);
   process.once('exit', () => {
     if (load.failed > 0) process.exitCode = 1;
   });
+  show(app, () => `${load.good} good, ${load.failed} failed`);
   load.start();
   const seconds = Number(process.env.RUN_FOR_SECONDS ?? 0);
   if (seconds > 0) setTimeout(() => void app.close(), seconds * 1000).unref();
 }
 
+/** Shows tokens, leases and pools in the terminal, and a line of the sample. A second Ctrl-C ends the process at once. */
+export function show(app, note) {
+  startDashboard(app.get(CredentialsService), {
+    ...(process.env.DASHBOARD && { mode: process.env.DASHBOARD }),
+    events: true,
+    note,
+  });
+  let firstAt = Infinity;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => {
+      if (performance.now() - firstAt > ONE_CTRL_C_MS) process.exit(130);
+      firstAt = Math.min(firstAt, performance.now());
+    });
+}
+
 function print(text) {
-  process.stdout.write(`${process.uptime().toFixed(1).padStart(6)} s  ${text}\n`);
+  process.stdout.write(`${`${process.uptime().toFixed(1)}s`.padStart(7)}  ${text}\n`);
 }

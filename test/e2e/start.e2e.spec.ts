@@ -34,9 +34,9 @@ it('npm start prints that it uses a simulated server, runs as on a real one, and
   expect(output).toMatch(
     /^Using a simulated server instead of OpenBao: BAO_BIN is set to \/nonexistent, but/m,
   );
-  expect(output).toMatch(/^ +\S+s +issued +#1 /m);
-  expect(output).toMatch(/^ +queries +[1-9]\d* good, 0 failed$/m);
-  expect(output).toMatch(/^ +users left +0 of 1: the last one, .*, was removed from PostgreSQL$/m);
+  expect(output).toMatch(/^ +\S+s +issued +database\/creds\/orders #1 /m);
+  expect(output).toMatch(/^ +queries +[1-9]\d* good, 0 failed; p99 /m);
+  expect(output).toMatch(/^ +last user +v-\S+ \(removed\)\n +users left +0 of 1 in PostgreSQL$/m);
   expect(code).toBe(0);
 
   // The simulated server, the database and the sample.

@@ -31,6 +31,7 @@ function resolve(name) {
 const ENTRIES = {
   '': [],
   '/core': [],
+  '/dashboard': [],
   '/testing': [],
   '/pg': ['pg'],
   '/typeorm': ['pg', 'typeorm'],

@@ -5,7 +5,7 @@ import { ensureOpenBao } from '../../scripts/setup/openbao.mjs';
 import { cleanEnv, HOST, Keeper, makeTempDir, request, untilReady, withPort } from './servers.mjs';
 
 export async function startBaoProxy(server, role) {
-  const bin = await ensureOpenBao({ log: console.error });
+  const bin = await ensureOpenBao();
   return withPort(undefined, (port) => launch(bin, server, port, role));
 }
 

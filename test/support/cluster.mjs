@@ -23,7 +23,7 @@ const VOTERS_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
 
 export async function startOpenBaoCluster({ nodes: count = 3 } = {}) {
-  const bin = await ensureOpenBao({ log: console.error });
+  const bin = await ensureOpenBao();
   const { stdout } = await promisify(execFile)(bin, ['version']);
   const kind = stdout.startsWith('Vault') ? 'vault' : 'openbao';
   for (let attempt = 1; ; attempt++) {

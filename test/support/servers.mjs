@@ -209,7 +209,7 @@ export async function openBaoAvailable() {
   try {
     // A runner that has tried already sets this, so that its workers need not try again.
     if (process.env.OPENBAO_UNAVAILABLE) throw new Error(process.env.OPENBAO_UNAVAILABLE);
-    return { ok: true, bin: await ensureOpenBao({ log: console.error }) };
+    return { ok: true, bin: await ensureOpenBao() };
   } catch (error) {
     if (process.env.CI && process.env.CI !== 'false') throw error;
     return { ok: false, reason: error.message };
@@ -217,10 +217,10 @@ export async function openBaoAvailable() {
 }
 
 /** The binary of the OpenBao that this version is tested with, whatever VAULT_BIN says. */
-export const pinnedOpenBao = () => ensureOpenBao({ log: console.error, pinned: true });
+export const pinnedOpenBao = () => ensureOpenBao({ pinned: true });
 
 export async function startOpenBao(options = {}) {
-  const bin = options.bin ?? (await ensureOpenBao({ log: console.error }));
+  const bin = options.bin ?? (await ensureOpenBao());
   const { stdout } = await execFileAsync(bin, ['version']);
   const kind = stdout.startsWith('Vault') ? 'vault' : 'openbao';
   return withPort(options.port, (port) => launchOpenBao({ ...options, bin, kind, port }));

@@ -108,6 +108,7 @@ const MAY_USE: Record<string, readonly string[]> = {
     'engines',
   ],
   services: ['errors', 'events', 'config', 'session', 'leases', 'engines', 'connection'],
+  dashboard: ['clock', 'errors', 'events', 'services'],
   core: [
     'errors',
     'secret',

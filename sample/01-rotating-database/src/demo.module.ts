@@ -2,12 +2,11 @@ import { Module } from '@nestjs/common';
 import { AppModule } from './app.module.js';
 import { LoadService } from './load/load.service.js';
 import { OrdersModule } from './orders/orders.module.js';
-import { TimelineService } from './timeline/timeline.service.js';
 
-/** The application under load, with a timeline of its events. An application of your own needs AppModule only. */
+/** The application under load. An application of your own needs AppModule only. */
 @Module({
   imports: [AppModule, OrdersModule],
-  // Both are idle until main.ts starts them.
-  providers: [LoadService, TimelineService],
+  // Idle until main.ts starts it.
+  providers: [LoadService],
 })
 export class DemoModule {}

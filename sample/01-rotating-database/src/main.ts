@@ -1,13 +1,12 @@
 import { ConsoleLogger } from '@nestjs/common';
 import { ConfigService } from '@nestjs/config';
 import { NestFactory } from '@nestjs/core';
+import { show } from '../../common/load.mjs';
 import type { Configuration } from './config/configuration.js';
 import { DemoModule } from './demo.module.js';
 import { LoadService } from './load/load.service.js';
-import { colours } from './timeline/format.js';
-import { TimelineService } from './timeline/timeline.service.js';
 
-/** Limits Nest's log to warnings and errors: the timeline shows the rest. The code below prints a failed start once. */
+/** Limits Nest's log to warnings and errors: the dashboard shows the rest. The code below prints a failed start once. */
 class TroubleLogger extends ConsoleLogger {
   override error(message: unknown, ...rest: unknown[]): void {
     if (rest.at(-1) !== 'ExceptionHandler') super.error(message, ...(rest as string[]));
@@ -16,7 +15,10 @@ class TroubleLogger extends ConsoleLogger {
 
 async function main(): Promise<void> {
   const app = await NestFactory.create(DemoModule, {
-    logger: new TroubleLogger({ colors: colours, logLevels: ['warn', 'error', 'fatal'] }),
+    logger: new TroubleLogger({
+      colors: process.stdout.isTTY && process.stdout.hasColors(),
+      logLevels: ['warn', 'error', 'fatal'],
+    }),
     abortOnError: false,
   });
   // Ctrl-C closes the application, which ends its credentials; the process then exits with its own code.
@@ -35,7 +37,9 @@ async function main(): Promise<void> {
   process.once('exit', () => {
     if (load.failed > 0) process.exitCode = 1;
   });
-  app.get(TimelineService).start(await app.getUrl());
+  const url = await app.getUrl();
+  process.stdout.write(`Listening at ${url}, with /orders and /health. Ctrl-C ends it.\n\n`);
+  show(app, () => load.summary);
   load.start();
 
   const runFor = config.get('runFor', { infer: true });

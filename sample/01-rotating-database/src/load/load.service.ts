@@ -42,14 +42,19 @@ export class LoadService implements OnModuleDestroy {
 
   /** Runs first at shutdown: starts no new queries, and waits for running ones. */
   async onModuleDestroy(): Promise<void> {
+    if (this.timers.length === 0) return;
     this.timers.forEach(clearInterval);
     await Promise.all(this.inFlight);
+    process.stdout.write(`  ${this.summary}\n`);
   }
 
-  /** Milliseconds from the call of the pool to the result. */
-  get latencies(): { p99: number; max: number } {
+  /** The counts, and the time from the call of the pool to the result. */
+  get summary(): string {
     const { count, max } = this.latency;
-    return count === 0 ? { p99: 0, max: 0 } : { p99: this.latency.percentile(99) / 1e6, max: max / 1e6 };
+    const latency =
+      count > 0 ? `; p99 ${milliseconds(this.latency.percentile(99))}, max ${milliseconds(max)}` : '';
+    const last = this.lastFailure === undefined ? '' : ` (the last: ${this.lastFailure})`;
+    return `queries     ${this.good} good, ${this.failed} failed${last}${latency}`;
   }
 
   private run(query: () => Promise<unknown>, measured = true): void {
@@ -68,6 +73,10 @@ export class LoadService implements OnModuleDestroy {
       .finally(() => this.inFlight.delete(running));
     this.inFlight.add(running);
   }
+}
+
+function milliseconds(nanoseconds: number): string {
+  return `${(nanoseconds / 1e6).toFixed(1)} ms`;
 }
 
 function describe(error: unknown): string {

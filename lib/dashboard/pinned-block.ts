@@ -1,0 +1,144 @@
+import { StringDecoder } from 'node:string_decoder';
+import { stripVTControlCharacters } from 'node:util';
+import { cut, widthOf } from './text-width.js';
+
+/** The part of a terminal's stream that a block needs. */
+export type Terminal = Pick<NodeJS.WriteStream, 'write' | 'columns'>;
+
+type Write = NodeJS.WriteStream['write'];
+type Callback = (error?: Error | null) => void;
+
+/** Lines stay in one row each, even if a character is wider than expected. */
+const NO_WRAP = '\u001B[?7l';
+const WRAP = '\u001B[?7h';
+const CLEAR_LINE = '\u001B[K';
+const CLEAR_BELOW = '\u001B[J';
+/** Characters of a line without an end. */
+const LONGEST = 65_536;
+
+/**
+ * Lines at the bottom of a terminal, below all that the process writes to the same streams. A text is written above
+ * them, by whole lines, in one write together with the lines. The cursor stays visible, at the start of the line below the
+ * block: so whatever ends the process, the terminal can be used as before.
+ */
+export class PinnedBlock {
+  readonly #terminal: Terminal;
+  readonly #writers: Writer[];
+  #lines: readonly string[] = [];
+  /** The widths of the painted lines, in columns. */
+  #painted: number[] = [];
+
+  /** @param others further streams to the same terminal, such as standard error */
+  constructor(terminal: Terminal, others: readonly Terminal[] = []) {
+    this.#terminal = terminal;
+    this.#writers = [terminal, ...others].map((stream) => new Writer(stream, (text) => this.#above(text)));
+    // A shell has written to the terminal meanwhile.
+    process.on('SIGCONT', this.#forget);
+  }
+
+  /** Paints these lines in place of the last ones. */
+  draw(lines: readonly string[]): void {
+    this.#lines = lines;
+    this.#own.original(this.#repaint(''));
+  }
+
+  /** Writes lines above the block. */
+  print(lines: readonly string[]): void {
+    if (lines.length > 0) this.#own.original(this.#above(`${lines.join('\n')}\n`));
+  }
+
+  /** Leaves these lines in place of the block, and the streams as they were. */
+  end(lines: readonly string[]): void {
+    this.#lines = [];
+    const rest = this.#writers.map((writer) => writer.end()).join('');
+    this.#own.original(this.#repaint(rest + lines.map((line) => `${line}\n`).join('')));
+    process.off('SIGCONT', this.#forget);
+  }
+
+  get #own(): Writer {
+    return this.#writers[0] as Writer;
+  }
+
+  readonly #forget = (): void => {
+    this.#painted = [];
+  };
+
+  #above(text: string): string {
+    return this.#repaint(text);
+  }
+
+  /** The sequence that writes `text` above the block and paints the block below. */
+  #repaint(text: string): string {
+    const columns = this.#terminal.columns || 80;
+    // A terminal that became narrower has broken the old lines.
+    const rows = this.#painted.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns)), 0);
+    const up = rows > 0 ? `\u001B[${rows}A\r` : '';
+    const partial = this.#writers.map(({ pending }) => pending).filter(Boolean);
+    const lines = [...partial.map((line) => cut(visible(line), columns - 1)), ...this.#lines];
+    this.#painted = lines.map((line) => widthOf(stripVTControlCharacters(line)));
+    const block = lines.map((line) => `${line}${CLEAR_LINE}\n`).join('');
+    const above = text === '' ? '' : `${CLEAR_BELOW}${text}`;
+    return `${up}${above}${NO_WRAP}${block}${CLEAR_BELOW}${WRAP}`;
+  }
+}
+
+/** What a terminal would show of an unfinished line. */
+const visible = (line: string): string =>
+  stripVTControlCharacters(line.slice(line.lastIndexOf('\r', line.length - 2) + 1)).replace(/\p{Cc}/gu, ' ');
+
+/** Takes over `write` of a stream, and passes on whole lines. */
+class Writer {
+  readonly #stream: Terminal;
+  readonly #before: PropertyDescriptor | undefined;
+  readonly #write: Write;
+  readonly #decoder = new StringDecoder('utf8');
+  readonly #above: (text: string) => string;
+  #pending = '';
+  #ended = false;
+
+  constructor(stream: Terminal, above: (text: string) => string) {
+    this.#stream = stream;
+    this.#above = above;
+    this.#before = Object.getOwnPropertyDescriptor(stream, 'write');
+    this.#write = stream.write.bind(stream) as Write;
+    stream.write = this.#intercepted as Write;
+  }
+
+  /** The begin of a line whose end was not written yet. */
+  get pending(): string {
+    return this.#pending;
+  }
+
+  original(text: string, callback?: Callback): boolean {
+    return callback ? this.#write(text, callback) : this.#write(text);
+  }
+
+  /** @returns the unfinished line, with an end */
+  end(): string {
+    this.#ended = true;
+    // Another package may have taken over meanwhile: then this one passes everything on.
+    if (this.#stream.write === this.#intercepted) {
+      if (this.#before) Object.defineProperty(this.#stream, 'write', this.#before);
+      else Reflect.deleteProperty(this.#stream, 'write');
+    }
+    const rest = this.#pending;
+    this.#pending = '';
+    return rest === '' ? '' : `${rest}\n`;
+  }
+
+  readonly #intercepted = (
+    chunk: string | Uint8Array,
+    encoding?: BufferEncoding | Callback,
+    callback?: Callback,
+  ): boolean => {
+    const done = typeof encoding === 'function' ? encoding : callback;
+    const given = typeof encoding === 'string' ? encoding : 'utf8';
+    if (this.#ended) return this.#write(chunk, given, done);
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, given) : Buffer.from(chunk);
+    const text = this.#pending + this.#decoder.write(bytes);
+    const end = text.length > LONGEST ? text.length : text.lastIndexOf('\n') + 1;
+    this.#pending = text.slice(end);
+    const whole = text.slice(0, end);
+    return this.original(this.#above(whole.endsWith('\n') || whole === '' ? whole : `${whole}\n`), done);
+  };
+}
