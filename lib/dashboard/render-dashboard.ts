@@ -152,8 +152,9 @@ function header(connection: ConnectionStatus, { width, color }: Space): string {
   return `${paint('quiet', '──', true)} ${title}: ${paint(tone, word, true)} ${paint('quiet', line, true)}`;
 }
 
-function healthOf({ session, leases, health }: ConnectionStatus): [word: string, tone: Tone] {
+function healthOf({ session, leases, health, shutdown }: ConnectionStatus): [word: string, tone: Tone] {
   if (session.state === 'closed') return ['closed', 'end'];
+  if (shutdown) return [shutdown, 'end'];
   const states = leases.map(({ state }) => state);
   const failed = session.error !== undefined || leases.some(({ error }) => error !== undefined);
   const none = session.state === 'none' || states.includes('pending');

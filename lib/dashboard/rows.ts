@@ -108,10 +108,15 @@ export function secretRow(secret: SecretStatus, now: number): Row {
 
 /** A pool: the bar is the share of its connections that use the current credentials. */
 export function poolRow(pool: PoolStatus, now: number): Row {
-  const { driver, path, serial, connections, superseded, drains, lastRefusal } = pool;
+  const { driver, path, serial, connections, superseded, drains, lastRefusal, rejectedSince } = pool;
   const total = connections + superseded;
   const until = Math.min(...drains.map((one) => one.until.getTime()));
-  const refused = lastRefusal !== undefined && lastRefusal.serial === serial && connections === 0;
+  const refused =
+    rejectedSince !== undefined ||
+    (lastRefusal !== undefined && lastRefusal.serial === serial && connections === 0);
+  const how = rejectedSince
+    ? `logins rejected for ${duration(now - rejectedSince.getTime())}`
+    : 'login failed';
   return {
     kind: 'pool',
     name: printable(`${driver} ${path}`),
@@ -120,7 +125,7 @@ export function poolRow(pool: PoolStatus, now: number): Row {
     ...(total > 0 && { filled: connections / total }),
     time: superseded > 0 ? `${connections} new, ${superseded} old` : `${connections} open`,
     next: until < Infinity ? `close in ${duration(Math.max(0, until - now))}` : '',
-    why: refused ? `login ${lastRefusal.confirmed ? 'rejected' : 'failed'}: ${lastRefusal.code}` : '',
+    why: refused ? `${how}${lastRefusal ? `: ${printable(lastRefusal.code)}` : ''}` : '',
   };
 }
 

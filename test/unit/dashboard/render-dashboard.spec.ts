@@ -75,10 +75,12 @@ const STATES: Record<string, ConnectionStatus> = {
     pools: [
       pool({
         connections: 0,
+        rejectedSince: inTime(-12_000),
         lastRefusal: { at: NOW, path: 'database/creds/orders', serial: 2, code: '28P01', confirmed: true },
       }),
     ],
   }),
+  draining: connection({ shutdown: 'draining' }),
   closed: connection({ session: session({ state: 'closed' }), leases: [], pools: [] }),
 };
 
@@ -135,7 +137,13 @@ const BLOCKS: Record<string, string> = {
  token  #1                           █████████░░  16.2 of 20 s  renew in 9.5 s
  lease  database/creds/orders #2     ███████░░░░   6.2 of 10 s  renew in 2.8 s
  pool   pg database/creds/orders #2                     0 open
-        login rejected: 28P01
+        logins rejected for 12.0 s: 28P01
+`,
+  draining: `
+── default: draining ─── 2 issued, 3 renewed, 1 rotated, 1 login, 3 requests ──
+ token  #1                           █████████░░  16.2 of 20 s  renew in 9.5 s
+ lease  database/creds/orders #2     ███████░░░░   6.2 of 10 s  renew in 2.8 s
+ pool   pg database/creds/orders #2  ███████████        4 open
 `,
   closed: `
 ── default: closed ───── 2 issued, 3 renewed, 1 rotated, 1 login, 3 requests ──
