@@ -31,7 +31,7 @@ async function launch(command, config, rules, port) {
   writeFileSync(join(home, 'alerts.yml'), rules);
 
   const get = async (path) => {
-    const response = await fetch(`${address}/api/v1/${path}`, { signal: AbortSignal.timeout(10_000) });
+    const response = await fetch(`${address}/api/v1/${path}`, { signal: AbortSignal.timeout(60_000) });
     const { status, data, error } = await response.json();
     if (status !== 'success') throw new Error(`Prometheus: ${error}`);
     return data;

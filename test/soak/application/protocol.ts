@@ -6,8 +6,19 @@ export interface ApplicationConfig {
   variant: string;
   /** The role of the database engine. */
   role: string;
-  vault: Omit<VaultOptions, 'auth' | 'tls'> & { auth: { roleId: string; secretId: string } };
+  vault: Omit<VaultOptions, 'auth' | 'tls'> & { auth: SoakAuth };
   database: DatabaseConfig;
+  /** The port of 127.0.0.1 at which Prometheus reads its metrics. */
+  metricsPort?: number;
+  /** A KV secret that it watches. */
+  watched?: string;
+}
+
+/** An AppRole; with `file`, its secret_id (or a token that wraps one) is read from there at each login. */
+export interface SoakAuth {
+  roleId: string;
+  secretId: string;
+  file?: { path: string; wrapped: boolean };
 }
 
 /** A status without its counters and times. */
