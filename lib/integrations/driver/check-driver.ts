@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, sep } from 'node:path';
+import { ownFile } from '../../errors/own-file.js';
 import { VaultError } from '../../errors/vault-error.js';
 import { floorFor, type DriverName } from './floors.js';
-import { here } from './here.cjs';
 
 /** A package on disk. */
 interface Found {
@@ -18,7 +18,7 @@ interface Found {
  * @param from a file of this package
  * @throws VaultError `VAULT_DRIVER_TOO_OLD`
  */
-export function checkDriver(name: DriverName, { imported = true, from = here } = {}): void {
+export function checkDriver(name: DriverName, { imported = true, from = ownFile } = {}): void {
   const found = from === undefined ? undefined : find(name, imported, from);
   if (!found) return;
   const { floor, reached } = floorFor(name, found.version);
