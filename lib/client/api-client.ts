@@ -1,5 +1,4 @@
 import type { ApiRequest, ApiResponse } from './api.types.js';
-import createNodeVault from 'node-vault';
 import { sleep, type Clock } from '../clock/clock.js';
 import { now, type Deadline } from '../clock/deadline.js';
 import type { ClientOptions } from './client-options.js';
@@ -18,6 +17,7 @@ import { assertHeaderValue } from './path.js';
 import { writeBody } from './request-body.js';
 import { isSuccess, readAnswer, readFailure } from './read-answer.js';
 import { isRepeatable } from './repeatable.js';
+import { requestLayer, type RequestLayer } from './request-layer.js';
 import { USER_AGENT } from './user-agent.js';
 import type { Lane, Route, Sender, TransportResponse, WrittenRequest } from './transport.types.js';
 import { ExchangeFailed, isUndone } from './transport-errors.js';
@@ -49,12 +49,11 @@ type HookOptions = {
 
 /**
  * Sends one request, and returns a typed answer or throws a {@link VaultError}. It handles HTTP and Vault's envelope,
- * not time, sessions or retries. This is the only file that uses node-vault: its request path, over the transport of
- * this package. Its token handling, debug output and error objects are not used, as they contain secrets.
+ * not time, sessions or retries.
  */
 export class ApiClient {
   readonly #transport: Sender;
-  readonly #nodeVault: { request(options: object): Promise<unknown> };
+  readonly #layer: RequestLayer | Promise<RequestLayer>;
   readonly #options: ClientOptions;
   readonly #clock: Clock;
   readonly #observe: (request: ApiRequest, milliseconds: number, outcome: Outcome) => void;
@@ -83,22 +82,7 @@ export class ApiClient {
     this.#clock = clock;
     this.#observe = observe;
     this.#transport = transport;
-    const nodeVault = createNodeVault({
-      debug: () => undefined,
-      tv4: { validate: () => true },
-      'request-promise': { defaults: () => (hook: HookOptions) => this.#exchange(hook) },
-    } as object) as unknown as {
-      request(options: object): Promise<unknown>;
-      handleVaultResponse: (response: unknown) => unknown;
-      endpoint: string;
-      pathPrefix: string;
-      token?: string;
-      namespace?: string;
-    };
-    // Without these options, environment variables would decide.
-    Object.assign(nodeVault, { endpoint: '', pathPrefix: '', token: undefined, namespace: undefined });
-    nodeVault.handleVaultResponse = (response) => response;
-    this.#nodeVault = nodeVault;
+    this.#layer = requestLayer((hook: HookOptions) => this.#exchange(hook));
   }
 
   async send<T = unknown>(request: ApiRequest, token?: Secret): Promise<ApiResponse<T>> {
@@ -191,8 +175,9 @@ export class ApiClient {
   ): Promise<TransportResponse> {
     // Proxies and Node's own HTTP server refuse the LIST method; this form is equivalent.
     const list = request.method === 'LIST';
+    const layer = this.#layer instanceof Promise ? await this.#layer : this.#layer;
     try {
-      const response = (await this.#nodeVault.request({
+      const response = (await layer.request({
         method: list ? 'GET' : request.method,
         path: `/${request.path}${queryString(list ? { ...request.query, list: true } : request.query)}`,
         headers,

@@ -262,14 +262,14 @@ it('rooms without Nest do not reach it through another file either', () => {
 
 it('node-vault is known to one file, and so is undici', () => {
   const users = (name: string) => imports.filter(({ to }) => to === name).map(({ from }) => from);
-  expect(users('node-vault')).toEqual(['client/api-client.ts']);
+  expect(users('node-vault')).toEqual(['client/request-layer.ts']);
   const ofUndici = imports.filter(({ to }) => /^undici($|\/)/.test(to));
   const running = ofUndici.filter(({ from, typeOnly }) => !typeOnly && !from.endsWith('.d.ts'));
   expect([...new Set(running.map(({ from }) => from))]).toEqual(['client/undici.ts']);
   // Its index replaces the dispatcher of the application's own fetch.
   expect(running.filter(({ to }) => to === 'undici')).toEqual([]);
   const mentions = files.filter((file) => /['"]node-vault['"]/.test(readFileSync(join(root, file), 'utf8')));
-  expect(mentions).toEqual(['client/api-client.ts']);
+  expect(mentions).toEqual(['client/request-layer.ts']);
 });
 
 it('only the bin loads commander', () => {
