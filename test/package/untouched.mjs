@@ -44,6 +44,8 @@ const ENTRIES = {
   '/rabbitmq': ['amqplib', 'amqp-connection-manager'],
   '/mongodb': ['mongodb'],
   '/aws': [],
+  '/terminus': ['@nestjs/terminus'],
+  '/opentelemetry': ['@opentelemetry/api'],
 };
 const { exports } = require('nestjs-vault/package.json');
 const entries = Object.keys(exports).filter((name) => name !== './package.json');
