@@ -2,10 +2,12 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensureInstalled } from './ensure-installed.mjs';
+import { ensureInstalled, ensurePrismaClient } from './ensure-installed.mjs';
 import { ensureOpenBao } from './setup/openbao.mjs';
 
 await ensureInstalled();
+// The application is that of the soak test, with all its variants.
+await ensurePrismaClient();
 await ensureOpenBao({ log: (line) => console.error(line) });
 const root = fileURLToPath(new URL('..', import.meta.url));
 const file = (path) => join(root, path);
