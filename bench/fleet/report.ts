@@ -1,3 +1,4 @@
+import type { Comparison } from './compare.js';
 import type { Client } from './instance.js';
 import type { Measured } from './measure.js';
 import { lifetimeWatcher, lifetimeWatcherOpenBao } from './policies/lifetime-watcher.js';
@@ -58,8 +59,23 @@ export function tables(results: readonly Result[]): string {
   ).join('\n\n');
 }
 
+/** The formulas of docs/capacity.md beside the simulation. */
+export function comparisonTable(compared: readonly Comparison[]): string {
+  return [
+    '| nestjs-vault | By the formula | Simulated |',
+    '| --- | ---: | ---: |',
+    ...compared.map(
+      ({ what, predicted, simulated }) => `| ${what} | ${whole(predicted)} | ${whole(simulated)} |`,
+    ),
+  ].join('\n');
+}
+
 /** The whole page. */
-export function report(results: readonly Result[], instances: number): string {
+export function report(
+  results: readonly Result[],
+  instances: number,
+  compared: readonly Comparison[],
+): string {
   const of = (client: Client) => results.find((one) => one.client === client)?.measured as Measured;
   const { restart, seal } = of(ours);
   const ratio = (peer: Client) => (restart.peakToMean / of(peer).restart.peakToMean).toFixed(2);
@@ -82,6 +98,13 @@ simulation.
   leases would have ended. Its ratio is low because it is at its peak all the time.
 
 ${tables(results)}
+
+### The formulas of the page on capacity
+
+The requests in the named time, by the [formulas](../capacity.md#formulas) and as simulated. \`npm run bench:fleet\` fails if one
+differs by more than 10 % (small fleets: and three standard deviations).
+
+${comparisonTable(compared)}
 
 ## Meaning of the figures
 

@@ -4,6 +4,8 @@ export interface OpenBaoNode extends RunningServer {
   /** `node-1`, ... */
   readonly id: string;
   readonly address: string;
+  /** Its audit log, one JSON object a line. */
+  readonly auditFile: string | undefined;
   /** Sends to this node: a standby forwards most requests, or answers with a redirect. */
   api: (method: string, path: string, body?: unknown, options?: ApiOptions) => Promise<ApiAnswer>;
   /** 200 leads, 429 stands by, 503 is sealed, 501 has not joined yet; undefined without an answer. */
@@ -33,5 +35,7 @@ export interface OpenBaoCluster extends Pick<OpenBaoServer, 'kind' | 'address' |
 /**
  * OpenBao nodes with integrated storage on loopback, three by default, unsealed and ready: one key share,
  * `performance_multiplier` 1, KV v2 at `secret`. They end with this process, however it ends.
+ *
+ * @param options.audit whether each node writes an audit log; of OpenBao only
  */
-export function startOpenBaoCluster(options?: { nodes?: number }): Promise<OpenBaoCluster>;
+export function startOpenBaoCluster(options?: { nodes?: number; audit?: boolean }): Promise<OpenBaoCluster>;

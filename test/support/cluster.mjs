@@ -21,8 +21,9 @@ import {
 const LEADER_TIMEOUT_MS = 30_000;
 const VOTERS_TIMEOUT_MS = 30_000;
 const POLL_MS = 50;
+const AUDIT_FILE = 'audit.log';
 
-export async function startOpenBaoCluster({ nodes: count = 3 } = {}) {
+export async function startOpenBaoCluster({ nodes: count = 3, audit = false } = {}) {
   const bin = await ensureOpenBao();
   const { stdout } = await promisify(execFile)(bin, ['version']);
   const kind = stdout.startsWith('Vault') ? 'vault' : 'openbao';
@@ -30,7 +31,10 @@ export async function startOpenBaoCluster({ nodes: count = 3 } = {}) {
     const free = new Set();
     while (free.size < 2 * count) free.add(await freePort());
     const ports = [...free];
-    const nodes = Array.from({ length: count }, (_, index) => new Node({ bin, kind, index, ports, count }));
+    const nodes = Array.from(
+      { length: count },
+      (_, index) => new Node({ bin, kind, index, ports, count, audit }),
+    );
     try {
       return await formCluster(nodes, kind);
     } catch (error) {
@@ -67,7 +71,7 @@ async function formCluster(nodes, kind) {
 
 /** One server process, its data, and its API. */
 class Node {
-  constructor({ bin, kind, index, ports, count }) {
+  constructor({ bin, kind, index, ports, count, audit }) {
     this.id = `node-${index + 1}`;
     this.port = ports[index];
     this.address = `http://${HOST}:${this.port}`;
@@ -75,9 +79,9 @@ class Node {
     const config = join(home, 'server.json');
     const clusterPort = ports[count + index];
     const others = ports.slice(0, count).filter((port) => port !== this.port);
-    writeFileSync(config, nodeConfig({ kind, home, id: this.id, port: this.port, clusterPort, others }), {
-      mode: 0o600,
-    });
+    this.auditFile = audit ? join(home, AUDIT_FILE) : undefined;
+    const { id, port } = this;
+    writeFileSync(config, nodeConfig({ kind, home, id, port, clusterPort, others, audit }), { mode: 0o600 });
     this.keeper = new Keeper(home);
     this.spec = {
       command: bin,
@@ -221,7 +225,7 @@ class Cluster {
   }
 }
 
-function nodeConfig({ kind, home, id, port, clusterPort, others }) {
+function nodeConfig({ kind, home, id, port, clusterPort, others, audit }) {
   const path = join(home, 'data');
   mkdirSync(path, { recursive: true });
   return JSON.stringify({
@@ -240,6 +244,9 @@ function nodeConfig({ kind, home, id, port, clusterPort, others }) {
         }),
       },
     },
+    // OpenBao takes audit devices from its configuration only, and refuses one that differs between the nodes. So the path
+    // is relative: each node runs in its own folder.
+    ...(audit && { audit: [{ type: 'file', path: 'file', options: { file_path: AUDIT_FILE } }] }),
     ...(kind === 'vault' && { disable_mlock: true }),
   });
 }
