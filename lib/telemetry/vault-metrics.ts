@@ -52,12 +52,10 @@ export class VaultMetrics {
     if (!outcome) return;
     const connection = this.#begin(source);
     const { duration, status, error, leased, resends } = outcome;
-    this.#histograms.requestDuration.record(duration / 1_000, {
-      connection,
-      operation,
-      ...(status !== undefined && { 'http.response.status_code': status }),
-      ...(error !== undefined && { 'error.type': error }),
-    });
+    const attributes: Attributes = { connection, operation };
+    if (status !== undefined) attributes['http.response.status_code'] = status;
+    if (error !== undefined) attributes['error.type'] = error;
+    this.#histograms.requestDuration.record(duration / 1_000, attributes);
     if (leased) this.#counters.leasesIssued.add(1, { connection });
     for (const reason of resends) this.#counters.requestResends.add(1, { connection, reason });
   }
@@ -89,27 +87,22 @@ export class VaultMetrics {
   pool({ source, driver, type, count }: VaultPoolMessage): void {
     const connection = this.#begin(source);
     const of = { connection, driver };
-    this.#once(`${connection} ${driver}`, () =>
-      this.#zero('poolEvents', VALUES.poolEvent, (each) => ({ ...of, type: each })),
-    );
+    const pools = `${connection} ${driver}`;
+    if (!this.#begun.has(pools))
+      this.#zero('poolEvents', VALUES.poolEvent, (each) => ({ ...of, type: each }));
+    this.#begun.add(pools);
     this.#counters.poolEvents.add(count, { ...of, type });
   }
 
   /** Reports the counters of a new connection with 0, so that an alert sees their first change. */
   #begin({ name: connection }: VaultSource): string {
-    this.#once(connection, () => {
-      this.#zero('logins', VALUES.loginReason, (reason) => ({ connection, reason }));
-      this.#zero('rotations', VALUES.rotationReason, (reason) => ({ connection, reason }));
-      for (const key of ['leasesIssued', 'leasesRenewed', 'leasesExpired'] as const)
-        this.#counters[key].add(0, { connection });
-    });
+    if (this.#begun.has(connection)) return connection;
+    this.#begun.add(connection);
+    this.#zero('logins', VALUES.loginReason, (reason) => ({ connection, reason }));
+    this.#zero('rotations', VALUES.rotationReason, (reason) => ({ connection, reason }));
+    for (const key of ['leasesIssued', 'leasesRenewed', 'leasesExpired'] as const)
+      this.#counters[key].add(0, { connection });
     return connection;
-  }
-
-  #once(key: string, work: () => void): void {
-    if (this.#begun.has(key)) return;
-    this.#begun.add(key);
-    work();
   }
 
   #zero(key: CounterKey, values: readonly string[], attributes: (value: string) => Attributes): void {

@@ -23,8 +23,11 @@ export class VaultSpans {
   readonly #tracer: Tracer;
   readonly #describe: (path: string) => string;
   readonly #askers = new WeakMap<VaultAskMessage, SpanContext>();
-  readonly #tasks = new WeakMap<VaultTaskMessage, Span>();
-  readonly #requests = new WeakMap<VaultRequestMessage, Span>();
+  // Each of them ends, so its entry is deleted; a WeakMap of short-lived objects costs the garbage collector more.
+  readonly #tasks = new Map<VaultTaskMessage, Span>();
+  readonly #requests = new Map<VaultRequestMessage, Span>();
+  /** Attributes by address. */
+  readonly #servers = new Map<string, Attributes>();
 
   constructor(provider: TracerProvider, describe: (path: string) => string) {
     this.#tracer = provider.getTracer(SCOPE, VERSION);
@@ -58,8 +61,11 @@ export class VaultSpans {
   }
 
   taskEnded(task: VaultTaskMessage): void {
+    const span = this.#tasks.get(task);
+    this.#tasks.delete(task);
     const { serial, error } = task.outcome ?? {};
-    end(this.#tasks.get(task), serial === undefined ? {} : { [SPAN.serial]: serial }, error);
+    if (serial !== undefined) span?.setAttribute(SPAN.serial, serial);
+    end(span, error);
   }
 
   /** A request of a task is its child; another one that of its caller, or it is a root. */
@@ -79,29 +85,32 @@ export class VaultSpans {
   }
 
   requestEnded(request: VaultRequestMessage): void {
-    const { status, error, requestId, address, cached, resends = [] } = request.outcome ?? {};
-    end(
-      this.#requests.get(request),
-      {
-        ...(status !== undefined && { [SPAN.status]: status }),
-        ...(requestId !== undefined && { [SPAN.requestId]: requestId }),
-        ...(cached && { [SPAN.cached]: true }),
-        ...(resends.length > 0 && { [SPAN.resends]: resends.length }),
-        ...(address && serverOf(address)),
-      },
-      error,
-    );
+    const span = this.#requests.get(request);
+    this.#requests.delete(request);
+    const { outcome } = request;
+    if (!span?.isRecording() || !outcome) return span?.end();
+    const { status, error, requestId, address, cached, resends } = outcome;
+    if (status !== undefined) span.setAttribute(SPAN.status, status);
+    if (requestId !== undefined) span.setAttribute(SPAN.requestId, requestId);
+    if (cached) span.setAttribute(SPAN.cached, true);
+    if (resends.length > 0) span.setAttribute(SPAN.resends, resends.length);
+    if (address) span.setAttributes(this.#server(address));
+    end(span, error);
+  }
+
+  #server(address: string): Attributes {
+    let server = this.#servers.get(address);
+    if (!server) this.#servers.set(address, (server = serverOf(address)));
+    return server;
   }
 }
 
-function end(span: Span | undefined, attributes: Attributes, error: string | undefined): void {
-  if (!span?.isRecording()) return;
-  span.setAttributes(attributes);
+function end(span: Span | undefined, error: string | undefined): void {
   if (error !== undefined) {
-    span.setAttribute(SPAN.errorType, error);
-    span.setStatus({ code: SpanStatusCode.ERROR, message: error });
+    span?.setAttribute(SPAN.errorType, error);
+    span?.setStatus({ code: SpanStatusCode.ERROR, message: error });
   }
-  span.end();
+  span?.end();
 }
 
 /** Host and port of an address; a socket has no port. */
