@@ -6,6 +6,7 @@ import { PAGES, read } from '../support/pages.mjs';
 
 const ofPage = 'test/drivers/page-programs.spec.ts';
 const ofInstalls = 'test/installs/readme.mjs';
+const ofMetrics = 'test/unit/telemetry/page.spec.ts';
 const ofTypeOrm = 'test/drivers/typeorm-page.spec.ts';
 const ofCommandLines = 'test/installs/command-lines.mjs';
 
@@ -23,6 +24,8 @@ const RUN_BY: Record<string, string> = {
   'docs/getting-started.md vault.dev.mjs': ofPage,
   'docs/local-development.md migrations.dev.mjs': ofPage,
   'docs/local-development.md vault.dev.mjs': ofInstalls,
+  'docs/metrics-and-traces.md src/slow-requests.ts': ofMetrics,
+  'docs/metrics-and-traces.md src/telemetry.ts': ofMetrics,
   'docs/scripts-and-jobs.md src/job.ts': ofPage,
   'docs/scripts-and-jobs.md src/worker.ts': ofPage,
 };
@@ -30,12 +33,13 @@ const RUN_BY: Record<string, string> = {
 const NOT_RUN: Record<string, string> = {
   'docs/databases/typeorm.md src/main.ts': 'calls migrate.ts, and starts as the other main.ts do',
   'docs/databases/typeorm.md src/migrate-job.ts': 'only calls migrate.ts',
+  'docs/metrics-and-traces.md src/instrumentation.ts': 'needs the Node SDK, some hundred packages',
   'docs/local-development.md postgres-local.mjs': 'refuses to run as root, as CI may',
 };
 
 /** Files that Node or a command line loads; a new kind of program belongs here. */
 const PROGRAM =
-  /(?:^|\/)(?:main|job|worker|report|migrate|migrate-job|data-source|knexfile)\.ts$|[./]config\.[jt]s$|\.mjs$/;
+  /(?:^|\/)(?:main|job|worker|report|telemetry|instrumentation|slow-requests|migrate|migrate-job|data-source|knexfile)\.ts$|[./]config\.[jt]s$|\.mjs$/;
 const all = snippets();
 const programs = [
   // A page may show two versions of a file: with a connection of its own, and for `nestjs-vault exec`.
