@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Logger, Module } from '@nestjs/common';
+import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import type { TestingModule } from '@nestjs/testing';
 import { firstValueFrom } from 'rxjs';
 import {
@@ -23,6 +24,7 @@ import {
   type VaultOptions,
 } from 'nestjs-vault';
 import { rotatingAwsCredentials } from 'nestjs-vault/aws';
+import { VaultHealthIndicator } from 'nestjs-vault/terminus';
 import { SimulatedVault, VaultTestingModule, VirtualClock, type Sender } from 'nestjs-vault/testing';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { VaultConnections } from '../../lib/connection/vault-connections.js';
@@ -34,7 +36,7 @@ import { Audit } from './audit.js';
 
 const lib = fileURLToPath(new URL('../../lib', import.meta.url));
 const ENTRY_POINTS = readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter((file) =>
-  /^((testing|telemetry|integrations.[\w-]+).)?index\.ts$/.test(file),
+  /^((testing|telemetry|health|integrations.[\w-]+).)?index\.ts$/.test(file),
 );
 
 const PASSPHRASE = 'canary-passphrase-of-the-key';
@@ -89,8 +91,12 @@ describe('no printer shows a secret of the package itself', () => {
       ...more,
     };
     @Module({
-      imports: [VaultTestingModule.forRoot({ vault }), VaultModule.forRoot(options)],
-      providers: [Consumer],
+      imports: [
+        VaultTestingModule.forRoot({ vault }),
+        VaultModule.forRoot(options),
+        TerminusModule.forRoot(),
+      ],
+      providers: [Consumer, VaultHealthIndicator],
     })
     class AppModule {}
     const app = await apps.start({ imports: [AppModule] });
@@ -111,7 +117,7 @@ describe('no printer shows a secret of the package itself', () => {
     audit.guard(name, value);
 
   it('of all exports of each entry point', async () => {
-    expect(ENTRY_POINTS.length).toBe(13);
+    expect(ENTRY_POINTS.length).toBe(15);
     for (const file of ENTRY_POINTS) {
       const exported = (await import(join(lib, file))) as Record<string, unknown>;
       // Wrapped: pino would call a cause that is a function.
@@ -199,6 +205,35 @@ describe('no printer shows a secret of the package itself', () => {
     await raw.lease.reportRejected?.({ confirmed: true });
     expect(seen).toBeGreaterThan(5);
     audit.printAll({ events, 'events after a refusal': credentials.recentEvents });
+    audit.expectClean();
+  });
+
+  it('of the answers to probes, with all that they can show, and of what Terminus logs about them', async () => {
+    const { app, vault } = await start();
+    const indicator = app.get(VaultHealthIndicator);
+    const { username, password } = await firstValueFrom(app.get(CredentialsService).database('app'));
+    audit.guard('a password', password.reveal());
+    audit.guard('a user name', username.reveal());
+    app.get(KvService).watch('app').subscribe();
+    const check = (name: 'checkStartup' | 'checkReadiness') =>
+      app.get(HealthCheckService).check([() => indicator[name]('vault', { showPaths: true })]);
+    const answers = async () => ({
+      startup: await check('checkStartup').catch((error: unknown) => error),
+      readiness: await check('checkReadiness').catch((error: unknown) => error),
+      liveness: indicator.checkLiveness('vault', { loginRefusedFor: 0 }),
+      'unknown connection': await failure(
+        Promise.resolve().then(() => indicator.checkReadiness('vault', { connection: 'other' })),
+      ),
+    });
+    const valid = await answers();
+    expect(JSON.stringify(valid)).toContain('database/creds/app');
+    audit.printAll({ 'health indicator': indicator, ...valid });
+    vault.revokeAllTokens();
+    vault.seal();
+    await expect(app.get(KvService).read('app')).rejects.toThrow();
+    await app.get(CredentialsService).release('database/creds/app');
+    audit.printAll(await answers());
+    audit.read('log of Terminus', apps.log);
     audit.expectClean();
   });
 
