@@ -62,7 +62,8 @@ describeReal('chaos: a cluster of three', () => {
     const note = await untilIssuing(began);
     await subject.untilEvents('renewed', 1);
     await subject.settled(Date.now());
-    await subject.row(context, fault, began, note);
+    const { probes } = await subject.row(context, fault, began, note);
+    expect(probes).toMatchObject({ notReady: 0, notLive: 0, notStarted: 0 });
     // Counted from the start, not only since this fault.
     expect(subject.load.failures()).toEqual([]);
     expect(subject.events('expired')).toEqual([]);

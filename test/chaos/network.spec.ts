@@ -4,7 +4,16 @@ import { describeReal } from '../support/real-servers.js';
 import { startTcpProxy, type TcpProxy } from '../support/servers.mjs';
 import type { Row } from './rows.js';
 import type { Subject } from './subject.js';
-import { BACK_WITHIN, expectBack, expectSurvived, LONG, SHORT, World, type Life } from './world.js';
+import {
+  BACK_WITHIN,
+  expectBack,
+  expectNotReady,
+  expectSurvived,
+  LONG,
+  SHORT,
+  World,
+  type Life,
+} from './world.js';
 
 describeReal('chaos: the network to the server', () => {
   let world: World;
@@ -59,6 +68,7 @@ describeReal('chaos: the network to the server', () => {
     expect(long.events('expired')).toEqual([]);
     expect(short.events('expired')).not.toEqual([]);
     expectBack(recovered, 'VAULT_TIMEOUT');
+    expectNotReady(recovered);
   }, 120_000);
 
   it('resets every connection', async (context) => {
@@ -76,6 +86,7 @@ describeReal('chaos: the network to the server', () => {
     expect(long.events('expired')).toEqual([]);
     expect(short.events('expired')).not.toEqual([]);
     expectBack(recovered, 'VAULT_UNREACHABLE');
+    expectNotReady(recovered);
   }, 120_000);
 
   it('is slow', { timeout: 120_000 }, async (context) => {

@@ -1,3 +1,5 @@
+import type { ProbeSummary } from './probes.js';
+
 /** The effect of one case on one application: a row of the table. Times in milliseconds. */
 export interface Row {
   /** The fault. */
@@ -20,6 +22,8 @@ export interface Row {
   lasted: number;
   /** Requests to Vault, from the fault to the end of the case. */
   requests: { total: number; failed: number };
+  /** What the probes said, from the fault to the end of the case. */
+  probes: ProbeSummary;
   /** A remark for the table. */
   note?: string;
 }

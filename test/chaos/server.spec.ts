@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { describeReal } from '../support/real-servers.js';
-import { expectBack, expectSurvived, LONG, SHORT, World } from './world.js';
+import { expectBack, expectNotReady, expectSurvived, LONG, SHORT, World } from './world.js';
 
 describeReal('chaos: the server', () => {
   let world: World;
@@ -31,6 +31,7 @@ describeReal('chaos: the server', () => {
     expect(long.events('expired')).toEqual([]);
     expect(short.events('expired')).not.toEqual([]);
     expectBack(recovered, 'VAULT_UNREACHABLE');
+    expectNotReady(recovered);
   }, 120_000);
 
   it('is sealed for longer than half a TTL', async (context) => {
@@ -55,5 +56,6 @@ describeReal('chaos: the server', () => {
     expect(long.events('expired')).toEqual([]);
     expect(short.events('expired')).not.toEqual([]);
     expectBack(recovered, 'VAULT_SEALED');
+    expectNotReady(recovered);
   }, 120_000);
 });

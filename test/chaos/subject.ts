@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TestContext } from 'vitest';
+import { expect, type TestContext } from 'vitest';
 import type { Application } from '../soak/application.js';
 import type { Load } from '../soak/load.js';
 import { tally } from '../soak/summary.js';
+import { Probes, type Probed } from './probes.js';
 import type { Row } from './rows.js';
 
 const LOOK_EVERY = 50;
@@ -14,6 +15,7 @@ const PATIENCE = 30_000;
 export class Subject {
   readonly app: Application;
   readonly load: Load;
+  readonly #probes: Probes;
   readonly #setting: string;
   /** Requests to Vault before the fault. */
   #before = { total: 0, failed: 0 };
@@ -24,6 +26,7 @@ export class Subject {
     this.app = app;
     this.load = load;
     this.#setting = setting;
+    this.#probes = new Probes(app.url, (text) => app.expectNoSecrets(text));
   }
 
   /** Waits until the next renewal of the lease is at most so many milliseconds ahead. */
@@ -109,6 +112,7 @@ export class Subject {
       replaced: this.#replaced(),
       lasted: Date.now() - this.#faultAt,
       requests: { total: total - this.#before.total, failed: failed - this.#before.failed },
+      probes: this.#probes.summary(this.#faultAt),
       ...(note && { note }),
     };
     (context.task.meta.chaos ??= []).push(row);
@@ -119,7 +123,10 @@ export class Subject {
     if (this.#stopped) return;
     this.#stopped = true;
     await this.load.stop();
+    const at = Date.now();
     await this.app.stop();
+    await this.#probes.untilRefused();
+    expectDrained(this.#probes.answers.filter((one) => one.at > at));
   }
 
   #replaced(): string[] {
@@ -136,4 +143,12 @@ export class Subject {
     const up = healths[last + 1];
     return up ? Math.max(0, up.at - since) : Infinity;
   }
+}
+
+/** While the application drains, it is not ready, and does not become ready again. */
+function expectDrained(answers: readonly Probed[]): void {
+  const ready = answers.map((one) => one.ready).filter((status) => status > 0);
+  const first = ready.indexOf(503);
+  expect(first, `readiness after SIGTERM: ${ready.join(', ')}`).toBeGreaterThanOrEqual(0);
+  expect(ready.slice(first)).not.toContain(200);
 }

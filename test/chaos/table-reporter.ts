@@ -10,6 +10,7 @@ const HEAD = [
   'failed',
   'recovered',
   'status up',
+  'probes',
   'reasons of the status',
   'replaced',
   'requests to Vault (failed)',
@@ -38,9 +39,20 @@ function cells(row: Row): (string | number)[] {
     failed,
     failed ? `${(recovered / 1_000).toFixed(1)} s` : '–',
     `${(statusUp / 1_000).toFixed(1)} s`,
+    probes(row),
     said.join(', ') || '–',
     replaced.join(', ') || '–',
     `${requests.total} (${requests.failed}) in ${(lasted / 1_000).toFixed(0)} s`,
     listed(codes),
   ];
+}
+
+function probes({ probes: { notReady, reasons, notLive, notStarted, silent } }: Row): string {
+  const seconds = (milliseconds: number) => `${(milliseconds / 1_000).toFixed(1)} s`;
+  return [
+    notReady ? `not ready for ${seconds(notReady)} (${reasons.join(', ')})` : 'ready',
+    notLive ? `not live ${notLive} times` : 'live',
+    ...(notStarted ? [`not started ${notStarted} times`] : []),
+    ...(silent ? [`no answer for ${seconds(silent)}`] : []),
+  ].join(', ');
 }

@@ -32,7 +32,9 @@ export const SHORT: Life = { ttl: 3, token: 120, drain: 1 };
 export const BACK_WITHIN = 2_000;
 
 /** Queries failed for a short time; the status gave the reason for as long. No storm of requests. */
-export function expectBack({ failed, recovered, statusUp, said, requests, lasted }: Row, why?: string): void {
+export function expectBack(row: Row, why?: string): void {
+  const { failed, recovered, statusUp, said, requests, lasted } = row;
+  expectLive(row);
   expect(failed).toBeGreaterThan(0);
   expect(recovered).toBeLessThan(BACK_WITHIN);
   expect(statusUp).toBeLessThan(BACK_WITHIN);
@@ -42,9 +44,24 @@ export function expectBack({ failed, recovered, statusUp, said, requests, lasted
 }
 
 /** No query failed, and the status gave the reason, if the fault shows there. */
-export function expectSurvived({ failed, said, requests, lasted }: Row, why?: string): void {
+export function expectSurvived(row: Row, why?: string): void {
+  const { failed, said, requests, lasted, probes } = row;
+  expectLive(row);
+  expect(probes).toMatchObject({ notReady: 0, reasons: [] });
   expect({ failed, said }).toEqual({ failed: 0, said: why ? expect.arrayContaining([why]) : [] });
   expect(requests.total).toBeLessThan(5 + lasted / 1_000);
+}
+
+/** No fault of this folder is a reason for a restart, and each application has started. */
+function expectLive({ probes }: Row): void {
+  expect(probes).toMatchObject({ notLive: 0, notStarted: 0 });
+}
+
+/** The probes took the traffic away, for this reason alone, and no longer than until the recovery. */
+export function expectNotReady({ probes, lasted }: Row): void {
+  expect(probes.reasons).toEqual(['expired']);
+  expect(probes.notReady).toBeGreaterThan(0);
+  expect(probes.notReady).toBeLessThan(lasted);
 }
 
 const TEN_MINUTES = 600;

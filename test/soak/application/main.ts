@@ -17,6 +17,7 @@ import {
 import { STORE, VARIANTS, type Store } from '../variant.js';
 import { LoadController } from './load.controller.js';
 import { exportMetrics } from './metrics.js';
+import { ProbesModule } from './probes.controller.js';
 import type { ApplicationConfig, AppReport, ReportedStatus, SoakAuth } from './protocol.js';
 
 @Module({})
@@ -24,7 +25,7 @@ class ApplicationModule {
   static over(vault: ApplicationConfig['vault'], variant: DynamicModule): DynamicModule {
     return {
       module: ApplicationModule,
-      imports: [VaultModule.forRoot({ ...vault, auth: authOf(vault.auth) }), variant],
+      imports: [VaultModule.forRoot({ ...vault, auth: authOf(vault.auth) }), variant, ProbesModule],
       controllers: [LoadController],
     };
   }
