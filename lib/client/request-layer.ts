@@ -82,7 +82,8 @@ async function importNodeVault(): Promise<NodeVault> {
   }
 }
 
-function layerOf(nodeVault: NodeVault, send: (options: never) => Promise<unknown>): RequestLayer {
+/** The layer of one connection, over its hook. */
+export function layerOf(nodeVault: NodeVault, send: (options: never) => Promise<unknown>): RequestLayer {
   const client = nodeVault({
     debug: () => undefined,
     commands: {},

@@ -55,6 +55,17 @@ try {
         format,
       ]);
 
+    for (const format of ['esm', 'cjs'])
+      for (const order of ['after', 'before'])
+        await check(
+          `no axios; an application that uses it ${order} has the whole one, ${format}`,
+          process.execPath,
+          [join(here, 'loaded.mjs'), format, order],
+        );
+    await check('another node-vault, none, a bundle, and files removed below a process', process.execPath, [
+      join(here, 'moved.mjs'),
+    ]);
+
     await check('workers and threads each log in and revoke', process.execPath, [join(here, 'children.mjs')]);
     await check('both copies in one process, and at its end', process.execPath, [
       join(here, 'two-copies.mjs'),
