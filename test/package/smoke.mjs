@@ -19,6 +19,8 @@ const [vault, pg, testing, ofTerminus, common, core, terminus] = await Promise.a
   ].map(load),
 );
 await load('reflect-metadata');
+// Its peer is optional, and not installed here: Node's own error names it, and nothing else of the package needs it.
+await assert.rejects(async () => load('nestjs-vault/opentelemetry'), /'@opentelemetry\/api'/);
 
 const seen = [];
 const server = createServer((request, response) => {

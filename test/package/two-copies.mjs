@@ -110,6 +110,20 @@ for (const [index, copy] of [esm, cjs].entries()) {
 await Promise.all(apps.map((app) => app.close()));
 assert.equal(alive.size, 0);
 
+// An instrumentation of one copy reports the connections of both.
+const { VaultInstrumentation } = require('nestjs-vault/opentelemetry');
+const loggedIn = [];
+const meter = {
+  createCounter: (name) => ({
+    add: (value, { connection }) => name === 'nestjs_vault.logins' && value > 0 && loggedIn.push(connection),
+  }),
+  createHistogram: () => ({ record: () => undefined }),
+  createObservableGauge: () => ({}),
+  addBatchObservableCallback: () => undefined,
+  removeBatchObservableCallback: () => undefined,
+};
+const instrumentation = new VaultInstrumentation({ meterProvider: { getMeter: () => meter } });
+
 // One application with a connection of each copy: each has services of its own, for its own connection.
 const names = { a: consumer(esm, 'a'), b: consumer(esm, 'b') };
 const both = await start([connection(esm, 'a'), connection(cjs, 'b')], Object.values(names));
@@ -131,6 +145,8 @@ for (const [copy, name, other] of [
 }
 await both.close();
 assert.equal(alive.size, 0);
+instrumentation.disable();
+assert.deepEqual(loggedIn.toSorted(), ['a', 'b']);
 
 // The same name through each copy is refused, as it is through one.
 const twice = await start([connection(esm), connection(cjs)]).catch((one) => one);
