@@ -19,7 +19,9 @@ const load = (name) =>
 /** Packages with files of CommonJS that were loaded since; Nest loads some of its own late. */
 function loadedSince(before) {
   const files = Object.keys(require.cache).filter((file) => !before.has(file));
-  return [...new Set(files.map(packageOf))].filter((name) => !name.startsWith('@nestjs/')).toSorted();
+  return [...new Set(files.map(packageOf))]
+    .filter((name) => !name.startsWith('@nestjs/'))
+    .toSorted((a, b) => a.localeCompare(b));
 }
 
 function packageOf(file) {
