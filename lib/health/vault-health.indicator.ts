@@ -114,7 +114,7 @@ export class VaultHealthIndicator {
   }
 
   #liveness(connection: VaultConnection, loginRefusedFor: number): VaultConnectionHealth {
-    const error = refusalOf(connection.status);
+    const error = loginRefusedFor === Infinity ? undefined : refusalOf(connection.status);
     if (!error) {
       this.#refusedSince.delete(connection);
       return { state: 'up' };
