@@ -52,26 +52,27 @@ export interface Subject {
   restart: () => Promise<Subject>;
 }
 
-/** Real servers, a Prometheus that reads every application each second, and a reader of the runbooks. */
+/** Real servers, a Prometheus that reads every application each second, for a reader of the runbooks. */
 export class World {
-  readonly reader = new Reader();
   readonly postgres: PostgresServer;
   readonly bao: OpenBaoServer;
   /** The servers of single stories. */
   readonly #others: OpenBaoServer[] = [];
   readonly #subjects = new Map<string, Subject>();
+  readonly #reader: Reader;
   readonly #home = mkdtempSync(join(tmpdir(), 'nestjs-vault-operated-'));
   readonly #ports = new Map<string, number>();
   readonly #prometheusPort: number;
   #prometheus: PrometheusServer | undefined;
 
-  private constructor(bao: OpenBaoServer, postgres: PostgresServer, prometheusPort: number) {
+  private constructor(reader: Reader, bao: OpenBaoServer, postgres: PostgresServer, prometheusPort: number) {
+    this.#reader = reader;
     this.bao = bao;
     this.postgres = postgres;
     this.#prometheusPort = prometheusPort;
   }
 
-  static async start(): Promise<World> {
+  static async start(reader = new Reader()): Promise<World> {
     const [bao, postgres, port] = await Promise.all([
       startOpenBao({ audit: true }),
       startPostgres(),
@@ -79,7 +80,7 @@ export class World {
     ]);
     await postgres.query(SETUP);
     await prepare(bao, postgres);
-    return new World(bao, postgres, port);
+    return new World(reader, bao, postgres, port);
   }
 
   /** A server of its own for one story, on the same database. */
@@ -182,7 +183,7 @@ export class World {
   }
 
   async follow(subject: Subject, commands: readonly Commands[]): Promise<void> {
-    for (const one of commands) await this.reader.run(one, subject.env);
+    for (const one of commands) await this.#reader.run(one, subject.env);
   }
 
   async until(what: string, holds: () => Promise<boolean>): Promise<number> {
