@@ -60,7 +60,14 @@ function isInstalled() {
 
 /** Builds the library, unless dist is newer than its sources. */
 export async function ensureBuilt() {
-  const sources = ['lib', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'tsconfig.cjs.json'];
+  const sources = [
+    'lib',
+    'package.json',
+    'scripts/build.mjs',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'tsconfig.cjs.json',
+  ];
   // The build writes this file last.
   if (isNewer('dist/cjs/package.json', sources)) return;
   const build = run(process.execPath, [join('scripts', 'build.mjs')], { stdout: 2 });
