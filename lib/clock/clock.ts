@@ -13,6 +13,11 @@ export interface Clock {
    */
   setTimer(delay: number, callback: () => void, keepAlive?: boolean): () => void;
   /**
+   * Calls `callback` on the next turn of the event loop, after its I/O. A clock without this method is asked for a timer
+   * of 0 ms instead.
+   */
+  nextTurn?(callback: () => void): () => void;
+  /**
    * Announces work on real servers, which takes real time. A virtual clock stands still until the work has settled, at
    * most for `limit` real milliseconds; the real clock has no such method.
    */
@@ -33,6 +38,10 @@ export const systemClock: Clock = {
     const timer = setTimeout(callback, Math.min(delay, LONGEST_TIMER));
     if (!keepAlive) timer.unref();
     return () => clearTimeout(timer);
+  },
+  nextTurn(callback) {
+    const turn = setImmediate(callback).unref();
+    return () => clearImmediate(turn);
   },
 };
 

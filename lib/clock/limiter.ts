@@ -47,11 +47,12 @@ export class Limiter {
       const waiting: Waiting = { start: resolve };
       this.#waiting.push(latest, waiting);
       if (latest === Infinity) return;
-      const task = this.#scheduler?.at(latest, () => {
+      const run = () => {
         if (!waiting.start) return;
         this.#running++;
         waiting.start();
-      });
+      };
+      const task = this.#scheduler?.at(latest, { run });
       waiting.start = () => {
         waiting.start = undefined;
         task?.cancel();

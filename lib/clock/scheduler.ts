@@ -1,27 +1,33 @@
 import { runIsolated } from './run-isolated.js';
 import { background } from './background.js';
 import type { Clock } from './clock.js';
+import { TaskHeap } from './task-heap.js';
 
-/** A callback that runs at a monotonic time. */
+/** The work of a task: an object that there is anyway, because there may be ten thousand tasks. */
+export interface Job {
+  run(): void;
+}
+
+/** A job that waits for its monotonic time, or for its turn. */
 export interface Task {
+  readonly at: number;
   cancel(): void;
 }
 
-/** One object for each of thousands of tasks, instead of an object and a closure. */
 class Entry implements Task {
   readonly at: number;
-  run: (() => void) | undefined;
+  job: Job | undefined;
   readonly #onCancel: () => void;
 
-  constructor(at: number, run: () => void, onCancel: () => void) {
+  constructor(at: number, job: Job, onCancel: () => void) {
     this.at = at;
-    this.run = run;
+    this.job = job;
     this.#onCancel = onCancel;
   }
 
   cancel(): void {
-    if (!this.run) return;
-    this.run = undefined;
+    if (!this.job) return;
+    this.job = undefined;
     this.#onCancel();
   }
 }
@@ -35,16 +41,27 @@ const MAX_SLEEP = 30_000;
 const JUMP = 1_000;
 /** Cancelled tasks are removed if there are more of them than this, and more than pending ones. */
 const MANY_CANCELLED = 64;
+/**
+ * Milliseconds of work before the event loop gets a turn for other work. Ten thousand jobs that fall due at once (after
+ * a sleep, with a lost token, at the end) would otherwise block the application for as long as they take together.
+ */
+const BUDGET = 5;
 
 /**
  * All delayed work of a connection, on one pending timer. If the wall clock jumps against the monotonic clock (sleep,
- * NTP), every task runs at once: each task checks its deadline again and waits on if it is early.
+ * NTP), every task runs: each task checks its deadline again and waits on if it is early. Jobs that are due at the same
+ * time are spread over turns of the event loop, those with the earliest time first.
  */
 export class Scheduler {
   readonly #clock: Clock;
-  #heap: Entry[] = [];
+  /** Tasks that wait for their time. */
+  readonly #later = new TaskHeap<Entry>();
+  /** Tasks that wait for a turn of the event loop. */
+  readonly #due = new TaskHeap<Entry>();
   #cancelled = 0;
   #closed = false;
+  /** Milliseconds of work since the last turn. */
+  #spent = 0;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Infinity;
   #offset: number;
@@ -54,94 +71,99 @@ export class Scheduler {
     this.#offset = clock.wall() - clock.monotonic();
   }
 
-  /** Calls `run` once at a monotonic time, at the earliest on the next turn of the event loop. */
-  at(at: number, run: () => void): Task {
-    const entry = new Entry(at, run, this.#clear);
+  /** Runs a job once at a monotonic time, at the earliest on the next turn of the event loop. */
+  at(at: number, job: Job): Task {
+    const entry = new Entry(at, job, this.#clear);
     if (at < Infinity && !this.#closed) {
-      this.#push(entry);
+      this.#later.push(entry);
       this.#arm();
     }
     return entry;
   }
 
-  /** Drops all tasks, and all later ones. */
+  /**
+   * Runs a job now if this turn of the event loop has time left for it. Otherwise returns a task that runs on one of the
+   * next turns.
+   *
+   * @param at how urgent it is: jobs with an earlier time run first
+   */
+  soon(at: number, job: Job): Task | undefined {
+    if (this.#closed || (this.#due.size === 0 && this.#spent < BUDGET)) {
+      this.#run(job);
+      return undefined;
+    }
+    const entry = new Entry(at, job, this.#clear);
+    this.#due.push(entry);
+    this.#arm();
+    return entry;
+  }
+
+  /** Runs the jobs that wait for their turn, and drops all others, and all later tasks. */
   close(): void {
     this.#closed = true;
-    this.#heap.length = 0;
+    this.#later.keep(() => false);
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     this.#timerAt = Infinity;
+    for (let entry; (entry = this.#due.pop());) this.#start(entry);
   }
 
   #arm(): void {
-    const first = this.#heap[0];
-    if (!first) return;
     const current = this.#clock.monotonic();
-    const at = Math.min(Math.max(first.at, current), current + MAX_SLEEP);
+    const turn = this.#due.size > 0 || this.#spent >= BUDGET;
+    const wanted = turn ? current : this.#later.first?.at;
+    if (wanted === undefined) return;
+    const at = Math.min(Math.max(wanted, current), current + MAX_SLEEP);
     if (this.#cancelTimer && this.#timerAt <= at) return;
     this.#cancelTimer?.();
     this.#timerAt = at;
     // A timer keeps the async context in which it is set. That must not be the context of one caller.
-    const wake = () => background(() => this.#wake());
-    this.#cancelTimer = background(() => this.#clock.setTimer(Math.ceil(at - current), wake));
+    this.#cancelTimer = background(() => {
+      const clock = this.#clock;
+      const wake = () => this.#wake();
+      return turn && clock.nextTurn ? clock.nextTurn(wake) : clock.setTimer(Math.ceil(at - current), wake);
+    });
   }
 
   #wake(): void {
     this.#cancelTimer = undefined;
     this.#timerAt = Infinity;
+    this.#spent = 0;
     const current = this.#clock.monotonic();
     const offset = this.#clock.wall() - current;
     const jumped = Math.abs(offset - this.#offset) > JUMP;
     this.#offset = offset;
-    const due: Entry[] = [];
-    while (this.#heap[0] && (jumped || !this.#heap[0].run || this.#heap[0].at <= current))
-      due.push(this.#pop());
-    for (const entry of due) {
-      const { run } = entry;
-      // The task can no longer be cancelled.
-      entry.run = undefined;
-      if (run) runIsolated(run);
+    for (let first; (first = this.#later.first) && (jumped || !first.job || first.at <= current);) {
+      this.#later.pop();
+      if (first.job) this.#due.push(first);
+      else if (this.#cancelled > 0) this.#cancelled--;
+    }
+    while (this.#spent < BUDGET) {
+      const entry = this.#due.pop();
+      if (!entry) break;
+      this.#start(entry);
     }
     this.#arm();
   }
 
+  #start(entry: Entry): void {
+    const { job } = entry;
+    // The task can no longer be cancelled.
+    entry.job = undefined;
+    if (job) this.#run(job);
+  }
+
+  #run(job: Job): void {
+    const began = this.#clock.monotonic();
+    background(() => runIsolated(() => job.run()));
+    this.#spent += this.#clock.monotonic() - began;
+    if (this.#spent >= BUDGET && !this.#closed) this.#arm();
+  }
+
   /** A cancelled task would stay in the heap until its time. In an outage of days each lease cancels thousands. */
   readonly #clear = (): void => {
-    if (++this.#cancelled <= Math.max(MANY_CANCELLED, this.#heap.length / 2)) return;
-    const left = this.#heap.filter(({ run }) => run);
-    this.#heap = [];
+    if (++this.#cancelled <= Math.max(MANY_CANCELLED, this.#later.size / 2)) return;
+    this.#later.keep(({ job }) => job !== undefined);
     this.#cancelled = 0;
-    for (const one of left) this.#push(one);
   };
-
-  #push(entry: Entry): void {
-    const heap = this.#heap;
-    let index = heap.push(entry) - 1;
-    while (index > 0) {
-      const parent = (index - 1) >> 1;
-      if ((heap[parent] as Entry).at <= entry.at) break;
-      heap[index] = heap[parent] as Entry;
-      index = parent;
-    }
-    heap[index] = entry;
-  }
-
-  #pop(): Entry {
-    const heap = this.#heap;
-    const first = heap[0] as Entry;
-    const last = heap.pop() as Entry;
-    if (!first.run && this.#cancelled > 0) this.#cancelled--;
-    if (heap.length === 0) return first;
-    let index = 0;
-    for (;;) {
-      let child = 2 * index + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && (heap[child + 1] as Entry).at < (heap[child] as Entry).at) child++;
-      if ((heap[child] as Entry).at >= last.at) break;
-      heap[index] = heap[child] as Entry;
-      index = child;
-    }
-    heap[index] = last;
-    return first;
-  }
 }

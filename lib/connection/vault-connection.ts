@@ -320,7 +320,7 @@ export class VaultConnection implements ClosedAtExit {
     if (this.#notifyQueued) return;
     this.#notifyQueued = true;
     if (this.#ending || this.#throttledUntil <= this.clock.monotonic()) queueMicrotask(() => this.#notify());
-    else this.#scheduler.at(this.#throttledUntil, () => this.#notify());
+    else this.#scheduler.at(this.#throttledUntil, { run: () => this.#notify() });
   }
 
   #notify(): void {

@@ -1,6 +1,5 @@
-import { background } from '../clock/background.js';
 import type { Clock } from '../clock/clock.js';
-import type { Scheduler, Task } from '../clock/scheduler.js';
+import type { Job, Scheduler, Task } from '../clock/scheduler.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { RetryDeadline } from '../retry/backoff.js';
 import { RetryState } from '../retry/retry-state.js';
@@ -78,10 +77,10 @@ export interface LifecycleContext {
 }
 
 /**
- * One life: its phase, its attempts and its timer. At most one step is carried out at a time, and all of it runs in the
- * background context, because it belongs to no caller.
+ * One life: its phase, its attempts and its task at the scheduler. At most one step is carried out at a time, and all of
+ * it runs in the background context, because it belongs to no caller.
  */
-export class Lifecycle<S extends Step> {
+export class Lifecycle<S extends Step> implements Job {
   /** Failed attempts, and when the next one is due. */
   readonly retry: RetryState;
   readonly #subject: Subject<S>;
@@ -89,6 +88,10 @@ export class Lifecycle<S extends Step> {
   #phase: Phase;
   #failed: Attempt | undefined;
   #task: Task | undefined;
+  /** Whether the task waits for a turn of the event loop only. */
+  #woken = false;
+  /** Called at that turn. */
+  #onTurn: (() => void)[] | undefined;
   #work: Promise<void> | undefined;
 
   constructor(context: LifecycleContext, subject: Subject<S>, phase: Phase = 'pending') {
@@ -121,7 +124,7 @@ export class Lifecycle<S extends Step> {
     const before = this.#phase;
     this.#phase = transition(before, signal);
     if (this.#phase === before) return;
-    if (this.#phase === 'closed') this.#task?.cancel();
+    if (this.#phase === 'closed') this.#close();
     this.#subject.onPhase?.(before, this.#phase);
   }
 
@@ -161,14 +164,28 @@ export class Lifecycle<S extends Step> {
     this.#failed = undefined;
   }
 
-  /** Takes the next step now, if it is due. */
+  /** Takes the next step, if it is due: now, or on a later turn of the event loop if this one has no time left. */
   wake(): void {
-    background(() => this.#proceed());
+    if (this.#woken) return;
+    const { clock, scheduler } = this.#context;
+    const before = this.#task;
+    const turn = scheduler.soon(before?.at ?? clock.monotonic(), this);
+    if (!turn) return;
+    before?.cancel();
+    this.#task = turn;
+    this.#woken = true;
+  }
+
+  /** The scheduler calls it at the time of the task. */
+  run(): void {
+    this.#woken = false;
+    this.#proceed();
+    this.#endTurn();
   }
 
   /** Sets the timer again after a change of the plan. A step that is due is taken on the next turn. */
   reschedule(): void {
-    if (this.#phase !== 'closed' && !this.#work) this.#sleep(this.#delay(this.#subject.plan()));
+    if (this.#phase !== 'closed' && !this.#work && !this.#woken) this.#sleep(this.#delay(this.#subject.plan()));
   }
 
   /** Takes no step before this request, which counts as the one under way, has ended. It must never reject. */
@@ -183,7 +200,20 @@ export class Lifecycle<S extends Step> {
   /** Resolves when the step that is due, or under way, has been carried out. */
   async attempt(): Promise<void> {
     this.wake();
+    if (this.#woken) await new Promise<void>((resolve) => (this.#onTurn ??= []).push(resolve));
     await this.#work;
+  }
+
+  #close(): void {
+    this.#task?.cancel();
+    this.#woken = false;
+    this.#endTurn();
+  }
+
+  #endTurn(): void {
+    const waiting = this.#onTurn;
+    this.#onTurn = undefined;
+    waiting?.forEach((resolve) => resolve());
   }
 
   #proceed(): void {
@@ -212,6 +242,6 @@ export class Lifecycle<S extends Step> {
     const { clock, scheduler } = this.#context;
     this.#task?.cancel();
     const limit = this.#subject.untilObserved?.() ?? Infinity;
-    this.#task = scheduler.at(clock.monotonic() + Math.min(delay, limit), () => this.wake());
+    this.#task = scheduler.at(clock.monotonic() + Math.min(delay, limit), this);
   }
 }

@@ -74,10 +74,11 @@ export class TokenRevoker {
   #retryLater(token: VaultToken): void {
     const { clock, scheduler } = this.#context;
     this.#alive.add(token);
-    scheduler.at(clock.monotonic() + RETRY_DELAY, () => {
+    const run = () => {
       if (token.grant.deadline.monotonic > clock.monotonic()) void this.revoke(token);
       else this.#alive.delete(token);
-    });
+    };
+    scheduler.at(clock.monotonic() + RETRY_DELAY, { run });
   }
 
   async revokeAll(timeout: number): Promise<void> {

@@ -98,13 +98,14 @@ export class TokenSourceWatcher {
     this.#task?.cancel();
     if (this.#closed) return;
     const { clock, scheduler } = this.#context;
-    this.#task = scheduler.at(clock.monotonic() + POLL_INTERVAL, () => {
-      void this.readVersion(this.#versions()).then((version) => {
-        // A missing file is no change: some tools delete it before they write the new one.
-        if (version !== '' && version !== this.#currentVersion) this.#changedTo(version);
-        this.#next();
-      });
-    });
+    this.#task = scheduler.at(clock.monotonic() + POLL_INTERVAL, { run: () => void this.#poll() });
+  }
+
+  async #poll(): Promise<void> {
+    const version = await this.readVersion(this.#versions());
+    // A missing file is no change: some tools delete it before they write the new one.
+    if (version !== '' && version !== this.#currentVersion) this.#changedTo(version);
+    this.#next();
   }
 
   #changedTo(version: string): void {

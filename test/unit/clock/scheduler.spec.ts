@@ -12,7 +12,7 @@ beforeEach(() => {
   ran = [];
 });
 const at = (delay: number, name: string) =>
-  scheduler.at(clock.monotonic() + delay, () => ran.push(`${name}@${clock.monotonic() - 5_000}`));
+  scheduler.at(clock.monotonic() + delay, { run: () => ran.push(`${name}@${clock.monotonic() - 5_000}`) });
 
 it('runs each once, in the order of their times, on one timer', () => {
   for (const delay of [900, 100, 500, 300, 700, 200, 800, 400, 600, 0]) {
@@ -31,7 +31,7 @@ it('runs each once, in the order of their times, on one timer', () => {
 it('keeps the order of a few hundred random times', () => {
   const times = Array.from({ length: 300 }, (_, index) => (index * 7919) % 3_001);
   const done: number[] = [];
-  for (const time of times) scheduler.at(clock.monotonic() + time, () => done.push(time));
+  for (const time of times) scheduler.at(clock.monotonic() + time, { run: () => done.push(time) });
   clock.advance(3_001);
   expect(done).toEqual([...times].sort((a, b) => a - b));
 });
@@ -72,11 +72,12 @@ it('a cancelled task does not run; the others do', () => {
 
 it('a task may schedule and cancel others while it runs', () => {
   const other = at(100, 'cancelled by the first');
-  scheduler.at(clock.monotonic() + 50, () => {
+  const run = () => {
     other.cancel();
     at(10, 'child');
     at(0, 'child');
-  });
+  };
+  scheduler.at(clock.monotonic() + 50, { run });
   clock.advance(1_000);
   expect(ran).toEqual(['child@50', 'child@60']);
 });

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, expect, it } from 'vitest';
-import { Scheduler, type Task } from '../../../lib/clock/scheduler.js';
+import { Scheduler, type Job, type Task } from '../../../lib/clock/scheduler.js';
 import { VaultError } from '../../../lib/errors/vault-error.js';
 import { Lifecycle, type Step, type Subject } from '../../../lib/lifetime/lifecycle.js';
 import type { Phase } from '../../../lib/lifetime/transitions.js';
@@ -14,19 +14,21 @@ const ERROR = new VaultError({ code: 'VAULT_UNREACHABLE', message: 'No answer.',
 class CountingScheduler extends Scheduler {
   pending = 0;
 
-  override at(at: number, run: () => void): Task {
-    if (at === Infinity) return super.at(at, run);
+  override at(at: number, job: Job): Task {
+    if (at === Infinity) return super.at(at, job);
     this.pending++;
     let waits = true;
     const done = () => {
       if (waits) this.pending--;
       waits = false;
     };
-    const task = super.at(at, () => {
+    const run = () => {
       done();
-      run();
-    });
+      job.run();
+    };
+    const task = super.at(at, { run });
     return {
+      at,
       cancel: () => {
         done();
         task.cancel();
