@@ -40,7 +40,8 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
   nextTurn(callback) {
-    const turn = setImmediate(callback).unref();
+    // Not `unref`: Node runs such an immediate only when something else ends its wait for I/O.
+    const turn = setImmediate(callback);
     return () => clearImmediate(turn);
   },
 };

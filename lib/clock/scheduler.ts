@@ -47,6 +47,9 @@ const MANY_CANCELLED = 64;
  */
 const BUDGET = 5;
 
+/** The time of a timer for the next turn of the event loop. */
+const NEXT_TURN = -Infinity;
+
 /**
  * All delayed work of a connection, on one pending timer. If the wall clock jumps against the monotonic clock (sleep,
  * NTP), every task runs: each task checks its deadline again and waits on if it is early. Jobs that are due at the same
@@ -109,20 +112,26 @@ export class Scheduler {
   }
 
   #arm(): void {
+    if (this.#due.size > 0 || this.#spent >= BUDGET) return this.#wakeAt(NEXT_TURN);
+    const first = this.#later.first?.at;
+    if (first === undefined) return;
     const current = this.#clock.monotonic();
-    const turn = this.#due.size > 0 || this.#spent >= BUDGET;
-    const wanted = turn ? current : this.#later.first?.at;
-    if (wanted === undefined) return;
-    const at = Math.min(Math.max(wanted, current), current + MAX_SLEEP);
+    this.#wakeAt(Math.min(Math.max(first, current), current + MAX_SLEEP));
+  }
+
+  /** Sets the timer, unless it is set for this time or an earlier one. */
+  #wakeAt(at: number): void {
     if (this.#cancelTimer && this.#timerAt <= at) return;
     this.#cancelTimer?.();
     this.#timerAt = at;
+    const clock = this.#clock;
+    const wake = () => this.#wake();
     // A timer keeps the async context in which it is set. That must not be the context of one caller.
-    this.#cancelTimer = background(() => {
-      const clock = this.#clock;
-      const wake = () => this.#wake();
-      return turn && clock.nextTurn ? clock.nextTurn(wake) : clock.setTimer(Math.ceil(at - current), wake);
-    });
+    this.#cancelTimer = background(() =>
+      at === NEXT_TURN && clock.nextTurn
+        ? clock.nextTurn(wake)
+        : clock.setTimer(Math.max(0, Math.ceil(at - clock.monotonic())), wake),
+    );
   }
 
   #wake(): void {

@@ -7,16 +7,16 @@ import type { Clock } from './clock.js';
  * @param late creates the error of a time-out
  * @param keepAlive whether the timer keeps the process alive
  */
-export async function withTimeout<T>(
+export function withTimeout<T>(
   work: Promise<T>,
   limit: number | (() => number),
   clock: Clock,
   late: () => Error,
   keepAlive = true,
 ): Promise<T> {
-  let cancel = () => {};
   const most = typeof limit === 'function' ? limit : () => limit;
-  const end = new Promise<never>((_resolve, reject) => {
+  return new Promise((resolve, reject) => {
+    let cancel = () => {};
     const wait = (from: number, to: number) => {
       const onEnd = () => {
         const next = most();
@@ -26,10 +26,15 @@ export async function withTimeout<T>(
       cancel = clock.setTimer(to - from, onEnd, keepAlive);
     };
     wait(0, most());
+    work.then(
+      (value) => {
+        cancel();
+        resolve(value);
+      },
+      (error: unknown) => {
+        cancel();
+        reject(error as Error);
+      },
+    );
   });
-  try {
-    return await Promise.race([work, end]);
-  } finally {
-    cancel();
-  }
 }

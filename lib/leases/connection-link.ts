@@ -23,12 +23,7 @@ export interface ConnectionLink {
 }
 
 /** Found in each copy of this package: an application may load the ESM copy and the CommonJS copy. */
-const LINK = Symbol.for('nestjs-vault.connection-link');
-
-/** Adds the link to the lease of a snapshot, where no printer finds it. */
-export function withLink<T extends object>(lease: T, link: ConnectionLink): T {
-  return Object.defineProperty(lease, LINK, { value: link });
-}
+export const LINK = Symbol.for('nestjs-vault.connection-link');
 
 /** The connection that a lease comes from; undefined for a snapshot that a test makes by hand. */
 export function linkOf(lease: object): ConnectionLink | undefined {

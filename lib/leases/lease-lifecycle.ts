@@ -10,7 +10,6 @@ import type { VaultToken } from '../session/vault-token.js';
 import type { Grant } from '../lifetime/grant.js';
 import { Lifecycle, type Attempt, type Subject } from '../lifetime/lifecycle.js';
 import type { Phase } from '../lifetime/transitions.js';
-import { firstValue } from './first-value.js';
 import { CredentialsStream } from './credentials-stream.js';
 import { expired, noneYet, notRotated } from './lease-errors.js';
 import type { ConnectionLink } from './connection-link.js';
@@ -32,6 +31,8 @@ import { LeaseEvents } from './lease-events.js';
  * again whatever happens to the lease, the token or the server.
  */
 export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof FIRST> {
+  /** Its key in the registry. */
+  readonly key: string;
   readonly path: string;
   readonly parameters: IssueParameters | undefined;
   /** The engine that a consumer gave. */
@@ -39,13 +40,14 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   readonly #context: LeaseContext;
   readonly #superseded: SupersededLeases;
   readonly #events: LeaseEvents;
-  readonly #out: CredentialsStream<T>;
+  readonly #out = new CredentialsStream<T>();
   /** Called where the first read fails for good. */
   readonly #onRefused: (secret: LeaseLifecycle<T>, error: VaultError) => void;
   readonly #life: Lifecycle<LeaseStep | typeof FIRST>;
   readonly #limit = new IssueRateLimit();
   readonly #check: IssuedCheck;
-  readonly #rejections: RejectionCheck;
+  /** Created by the first report of a rejection. */
+  #rejections: RejectionCheck | undefined;
   #serial = 0;
   /** The caller that the next issue is for. */
   #asked: VaultAskMessage | undefined;
@@ -55,10 +57,11 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   #keepTrying = false;
 
   constructor(
-    { path, parameters, engine }: Pick<Issuer<T>, 'path' | 'parameters' | 'engine'>,
+    { key, path, parameters, engine }: Pick<Issuer<T>, 'path' | 'parameters' | 'engine'> & { key: string },
     context: LeaseContext,
     onRefused: (secret: LeaseLifecycle<T>, error: VaultError) => void,
   ) {
+    this.key = key;
     this.path = path;
     this.parameters = parameters;
     this.engine = engine;
@@ -66,9 +69,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     this.#superseded = new SupersededLeases(context);
     this.#events = new LeaseEvents(path, context.emit);
     this.#life = new Lifecycle(context, this);
-    this.#out = new CredentialsStream(context.clock, () => this.#onExpired());
     this.#check = new IssuedCheck(context.clock);
-    this.#rejections = new RejectionCheck(context);
     this.#onRefused = onRefused;
   }
 
@@ -77,7 +78,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   }
 
   get stream$(): Observable<Credentials<T>> {
-    return this.#out.stream$;
+    return this.#out.stream$(() => this.current());
   }
 
   get ended(): boolean {
@@ -85,7 +86,11 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   }
 
   current(): Credentials<T> | undefined {
-    return this.#out.current();
+    const lease = this.#out.lease;
+    if (!lease) return undefined;
+    if (lease.left(this.#context.clock) > 0) return lease.snapshot();
+    this.#onExpired();
+    return undefined;
   }
 
   /** A consumer needs data of this form: an answer of another one is a failed try. */
@@ -108,10 +113,10 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     const { clock, diagnostics } = this.#context;
     if (this.#out.lease) this.#asked ??= diagnostics.ask();
     if (this.#out.lease) return withTimeout(this.#next(), timeout, clock, () => this.#expired());
-    return firstValue(this.stream$, timeout, clock, {
-      late: () => this.#life.retry.error ?? noneYet(this.path),
-      ended: () => closed(this.path),
-    });
+    const late = () => this.#life.retry.error ?? noneYet(this.path);
+    const first = await withTimeout(this.#out.next(), timeout, clock, late);
+    if (first) return first;
+    throw closed(this.path);
   }
 
   /** The last lease has expired; an attempt under way decides. */
@@ -370,10 +375,11 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     const useless = () => lease.ended || lease.rejection !== undefined;
     // A repeated report does not bring the next attempt forward.
     if (useless()) return this.#life.wake();
-    if (await this.#rejections.isGone(lease)) this.#life.adopt(lease, { kind: 'ended' });
+    const rejections = (this.#rejections ??= new RejectionCheck(this.#context));
+    if (await rejections.isGone(lease)) this.#life.adopt(lease, { kind: 'ended' });
     // A secret without a lease cannot be looked up. It is read again instead.
     else if (!lease.rejection && (confirmed || lease.id === ''))
-      lease.reject({ at: this.#rejections.nextAt(), confirmed });
+      lease.reject({ at: rejections.nextAt(), confirmed });
     if (lease !== this.#out.lease) return;
     if (useless()) this.#life.succeed();
     this.#context.changed();

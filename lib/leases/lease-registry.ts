@@ -14,9 +14,8 @@ import type { LeaseContext } from './lease-context.js';
 /** All leased secrets of one connection: one for each path, shared by all its consumers. */
 export class LeaseRegistry {
   readonly #context: LeaseContext;
+  /** By the paths that callers write, so that `current` need not encode: each has an encoded form of its own. */
   readonly #secrets = new Map<string, LeaseLifecycle<unknown>>();
-  /** Secrets by the paths that callers write, so that `current` need not encode. */
-  readonly #aliases = new Map<string, LeaseLifecycle<unknown>>();
   /** Released secrets whose leases consumers still hold. */
   readonly #leaving = new Set<LeaseLifecycle<unknown>>();
   /** First reads that failed permanently, so that a caller in a loop does not cause requests in a loop. */
@@ -66,14 +65,15 @@ export class LeaseRegistry {
   }
 
   current<T>(path: string, parameters?: IssueParameters): Credentials<T> | undefined {
-    return this.#aliases.get(keyOf(path, parameters))?.current() as Credentials<T> | undefined;
+    return this.#secrets.get(keyOf(path, parameters))?.current() as Credentials<T> | undefined;
   }
 
   async release(path: string, parameters?: IssueParameters): Promise<void> {
-    const key = keyOf(encodeApiPath(path), parameters);
+    encodeApiPath(path);
+    const key = keyOf(path, parameters);
     const secret = this.#secrets.get(key);
     if (!secret) return;
-    this.#forget(key, secret);
+    this.#secrets.delete(key);
     for (const left of this.#leaving) if (left.gone) this.#leaving.delete(left);
     this.#leaving.add(secret);
     await background(() => secret.end());
@@ -85,7 +85,8 @@ export class LeaseRegistry {
   }
 
   statusOf(path: string, parameters?: IssueParameters): LeaseStatus | undefined {
-    return this.#secrets.get(keyOf(encodeApiPath(path), parameters))?.status();
+    encodeApiPath(path);
+    return this.#secrets.get(keyOf(path, parameters))?.status();
   }
 
   get held(): boolean {
@@ -110,9 +111,7 @@ export class LeaseRegistry {
   /** Completes every stream. */
   end(): void {
     const secrets = [...this.#secrets.values()];
-    // `#forget` for each secret would search all aliases each time.
     this.#secrets.clear();
-    this.#aliases.clear();
     for (const secret of secrets) {
       this.#leaving.add(secret);
       void secret.end();
@@ -131,7 +130,7 @@ export class LeaseRegistry {
     keepTrying = false,
   ): LeaseLifecycle<T> {
     const encoded = encodeApiPath(path);
-    const key = keyOf(encoded, parameters);
+    const key = keyOf(path, parameters);
     if (this.#context.session.closed) throw closed(encoded);
     const refused = this.#refused.get(key);
     if (refused && !keepTrying && this.#context.clock.monotonic() < refused.until) throw refused.error;
@@ -139,13 +138,12 @@ export class LeaseRegistry {
     let secret = this.#secrets.get(key);
     if (secret && engine && secret.engine !== engine) throw twoEngines(encoded);
     if (!secret) {
-      const target = { path: encoded, parameters, engine };
+      const target = { key, path: encoded, parameters, engine };
       secret = new LeaseLifecycle<unknown>(target, this.#context, this.#onRefused);
       if (this.#frozen) secret.freeze();
       this.#secrets.set(key, secret);
       this.#refused.delete(key);
     }
-    this.#aliases.set(keyOf(path, parameters), secret);
     return secret as LeaseLifecycle<T>;
   }
 
@@ -153,17 +151,15 @@ export class LeaseRegistry {
   readonly #onRefused = (secret: LeaseLifecycle<unknown>, error: VaultError): void => {
     const { clock, options, random } = this.#context;
     const now = clock.monotonic();
-    for (const [key, { until }] of this.#refused) if (until < now) this.#refused.delete(key);
-    const key = keyOf(secret.path, secret.parameters);
+    // The oldest first: a look at all of them would take long if thousands of paths are refused at once.
+    for (const [key, { until }] of this.#refused) {
+      if (until >= now) break;
+      this.#refused.delete(key);
+    }
     const until = now + options.retry.initialDelay * (1 - random() * options.retry.jitter);
-    this.#refused.set(key, { error, until });
-    this.#forget(key, secret);
+    this.#refused.set(secret.key, { error, until });
+    this.#secrets.delete(secret.key);
   };
-
-  #forget(key: string, secret: LeaseLifecycle<unknown>): void {
-    this.#secrets.delete(key);
-    for (const [alias, owner] of this.#aliases) if (owner === secret) this.#aliases.delete(alias);
-  }
 }
 
 /** All consumers of a path share one secret, and so one engine. */
@@ -176,7 +172,7 @@ function twoEngines(path: string): VaultError {
   });
 }
 
-/** The same path with other parameters is another secret. */
+/** The same path with other parameters is another secret. No valid path contains a line break. */
 function keyOf(path: string, parameters: IssueParameters | undefined): string {
-  return parameters === undefined ? path : `${path} ${parametersKey(parameters, path)}`;
+  return parameters === undefined ? path : `${path}\n${parametersKey(parameters, path)}`;
 }

@@ -1,14 +1,15 @@
 import type { Clock } from '../clock/clock.js';
-import { earlier, remaining } from '../clock/deadline.js';
+import { remaining } from '../clock/deadline.js';
 import { comparableJson } from '../secret/fingerprint.js';
 import { Secret } from '../secret/secret.js';
 import type { VaultToken } from '../session/vault-token.js';
 import { firstGrant } from '../lifetime/grant.js';
 import { Granted } from '../lifetime/lifecycle.js';
-import { withLink, type ConnectionLink } from './connection-link.js';
+import type { ConnectionLink } from './connection-link.js';
 import type { Answer, EngineRules } from '../engines/engine.js';
 import { LeaseHolds } from './lease-holds.js';
 import type { LeaseView } from './lease-policy.js';
+import { LeaseSnapshot } from './lease-snapshot.js';
 import { ServerRotation } from './server-rotation.js';
 
 /**
@@ -110,7 +111,7 @@ export class Lease<T> extends Granted {
   /** The TTL to keep, in milliseconds: as granted at the issue, or `renewal.ttl` if that is shorter. */
   readonly firstTtl: number;
   readonly #bornAt: number;
-  readonly #hooks: LeaseHooks;
+  readonly hooks: LeaseHooks;
   readonly #rotation: ServerRotation | undefined;
   #rejection: Rejection | undefined;
   /** Created by the first hold, because there may be ten thousand leases. */
@@ -131,7 +132,7 @@ export class Lease<T> extends Granted {
     const first = firstGrant({ seconds, renewable: leased && answer.renewable, sentAt }, random);
     // The server rounds a TTL below half a second to 0.
     super(leased && leaseDuration <= 0 ? { ...first, state: 'ended' } : first);
-    this.#hooks = hooks;
+    this.hooks = hooks;
     this.engine = engine;
     this.id = leaseId;
     this.path = answer.path;
@@ -177,9 +178,14 @@ export class Lease<T> extends Granted {
   }
 
   validUntil(): Date {
-    const { deadline } = this.grant;
-    const end = this.id === '' ? deadline : earlier(deadline, this.token.grant.deadline);
-    return new Date(Math.min(end.wall, 8.64e15));
+    return new Date(this.#end);
+  }
+
+  /** Milliseconds since 1970. */
+  get #end(): number {
+    const { wall } = this.grant.deadline;
+    const end = this.id === '' ? wall : Math.min(wall, this.token.grant.deadline.wall);
+    return Math.min(end, 8.64e15);
   }
 
   view(clock: Clock): LeaseView {
@@ -204,24 +210,8 @@ export class Lease<T> extends Granted {
   }
 
   snapshot(): Credentials<T> {
-    const validUntil = this.validUntil();
-    if (this.#snapshot?.lease.validUntil.getTime() !== validUntil.getTime()) {
-      const { path, serial, issuedAt, token } = this;
-      const { renewable } = this.grant;
-      const lease = {
-        path,
-        serial,
-        issuedAt,
-        validUntil,
-        tokenSequence: token.sequence,
-        renewable,
-        hold: (need?: HoldOptions) => this.#hold(need),
-        reportRejected: ({ confirmed }: { confirmed: boolean }) => this.#hooks.onRejected(this, confirmed),
-        ensureValid: () => this.#hooks.ensureValid(this),
-      };
-      const linked = Object.freeze(withLink(lease, this.#hooks.link));
-      this.#snapshot = Object.freeze({ data: this.data, lease: linked });
-    }
+    if (this.#snapshot?.lease.validUntil.getTime() !== this.#end)
+      this.#snapshot = Object.freeze({ data: this.data, lease: new LeaseSnapshot(this) });
     return this.#snapshot as Credentials<T>;
   }
 
@@ -253,11 +243,12 @@ export class Lease<T> extends Granted {
     this.#holds?.notifyEnding();
   }
 
-  #hold({ drain = 0, onEnding }: HoldOptions = {}): () => void {
+  /** Releases the hold when the returned function is called. */
+  hold({ drain = 0, onEnding }: HoldOptions = {}): () => void {
     const holds = (this.#holds ??= new LeaseHolds());
     const before = holds.drain;
     const release = holds.add(drain, onEnding);
-    if (holds.drain > before) this.#hooks.onDrainRequired(this);
+    if (holds.drain > before) this.hooks.onDrainRequired(this);
     return release;
   }
 }

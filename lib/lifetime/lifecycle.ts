@@ -185,7 +185,7 @@ export class Lifecycle<S extends Step> implements Job {
 
   /** Sets the timer again after a change of the plan. A step that is due is taken on the next turn. */
   reschedule(): void {
-    if (this.#phase !== 'closed' && !this.#work && !this.#woken) this.#sleep(this.#delay(this.#subject.plan()));
+    if (this.#phase !== 'closed' && !this.#work) this.#sleep(this.#delay(this.#subject.plan()));
   }
 
   /** Takes no step before this request, which counts as the one under way, has ended. It must never reject. */
@@ -239,6 +239,8 @@ export class Lifecycle<S extends Step> implements Job {
   }
 
   #sleep(delay: number): void {
+    // The turn that was asked for in the meantime plans again.
+    if (this.#woken) return;
     const { clock, scheduler } = this.#context;
     this.#task?.cancel();
     const limit = this.#subject.untilObserved?.() ?? Infinity;

@@ -3,7 +3,7 @@ import { systemClock } from '../../../lib/clock/clock.js';
 import type { EventInit } from '../../../lib/events/events.js';
 import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
 import type { PoolEvent } from '../../../lib/integrations/rotation/rotation-driver.js';
-import { withLink, type ConnectionLink } from '../../../lib/leases/connection-link.js';
+import { LINK, type ConnectionLink } from '../../../lib/leases/connection-link.js';
 import { issueByHand } from '../../support/driver-load.js';
 import { rotating } from './rotating.js';
 
@@ -113,7 +113,7 @@ it('an event for an operator has the code of an error, never its message; hand-m
   };
   const heard: PoolEvent[] = [];
   const events = new PoolEvents('pg', (event) => heard.push(event));
-  events.emit(withLink(leaseOf('database/creds/a'), link), {
+  events.emit(Object.defineProperty(leaseOf('database/creds/a'), LINK, { value: link }), {
     type: 'verification-failed',
     error: unreachable,
   });
