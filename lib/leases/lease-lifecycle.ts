@@ -16,7 +16,7 @@ import type { ConnectionLink } from './connection-link.js';
 import type { EngineRules, IssueParameters } from '../engines/engine.js';
 import { cutShort, issueLease, type Issuer } from './issue-lease.js';
 import { IssuedCheck, type Requirement } from './issued-check.js';
-import { ISSUE_LIMIT_WARNING, IssueRateLimit } from './issue-rate-limit.js';
+import { ISSUE_LIMIT_WARNING, waitToIssue, withIssue, type Issues } from './issue-rate-limit.js';
 import type { Credentials, Lease, LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { drainShortfall, FIRST, leaseStatus } from './lease-status.js';
@@ -25,6 +25,9 @@ import { planLease, type LeaseStep } from './lease-policy.js';
 import { RejectionCheck } from './rejection-check.js';
 import { renewLease } from './renew-lease.js';
 import { LeaseEvents } from './lease-events.js';
+
+/** Shared by all paths. */
+const NO_ISSUES: Issues = [];
 
 /**
  * One path, for the life of the process: issued when first asked for, renewed, rotated with overlap, and issued
@@ -44,7 +47,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   /** Called where the first read fails for good. */
   readonly #onRefused: (secret: LeaseLifecycle<T>, error: VaultError) => void;
   readonly #life: Lifecycle<LeaseStep | typeof FIRST>;
-  readonly #limit = new IssueRateLimit();
+  #issues: Issues = NO_ISSUES;
   readonly #check: IssuedCheck;
   /** Created by the first report of a rejection. */
   #rejections: RejectionCheck | undefined;
@@ -251,7 +254,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
 
   /** Milliseconds in which no more may be issued. */
   get #limited(): number {
-    return this.#limit.wait(this.#context.clock.monotonic());
+    return waitToIssue(this.#issues, this.#context.clock.monotonic());
   }
 
   /** After a sleep or a step of the clock, a caller may notice the end before the timer does. */
@@ -299,7 +302,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     const previous = this.#out.lease;
     try {
       const { lease, warnings } = await issueLease<T>(this.#issuer(previous), this.#context, task);
-      this.#limit.issued(this.#context.clock.monotonic());
+      this.#issues = withIssue(this.#issues, this.#context.clock.monotonic());
       if (this.ended) return void this.#superseded.add(lease, 0);
       const changed = previous === undefined || lease.differsFrom(previous);
       if (previous && lease.id === '' && !changed) return this.#same(previous, lease);
@@ -354,7 +357,8 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     if (this.ended) return;
     const lease = this.#out.lease;
     const { error, retryAt } = this.#failed('replacement', cause, lease);
-    if (mayHaveExecuted(error, this.path)) this.#limit.issued(this.#context.clock.monotonic());
+    if (mayHaveExecuted(error, this.path))
+      this.#issues = withIssue(this.#issues, this.#context.clock.monotonic());
     if (lease || isTransient(error) || this.#keepTrying)
       return this.#events.rotationFailed(lease, error, retryAt, reason);
     // Waiting cannot help, and no consumer holds anything: they get the error, and the next call starts afresh.

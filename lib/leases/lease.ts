@@ -107,7 +107,8 @@ export class Lease<T> extends Granted {
   readonly engine: EngineRules;
   readonly token: VaultToken;
   readonly data: Secret<T>;
-  readonly issuedAt: Date;
+  /** Milliseconds since 1970. */
+  readonly issuedAt: number;
   /** The TTL to keep, in milliseconds: as granted at the issue, or `renewal.ttl` if that is shorter. */
   readonly firstTtl: number;
   readonly #bornAt: number;
@@ -116,7 +117,7 @@ export class Lease<T> extends Granted {
   #rejection: Rejection | undefined;
   /** Created by the first hold, because there may be ten thousand leases. */
   #holds: LeaseHolds | undefined;
-  #snapshot: Credentials<T> | undefined;
+  #snapshot: (Credentials<T> & { lease: LeaseSnapshot }) | undefined;
 
   constructor(
     init: { serial: number; token: VaultToken; engine: EngineRules; answer: Answer; longestTtl?: number },
@@ -139,7 +140,7 @@ export class Lease<T> extends Granted {
     this.serial = init.serial;
     this.token = init.token;
     this.data = new Secret(deepFreeze(answer.data as T));
-    this.issuedAt = new Date(sentAt.wall);
+    this.issuedAt = sentAt.wall;
     this.firstTtl = Math.min(first.ttl, init.longestTtl ?? Infinity);
     this.#bornAt = sentAt.monotonic;
     if (leased) this.token.leases.add(this);
@@ -178,11 +179,11 @@ export class Lease<T> extends Granted {
   }
 
   validUntil(): Date {
-    return new Date(this.#end);
+    return new Date(this.end);
   }
 
-  /** Milliseconds since 1970. */
-  get #end(): number {
+  /** {@link validUntil} in milliseconds since 1970. */
+  get end(): number {
     const { wall } = this.grant.deadline;
     const end = this.id === '' ? wall : Math.min(wall, this.token.grant.deadline.wall);
     return Math.min(end, 8.64e15);
@@ -210,9 +211,9 @@ export class Lease<T> extends Granted {
   }
 
   snapshot(): Credentials<T> {
-    if (this.#snapshot?.lease.validUntil.getTime() !== this.#end)
+    if (!this.#snapshot?.lease.isCurrent)
       this.#snapshot = Object.freeze({ data: this.data, lease: new LeaseSnapshot(this) });
-    return this.#snapshot as Credentials<T>;
+    return this.#snapshot;
   }
 
   /** The last rejection, unless the data has changed since. */

@@ -76,16 +76,25 @@ export interface LifecycleContext {
   readonly random: () => number;
 }
 
+/** For each connection: the state of all its lives without failures. */
+const WITHOUT_FAILURES = new WeakMap<LifecycleContext, RetryState>();
+
+function withoutFailures(context: LifecycleContext): RetryState {
+  let none = WITHOUT_FAILURES.get(context);
+  if (!none) WITHOUT_FAILURES.set(context, (none = new RetryState(context)));
+  return none;
+}
+
 /**
  * One life: its phase, its attempts and its task at the scheduler. At most one step is carried out at a time, and all of
  * it runs in the background context, because it belongs to no caller.
  */
 export class Lifecycle<S extends Step> implements Job {
-  /** Failed attempts, and when the next one is due. */
-  readonly retry: RetryState;
   readonly #subject: Subject<S>;
   readonly #context: LifecycleContext;
   #phase: Phase;
+  /** Created by the first failure, because there may be ten thousand lives. */
+  #retry: RetryState | undefined;
   #failed: Attempt | undefined;
   #task: Task | undefined;
   /** Whether the task waits for a turn of the event loop only. */
@@ -98,11 +107,15 @@ export class Lifecycle<S extends Step> implements Job {
     this.#context = context;
     this.#subject = subject;
     this.#phase = phase;
-    this.retry = new RetryState(context);
   }
 
   get phase(): Phase {
     return this.#phase;
+  }
+
+  /** Failed attempts, and when the next one is due. */
+  get retry(): RetryState {
+    return this.#retry ?? withoutFailures(this.#context);
   }
 
   /** The last attempt, if it failed. */
@@ -136,26 +149,26 @@ export class Lifecycle<S extends Step> implements Job {
   /** An attempt worked, or the last failure no longer matters. */
   succeed(): void {
     if (this.retry.error) this.#subject.onStatusChange?.();
-    this.retry.succeed();
+    this.#retry = undefined;
     this.#failed = undefined;
   }
 
   /** @returns the time of the next attempt */
   fail(attempt: Attempt, error: VaultError, deadline?: RetryDeadline): Date {
     this.#failed = attempt;
-    return this.retry.fail(error, deadline);
+    return this.#failures.fail(error, deadline);
   }
 
   /** The attempt brought nothing new, although nothing failed: the next one is spaced out like after a failure. */
   postpone(attempt: Attempt, deadline: RetryDeadline): void {
     this.#failed = attempt;
-    this.retry.error = undefined;
-    this.retry.scheduleNext(deadline);
+    this.#failures.error = undefined;
+    this.#failures.scheduleNext(deadline);
   }
 
   /** Brings the next attempt forward, to this many milliseconds from now at the latest. */
   retryWithin(milliseconds: number): void {
-    const { retry } = this;
+    const retry = this.#failures;
     retry.retryAt = Math.min(retry.retryAt, this.#context.clock.monotonic() + milliseconds);
   }
 
@@ -202,6 +215,10 @@ export class Lifecycle<S extends Step> implements Job {
     this.wake();
     if (this.#woken) await new Promise<void>((resolve) => (this.#onTurn ??= []).push(resolve));
     await this.#work;
+  }
+
+  get #failures(): RetryState {
+    return (this.#retry ??= new RetryState(this.#context));
   }
 
   #close(): void {
