@@ -261,10 +261,13 @@ export class VaultConnection implements ClosedAtExit {
     this.#aborted.abort();
     // A revoked token ends a lease whose answer is on its way. Otherwise the answer is awaited, and the lease retired.
     if (this.#revoking) this.#issuesAborted.abort();
-    this.leases.end();
+    const ended = this.leases.end();
     this.secrets.end();
     const deadline = this.clock.monotonic() + timeout;
-    await this.#untilDrained(timeout * DRAIN_SHARE);
+    await this.#waitAtMost(
+      ended.then(() => this.#untilDrained()),
+      timeout * DRAIN_SHARE,
+    );
     this.#session.close();
     const left = () => Math.max(deadline - this.clock.monotonic(), 0);
     // Without a revocation of the token, the leases are retired one by one.
@@ -296,14 +299,10 @@ export class VaultConnection implements ClosedAtExit {
   }
 
   /** Resolves when no consumer holds a lease any more. */
-  async #untilDrained(timeout: number): Promise<void> {
-    if (!this.leases.held) return;
-    const drained = new Promise<void>((resolve) => {
-      this.#changes.subscribe(() => {
-        if (!this.leases.held) resolve();
-      });
-    });
-    await this.#waitAtMost(drained, timeout);
+  async #untilDrained(): Promise<void> {
+    const isDrained = () => !this.leases.held;
+    if (!isDrained())
+      await firstValueFrom(this.#changes.pipe(filter(isDrained)), { defaultValue: undefined });
   }
 
   /** Waits until the work has ended, successful or not. */

@@ -17,7 +17,8 @@ export class IssuedCheck {
 
   /** Applies to each later answer. Ignored if the current lease does not meet it: that is a mistake of the consumer. */
   require(requirement: Requirement, current: Lease<unknown> | undefined): void {
-    if (!current || requirement(current.data.reveal() as object)) (this.#requirements ??= new Set()).add(requirement);
+    if (!current || requirement(current.data.reveal() as object))
+      (this.#requirements ??= new Set()).add(requirement);
   }
 
   /** Whether the answer has the members of this secret, in contrast to the answer of a proxy. */

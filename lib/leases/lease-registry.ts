@@ -108,14 +108,21 @@ export class LeaseRegistry {
     for (const secret of this.#secrets.values()) secret.freeze();
   }
 
-  /** Completes every stream. */
-  end(): void {
+  /** Completes every stream. Resolves when that is done: thousands take more than one turn of the event loop. */
+  async end(): Promise<void> {
     const secrets = [...this.#secrets.values()];
     this.#secrets.clear();
-    for (const secret of secrets) {
-      this.#leaving.add(secret);
-      void secret.end();
-    }
+    for (const secret of secrets) this.#leaving.add(secret);
+    const { clock, scheduler } = this.#context;
+    const end = (secret: LeaseLifecycle<unknown>) =>
+      new Promise<void>((resolve) => {
+        const run = () => {
+          void secret.end();
+          resolve();
+        };
+        scheduler.soon(clock.monotonic(), { run });
+      });
+    await Promise.all(secrets.map(end));
   }
 
   async retireAll(): Promise<void> {

@@ -34,7 +34,12 @@ export class HandClock implements Clock {
       this.#pass(Math.max(next.at - this.#monotonic, 0));
       next.callback();
     }
-    this.#pass(end - this.#monotonic);
+    this.#pass(Math.max(end - this.#monotonic, 0));
+  }
+
+  /** Time passes while something works: no timer fires. */
+  work(milliseconds: number): void {
+    this.#pass(milliseconds);
   }
 
   /** Moves the wall clock only, as NTP or a suspended machine does. */
