@@ -73,7 +73,8 @@ export {
 
 export type { IssueParameters, Life } from './engines/engine.js';
 export type { Engine, EngineAnswer, EngineRequest, PolicyCapability } from './engines/own-engine.js';
-export type { Credentials, HoldOptions, LeaseInfo } from './leases/lease.js';
+export type { Credentials } from './leases/lease.js';
+export type { HoldOptions, LeaseInfo } from './leases/lease-info.js';
 export type { UserCredentials } from './leases/user-credentials.js';
 export type { LoginReason, RotationReason, VaultEvent } from './events/events.js';
 export type {

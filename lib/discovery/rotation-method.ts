@@ -3,7 +3,7 @@ import { background } from '../clock/background.js';
 import { codeOf } from '../errors/printable.js';
 import { VaultError } from '../errors/vault-error.js';
 import { linkOf } from '../leases/connection-link.js';
-import type { LeaseInfo } from '../leases/lease.js';
+import type { LeaseInfo } from '../leases/lease-info.js';
 
 /** Calls one method of one object after each value but the first. Errors are reported, never thrown. */
 export class RotationMethod {

@@ -1,6 +1,20 @@
 import { inspect } from 'node:util';
 import { LINK, type ConnectionLink } from './connection-link.js';
-import type { HoldOptions, Lease, LeaseInfo } from './lease.js';
+import type { HoldOptions, LeaseInfo } from './lease-info.js';
+
+/** What a snapshot reads of its lease. Times in milliseconds since 1970. */
+interface Source {
+  readonly path: string;
+  readonly serial: number;
+  readonly token: { readonly sequence: number };
+  readonly grant: { readonly renewable: boolean };
+  readonly issuedAt: number;
+  readonly end: number;
+  readonly link: ConnectionLink;
+  hold(need?: HoldOptions): () => void;
+  reportRejected(confirmed: boolean): Promise<void>;
+  ensureValid(): Promise<void> | undefined;
+}
 
 /**
  * A lease as of one moment, for its consumers. There may be ten thousand: the methods are on the prototype, and the dates
@@ -13,7 +27,7 @@ export class LeaseSnapshot implements LeaseInfo {
   readonly renewable: boolean;
   declare readonly issuedAt: Date;
   declare readonly validUntil: Date;
-  readonly #lease: Lease<unknown>;
+  readonly #lease: Source;
   readonly #end: number;
   /** Enumerable, so that the dates are in JSON and in a copy. */
   static readonly #DATES: PropertyDescriptorMap & ThisType<LeaseSnapshot> = {
@@ -31,7 +45,7 @@ export class LeaseSnapshot implements LeaseInfo {
     },
   };
 
-  constructor(lease: Lease<unknown>) {
+  constructor(lease: Source) {
     this.#lease = lease;
     this.#end = lease.end;
     this.path = lease.path;
@@ -52,20 +66,20 @@ export class LeaseSnapshot implements LeaseInfo {
   }
 
   reportRejected({ confirmed }: { confirmed: boolean }): Promise<void> {
-    return this.#lease.hooks.onRejected(this.#lease, confirmed);
+    return this.#lease.reportRejected(confirmed);
   }
 
   ensureValid(): Promise<void> | undefined {
-    return this.#lease.hooks.ensureValid(this.#lease);
+    return this.#lease.ensureValid();
   }
 
   /** On the prototype, where no printer finds it. */
   get [LINK](): ConnectionLink {
-    return this.#lease.hooks.link;
+    return this.#lease.link;
   }
 
   /** With the dates, not with their getters. */
   [inspect.custom](): object {
-    return { ...this };
+    return Object.fromEntries(Object.entries(this));
   }
 }

@@ -8,65 +8,10 @@ import { Granted } from '../lifetime/lifecycle.js';
 import type { ConnectionLink } from './connection-link.js';
 import type { Answer, EngineRules } from '../engines/engine.js';
 import { LeaseHolds } from './lease-holds.js';
+import type { HoldOptions, LeaseInfo } from './lease-info.js';
 import type { LeaseView } from './lease-policy.js';
 import { LeaseSnapshot } from './lease-snapshot.js';
 import { ServerRotation } from './server-rotation.js';
-
-/**
- * The lease of a credential, as of the time of the snapshot.
- *
- * @publicApi
- */
-export interface LeaseInfo {
-  /** The API path at which the lease was issued. */
-  readonly path: string;
-  readonly issuedAt: Date;
-  /** The earlier of the end of the lease and the end of its token. Renewals move it. */
-  readonly validUntil: Date;
-  /** Serial number of the lease within its path, from 1; events have the same number. */
-  readonly serial: number;
-  /** Serial number of the token that created the lease, within the connection. */
-  readonly tokenSequence: number;
-  readonly renewable: boolean;
-  /**
-   * Keeps the lease renewed after a newer lease has superseded it, as long as its max TTL allows. The returned function
-   * releases the hold. A pool takes one hold for all connections that it opened with this lease.
-   */
-  hold(need?: HoldOptions): () => void;
-  /**
-   * Reports that the database or broker rejected the credentials. The lease is looked up, once for any number of
-   * reports. If it has ended, or if the report is `confirmed`, a new lease is issued, as far as the rate limit allows.
-   * A secret without a lease is read again in any case. Snapshots that a test makes by hand need not have this method.
-   */
-  reportRejected?(report: { confirmed: boolean }): Promise<void>;
-  /**
-   * Called before a pool lends a connection. While the lease is valid, it sends no request and returns `undefined`. If
-   * the deadline has passed (after a suspension of the process), the lease is looked up, once for any number of calls.
-   * The promise resolves if the lease is still valid, or if no server answers (then the database decides, and the next
-   * call does not wait). It rejects with `VAULT_CREDENTIALS_EXPIRED` if the lease has ended. Snapshots that a test
-   * makes by hand need not have this method.
-   */
-  ensureValid?(): Promise<void> | undefined;
-}
-
-/**
- * Options of {@link LeaseInfo.hold}.
- *
- * @publicApi
- */
-export interface HoldOptions {
-  /**
-   * Milliseconds that the consumer needs to drain after a newer lease has superseded this one. The lease is renewed and
-   * replaced early enough to leave this time. If its max TTL does not allow that, a `warning` event and the status say
-   * so. @default 0
-   */
-  drain?: number;
-  /**
-   * Called once, shortly before a superseded lease ends although it is held. Not called if the lease ends without
-   * notice (revoked, or with its token).
-   */
-  onEnding?: () => void;
-}
 
 /**
  * A snapshot of a lease-backed secret: immutable, and published in one piece.
@@ -112,7 +57,7 @@ export class Lease<T> extends Granted {
   /** The TTL to keep, in milliseconds: as granted at the issue, or `renewal.ttl` if that is shorter. */
   readonly firstTtl: number;
   readonly #bornAt: number;
-  readonly hooks: LeaseHooks;
+  readonly #hooks: LeaseHooks;
   readonly #rotation: ServerRotation | undefined;
   #rejection: Rejection | undefined;
   /** Created by the first hold, because there may be ten thousand leases. */
@@ -133,7 +78,7 @@ export class Lease<T> extends Granted {
     const first = firstGrant({ seconds, renewable: leased && answer.renewable, sentAt }, random);
     // The server rounds a TTL below half a second to 0.
     super(leased && leaseDuration <= 0 ? { ...first, state: 'ended' } : first);
-    this.hooks = hooks;
+    this.#hooks = hooks;
     this.engine = engine;
     this.id = leaseId;
     this.path = answer.path;
@@ -244,12 +189,24 @@ export class Lease<T> extends Granted {
     this.#holds?.notifyEnding();
   }
 
+  get link(): ConnectionLink {
+    return this.#hooks.link;
+  }
+
+  reportRejected(confirmed: boolean): Promise<void> {
+    return this.#hooks.onRejected(this, confirmed);
+  }
+
+  ensureValid(): Promise<void> | undefined {
+    return this.#hooks.ensureValid(this);
+  }
+
   /** Releases the hold when the returned function is called. */
   hold({ drain = 0, onEnding }: HoldOptions = {}): () => void {
     const holds = (this.#holds ??= new LeaseHolds());
     const before = holds.drain;
     const release = holds.add(drain, onEnding);
-    if (holds.drain > before) this.hooks.onDrainRequired(this);
+    if (holds.drain > before) this.#hooks.onDrainRequired(this);
     return release;
   }
 }

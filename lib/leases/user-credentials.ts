@@ -1,6 +1,7 @@
 import { VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
-import type { Credentials, LeaseInfo } from './lease.js';
+import type { Credentials } from './lease.js';
+import type { LeaseInfo } from './lease-info.js';
 
 /**
  * A user name and a password that belong together.

@@ -2,7 +2,7 @@ import { runIsolated } from '../../clock/run-isolated.js';
 import type { PoolCounters, PoolEvent, PoolEventDetails } from '../../events/pool-events.js';
 import type { PoolRefusal } from '../../events/status.js';
 import { linkOf } from '../../leases/connection-link.js';
-import type { LeaseInfo } from '../../leases/lease.js';
+import type { LeaseInfo } from '../../leases/lease-info.js';
 import { clockOf } from './clock-of.js';
 
 /** Counts the events of one pool, and emits them: on the pool, and those for an operator on the connection, too. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock/clock.js';
 import { linkOf, type ConnectionLink } from '../../leases/connection-link.js';
-import type { HoldOptions, LeaseInfo } from '../../leases/lease.js';
+import type { HoldOptions, LeaseInfo } from '../../leases/lease-info.js';
 import type { UserCredentials } from '../../leases/user-credentials.js';
 import { clockOf } from './clock-of.js';
 import { VerificationThrottle } from './verification-throttle.js';
