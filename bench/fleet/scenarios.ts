@@ -1,3 +1,4 @@
+import { requestLayer } from '../../lib/client/request-layer.js';
 import { SimulatedVault, VirtualClock } from '../../lib/testing/index.js';
 import { BusyServer } from './server.js';
 import { Tally } from './tally.js';
@@ -5,6 +6,11 @@ import { Tally } from './tally.js';
 export const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
+
+/** Resolves when the package has loaded all that a request needs: the virtual clock cannot wait for an import. */
+export async function loaded(): Promise<void> {
+  await requestLayer(async () => undefined);
+}
 
 /** Capacity of the server in requests a second: 500 for 10,000 instances, in proportion for fewer. */
 export function capacity(instances: number): number {

@@ -1,6 +1,6 @@
 import { Health } from './health.js';
 import type { Client } from './instance.js';
-import { SECOND, TTL, World, type Scenario } from './scenarios.js';
+import { loaded, SECOND, TTL, World, type Scenario } from './scenarios.js';
 import { seeded } from './seeded.js';
 import { between, most, mostWithin, sum } from './tally.js';
 
@@ -46,6 +46,7 @@ export function simulate(client: Client, scenario: Scenario, settings: Settings)
 }
 
 async function pass(client: Client, scenario: Scenario, settings: Settings): Promise<Figures> {
+  await loaded();
   const { instances: count, ttl = TTL, after = scenario.after } = settings;
   const { starting = false, lasts } = scenario;
   const world = new World(count, ttl);

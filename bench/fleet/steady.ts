@@ -5,7 +5,7 @@ import { appRole, type Credentials } from '../../lib/index.js';
 import type { Sender, TransportRequest } from '../../lib/client/transport.types.js';
 import { SimulatedVault, VirtualClock } from '../../lib/testing/index.js';
 import type { Fleet, Rates } from './capacity.js';
-import { SECOND } from './scenarios.js';
+import { loaded, SECOND } from './scenarios.js';
 import { seeded } from './seeded.js';
 import { between, mostWithin } from './tally.js';
 
@@ -30,6 +30,7 @@ export function simulateSteady(
   { starting, observed }: { starting: number; observed: number },
 ): Promise<Steady> {
   return seeded(1, async () => {
+    await loaded();
     const clock = new VirtualClock();
     const vault = new SimulatedVault({ clock });
     const counts: Record<Kind, number> = {

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { PAGE, withTables } from '../../bench/fleet/capacity-page.js';
 import {
   deployLoad,
   lifeOf,
@@ -72,4 +74,9 @@ it('the wave of issues a max TTL after a rolling deploy is as high as the formul
   const predicted = deployLoad(one).issuesAtMaxTtl;
   expect(issuesAMinute).toBeGreaterThan(predicted * 0.9);
   expect(issuesAMinute).toBeLessThan(predicted * 1.15);
+});
+
+it('the tables of the page are those of the formulas: npm run docs:capacity', async () => {
+  const page = readFileSync(PAGE, 'utf8');
+  expect(page).toBe(await withTables(page));
 });

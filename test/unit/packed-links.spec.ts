@@ -9,10 +9,15 @@ const { files } = JSON.parse(read('package.json')) as { files: string[] };
 
 /** Links to other sites: each was checked by hand. */
 const KNOWN = new Set([
+  'https://developer.hashicorp.com/vault/docs/enterprise/lease-count-quotas',
+  'https://developer.hashicorp.com/vault/tutorials/enterprise/performance-standbys',
   'https://github.com/aws/aws-sdk-js-v3',
   'https://github.com/jwalton/node-amqp-connection-manager',
   'https://github.com/redis/ioredis',
   'https://github.com/redis/node-redis',
+  'https://learn.hashicorp.com/tutorials/vault/batch-tokens',
+  'https://openbao.org/api-docs/secret/databases/postgresql/',
+  'https://openbao.org/docs/rfcs/standby-nodes-handle-read-requests',
   'https://sequelize.org/docs/v6/other-topics/aws-lambda/',
   'https://sidorares.github.io/node-mysql2/',
   'https://www.npmjs.com/package/mongodb',
