@@ -28,16 +28,19 @@ const ROUNDING = 2_000;
 const WITH_CLOCK = 100;
 
 /**
- * One line for an event: seconds since the start, event, secret, time left, and a note. With `columns`, the line is not
- * wider.
+ * One line for an event: seconds since the start, event, secret, time left, and a note. With `columns`, the line is less
+ * wide. Undefined for trouble, which every logger shows, with its remedy.
  */
 export function eventLine(
   event: VaultEvent,
   startedAt: number,
   columns: number | undefined,
   color: boolean,
-): string {
-  const { tone, event: name, who, mark = '', until, note = '' } = partsOf(event);
+): string | undefined {
+  const parts = wordsOf(event);
+  if (!parts) return undefined;
+  const { tone, event: name, mark = '', until } = parts;
+  const [who, note] = [printable(parts.who), printable(parts.note ?? '')];
   const withClock = columns === undefined || columns >= WITH_CLOCK;
   const narrow = columns !== undefined && columns < NARROW;
   const whoWidth = withClock ? 34 : Math.max(12, columns - (narrow ? 49 : 53));
@@ -51,9 +54,8 @@ export function eventLine(
     ...(until ? [timeColumn(until, event.at, withClock)] : []),
     note,
   ];
-  const line = texts.join(narrow ? ' ' : '  ').trimEnd();
-  if (columns !== undefined && line.length > columns)
-    return finish(cut(line, columns - 1), name, tone, color);
+  const whole = texts.join(narrow ? ' ' : '  ').trimEnd();
+  const line = columns === undefined ? whole : cut(whole, columns - 1);
   return finish(line, name, tone, color);
 }
 
@@ -81,36 +83,20 @@ const RETIRED = {
 
 const TOKEN_ENDED = {
   'revoke-requested': 'revoked, with all its leases',
-  'revoke-failed': 'could not be revoked',
   given: 'given: not revoked',
   batch: 'a batch token: ends with its TTL',
   expired: 'its TTL has passed',
 } as const;
 
-function partsOf(event: VaultEvent): Parts {
-  const text = wordsOf(event);
-  return { ...text, who: printable(text.who), ...(text.note && { note: printable(text.note, 500) }) };
-}
-
-function wordsOf(event: VaultEvent): Parts {
+function wordsOf(event: VaultEvent): Parts | undefined {
   const token = 'sequence' in event ? `token ${event.sequence}` : '';
   const path = 'path' in event && event.path ? event.path : '';
   const lease = 'serial' in event ? { who: path, mark: ` #${event.serial}` } : { who: path };
-  const retry =
-    'retryAt' in event ? `again in ${duration(event.retryAt.getTime() - event.at.getTime())}` : '';
-  const code = 'error' in event && event.error ? event.error.code : '';
   switch (event.type) {
     case 'login': {
       const note = event.reason === 'start' ? '' : event.reason;
       return { tone: 'good', event: 'login', who: token, until: event.validUntil, note };
     }
-    case 'login-failed':
-      return {
-        tone: 'bad',
-        event: 'login failed',
-        who: token,
-        note: event.sequence > 0 ? retry : code,
-      };
     case 'token-renewed':
     case 'renewed': {
       const who = event.type === 'renewed' ? lease : { who: token };
@@ -119,52 +105,28 @@ function wordsOf(event: VaultEvent): Parts {
       const note = event.capped ? 'max TTL' : short ? 'ends with token' : '';
       return { tone: 'quiet', event: 'renewed', ...who, until: event.validUntil, note };
     }
-    case 'token-renewal-failed':
-      return { tone: 'bad', event: 'renew failed', who: token, note: retry };
     case 'token-ended': {
-      const tone = event.how === 'revoke-failed' ? 'bad' : 'end';
-      return { tone, event: 'ended', who: token, note: TOKEN_ENDED[event.how] };
+      const { how } = event;
+      return how === 'revoke-failed'
+        ? undefined
+        : { tone: 'end', event: 'ended', who: token, note: TOKEN_ENDED[how] };
     }
     case 'issued':
       return { tone: 'good', event: 'issued', ...lease, until: event.validUntil };
     case 'rotated':
       return { tone: 'change', event: 'rotated', ...lease, until: event.validUntil, note: event.reason };
-    case 'renewal-failed':
-      return {
-        tone: 'bad',
-        event: 'renew failed',
-        ...lease,
-        until: event.validUntil,
-        note: `${code}, ${retry}`,
-      };
-    case 'rotation-failed':
-      return { tone: 'bad', event: 'rotate failed', ...lease, note: retry };
     case 'drained':
       return { tone: 'end', event: 'drained', ...lease, note: 'no longer in use' };
     case 'retired':
       return { tone: 'end', event: 'retired', ...lease, note: RETIRED[event.how] };
-    case 'expired':
-      return { tone: 'bad', event: 'expired', ...lease, note: `no valid credential ${code}` };
     case 'secret-changed': {
       const note = event.version === undefined ? '' : `version ${event.version}`;
       return { tone: 'change', event: 'changed', ...lease, note };
     }
-    case 'secret-read-failed':
-      return { tone: 'bad', event: 'read failed', ...lease, note: retry };
-    case 'secret-gone':
-      return { tone: 'bad', event: 'gone', ...lease, note: code };
-    case 'secret-invalid':
-      return { tone: 'bad', event: 'invalid', ...lease, note: `the last value stays: ${code}` };
-    case 'warning':
-      return { tone: 'warn', event: 'warning', who: path, note: event.message };
-    case 'pool-warning':
-      return { tone: 'warn', event: 'pool', ...lease, note: event.message };
     case 'notice':
       return { tone: 'quiet', event: 'notice', who: event.connection, note: event.message };
     case 'tls-reloaded':
       return { tone: 'good', event: 'TLS reloaded', who: event.connection, note: event.files.join(', ') };
-    case 'vault-unreachable':
-      return { tone: 'bad', event: 'unreachable', who: 'the server', note: code };
     case 'vault-recovered':
       return { tone: 'good', event: 'reachable', who: 'the server', note: `after ${duration(event.after)}` };
     case 'closing':
@@ -172,6 +134,6 @@ function wordsOf(event: VaultEvent): Parts {
     case 'closed':
       return { tone: 'end', event: 'closed', who: event.connection };
     default:
-      return { tone: 'quiet', event: (event as VaultEvent).type, who: path };
+      return undefined;
   }
 }

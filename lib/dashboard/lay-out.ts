@@ -11,7 +11,7 @@ const KIND = 6;
 const SHORTEST_NAME = 12;
 const SHORTEST_BAR = 6;
 const LONGEST_BAR = 24;
-const LONGEST_WHY = 40;
+const LONGEST_WHY = 46;
 
 interface Widths {
   name: number;

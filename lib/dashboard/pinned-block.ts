@@ -31,7 +31,7 @@ export class PinnedBlock {
   /** @param others further streams to the same terminal, such as standard error */
   constructor(terminal: Terminal, others: readonly Terminal[] = []) {
     this.#terminal = terminal;
-    this.#writers = [terminal, ...others].map((stream) => new Writer(stream, (text) => this.#above(text)));
+    this.#writers = [terminal, ...others].map((stream) => new Writer(stream, (text) => this.#repaint(text)));
     // A shell has written to the terminal meanwhile.
     process.on('SIGCONT', this.#forget);
   }
@@ -42,9 +42,9 @@ export class PinnedBlock {
     this.#own.original(this.#repaint(''));
   }
 
-  /** Writes lines above the block. */
-  print(lines: readonly string[]): void {
-    if (lines.length > 0) this.#own.original(this.#above(`${lines.join('\n')}\n`));
+  /** Writes a line above the block. */
+  print(line: string): void {
+    this.#own.original(this.#repaint(`${line}\n`));
   }
 
   /** Leaves these lines in place of the block, and the streams as they were. */
@@ -62,10 +62,6 @@ export class PinnedBlock {
   readonly #forget = (): void => {
     this.#painted = [];
   };
-
-  #above(text: string): string {
-    return this.#repaint(text);
-  }
 
   /** The sequence that writes `text` above the block and paints the block below. */
   #repaint(text: string): string {

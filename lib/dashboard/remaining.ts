@@ -52,8 +52,8 @@ export class RemainingRecord {
 }
 
 function leasesOf({ leases }: ConnectionStatus): Remaining['leases'] {
-  return leases.flatMap(({ path, serial, validUntil, state, ending }) => [
-    ...(serial === undefined || state === 'expired' ? [] : [withEnd({ path, serial }, validUntil)]),
+  return leases.flatMap(({ path, serial, validUntil, ending }) => [
+    ...(serial === undefined ? [] : [withEnd({ path, serial }, validUntil)]),
     ...ending.map((one) => withEnd({ path, serial: one.serial }, one.validUntil)),
   ]);
 }
@@ -63,8 +63,11 @@ const withEnd = <T extends object>(of: T, validUntil: Date | undefined): T & { v
 
 /** The same for a person. */
 export function remainingLines(all: readonly Remaining[], now: number): string[] {
-  const until = (at: Date | undefined) =>
-    at ? `until ${timeOfDay(at)} (${duration(Math.max(0, at.getTime() - now))})` : 'without an end';
+  const until = (at: Date | undefined) => {
+    if (!at) return 'without an end';
+    const left = at.getTime() - now;
+    return left > 0 ? `until ${timeOfDay(at)} (${duration(left)})` : `which ended at ${timeOfDay(at)}`;
+  };
   return all.flatMap(({ connection, revoked, token, leases }) => {
     const name = printable(connection);
     const count = `${leases.length} lease${leases.length === 1 ? '' : 's'}`;

@@ -16,7 +16,10 @@ export interface DashboardOptions {
    * standard error. @default `live` on a terminal with colours, otherwise `lines` (in a pipe, with NO_COLOR, TERM=dumb)
    */
   mode?: 'live' | 'lines' | 'json';
-  /** Also prints a line for each event, for an application whose logger does not. @default false */
+  /**
+   * Also prints a line for each event that is no warning and no error, for an application whose logger shows only those.
+   * @default false
+   */
   events?: boolean;
   /** A line of the application's own, such as its counts: part of the block, otherwise printed every five seconds. */
   note?: () => string;

@@ -55,7 +55,8 @@ export class LiveView implements View {
 
   event(event: VaultEvent): void {
     if (!this.#events) return;
-    this.#block.print([eventLine(event, this.#startedAt, this.#columns, true)]);
+    const line = eventLine(event, this.#startedAt, this.#columns, true);
+    if (line !== undefined) this.#block.print(line);
   }
 
   show(picture: Picture): void {
@@ -98,7 +99,8 @@ export class LineView implements View {
   }
 
   event(event: VaultEvent): void {
-    if (this.#events) this.#write(eventLine(event, this.#startedAt, undefined, false));
+    const line = this.#events ? eventLine(event, this.#startedAt, undefined, false) : undefined;
+    if (line !== undefined) this.#write(line);
   }
 
   show({ note, now }: Picture): void {

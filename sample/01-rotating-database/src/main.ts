@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   });
   const url = await app.getUrl();
   process.stdout.write(`Listening at ${url}, with /orders and /health. Ctrl-C ends it.\n\n`);
-  show(app, () => load.summary);
+  show(app, () => `queries: ${load.summary}`);
   load.start();
 
   const runFor = config.get('runFor', { infer: true });

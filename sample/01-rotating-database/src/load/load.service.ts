@@ -45,7 +45,7 @@ export class LoadService implements OnModuleDestroy {
     if (this.timers.length === 0) return;
     this.timers.forEach(clearInterval);
     await Promise.all(this.inFlight);
-    process.stdout.write(`  ${this.summary}\n`);
+    process.stdout.write(`  queries     ${this.summary}\n`);
   }
 
   /** The counts, and the time from the call of the pool to the result. */
@@ -54,7 +54,7 @@ export class LoadService implements OnModuleDestroy {
     const latency =
       count > 0 ? `; p99 ${milliseconds(this.latency.percentile(99))}, max ${milliseconds(max)}` : '';
     const last = this.lastFailure === undefined ? '' : ` (the last: ${this.lastFailure})`;
-    return `queries     ${this.good} good, ${this.failed} failed${last}${latency}`;
+    return `${this.good} good, ${this.failed} failed${last}${latency}`;
   }
 
   private run(query: () => Promise<unknown>, measured = true): void {
