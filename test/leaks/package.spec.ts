@@ -27,6 +27,10 @@ import {
 } from 'nestjs-vault';
 import { rotatingAwsCredentials } from 'nestjs-vault/aws';
 import { VaultHealthIndicator } from 'nestjs-vault/terminus';
+import { systemClock } from '../../lib/clock/clock.js';
+import { Dashboard } from '../../lib/dashboard/dashboard.js';
+import { JsonView, LineView, LiveView } from '../../lib/dashboard/views.js';
+import { TerminalScreen } from '../support/terminal-screen.js';
 import { SimulatedVault, VaultTestingModule, VirtualClock, type Sender } from 'nestjs-vault/testing';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { VaultConnections } from '../../lib/connection/vault-connections.js';
@@ -252,6 +256,38 @@ describe('no printer shows a secret of the package itself', () => {
     await app.get(CredentialsService).release('database/creds/app');
     audit.printAll(await answers());
     audit.read('log of Terminus', apps.log);
+    audit.expectClean();
+  });
+
+  it('of the terminal: block, lines and JSON, also in trouble', async () => {
+    const { app, vault } = await start();
+    const credentials = app.get(CredentialsService);
+    const { username, password } = await firstValueFrom(credentials.database('app'));
+    audit.guard('a password', password.reveal());
+    audit.guard('a user name', username.reveal());
+    app.get(KvService).watch('app').subscribe();
+    const screen = new TerminalScreen(120);
+    const lines: string[] = [];
+    const json: string[] = [];
+    const views = [
+      new LiveView(screen, [], true, 0),
+      new LineView((line) => lines.push(line), true, 0),
+      new JsonView(
+        (line) => json.push(line),
+        () => undefined,
+      ),
+    ];
+    const nothing = () => undefined;
+    const dashboards = views.map((view) => new Dashboard(credentials, view, systemClock, () => '', nothing));
+    await firstValueFrom(credentials.status$);
+    vault.revokeAllTokens();
+    vault.seal();
+    await expect(app.get(KvService).read('app')).rejects.toThrow();
+    for (const dashboard of dashboards) dashboard.end();
+    for (const text of [screen.shown.join('\n'), lines.join('\n'), json.join('\n')]) {
+      expect(text).toContain('database/creds/app');
+      audit.read('terminal', text);
+    }
     audit.expectClean();
   });
 
