@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { startOpenBao } from '../test/support/servers.mjs';
 import { backendOf, NAMES } from './backends/index.mjs';
@@ -155,12 +156,18 @@ function withoutOwnServers(env) {
 
 /** Runs the sample with variables, as in production; returns its exit code. */
 function runSample(name, entry, env) {
+  const json = env.DASHBOARD === 'json';
   return new Promise((resolve, reject) => {
     sample = spawn(process.execPath, [entry], {
       cwd: join(root, 'sample', name),
       env,
-      stdio: 'inherit',
+      stdio: ['inherit', json ? 'pipe' : 'inherit', 'inherit'],
     });
+    // Its start may have logged something before its dashboard began.
+    if (json)
+      createInterface({ input: sample.stdout }).on('line', (line) =>
+        (line.startsWith('{') ? process.stdout : process.stderr).write(`${line}\n`),
+      );
     sample.once('error', reject);
     sample.once('close', (code, signal) => {
       sample = undefined;
