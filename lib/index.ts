@@ -112,6 +112,9 @@ export type {
   VaultTaskMessage,
   VaultTaskOutcome,
 } from './events/channels.js';
+export type { NextStep } from './events/next-step.js';
+export type { VaultLogLine } from './events/log-line.js';
+export type { VaultLogCode } from './events/log-lines.js';
 export type { ConnectionCounters, OperationCounter } from './events/counters.js';
 export type { PoolCounters, PoolEvent } from './events/pool-events.js';
 export type {
@@ -119,7 +122,6 @@ export type {
   EndingLease,
   EndReason,
   LeaseStatus,
-  NextStep,
   PoolDrain,
   PoolRefusal,
   PoolStatus,

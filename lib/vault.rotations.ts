@@ -1,17 +1,14 @@
-import {
-  Injectable,
-  Logger,
-  type BeforeApplicationShutdown,
-  type OnApplicationBootstrap,
-} from '@nestjs/common';
+import { Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { filter, type Observable } from 'rxjs';
 import { VaultConnections } from './connection/vault-connections.js';
 import type { RotationCaller } from './decorators/on-rotation.decorator.js';
-import { RotationMethod } from './discovery/rotation-method.js';
+import { NestLogger } from './discovery/nest-logger.js';
+import { RotationMethod, type RotationProblem } from './discovery/rotation-method.js';
 import { scopedClasses } from './discovery/scopes.js';
 import { hasRotationMethod } from './discovery/wanted-secrets.js';
-import { printable } from './errors/printable.js';
+import { VaultLogLine } from './events/log-line.js';
+import { write } from './events/logger.js';
 import { definitionOf } from './vault.tokens.js';
 
 /** The methods with `@OnRotation` of one application. */
@@ -19,7 +16,7 @@ import { definitionOf } from './vault.tokens.js';
 export class VaultRotations implements RotationCaller, OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #modules: ModulesContainer;
   readonly #connections: VaultConnections;
-  readonly #logger = new Logger('VaultModule');
+  readonly #logger = new NestLogger();
   readonly #methods = new Set<RotationMethod>();
   readonly #reported = new Set<unknown>();
   #started = false;
@@ -34,9 +31,13 @@ export class VaultRotations implements RotationCaller, OnApplicationBootstrap, B
     // A test may have replaced it by something else.
     if (this.#ended || typeof values$.subscribe !== 'function') return;
     if (this.#started && this.#isScoped(host.constructor)) return;
-    const subject = `${host.constructor.name}.${String(name)} (@OnRotation of ${definitionOf(token)?.path})`;
+    const { path } = definitionOf(token) ?? {};
+    const subject = `${host.constructor.name}.${String(name)} (@OnRotation of ${path})`;
     const issued$ = this.#connections.bus.events$.pipe(filter(({ type }) => type === 'issued'));
-    const report = (problem: string) => this.#logger.error(printable(`${subject} ${problem}`));
+    const report = ({ code, text, errorCode }: RotationProblem) => {
+      const members = { ...(path !== undefined && { path }), ...(errorCode && { errorCode }) };
+      write(this.#logger, new VaultLogLine(code, `${subject} ${text}`, members));
+    };
     const method = new RotationMethod(host, name, values$, report, issued$);
     for (const one of this.#methods) if (!one.host) this.#remove(one);
     this.#methods.add(method);
@@ -74,9 +75,9 @@ export class VaultRotations implements RotationCaller, OnApplicationBootstrap, B
   #reportScoped(host: unknown): void {
     if (this.#reported.has(host)) return;
     this.#reported.add(host);
-    this.#logger.warn(
+    const text =
       `The methods of ${(host as { name: string }).name} with @OnRotation are not called, because the class is request-scoped or ` +
-        'transient, or depends on a request-scoped one. Move them to a provider of the default scope.',
-    );
+      'transient, or depends on a request-scoped one. Move them to a provider of the default scope.';
+    write(this.#logger, new VaultLogLine('rotation-method-scoped', text));
   }
 }

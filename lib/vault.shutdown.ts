@@ -1,7 +1,6 @@
 import {
   Inject,
   Injectable,
-  Logger,
   Optional,
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
@@ -11,6 +10,7 @@ import {
 } from '@nestjs/common';
 import { warnWithoutListener } from './connection/signal-check.js';
 import { VaultConnections } from './connection/vault-connections.js';
+import { NestLogger } from './discovery/nest-logger.js';
 import { ENVIRONMENT_TOKEN } from './vault.environment.js';
 
 /**
@@ -45,9 +45,8 @@ export class VaultShutdown
   onApplicationBootstrap(): void {
     this.#connections.started();
     if (this.#underTest) return;
-    const logger = new Logger('VaultModule');
     const remedy = 'Call `enableShutdownHooks()` of the application, or of the application context.';
-    this.#cancelCheck = warnWithoutListener((line) => logger.warn(line), remedy);
+    this.#cancelCheck = warnWithoutListener(new NestLogger(), remedy);
   }
 
   onModuleDestroy(): void {

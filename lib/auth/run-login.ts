@@ -5,6 +5,7 @@ import type { Clock } from '../clock/clock.js';
 import { now, type Deadline } from '../clock/deadline.js';
 import { malformed, unexpected } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
+import type { WarningCode } from '../events/log-lines.js';
 import { isSecret, Secret } from '../secret/secret.js';
 import { readSecret } from '../secret/secret-source.js';
 import type { AuthMethod, Login, LoginContext } from './auth-method.js';
@@ -19,7 +20,7 @@ export interface LoginParts {
   readonly signal: AbortSignal;
   readonly refused: RefusedLogins;
   readonly send: (request: ApiRequest, token?: Secret) => Promise<ApiResponse>;
-  readonly warn: (message: string) => void;
+  readonly warn: (message: string, code: WarningCode) => void;
   readonly notice: (message: string) => void;
   readonly clientCertificate: LoginContext['clientCertificate'];
   /** Sets the source that is being read; undefined after its answer. */
@@ -75,14 +76,15 @@ function contextOf(
   const context: LoginContext = {
     signal,
     now: () => clock.wall(),
-    warn,
+    warn: (message) => warn(message, 'auth-method-warning'),
     notice,
     clientCertificate,
     read(source, { namespace, name, wrappedAt } = { name: 'secret' }) {
       const input = { name, ...(wrappedAt && { wrappedAt }) };
       const place = namespace === undefined ? {} : { namespace };
       const unwrap: typeof send = (request, token) => send({ ...place, ...request }, token);
-      return readSecret(source, { send: unwrap, warn, reading, input }, input.name);
+      const report = (message: string, code: WarningCode = 'auth-method-warning') => warn(message, code);
+      return readSecret(source, { send: unwrap, warn: report, reading, input }, input.name);
     },
     async logIn(path, body, { namespace, explain, totp, version } = {}) {
       const place = { path: encodePath(path, 'path'), ...(namespace !== undefined && { namespace }) };
@@ -93,7 +95,7 @@ function contextOf(
         send({ ...request, method: 'POST', uncached: true, ...(explain && { explain }) }).catch(denied),
       );
       const answer = await factor.complete(first, send);
-      for (const warning of answer.warnings) warn(warning);
+      for (const warning of answer.warnings) warn(warning, 'server-warning');
       const login = fromAuth(authOf(answer, place.path), namespace);
       times.set(login.token, answer.sentAt);
       obtained.push(login);

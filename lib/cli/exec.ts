@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import { endBySignal } from '../connection/process-end.js';
+import type { VaultLogLine } from '../events/log-line.js';
 import { openVault } from '../services/connect-vault.js';
 import { examples, type Cli, type CliCommand } from './command.js';
 import { connectionOf, withConnection, type ConnectionFlags } from './connection.js';
@@ -97,6 +98,7 @@ async function exec(
   const list = allWanted(flags);
   if (list.length === 0) command.error('error: name credentials by --database, --env or --file');
   const say = (line: string) => cli.say(`nestjs-vault: ${line}`);
+  const sayLine = ({ message }: VaultLogLine) => say(message);
   const { options, chosen } = await connectionOf(flags, cli);
   say(`connects with ${chosen}.`);
   const { ttl, grace } = flags;
@@ -108,7 +110,7 @@ async function exec(
     {
       ...options,
       ...(ttl !== undefined && { renewal: { ...options.renewal, ttl } }),
-      logger: { warn: say, error: say },
+      logger: { warn: sayLine, error: sayLine },
     },
     { endAtExit: true },
   );

@@ -1,4 +1,3 @@
-import { Logger } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
 import { background } from '../clock/background.js';
 import { systemClock } from '../clock/clock.js';
@@ -9,8 +8,11 @@ import { VaultConnection } from '../connection/vault-connection.js';
 import { OPTIONS_TIMEOUT, whenOptionsAreLate } from '../connection/options-timeout.js';
 import { VaultConnections } from '../connection/vault-connections.js';
 import { providerOf } from '../discovery/nest-container.js';
+import { NestLogger } from '../discovery/nest-logger.js';
 import { startFailed } from '../errors/common-errors.js';
 import { logEvents } from '../events/log-events.js';
+import { VaultLogLine } from '../events/log-line.js';
+import { write } from '../events/logger.js';
 import { ENVIRONMENT_TOKEN, type Environment } from '../vault.environment.js';
 import { declarationsIn, ownOptions, type Declaration, type DeclaredConnection } from './declarations.js';
 import { loaderOf, watchedOf, type Loader } from './loader.js';
@@ -36,7 +38,7 @@ export class Application {
   readonly #shared = new Set<SharedConnection>();
   readonly #loaded = new Map<Loader, Promise<object>>();
   readonly #tried = new Set<Loader>();
-  readonly #logger = new Logger('VaultModule');
+  readonly #logger = new NestLogger();
 
   /** One for each container. A configuration that Nest does not load has an application of its own. */
   static of(modules: ModulesContainer | undefined): Application {
@@ -100,8 +102,8 @@ export class Application {
   }
 
   async #read(vault: Loader['vault'], batch: readonly Loader[]): Promise<Map<Loader, object>> {
-    const warn = (line: string) => this.#logger.warn(line);
     const name = (vault && this.#possibleOwners(vault)[0]?.name) ?? CONFIGURATION;
+    const warn = (text: string) => write(this.#logger, new VaultLogLine('configuration-defaults', text));
     let shared: SharedConnection | undefined;
     try {
       const options = vault && !this.#find(vault) ? await inTime(this.#optionsOf(vault)) : undefined;
@@ -159,7 +161,8 @@ export class Application {
     systemClock.setTimer(OPTIONS_TIMEOUT, () => {
       if (shared.watched.size > 0 && this.#shared.has(shared) && !shared.owned && !shared.inUse) {
         const error = optionsTooLate([...shared.watched]);
-        this.#logger.error(error.message);
+        const { code: errorCode } = error;
+        write(this.#logger, new VaultLogLine('configuration-too-late', error.message, { errorCode }));
         void this.connections.fail(shared.connection.name, error);
       }
       void end();

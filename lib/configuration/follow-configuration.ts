@@ -84,6 +84,7 @@ export function followSecrets(loader: Loader, connection: VaultConnection, loade
           update().catch((error: VaultError) => {
             connection.secrets.refuse(members, path, { mount }, error);
             connection.warn(
+              'configuration-kept',
               `the configuration keeps its values, those now at ${path} are not valid: ${error.message}`,
             );
           }),

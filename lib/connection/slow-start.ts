@@ -1,6 +1,6 @@
 import { realTimeout } from '../clock/clock.js';
-import { printable } from '../errors/printable.js';
-import type { VaultLogger } from '../events/logger.js';
+import { VaultLogLine } from '../events/log-line.js';
+import { write, type VaultLogger } from '../events/logger.js';
 import type { VaultConnection } from './vault-connection.js';
 
 /** Milliseconds: jest aborts hooks after 5 s. */
@@ -24,7 +24,7 @@ const SIMULATED =
  */
 export function logSlowStart(
   connection: VaultConnection,
-  logger: Pick<VaultLogger, 'error'>,
+  logger: VaultLogger,
   simulated: boolean,
   timeout: typeof realTimeout = realTimeout,
 ): () => void {
@@ -32,9 +32,8 @@ export function logSlowStart(
     return () => undefined;
   const timer = timeout(() => {
     const text =
-      `[${connection.name}] The application has not started yet: ${connection.waitsFor} ` +
-      (simulated ? SIMULATED : FORGOTTEN);
-    logger.error(printable(text));
+      `The application has not started yet: ${connection.waitsFor} ` + (simulated ? SIMULATED : FORGOTTEN);
+    write(logger, new VaultLogLine('start-slow', text, { connection: connection.name }));
   }, SLOW);
   timer.unref();
   return () => clearTimeout(timer);

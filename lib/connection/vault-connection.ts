@@ -19,6 +19,7 @@ import type { VaultSource } from '../events/channels.js';
 import { Counters, operationOf } from '../events/counters.js';
 import { Diagnostics } from '../events/diagnostics.js';
 import type { EventBus, EventInit, VaultEvent } from '../events/events.js';
+import type { WarningCode } from '../events/log-lines.js';
 import { healthOf, type ConnectionStatus, type PoolStatus } from '../events/status.js';
 import { Engines } from '../engines/engines.js';
 import { LeaseRegistry } from '../leases/lease-registry.js';
@@ -93,13 +94,18 @@ export class VaultConnection implements ClosedAtExit {
       openNetwork(options, {
         clearText: (addresses) =>
           this.warn(
+            'not-encrypted',
             `logins, tokens and secrets are sent unencrypted to ${addresses.join(', ')} (\`allowHttp\`)`,
           ),
         simulated: (address) =>
-          this.warn(`${address} is a simulated server for development and tests: it protects no secret`),
+          this.warn(
+            'simulated-server',
+            `${address} is a simulated server for development and tests: it protects no secret`,
+          ),
         reloaded: (files) => this.#emit({ type: 'tls-reloaded', files }),
         unusable: (problems) =>
           this.warn(
+            'tls-files-ignored',
             `changed TLS files are ignored, their previous content stays in use: ${problems.join('; ')}`,
           ),
       });
@@ -121,7 +127,7 @@ export class VaultConnection implements ClosedAtExit {
     };
     this.#session = new Session(shared);
     const signal = this.#issuesAborted.signal;
-    const engines = new Engines(options.engines, (message) => this.warn(message));
+    const engines = new Engines(options.engines, (message) => this.warn('engine-failed', message));
     const link = {
       clock,
       emit: shared.emit,
@@ -351,8 +357,8 @@ export class VaultConnection implements ClosedAtExit {
   }
 
   /** Emits a warning for the operator. */
-  warn(message: string): void {
-    this.#emit({ type: 'warning', message });
+  warn(code: WarningCode, message: string): void {
+    this.#emit({ type: 'warning', code, message });
   }
 
   #emit(event: EventInit): void {

@@ -123,6 +123,8 @@ function wordsOf(event: VaultEvent): Parts | undefined {
       const note = event.version === undefined ? '' : `version ${event.version}`;
       return { tone: 'change', event: 'changed', ...lease, note };
     }
+    case 'secret-recovered':
+      return { tone: 'good', event: 'read again', ...lease };
     case 'notice':
       return { tone: 'quiet', event: 'notice', who: event.connection, note: event.message };
     case 'tls-reloaded':

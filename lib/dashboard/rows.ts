@@ -1,12 +1,6 @@
 import { printable } from '../errors/printable.js';
-import type {
-  EndingLease,
-  LeaseStatus,
-  NextStep,
-  PoolStatus,
-  SecretStatus,
-  SessionStatus,
-} from '../events/status.js';
+import type { NextStep } from '../events/next-step.js';
+import type { EndingLease, LeaseStatus, PoolStatus, SecretStatus, SessionStatus } from '../events/status.js';
 import { duration, ends, shareOfTime, type Tone } from './format.js';
 
 /** One line of the block, before its layout. */

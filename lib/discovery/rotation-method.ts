@@ -1,16 +1,24 @@
 import { catchError, Subscription, switchMap, take, type Observable } from 'rxjs';
 import { background } from '../clock/background.js';
 import { codeOf } from '../errors/printable.js';
-import { VaultError } from '../errors/vault-error.js';
+import { VaultError, type VaultErrorCode } from '../errors/vault-error.js';
+import type { VaultLogCode } from '../events/log-lines.js';
 import { linkOf } from '../leases/connection-link.js';
 import type { LeaseInfo } from '../leases/lease-info.js';
+
+/** A problem of one method, without secrets; the text is the end of a sentence about it. */
+export interface RotationProblem {
+  readonly code: Extract<VaultLogCode, `rotation-method-${string}`>;
+  readonly text: string;
+  readonly errorCode?: VaultErrorCode;
+}
 
 /** Calls one method of one object after each value but the first. Errors are reported, never thrown. */
 export class RotationMethod {
   /** Weak, so that an object of `ModuleRef.create` ends with its last user. */
   readonly #host: WeakRef<object>;
   readonly #method: string | symbol;
-  readonly #report: (problem: string) => void;
+  readonly #report: (problem: RotationProblem) => void;
   readonly #subscription = new Subscription();
   #seen = false;
   /** The reported problem of the first value. */
@@ -23,14 +31,13 @@ export class RotationMethod {
   #state: 'none' | 'running' | 'late' = 'none';
 
   /**
-   * @param report receives a phrase without secrets
    * @param again emits when another attempt may succeed, if the first value could not be read
    */
   constructor(
     host: object,
     method: string | symbol,
     values$: Observable<unknown>,
-    report: (problem: string) => void,
+    report: (problem: RotationProblem) => void,
     again: Observable<unknown>,
   ) {
     this.#host = new WeakRef(host);
@@ -40,7 +47,11 @@ export class RotationMethod {
     const readLater = (error: unknown, values: Observable<unknown>) => {
       const problem = described(error);
       if (problem !== this.#unread)
-        this.#report(`is not called, because the first value could not be read: ${problem}`);
+        this.#report({
+          code: 'rotation-method-unread',
+          text: `is not called, because the first value could not be read: ${problem}`,
+          ...codeOfError(error),
+        });
       this.#unread = problem;
       return again.pipe(
         take(1),
@@ -76,7 +87,10 @@ export class RotationMethod {
     // One rotation may come during a call; a second one means that the call takes as long as a whole interval.
     if (this.#next && this.#state === 'running') {
       this.#state = 'late';
-      this.#report('has not ended for two rotations: its promise must resolve before the next call');
+      this.#report({
+        code: 'rotation-method-late',
+        text: 'has not ended for two rotations: its promise must resolve before the next call',
+      });
     }
     if (this.#seen) this.#next = { value };
     this.#seen = true;
@@ -104,7 +118,11 @@ export class RotationMethod {
     try {
       await background(() => host?.[this.#method]?.(value));
     } catch (error) {
-      this.#report(`failed: ${described(error)}`);
+      this.#report({
+        code: 'rotation-method-failed',
+        text: `failed: ${described(error)}`,
+        ...codeOfError(error),
+      });
     } finally {
       this.#state = 'none';
     }
@@ -115,6 +133,10 @@ export class RotationMethod {
 async function whenInPlace(value: unknown): Promise<void> {
   const { lease } = (value ?? {}) as { lease?: LeaseInfo };
   if (lease) await linkOf(lease)?.whenPoolsUse(lease.path, lease.serial);
+}
+
+function codeOfError(error: unknown): Pick<RotationProblem, 'errorCode'> {
+  return error instanceof VaultError ? { errorCode: error.code } : {};
 }
 
 /** Only errors of this package are free of secrets. */

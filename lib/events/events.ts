@@ -1,6 +1,8 @@
 import { Subject, type Observable } from 'rxjs';
 import type { VaultError } from '../errors/vault-error.js';
+import type { WarningCode } from './log-lines.js';
 import type { PoolEvent } from './pool-events.js';
+import type { NextStep } from './next-step.js';
 
 /** The reason for a new lease. */
 export type RotationReason =
@@ -40,9 +42,23 @@ interface LeaseEventBase extends EventBase {
   serial: number;
 }
 
-/** The result of a renewal. @inline */
-interface RenewalDetails {
+/** Further members of events about a token or lease that is valid. @inline */
+interface LifeDetails {
   validUntil: Date;
+  /** The next step, if nothing happens before. */
+  next: NextStep;
+}
+
+/** Further members of events about a failed attempt. @inline */
+interface FailureDetails {
+  error: VaultError;
+  retryAt: Date;
+  /** Number of failed attempts in a row. */
+  attempt: number;
+}
+
+/** The result of a renewal. @inline */
+interface RenewalDetails extends LifeDetails {
   /** TTLs of this grant and of the previous one, in milliseconds. */
   ttl: number;
   previousTtl: number;
@@ -57,35 +73,29 @@ interface RenewalDetails {
  */
 export type VaultEvent =
   /** A login made a token. */
-  | (EventBase & {
-      type: 'login';
-      sequence: number;
-      validUntil: Date;
-      reason: LoginReason;
-    })
+  | (EventBase & LifeDetails & { type: 'login'; sequence: number; reason: LoginReason })
   /** `sequence` is the current token, 0 if there is none; without one, the next login comes with the next request. */
-  | (EventBase & { type: 'login-failed'; sequence: number; error: VaultError; retryAt: Date })
+  | (EventBase & FailureDetails & { type: 'login-failed'; sequence: number })
   | (EventBase & RenewalDetails & { type: 'token-renewed'; sequence: number })
-  | (EventBase & { type: 'token-renewal-failed'; sequence: number; error: VaultError; retryAt: Date })
+  | (EventBase & FailureDetails & { type: 'token-renewal-failed'; sequence: number })
   /** A token ended: the client requested its revocation, which ends all its leases; `given` tokens are not revoked. */
   | (EventBase & {
       type: 'token-ended';
       sequence: number;
       how: 'revoke-requested' | 'revoke-failed' | 'given' | 'batch' | 'expired';
     })
-  | (LeaseEventBase & { type: 'issued'; validUntil: Date; renewable: boolean })
+  | (LeaseEventBase & LifeDetails & { type: 'issued'; renewable: boolean })
   | (LeaseEventBase & RenewalDetails & { type: 'renewed' })
-  | (LeaseEventBase & { type: 'renewal-failed'; error: VaultError; retryAt: Date; validUntil: Date })
+  | (LeaseEventBase & FailureDetails & { type: 'renewal-failed'; validUntil: Date })
   /** A new lease was issued and published in place of the previous one; `serial` is that of the new lease. */
-  | (LeaseEventBase & { type: 'rotated'; reason: RotationReason; validUntil: Date })
-  | (EventBase & {
-      type: 'rotation-failed';
-      path: string;
-      reason: RotationReason | 'first';
-      error: VaultError;
-      retryAt: Date;
-      validUntil?: Date;
-    })
+  | (LeaseEventBase & LifeDetails & { type: 'rotated'; reason: RotationReason })
+  | (EventBase &
+      FailureDetails & {
+        type: 'rotation-failed';
+        path: string;
+        reason: RotationReason | 'first';
+        validUntil?: Date;
+      })
   /** All holders of a superseded lease have released it. */
   | (LeaseEventBase & { type: 'drained' })
   /**
@@ -94,14 +104,18 @@ export type VaultEvent =
   | (LeaseEventBase & { type: 'retired'; how: 'asked' | 'expired' | 'with-token' })
   /** The deadline passed before a new lease was issued: consumers have no credentials. */
   | (LeaseEventBase & { type: 'expired'; error?: VaultError })
-  /** A watched KV secret or folder: a new version, a failed read that is retried, or a secret that the server has no more. */
+  /**
+   * A watched KV secret or folder: a new version, a failed read that is retried, the first read that works again, or a secret
+   * that the server has no more.
+   */
   | (EventBase & { type: 'secret-changed'; path: string; version?: number })
-  | (EventBase & { type: 'secret-read-failed'; path: string; error: VaultError; retryAt: Date })
+  | (EventBase & FailureDetails & { type: 'secret-read-failed'; path: string })
+  | (EventBase & { type: 'secret-recovered'; path: string; version?: number })
   | (EventBase & { type: 'secret-gone'; path: string; error: VaultError })
   /** A new value of an injected live secret has no such key, or does not match its schema: the last one stays in use. */
   | (EventBase & { type: 'secret-invalid'; path: string; version?: number; error: VaultError })
-  /** A warning of the server, or a foreseeable problem: each kind is emitted once for each path. */
-  | (EventBase & { type: 'warning'; path?: string; message: string })
+  /** A warning of the server, or a foreseeable problem of the kind `code`: each is emitted once for each path. */
+  | (EventBase & { type: 'warning'; code: WarningCode; path?: string; message: string })
   /** A choice that the package made, for an operator who looks for it, as the auth method of `firstAvailable`. */
   | (EventBase & { type: 'notice'; message: string })
   /**

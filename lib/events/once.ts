@@ -2,11 +2,13 @@
 const MOST_TEXTS = 100;
 
 /** Reports each text once. */
-export function reportOnce(report: (text: string) => void): (text: string) => void {
+export function reportOnce<R extends unknown[]>(
+  report: (text: string, ...rest: R) => void,
+): (text: string, ...rest: R) => void {
   const reported = new Set<string>();
-  return (text) => {
+  return (text, ...rest) => {
     if (reported.has(text) || reported.size >= MOST_TEXTS) return;
     reported.add(text);
-    report(text);
+    report(text, ...rest);
   };
 }

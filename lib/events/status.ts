@@ -1,13 +1,7 @@
 import type { VaultError } from '../errors/vault-error.js';
 import type { ConnectionCounters } from './counters.js';
+import type { NextStep } from './next-step.js';
 import type { PoolCounters } from './pool-events.js';
-
-/** The next step of a token or a lease, with its time and reason. */
-export interface NextStep {
-  action: 'login' | 'renew' | 'issue' | 'retire' | 'read' | 'none';
-  at?: Date;
-  reason: string;
-}
 
 /**
  * The reason for a deadline: the granted TTL, which a renewal extends, or the max TTL, which none does.

@@ -24,7 +24,7 @@ import { SupersededLeases } from './superseded-leases.js';
 import { planLease, type LeaseStep } from './lease-policy.js';
 import { RejectionCheck } from './rejection-check.js';
 import { renewLease } from './renew-lease.js';
-import { LeaseEvents } from './lease-events.js';
+import { LeaseEvents, type Failure } from './lease-events.js';
 
 /** Shared by all paths. */
 const NO_ISSUES: Issues = [];
@@ -191,7 +191,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   observe(): void {
     const lease = this.#out.lease;
     if (!lease) return;
-    this.#events.warnOnce('drain', drainShortfall(lease, this.#context)?.warning);
+    this.#events.warnOnce('drain-too-long', drainShortfall(lease, this.#context)?.warning);
     if (lease.left(this.#context.clock) > 0) this.#life.signal('renewed');
     else this.#life.signal(this.plan().action === 'renew' ? 'overdue' : 'ended');
   }
@@ -240,7 +240,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     if (this.#frozen && this.#out.lease) return Infinity;
     const limited = this.#limited;
     if (limited > 0) {
-      this.#events.warnOnce('limit', ISSUE_LIMIT_WARNING);
+      this.#events.warnOnce('issue-limit', ISSUE_LIMIT_WARNING);
       this.#context.changed();
     }
     return limited;
@@ -277,13 +277,12 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       const { update, warnings } = await renewLease(lease, this.#context);
       const { ttl } = lease.grant;
       this.#life.adopt(lease, update);
-      if (update.kind === 'renewed') this.#events.renewed(lease, ttl);
-      for (const text of warnings) this.#events.warnOnce(text, text);
       // A renewal does not clear a failed rotation: the lease still has to be replaced.
       if (this.#life.failed !== 'replacement' || this.plan().action === 'renew') this.#life.succeed();
+      if (update.kind === 'renewed') this.#events.renewed(lease, ttl, this.status().next);
+      for (const { code, text } of warnings) this.#events.warnOnce(code, text);
     } catch (cause) {
-      const { error, retryAt } = this.#failed('renewal', cause, lease);
-      this.#events.renewalFailed(lease, error, retryAt);
+      this.#events.renewalFailed(lease, this.#failed('renewal', cause, lease));
     }
   }
 
@@ -310,14 +309,15 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       this.#serial = lease.serial;
       this.#out.use(lease);
       this.#life.succeed();
-      this.#events.issued(lease, warnings);
+      const { next } = this.status();
+      this.#events.issued(lease, next, warnings);
       // Consumers that came after the end of the previous one wait for a credential, even if its data is the same.
       if (this.#life.phase !== 'active') this.#life.signal('granted');
       else if (changed) this.#out.publish(lease);
       if (!previous) return;
       // Consumers have the new one by now, so a listener of this event finds it in place.
-      if (changed) this.#events.rotated(lease, reason);
-      if (reason === 'token') this.#events.warnOnce('cut short', cutShort(previous, this.#context));
+      if (changed) this.#events.rotated(lease, next, reason);
+      if (reason === 'token') this.#events.warnOnce('lease-cut-short', cutShort(previous, this.#context));
       void this.#superseded.add(previous, this.#context.options.renewal.grace);
     } catch (cause) {
       this.#issueFailed(cause, reason);
@@ -333,7 +333,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     // Delays grow with the time for which the rotation is overdue.
     const error = notRotated(this.path);
     const retryAt = this.#life.fail('replacement', error, { left: late, ttl: late });
-    this.#events.rotationOverdue(current, error, retryAt);
+    this.#events.rotationOverdue(current, { error, retryAt, attempt: this.#life.retry.count });
   }
 
   #issuer(previous: Lease<T> | undefined): Issuer<T> {
@@ -356,11 +356,12 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   #issueFailed(cause: unknown, reason: RotationReason | undefined): void {
     if (this.ended) return;
     const lease = this.#out.lease;
-    const { error, retryAt } = this.#failed('replacement', cause, lease);
+    const failure = this.#failed('replacement', cause, lease);
+    const { error } = failure;
     if (mayHaveExecuted(error, this.path))
       this.#issues = withIssue(this.#issues, this.#context.clock.monotonic());
     if (lease || isTransient(error) || this.#keepTrying)
-      return this.#events.rotationFailed(lease, error, retryAt, reason);
+      return this.#events.rotationFailed(lease, failure, reason);
     // Waiting cannot help, and no consumer holds anything: they get the error, and the next call starts afresh.
     this.#life.signal('closed');
     this.#onRefused(this, error);
@@ -409,17 +410,13 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     this.#unanswered = lease.grant;
   }
 
-  #failed(
-    attempt: Attempt,
-    cause: unknown,
-    lease: Lease<T> | undefined,
-  ): { error: VaultError; retryAt: Date } {
+  #failed(attempt: Attempt, cause: unknown, lease: Lease<T> | undefined): Failure {
     const error =
       cause instanceof VaultError ? cause : unexpected(cause, `What was asked at ${this.path}`, this.path);
-    if (!lease) return { error, retryAt: this.#life.fail(attempt, error) };
     // Credentials that consumers cannot use are as urgent as expired ones.
-    const left = !lease.rejection?.confirmed ? lease.left(this.#context.clock) : 0;
-    return { error, retryAt: this.#life.fail(attempt, error, { left, ttl: lease.firstTtl }) };
+    const left = !lease || lease.rejection?.confirmed ? 0 : lease.left(this.#context.clock);
+    const retryAt = this.#life.fail(attempt, error, lease && { left, ttl: lease.firstTtl });
+    return { error, retryAt, attempt: this.#life.retry.count };
   }
 
   #expired(): VaultError {

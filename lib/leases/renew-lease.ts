@@ -2,6 +2,7 @@ import type { ApiResponse } from '../client/api.types.js';
 import { isDuration } from '../client/answer-members.js';
 import { malformed } from '../errors/common-errors.js';
 import type { VaultError } from '../errors/vault-error.js';
+import type { WarningCode } from '../events/log-lines.js';
 import { otherWarnings, type GrantAnswer, type GrantUpdate } from '../lifetime/grant.js';
 import { SUFFICIENT_SHARE, renewPastCaches } from '../lifetime/renew-past-caches.js';
 import { refusedToken } from '../session/token-validator.js';
@@ -14,11 +15,16 @@ import { RENEW_PATH } from './retirement.js';
 const LOOK_UP_PATH = 'sys/leases/lookup';
 const MIN_TIMEOUT = 500;
 
+interface Warning {
+  readonly code: WarningCode;
+  readonly text: string;
+}
+
 /** The result of a renewal. */
 interface Renewal {
   update: GrantUpdate;
   /** To emit once each: warnings of the server, and one if the policy does not allow renewals. */
-  warnings: readonly string[];
+  warnings: readonly Warning[];
 }
 
 /**
@@ -58,7 +64,10 @@ export async function renewLease(
         sufficientTime: asked === undefined ? lease.firstTtl * SUFFICIENT_SHARE : Infinity,
       });
     const answer = await upkeep.run(renew, latestStart(lease, clock));
-    const warnings = otherWarnings(answer.warnings);
+    const warnings = otherWarnings(answer.warnings).map((text): Warning => ({
+      code: 'server-warning',
+      text,
+    }));
     // Less than a second is left until the max TTL. The server rounded it to 0 and ended the lease.
     if (answer.seconds <= 0) return { update: { kind: 'ended' }, warnings };
     const periodic = asked !== undefined && answer.seconds > asked;
@@ -77,7 +86,7 @@ function readLookUp(lease: Lease<unknown>, { data, sentAt }: ApiResponse): Grant
 
 async function refused(lease: Lease<unknown>, { session }: LeaseContext, error: unknown): Promise<Renewal> {
   const { code, hint } = error as VaultError;
-  const report = (kind: 'ended' | 'at-max-ttl' | 'not-renewable', ...warnings: string[]) => ({
+  const report = (kind: 'ended' | 'at-max-ttl' | 'not-renewable', ...warnings: Warning[]) => ({
     update: { kind },
     warnings,
   });
@@ -86,6 +95,6 @@ async function refused(lease: Lease<unknown>, { session }: LeaseContext, error: 
   if (code === 'VAULT_LEASE_NOT_RENEWABLE') return report('not-renewable');
   if (refusedToken(error) && (await session.isDead(lease.token))) return report('ended');
   if (code !== 'VAULT_PERMISSION_DENIED' && code !== 'VAULT_TOKEN_INVALID') throw error;
-  const warning = `The policy does not allow renewals, so new leases are issued in time. ${hint}`;
-  return report('not-renewable', warning);
+  const text = `The policy does not allow renewals, so new leases are issued in time. ${hint}`;
+  return report('not-renewable', { code: 'renewal-denied', text });
 }

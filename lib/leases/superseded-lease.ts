@@ -1,6 +1,7 @@
 import { Lifecycle, type Subject } from '../lifetime/lifecycle.js';
 import type { Phase } from '../lifetime/transitions.js';
 import type { VaultError } from '../errors/vault-error.js';
+import type { NextStep } from '../events/next-step.js';
 import type { Lease } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
 import { renewed } from './lease-events.js';
@@ -122,13 +123,19 @@ export class SupersededLease implements Subject<SupersededStep> {
     return held && grant.renewable && !ended && grant.maxTtl !== 'reached' && token.left(clock) > 0;
   }
 
+  #next(): NextStep {
+    const step = this.plan();
+    if (!step) return { action: 'none', reason: 'superseded' };
+    return this.#life.retry.next({ ...step, reason: 'superseded' });
+  }
+
   async #renew(): Promise<void> {
     try {
       const { update } = await renewLease(this.#lease, this.#context);
       const { ttl } = this.#lease.grant;
       this.#life.adopt(this.#lease, update);
-      if (update.kind === 'renewed') this.#context.emit(renewed(this.#lease, ttl));
       this.#life.succeed();
+      if (update.kind === 'renewed') this.#context.emit(renewed(this.#lease, ttl, this.#next()));
     } catch (error) {
       this.#failed(error);
     }

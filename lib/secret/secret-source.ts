@@ -10,7 +10,7 @@ export interface SecretSourceContext {
   /** Sends one request with the given token, without retries. */
   send(request: { method: 'POST'; path: string; body?: unknown }, token?: Secret): Promise<UnwrappedAnswer>;
   /** Emits a `warning` event, for problems that are not failures. */
-  warn(message: string): void;
+  warn(message: string, code?: 'login-input-kept' | 'login-input-not-deleted'): void;
   /** Sets the source that is being read, for the error of a login that takes too long; undefined after its answer. */
   reading(source: string | undefined): void;
   /** The input that is read. */
@@ -159,12 +159,15 @@ export function fromFile(path: string, options: { deleteAfterRead?: boolean } = 
         last = secretOf(bytes, this.description);
       } catch (error) {
         if (last === undefined) throw error;
-        context.warn(`${(error as VaultError).message} The previous value is used.`);
+        context.warn(`${(error as VaultError).message} The previous value is used.`, 'login-input-kept');
         return last;
       }
       if (options.deleteAfterRead) {
         await unlink(path).catch(() =>
-          context.warn(`The file ${path} could not be deleted after the secret was read.`),
+          context.warn(
+            `The file ${path} could not be deleted after the secret was read.`,
+            'login-input-not-deleted',
+          ),
         );
       }
       return last;

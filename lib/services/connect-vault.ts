@@ -47,8 +47,8 @@ export interface Vault extends AsyncDisposable {
 
 /** Where warnings and errors go without a logger. Reads `console` at each call, as tests replace its methods. */
 const STANDARD_ERROR: VaultLogger = {
-  error: (line) => console.error(line),
-  warn: (line) => console.warn(line),
+  error: ({ message }) => console.error(message),
+  warn: ({ message }) => console.warn(message),
 };
 
 /**
@@ -139,7 +139,7 @@ function leaveSignals(
   connections.started();
   if (!logger || connection.exitTimeout === 0) return;
   const remedy = 'Call `close()` in a listener, use `withVault`, or set `endAtExit`.';
-  const complete = warnWithoutListener((line) => logger.warn(`[${connection.name}] ${line}`), remedy);
+  const complete = warnWithoutListener(logger, remedy, connection.name);
   connection.changes$.subscribe({ complete });
 }
 

@@ -5,6 +5,7 @@ import { withTimeout } from '../clock/with-timeout.js';
 import { aborted } from '../errors/common-errors.js';
 import { isTransient, VaultError } from '../errors/vault-error.js';
 import type { VaultTaskMessage } from '../events/channels.js';
+import type { WarningCode } from '../events/log-lines.js';
 import type { SessionContext } from './session-context.js';
 import { loginTooLong, sourceTooLong } from './session-errors.js';
 import type { TokenSourceWatcher } from './token-source-watcher.js';
@@ -20,7 +21,7 @@ export interface LoginHooks {
   /** Called with a login that succeeds after its time limit, and with one that the method does not return. */
   readonly onUnused: (login: CheckedLogin) => void;
   /** Called with warnings. */
-  readonly warn: (message: string) => void;
+  readonly warn: (message: string, code: WarningCode) => void;
   /** Called with notices. */
   readonly notice: (message: string) => void;
   /** Called with the secret source that is being read; undefined when it has answered. */

@@ -6,6 +6,7 @@ import { closed, fromCache, unexpected } from '../errors/common-errors.js';
 import { hadNoEffect, isTransient, VaultError } from '../errors/vault-error.js';
 import type { VaultAskMessage, VaultTaskMessage } from '../events/channels.js';
 import type { LoginReason } from '../events/events.js';
+import type { WarningCode } from '../events/log-lines.js';
 import { reportOnce } from '../events/once.js';
 import type { SessionStatus } from '../events/status.js';
 import { firstGrant, otherWarnings } from '../lifetime/grant.js';
@@ -46,7 +47,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
   readonly #listeners = new Set<(token: VaultToken) => void>();
   readonly #life: Lifecycle<TokenStep>;
   readonly #source: TokenSourceWatcher;
-  readonly #warn: (message: string) => void;
+  readonly #warn: (message: string, code: WarningCode) => void;
   readonly #notice: (message: string) => void;
   readonly #refused: RefusedLogins;
   #token: VaultToken | undefined;
@@ -64,7 +65,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
     this.#hooks = hooks;
     this.#life = new Lifecycle(context, this);
     this.#refused = new RefusedLogins(context.clock);
-    this.#warn = reportOnce((message) => context.emit({ type: 'warning', message }));
+    this.#warn = reportOnce((message, code) => context.emit({ type: 'warning', code, message }));
     this.#notice = reportOnce((message) => context.emit({ type: 'notice', message }));
     this.#source = new TokenSourceWatcher(
       context,
@@ -256,7 +257,8 @@ export class TokenLifecycle implements Subject<TokenStep> {
   #takeOver(token: VaultToken, previous: VaultToken | undefined, reason: LoginReason): void {
     const { clock, emit, changed } = this.#context;
     previous?.supersede(clock);
-    emit({ type: 'login', sequence: token.sequence, validUntil: token.validUntil(), reason });
+    const { next } = this.status();
+    emit({ type: 'login', sequence: token.sequence, validUntil: token.validUntil(), next, reason });
     this.#life.reschedule();
     this.#notify(token);
     if (previous) this.#hooks.superseded(previous);
@@ -285,7 +287,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
       if (update.kind === 'ended') return this.onRejected(token);
       this.#life.adopt(token, update);
       if (update.kind !== 'renewed') return;
-      otherWarnings(update.answer.warnings).forEach(this.#warn);
+      for (const text of otherWarnings(update.answer.warnings)) this.#warn(text, 'server-warning');
     } catch (error) {
       // A newer token has taken over: this failure no longer matters.
       if (token !== this.#token) return;
@@ -301,7 +303,8 @@ export class TokenLifecycle implements Subject<TokenStep> {
     if (token === this.#token && !replaces) this.#life.succeed();
     const validUntil = token.validUntil();
     const { sequence } = token;
-    this.#context.emit({ type: 'token-renewed', sequence, validUntil, ttl, previousTtl, capped });
+    const { next } = this.status();
+    this.#context.emit({ type: 'token-renewed', sequence, validUntil, next, ttl, previousTtl, capped });
     // The remaining time may be too short for consumers to drain; the leases check that.
     if (capped && token.drain > 0) this.#notify(token);
   }
@@ -317,7 +320,7 @@ export class TokenLifecycle implements Subject<TokenStep> {
     this.#life.reschedule();
     if (!this.closed) {
       const type = attempt === 'replacement' ? 'login-failed' : 'token-renewal-failed';
-      emit({ type, error, retryAt, sequence: current?.sequence ?? 0 });
+      emit({ type, error, retryAt, attempt: this.#life.retry.count, sequence: current?.sequence ?? 0 });
     }
     changed();
     return error;

@@ -20,7 +20,7 @@ type WatcherContext = Pick<SessionContext, 'api' | 'auth' | 'clock' | 'scheduler
 export class TokenSourceWatcher {
   readonly #context: WatcherContext;
   readonly #onChange: () => void;
-  readonly #warn: (message: string) => void;
+  readonly #warn: (message: string, code: 'several-agents') => void;
   /** Versions of tokens that an agent attached, oldest first. */
   #attached: readonly string[] = [];
   #currentVersion = '';
@@ -29,7 +29,11 @@ export class TokenSourceWatcher {
   #task: Task | undefined;
   #closed = false;
 
-  constructor(context: WatcherContext, onChange: () => void, warn: (message: string) => void) {
+  constructor(
+    context: WatcherContext,
+    onChange: () => void,
+    warn: (message: string, code: 'several-agents') => void,
+  ) {
     this.#context = context;
     this.#onChange = onChange;
     this.#warn = warn;
@@ -118,6 +122,7 @@ export class TokenSourceWatcher {
     this.#severalAgents = true;
     this.#warn(
       'Several agents with tokens of their own answer at the address of the connection. Give each application one agent, or the agents one token.',
+      'several-agents',
     );
   }
 

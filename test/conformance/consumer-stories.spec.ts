@@ -76,7 +76,9 @@ for (const [what, role, allowed] of [
     const { life, cutOff } = await pool(world, role, 30 * SECOND);
     await world.advance(100);
     expect(drainOf(life)).toEqual({ needed: 30_000, allowed });
-    expect(life.of('warning')).toMatchObject([{ message: expect.stringContaining('may need 30 s') }]);
+    expect(life.of('warning')).toMatchObject([
+      { code: 'drain-too-long', message: expect.stringContaining('may need 30 s') },
+    ]);
     await world.advance(200 * SECOND);
     // This causes no storm: each lease is used for half of its TTL.
     expect(world.requests(ISSUE).length).toBeLessThanOrEqual(60);

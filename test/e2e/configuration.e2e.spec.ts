@@ -540,6 +540,7 @@ describe('what is missing', () => {
     expect(app.get(ConfigService).get('url')).toBe('x');
     expect(world.requests()).toEqual([]);
     expect(apps.log).toContain('takes the default of `url`: `vault` is undefined');
+    expect(apps.log).toContain('"code":"configuration-defaults"');
     expect(await apps.startError({ imports: [config(vaultConfig({ vault, values }))] })).toMatchObject({
       code: 'VAULT_STARTUP_FAILED',
       hint: expect.stringMatching(/"apiKey".*"url"/) as string,
@@ -696,7 +697,9 @@ describe('a watched value', () => {
     server.kv().put('payments', { apiKey: 'canary-last-key', url: 'canary no URL' });
     await clock.advance(70_000);
     expect(urls).toEqual(['https://payments']);
-    expect(apps.log).toMatch(/the configuration keeps its values, those now at payments are not valid/);
+    expect(apps.log).toMatch(
+      /the configuration keeps its values, those now at payments are not valid.*"configuration-kept"/,
+    );
     const status = async () => (await firstValueFrom(app.get(CredentialsService).status$)).connections[0];
     expect(await status()).toMatchObject({
       health: 'degraded',
@@ -851,7 +854,7 @@ describe('a watched value whose connection would end', () => {
         code: 'VAULT_STARTUP_FAILED',
         message: expect.stringContaining('watches `url`') as string,
       });
-      expect(apps.log).toContain('have not arrived in 10 s');
+      expect(apps.log).toMatch(/have not arrived in 10 s.*"configuration-too-late"/);
       expect(world.tokens).toBe(0);
     } finally {
       vi.useRealTimers();

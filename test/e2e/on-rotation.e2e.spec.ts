@@ -153,6 +153,7 @@ it('runs one call at a time; rotations meanwhile are one call, with the newest v
   expect(
     sim.apps.log.split('Host.rotated (@OnRotation of database/creds/orders) has not ended'),
   ).toHaveLength(2);
+  expect(sim.apps.log).toContain('"code":"rotation-method-late"');
   goOn();
   await sim.clock.settle();
   const newest = await app.get(CredentialsService).getDatabase('orders');
@@ -185,7 +186,9 @@ it('errors are logged without their text, and the next rotation is called', asyn
     await pass(4);
     expect(calls.filter((call) => call === 'throws').length).toBeGreaterThan(1);
     expect(calls.filter((call) => call === 'rejects').length).toBeGreaterThan(1);
-    expect(sim.apps.log).toContain('Host.throws (@OnRotation of database/creds/orders) failed: TypeError');
+    expect(sim.apps.log).toMatch(
+      /Host.throws \(@OnRotation of database\/creds\/orders\) failed: TypeError.*"rotation-method-failed"/,
+    );
     expect(sim.apps.log).toContain(
       'Host.rejects (@OnRotation of database/creds/orders) failed: The server is sealed.',
     );
@@ -365,6 +368,7 @@ it('request-scoped and transient hosts: not called, and a warning names them', a
   for (const { name } of [PerRequest, DependsOnRequest, Transient])
     expect(sim.apps.log.split(`The methods of ${name} with @OnRotation are not called`)).toHaveLength(2);
   expect(sim.apps.log).not.toContain('methods of Singleton');
+  expect(sim.apps.log).toContain('"code":"rotation-method-scoped"');
 });
 
 it('after overrideProvider it follows the replacement', async () => {
@@ -447,6 +451,7 @@ it('with a deferred login it is a use; a first failure is logged, and a later su
   // Each issue is another attempt; the same failure is logged once.
   expect(sim.vault.count(/later/)).toBeGreaterThan(2);
   expect(sim.apps.log.split('is not called, because the first value could not be read')).toHaveLength(2);
+  expect(sim.apps.log).toContain('"code":"rotation-method-unread"');
   sim.vault.databaseRole('later', { defaultTtl: '1h', maxTtl: '2h' });
   await sim.clock.until(app.get(CredentialsService).getDatabase('later'));
   await pass(2);

@@ -169,6 +169,7 @@ describeReal('logging in', () => {
         const { connection, bus } = approle(fromFile('/proc/self/comm', { deleteAfterRead: true }));
         await failureOf(connection.login());
         expect(bus.recent.find(({ type }) => type === 'warning')).toMatchObject({
+          code: 'login-input-not-deleted',
           message: expect.stringContaining('/proc/self/comm') as string,
         });
       },

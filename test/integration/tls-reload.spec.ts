@@ -48,7 +48,7 @@ class Volume {
 
 const PASSPHRASE = 'canary-passphrase';
 const warnings = (bus: EventBus) =>
-  bus.recent.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+  bus.recent.flatMap((event) => (event.type === 'warning' ? [`${event.code}: ${event.message}`] : []));
 const next = (bus: EventBus, type: VaultEvent['type']) =>
   new Promise<void>((resolve) => {
     const following = bus.events$.subscribe((event) => {
@@ -98,7 +98,9 @@ describeTls('files of the tls options', () => {
       await reconnect();
       await next(bus, 'token-renewed');
       expect(warnings(bus)).toEqual([
-        expect.stringMatching(/changed TLS files are ignored.*ca\.pem\) is truncated PEM/),
+        expect.stringMatching(
+          /^tls-files-ignored: changed TLS files are ignored.*ca\.pem\) is truncated PEM/,
+        ),
       ]);
 
       volume.write({ 'ca.pem': second.cert });

@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import type { LoggerService, ModuleMetadata } from '@nestjs/common';
 import { Test, type TestingModule, type TestingModuleBuilder } from '@nestjs/testing';
 import { expect } from 'vitest';
+import { membersOf, VaultLogLine } from '../../lib/events/log-line.js';
 import type { HttpProxy } from './http-proxy.js';
 
 /** The applications of a test file: keeps their log lines, and closes each at the end of its test. */
@@ -76,10 +77,16 @@ export class Applications {
 
   #logger(): LoggerService {
     const keep = (...parts: unknown[]) => {
-      this.#lines.push(parts.map((part) => (typeof part === 'string' ? part : inspect(part))).join(' '));
+      this.#lines.push(parts.map(printed).join(' '));
     };
     return { log: keep, error: keep, warn: keep, debug: keep, verbose: keep, fatal: keep };
   }
+}
+
+/** A part of a line, as a text; of a line of the package with all its members. */
+function printed(part: unknown): string {
+  if (part instanceof VaultLogLine) return `${part.message} ${JSON.stringify(membersOf(part))}`;
+  return typeof part === 'string' ? part : inspect(part);
 }
 
 /** Fails where a text holds one of the values; does not print it. */

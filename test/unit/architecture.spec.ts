@@ -78,7 +78,7 @@ const MAY_USE: Record<string, readonly string[]> = {
   client: ['clock', 'errors', 'secret', 'events'],
   environment: ['clock', 'client'],
   lifetime: ['clock', 'errors', 'retry', 'client'],
-  auth: ['clock', 'errors', 'secret', 'client'],
+  auth: ['clock', 'errors', 'secret', 'events', 'client'],
   engines: ['clock', 'errors', 'secret', 'events', 'client', 'lifetime'],
   config: ['errors', 'secret', 'client', 'auth', 'engines'],
   session: ['clock', 'errors', 'retry', 'secret', 'events', 'client', 'lifetime', 'auth', 'config'],
@@ -122,7 +122,7 @@ const MAY_USE: Record<string, readonly string[]> = {
     'services',
   ],
   tokens: ['errors', 'schema', 'client', 'config', 'engines'],
-  discovery: ['clock', 'errors', 'secret', 'config', 'leases', 'connection', 'tokens'],
+  discovery: ['clock', 'errors', 'secret', 'events', 'config', 'leases', 'connection', 'tokens'],
   configuration: [
     'clock',
     'errors',

@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { VaultConnection } from '../../lib/connection/vault-connection.js';
+import type { VaultLogLine } from '../../lib/events/log-line.js';
 import { logSlowStart } from '../../lib/connection/slow-start.js';
 
 const lines: string[] = [];
-const logger = { log() {}, warn() {}, error: (line: string) => void lines.push(line) };
+const logger = {
+  log() {},
+  warn() {},
+  error: ({ code, message }: VaultLogLine) => void lines.push(`${code} ${message}`),
+};
 const connection = { name: 'default', waitsFor: 'no answer of https://v:8200 yet.' } as VaultConnection;
 
 beforeAll(() => void vi.useFakeTimers());
@@ -14,7 +19,10 @@ afterAll(() => {
 beforeEach(() => void lines.splice(0));
 
 it.each([
-  [false, /^.default. The application has not started.*no answer of https:.*import VaultTestingModule/],
+  [
+    false,
+    /^start-slow .default. The application has not started.*no answer of https:.*import VaultTestingModule/,
+  ],
   [
     true,
     /no answer of.*clock.until\(Test.createTestingModule\(…\).compile\(\)\), or clock.until\(app.init\(\)\)/,

@@ -44,7 +44,9 @@ export class KvSecrets {
   constructor(context: KvContext) {
     this.#context = context;
     this.#requests = new KvRequests(context);
-    this.#warn = reportOnce((message) => context.emit({ type: 'warning', message }));
+    this.#warn = reportOnce((message) =>
+      context.emit({ type: 'warning', code: 'folder-entry-skipped', message }),
+    );
   }
 
   /** Reads a secret. Transient failures are retried for `budget` milliseconds, by default the request timeout. */

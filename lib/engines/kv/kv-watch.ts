@@ -167,13 +167,16 @@ export class KvWatch<V> implements Subject<Read> {
     const { path, isDifferent, versionOf } = this.#watched;
     const last = this.#last;
     const news = !last || isDifferent(last, value) || (this.#gone && this.#drops);
+    const recovered = this.#life.retry.error !== undefined;
     this.#life.succeed();
     this.#life.signal('granted');
     this.#last = value;
     this.#wait(this.#every * (1 + JITTER * (2 * random() - 1)));
-    if (!news) return;
     const version = versionOf(value);
-    if (last) emit({ type: 'secret-changed', path, ...(version !== undefined && { version }) });
+    const event = { path, ...(version !== undefined && { version }) };
+    if (recovered) emit({ type: 'secret-recovered', ...event });
+    if (!news) return;
+    if (last) emit({ type: 'secret-changed', ...event });
     this.#published.next(value);
   }
 
@@ -185,7 +188,7 @@ export class KvWatch<V> implements Subject<Read> {
     const waitsFor = !this.#last && gone && this.#watched.absent === true;
     if (isTransient(error) || (this.#last && !gone)) {
       this.#wait(this.#life.retry.remaining);
-      return emit({ type: 'secret-read-failed', path, error, retryAt });
+      return emit({ type: 'secret-read-failed', path, error, retryAt, attempt: this.#life.retry.count });
     }
     if (!this.#last && !waitsFor) {
       // Waiting cannot help: the subscribers get the error, and the next subscription starts afresh.

@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { from } from 'rxjs';
 import { expect } from 'vitest';
 import { logEvents } from '../../../lib/events/log-events.js';
+import type { VaultLogLine } from '../../../lib/events/log-line.js';
 import { VaultError } from '../../../lib/errors/vault-error.js';
 import type { AuthMethod, SecretSource, VaultOptions } from '../../../lib/index.js';
 import { simulatedWorlds } from '../../conformance/simulated-world.js';
@@ -183,7 +184,7 @@ export class Trial {
   /** Fails if a secret stands in an error, an event, a status, a log line, or a printed object. */
   search(...printed: unknown[]): void {
     const lines: string[] = [];
-    const add = (line: string) => void lines.push(line);
+    const add = (line: VaultLogLine) => void lines.push(JSON.stringify(line));
     for (const { events, connection } of this.#lives) {
       logEvents(from(events), { error: add, warn: add, info: add, debug: add });
       expectNoLeak([events, connection.status], this.#canaries);

@@ -97,8 +97,8 @@ export const live: Rules = [
   everywhere('D6', 'a lease that its token cuts short is reported', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 4, maxTtl: 6 } });
     await world.until(() => life.of('rotated').length > 0, 8 * SECOND);
-    expect(life.of('warning').map(({ message }) => message)).toEqual([
-      expect.stringMatching(/ends with its token.*token_max_ttl/),
+    expect(life.of('warning')).toMatchObject([
+      { code: 'lease-cut-short', message: expect.stringMatching(/ends with its token.*token_max_ttl/) },
     ]);
   }),
   everywhere('D11', 'a token is not revoked while its leases are in use', async (world) => {

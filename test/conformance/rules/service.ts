@@ -91,7 +91,7 @@ export const service: Rules = [
     expect(world.requests(ISSUE)).toHaveLength(issues);
     await world.advance(SECOND);
     expect(world.requests(ISSUE).length).toBeGreaterThan(issues);
-    expect(life.of('warning').filter(({ message }) => /within a minute/.test(message))).toHaveLength(1);
+    expect(life.of('warning').filter(({ code }) => code === 'issue-limit')).toHaveLength(1);
     await world.advance(600 * SECOND);
     const times = world.vault!.requests(/creds/).map(({ at }) => at);
     for (const at of times)

@@ -150,7 +150,7 @@ export const time: Rules = [
     world.vault!.answer(200, { ...answer, warnings: ['this engine will go'] }, { match: /leases\/renew/ });
     await world.until(() => life.of('renewed').length > 2, 200 * SECOND);
     const warnings = life.of('warning').filter(({ message }) => message === 'this engine will go');
-    expect(warnings).toMatchObject([{ path: world.path }]);
+    expect(warnings).toMatchObject([{ code: 'server-warning', path: world.path }]);
   }),
   simulated('B8', 'a lease that is not renewable is replaced late, and never renewed', async (world) => {
     world.network.answer(

@@ -63,6 +63,17 @@ describe('an auth method of the application', () => {
     expect(vault.tokenCount).toBe(1);
   });
 
+  it('warns once with the same text', async () => {
+    const login = loginOf(role);
+    await start((context) => {
+      for (let index = 0; index < 3; index++) context.warn('The role is near its limit.');
+      return login(context);
+    });
+    expect(events.filter(({ type }) => type === 'warning')).toMatchObject([
+      { code: 'auth-method-warning', message: 'The role is near its limit.' },
+    ]);
+  });
+
   const junk: [string, unknown, RegExp][] = [
     ['nothing', undefined, /it is undefined/],
     ['a token as text', { token: CANARY, ttl: 60, own: true }, /`token` is a string, not a Secret/],

@@ -53,10 +53,12 @@ it('when allowed, one warning lists what travels in clear; without a network the
     const options = resolveOptions({ address, auth: token('t'), allowHttp });
     const connection = new VaultConnection(options, bus, systemClock, simulated?.transport());
     await connection.close();
-    return bus.recent.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+    return bus.recent.flatMap((event) =>
+      event.type === 'warning' ? [`${event.code}: ${event.message}`] : [],
+    );
   };
   expect(await warningsOf(true)).toEqual([
-    'logins, tokens and secrets are sent unencrypted to http://vault.internal:8200 (`allowHttp`)',
+    'not-encrypted: logins, tokens and secrets are sent unencrypted to http://vault.internal:8200 (`allowHttp`)',
   ]);
   await expect(warningsOf(false)).rejects.toThrow(/in clear/);
   expect(await warningsOf(false, new SimulatedVault())).toEqual([]);

@@ -64,7 +64,8 @@ describe('an engine of the application', () => {
     return { keys, errors };
   };
   const reads = () => vault.count(({ path }) => path === `/v1/${PATH}`);
-  const warnings = () => events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+  const warnings = () =>
+    events.flatMap((event) => (event.type === 'warning' ? [`${event.code}: ${event.message}`] : []));
 
   it.each<[string, Partial<VaultOptions>, Engine<Key> | undefined]>([
     ['given where it is used', {}, partner],
@@ -184,7 +185,11 @@ describe('an engine of the application', () => {
     const { keys } = watch({ ...partner, comparable } as Engine<Key>);
     await clock.advance(9.5 * MINUTE);
     expect(keys.length).toBeGreaterThan(1);
-    expect(warnings().filter((text) => /engine "partner" failed in `comparable`/.test(text))).toHaveLength(1);
+    expect(
+      warnings().filter((text) =>
+        text.startsWith('engine-failed: The engine "partner" failed in `comparable`'),
+      ),
+    ).toHaveLength(1);
     expectNoLeak([events], [CANARY]);
   });
 

@@ -5,6 +5,7 @@ import { classOf, listed, printable } from '../../../lib/errors/printable.js';
 import { VaultError } from '../../../lib/errors/vault-error.js';
 import type { VaultEvent } from '../../../lib/events/events.js';
 import { logEvents } from '../../../lib/events/log-events.js';
+import type { VaultLogLine } from '../../../lib/events/log-line.js';
 import { printed } from '../../support/leaks.js';
 
 const FORGED = 'app\r\n[Nest] 1 - LOG [Auth] admin logged in \u001b[2J\u009b1A\u2028\u202egnp';
@@ -52,18 +53,18 @@ it.each<[string, unknown]>([
 });
 
 it('each event makes one line of the log', () => {
-  const lines: string[] = [];
-  const log = (line: string) => lines.push(line);
+  const lines: VaultLogLine[] = [];
+  const log = (line: VaultLogLine) => lines.push(line);
   const events$ = new Subject<VaultEvent>();
   logEvents(events$, { log, error: log, warn: log, debug: log });
   const common = { connection: `c${FORGED}`, at: new Date(0), path: FORGED, serial: 1 };
   const error = new VaultError({ code: 'VAULT_SEALED', message: FORGED, hint: HUGE });
-  events$.next({ ...common, type: 'warning', message: `${FORGED}${HUGE}` });
+  events$.next({ ...common, type: 'warning', code: 'server-warning', message: `${FORGED}${HUGE}` });
   events$.next({ ...common, type: 'expired', error });
   events$.next({ ...common, type: 'secret-gone', error });
-  events$.next({ ...common, type: 'secret-read-failed', error, retryAt: new Date(0) });
+  events$.next({ ...common, type: 'secret-read-failed', error, retryAt: new Date(0), attempt: 1 });
   events$.next({ ...common, type: 'drained' });
   expect(lines).toHaveLength(5);
-  for (const line of lines) expectFit(line);
+  for (const member of lines.flatMap((line) => Object.values(line))) expectFit(String(member));
   expect(printed(error).length).toBeLessThan(300_000);
 });

@@ -4,6 +4,7 @@ import { EventBus, type VaultEvent } from '../../../lib/events/events.js';
 
 const event = (message: string): VaultEvent => ({
   type: 'warning',
+  code: 'server-warning',
   connection: 'default',
   at: new Date(),
   message,

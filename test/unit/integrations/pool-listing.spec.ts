@@ -9,6 +9,7 @@ import type { PoolGeneration } from '../../../lib/integrations/rotation/pool-gen
 import { linkOf } from '../../../lib/leases/connection-link.js';
 import type { Credentials } from '../../../lib/leases/lease.js';
 import { logEvents } from '../../../lib/events/log-events.js';
+import type { VaultLogLine } from '../../../lib/events/log-line.js';
 import { AlteredVault } from '../../support/altered-vault.js';
 import { rotating, type Rotating } from './rotating.js';
 
@@ -75,7 +76,7 @@ it('a rejected login is in the status and in the log of the connection, whose he
   const world = new AlteredVault();
   const { connection, bus } = await world.live({ ttl: 3_600, maxTtl: 3_600 });
   const lines: string[] = [];
-  const keep = (line: string) => void lines.push(line);
+  const keep = (line: VaultLogLine) => void lines.push(line.message);
   logEvents(bus.events$, { log: () => undefined, error: keep, warn: keep });
   const denied = Object.assign(new Error('canary of a driver'), { code: '28P01' });
   let rejects = true;

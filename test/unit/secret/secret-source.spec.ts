@@ -27,7 +27,7 @@ function context(): SecretSourceContext & { warnings: string[] } {
   const warnings: string[] = [];
   return {
     warnings,
-    warn: (message) => warnings.push(message),
+    warn: (message, code) => warnings.push(`${code}: ${message}`),
     send: () => Promise.reject(new Error('no request is expected')),
     reading: () => undefined,
     input: { name: 'secret_id', wrappedAt: /^auth\/approle\/role\/[^/]+\/secret-id$/ },
@@ -143,7 +143,7 @@ it('a file with invalid new contents is a warning, and the previous value stays 
   const using = context();
   expect((await read(source, using)).reveal()).toBe(CANARY);
   expect(using.warnings).toEqual([
-    expect.stringMatching(/spoilt is encoded in UTF-16.*previous value is used/),
+    expect.stringMatching(/^login-input-kept: .*spoilt is encoded in UTF-16.*previous value is used/),
   ]);
   expectNoLeak(using.warnings, [CANARY, 'canary-of-the-next']);
 });

@@ -1,7 +1,15 @@
 import { firstValueFrom, take, toArray } from 'rxjs';
 import * as root from 'nestjs-vault';
 import * as core from 'nestjs-vault/core';
-import { appRole, connectVault, token, withVault, type ConnectOptions, type Vault } from 'nestjs-vault/core';
+import {
+  appRole,
+  connectVault,
+  token,
+  withVault,
+  type ConnectOptions,
+  type Vault,
+  type VaultLogLine,
+} from 'nestjs-vault/core';
 import { SimulatedVault } from 'nestjs-vault/testing';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { failureOf, expectNoLeak } from '../../support/leaks.js';
@@ -157,17 +165,18 @@ it.each([
 
 it('the logger gets lines of the connection, without secrets', async () => {
   const lines: string[] = [];
-  const keep = (level: string) => (line: string) => void lines.push(`${level} ${line}`);
+  const keep = (level: string) => (line: VaultLogLine) =>
+    void lines.push(`${level} ${line.code} ${line.message}`);
   const logger = { error: keep('error'), warn: keep('warn'), log: keep('log') };
   await withVault({ ...options, name: 'job', logger }, async ({ credentials }) => {
     await credentials.getDatabase('orders');
     vault.revokeAllTokens();
     await failureOf(credentials.get('database/creds/nothing'));
   });
-  expect(lines[0]).toMatch(/^warn \[job\] http:\/\/127\.0\.0\.1:\d+ is a simulated server/);
-  expect(lines.filter((line) => line.includes('simulated'))).toHaveLength(1);
-  expect(lines[1]).toMatch(/^log \[job\] logged in \(start\), token 1/);
-  expect(lines.some((line) => line.startsWith('log [job] database/creds/orders: issued'))).toBe(true);
+  expect(lines[0]).toMatch(/^warn simulated-server \[job\] http:\/\/127\.0\.0\.1:\d+ is a simulated server/);
+  expect(lines.filter((line) => line.includes('simulated-server'))).toHaveLength(1);
+  expect(lines[1]).toMatch(/^log login \[job\] logged in \(start\), token 1/);
+  expect(lines.some((line) => line.startsWith('log issued [job] database/creds/orders: issued'))).toBe(true);
   expectNoLeak(lines, [KEY, secretId]);
 });
 
