@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import { stripVTControlCharacters } from 'node:util';
-import { cut, widthOf } from './text-width.js';
+import { cut } from './text-width.js';
 
 /** The part of a terminal's stream that a block needs. */
 export type Terminal = Pick<NodeJS.WriteStream, 'write' | 'columns'>;
@@ -25,8 +25,10 @@ export class PinnedBlock {
   readonly #terminal: Terminal;
   readonly #writers: Writer[];
   #lines: readonly string[] = [];
-  /** The widths of the painted lines, in columns. */
-  #painted: number[] = [];
+  /** The number of painted lines. */
+  #painted = 0;
+  /** The width of the terminal at that time. */
+  #columns = 0;
 
   /** @param others further streams to the same terminal, such as standard error */
   constructor(terminal: Terminal, others: readonly Terminal[] = []) {
@@ -60,20 +62,22 @@ export class PinnedBlock {
   }
 
   readonly #forget = (): void => {
-    this.#painted = [];
+    this.#painted = 0;
   };
 
   /** The sequence that writes `text` above the block and paints the block below. */
   #repaint(text: string): string {
     const columns = this.#terminal.columns || 80;
-    // A terminal that became narrower has broken the old lines.
-    const rows = this.#painted.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns)), 0);
-    const up = rows > 0 ? `\u001B[${rows}A\r` : '';
+    // A terminal that became narrower may have broken the old lines into more rows, of which the first stay then: the rows
+    // above may be lines of the log, which are never cleared.
+    const up = this.#painted > 0 ? `\u001B[${this.#painted}A\r` : '';
     const partial = this.#writers.map(({ pending }) => pending).filter(Boolean);
     const lines = [...partial.map((line) => cut(visible(line), columns - 1)), ...this.#lines];
-    this.#painted = lines.map((line) => widthOf(stripVTControlCharacters(line)));
+    this.#painted = lines.length;
     const block = lines.map((line) => `${line}${CLEAR_LINE}\n`).join('');
-    const above = text === '' ? '' : `${CLEAR_BELOW}${text}`;
+    // A row that a terminal has broken joins the next one when it becomes wider, unless it was cleared.
+    const above = text === '' && columns === this.#columns ? '' : `${CLEAR_BELOW}${text}`;
+    this.#columns = columns;
     return `${up}${above}${NO_WRAP}${block}${CLEAR_BELOW}${WRAP}`;
   }
 }
