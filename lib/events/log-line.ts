@@ -84,6 +84,7 @@ export class VaultLogLine {
       Object.assign(this, { [name]: typeof value === 'string' ? printable(value) : value });
   }
 
+  /** The text. */
   toString(): string {
     return this.message;
   }
