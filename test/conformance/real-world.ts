@@ -139,6 +139,7 @@ async function realWorld(
             token_ttl: `${login.ttl ?? 0}s`,
             token_max_ttl: `${login.maxTtl ?? 0}s`,
             token_period: `${login.period ?? 0}s`,
+            token_explicit_max_ttl: `${login.explicitMaxTtl ?? 0}s`,
             token_num_uses: login.uses ?? 0,
             token_type: login.type ?? 'service',
           },

@@ -63,6 +63,7 @@ function simulatedWorld(dialect: 'openbao' | 'vault', wall: number): World {
         tokenTtl: login.ttl ?? 0,
         tokenMaxTtl: login.maxTtl ?? 0,
         tokenPeriod: login.period ?? 0,
+        tokenExplicitMaxTtl: login.explicitMaxTtl ?? 0,
         tokenNumUses: login.uses ?? 0,
         tokenType: login.type ?? 'service',
       });

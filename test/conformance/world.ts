@@ -16,6 +16,7 @@ export interface LoginSettings {
   ttl?: number;
   maxTtl?: number;
   period?: number;
+  explicitMaxTtl?: number;
   uses?: number;
   type?: 'service' | 'batch';
 }

@@ -203,4 +203,31 @@ describeReal('the page on the set-up of a server', () => {
     await app.close();
     await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
   });
+
+  it('the steps after a leak end what a thief has, and the application goes on', async () => {
+    const [policy, destroy, revoke] = blocksOf('docs/approle.md').filter(({ language }) => language === 'sh');
+    await page.run(policy!);
+    const { auth } = await root('POST', 'auth/token/create', { policies: ['orders-incident'] });
+    const onCall = auth.client_token as string;
+    // With metadata that is printed after the name of the role.
+    const { data } = await root('POST', 'auth/approle/role/orders/secret-id', { metadata: '{"zone":"a"}' });
+    const given = { role_id: page.variables.VAULT_ROLE_ID, secret_id: data.secret_id as string };
+    const stolen = (await root('POST', 'auth/approle/login', given)).auth.client_token as string;
+    const app = await start();
+    const orders = app.get(Orders);
+    const first = await orders.user();
+    await page.run(destroy!, onCall);
+    await page.deliver();
+    await page.run(revoke!, onCall);
+    expect((await bao.api('POST', 'auth/approle/login', given)).status).toBe(400);
+    const look = (token: string) => bao.api('GET', 'auth/token/lookup-self', undefined, { token });
+    expect((await look(stolen)).status).toBe(403);
+    expect((await look(onCall)).status).toBe(200);
+    await eventually(async () => {
+      await orders.place();
+      expect(await orders.user()).not.toBe(first);
+    }, 20_000);
+    await app.close();
+    await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
+  });
 });

@@ -35,6 +35,21 @@ export const tokens: Rules = [
     for (const [first] of all) expect(await world.isValid(first!)).toBe(true);
     expect(life.of('expired')).toEqual([]);
   }),
+  everywhere(
+    'D2',
+    'a periodic token with an explicit max TTL: a login before its end, without a gap',
+    async (world) => {
+      const life = await world.start({ role: LONG, login: { period: 4, explicitMaxTtl: 9 } });
+      await world.until(() => life.published.length > 1, 12 * SECOND);
+      expect(life.of('token-renewed').length).toBeGreaterThan(0);
+      expect(life.of('login')).toMatchObject([{ reason: 'start' }, { reason: 'max-ttl' }]);
+      expect(life.of('rotated')).toMatchObject([{ reason: 'token' }]);
+      expect(await world.isValid(life.published[0]!)).toBe(true);
+      expect(await world.isValid(life.published[1]!)).toBe(true);
+      await world.until(() => world.requests(REVOKE_SELF).length === 1, 8 * SECOND);
+      expect(life.of('expired')).toEqual([]);
+    },
+  ),
   everywhere('D3', 'the old token is not ended while a consumer holds its lease', async (world) => {
     const life = await world.start({ role: LONG, login: { ttl: 9, maxTtl: 12 } });
     const letGo = life.published[0]!.lease.hold();
