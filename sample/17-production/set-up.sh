@@ -11,6 +11,9 @@ path "auth/approle/role/orders/secret-id" {
   min_wrapping_ttl = "1s"
   max_wrapping_ttl = "120s"
 }
+path "auth/token/renew-self" {
+  capabilities = ["update"]
+}
 HCL
 bao read -field=role_id auth/approle/role/orders/role-id
 echo
