@@ -58,6 +58,8 @@ export class Dashboard {
   }
 
   #onStatus(status: VaultStatus): void {
+    // The connections may have been closed before the start.
+    if (this.#ended) return;
     const first = this.#status === undefined;
     this.#status = status;
     this.#remaining.status(status);

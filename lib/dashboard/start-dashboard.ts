@@ -46,7 +46,7 @@ const shared = globalThis as { [RUNNING]?: boolean };
  * @publicApi
  */
 export function startDashboard(credentials: DashboardSource, options: DashboardOptions = {}): () => void {
-  check(options);
+  check(credentials, options);
   const { note = () => '' } = options;
   let dashboard: Dashboard | undefined;
   const end = () => dashboard?.end();
@@ -91,7 +91,10 @@ function jsonView(): View {
   );
 }
 
-function check(options: DashboardOptions): void {
+function check(credentials: Partial<DashboardSource> | undefined, options: DashboardOptions): void {
+  const { status$, events$, recentEvents } = credentials ?? {};
+  if (!status$ || !events$ || !recentEvents)
+    throw invalid('The dashboard cannot start: its first argument is no CredentialsService.');
   const problems = unknownOptions('startDashboard', options, ['mode', 'events', 'note']);
   const { mode, note } = options;
   if (mode !== undefined && !['live', 'lines', 'json'].includes(mode))
@@ -102,6 +105,7 @@ function check(options: DashboardOptions): void {
 }
 
 function invalid(message: string): VaultError {
-  const hint = 'Start one dashboard, with the options of `startDashboard` in docs/local-development.md.';
+  const hint =
+    'Start one dashboard: `startDashboard(app.get(CredentialsService), options)`, see docs/dashboard.md.';
   return new VaultError({ code: 'VAULT_CONFIG_INVALID', message, hint });
 }
