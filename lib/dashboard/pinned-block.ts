@@ -136,7 +136,8 @@ class Writer {
     if (this.#ended) return this.#write(chunk, given, done);
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk, given) : Buffer.from(chunk);
     const text = this.#pending + this.#decoder.write(bytes);
-    const end = text.length > LONGEST ? text.length : text.lastIndexOf('\n') + 1;
+    const lines = text.lastIndexOf('\n') + 1;
+    const end = text.length - lines > LONGEST ? text.length : lines;
     this.#pending = text.slice(end);
     const whole = text.slice(0, end);
     return this.original(this.#above(whole.endsWith('\n') || whole === '' ? whole : `${whole}\n`), done);

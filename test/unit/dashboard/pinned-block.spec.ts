@@ -107,6 +107,14 @@ it('long log lines wrap as they do without a block', () => {
   expect(screen.shown).toEqual(['abcdefghij', 'abcdefghij', 'k', 'other', '']);
 });
 
+it('a long text is written line by line, also where its last line is not finished', () => {
+  const { screen, block } = pinned();
+  block.draw(['block']);
+  screen.write(`${'line\n'.repeat(20_000)}half`);
+  screen.write(' and half\n');
+  expect(screen.shown.slice(-4)).toEqual(['line', 'half and half', 'block', '']);
+});
+
 it('whatever is written and painted in turn, the text arrives as it was written', () => {
   const step = fc.oneof(
     fc.record({ write: fc.stringMatching(/^[a-z\n]{0,12}$/) }),
