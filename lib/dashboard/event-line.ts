@@ -76,15 +76,15 @@ function timeColumn(until: Date, at: Date, withClock: boolean): string {
 }
 
 const RETIRED = {
-  asked: 'the server was asked to end it',
+  asked: 'the server ends it soon',
   expired: 'its TTL has passed',
   'with-token': 'ends with its token',
 } as const;
 
 const TOKEN_ENDED = {
-  'revoke-requested': 'revoked, with all its leases',
+  'revoke-requested': 'revoked, with its leases',
   given: 'given: not revoked',
-  batch: 'a batch token: ends with its TTL',
+  batch: 'batch: ends with its TTL',
   expired: 'its TTL has passed',
 } as const;
 
@@ -132,7 +132,7 @@ function wordsOf(event: VaultEvent): Parts | undefined {
     case 'vault-recovered':
       return { tone: 'good', event: 'reachable', who: 'the server', note: `after ${duration(event.after)}` };
     case 'closing':
-      return { tone: 'end', event: 'closing', who: event.connection, note: 'nothing is rotated any more' };
+      return { tone: 'end', event: 'closing', who: event.connection, note: 'no more rotations' };
     case 'closed':
       return { tone: 'end', event: 'closed', who: event.connection };
     default:

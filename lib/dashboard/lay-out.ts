@@ -11,6 +11,7 @@ const KIND = 6;
 const SHORTEST_NAME = 12;
 const SHORTEST_BAR = 6;
 const LONGEST_BAR = 24;
+const SHORTEST_WHY = 24;
 const LONGEST_WHY = 46;
 
 interface Widths {
@@ -49,16 +50,16 @@ function widthsOf(rows: readonly Row[], width: number): Widths {
     usual ? 'renew in 12.3 s'.length : 0,
     longest(rows, (row) => row.next),
   );
-  const why =
-    width >= WIDE - 1
-      ? Math.min(
-          LONGEST_WHY,
-          longest(rows, (row) => row.why),
-        )
-      : 0;
+  const wanted = longest(rows, ({ name, mark }) => name + mark);
+  const reason = Math.min(
+    LONGEST_WHY,
+    longest(rows, (row) => row.why),
+  );
+  // A reason is cut before a name is.
+  const besideName = width - (1 + KIND + 1) - (2 + time) - (2 + next) - wanted - (2 + SHORTEST_BAR) - 2;
+  const why = width >= WIDE - 1 ? Math.min(reason, Math.max(SHORTEST_WHY, besideName)) : 0;
   const columns = [time, next, why].filter((one) => one > 0);
   const rest = width - (1 + KIND + 1) - columns.reduce((sum, one) => sum + 2 + one, 0);
-  const wanted = longest(rows, ({ name, mark }) => name + mark);
   const beside = rest - 2 - SHORTEST_BAR;
   const withBar = beside >= Math.min(wanted, SHORTEST_NAME);
   const name = Math.max(1, Math.min(wanted, withBar ? beside : rest));

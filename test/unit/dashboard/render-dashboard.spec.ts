@@ -220,6 +220,20 @@ it('of many leases the most urgent are shown, in their order, and the number of 
   }
 });
 
+it('at 120 columns a long reason is cut, and no name', () => {
+  const one = lease({
+    ...failing,
+    state: 'expired',
+    serial: 13,
+    validUntil: inTime(-10_600),
+    endsBy: 'max-ttl',
+    drain: { needed: 10_000, allowed: 7_500 },
+  });
+  const [, , line = ''] = render(connection({ leases: [one], pools: [pool({ serial: 13 })] }), 120);
+  expect(line).toContain(' database/creds/orders #13 ');
+  expect(line).toMatch(/ 3 failed: VAULT_UNREACHABLE, max.*…$/);
+});
+
 it.each([60, 80, 120])(
   'paths that differ look different at %i columns, where they are cut, too',
   (columns) => {
