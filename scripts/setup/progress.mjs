@@ -52,14 +52,24 @@ export async function withProgress(title, work) {
 const seconds = (milliseconds) => `${Math.round(milliseconds / 1_000)} s`;
 
 function tick() {
+  if (steps.size === 0) return;
   const now = Date.now();
-  const running = [...steps.values()].map(({ title, startedAt }) => `${title} (${seconds(now - startedAt)})`);
-  if (running.length === 0) return;
   if (live()) {
-    const text = `${FRAMES[frame++ % FRAMES.length]} ${running.join(', ')}`;
-    stream.write(`\r\u001B[K${text.slice(0, Math.max(1, (stream.columns || 80) - 1))}`);
+    const width = Math.max(1, (stream.columns || 80) - 1);
+    const sign = FRAMES[frame++ % FRAMES.length];
+    const whole = `${sign} ${running(now)}`;
+    const text = whole.length <= width ? whole : `${sign} ${running(now, withoutDetails)}`;
+    stream.write(`\r\u001B[K${text.slice(0, width)}`);
   } else if (now - lastLines >= LINE_MS) {
     lastLines = now;
-    stream.write(`Still: ${running.join(', ')}\n`);
+    stream.write(`Still: ${running(now)}\n`);
   }
 }
+
+/** All running steps, each with its seconds. */
+const running = (now, shown = (title) => title) =>
+  [...steps.values()]
+    .map(({ title, startedAt }) => `${shown(title)} (${seconds(now - startedAt)})`)
+    .join(', ');
+
+const withoutDetails = (title) => title.replace(/ \(.*\)$/, '');
