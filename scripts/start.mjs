@@ -46,6 +46,8 @@ let atOnce = false;
 /** Standard output is for the JSON of the sample, if that was asked for. */
 let say = console.log;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupt(signal));
+// The reader of a pipe has ended, such as `head`: so does the sample, as it finds its own standard output closed.
+process.stdout.on('error', () => sample?.stdout?.destroy());
 
 try {
   process.exitCode = await main(startOptions(process.argv.slice(2), NAMES));

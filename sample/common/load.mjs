@@ -89,6 +89,9 @@ export function show(app, note) {
     events: true,
     note,
   });
+  // The reader of a pipe has ended, such as `head`.
+  let closing;
+  process.stdout.on('error', () => (closing ??= app.close()));
   let firstAt = Infinity;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.on(signal, () => {
