@@ -28,6 +28,7 @@ export interface TroubleSummary {
 }
 
 interface Trouble {
+  readonly cause: string;
   readonly code: VaultErrorCode;
   readonly since: number;
   /** Attempts that failed last, and have not succeeded since. */
@@ -49,10 +50,15 @@ const EVERYWHERE = new Set<VaultErrorCode>([
 ]);
 /** Milliseconds that an attempt may take, and wait for its turn. */
 const SLACK = 120_000;
+/** Milliseconds between two searches for troubles that have ended: each of ten thousand paths may have one. */
+const SEARCH_EVERY = 10_000;
 
 /** The failures of one connection by their cause, so that each cause is reported once. */
 export class Troubles {
   readonly #open = new Map<string, Trouble>();
+  /** The troubles of an attempt. */
+  readonly #of = new Map<string, Set<Trouble>>();
+  #searchAt = -Infinity;
   /** The end of the last outage: errors of that time may be repeated after it. */
   #recoveredAt = -Infinity;
 
@@ -65,18 +71,18 @@ export class Troubles {
   recovered(at: number): TroubleSummary | undefined {
     this.#recoveredAt = at;
     const trouble = this.#open.get(SERVER);
-    this.#open.delete(SERVER);
+    if (trouble) this.#end(trouble);
     return trouble && summary(trouble, at);
   }
 
   /** @returns whether the cause is known */
   failed({ subject, of, error, at, retryAt }: Failure): boolean {
-    for (const [cause, { until }] of this.#open) if (cause !== SERVER && until < at) this.#open.delete(cause);
     const cause = this.#causeOf(error, of);
+    this.#endOld(cause, at);
     if (cause === SERVER && !this.#open.has(cause) && at < this.#recoveredAt + SLACK) return true;
     const known = this.#open.get(cause);
     const trouble = known ?? this.#begin(cause, error.code, at);
-    trouble.failing.add(subject);
+    this.#add(subject, trouble);
     trouble.affected.add(of);
     trouble.failedAttempts++;
     trouble.until = Math.max(trouble.until, retryAt + SLACK);
@@ -90,18 +96,24 @@ export class Troubles {
 
   /** Attempts have succeeded. @returns the troubles that ended with them; the end of an outage is {@link recovered} */
   succeeded(subjects: readonly string[], at: number): TroubleSummary[] {
-    const ended: TroubleSummary[] = [];
-    for (const [cause, trouble] of this.#open) {
-      const gone = subjects.filter((subject) => trouble.failing.delete(subject)).length;
-      if (gone === 0 || trouble.failing.size > 0 || cause === SERVER) continue;
-      this.#open.delete(cause);
-      ended.push(summary(trouble, at));
+    const touched = new Set<Trouble>();
+    for (const subject of subjects) {
+      for (const trouble of this.#of.get(subject) ?? []) {
+        trouble.failing.delete(subject);
+        touched.add(trouble);
+      }
+      this.#of.delete(subject);
     }
-    return ended;
+    const ended = [...touched].filter(({ cause, failing }) => failing.size === 0 && cause !== SERVER);
+    for (const trouble of ended) this.#end(trouble);
+    return ended.map((trouble) => summary(trouble, at));
   }
 
   #begin(cause: string, code: VaultErrorCode, at: number): Trouble {
+    const before = this.#open.get(cause);
+    if (before) this.#end(before);
     const trouble = {
+      cause,
       code,
       since: at,
       failing: new Set<string>(),
@@ -111,6 +123,31 @@ export class Troubles {
     };
     this.#open.set(cause, trouble);
     return trouble;
+  }
+
+  #add(subject: string, trouble: Trouble): void {
+    trouble.failing.add(subject);
+    const known = this.#of.get(subject);
+    if (known) known.add(trouble);
+    else this.#of.set(subject, new Set([trouble]));
+  }
+
+  #end(trouble: Trouble): void {
+    this.#open.delete(trouble.cause);
+    for (const subject of trouble.failing) {
+      const all = this.#of.get(subject);
+      all?.delete(trouble);
+      if (all?.size === 0) this.#of.delete(subject);
+    }
+  }
+
+  /** Ends the trouble of this cause, if its time is up, and now and then all others of this kind. */
+  #endOld(cause: string, at: number): void {
+    const known = this.#open.get(cause);
+    const all = at >= this.#searchAt;
+    if (all) this.#searchAt = at + SEARCH_EVERY;
+    for (const trouble of all ? this.#open.values() : known ? [known] : [])
+      if (trouble.cause !== SERVER && trouble.until < at) this.#end(trouble);
   }
 
   /**
