@@ -28,6 +28,11 @@ const ENDED = {
 type Key = keyof typeof ENDED;
 type Observe = (gauge: Key, value: number, attributes: Attributes) => void;
 
+interface Current {
+  readonly source: VaultSource;
+  readonly status: ConnectionStatus;
+}
+
 /** The present state of all connections, read when metrics are collected. */
 export class VaultGauges {
   readonly #meter: Meter;
@@ -61,46 +66,58 @@ export class VaultGauges {
     this.#paths.keep(paths.map(({ path }) => path));
     const observe: Observe = (key, value, attributes) =>
       this.#ended.observe(result, this.#gauges[key], value, attributes);
-    for (const { source, status } of all) {
-      this.#observeConnection(observe, source, status);
-      this.#observePools(observe, source.name, status);
+    // Several applications of one process may have a connection of the same name: they are one series.
+    for (const name of new Set(all.map(({ source }) => source.name))) {
+      const same = all.filter(({ source }) => source.name === name);
+      this.#observeConnections(observe, name, same);
+      this.#observePools(
+        observe,
+        name,
+        same.flatMap(({ status }) => status.pools),
+      );
     }
     this.#ended.complete(result);
   };
 
-  #observeConnection(observe: Observe, source: VaultSource, status: ConnectionStatus): void {
-    const connection = source.name;
-    const secondsTo = (end: Date) => Math.max(0, (end.getTime() - source.now()) / 1_000);
+  #observeConnections(observe: Observe, connection: string, all: readonly Current[]): void {
+    const leases = all.flatMap(({ status }) => status.leases);
+    const sessions = all.map(({ status }) => status.session);
     const states = (key: Key, values: readonly string[], of: readonly { state: string }[]) => {
       for (const state of values)
         observe(key, of.filter((one) => one.state === state).length, { connection, state });
     };
-    states('leases', VALUES.leaseState, status.leases);
-    states('secrets', VALUES.secretState, status.secrets);
-    states('health', VALUES.health, [{ state: status.health }]);
-    observe('serverReachable', source.reachable ? 1 : 0, { connection });
-    const superseded = status.leases.reduce((sum, lease) => sum + lease.superseded, 0);
+    states('leases', VALUES.leaseState, leases);
+    const secrets = all.flatMap(({ status }) => status.secrets);
+    states('secrets', VALUES.secretState, secrets);
+    const health = new Set(all.map(({ status }) => status.health));
+    for (const state of VALUES.health) observe('health', health.has(state) ? 1 : 0, { connection, state });
+    const reachable = all.every(({ source }) => source.reachable);
+    observe('serverReachable', reachable ? 1 : 0, { connection });
+    const superseded = leases.reduce((sum, lease) => sum + lease.superseded, 0);
     observe('leasesSuperseded', superseded, { connection });
-    const { validUntil } = status.session;
-    if (validUntil) observe('tokenTimeToExpiry', secondsTo(validUntil), { connection });
-    for (const [path, least] of this.#leastByPath(status, secondsTo))
+    const ends = all.flatMap(({ source, status }) => secondsLeft(source, status.session) ?? []);
+    if (ends.length > 0) observe('tokenTimeToExpiry', Math.min(...ends), { connection });
+    for (const [path, least] of this.#leastByPath(all))
       observe('leaseTimeToExpiry', least, { connection, path });
-    observe('tokenFailures', status.session.attempt, { connection, ...codeOf(status.session) });
-    for (const [path, worst] of this.#worstByPath(status))
+    const [session] = sessions.toSorted((one, other) => other.attempt - one.attempt);
+    if (session) observe('tokenFailures', session.attempt, { connection, ...codeOf(session) });
+    for (const [path, worst] of this.#worstByPath(leases))
       observe('leaseFailures', worst.attempt, { connection, path, ...codeOf(worst) });
   }
 
-  #leastByPath({ leases }: ConnectionStatus, secondsTo: (end: Date) => number): Map<string, number> {
+  #leastByPath(all: readonly Current[]): Map<string, number> {
     const least = new Map<string, number>();
-    for (const { path, validUntil } of leases) {
-      if (!validUntil || validUntil.getTime() >= LAST_DATE) continue;
-      const shown = this.#paths.shown(path);
-      least.set(shown, Math.min(least.get(shown) ?? Infinity, secondsTo(validUntil)));
-    }
+    for (const { source, status } of all)
+      for (const lease of status.leases) {
+        const left = secondsLeft(source, lease);
+        if (left === undefined) continue;
+        const shown = this.#paths.shown(lease.path);
+        least.set(shown, Math.min(least.get(shown) ?? Infinity, left));
+      }
     return least;
   }
 
-  #worstByPath({ leases }: ConnectionStatus): Map<string, LeaseStatus> {
+  #worstByPath(leases: readonly LeaseStatus[]): Map<string, LeaseStatus> {
     const worst = new Map<string, LeaseStatus>();
     for (const lease of leases) {
       const shown = this.#paths.shown(lease.path);
@@ -110,7 +127,7 @@ export class VaultGauges {
   }
 
   /** Several pools of one path are one series. */
-  #observePools(observe: Observe, connection: string, { pools }: ConnectionStatus): void {
+  #observePools(observe: Observe, connection: string, pools: ConnectionStatus['pools']): void {
     const sums = new Map<string, { driver: string; path: string; counts: [number, number, number] }>();
     for (const pool of pools) {
       const { driver } = pool;
@@ -130,6 +147,12 @@ export class VaultGauges {
       observe('poolDrains', drains, of);
     }
   }
+}
+
+/** Undefined without an end. */
+function secondsLeft(source: VaultSource, { validUntil }: { validUntil?: Date }): number | undefined {
+  if (!validUntil || validUntil.getTime() >= LAST_DATE) return undefined;
+  return Math.max(0, (validUntil.getTime() - source.now()) / 1_000);
 }
 
 const codeOf = ({ attempt, error }: Pick<LeaseStatus, 'attempt' | 'error'>) =>

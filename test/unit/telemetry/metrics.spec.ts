@@ -169,6 +169,25 @@ it('two connections do not mix, and their counters outlive them', async () => {
   expect(await value('request.duration', { connection: 'one', operation: 'revoke-self' })).toBe(1);
 });
 
+it('connections of one name, in two applications, are one series that hides no trouble', async () => {
+  const [first, second] = [world.connect(), world.connect()];
+  await leased(first);
+  await world.pass(10_000);
+  await leased(second);
+  expect(await value('leases', { state: 'valid' })).toBe(2);
+  expect(await value('lease.time_to_expiry')).toBe(50);
+  expect(await value('token.time_to_expiry')).toBe(590);
+  // Only the lease of the first one is due.
+  world.vault.databaseDown();
+  world.vault.revokeToken(1);
+  await world.pass(35_000);
+  expect(await value('health', { state: 'degraded' })).toBe(1);
+  expect(await value('health', { state: 'up' })).toBe(1);
+  expect(await value('lease.failures', { path: PATH })).toBeGreaterThan(0);
+  await world.clock.until(first.close());
+  expect(await value('leases', { state: 'valid' })).toBe(1);
+});
+
 it('at most so many paths have a series; a pattern of the application joins paths', async () => {
   telemetry.end();
   telemetry = new Telemetry({ maxPaths: 2, path: (path) => path.replace(/-\d+$/, '-{id}') });
@@ -245,6 +264,6 @@ it('names, units and attributes are those of the list, and every one of them is 
     expect(Object.keys(attributes).filter((one) => !(names as readonly string[]).includes(one))).toEqual([]);
   }
   const missing = [...known.keys()].filter((name) => !series.some((one) => one.name === name));
-  // Its reasons are tried where the network is.
+  // Tried over a network: test/integration/resends.spec.ts.
   expect(missing).toEqual(['nestjs_vault.request.resends']);
 });
