@@ -10,7 +10,7 @@ import {
   type VaultTaskMessage,
 } from '../events/channels.js';
 import { BoundedPaths } from './bounded-paths.js';
-import { SCOPE } from './names.js';
+import { OTHER_PATH, SCOPE } from './names.js';
 import { VaultMetrics } from './vault-metrics.js';
 import { VaultSpans } from './vault-spans.js';
 
@@ -97,9 +97,7 @@ export class VaultInstrumentation {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#unsubscribe = [];
     this.#sources.clear();
-    this.#metrics?.made.close();
-    this.#metrics = undefined;
-    this.#spans = undefined;
+    this.#closeAll();
   }
 
   /** Reports metrics to this provider from now on. The SDK calls it. */
@@ -120,7 +118,12 @@ export class VaultInstrumentation {
   /** Replaces the configuration. `enabled` has no effect here: see {@link enable} and {@link disable}. */
   setConfig(config: VaultInstrumentationConfig): void {
     this.#config = { enabled: true, ...config };
+    this.#closeAll();
+  }
+
+  #closeAll(): void {
     this.#metrics?.made.close();
+    this.#spans?.made.close();
     this.#metrics = undefined;
     this.#spans = undefined;
   }
@@ -138,13 +141,24 @@ export class VaultInstrumentation {
 
   get #traces(): VaultSpans {
     const provider = this.#given.tracerProvider ?? trace.getTracerProvider();
-    if (this.#spans?.provider !== provider)
+    if (this.#spans?.provider !== provider) {
+      this.#spans?.made.close();
       this.#spans = { provider, made: new VaultSpans(provider, this.#describe) };
+    }
     return this.#spans.made;
   }
 
+  /** A function of the application that throws costs only the name. */
   get #describe(): (path: string) => string {
-    return this.#config.path ?? ((path) => path);
+    const { path: describe = (path) => path } = this.#config;
+    return (path) => {
+      try {
+        return describe(path);
+      } catch (error) {
+        diag.error(`${SCOPE}: the option \`path\` threw an error`, error);
+        return OTHER_PATH;
+      }
+    };
   }
 
   #event(message: VaultEventMessage): void {

@@ -34,6 +34,14 @@ export class VaultSpans {
     this.#describe = describe;
   }
 
+  /** Ends all open spans, as no later message will. */
+  close(): void {
+    for (const spans of [this.#requests, this.#tasks]) {
+      for (const span of spans.values()) span.end();
+      spans.clear();
+    }
+  }
+
   /** A caller asks for shared work: its span is in the active context, unless a task asks. */
   asked(ask: VaultAskMessage): void {
     const asker = ask.task

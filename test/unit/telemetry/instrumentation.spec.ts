@@ -79,6 +79,44 @@ it('after disable nothing is reported, and no gauge is read', async () => {
   expect(telemetry.spans.filter(({ name }) => name === 'vault read secret/data/{path}').length).toBe(1);
 });
 
+it('what is under way when the reports end has a span that ends, and memory of nothing is left', async () => {
+  const telemetry = remember(new Kept());
+  const connection = world.connect();
+  await world.clock.until(connection.login());
+  const before = telemetry.spans.length;
+  const [credentials, reading] = [
+    connection.leases.get('database/creds/app'),
+    connection.secrets.read('app'),
+  ];
+  const begun = new Set<unknown>();
+  const note = (message: unknown) => void begun.add(message);
+  CHANNELS.requestStart.subscribe(note);
+  while (begun.size < 2) await Promise.resolve();
+  CHANNELS.requestStart.unsubscribe(note);
+  telemetry.instrumentation.disable();
+  const names = ['vault read secret/data/{path}', 'vault read database/creds/{role}'];
+  expect(telemetry.spans.slice(before).map(({ name }) => name)).toEqual(
+    expect.arrayContaining([...names, 'vault issue database/creds/{role}']),
+  );
+  const ended = telemetry.spans.length;
+  telemetry.instrumentation.enable();
+  await world.clock.until(Promise.all([credentials, reading]));
+  expect(telemetry.spans.length).toBe(ended);
+  // They count as requests all the same.
+  expect(await telemetry.value('request.duration', { operation: 'read' })).toBe(2);
+});
+
+it('a function of the application that throws costs the name of the path only', async () => {
+  const broken = (): string => {
+    throw new TypeError('path.foo is not a function');
+  };
+  const telemetry = remember(new Kept({ path: broken }));
+  await world.clock.until(world.connect().leases.get('database/creds/app'));
+  expect(await telemetry.value('lease.time_to_expiry', { path: 'other' })).toBe(60);
+  const issue = telemetry.spans.find(({ name }) => name === 'vault issue database/creds/{role}');
+  expect(issue?.attributes['nestjs_vault.path']).toBe('other');
+});
+
 it('a provider that throws ends neither the request nor the process', async () => {
   const errors: unknown[] = [];
   const log = {
