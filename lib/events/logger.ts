@@ -27,16 +27,18 @@ export function isPino(logger: unknown): boolean {
   return typeof logger === 'object' && logger !== null && PINO in logger;
 }
 
-/** Writes a line. A logger that throws harms no connection. */
+/** Writes a line. A logger that throws, or whose promise rejects, harms no connection. */
 export function write(logger: VaultLogger, line: VaultLogLine): void {
   const level = levelOf(line);
   const name = level === 'log' && logger.info ? 'info' : level;
-  const methods = logger as unknown as Record<string, ((...args: unknown[]) => void) | undefined>;
+  const methods = logger as unknown as Record<string, ((...args: unknown[]) => unknown) | undefined>;
+  const failed = (error: unknown) =>
+    process.emitWarning(`The logger of nestjs-vault threw ${classOf(error)}. Its line: ${line.message}`);
   try {
     // pino takes the members first, and names the text as its options say.
-    if (isPino(logger)) methods[name]?.(membersOf(line), line.message);
-    else methods[name]?.(line);
+    const written = isPino(logger) ? methods[name]?.(membersOf(line), line.message) : methods[name]?.(line);
+    if (written instanceof Promise) written.catch(failed);
   } catch (error) {
-    process.emitWarning(`The logger of nestjs-vault threw ${classOf(error)}. Its line: ${line.message}`);
+    failed(error);
   }
 }

@@ -1,4 +1,5 @@
 import { Console } from 'node:console';
+import { setImmediate } from 'node:timers/promises';
 import { Writable } from 'node:stream';
 import { inspect } from 'node:util';
 import { ConsoleLogger, Logger, type LoggerService } from '@nestjs/common';
@@ -192,13 +193,18 @@ describe('other loggers', () => {
     );
   });
 
-  it('a logger that throws harms no one, and no line is lost', () => {
+  it('a logger that throws harms no one, and no line is lost', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     const broken = () => {
       throw new TypeError('line.startsWith is not a function');
     };
     write({ error: broken, warn: broken, log: broken }, line());
-    expect(warn.mock.calls).toEqual([[`The logger of nestjs-vault threw TypeError. Its line: ${TEXT}`]]);
+    // A method may be asynchronous: its type is that of a method without a result.
+    const later = async () => Promise.reject(new TypeError('the disk is full'));
+    write({ error: later, warn: later, log: later }, line());
+    await setImmediate();
+    const text = `The logger of nestjs-vault threw TypeError. Its line: ${TEXT}`;
+    expect(warn.mock.calls).toEqual([[text], [text]]);
     warn.mockRestore();
   });
 });
