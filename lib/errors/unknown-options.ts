@@ -8,7 +8,7 @@ export function unknownOptions(owner: string, options: unknown, known: readonly 
   return unknown.length > 0 ? [`\`${owner}\` has no option ${listed(unknown, '`')}`] : [];
 }
 
-/** Reports members that are given with another type. */
+/** Reports members that are given with another type, and `NaN`, with which no comparison is true. */
 export function wrongTypes(
   owner: string,
   options: object,
@@ -17,7 +17,7 @@ export function wrongTypes(
   return Object.entries(types)
     .filter(([name, type]) => {
       const given: unknown = Reflect.get(options, name);
-      return given !== undefined && typeof given !== type;
+      return given !== undefined && (typeof given !== type || Number.isNaN(given));
     })
     .map(([name, type]) => `\`${owner}.${name}\` must be a ${type}`);
 }

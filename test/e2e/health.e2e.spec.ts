@@ -382,6 +382,12 @@ describe('options', () => {
   it.each([
     ['an unknown option', { minimumTime: 1 }, 'VAULT_CONFIG_INVALID', /has no option `minimumTime`/],
     ['a wrong type', { minimumTimeLeft: '1m' }, 'VAULT_CONFIG_INVALID', /minimumTimeLeft` must be a number/],
+    [
+      'no number',
+      { poolRejectedFor: Number('30s') },
+      'VAULT_CONFIG_INVALID',
+      /poolRejectedFor` must be a number/,
+    ],
     ['one path as a text', { paths: PATH }, 'VAULT_CONFIG_INVALID', /paths` must be an array of strings/],
     ['an invalid path', { paths: ['v1/secret/a'] }, 'VAULT_PATH_INVALID', /v1/],
     ['an unknown connection', { connection: 'other' }, 'VAULT_CONNECTION_UNKNOWN', /"other"/],
