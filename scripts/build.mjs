@@ -52,14 +52,19 @@ async function bundle(format) {
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name].js',
     minifyInternalExports: false,
+    // As TypeScript writes CommonJS: in strict mode, and marked as a module.
+    strict: format === 'cjs',
+    esModule: true,
     // `import()` of an optional package: tests in jest have `require` only.
     dynamicImportInCjs: false,
     comments: { legal: true, annotation: true, jsdoc: false },
     codeSplitting: { groups: [{ name: 'core', test: CORE }] },
   });
   await bundler.close();
-  // Messages print the names of classes.
-  const renamed = output.flatMap(({ code = '' }) => code.match(/\bclass \w+\$\d+/g) ?? []);
+  // Messages print the names of classes; rolldown writes `var Name = class`.
+  const renamed = output.flatMap(
+    ({ code = '' }) => code.match(/\b(?:\w+\$\d+ = class|class \w+\$\d+)\b/g) ?? [],
+  );
   if (renamed.length > 0) throw new Error(`Two classes have one name: ${renamed.join(', ')}.`);
 }
 

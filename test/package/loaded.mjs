@@ -2,6 +2,7 @@
 // application which uses axios, node-vault or undici, after or before, has the whole ones. The package is resolved from
 // the working directory.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -57,8 +58,12 @@ const { VaultModule, appRole, getCredentialsToken, getSecretToken } = await load
 // undici was loaded whole before; in ES modules our own files are no CommonJS.
 const expected = [...(format === 'cjs' ? ['nestjs-vault'] : []), ...(earlier ? [] : ['undici'])];
 assert.deepEqual(loadedSince(before), expected);
-if (format === 'cjs')
-  assert.ok(Object.keys(require.cache).filter((file) => packageOf(file) === 'nestjs-vault').length <= 6);
+if (format === 'cjs') {
+  const ours = Object.keys(require.cache).filter((file) => file.startsWith(join(root, 'dist')));
+  assert.ok(ours.length > 0 && ours.length <= 6);
+  for (const file of ours) assert.match(readFileSync(file, 'utf8'), /^"use strict";/, file);
+  assert.equal(require('nestjs-vault').__esModule, true);
+}
 
 const { Module } = await load('@nestjs/common');
 const { NestFactory } = await load('@nestjs/core');
