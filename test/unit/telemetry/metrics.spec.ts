@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { VaultConnection } from '../../../lib/connection/vault-connection.js';
 import { linkOf } from '../../../lib/leases/connection-link.js';
 import { PoolEvents } from '../../../lib/integrations/rotation/pool-events.js';
+import { BoundedPaths } from '../../../lib/telemetry/bounded-paths.js';
 import { METRICS } from '../../../lib/telemetry/names.js';
 import { Telemetry } from '../../support/telemetry.js';
 import { World } from './world.js';
@@ -200,6 +201,18 @@ it('at most so many paths have a series; a pattern of the application joins path
   const expiries = (await telemetry.series()).filter(({ name }) => name === METRICS.leaseTimeToExpiry.name);
   const least = Object.fromEntries(expiries.map((one) => [one.attributes['path'], one.value]));
   expect(least).toEqual({ 'database/creds/tenant-{id}': 60, 'database/creds/b': 62, other: 63 });
+});
+
+it('paths that come and go are limited in all, as the SDK keeps each series', () => {
+  const paths = new BoundedPaths((path) => path, 2);
+  const shown = Array.from({ length: 600 }, (_, index) => {
+    paths.keep([`tenants/${index}`]);
+    return paths.shown(`tenants/${index}`);
+  });
+  expect(new Set(shown).size).toBe(500 + 1);
+  expect(shown.at(-1)).toBe('other');
+  paths.keep(['tenants/7']);
+  expect(paths.shown('tenants/7')).toBe('tenants/7');
 });
 
 it('a pool: connections by generation, drains and events', async () => {
