@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { VaultErrorCode } from '../errors/vault-error.js';
 import {
   CHANNELS,
@@ -41,6 +42,11 @@ export class Diagnostics {
     const message = { source: this.#source, ...describe() };
     requestStart.publish(message);
     return new RequestTrace(message);
+  }
+
+  /** Work that will call {@link ask}, for later: it runs in the context of the caller of this method. */
+  inContext(work: () => void): () => void {
+    return taskAsked.hasSubscribers ? AsyncResource.bind(work) : work;
   }
 
   /** A caller, or a task, asks for a task. To be called in the context of the caller. */

@@ -8,8 +8,7 @@ export type Requirement = (data: object) => boolean;
 /** Checks whether an answer may replace the previous lease. A proxy between here and the server may have written it. */
 export class IssuedCheck {
   readonly #clock: Clock;
-  /** Created by the first consumer that needs a form, because there may be ten thousand paths. */
-  #requirements: Set<Requirement> | undefined;
+  readonly #requirements = new Set<Requirement>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -17,18 +16,17 @@ export class IssuedCheck {
 
   /** Applies to each later answer. Ignored if the current lease does not meet it: that is a mistake of the consumer. */
   require(requirement: Requirement, current: Lease<unknown> | undefined): void {
-    if (!current || requirement(current.data.reveal() as object))
-      (this.#requirements ??= new Set()).add(requirement);
+    if (!current || requirement(current.data.reveal() as object)) this.#requirements.add(requirement);
   }
 
   /** Whether the answer has the members of this secret, in contrast to the answer of a proxy. */
   accepts({ leaseId, data }: Answer, engine: EngineRules, previous: Lease<unknown> | undefined): boolean {
     if (previous && previous.id !== '' && leaseId === '') return false;
-    for (const requirement of this.#requirements ?? []) {
+    for (const requirement of this.#requirements) {
       if (requirement(data)) continue;
       // The first lease: the consumer chose a wrong engine, so another attempt would not help.
       if (previous || leaseId === '') return false;
-      this.#requirements?.delete(requirement);
+      this.#requirements.delete(requirement);
     }
     if (engine.isComplete) return engine.isComplete(data);
     // An operator may change the data of a role. Other members are accepted only after the previous lease has ended.

@@ -28,6 +28,7 @@ import { LeaseEvents, type Failure } from './lease-events.js';
 
 /** Shared by all paths. */
 const NO_ISSUES: Issues = [];
+const NONE: readonly Lease<unknown>[] = [];
 
 /**
  * One path, for the life of the process: issued when first asked for, renewed, rotated with overlap, and issued
@@ -41,14 +42,16 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   /** The engine that a consumer gave. */
   readonly engine: EngineRules | undefined;
   readonly #context: LeaseContext;
-  readonly #superseded: SupersededLeases;
+  /** Created for the first superseded lease, because there may be ten thousand paths. */
+  #superseded: SupersededLeases | undefined;
   readonly #events: LeaseEvents;
   readonly #out = new CredentialsStream<T>();
   /** Called where the first read fails for good. */
   readonly #onRefused: (secret: LeaseLifecycle<T>, error: VaultError) => void;
   readonly #life: Lifecycle<LeaseStep | typeof FIRST>;
   #issues: Issues = NO_ISSUES;
-  readonly #check: IssuedCheck;
+  /** Created by the first consumer that needs a form. */
+  #check: IssuedCheck | undefined;
   /** Created by the first report of a rejection. */
   #rejections: RejectionCheck | undefined;
   #serial = 0;
@@ -69,10 +72,8 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     this.parameters = parameters;
     this.engine = engine;
     this.#context = context;
-    this.#superseded = new SupersededLeases(context);
     this.#events = new LeaseEvents(path, context.emit);
     this.#life = new Lifecycle(context, this);
-    this.#check = new IssuedCheck(context.clock);
     this.#onRefused = onRefused;
   }
 
@@ -88,16 +89,21 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     return this.#life.phase === 'closed';
   }
 
-  current(): Credentials<T> | undefined {
+  /** Whether there are valid credentials. */
+  get isValid(): boolean {
     const lease = this.#out.lease;
-    if (!lease) return undefined;
-    if (lease.left(this.#context.clock) > 0) return lease.snapshot();
-    this.#onExpired();
+    return lease !== undefined && lease.left(this.#context.clock) > 0;
+  }
+
+  current(): Credentials<T> | undefined {
+    if (this.isValid) return this.#out.lease?.snapshot();
+    if (this.#out.lease) this.#onExpired();
     return undefined;
   }
 
   /** A consumer needs data of this form: an answer of another one is a failed try. */
   require(requirement: Requirement): void {
+    this.#check ??= new IssuedCheck(this.#context.clock);
     this.#check.require(requirement, this.#out.lease);
   }
 
@@ -133,7 +139,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
 
   /** The token changed, or turned out to be dead: look at the lease again. */
   tokenChanged(token: VaultToken): void {
-    this.#superseded.tokenChanged();
+    this.#superseded?.tokenChanged();
     // The token is dead: issue again now, and do not wait for the retry delay of a failed renewal.
     if (token.ended) this.#life.succeed();
     if (this.#out.lease || token.ended) this.#life.wake();
@@ -148,25 +154,26 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       tries: this.#life.retry,
       limited: this.#limited,
       drain: lease && drainShortfall(lease, this.#context),
-      superseded: this.#superseded.leases,
+      superseded: this.#superseded?.leases ?? NONE,
       clock: this.#context.clock,
     });
   }
 
   /** Whether the path was released, and every lease of it has ended. */
   get gone(): boolean {
-    return this.ended && !this.#out.lease && this.#superseded.size === 0;
+    return this.ended && this.leases.length === 0;
   }
 
   /** Some lease of this path is in use by a consumer that will say when it is done. */
   get held(): boolean {
-    return this.#superseded.held || this.#out.lease?.held === true;
+    return this.#superseded?.held === true || this.#out.lease?.held === true;
   }
 
   /** The leases that the server has not ended: the one in use, and superseded ones. */
-  get leases(): Lease<unknown>[] {
+  get leases(): readonly Lease<unknown>[] {
     const lease = this.#out.lease;
-    return lease ? [lease, ...this.#superseded.leases] : this.#superseded.leases;
+    const superseded = this.#superseded?.leases ?? NONE;
+    return lease ? [lease, ...superseded] : superseded;
   }
 
   /** From now on renewals only. */
@@ -179,13 +186,13 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     if (this.ended) return;
     this.#life.signal('closed');
     const lease = this.#out.end();
-    if (lease) await this.#superseded.add(lease, 0, this.#life.work);
+    if (lease) await this.#supersede(lease, 0, this.#life.work);
   }
 
   async retireAll(): Promise<void> {
     // A lease that is being issued has to be ended, too.
-    await Promise.all([this.#superseded.retireAll(), this.#life.work]);
-    await this.#superseded.retireAll();
+    await Promise.all([this.#superseded?.retireAll(), this.#life.work]);
+    await this.#superseded?.retireAll();
   }
 
   observe(): void {
@@ -302,7 +309,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     try {
       const { lease, warnings } = await issueLease<T>(this.#issuer(previous), this.#context, task);
       this.#issues = withIssue(this.#issues, this.#context.clock.monotonic());
-      if (this.ended) return void this.#superseded.add(lease, 0);
+      if (this.ended) return void this.#supersede(lease, 0);
       const changed = previous === undefined || lease.differsFrom(previous);
       if (previous && lease.id === '' && !changed) return this.#same(previous, lease);
       // No step below can fail; consumers that throw interrupt nothing.
@@ -318,7 +325,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       // Consumers have the new one by now, so a listener of this event finds it in place.
       if (changed) this.#events.rotated(lease, next, reason);
       if (reason === 'token') this.#events.warnOnce('lease-cut-short', cutShort(previous, this.#context));
-      void this.#superseded.add(previous, this.#context.options.renewal.grace);
+      void this.#supersede(previous, this.#context.options.renewal.grace);
     } catch (cause) {
       this.#issueFailed(cause, reason);
     }
@@ -343,14 +350,19 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       engine: this.engine,
       hooks: this,
       previous,
-      check: this.#check,
+      check: this.#check ?? new IssuedCheck(this.#context.clock),
       serial: this.#serial + 1,
-      hasLease: (id) => previous?.id === id || this.#superseded.has(id),
+      hasLease: (id) => previous?.id === id || this.#superseded?.has(id) === true,
       onUnusable: (lease) => {
         this.#serial = lease.serial;
-        void this.#superseded.add(lease, 0);
+        void this.#supersede(lease, 0);
       },
     };
+  }
+
+  #supersede(lease: Lease<unknown>, grace: number, renewal?: Promise<void>): Promise<void> {
+    this.#superseded ??= new SupersededLeases(this.#context);
+    return this.#superseded.add(lease, grace, renewal);
   }
 
   #issueFailed(cause: unknown, reason: RotationReason | undefined): void {

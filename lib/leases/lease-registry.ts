@@ -1,4 +1,4 @@
-import { defer, Observable } from 'rxjs';
+import { Observable } from 'rxjs';
 import { background } from '../clock/background.js';
 import { encodeApiPath } from '../client/path.js';
 import { closed } from '../errors/common-errors.js';
@@ -21,6 +21,7 @@ export class LeaseRegistry {
   /** First reads that failed permanently, so that a caller in a loop does not cause requests in a loop. */
   readonly #refused = new Map<string, { error: VaultError; until: number }>();
   #frozen = false;
+  #ended = false;
 
   constructor(context: LeaseContext) {
     this.#context = context;
@@ -38,30 +39,37 @@ export class LeaseRegistry {
     engine?: Engine<never>,
   ): Observable<Credentials<T>> {
     encodeApiPath(path);
-    return defer(() => {
-      const secret = this.#open<T>(path, parameters, engine, keepTrying);
-      if (requirement) secret.require(requirement);
-      // Subscribe first: the first read may fail synchronously.
-      return new Observable<Credentials<T>>((subscriber) => {
-        subscriber.add(secret.stream$.subscribe(subscriber));
+    return new Observable<Credentials<T>>((subscriber) => {
+      const subscribe = () => {
+        const secret = this.#open<T>(path, parameters, engine, keepTrying);
+        if (requirement) secret.require(requirement);
+        // Subscribe first: the first read may fail synchronously.
+        secret.stream$.subscribe(subscriber);
         secret.start(keepTrying);
-      });
+      };
+      return this.#soon(path, parameters, subscribe, (error) => subscriber.error(error));
     });
   }
 
   /** @param timeout milliseconds to wait for the first credentials */
-  async get<T>(
+  get<T>(
     path: string,
     timeout = this.#context.options.timeout,
     parameters?: IssueParameters,
     requirement?: Requirement,
     engine?: Engine<never>,
   ): Promise<Credentials<T>> {
-    const secret = this.#open<T>(path, parameters, engine);
-    if (requirement) secret.require(requirement);
-    const promise = secret.get(timeout);
-    secret.start(false);
-    return promise;
+    const { clock } = this.#context;
+    const end = clock.monotonic() + timeout;
+    return new Promise((resolve, reject) => {
+      const ask = () => {
+        const secret = this.#open<T>(path, parameters, engine);
+        if (requirement) secret.require(requirement);
+        resolve(secret.get(end - clock.monotonic()));
+        secret.start(false);
+      };
+      this.#soon(path, parameters, ask, reject);
+    });
   }
 
   current<T>(path: string, parameters?: IssueParameters): Credentials<T> | undefined {
@@ -110,6 +118,8 @@ export class LeaseRegistry {
 
   /** Completes every stream. Resolves when that is done: thousands take more than one turn of the event loop. */
   async end(): Promise<void> {
+    // Callers that still wait for their turn get an error, because nothing would end their leases.
+    this.#ended = true;
     const secrets = [...this.#secrets.values()];
     this.#secrets.clear();
     for (const secret of secrets) this.#leaving.add(secret);
@@ -129,6 +139,34 @@ export class LeaseRegistry {
     await Promise.all([...this.#leaving].map((secret) => secret.retireAll()));
   }
 
+  /**
+   * Serves a caller: at once if there are valid credentials, or if this turn of the event loop has time left. Thousands
+   * of callers may come in one turn.
+   *
+   * @returns cancels it
+   */
+  #soon(
+    path: string,
+    parameters: IssueParameters | undefined,
+    serve: () => void,
+    fail: (error: Error) => void,
+  ): (() => void) | undefined {
+    const run = () => {
+      try {
+        serve();
+      } catch (error) {
+        fail(error as Error);
+      }
+    };
+    const { clock, scheduler, diagnostics } = this.#context;
+    if (this.#secrets.get(keyOf(path, parameters))?.isValid) {
+      run();
+      return undefined;
+    }
+    const task = scheduler.soon(clock.monotonic(), { run: diagnostics.inContext(run) });
+    return task && (() => task.cancel());
+  }
+
   /** @param keepTrying whether to send a request although the server has just refused one */
   #open<T>(
     path: string,
@@ -138,7 +176,7 @@ export class LeaseRegistry {
   ): LeaseLifecycle<T> {
     const encoded = encodeApiPath(path);
     const key = keyOf(path, parameters);
-    if (this.#context.session.closed) throw closed(encoded);
+    if (this.#ended || this.#context.session.closed) throw closed(encoded);
     const refused = this.#refused.get(key);
     if (refused && !keepTrying && this.#context.clock.monotonic() < refused.until) throw refused.error;
     const engine = given && this.#context.engines.given(given);

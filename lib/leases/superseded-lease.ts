@@ -43,9 +43,12 @@ export class SupersededLease implements Subject<SupersededStep> {
    * @param renewal the request about it that was under way when it was superseded
    */
   async start(grace: number, renewal?: Promise<void>): Promise<void> {
+    const lease = this.#lease;
+    // The shutdown revokes its token, and the lease with it.
+    if (!lease.held && lease.token.revocable && this.#context.revoking()) return;
     if (renewal) this.#life.follow(renewal);
-    if (!this.#lease.held) return this.retire(grace);
-    this.#lease.whenDrained(() => {
+    if (!lease.held) return this.retire(grace);
+    lease.whenDrained(() => {
       if (this.#life.phase === 'closed') return;
       const { clock, emit } = this.#context;
       const { path, serial } = this.#lease;

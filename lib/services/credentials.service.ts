@@ -1,4 +1,5 @@
-import { combineLatest, defer, from, map, merge, of, switchMap, type Observable } from 'rxjs';
+import { combineLatest, defer, from, map, merge, of, switchMap, Observable } from 'rxjs';
+import type { VaultConnection } from '../connection/vault-connection.js';
 import { VaultConnections } from '../connection/vault-connections.js';
 import { databasePath } from '../engines/database/database-path.js';
 import type { VaultEvent } from '../events/events.js';
@@ -128,12 +129,15 @@ export class CredentialsService {
    * could be issued, with the error of the first read, with `VAULT_TIMEOUT` after the wait, and with `VAULT_CLOSED` at
    * shutdown and if the path is released.
    */
-  async get<T extends object = Record<string, unknown>>(
+  get<T extends object = Record<string, unknown>>(
     path: string,
     options: GetOptions<T> = {},
   ): Promise<Credentials<T>> {
-    const connection = await this.#connections.get(options.connection);
-    return connection.leases.get<T>(path, undefined, options.parameters, undefined, options.engine);
+    const { connection, parameters, engine } = options;
+    const get = ({ leases }: VaultConnection) =>
+      leases.get<T>(path, undefined, parameters, undefined, engine);
+    const up = this.#connections.known(connection);
+    return up ? get(up) : this.#connections.get(connection).then(get);
   }
 
   /** {@link get} for a role of a database engine. `mount` is its mount path. @default 'database' */
@@ -169,9 +173,17 @@ export class CredentialsService {
     requirement?: Requirement,
   ): Observable<Credentials<T>> {
     const { connection: name, keepTrying = false, parameters, engine } = options;
-    return defer(() => from(this.#connections.get(name))).pipe(
-      switchMap(({ leases }) => leases.watch<T>(path, keepTrying, parameters, requirement, engine)),
-    );
+    // Without operators: thousands may subscribe in one turn of the event loop.
+    return new Observable((subscriber) => {
+      const watch = ({ leases }: VaultConnection) => {
+        const credentials$ = leases.watch<T>(path, keepTrying, parameters, requirement, engine);
+        if (!subscriber.closed) credentials$.subscribe(subscriber);
+      };
+      this.#connections
+        .get(name)
+        .then(watch)
+        .catch((error: unknown) => subscriber.error(error));
+    });
   }
 
   /** The status of one path; undefined if no consumer has requested it. */
