@@ -55,7 +55,7 @@ export async function askProvider(asked: ProviderRequest): Promise<string> {
       // An agent of its own, because an application may have given the global one a proxy.
       const sent =
         url.protocol === 'https:'
-          ? httpsRequest(url, { ...options, agent: new HttpsAgent() }, onAnswer)
+          ? httpsRequest(url, { ...options, agent: new HttpsAgent({ rejectUnauthorized: true }) }, onAnswer)
           : httpRequest(url, { ...options, agent: new HttpAgent() }, onAnswer);
       sent.once('error', reject);
       sent.end(form?.toString());

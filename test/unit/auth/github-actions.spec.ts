@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { fromGitHubActions } from '../../../lib/auth/github-actions.js';
+import { Authority, opensslAvailable } from '../../support/certificates.js';
 import { expectNoLeak, failureOf } from '../../support/leaks.js';
 import { answer } from '../../support/http-proxy.js';
 import { closeAll, Recorder } from '../../support/recorder.js';
@@ -10,6 +11,7 @@ const context = {} as never;
 
 afterEach(async () => {
   vi.unstubAllEnvs();
+  vi.restoreAllMocks();
   await closeAll();
 });
 
@@ -55,6 +57,25 @@ describe('an ID token of GitHub Actions', () => {
     expect(error.message).toMatch(message);
     expectNoLeak(error, [REQUEST_TOKEN, ID_TOKEN]);
   });
+
+  it.runIf(opensslAvailable)(
+    'a service with a certificate of a stranger gets no token, for any environment',
+    async () => {
+      // Node warns about the variable.
+      vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+      vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+      const authority = new Authority('stranger');
+      const tls = authority.issue('github', 'IP:127.0.0.1');
+      const stranger = await Recorder.start((_, response) => void answer(response, 200, {}), tls);
+      vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_URL', stranger.address);
+      vi.stubEnv('ACTIONS_ID_TOKEN_REQUEST_TOKEN', REQUEST_TOKEN);
+      const error = await failureOf(source.read(context));
+      expect(error).toMatchObject({ code: 'VAULT_LOGIN_PROVIDER_UNAVAILABLE' });
+      expect(error.message).toContain('UNABLE_TO_VERIFY_LEAF_SIGNATURE');
+      expect(stranger.requests).toEqual([]);
+      authority.remove();
+    },
+  );
 
   it('a service that cannot be reached: tried again, and no secret in the error', async () => {
     const recorder = await runner(200, { value: ID_TOKEN });
