@@ -42,7 +42,7 @@ export interface RenewalOptions {
   /**
    * Milliseconds, from 2000: a lease that its role grants for longer is shortened to this TTL, right after its issue and
    * at each renewal. If the process is killed, its users then end after this time. A lease survives an outage of the
-   * server of only a third of it. Tokens keep their TTL. @default the TTL of the role
+   * server of only 29 % of it. Tokens keep their TTL. @default the TTL of the role
    */
   ttl?: number;
 }

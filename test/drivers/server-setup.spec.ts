@@ -32,6 +32,10 @@ import { followSetUp } from '../support/set-up-page.mjs';
 
 const blocks = blocksOf('docs/server-setup.md');
 
+/** Open sessions of a dropped user go on until somebody ends them. */
+const ENDED =
+  'select pg_terminate_backend(pid) from pg_stat_activity where usesysid not in (select oid from pg_roles)';
+
 /** The server whose database the page makes. */
 @Injectable()
 class Orders implements OnModuleInit {
@@ -172,6 +176,20 @@ describeReal('the page on the set-up of a server', () => {
     expect(await status('POST', 'auth/token/revoke-self')).toBe(204);
   });
 
+  it('the delivery creates secret_ids and renews its token, and nothing else', async () => {
+    const rights = { policies: ['orders-delivery'], no_default_policy: true, period: '72h' };
+    const { auth } = await root('POST', 'auth/token/create', rights);
+    const { client_token: token } = auth;
+    const status = async (method: string, path: string) =>
+      (await bao.api(method, path, {}, { token })).status;
+    expect(auth.policies).toEqual(['orders-delivery']);
+    expect(await status('POST', 'auth/token/renew-self')).toBe(200);
+    expect(await status('POST', 'auth/approle/role/orders/secret-id')).toBe(200);
+    const others = ['auth/token/lookup-self', 'auth/approle/role/orders/role-id', 'database/creds/orders'];
+    for (const path of [...others, 'cubbyhole/x'])
+      expect([path, await status('GET', path)]).toEqual([path, 403]);
+  });
+
   it('the second role issues users for migrations, and its login has no other', async () => {
     await postgres.query('CREATE ROLE orders_owner NOLOGIN');
     await postgres.query('GRANT orders_owner TO vault_admin WITH ADMIN OPTION');
@@ -205,7 +223,9 @@ describeReal('the page on the set-up of a server', () => {
   });
 
   it('the steps after a leak end what a thief has, and the application goes on', async () => {
-    const [policy, destroy, revoke] = blocksOf('docs/approle.md').filter(({ language }) => language === 'sh');
+    const [policy, destroy, revoke, drop] = blocksOf('docs/approle.md').filter(
+      ({ language }) => language === 'sh',
+    );
     await page.run(policy!);
     const { auth } = await root('POST', 'auth/token/create', { policies: ['orders-incident'] });
     const onCall = auth.client_token as string;
@@ -223,10 +243,24 @@ describeReal('the page on the set-up of a server', () => {
     const look = (token: string) => bao.api('GET', 'auth/token/lookup-self', undefined, { token });
     expect((await look(stolen)).status).toBe(403);
     expect((await look(onCall)).status).toBe(200);
-    await eventually(async () => {
-      await orders.place();
-      expect(await orders.user()).not.toBe(first);
-    }, 20_000);
+    const replaced = (before?: string) =>
+      eventually(async () => {
+        await orders.place();
+        expect(await orders.user()).not.toBe(before);
+      }, 20_000);
+    await replaced(first);
+    // A user alone: all of the role, then one that is known by its lease.
+    const second = await orders.user();
+    await page.run(drop!, onCall);
+    await eventually(async () => expect(await usersInDatabase(postgres)).not.toContain(second));
+    await postgres.query(ENDED);
+    await replaced(second);
+    const { data: leases } = await root('LIST', 'sys/leases/lookup/database/creds/orders');
+    for (const id of leases.keys as string[]) {
+      const path = `sys/leases/revoke/database/creds/orders/${id}`;
+      expect((await bao.api('PUT', path, {}, { token: onCall })).status).toBe(204);
+    }
+    await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
     await app.close();
     await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
   });
