@@ -13,6 +13,7 @@ import { retryWithinBudget } from '../retry/retry-within-budget.js';
 import { Scheduler } from '../clock/scheduler.js';
 import type { StartupOptions } from '../config/options.js';
 import type { ResolvedOptions } from '../config/resolved-options.js';
+import { closed } from '../errors/common-errors.js';
 import { printable } from '../errors/printable.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { VaultSource } from '../events/channels.js';
@@ -192,6 +193,8 @@ export class VaultConnection implements ClosedAtExit {
 
   /** Logs in, and retries transient failures for `startup.timeout`. Returns the rest of that time, in milliseconds. */
   async login(): Promise<() => number> {
+    // The start has failed elsewhere: a token made now would outlive the error that the application gets.
+    if (this.#closing) throw closed();
     const { timeout } = this.#options.startup;
     const end = this.clock.monotonic() + timeout;
     await this.retry(() => this.#session.acquire(), timeout, { attempt: () => this.#auth.current.timeout });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { VaultConnections } from '../../../lib/connection/vault-connections.js';
 import { appRole, InjectCredentials, VaultError, VaultModule } from '../../../lib/index.js';
 import { SimulatedVault, VaultTestingModule, VirtualClock } from '../../../lib/testing/index.js';
+import { connect } from '../../support/connect.js';
 import { failureOf } from '../../support/leaks.js';
 
 const silent = { log() {}, error() {}, warn() {} };
@@ -46,6 +47,18 @@ function starting({ consumer = false, timeout = 30_000 } = {}) {
 }
 
 describe('close() during a start', () => {
+  it('before the login has begun: no token is made', async () => {
+    const clock = new VirtualClock();
+    const vault = new SimulatedVault({ clock });
+    const { roleId, secretId } = vault.appRole('app');
+    const auth = appRole({ roleId, secretId: secretId() });
+    const { connection } = connect({ address: 'http://vault.test', auth }, clock, vault.transport());
+    const closing = connection.close();
+    expect(await failureOf(connection.login())).toMatchObject({ code: 'VAULT_CLOSED' });
+    await clock.until(closing);
+    expect(vault.count(/./)).toBe(0);
+  });
+
   it('before the login is answered: its token is revoked, the start rejects, and no timer is left', async () => {
     const { clock, vault, started, close, tokens } = starting();
     vault.delay(1_000, { match: /approle/ });
