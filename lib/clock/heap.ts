@@ -1,11 +1,12 @@
-/** Something with a time. */
-interface Timed {
-  readonly at: number;
-}
-
-/** Values by their own time, the earliest first; in any order where times are equal. */
-export class TaskHeap<T extends Timed> {
+/** A binary heap: the first value comes before all others. */
+export class Heap<T> {
+  readonly #isBefore: (one: T, other: T) => boolean;
   #values: T[] = [];
+
+  /** @param isBefore false for values in any order */
+  constructor(isBefore: (one: T, other: T) => boolean) {
+    this.#isBefore = isBefore;
+  }
 
   get first(): T | undefined {
     return this.#values[0];
@@ -17,8 +18,10 @@ export class TaskHeap<T extends Timed> {
 
   /** Removes all other values. */
   keep(wanted: (value: T) => boolean): void {
+    const order = (one: T, other: T) =>
+      this.#isBefore(one, other) ? -1 : this.#isBefore(other, one) ? 1 : 0;
     // A sorted array is a heap.
-    this.#values = this.#values.filter(wanted).sort((one, next) => one.at - next.at);
+    this.#values = this.#values.filter(wanted).sort(order);
   }
 
   push(value: T): void {
@@ -26,7 +29,7 @@ export class TaskHeap<T extends Timed> {
     let index = values.push(value) - 1;
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      if ((values[parent] as T).at <= value.at) break;
+      if (!this.#isBefore(value, values[parent] as T)) break;
       values[index] = values[parent] as T;
       index = parent;
     }
@@ -37,13 +40,13 @@ export class TaskHeap<T extends Timed> {
     const values = this.#values;
     const [first] = values;
     const last = values.pop();
-    if (!last || values.length === 0) return first;
+    if (last === undefined || values.length === 0) return first;
     let index = 0;
     for (;;) {
       let child = 2 * index + 1;
       if (child >= values.length) break;
-      if (child + 1 < values.length && (values[child + 1] as T).at < (values[child] as T).at) child++;
-      if ((values[child] as T).at >= last.at) break;
+      if (child + 1 < values.length && this.#isBefore(values[child + 1] as T, values[child] as T)) child++;
+      if (!this.#isBefore(values[child] as T, last)) break;
       values[index] = values[child] as T;
       index = child;
     }
