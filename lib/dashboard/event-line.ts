@@ -1,6 +1,7 @@
 import type { VaultEvent } from '../events/events.js';
+import { ends } from '../events/expiry.js';
 import { printable } from '../errors/printable.js';
-import { duration, ends, paint, timeOfDay, type Tone } from './format.js';
+import { duration, paint, timeOfDay, type Tone } from './format.js';
 import { distinctNames } from './distinct-names.js';
 import { cut, pad } from './text-width.js';
 

@@ -49,8 +49,3 @@ export function shareOfTime(left: number, total: number): string {
 export function timeOfDay(at: Date): string {
   return at.toTimeString().slice(0, 8);
 }
-
-/** The latest possible Date, or none, means "never". */
-export function ends(at: Date | undefined): at is Date {
-  return at !== undefined && at.getTime() < 8.64e15;
-}

@@ -1,7 +1,8 @@
+import { ends } from '../events/expiry.js';
 import { printable } from '../errors/printable.js';
 import type { VaultEvent } from '../events/events.js';
 import type { ConnectionStatus, VaultStatus } from '../events/status.js';
-import { duration, ends, timeOfDay } from './format.js';
+import { duration, timeOfDay } from './format.js';
 
 /** What a process leaves on the server of one connection. */
 export interface Remaining {

@@ -1,3 +1,4 @@
+import { ends } from '../events/expiry.js';
 import { printable } from '../errors/printable.js';
 import type {
   ConnectionStatus,
@@ -6,7 +7,7 @@ import type {
   SecretStatus,
   VaultStatus,
 } from '../events/status.js';
-import { ends, paint, type Tone } from './format.js';
+import { paint, type Tone } from './format.js';
 import { layOut } from './lay-out.js';
 import { leaseRows, poolRow, secretRow, tokenRow, type Row } from './rows.js';
 import { cut, widthOf } from './text-width.js';

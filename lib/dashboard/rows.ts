@@ -1,7 +1,8 @@
+import { ends } from '../events/expiry.js';
 import { printable } from '../errors/printable.js';
 import type { NextStep } from '../events/next-step.js';
 import type { EndingLease, LeaseStatus, PoolStatus, SecretStatus, SessionStatus } from '../events/status.js';
-import { duration, ends, shareOfTime, type Tone } from './format.js';
+import { duration, shareOfTime, type Tone } from './format.js';
 
 /** One line of the block, before its layout. */
 export interface Row {

@@ -1,5 +1,6 @@
 import type { VaultError } from '../errors/vault-error.js';
 import type { VaultEvent } from './events.js';
+import { ends } from './expiry.js';
 import { VaultLogLine, type LogLineMembers } from './log-line.js';
 import { LOG_LINES, type LogLevel, type VaultLogCode } from './log-lines.js';
 import type { NextStep } from './next-step.js';
@@ -35,16 +36,16 @@ function describe(event: VaultEvent, { explained, closing }: LineContext): Descr
   switch (type) {
     case 'login':
     case 'token-renewed': {
-      const { sequence: token, validUntil } = event;
+      const { sequence: token } = event;
+      const life = lifeOf(event);
       const what =
         type === 'login' ? `logged in (${event.reason}), token ${token}` : `token ${token} renewed`;
       return {
         code: type,
-        text: what + lifeInWords(event),
+        text: what + inWords(life),
         token,
         ...(type === 'login' ? { reason: event.reason } : levelOfRenewal(event.ttl)),
-        ...until(validUntil),
-        ...nextOf(event.next),
+        ...life,
       };
     }
     case 'login-failed':
@@ -69,19 +70,19 @@ function describe(event: VaultEvent, { explained, closing }: LineContext): Descr
     case 'issued':
     case 'renewed':
     case 'rotated': {
-      const { path, serial: lease, validUntil } = event;
+      const { path, serial: lease } = event;
+      const life = lifeOf(event);
       const verb = type === 'rotated' ? `rotated (${event.reason})` : type;
       return {
         code: type,
-        text: `${path}: ${verb}, lease ${lease}${lifeInWords(event)}`,
+        text: `${path}: ${verb}, lease ${lease}${inWords(life)}`,
         path,
         lease,
         ...(type === 'rotated' && { reason: event.reason }),
         ...(type === 'renewed' && levelOfRenewal(event.ttl)),
         // A lease that replaces another one is logged as a rotation.
         ...(type === 'issued' && lease > 1 && { level: 'debug' as const }),
-        ...until(validUntil),
-        ...nextOf(event.next),
+        ...life,
       };
     }
     case 'renewal-failed':
@@ -220,22 +221,24 @@ function levelOfRenewal(ttl: number): { level?: LogLevel } {
 
 /** A token or secret without expiry has no date. */
 function until(date: Date): Pick<LogLineMembers, 'validUntil'> {
-  return date.getTime() < 8.64e15 ? { validUntil: date.toISOString() } : {};
+  return ends(date) ? { validUntil: date.toISOString() } : {};
 }
 
-function nextOf({ action, at }: NextStep): Pick<LogLineMembers, 'next' | 'nextAt'> {
-  return action === 'none' || !at ? {} : { next: action, nextAt: at.toISOString() };
+/** The end and the next step. */
+type Life = Pick<LogLineMembers, 'validUntil' | 'next' | 'nextAt'>;
+
+function lifeOf({ validUntil, next: { action, at } }: { validUntil: Date; next: NextStep }): Life {
+  const next = action === 'none' || !at ? {} : { next: action, nextAt: at.toISOString() };
+  return { ...until(validUntil), ...next };
 }
 
-/** The end and the next step, as the end of a sentence. */
-function lifeInWords({ validUntil, next }: { validUntil: Date; next: NextStep }): string {
-  const { validUntil: end } = until(validUntil);
-  const { nextAt } = nextOf(next);
+/** The same as the end of a sentence. */
+function inWords({ validUntil: end, next, nextAt }: Life): string {
   const life = end === undefined ? ' without expiry' : ` until ${shortDate(end)}`;
-  if (nextAt === undefined) return life;
+  if (next === undefined || nextAt === undefined) return life;
   // Its own TTL is longer than that of its token, whose renewal extends it.
   if (end !== undefined && nextAt > end) return `${life}, the end of its token`;
-  return `${life}, ${STEPS[next.action]} at ${shortDate(nextAt)}`;
+  return `${life}, ${STEPS[next]} at ${shortDate(nextAt)}`;
 }
 
 /** An ISO date without milliseconds. */
@@ -243,13 +246,12 @@ function shortDate(date: string): string {
   return date.replace(/\.\d+Z$/, 'Z');
 }
 
-const STEPS: Record<NextStep['action'], string> = {
+const STEPS: Record<NonNullable<Life['next']>, string> = {
   login: 'next login',
   renew: 'next renewal',
   issue: 'next lease',
   retire: 'end',
   read: 'next read',
-  none: '',
 };
 
 const TOKEN_ENDS: Record<Extract<VaultEvent, { type: 'token-ended' }>['how'], string> = {

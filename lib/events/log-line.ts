@@ -80,8 +80,9 @@ export class VaultLogLine {
     this.message = printable(connection === undefined ? text : `[${connection}] ${text}`, LONGEST);
     this.code = code;
     this.#level = level;
+    const own = this as unknown as Record<string, unknown>;
     for (const [name, value] of Object.entries(members))
-      Object.assign(this, { [name]: typeof value === 'string' ? printable(value) : value });
+      own[name] = typeof value === 'string' ? printable(value) : value;
   }
 
   /** The text. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import { remaining } from '../clock/deadline.js';
+import { LAST_DATE } from '../events/expiry.js';
 import { comparableJson } from '../secret/fingerprint.js';
 import { Secret } from '../secret/secret.js';
 import type { VaultToken } from '../session/vault-token.js';
@@ -131,7 +132,7 @@ export class Lease<T> extends Granted {
   get end(): number {
     const { wall } = this.grant.deadline;
     const end = this.id === '' ? wall : Math.min(wall, this.token.grant.deadline.wall);
-    return Math.min(end, 8.64e15);
+    return Math.min(end, LAST_DATE);
   }
 
   view(clock: Clock): LeaseView {

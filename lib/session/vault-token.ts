@@ -1,13 +1,11 @@
 import type { CheckedLogin } from '../auth/checked-login.js';
 import type { Clock } from '../clock/clock.js';
 import { remaining } from '../clock/deadline.js';
+import { LAST_DATE } from '../events/expiry.js';
 import type { Secret } from '../secret/secret.js';
 import { firstGrant } from '../lifetime/grant.js';
 import { Granted } from '../lifetime/lifecycle.js';
 import type { TokenView } from './token-policy.js';
-
-/** The last moment that a Date can hold, for tokens that never expire. */
-const LAST_DATE = 8.64e15;
 
 /** One token through its life, with the leases that die with it. */
 export class VaultToken extends Granted {

@@ -1,4 +1,5 @@
 import type { Attributes, BatchObservableResult, Meter, ObservableGauge } from '@opentelemetry/api';
+import { ends } from '../events/expiry.js';
 import type { VaultSource } from '../events/channels.js';
 import type { ConnectionStatus, LeaseStatus } from '../events/status.js';
 import type { BoundedPaths } from './bounded-paths.js';
@@ -7,8 +8,6 @@ import { METRICS, VALUES } from './names.js';
 
 /** Seconds: the time to expiry of a path or token that is in use no more. It never looks like one that ends soon. */
 const NO_END = 1e9;
-/** A lease without an end has the last date there is. */
-const LAST_DATE = 8.64e15;
 
 /** The gauges, and the value of a series that has ended. */
 const ENDED = {
@@ -95,8 +94,8 @@ export class VaultGauges {
     observe('serverReachable', reachable ? 1 : 0, { connection });
     const superseded = leases.reduce((sum, lease) => sum + lease.superseded, 0);
     observe('leasesSuperseded', superseded, { connection });
-    const ends = all.flatMap(({ source, status }) => secondsLeft(source, status.session) ?? []);
-    if (ends.length > 0) observe('tokenTimeToExpiry', Math.min(...ends), { connection });
+    const left = all.flatMap(({ source, status }) => secondsLeft(source, status.session) ?? []);
+    if (left.length > 0) observe('tokenTimeToExpiry', Math.min(...left), { connection });
     for (const [path, least] of this.#leastByPath(all))
       observe('leaseTimeToExpiry', least, { connection, path });
     const [session] = sessions.toSorted((one, other) => other.attempt - one.attempt);
@@ -151,7 +150,7 @@ export class VaultGauges {
 
 /** Undefined without an end. */
 function secondsLeft(source: VaultSource, { validUntil }: { validUntil?: Date }): number | undefined {
-  if (!validUntil || validUntil.getTime() >= LAST_DATE) return undefined;
+  if (!ends(validUntil)) return undefined;
   return Math.max(0, (validUntil.getTime() - source.now()) / 1_000);
 }
 
