@@ -10,9 +10,9 @@ import { FULL, SHORT } from './sizes.js';
 const USAGE = `Usage: npm run test:capacity -- [--short] [--rates] [--write]
 
 60 processes on a three-node OpenBao and one PostgreSQL: at rest, through a rolling restart, and through a restart of the
-leader. The counts of the server and the database are compared with the formulas of docs/capacity.md. About seven minutes.
+leader. The counts of the server and the database are compared with the formulas of docs/capacity.md. About ten minutes.
 
-  --short   6 processes, about a minute and a half
+  --short   6 processes, about three minutes
   --rates   only measures how many requests a second this machine's servers answer
   --write   writes the figures into test/capacity, from which npm run docs:capacity makes the tables of the page`;
 

@@ -54,10 +54,22 @@ export interface Run {
 export async function run({ fleet, batch, after }: Size, progress: (line: string) => void): Promise<Run> {
   const [cluster, postgres] = await Promise.all([startOpenBaoCluster({ audit: true }), startPostgres()]);
   const processes: FleetProcess[] = [];
+  const ended = new AbortController();
   try {
     const config = await setUp(cluster, postgres, fleet);
-    return await parts({ cluster, postgres, config, fleet, batch, after, processes, progress });
+    return await parts({
+      cluster,
+      postgres,
+      config,
+      fleet,
+      batch,
+      after,
+      processes,
+      progress,
+      ended: ended.signal,
+    });
   } finally {
+    ended.abort();
     for (const one of processes) one.kill();
     await Promise.all([cluster.stop(), postgres.stop()]);
   }
@@ -106,6 +118,8 @@ interface World extends Size {
   config: ProcessConfig;
   /** Those that run. */
   processes: FleetProcess[];
+  /** After it no process starts. */
+  ended: AbortSignal;
   progress: (line: string) => void;
 }
 
@@ -132,8 +146,10 @@ async function parts(world: World): Promise<Run> {
       }),
     );
 
-  await part('start', () => startMany(world, fleet.replicas));
-  await part('steady', () => sleep(lifeOf(fleet.token).length * 1000));
+  const life = lifeOf(fleet.token).length * 1000;
+  // Evenly over one life, as a fleet at rest is: one that starts at once logs in in waves, and a border of a part cuts one.
+  await part('start', () => startMany(world, fleet.replicas, life / fleet.replicas));
+  await part('steady', () => sleep(life));
   await part('deploy', async () => {
     for (let replaced = 0; replaced < fleet.replicas; replaced += batch) {
       const old = processes.splice(0, batch);
@@ -178,13 +194,15 @@ async function parts(world: World): Promise<Run> {
   };
 }
 
-async function startMany({ config, processes }: World, number: number): Promise<void> {
+/** @param apart milliseconds between two starts */
+async function startMany({ config, processes, ended }: World, number: number, apart = 0): Promise<void> {
   const limiter = new Limiter(STARTING);
-  const starts = Array.from({ length: number }, (_, index) =>
-    limiter.run(async () => {
+  const starts = Array.from({ length: number }, async (_, index) => {
+    await sleep(index * apart, undefined, { signal: ended });
+    await limiter.run(async () => {
       processes.push(await FleetProcess.start(config, index % NEST === 0 ? 'nest' : 'core'));
-    }),
-  );
+    });
+  });
   await Promise.all(starts);
 }
 
