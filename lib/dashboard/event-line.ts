@@ -120,6 +120,8 @@ function wordsOf(event: VaultEvent): Parts | undefined {
       return { tone: 'end', event: 'drained', ...lease, note: 'no longer in use' };
     case 'retired':
       return { tone: 'end', event: 'retired', ...lease, note: RETIRED[event.how] };
+    case 'released':
+      return { tone: 'end', event: 'released', ...lease, note: 'not used any more' };
     case 'secret-changed': {
       const note = event.version === undefined ? '' : `version ${event.version}`;
       return { tone: 'change', event: 'changed', ...lease, note };

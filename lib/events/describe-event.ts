@@ -4,6 +4,7 @@ import { ends } from './expiry.js';
 import { VaultLogLine, type LogLineMembers } from './log-line.js';
 import { LOG_LINES, type LogLevel, type VaultLogCode } from './log-lines.js';
 import type { NextStep } from './next-step.js';
+import { COMES_BACK, type Recurrence } from './troubles.js';
 
 /** A shorter TTL in milliseconds means more than one renewal a minute, as one comes at two thirds of it. */
 const LONG_TTL = 90_000;
@@ -12,6 +13,8 @@ const LONG_TTL = 90_000;
 export interface LineContext {
   /** A line before has the same cause, so this one is for who looks closely. */
   readonly repeated?: boolean;
+  /** Its cause comes and goes. */
+  readonly recurrence?: Recurrence;
   /** A line before has the whole error. */
   readonly explained?: boolean;
   /** The connection ends. */
@@ -22,7 +25,16 @@ export interface LineContext {
 export function describeEvent(event: VaultEvent, context: LineContext = {}): VaultLogLine {
   const { code, text, level = LOG_LINES[code], ...members } = describe(event, context);
   const { connection } = event;
-  return new VaultLogLine(code, text, { connection, ...members }, context.repeated ? 'debug' : level);
+  const { repeated, recurrence } = context;
+  if (recurrence) {
+    const { times } = recurrence;
+    return new VaultLogLine(code, text + comesBack(recurrence), { connection, ...members, times }, level);
+  }
+  return new VaultLogLine(code, text, { connection, ...members }, repeated ? 'debug' : level);
+}
+
+function comesBack({ times, within }: Recurrence): string {
+  return ` It has come ${times} times in ${inUnit(within)}; as long as it comes back, one line in ${inUnit(COMES_BACK)} says so.`;
 }
 
 interface Description extends LogLineMembers {
@@ -193,6 +205,10 @@ function describe(event: VaultEvent, { explained, closing }: LineContext): Descr
         text: `the server is reachable again, after ${inUnit(event.after)}`,
         duration: event.after,
       };
+    case 'released': {
+      const { path } = event;
+      return { code: type, text: `${path}: the application does not use it any more`, path };
+    }
     case 'closing':
       return { code: type, text: 'ends its leases and tokens' };
     case 'closed':

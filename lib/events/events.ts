@@ -102,6 +102,8 @@ export type VaultEvent =
    * A superseded lease: the client `asked` the server to end it soon, or it ended by its own TTL, or with its token.
    */
   | (LeaseEventBase & { type: 'retired'; how: 'asked' | 'expired' | 'with-token' })
+  /** The application does not use the path any more: `release`, no subscriber, or a first read that failed for good. */
+  | (EventBase & { type: 'released'; path: string })
   /** The deadline passed before a new lease was issued: consumers have no credentials. */
   | (LeaseEventBase & { type: 'expired'; error?: VaultError })
   /**

@@ -38,6 +38,8 @@ export interface LogLineMembers {
   readonly status?: number;
   /** The length of an outage, or of other trouble, in milliseconds. */
   readonly duration?: number;
+  /** How often a trouble that comes and goes has come. */
+  readonly times?: number;
   /** Number of attempts that failed meanwhile. */
   readonly failedAttempts?: number;
   /** Number of tokens, leases and secrets whose attempts failed meanwhile. */

@@ -63,6 +63,7 @@ export const LOG_LINES = {
   'rotation-method-unread': 'error',
   'rotation-method-late': 'error',
   'rotation-method-scoped': 'warn',
+  released: 'debug',
   closing: 'debug',
   closed: 'debug',
 } as const satisfies Record<string, LogLevel>;

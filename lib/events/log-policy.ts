@@ -3,7 +3,7 @@ import { describeEvent, inUnit, type LineContext } from './describe-event.js';
 import type { VaultEvent } from './events.js';
 import type { VaultLogCode } from './log-lines.js';
 import { VaultLogLine, type LogLineMembers } from './log-line.js';
-import { Troubles, type TroubleSummary } from './troubles.js';
+import { COMES_BACK, Troubles, type Report, type TroubleSummary } from './troubles.js';
 
 /** Milliseconds in which the same line of another pool says nothing new. */
 const OTHER_POOLS = 30_000;
@@ -38,29 +38,32 @@ class ConnectionLog {
   lines(event: VaultEvent): VaultLogLine[] {
     const at = event.at.getTime();
     if (event.type === 'closing') this.#closing = true;
-    if (event.type === 'vault-unreachable') this.#troubles.unreachable(event.error, at);
-    if (event.type === 'vault-recovered') return [recovered(event, this.#troubles.recovered(at))];
+    const { connection } = event;
+    const calm = this.#troubles.calmed(at).map((trouble) => stayedAway(connection, trouble));
+    if (event.type === 'vault-recovered') return [...calm, recovered(event, this.#troubles.recovered(at))];
     const line = describeEvent(event, this.#contextOf(event, at));
     const ended = this.#troubles.succeeded(attemptsEndedBy(event), at);
-    return [line, ...ended.map((trouble) => failuresEnded(event.connection, trouble))];
+    return [...calm, line, ...ended.map((trouble) => failuresEnded(connection, trouble))];
   }
 
   #contextOf(event: VaultEvent, at: number): LineContext {
     switch (event.type) {
+      case 'vault-unreachable':
+        return this.#troubles.unreachable(event.error, at);
       case 'login-failed':
         // Its caller gets the error, and the first login of an application fails its start.
         if (event.sequence === 0 && !isTransient(event.error)) return { repeated: true };
-        return { repeated: this.#failed('login', TOKEN, event, at) };
+        return this.#failed('login', TOKEN, event, at);
       case 'token-renewal-failed':
-        return { repeated: this.#failed('renew', TOKEN, event, at) };
+        return this.#failed('renew', TOKEN, event, at);
       case 'renewal-failed':
-        return { repeated: this.#failed('renew', event.path, event, at) };
+        return this.#failed('renew', event.path, event, at);
       case 'rotation-failed':
-        return { repeated: this.#failed('issue', event.path, event, at) };
+        return this.#failed('issue', event.path, event, at);
       case 'secret-read-failed':
-        return { repeated: this.#failed('read', event.path, event, at) };
+        return this.#failed('read', event.path, event, at);
       case 'expired':
-        return { explained: this.#troubles.explains(event.error, event.path) };
+        return { explained: this.#troubles.explains(event.error, event.path, at) };
       case 'token-ended':
         return {
           repeated:
@@ -83,7 +86,7 @@ class ConnectionLog {
     of: string,
     { error, retryAt }: Extract<VaultEvent, { retryAt: Date }>,
     at: number,
-  ): boolean {
+  ): Report {
     return this.#troubles.failed({ subject: `${attempt} ${of}`, of, error, at, retryAt: retryAt.getTime() });
   }
 
@@ -109,7 +112,11 @@ function attemptsEndedBy(event: VaultEvent): string[] {
       return [`renew ${event.path}`, `issue ${event.path}`];
     case 'secret-recovered':
     case 'secret-changed':
+    // The server has answered.
+    case 'secret-gone':
       return [`read ${event.path}`];
+    case 'released':
+      return [`renew ${event.path}`, `issue ${event.path}`, `read ${event.path}`];
     default:
       return [];
   }
@@ -119,7 +126,8 @@ function recovered(
   event: Extract<VaultEvent, { type: 'vault-recovered' }>,
   trouble: TroubleSummary | undefined,
 ): VaultLogLine {
-  if (!trouble || trouble.failedAttempts === 0) return describeEvent(event);
+  if (!trouble || trouble.failedAttempts === 0 || trouble.recurrence)
+    return describeEvent(event, { repeated: trouble?.recurrence !== undefined });
   const { connection, after: duration } = event;
   return new VaultLogLine(
     'vault-recovered',
@@ -129,15 +137,37 @@ function recovered(
 }
 
 function failuresEnded(connection: string, trouble: TroubleSummary): VaultLogLine {
-  const { code: errorCode, duration, affected } = trouble;
-  const [first = TOKEN] = affected;
-  const one = affected.length === 1;
+  const { code, duration, recurrence } = trouble;
   return new VaultLogLine(
     'failures-ended',
-    `${one ? `${first}: ` : ''}no more failures with ${errorCode}, after ${inUnit(duration)}, in which ` +
-      `${attempts(trouble)} failed`,
-    { connection, ...(one && first !== TOKEN && { path: first }), errorCode, duration, ...countsOf(trouble) },
+    `${subjectOf(trouble)}no more failures with ${code}, after ${inUnit(duration)}, in which ${attempts(trouble)} failed`,
+    { connection, ...causeOf(trouble), duration, ...countsOf(trouble) },
+    recurrence ? 'debug' : undefined,
   );
+}
+
+/** The line of a trouble that came and went, and has not come back. */
+function stayedAway(connection: string, trouble: TroubleSummary): VaultLogLine {
+  const { code, ofServer, failedAttempts, recurrence = { times: 1, within: 0 } } = trouble;
+  const { times, within: duration } = recurrence;
+  const calm = inUnit(COMES_BACK);
+  const text = ofServer
+    ? `the server has been reachable for ${calm}, after ${times} outages in ${inUnit(duration)}`
+    : `${subjectOf(trouble)}no more failures with ${code} for ${calm}, after they came ${times} times in ${inUnit(duration)}`;
+  return new VaultLogLine(
+    ofServer ? 'vault-recovered' : 'failures-ended',
+    failedAttempts === 0 ? text : `${text}, in which ${attempts(trouble)} failed`,
+    { connection, ...(!ofServer && causeOf(trouble)), duration, times, ...countsOf(trouble) },
+  );
+}
+
+/** The beginning of a text about a single token or secret. */
+function subjectOf({ affected: [first = TOKEN, ...others] }: TroubleSummary): string {
+  return others.length === 0 ? `${first}: ` : '';
+}
+
+function causeOf({ code: errorCode, affected: [first = TOKEN, ...others] }: TroubleSummary): LogLineMembers {
+  return { ...(others.length === 0 && first !== TOKEN && { path: first }), errorCode };
 }
 
 function countsOf({ failedAttempts, affected }: TroubleSummary): LogLineMembers {

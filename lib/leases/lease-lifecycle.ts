@@ -376,6 +376,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       return this.#events.rotationFailed(lease, failure, reason);
     // Waiting cannot help, and no consumer holds anything: they get the error, and the next call starts afresh.
     this.#life.signal('closed');
+    if (failure.attempt > 1) this.#context.emit({ type: 'released', path: this.path });
     this.#onRefused(this, error);
     this.#out.fail(error);
   }

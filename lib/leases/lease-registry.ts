@@ -84,6 +84,7 @@ export class LeaseRegistry {
     this.#secrets.delete(key);
     for (const left of this.#leaving) if (left.gone) this.#leaving.delete(left);
     this.#leaving.add(secret);
+    this.#context.emit({ type: 'released', path: secret.path });
     await background(() => secret.end());
     this.#context.changed();
   }

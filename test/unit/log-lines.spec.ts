@@ -42,6 +42,7 @@ function linesOfEvents() {
     { ...lease, type: 'drained' },
     { ...lease, type: 'retired', how: 'asked' },
     { ...lease, type: 'expired', error },
+    { type: 'released', path: lease.path },
     { ...secret, type: 'secret-changed', version: 3 },
     { ...secret, type: 'secret-read-failed', ...failure(secret.path) },
     { ...secret, type: 'secret-recovered', version: 3 },

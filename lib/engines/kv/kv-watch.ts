@@ -102,7 +102,7 @@ export class KvWatch<V> implements Subject<Read> {
     // Counted before it gets a value: in its first one it may make the other subscribers leave, or leave itself.
     const first = this.#watchers++ === 0;
     subscriber.add(() => {
-      if (--this.#watchers === 0) this.#close();
+      if (--this.#watchers === 0) this.#release();
     });
     if (this.#last && !(this.#gone && this.#drops)) subscriber.next(copy(this.#last));
     subscriber.add(this.#published.pipe(map(copy)).subscribe(subscriber));
@@ -192,7 +192,8 @@ export class KvWatch<V> implements Subject<Read> {
     }
     if (!this.#last && !waitsFor) {
       // Waiting cannot help: the subscribers get the error, and the next subscription starts afresh.
-      this.#close();
+      if (this.#life.retry.count > 1) this.#release();
+      else this.#close();
       return this.#published.error(error);
     }
     if (waitsFor && error.code !== 'VAULT_PERMISSION_DENIED') this.#life.succeed();
@@ -205,6 +206,12 @@ export class KvWatch<V> implements Subject<Read> {
   #wait(delay: number): void {
     this.#due = after(now(this.#context.clock), delay);
     this.#life.retryWithin(0);
+  }
+
+  #release(): void {
+    const { phase } = this.#life;
+    this.#close();
+    if (phase !== 'closed') this.#context.emit({ type: 'released', path: this.#watched.path });
   }
 
   #close(): void {

@@ -1,5 +1,6 @@
 import { Subject } from 'rxjs';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { VaultError } from '../../../lib/errors/vault-error.js';
 import type { EventInit, VaultEvent } from '../../../lib/events/events.js';
 import { levelOf } from '../../../lib/events/log-line.js';
 import { failureAt, KeptLines } from '../../support/log-lines.js';
@@ -7,6 +8,15 @@ import { failureAt, KeptLines } from '../../support/log-lines.js';
 const MINUTE = 60_000;
 const RENEW = 'sys/leases/renew';
 const SEALED = failureAt('VAULT_SEALED', RENEW, 503);
+/** An error of a request that got no answer. */
+const unanswered = (path: string) =>
+  new VaultError({
+    code: 'VAULT_TIMEOUT',
+    message: 'There was no answer.',
+    hint: 'Wait.',
+    path,
+    outcomeUnknown: true,
+  });
 const DENIED = failureAt('VAULT_PERMISSION_DENIED', 'database/creds/a', 403);
 const START = Date.parse('2026-11-30T18:00:00.000Z');
 
@@ -232,6 +242,70 @@ describe('one cause, one line', () => {
     expect(process.cpuUsage().user - user).toBeLessThan(2_000_000);
   });
 
+  it('a path that the application releases leaves its trouble, and the last one ends it', () => {
+    for (const path of ['a', 'b', 'c']) renewalFails(`database/creds/${path}`);
+    const gone = failureAt('VAULT_TIMEOUT', 'sys/x');
+    emit({
+      type: 'secret-read-failed',
+      path: 'secret/data/x',
+      error: gone,
+      retryAt: after(1_000),
+      attempt: 1,
+    });
+    lines.take();
+    emit({ type: 'released', path: 'database/creds/a' });
+    renewed('database/creds/b', 60_000);
+    emit({ type: 'released', path: 'secret/data/x' });
+    expect(lines.take()).toEqual({});
+    emit({ type: 'released', path: 'database/creds/c' });
+    expect(lines.shown).toMatchObject([{ code: 'failures-ended', failedAttempts: 4, affected: 4 }]);
+    // The next one of the same cause is another trouble.
+    lines.take();
+    renewalFails('database/creds/b');
+    expect(lines.take()).toEqual({ 'renewal-failed': 1 });
+  });
+
+  it('a secret that is gone cannot be read any more: trouble on the way to it has ended', () => {
+    const path = 'secret/data/a';
+    const error = failureAt('VAULT_SERVER_ERROR', path);
+    emit({ type: 'secret-read-failed', path, error, retryAt: after(1_000), attempt: 1 });
+    emit({ type: 'secret-gone', path, error: failureAt('VAULT_SECRET_DELETED', path, 404) });
+    expect(lines.take()).toEqual({ 'secret-read-failed': 1, 'secret-gone': 1, 'failures-ended': 1 });
+  });
+
+  it('requests without an answer, as long as the server answers none', () => {
+    const late = (path: string) => unanswered(path);
+    renewalFails('database/creds/a', late(RENEW));
+    rotationFails('rabbitmq/creds/a', late('rabbitmq/creds/a'));
+    emit({
+      type: 'token-renewal-failed',
+      sequence: 1,
+      error: late('auth/token/renew-self'),
+      retryAt: after(1_000),
+      attempt: 1,
+    });
+    expect(lines.take()).toEqual({ 'renewal-failed': 1 });
+    // An answer shows that it was not the server.
+    renewed('database/creds/a', 60_000);
+    emit({ type: 'token-renewed', sequence: 1, ...renewal, ttl: 60_000 });
+    expect(lines.take()).toEqual({});
+    for (const path of ['rabbitmq/creds/a', 'ldap/creds/a', 'rabbitmq/creds/a'])
+      rotationFails(path, late(path));
+    expect(lines.shown).toMatchObject([{ code: 'rotation-failed', path: 'rabbitmq/creds/a' }]);
+  });
+
+  it('requests without an answer are the first of an outage: one end', () => {
+    for (const path of ['a', 'b']) renewalFails(`database/creds/${path}`, unanswered(RENEW));
+    now += 10_000;
+    emit({ type: 'vault-unreachable', error: unanswered('auth/token/renew-self') });
+    renewalFails('database/creds/a', unanswered(RENEW));
+    expect(lines.take()).toEqual({ 'renewal-failed': 1, 'vault-unreachable': 1 });
+    now += 10_000;
+    emit({ type: 'vault-recovered', after: 10_000 });
+    for (const path of ['a', 'b']) renewed(`database/creds/${path}`, 60_000);
+    expect(lines.shown).toMatchObject([{ code: 'vault-recovered', failedAttempts: 3, affected: 2 }]);
+  });
+
   it('a success that makes no event ends a trouble by its absence', () => {
     renewalFails('secret/data/a');
     now += 5 * MINUTE;
@@ -290,6 +364,35 @@ describe('one cause, one line', () => {
     expect(lines.take()).toEqual({ 'renewal-denied': 1, 'drain-too-long': 2 });
   });
 
+  it('a connection that was closed and opened again begins anew', () => {
+    emit({ type: 'vault-unreachable', error: SEALED });
+    rotationFails('database/creds/a', DENIED);
+    emit({ type: 'closing' });
+    emit({ type: 'closed' });
+    lines.take();
+    emit({ type: 'vault-unreachable', error: SEALED });
+    rotationFails('database/creds/a', DENIED);
+    emit({ type: 'retired', path: 'database/creds/a', serial: 1, how: 'asked' });
+    expect(lines.take()).toEqual({ 'vault-unreachable': 1, 'rotation-failed': 1, retired: 1 });
+  });
+
+  it('two applications in one process, whose connections have the same name', () => {
+    const other$ = new Subject<VaultEvent>();
+    const other = new KeptLines(other$);
+    emit({ type: 'vault-unreachable', error: SEALED });
+    rotationFails('database/creds/a', DENIED);
+    const denied = { path: 'database/creds/a', error: DENIED, retryAt: after(1_000), attempt: 1 };
+    for (const event of [
+      { type: 'vault-unreachable', error: SEALED },
+      { type: 'rotation-failed', reason: 'max-ttl', ...denied },
+    ] satisfies EventInit[])
+      other$.next({ ...event, connection: 'default', at: new Date(now) });
+    expect(other.take()).toEqual(lines.take());
+    emit({ type: 'closed' });
+    other$.next({ type: 'vault-recovered', after: 1_000, connection: 'default', at: new Date(now) });
+    expect(other.take()).toEqual({ 'vault-recovered': 1 });
+  });
+
   it('connections have nothing to do with each other', () => {
     for (const connection of ['one', 'two']) emit({ type: 'vault-unreachable', error: SEALED }, connection);
     emit({ type: 'vault-recovered', after: 1_000 }, 'one');
@@ -300,5 +403,72 @@ describe('one cause, one line', () => {
       'one vault-recovered',
       'two vault-recovered',
     ]);
+  });
+});
+
+describe('a trouble that comes and goes', () => {
+  /** A server that is reachable for five seconds and unreachable for five, so often. */
+  function flaps(count: number) {
+    for (let round = 0; round < count; round++) {
+      emit({ type: 'vault-unreachable', error: SEALED });
+      renewalFails('database/creds/a', SEALED);
+      now += 5_000;
+      emit({ type: 'vault-recovered', after: 5_000 });
+      now += 5_000;
+    }
+  }
+
+  it('three outages are told, then one line in ten minutes, and the end', () => {
+    flaps(3);
+    expect(lines.take()).toEqual({ 'vault-unreachable': 3, 'vault-recovered': 3 });
+    flaps(357);
+    const told = lines.shown;
+    expect(told.map(({ code }) => code)).toEqual(Array.from({ length: 6 }, () => 'vault-unreachable'));
+    expect(told.map(({ times }) => times)).toEqual([4, 64, 124, 184, 244, 304]);
+    expect(told[1]?.message).toMatch(
+      /Wait\. It has come 64 times in 10\.5 min; as long as it comes back, one line in 10\.0 min says so\.$/,
+    );
+    lines.take();
+    now += 10 * MINUTE;
+    renewed('database/creds/a', 60_000);
+    expect(texts()).toEqual([
+      'log [default] the server has been reachable for 10.0 min, after 360 outages in 59.9 min, in which 357 attempts failed',
+    ]);
+    expect(lines.all[0]).toMatchObject({ code: 'vault-recovered', times: 360, failedAttempts: 357 });
+    lines.take();
+    // The next outage is told as any other one.
+    flaps(1);
+    expect(lines.take()).toEqual({ 'vault-unreachable': 1, 'vault-recovered': 1 });
+  });
+
+  it('an outage that lasts, after many short ones, is told', () => {
+    flaps(10);
+    lines.take();
+    emit({ type: 'vault-unreachable', error: SEALED });
+    for (let minute = 0; minute < 30; minute++, now += MINUTE) renewalFails('database/creds/a', SEALED);
+    expect(lines.shown.map(({ code, times }) => [code, times])).toEqual([
+      ['renewal-failed', 11],
+      ['renewal-failed', 11],
+      ['renewal-failed', 11],
+    ]);
+  });
+
+  it('the same for the failures of a mount', () => {
+    for (let round = 0; round < 200; round++, now += 5_000) {
+      rotationFails('database/creds/a');
+      now += 5_000;
+      issued('database/creds/a');
+    }
+    expect(lines.take()).toEqual({ 'rotation-failed': 3 + 4, 'failures-ended': 3 });
+    now += 10 * MINUTE;
+    issued('database/creds/a');
+    expect(texts()).toEqual([
+      'log [default] database/creds/a: no more failures with VAULT_BACKEND_FAILED for 10.0 min, after they came 200 times in 33.3 min, in which 197 attempts failed',
+    ]);
+  });
+
+  it('an outage each quarter of an hour is none of these', () => {
+    for (let round = 0; round < 8; round++, now += 15 * MINUTE) flaps(1);
+    expect(lines.take()).toEqual({ 'vault-unreachable': 8, 'vault-recovered': 8 });
   });
 });
