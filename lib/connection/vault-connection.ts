@@ -81,14 +81,14 @@ export class VaultConnection implements ClosedAtExit {
     this.#scheduler = new Scheduler(clock);
     // Each waiting request adds a listener; Node would warn of a leak.
     setMaxListeners(0, this.#aborted.signal, this.#issuesAborted.signal);
-    const reachability = new Reachability(clock, {
+    const reachability = new Reachability(clock, options.timeout, {
       onUnreachable: (error) => this.#emit({ type: 'vault-unreachable', error }),
       onRecovered: (after) => this.#emit({ type: 'vault-recovered', after }),
     });
     this.#diagnostics = new Diagnostics(this.#source(reachability), () => clock.monotonic());
-    const count = ({ method, path }: ApiRequest, milliseconds: number, { error, conclusive }: Outcome) => {
-      this.#counters.request(operationOf(method, path), milliseconds, error?.code);
-      if (conclusive) reachability.record(error);
+    const count = ({ method, path }: ApiRequest, took: number, { error, conclusive }: Outcome) => {
+      this.#counters.request(operationOf(method, path), took, error?.code);
+      if (conclusive) reachability.record({ path, took, error });
     };
     const network =
       transport ??

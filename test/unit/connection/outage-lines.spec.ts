@@ -11,9 +11,9 @@ const MINUTE = 60_000;
 const LEASES = 40;
 
 /** A connection with forty leases of an hour, after half of it. */
-async function fleet() {
+async function fleet(tokenTtl = 100 * 3_600) {
   const world = new AlteredVault();
-  const { connection, bus } = await world.live({ tokenTtl: 100 * 3_600, tokenMaxTtl: 200 * 3_600 });
+  const { connection, bus } = await world.live({ tokenTtl, tokenMaxTtl: 200 * 3_600 });
   const lines = new KeptLines(bus.events$);
   const failed: VaultEvent[] = [];
   bus.events$.subscribe((event) => event.type.endsWith('-failed') && failed.push(event));
@@ -58,6 +58,59 @@ it('a server that hangs is one line for the renewals, and one for each mount', a
     affected: LEASES,
   });
   expect(lines.take()).toEqual({ renewed: LEASES, 'failures-ended': 1 });
+});
+
+it('a server that stops, but still accepts connections, is unreachable', async () => {
+  const { clock, vault, connection, lines, failed } = await fleet(3_600);
+  vault.kv().put('a', { value: 'one' });
+  const watch = connection.secrets.watch('a', { every: MINUTE }).subscribe();
+  const end = vault.delay(60 * MINUTE, undefined, { before: true });
+  await clock.advance(20 * MINUTE);
+  expect(new Set(failed.map(({ type }) => type)).size).toBe(3);
+  // The first request without an answer proves nothing: the reason may be its own mount. That of the token does.
+  expect(lines.take()).toEqual({ 'secret-read-failed': 1, 'vault-unreachable': 1 });
+  end();
+  await clock.advance(9 * MINUTE);
+  const recovered = lines.shown.find(({ code }) => code === 'vault-recovered');
+  expect(recovered).toMatchObject({ affected: LEASES + 2 });
+  expect(lines.take()).toEqual({
+    renewed: LEASES,
+    'token-renewed': 1,
+    'secret-recovered': 1,
+    'vault-recovered': 1,
+  });
+  watch.unsubscribe();
+});
+
+it('leases and watches that are released in trouble leave it, and the last one ends it', async () => {
+  const { clock, vault, connection, lines } = await fleet();
+  vault.kv().put('a', { value: 'one' });
+  const watch = connection.secrets.watch('a', { every: MINUTE }).subscribe();
+  await clock.advance(1_000);
+  vault.answer(500, { errors: ['internal error'] }, { match: /leases.renew|secret.data/ });
+  await clock.advance(15 * MINUTE);
+  expect(lines.take()).toEqual({ 'renewal-failed': 1, 'secret-read-failed': 1 });
+  watch.unsubscribe();
+  expect(lines.shown).toMatchObject([
+    { code: 'failures-ended', path: 'secret/a', errorCode: 'VAULT_SERVER_ERROR' },
+  ]);
+  lines.take();
+  for (let index = 0; index < LEASES; index++) {
+    expect(lines.take()['failures-ended']).toBeUndefined();
+    await clock.until(connection.leases.release(`database/creds/role-${index}`));
+  }
+  expect(lines.take()).toMatchObject({ 'failures-ended': 1 });
+  // Nobody waits for a first lease any more, because waiting cannot help.
+  vault.clearFaults();
+  vault.databaseRole('new');
+  const failure = vault.answer(500, { errors: ['internal error'] }, { match: /creds.new/ });
+  const first = failureOf(connection.leases.get('database/creds/new', 30 * MINUTE));
+  await clock.advance(10_000);
+  expect(lines.take()).toEqual({ 'rotation-failed': 1 });
+  failure();
+  vault.answer(400, { errors: ['unknown role: new'] }, { match: /creds.new/ });
+  expect((await clock.until(first)).code).toBe('VAULT_ROLE_NOT_FOUND');
+  expect(lines.take()).toMatchObject({ 'failures-ended': 1 });
 });
 
 it('a role that is missing in trouble of another kind has a line of its own', async () => {
