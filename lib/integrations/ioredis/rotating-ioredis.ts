@@ -28,6 +28,8 @@ export type RotatingIoredisOptions = Omit<RedisOptions, 'username' | 'password' 
 /** ioredis 4 has no export of that name; a fallback lets the constructor throw instead of the import. */
 const Client: typeof Redis = ioredis.Redis ?? Object;
 
+/** Commands that ioredis sends by itself on each new connection, for what the one before had. */
+const RESTORING = new Set(['subscribe', 'psubscribe', 'ssubscribe', 'select']);
 /** Milliseconds between attempts to log in again on an open connection. */
 const RETRY_PAUSE = 1_000;
 
@@ -140,6 +142,18 @@ export class RotatingIoredis extends rotating(Client) {
   /** @internal */
   [inspect.custom](): string {
     return this.toJSON();
+  }
+
+  /**
+   * @internal Of commands that ioredis sends by itself nobody gets the promise: a connection that breaks meanwhile would
+   * end the process by an unhandled rejection. The next connection sends them again.
+   */
+  override sendCommand(...args: Parameters<Redis['sendCommand']>): unknown {
+    const sent = super.sendCommand(...args);
+    const [{ name, promise }] = args;
+    // ioredis sends them before it emits 'ready'.
+    if (this.status === 'ready' && !this.#loggedIn && RESTORING.has(name)) promise.catch(() => undefined);
+    return sent;
   }
 
   /** @internal Called for each error reply, before ioredis passes it on. */
