@@ -9,7 +9,9 @@ export type RotationReason =
   | 'max-ttl'
   | 'not-renewable'
   | 'token'
+  /** It ended before its time. */
   | 'lease-lost'
+  /** Its time, or that of its token, was over before it could be renewed or replaced. */
   | 'expired'
   | 'renewal-failing'
   /** A consumer was rejected with the credentials. */
@@ -23,7 +25,10 @@ export type LoginReason =
   | 'max-ttl'
   | 'not-renewable'
   | 'renewal-failing'
+  /** It ended before its time. */
   | 'token-lost'
+  /** Its time was over before a renewal or login succeeded. */
+  | 'expired'
   | 'uses'
   /** The file of a given token contains another one. */
   | 'source';

@@ -20,6 +20,8 @@ export interface LeaseView extends DrainView, Pick<Grant, 'jitter' | 'periodic'>
   refreshIn?: number;
   /** Whether the server has reported that it, or its token, has ended. */
   lost: boolean;
+  /** Whether it is lost because its time, or that of its token, is over. */
+  expired: boolean;
   /** Until it is replaced because a consumer was rejected with it; Infinity if none was. */
   rejectedIn: number;
 }
@@ -61,7 +63,7 @@ export function planLease(
   { frozen, failures, rotationFailed, gotNoResponse }: LeaseAttempts,
   renewal: Renewal,
 ): LeaseStep {
-  if (lease.lost) return { action: 'rotate', in: 0, reason: 'lease-lost' };
+  if (lease.lost) return { action: 'rotate', in: 0, reason: lease.expired ? 'expired' : 'lease-lost' };
   const step = frozen ? nextHeldStep(lease, renewal) : nextLeaseStep(lease, renewal, rotationFailed);
   if (failures === 0 && isVerifiable(lease, step)) return { action: 'renew', in: 0, reason: 'renewal' };
   const { rejectedIn, left, ttl } = lease;

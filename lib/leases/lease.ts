@@ -138,6 +138,8 @@ export class Lease<T> extends Granted {
   view(clock: Clock): LeaseView {
     const { supersededAt } = this.token;
     const { ttl, maxTtl, jitter, deadline, renewable, periodic } = this.grant;
+    const { lost } = this;
+    const own = remaining(deadline, clock);
     return {
       ttl,
       maxTtl,
@@ -146,10 +148,11 @@ export class Lease<T> extends Granted {
       firstTtl: this.firstTtl,
       age: clock.monotonic() - this.#bornAt,
       drain: this.drain,
-      left: this.ended ? 0 : remaining(deadline, clock),
+      left: this.ended ? 0 : own,
       tokenLeft: this.id === '' ? Infinity : this.token.left(clock),
       renewable,
-      lost: this.lost,
+      lost,
+      expired: lost && (own <= 0 || (this.id !== '' && this.token.expired(clock))),
       rejectedIn: (this.#rejection?.at ?? Infinity) - clock.monotonic(),
       superseded: supersededAt === undefined || this.id === '' ? undefined : clock.monotonic() - supersededAt,
       ...(this.#rotation && { refreshIn: this.#rotation.readIn(clock) }),

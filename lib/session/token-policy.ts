@@ -9,6 +9,8 @@ export interface TokenView extends DrainView, Pick<Grant, 'jitter'> {
   uses: number;
   /** Whether the server has reported that it is dead. */
   dead: boolean;
+  /** Whether its time is over, dead or not. */
+  expired: boolean;
 }
 
 /** The next step of a token; `in` is milliseconds from now. */
@@ -59,7 +61,8 @@ export function nextTokenStep(
   renewal: { at: number; jitter: number },
   loginFailed = false,
 ): TokenStep {
-  if (token.dead || token.left <= 0) return { action: 'login', in: 0, reason: 'token-lost' };
+  if (token.dead || token.left <= 0)
+    return { action: 'login', in: 0, reason: token.expired ? 'expired' : 'token-lost' };
   if (token.ttl === Infinity) return { action: 'none', in: Infinity, reason: 'never-expires' };
   const due = renewalDue(token, renewal);
   // Renewing a use-limited token costs a use, and must leave one: the last would take every lease along.

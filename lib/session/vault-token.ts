@@ -100,6 +100,11 @@ export class VaultToken extends Granted {
     return this.ended ? 0 : Math.max(0, remaining(this.grant.deadline, clock));
   }
 
+  /** Whether its time is over. If not, one that has ended was revoked. */
+  expired(clock: Clock): boolean {
+    return remaining(this.grant.deadline, clock) <= 0;
+  }
+
   view(clock: Clock): TokenView {
     const { ended, firstTtl } = this;
     const { ttl, maxTtl, jitter, renewable, periodic } = this.grant;
@@ -117,6 +122,7 @@ export class VaultToken extends Granted {
       drain,
       uses: this.#uses,
       dead: ended,
+      expired: this.expired(clock),
     };
   }
 }

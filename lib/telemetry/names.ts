@@ -179,6 +179,7 @@ export const VALUES = {
     'not-renewable': 0,
     'renewal-failing': 0,
     'token-lost': 0,
+    expired: 0,
     uses: 0,
     source: 0,
   }),

@@ -57,7 +57,8 @@ describeReal('chaos: the database and the process', () => {
       expect(long.events('issued')).toEqual([]);
       expect(short.events('expired')).not.toEqual([]);
       expect(short.events('issued')).toHaveLength(1);
-      expectBack(recovered, 'lease-lost');
+      expectBack(recovered, 'expired');
+      expect(short.events('rotated')).toMatchObject([{ reason: 'expired' }]);
     },
     120_000,
   );

@@ -66,6 +66,14 @@ it.each<[string, string, Happens, Partial<LeaseAttempts>?]>([
     'rotate lease-lost in 0',
     (lease, _, adopt) => adopt(lease, { kind: 'ended' }),
   ],
+  [
+    'the server reports its end, after its time',
+    'rotate expired in 0',
+    (lease, clock, adopt) => {
+      void clock.advance(2 * MINUTE);
+      adopt(lease, { kind: 'ended' });
+    },
+  ],
   ['it seems expired: checked first', 'renew renewal in 0', (_, clock) => clock.advance(2 * MINUTE)],
   [
     'the check failed: a new one',

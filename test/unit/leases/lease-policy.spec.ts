@@ -19,6 +19,7 @@ const fresh: LeaseView = {
   periodic: false,
   superseded: undefined,
   lost: false,
+  expired: false,
   rejectedIn: Infinity,
   jitter: 0,
 };

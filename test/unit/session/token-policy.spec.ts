@@ -12,6 +12,7 @@ const fresh: TokenView = {
   maxTtl: 'far',
   uses: Infinity,
   dead: false,
+  expired: false,
   jitter: 0,
 };
 const forever = { ttl: Infinity, firstTtl: Infinity, left: Infinity };
@@ -54,8 +55,14 @@ it.each<[string, Partial<TokenView>, string, number]>([
   ],
   ['a token that cannot be renewed is replaced in time', { renewable: false }, 'login not-renewable', 39_600],
   ['an invalid one at once', { dead: true }, 'login token-lost', 0],
-  ['an expired one at once', { left: 0 }, 'login token-lost', 0],
-  ['one past its end', { left: -5_000 }, 'login token-lost', 0],
+  ['an expired one at once', { left: 0, expired: true }, 'login expired', 0],
+  [
+    'one that the server has ended after its time',
+    { dead: true, left: 0, expired: true },
+    'login expired',
+    0,
+  ],
+  ['one past its end', { left: -5_000, expired: true }, 'login expired', 0],
   ['a root token is left alone', { ...forever, renewable: false }, 'none never-expires', Infinity],
   ['an invalid root token is not', { ...forever, dead: true }, 'login token-lost', 0],
   ['the last use is not spent on a renewal', { uses: 1 }, 'login uses', 39_600],
