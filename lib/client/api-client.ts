@@ -176,6 +176,7 @@ export class ApiClient {
     // Proxies and Node's own HTTP server refuse the LIST method; this form is equivalent.
     const list = request.method === 'LIST';
     const layer = this.#layer instanceof Promise ? await this.#layer : this.#layer;
+    if (this.#transport.loading) await this.#transport.loading;
     try {
       const response = (await layer.request({
         method: list ? 'GET' : request.method,

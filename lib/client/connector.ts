@@ -40,7 +40,8 @@ export class Connector {
   readonly #timeout: number;
   readonly #listener: TlsListener;
   #material: TlsMaterial | undefined;
-  #open: Connect;
+  /** Made for the first socket, when undici is loaded, and again for other material. */
+  #open: Connect | undefined;
   #reading: Promise<void> | undefined;
 
   /** @param timeout milliseconds for one socket */
@@ -56,7 +57,6 @@ export class Connector {
     this.#timeout = timeout;
     this.#listener = listener;
     this.#material = tls?.material;
-    this.#open = this.#make();
   }
 
   /** The material of the next socket, as last read. */
@@ -84,7 +84,7 @@ export class Connector {
 
   /** Opens a socket with the current contents of the files. */
   #openFresh(...[options, callback]: Parameters<Connect>): void {
-    const open = () => this.#open(options, keepFirstError(callback));
+    const open = () => (this.#open ??= this.#make())(options, keepFirstError(callback));
     if (this.#tls?.files.length) void this.refresh().then(open, open);
     else open();
   }
@@ -104,7 +104,7 @@ export class Connector {
     if (JSON.stringify(reading.material) === JSON.stringify(this.#material)) return;
     this.#material = reading.material;
     // With a session cache of its own: a resumed session is not verified again.
-    this.#open = this.#make();
+    this.#open = undefined;
     this.#listener.reloaded(files);
   }
 

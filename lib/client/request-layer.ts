@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { compileFunction } from 'node:vm';
-import { VaultError } from '../errors/vault-error.js';
-import { codeOf } from '../errors/printable.js';
 import { ownFile } from '../errors/own-file.js';
+import { importWhole, runFile } from './private-copy.js';
 
 /** SHA-256 of the file of node-vault 0.12.0 that {@link fromSource} was tested with. */
 export const TESTED = 'e530146eaf315010392e4ed3d2dbbb20c25c263bdc67cc0b0ea22efa6d8bc4bc';
@@ -61,25 +59,19 @@ export function fromSource(from: string | undefined): NodeVault | undefined {
     const filename = require.resolve('node-vault');
     const source = readFileSync(filename, 'utf8');
     if (createHash('sha256').update(source).digest('hex') !== TESTED) return undefined;
-    const module = { exports: undefined as unknown };
-    const run = compileFunction(source, ['module', 'require'], { filename });
-    run(module, (name: string): unknown => (name in UNUSED ? UNUSED[name] : require(name)));
+    const module = { exports: {} as unknown };
+    runFile(source, filename, (name) => (name in UNUSED ? UNUSED[name] : require(name)), module);
     return module.exports as NodeVault;
   } catch {
     return undefined;
   }
 }
 
-async function importNodeVault(): Promise<NodeVault> {
-  try {
-    return (await import(/* webpackMode: "eager" */ 'node-vault')).default as unknown as NodeVault;
-  } catch (error) {
-    throw new VaultError({
-      code: 'VAULT_CONFIG_INVALID',
-      message: `The package node-vault cannot be loaded: error ${codeOf(error)}.`,
-      hint: 'Install the dependencies of nestjs-vault again. A bundle must contain node-vault, or have it in a node_modules.',
-    });
-  }
+function importNodeVault(): Promise<NodeVault> {
+  return importWhole('node-vault', async () => {
+    const { default: nodeVault } = await import(/* webpackMode: "eager" */ 'node-vault');
+    return nodeVault as unknown as NodeVault;
+  });
 }
 
 /** The layer of one connection, over its hook. */

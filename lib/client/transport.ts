@@ -22,7 +22,7 @@ import {
 } from './transport-errors.js';
 import { fingerprint } from '../secret/fingerprint.js';
 import type { TlsMaterial } from './tls.js';
-import { createAgent } from './undici.js';
+import { createAgent, loadUndici } from './undici.js';
 
 export { RedirectRefused, TransportTimeout };
 
@@ -83,6 +83,7 @@ export function openNetwork(options: ClientOptions, listener: TransportListener)
  * it.
  */
 export class Transport implements Sender {
+  readonly loading: Promise<void> | undefined = loadUndici();
   /** Current agents, and those that are closing. */
   readonly #agents = new Set<Agent>();
   readonly #lanes: Partial<Record<Lane, Agent>> = {};

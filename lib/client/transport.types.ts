@@ -52,6 +52,8 @@ export interface Route {
 
 /** Sends one request without retries: the seam at which a simulated server replaces the network. */
 export interface Sender {
+  /** To wait for before the first request. Rejects if a package that it needs cannot be loaded. */
+  readonly loading?: Promise<void> | undefined;
   /** Rejects if no answer came. */
   send(request: TransportRequest): Promise<TransportResponse>;
   /** Undefined if the server is in this thread. */

@@ -1,4 +1,4 @@
-// The package where the private copy of node-vault cannot be made (another source, none, in a bundle), and where its
+// The package where the private copies of node-vault and undici cannot be made (another source, none, in a bundle), and where its
 // files are removed below the running process, as a deployment does.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -64,20 +64,29 @@ try {
   ]) {
     for (const ending of ['close', 'exit']) {
       const modules = folderOf(`removed-${format}-${ending}`, { copied: ['undici', 'node-vault'] });
-      assert.equal(await run(join(modules, '..', file), ending, modules), 'key u no axios');
+      assert.equal(await run(join(modules, '..', file), ending, modules), 'key u whole: none');
     }
     const altered = folderOf(`altered-${format}`, { copied: ['undici', 'node-vault'], linked: WITH_AXIOS });
     const source = join(altered, 'node-vault', 'src', 'index.js');
     writeFileSync(source, `${readFileSync(source, 'utf8')}// Another version.\n`);
-    assert.equal(await run(join(altered, '..', file), 'close'), 'key u axios');
+    assert.equal(await run(join(altered, '..', file), 'close'), 'key u whole: axios');
 
-    const without = folderOf(`without-${format}`, { linked: ['undici'] });
-    assert.match(
-      await run(join(without, '..', file), 'close'),
-      /^VAULT_CONFIG_INVALID .*node-vault cannot be loaded/,
-    );
+    const newer = folderOf(`newer-${format}`, { copied: ['undici', 'node-vault'] });
+    const manifest = join(newer, 'undici', 'package.json');
+    const { version, ...rest } = JSON.parse(readFileSync(manifest, 'utf8'));
+    writeFileSync(manifest, JSON.stringify({ ...rest, version: `${version}-next` }));
+    assert.equal(await run(join(newer, '..', file), 'close'), 'key u whole: undici');
 
-    assert.equal(await run(await bundle(format), 'close'), 'key u no axios');
+    for (const [missing, present] of [
+      ['node-vault', 'undici'],
+      ['undici', 'node-vault'],
+    ]) {
+      const without = folderOf(`without-${missing}-${format}`, { linked: [present] });
+      const output = await run(join(without, '..', file), 'close');
+      assert.ok(output.startsWith(`VAULT_CONFIG_INVALID The package ${missing} cannot be loaded`), output);
+    }
+
+    assert.equal(await run(await bundle(format), 'close'), 'key u whole: none');
   }
   console.log('ok: moved');
 } finally {
