@@ -61,11 +61,17 @@ async function bundle(format) {
     codeSplitting: { groups: [{ name: 'core', test: CORE }] },
   });
   await bundler.close();
+  for (const { fileName, code } of output) writeFileSync(join(dist, format, fileName), inAscii(code));
   // Messages print the names of classes; rolldown writes `var Name = class`.
   const renamed = output.flatMap(
     ({ code = '' }) => code.match(/\b(?:\w+\$\d+ = class|class \w+\$\d+)\b/g) ?? [],
   );
   if (renamed.length > 0) throw new Error(`Two classes have one name: ${renamed.join(', ')}.`);
+}
+
+/** The same program in ASCII. With one other character, V8 keeps the whole file in two bytes each. */
+function inAscii(code) {
+  return code.replace(/[^\0-\x7F]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** All rooms that know no Nest, and that `nestjs-vault/core` loads. */

@@ -61,7 +61,8 @@ assert.deepEqual(loadedSince(before), expected);
 if (format === 'cjs') {
   const ours = Object.keys(require.cache).filter((file) => file.startsWith(join(root, 'dist')));
   assert.ok(ours.length > 0 && ours.length <= 6);
-  for (const file of ours) assert.match(readFileSync(file, 'utf8'), /^"use strict";/, file);
+  // A string of another character takes twice the memory, and the file more time.
+  for (const file of ours) assert.match(readFileSync(file, 'utf8'), /^"use strict";[\0-\x7F]*$/, file);
   assert.equal(require('nestjs-vault').__esModule, true);
 }
 
@@ -77,8 +78,8 @@ Module({
 })(AppModule);
 const app = await NestFactory.createApplicationContext(AppModule, { logger: false, abortOnError: false });
 assert.equal(app.get('key'), 'key');
-const http2 = process.moduleLoadList.includes('NativeModule http2');
-assert.equal(http2, earlier !== undefined);
+for (const unused of ['http2', 'https'])
+  assert.equal(process.moduleLoadList.includes(`NativeModule ${unused}`), earlier !== undefined, unused);
 await new Promise((next, error) => app.get('user').subscribe({ next, error }));
 assert.deepEqual(loadedSince(before), expected);
 await app.close();
