@@ -1,5 +1,4 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isObject } from '../client/answer-members.js';
 import { phraseOf, VaultError } from '../errors/vault-error.js';
 import { Secret } from '../secret/secret.js';
@@ -52,10 +51,12 @@ export async function askProvider(asked: ProviderRequest): Promise<string> {
         const status = message.statusCode ?? 0;
         bodyOf(message).then((body) => resolve({ status, body, proven }), reject);
       };
+      // Loaded here, because most applications do not use it.
+      const https = process.getBuiltinModule('node:https');
       // An agent of its own, because an application may have given the global one a proxy.
       const sent =
         url.protocol === 'https:'
-          ? httpsRequest(url, { ...options, agent: new HttpsAgent({ rejectUnauthorized: true }) }, onAnswer)
+          ? https.request(url, { ...options, agent: new https.Agent({ rejectUnauthorized: true }) }, onAnswer)
           : httpRequest(url, { ...options, agent: new HttpAgent() }, onAnswer);
       sent.once('error', reject);
       sent.end(form?.toString());

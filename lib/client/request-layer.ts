@@ -20,6 +20,7 @@ type NodeVault = (config: object) => RequestLayer;
  */
 const UNUSED: Readonly<Record<string, unknown>> = {
   axios: {},
+  https: {},
   debug: () => () => undefined,
   mustache: {},
   tv4: {},

@@ -1,5 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import fs, { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The contents of a file, or the reason why it cannot be read. */
@@ -30,13 +29,13 @@ export function readNow({ path, folder }: TlsFile): Content {
 /** Reads a file again, later. */
 export async function readLater({ path, folder }: TlsFile): Promise<Content> {
   try {
-    return await readFile(path);
+    return await fs.promises.readFile(path);
   } catch (error) {
     if (!folder || codeOf(error) !== 'EISDIR') return { failure: codeOf(error) };
   }
   try {
-    const files = inFolder(path, await readdir(path, { withFileTypes: true }));
-    return joined(await Promise.all(files.map((file) => readFile(file))));
+    const files = inFolder(path, await fs.promises.readdir(path, { withFileTypes: true }));
+    return joined(await Promise.all(files.map((file) => fs.promises.readFile(file))));
   } catch (error) {
     return { failure: codeOf(error) };
   }

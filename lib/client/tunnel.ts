@@ -1,5 +1,4 @@
 import { request as requestHttp, type RequestOptions } from 'node:http';
-import { request as requestHttps } from 'node:https';
 import type { Socket } from 'node:net';
 import { systemClock } from '../clock/clock.js';
 import { tunnelHeaders, type ResolvedProxy } from './proxy.js';
@@ -37,7 +36,8 @@ export function openTunnel(
   };
   const request =
     proxyProtocol === 'https:'
-      ? requestHttps({ ...options, rejectUnauthorized: true })
+      ? // Loaded here, because most applications do not use it.
+        process.getBuiltinModule('node:https').request({ ...options, rejectUnauthorized: true })
       : requestHttp(options);
   const fail = (code: string, status?: number) => {
     end(new ProxyFailed(code, proxy.url, status));

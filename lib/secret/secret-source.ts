@@ -1,4 +1,4 @@
-import { readFile, stat, unlink } from 'node:fs/promises';
+import fs from 'node:fs';
 import { classOf } from '../errors/printable.js';
 import { unknownOptions } from '../errors/unknown-options.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -145,7 +145,7 @@ export function fromFile(path: string, options: { deleteAfterRead?: boolean } = 
     async read(context) {
       let bytes: Uint8Array;
       try {
-        bytes = await readFile(path);
+        bytes = await fs.promises.readFile(path);
       } catch (error) {
         if (last !== undefined) return last;
         const { code = 'unknown error' } = error as NodeJS.ErrnoException;
@@ -163,24 +163,26 @@ export function fromFile(path: string, options: { deleteAfterRead?: boolean } = 
         return last;
       }
       if (options.deleteAfterRead) {
-        await unlink(path).catch(() =>
-          context.warn(
-            `The file ${path} could not be deleted after the secret was read.`,
-            'login-input-not-deleted',
-          ),
-        );
+        await fs.promises
+          .unlink(path)
+          .catch(() =>
+            context.warn(
+              `The file ${path} could not be deleted after the secret was read.`,
+              'login-input-not-deleted',
+            ),
+          );
       }
       return last;
     },
     missing() {
       if (last !== undefined) return Promise.resolve(undefined);
-      return stat(path).then(
+      return fs.promises.stat(path).then(
         ({ size }) => (size > 0 ? undefined : `${this.description} is empty`),
         ({ code = 'unknown error' }: NodeJS.ErrnoException) => `${this.description} cannot be read (${code})`,
       );
     },
     version: () =>
-      stat(path).then(
+      fs.promises.stat(path).then(
         ({ size, mtimeMs }) => (size > 0 ? `${size}:${mtimeMs}` : ''),
         () => '',
       ),
