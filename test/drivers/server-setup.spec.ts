@@ -29,12 +29,15 @@ import {
 } from '../support/servers.mjs';
 import { blocksOf } from '../support/pages.mjs';
 import { followSetUp } from '../support/set-up-page.mjs';
+import { Thief } from '../support/thief.js';
+import { commandsOf } from '../operated/runbook.js';
 
 const blocks = blocksOf('docs/server-setup.md');
+const leaked = blocksOf('docs/approle.md').filter(({ language }) => language === 'sh');
 
-/** Open sessions of a dropped user go on until somebody ends them. */
-const ENDED =
-  'select pg_terminate_backend(pid) from pg_stat_activity where usesysid not in (select oid from pg_roles)';
+/** A statement of a page, by a part of its text. */
+const sqlOf = (page: string, part: string) =>
+  blocksOf(page).find(({ language, text }) => language === 'sql' && text.includes(part))!.text;
 
 /** The server whose database the page makes. */
 @Injectable()
@@ -106,6 +109,16 @@ describeReal('the page on the set-up of a server', () => {
     const names = [...(blocks[0]?.text ?? '').matchAll(/\bexport (\w+)/g)].map((found) => found[1]);
     expect(new Set(names)).toEqual(new Set(page.names));
     expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(['sh', 'sql']));
+  });
+
+  it('the statements that drop a user are the same on all pages', () => {
+    const pages = ['docs/server-setup.md', 'docs/databases/pg.md', 'docs/databases/typeorm.md'];
+    const drops = pages.flatMap((page) =>
+      blocksOf(page).flatMap(({ text }) => /DO \$\$ BEGIN[^]*REASSIGN[^]*END \$\$;\n/.exec(text) ?? []),
+    );
+    expect(drops).toHaveLength(4);
+    expect(new Set(drops.map((text) => text.replace('orders_owner', 'orders_app'))).size).toBe(1);
+    expect(drops[1]).toContain('TO orders_owner');
   });
 
   it('its blocks make the objects that they name', async () => {
@@ -223,9 +236,7 @@ describeReal('the page on the set-up of a server', () => {
   });
 
   it('the steps after a leak end what a thief has, and the application goes on', async () => {
-    const [policy, destroy, revoke, drop] = blocksOf('docs/approle.md').filter(
-      ({ language }) => language === 'sh',
-    );
+    const [policy, destroy, revoke, drop] = leaked;
     await page.run(policy!);
     const { auth } = await root('POST', 'auth/token/create', { policies: ['orders-incident'] });
     const onCall = auth.client_token as string;
@@ -233,6 +244,10 @@ describeReal('the page on the set-up of a server', () => {
     const { data } = await root('POST', 'auth/approle/role/orders/secret-id', { metadata: '{"zone":"a"}' });
     const given = { role_id: page.variables.VAULT_ROLE_ID, secret_id: data.secret_id as string };
     const stolen = (await root('POST', 'auth/approle/login', given)).auth.client_token as string;
+    const issued = await bao.api('GET', 'database/creds/orders', undefined, { token: stolen });
+    const thief = new Thief(postgres, issued.body.data);
+    await thief.entrench();
+    await expect(thief.run('select lo_create(0)', 'postgres')).rejects.toMatchObject({ code: '42501' });
     const app = await start();
     const orders = app.get(Orders);
     const first = await orders.user();
@@ -242,6 +257,9 @@ describeReal('the page on the set-up of a server', () => {
     expect((await bao.api('POST', 'auth/approle/login', given)).status).toBe(400);
     const look = (token: string) => bao.api('GET', 'auth/token/lookup-self', undefined, { token });
     expect((await look(stolen)).status).toBe(403);
+    await eventually(async () => expect(await usersInDatabase(postgres)).not.toContain(thief.name));
+    expect(await thief.open()).toBe(0);
+    await thief.end();
     expect((await look(onCall)).status).toBe(200);
     const replaced = (before?: string) =>
       eventually(async () => {
@@ -253,7 +271,6 @@ describeReal('the page on the set-up of a server', () => {
     const second = await orders.user();
     await page.run(drop!, onCall);
     await eventually(async () => expect(await usersInDatabase(postgres)).not.toContain(second));
-    await postgres.query(ENDED);
     await replaced(second);
     const { data: leases } = await root('LIST', 'sys/leases/lookup/database/creds/orders');
     for (const id of leases.keys as string[]) {
@@ -263,5 +280,56 @@ describeReal('the page on the set-up of a server', () => {
     await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
     await app.close();
     await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
+  });
+
+  it('with other statements, the check finds the user that stays, and a superuser removes it and its sessions', async () => {
+    const PG = 'docs/databases/pg.md';
+    const check = sqlOf(PG, 'to_timestamp').replace(/'[\d-]+ [\d:]+\+00'/, `now() + interval '1 min'`);
+    const left = async () =>
+      (await postgres.query<{ rolname: string }>(check)).rows.map(({ rolname }) => rolname);
+    const drop = 'DROP ROLE IF EXISTS "{{name}}"';
+    await root('POST', 'database/roles/orders', { revocation_statements: drop });
+    await root('POST', 'database/roles/orders-migrations', { revocation_statements: drop });
+    const issue = async (role: string) => {
+      const { data, lease_id: id } = await root('GET', `database/creds/${role}`);
+      return { thief: new Thief(postgres, data), id };
+    };
+    const [kept, owner] = await Promise.all([issue('orders'), issue('orders-migrations')]);
+    await kept.thief.run('select lo_create(0)');
+    await owner.thief.run('select 1');
+    const revoke = (id: string) => bao.api('PUT', 'sys/leases/revoke', { lease_id: id, sync: true });
+    expect((await revoke(kept.id)).status).toBe(400);
+    expect((await revoke(owner.id)).status).toBe(204);
+    expect(await left()).toEqual([kept.thief.name]);
+    expect(await owner.thief.open()).toBe(1);
+    // As psql does: each statement is a transaction.
+    for (const statement of sqlOf(PG, 'ALTER ROLE "v-…"').replaceAll('v-…', kept.thief.name).split(/;\n/))
+      await postgres.query(statement);
+    expect(await left()).toEqual([]);
+    await postgres.query(sqlOf(PG, 'usesysid'));
+    await eventually(async () => expect([await kept.thief.open(), await owner.thief.open()]).toEqual([0, 0]));
+    expect((await revoke(kept.id)).status).toBe(204);
+    await Promise.all([kept.thief.end(), owner.thief.end()]);
+  });
+
+  it('the loops that revoke the tokens of a role find those of a namespace', async () => {
+    const namespace = 'team';
+    await root('POST', `sys/namespaces/${namespace}`);
+    const call = async (method: string, path: string, body?: object) =>
+      (await bao.api(method, path, body, { namespace })).body;
+    await call('POST', 'sys/auth/approle', { type: 'approle' });
+    await call('POST', 'auth/approle/role/orders', { token_policies: 'default' });
+    const { data: role } = await call('GET', 'auth/approle/role/orders/role-id');
+    const drill = commandsOf('NestjsVaultCredentialsRevoked', 'drill').find(({ text }) =>
+      /accessor/.test(text),
+    );
+    for (const block of [leaked[2]!, drill!]) {
+      const { data } = await call('POST', 'auth/approle/role/orders/secret-id');
+      const { auth } = await call('POST', 'auth/approle/login', { ...role, secret_id: data.secret_id });
+      expect(auth.accessor).toMatch(/\./);
+      await page.run(block, bao.rootToken, { VAULT_NAMESPACE: namespace, ROLE: 'orders' });
+      const options = { token: auth.client_token as string, namespace };
+      expect((await bao.api('GET', 'auth/token/lookup-self', undefined, options)).status).toBe(403);
+    }
   });
 });

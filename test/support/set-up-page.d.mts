@@ -12,5 +12,5 @@ export function followSetUp(
   names: string[];
   printed: string;
   deliver: () => Promise<string>;
-  run: (block: Pick<Block, 'text'>, token?: string) => Promise<string>;
+  run: (block: Pick<Block, 'text'>, token?: string, more?: NodeJS.ProcessEnv) => Promise<string>;
 }>;

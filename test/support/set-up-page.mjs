@@ -78,7 +78,8 @@ export async function followSetUp(bao, postgres, folder) {
     names: [...Object.keys(values), 'VAULT_ADDR', 'VAULT_TOKEN'],
     printed,
     deliver: () => shell(delivery, folder, deliverer),
-    /** Runs a block of another page with a token, by default that of the administrator. */
-    run: (block, VAULT_TOKEN = bao.rootToken) => shell(block, folder, { ...env, VAULT_TOKEN }),
+    /** Runs a block of another page with a token, by default that of the administrator, and more variables. */
+    run: (block, VAULT_TOKEN = bao.rootToken, more = {}) =>
+      shell(block, folder, { ...env, VAULT_TOKEN, ...more }),
   };
 }
