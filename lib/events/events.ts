@@ -11,7 +11,7 @@ export type RotationReason =
   | 'token'
   /** It ended before its time. */
   | 'lease-lost'
-  /** Its time, or that of its token, was over before it could be renewed or replaced. */
+  /** Its deadline, or that of its token, had passed before it could be renewed or replaced. */
   | 'expired'
   | 'renewal-failing'
   /** A consumer was rejected with the credentials. */
@@ -27,7 +27,7 @@ export type LoginReason =
   | 'renewal-failing'
   /** It ended before its time. */
   | 'token-lost'
-  /** Its time was over before a renewal or login succeeded. */
+  /** Its deadline had passed before a renewal or login succeeded. */
   | 'expired'
   | 'uses'
   /** The file of a given token contains another one. */

@@ -20,7 +20,7 @@ export interface LeaseView extends DrainView, Pick<Grant, 'jitter' | 'periodic'>
   refreshIn?: number;
   /** Whether the server has reported that it, or its token, has ended. */
   lost: boolean;
-  /** Whether it is lost because its time, or that of its token, is over. */
+  /** Whether it is lost after its deadline, or that of its token, has passed. */
   expired: boolean;
   /** Until it is replaced because a consumer was rejected with it; Infinity if none was. */
   rejectedIn: number;

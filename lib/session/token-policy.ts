@@ -9,7 +9,7 @@ export interface TokenView extends DrainView, Pick<Grant, 'jitter'> {
   uses: number;
   /** Whether the server has reported that it is dead. */
   dead: boolean;
-  /** Whether its time is over, dead or not. */
+  /** Whether its deadline has passed, dead or not. */
   expired: boolean;
 }
 

@@ -100,7 +100,7 @@ export class VaultToken extends Granted {
     return this.ended ? 0 : Math.max(0, remaining(this.grant.deadline, clock));
   }
 
-  /** Whether its time is over. If not, one that has ended was revoked. */
+  /** Whether its deadline has passed. If not, one that has ended was revoked. */
   expired(clock: Clock): boolean {
     return remaining(this.grant.deadline, clock) <= 0;
   }

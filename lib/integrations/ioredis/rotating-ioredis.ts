@@ -145,7 +145,7 @@ export class RotatingIoredis extends rotating(Client) {
   }
 
   /**
-   * @internal Of commands that ioredis sends by itself nobody gets the promise: a connection that breaks meanwhile would
+   * @internal ioredis keeps no handler at the promises of commands that it sends by itself: a connection that breaks meanwhile would
    * end the process by an unhandled rejection. The next connection sends them again.
    */
   override sendCommand(...args: Parameters<Redis['sendCommand']>): unknown {

@@ -22,7 +22,7 @@ async function start(tokenTtl = 120) {
   await world.clock.advance(MINUTE);
   const take = () => reasons.splice(0).sort();
   expect(take()).toEqual([]);
-  return { ...world, clock: world.clock, vault: world.vault, take };
+  return { clock: world.clock, vault: world.vault, take };
 }
 
 it('what ends in an outage because its time is over is not lost; what is revoked right after it is', async () => {
