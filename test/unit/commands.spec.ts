@@ -43,3 +43,14 @@ it('pages, comments and messages name commands that exist', () => {
   expect(files.length).toBeGreaterThan(500);
   expect(unknown).toEqual([]);
 });
+
+// The name is free in the registry: until the first release, a package of that name is a stranger's.
+it('pages that install the package say that no registry has it', () => {
+  const pages = PAGES.filter((page) => read(page).includes('npm install nestjs-vault'));
+  const note =
+    /No registry has the package yet: type the path of your \[tarball\]\((?:\.\.\/)+README\.md#install\) in place of `nestjs-vault`\./;
+  expect(pages.length).toBeGreaterThan(15);
+  expect(
+    pages.filter((page) => page !== 'README.md' && !note.test(read(page).replaceAll(/\s+/g, ' '))),
+  ).toEqual([]);
+});
