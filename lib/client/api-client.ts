@@ -4,9 +4,8 @@ import { now, type Deadline } from '../clock/deadline.js';
 import type { ClientOptions } from './client-options.js';
 import { aborted, closed } from '../errors/common-errors.js';
 import type { ResendReason } from '../events/channels.js';
-import { operationOf } from '../events/counters.js';
+import { operationOf, type Operation } from '../events/counters.js';
 import type { Diagnostics, RequestTrace } from '../events/diagnostics.js';
-import { pathTemplate } from '../events/path-template.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { Secret } from '../secret/secret.js';
 import { pastCaches } from './cached-answer.js';
@@ -30,6 +29,7 @@ const CATCH_UP = { first: 50, longest: 1_000 };
 
 /** The result of a request, for counters. */
 export interface Outcome {
+  operation: Operation;
   error?: VaultError;
   /** Whether the result shows if a working server exists. */
   conclusive: boolean;
@@ -88,29 +88,23 @@ export class ApiClient {
   async send<T = unknown>(request: ApiRequest, token?: Secret): Promise<ApiResponse<T>> {
     if (this.#closed) throw closed(request.path);
     const sentAt = now(this.#clock);
-    const took = () => this.#clock.monotonic() - sentAt.monotonic;
-    const trace = this.#trace(request);
+    const operation = operationOf(request.method, request.path);
+    const trace = this.#diagnostics?.request(operation, request);
     try {
       const answer = await this.#send<T>(request, token, sentAt, trace);
+      const duration = this.#clock.monotonic() - sentAt.monotonic;
       // A request for the health of a node does not show whether the node serves requests.
-      this.#observe(request, took(), { conclusive: isSuccess(answer.status) });
-      trace?.end({ duration: took(), ...answerReport(answer, request.path) });
+      this.#observe(request, duration, { operation, conclusive: isSuccess(answer.status) });
+      trace?.answered(duration, answer);
       return answer;
     } catch (error) {
       const failed = error as VaultError;
-      this.#observe(request, took(), { error: failed, conclusive: !this.#inconclusive.has(failed) });
-      trace?.end({ duration: took(), ...failureReport(failed) });
+      const duration = this.#clock.monotonic() - sentAt.monotonic;
+      const conclusive = !this.#inconclusive.has(failed);
+      this.#observe(request, duration, { operation, error: failed, conclusive });
+      trace?.failed(duration, failed);
       throw error;
     }
-  }
-
-  #trace({ method, path, template, task }: ApiRequest): RequestTrace | undefined {
-    return this.#diagnostics?.request(() => ({
-      operation: operationOf(method, path),
-      method,
-      path: template ?? pathTemplate(path),
-      ...(task && { task }),
-    }));
   }
 
   /** The route of its requests; undefined if the server is in this process. */
@@ -248,17 +242,6 @@ export class ApiClient {
       now: this.#clock.wall(),
     });
   }
-}
-
-/** The part of an answer that diagnostics report. */
-function answerReport({ status, requestId, leaseId, cached }: ApiResponse, path: string) {
-  const leased = leaseId !== '' && !cached && operationOf('', path) !== 'renew-lease';
-  return { status, leased, cached, ...(requestId && { requestId }) };
-}
-
-/** The part of a failure that diagnostics report. */
-function failureReport({ code, status }: VaultError) {
-  return { error: code, leased: false, cached: false, ...(status !== undefined && { status }) };
 }
 
 function queryString(query: ApiRequest['query']): string {

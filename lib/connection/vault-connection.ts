@@ -17,7 +17,7 @@ import { closed } from '../errors/common-errors.js';
 import { printable } from '../errors/printable.js';
 import type { VaultError } from '../errors/vault-error.js';
 import type { VaultSource } from '../events/channels.js';
-import { Counters, operationOf } from '../events/counters.js';
+import { Counters } from '../events/counters.js';
 import { Diagnostics } from '../events/diagnostics.js';
 import type { EventBus, EventInit, VaultEvent } from '../events/events.js';
 import type { WarningCode } from '../events/log-lines.js';
@@ -86,8 +86,8 @@ export class VaultConnection implements ClosedAtExit {
       onRecovered: (after) => this.#emit({ type: 'vault-recovered', after }),
     });
     this.#diagnostics = new Diagnostics(this.#source(reachability), () => clock.monotonic());
-    const count = ({ method, path }: ApiRequest, took: number, { error, conclusive }: Outcome) => {
-      this.#counters.request(operationOf(method, path), took, error?.code);
+    const count = ({ path }: ApiRequest, took: number, { operation, error, conclusive }: Outcome) => {
+      this.#counters.request(operation, took, error?.code);
       if (conclusive) reachability.record({ path, took, error });
     };
     const network =

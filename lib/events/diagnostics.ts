@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { VaultErrorCode } from '../errors/vault-error.js';
+import type { VaultError, VaultErrorCode } from '../errors/vault-error.js';
 import {
   CHANNELS,
   type ResendReason,
@@ -11,11 +11,16 @@ import {
   type VaultTaskMessage,
   type VaultTaskOutcome,
 } from './channels.js';
+import type { Operation } from './counters.js';
 import type { VaultEvent } from './events.js';
+import { pathTemplate } from './path-template.js';
 
 const { event, requestStart, requestEnd, taskAsked, taskStart, taskEnd, pool } = CHANNELS;
 
-type Open<M extends { outcome?: unknown }> = Omit<M, 'outcome'> & { outcome?: M['outcome'] };
+/** A message, or its outcome, that is not complete yet. */
+type Open<T> = { -readonly [K in keyof T]: T[K] };
+
+const NO_RESENDS: readonly ResendReason[] = Object.freeze([]);
 
 /** The messages of one connection for `diagnostics_channel`. Without a subscriber none is created. */
 export class Diagnostics {
@@ -36,10 +41,16 @@ export class Diagnostics {
     if (pool.hasSubscribers) pool.publish({ source: this.#source, ...init });
   }
 
-  /** A request begins. To be called in the context of its caller. */
-  request(describe: () => Omit<VaultRequestMessage, 'source' | 'outcome'>): RequestTrace | undefined {
+  /** A request begins. To be called in the context of its caller. `template` is that of its path, if it is known. */
+  request(
+    operation: Operation,
+    request: Pick<VaultRequestMessage, 'method' | 'path' | 'task'> & { template?: string },
+  ): RequestTrace | undefined {
     if (!requestStart.hasSubscribers && !requestEnd.hasSubscribers) return undefined;
-    const message = { source: this.#source, ...describe() };
+    const { method, task, template } = request;
+    const path = template ?? pathTemplate(request.path);
+    const message: Open<VaultRequestMessage> = { source: this.#source, operation, method, path };
+    if (task) message.task = task;
     requestStart.publish(message);
     return new RequestTrace(message);
   }
@@ -78,10 +89,18 @@ export class Diagnostics {
   }
 }
 
-/** One request for which there is a subscriber. */
+/** The parts of an answer that a message has. */
+interface Answer {
+  readonly status: number;
+  readonly requestId?: string;
+  readonly leaseId: string;
+  readonly cached: boolean;
+}
+
+/** One request for which there is a subscriber. There may be many a second: nothing is made that no message has. */
 export class RequestTrace {
   readonly #message: Open<VaultRequestMessage>;
-  readonly #resends: ResendReason[] = [];
+  #resends = NO_RESENDS;
   #address: string | undefined;
 
   constructor(message: Open<VaultRequestMessage>) {
@@ -89,20 +108,36 @@ export class RequestTrace {
   }
 
   resent(reason: ResendReason): void {
-    this.#resends.push(reason);
+    this.#resends = [...this.#resends, reason];
   }
 
   answeredBy(address: string): void {
     this.#address = address;
   }
 
-  end(outcome: Omit<VaultRequestOutcome, 'resends' | 'address'>): void {
-    const address = this.#address;
-    this.#message.outcome = {
-      ...outcome,
-      ...(address !== undefined && { address }),
+  /** It has an answer. */
+  answered(duration: number, { status, requestId, leaseId, cached }: Answer): void {
+    const leased = leaseId !== '' && !cached && this.#message.operation !== 'renew-lease';
+    const outcome: Open<VaultRequestOutcome> = { duration, status, leased, cached, resends: this.#resends };
+    if (requestId) outcome.requestId = requestId;
+    this.#end(outcome);
+  }
+
+  failed(duration: number, { code, status }: VaultError): void {
+    const outcome: Open<VaultRequestOutcome> = {
+      duration,
+      error: code,
+      leased: false,
+      cached: false,
       resends: this.#resends,
     };
+    if (status !== undefined) outcome.status = status;
+    this.#end(outcome);
+  }
+
+  #end(outcome: Open<VaultRequestOutcome>): void {
+    if (this.#address !== undefined) outcome.address = this.#address;
+    this.#message.outcome = outcome;
     requestEnd.publish(this.#message);
   }
 }

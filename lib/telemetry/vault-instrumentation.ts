@@ -177,7 +177,7 @@ export class VaultInstrumentation {
       // An error here would end the process.
       try {
         const { source } = message as M;
-        if (!this.#closed.has(source)) this.#sources.add(source);
+        if (!this.#sources.has(source) && !this.#closed.has(source)) this.#sources.add(source);
         handle(message as M);
       } catch (error) {
         diag.error(`${SCOPE}: a message was not reported`, error);

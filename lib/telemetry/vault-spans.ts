@@ -1,10 +1,12 @@
 import {
   context,
+  ProxyTracerProvider,
   ROOT_CONTEXT,
   SpanKind,
   SpanStatusCode,
   trace,
   type Attributes,
+  type Context,
   type Span,
   type SpanContext,
   type Tracer,
@@ -20,7 +22,8 @@ const TASK = { login: 'login', issue: 'issue', rotation: 'rotate' } as const;
 
 /** The spans of requests, logins and issues on one tracer provider. */
 export class VaultSpans {
-  readonly #tracer: Tracer;
+  readonly #provider: TracerProvider;
+  #found: Tracer | undefined;
   readonly #describe: (path: string) => string;
   readonly #askers = new WeakMap<VaultAskMessage, SpanContext>();
   // Each of them ends, so its entry is deleted; a WeakMap of short-lived objects costs the garbage collector more.
@@ -30,8 +33,18 @@ export class VaultSpans {
   readonly #servers = new Map<string, Attributes>();
 
   constructor(provider: TracerProvider, describe: (path: string) => string) {
-    this.#tracer = provider.getTracer(SCOPE, VERSION);
+    this.#provider = provider;
     this.#describe = describe;
+  }
+
+  /** Undefined while the application has registered no provider, so that metrics alone cost nothing for spans. */
+  get #tracer(): Tracer | undefined {
+    const provider = this.#provider;
+    this.#found ??=
+      provider instanceof ProxyTracerProvider
+        ? provider.getDelegateTracer(SCOPE, VERSION)
+        : provider.getTracer(SCOPE, VERSION);
+    return this.#found;
   }
 
   /** Ends all open spans, as no later message will. */
@@ -44,6 +57,7 @@ export class VaultSpans {
 
   /** A caller asks for shared work: its span is in the active context, unless a task asks. */
   asked(ask: VaultAskMessage): void {
+    if (!this.#tracer) return;
     const asker = ask.task
       ? this.#tasks.get(ask.task)?.spanContext()
       : trace.getSpanContext(context.active());
@@ -51,6 +65,8 @@ export class VaultSpans {
   }
 
   taskStarted(task: VaultTaskMessage): void {
+    const tracer = this.#tracer;
+    if (!tracer) return;
     const { source, kind, reason, path, asked } = task;
     const asker = asked && this.#askers.get(asked);
     const name = path === undefined ? `vault ${TASK[kind]}` : `vault ${TASK[kind]} ${pathTemplate(path)}`;
@@ -60,7 +76,7 @@ export class VaultSpans {
       ...(path !== undefined && { [SPAN.path]: this.#describe(path) }),
     };
     const links = asker ? [{ context: asker }] : [];
-    const span = this.#tracer.startSpan(
+    const span = tracer.startSpan(
       name,
       { kind: SpanKind.INTERNAL, root: true, attributes, links },
       ROOT_CONTEXT,
@@ -78,9 +94,10 @@ export class VaultSpans {
 
   /** A request of a task is its child; another one that of its caller, or it is a root. */
   requestStarted(request: VaultRequestMessage): void {
+    const tracer = this.#tracer;
+    if (!tracer) return;
     const { source, operation, method, path, task } = request;
-    const taskSpan = task && this.#tasks.get(task);
-    const parent = taskSpan ? trace.setSpan(ROOT_CONTEXT, taskSpan) : context.active();
+    const parent = task ? this.#contextOf(task) : context.active();
     const attributes = {
       [SPAN.connection]: source.name,
       [SPAN.operation]: operation,
@@ -89,14 +106,16 @@ export class VaultSpans {
       [SPAN.template]: `/v1/${path}`,
     };
     const name = `vault ${operation} ${path}`;
-    this.#requests.set(request, this.#tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, parent));
+    const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, parent);
+    if (span.isRecording()) this.#requests.set(request, span);
   }
 
   requestEnded(request: VaultRequestMessage): void {
     const span = this.#requests.get(request);
+    if (!span) return;
     this.#requests.delete(request);
     const { outcome } = request;
-    if (!span?.isRecording() || !outcome) return span?.end();
+    if (!outcome) return span.end();
     const { status, error, requestId, address, cached, resends } = outcome;
     if (status !== undefined) span.setAttribute(SPAN.status, status);
     if (requestId !== undefined) span.setAttribute(SPAN.requestId, requestId);
@@ -104,6 +123,12 @@ export class VaultSpans {
     if (resends.length > 0) span.setAttribute(SPAN.resends, resends.length);
     if (address) span.setAttributes(this.#server(address));
     end(span, error);
+  }
+
+  /** Without a span if the task began before this did; it is not its caller's in any case. */
+  #contextOf(task: VaultTaskMessage): Context {
+    const span = this.#tasks.get(task);
+    return span ? trace.setSpan(ROOT_CONTEXT, span) : ROOT_CONTEXT;
   }
 
   #server(address: string): Attributes {

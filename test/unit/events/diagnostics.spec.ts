@@ -111,7 +111,13 @@ it('without a subscriber no message is made', () => {
   };
   const source = { name: 'one', reachable: true, now: refuse, status: refuse };
   const diagnostics = new Diagnostics(source, refuse);
-  expect(diagnostics.request(refuse)).toBeUndefined();
+  const request = {
+    method: 'GET' as const,
+    get path() {
+      return refuse();
+    },
+  };
+  expect(diagnostics.request('read', request)).toBeUndefined();
   expect(diagnostics.ask()).toBeUndefined();
   expect(diagnostics.task({ kind: 'login', reason: 'start', asked: undefined })).toBeUndefined();
   for (const { name, listener } of listeners) subscribe(name, listener);

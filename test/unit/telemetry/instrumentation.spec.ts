@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
-import { diag, metrics, trace, DiagLogLevel } from '@opentelemetry/api';
+import { context, diag, metrics, trace, DiagLogLevel } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { VaultInstrumentation } from 'nestjs-vault/opentelemetry';
 import { CHANNELS } from '../../../lib/events/channels.js';
@@ -20,7 +21,7 @@ beforeEach(() => {
 afterEach(async () => {
   await world.end();
   for (const one of made.splice(0)) one.disable();
-  for (const api of [metrics, trace, diag]) api.disable();
+  for (const api of [metrics, trace, diag, context]) api.disable();
   expect(subscribed()).toEqual([]);
 });
 
@@ -53,6 +54,26 @@ it('uses global providers also if they are registered after the first request', 
   await read();
   expect(await telemetry.kept.value('request.duration', { operation: 'read' })).toBe(1);
   expect(telemetry.kept.spans.map(({ name }) => name)).toContain('vault read secret/data/{path}');
+});
+
+it('a request of a task that began before there was a tracer is a root, not a child of its caller', () => {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  remember(new VaultInstrumentation());
+  const { tracerProvider, kept } = remember(new Late());
+  const source = { name: 'default', reachable: true, now: () => 0, status: () => world.connect().status };
+  const task = { source, kind: 'login', reason: 'start' };
+  CHANNELS.taskStart.publish(task);
+  trace.setGlobalTracerProvider(tracerProvider);
+  const caller = tracerProvider.getTracer('application').startSpan('GET /orders');
+  context.with(trace.setSpan(context.active(), caller), () => {
+    for (const of of [{ task }, {}]) {
+      const request = { source, operation: 'login', method: 'POST', path: 'auth/approle/login', ...of };
+      CHANNELS.requestStart.publish(request);
+      CHANNELS.requestEnd.publish(request);
+    }
+  });
+  const parents = kept.spans.map(({ parentSpanContext }) => parentSpanContext?.spanId);
+  expect(parents).toEqual([undefined, caller.spanContext().spanId]);
 });
 
 it('providers that the SDK sets replace earlier ones', async () => {
