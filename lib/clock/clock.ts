@@ -24,6 +24,15 @@ export interface Clock {
   hold?(work: Promise<unknown>, limit?: number): void;
 }
 
+/** The times of a clock, without its timers. */
+export type Times = Pick<Clock, 'monotonic' | 'wall'>;
+
+/** The present times of a clock, for calculations that are all of one moment. */
+export function atOneMoment(clock: Times): Times {
+  const [monotonic, wall] = [clock.monotonic(), clock.wall()];
+  return { monotonic: () => monotonic, wall: () => wall };
+}
+
 /** Milliseconds; Node fires timers with a longer delay at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js';
+import type { Times } from './clock.js';
 
 /**
  * A moment on both clocks. The monotonic clock stops while a laptop sleeps, and the wall clock can be set back. The
@@ -13,7 +13,7 @@ export interface Deadline {
 export const NEVER: Deadline = { monotonic: Infinity, wall: Infinity };
 
 /** The current time on both clocks. A TTL counts from the time when the request leaves, not from the answer. */
-export function now(clock: Clock): Deadline {
+export function now(clock: Times): Deadline {
   return { monotonic: clock.monotonic(), wall: clock.wall() };
 }
 
@@ -23,7 +23,7 @@ export function after(start: Deadline, duration: number): Deadline {
 }
 
 /** Milliseconds left; negative after the deadline. */
-export function remaining(deadline: Deadline, clock: Clock): number {
+export function remaining(deadline: Deadline, clock: Times): number {
   return Math.min(deadline.monotonic - clock.monotonic(), deadline.wall - clock.wall());
 }
 

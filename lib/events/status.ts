@@ -209,7 +209,10 @@ export function healthOf(
 ): ConnectionStatus['health'] {
   const first = session.attempt > 0 ? 'degraded' : 'valid';
   const token = session.state === 'none' ? first : session.state;
-  const states = [token, ...[...leases, ...secrets].map(({ state }) => state)];
-  if (states.every((state) => state === 'valid')) return 'up';
-  return states.every((state) => state === 'valid' || state === 'degraded') ? 'degraded' : 'down';
+  const isIn = (...states: string[]) => {
+    const matches = ({ state }: { readonly state: string }) => states.includes(state);
+    return states.includes(token) && leases.every(matches) && secrets.every(matches);
+  };
+  if (isIn('valid')) return 'up';
+  return isIn('valid', 'degraded') ? 'degraded' : 'down';
 }

@@ -1,10 +1,12 @@
 import type { Observable } from 'rxjs';
+import { atOneMoment, type Times } from '../clock/clock.js';
 import { remaining } from '../clock/deadline.js';
 import { withTimeout } from '../clock/with-timeout.js';
 import { isTransient, mayHaveExecuted, VaultError } from '../errors/vault-error.js';
 import { closed, unexpected } from '../errors/common-errors.js';
 import type { VaultAskMessage, VaultTaskMessage } from '../events/channels.js';
 import type { RotationReason } from '../events/events.js';
+import type { NextStep } from '../events/next-step.js';
 import type { LeaseStatus } from '../events/status.js';
 import type { VaultToken } from '../session/vault-token.js';
 import type { Grant } from '../lifetime/grant.js';
@@ -19,7 +21,7 @@ import { IssuedCheck, type Requirement } from './issued-check.js';
 import { ISSUE_LIMIT_WARNING, waitToIssue, withIssue, type Issues } from './issue-rate-limit.js';
 import type { Credentials, Lease, LeaseHooks } from './lease.js';
 import type { LeaseContext } from './lease-context.js';
-import { drainShortfall, FIRST, leaseStatus } from './lease-status.js';
+import { drainShortfall, FIRST, leaseStatus, nextStep } from './lease-status.js';
 import { SupersededLeases } from './superseded-leases.js';
 import { planLease, type LeaseStep } from './lease-policy.js';
 import { RejectionCheck } from './rejection-check.js';
@@ -145,17 +147,18 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     if (this.#out.lease || token.ended) this.#life.wake();
   }
 
-  status(): LeaseStatus {
+  /** @param at the present time */
+  status(at: Times = atOneMoment(this.#context.clock)): LeaseStatus {
     const lease = this.#out.lease;
     return leaseStatus(this.path, {
       lease,
-      step: this.plan(),
+      step: this.plan(at),
       ended: this.ended,
       tries: this.#life.retry,
-      limited: this.#limited,
-      drain: lease && drainShortfall(lease, this.#context),
+      limited: this.#limitedAt(at),
+      drain: lease && drainShortfall(lease, this.#context, at),
       superseded: this.#superseded?.leases ?? NONE,
-      clock: this.#context.clock,
+      at,
     });
   }
 
@@ -218,10 +221,10 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     return lease ? Math.max(0, lease.left(this.#context.clock)) : Infinity;
   }
 
-  plan(): LeaseStep | typeof FIRST {
+  plan(at: Times = this.#context.clock): LeaseStep | typeof FIRST {
     const lease = this.#out.lease;
     if (!lease) return FIRST;
-    const { clock, options } = this.#context;
+    const { options } = this.#context;
     const { retry, failed } = this.#life;
     const attempts = {
       frozen: this.#frozen,
@@ -229,7 +232,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       rotationFailed: failed === 'replacement',
       gotNoResponse: retry.gotNoResponse,
     };
-    return planLease(lease.view(clock), attempts, options.renewal);
+    return planLease(lease.view(at), attempts, options.renewal);
   }
 
   onStatusChange(): void {
@@ -245,7 +248,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     if (action === 'renew') return 0;
     // A first lease is still issued, because requests that are being drained may need it.
     if (this.#frozen && this.#out.lease) return Infinity;
-    const limited = this.#limited;
+    const limited = this.#limitedAt(this.#context.clock);
     if (limited > 0) {
       this.#events.warnOnce('issue-limit', ISSUE_LIMIT_WARNING);
       this.#context.changed();
@@ -260,8 +263,14 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
   }
 
   /** Milliseconds in which no more may be issued. */
-  get #limited(): number {
-    return waitToIssue(this.#issues, this.#context.clock.monotonic());
+  #limitedAt(at: Times): number {
+    return waitToIssue(this.#issues, at.monotonic());
+  }
+
+  get #nextStep(): NextStep {
+    const at = this.#context.clock;
+    const [step, limited] = [this.plan(), this.#limitedAt(at)];
+    return nextStep({ step, ended: this.ended, tries: this.#life.retry, limited, at });
   }
 
   /** After a sleep or a step of the clock, a caller may notice the end before the timer does. */
@@ -286,7 +295,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       this.#life.adopt(lease, update);
       // A renewal does not clear a failed rotation: the lease still has to be replaced.
       if (this.#life.failed !== 'replacement' || this.plan().action === 'renew') this.#life.succeed();
-      if (update.kind === 'renewed') this.#events.renewed(lease, ttl, this.status().next);
+      if (update.kind === 'renewed') this.#events.renewed(lease, ttl, this.#nextStep);
       for (const { code, text } of warnings) this.#events.warnOnce(code, text);
     } catch (cause) {
       this.#events.renewalFailed(lease, this.#failed('renewal', cause, lease));
@@ -316,7 +325,7 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
       this.#serial = lease.serial;
       this.#out.use(lease);
       this.#life.succeed();
-      const { next } = this.status();
+      const next = this.#nextStep;
       this.#events.issued(lease, next, warnings);
       // Consumers that came after the end of the previous one wait for a credential, even if its data is the same.
       if (this.#life.phase !== 'active') this.#life.signal('granted');

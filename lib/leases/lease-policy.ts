@@ -17,7 +17,7 @@ export interface LeaseView extends DrainView, Pick<Grant, 'jitter' | 'periodic'>
   /** For how long there has been a newer token than the one that made it; undefined where there is none. */
   superseded: number | undefined;
   /** Until the server will have rotated what it handed out without a lease (static roles); undefined for others. */
-  refreshIn?: number;
+  refreshIn?: number | undefined;
   /** Whether the server has reported that it, or its token, has ended. */
   lost: boolean;
   /** Whether it is lost after its deadline, or that of its token, has passed. */

@@ -1,5 +1,6 @@
 import { Observable } from 'rxjs';
 import { background } from '../clock/background.js';
+import { atOneMoment } from '../clock/clock.js';
 import { encodeApiPath } from '../client/path.js';
 import { closed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -90,7 +91,8 @@ export class LeaseRegistry {
   }
 
   status(): LeaseStatus[] {
-    return [...this.#secrets.values()].map((secret) => secret.status());
+    const at = atOneMoment(this.#context.clock);
+    return Array.from(this.#secrets.values(), (secret) => secret.status(at));
   }
 
   statusOf(path: string, parameters?: IssueParameters): LeaseStatus | undefined {

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock/clock.js';
+import type { Clock, Times } from '../clock/clock.js';
 import { remaining } from '../clock/deadline.js';
 import { LAST_DATE } from '../events/expiry.js';
 import { comparableJson } from '../secret/fingerprint.js';
@@ -118,7 +118,7 @@ export class Lease<T> extends Granted {
   }
 
   /** Milliseconds until the lease or its token ends, whichever comes first. */
-  left(clock: Clock): number {
+  left(clock: Times): number {
     if (this.ended) return 0;
     const own = remaining(this.grant.deadline, clock);
     return this.id === '' ? own : Math.min(own, this.token.left(clock));
@@ -135,27 +135,28 @@ export class Lease<T> extends Granted {
     return Math.min(end, LAST_DATE);
   }
 
-  view(clock: Clock): LeaseView {
+  view(clock: Times): LeaseView {
     const { supersededAt } = this.token;
     const { ttl, maxTtl, jitter, deadline, renewable, periodic } = this.grant;
     const { lost } = this;
     const own = remaining(deadline, clock);
+    const monotonic = clock.monotonic();
     return {
       ttl,
       maxTtl,
       periodic,
       jitter,
       firstTtl: this.firstTtl,
-      age: clock.monotonic() - this.#bornAt,
+      age: monotonic - this.#bornAt,
       drain: this.drain,
       left: this.ended ? 0 : own,
       tokenLeft: this.id === '' ? Infinity : this.token.left(clock),
       renewable,
       lost,
       expired: lost && (own <= 0 || (this.id !== '' && this.token.expired(clock))),
-      rejectedIn: (this.#rejection?.at ?? Infinity) - clock.monotonic(),
-      superseded: supersededAt === undefined || this.id === '' ? undefined : clock.monotonic() - supersededAt,
-      ...(this.#rotation && { refreshIn: this.#rotation.readIn(clock) }),
+      rejectedIn: (this.#rejection?.at ?? Infinity) - monotonic,
+      superseded: supersededAt === undefined || this.id === '' ? undefined : monotonic - supersededAt,
+      refreshIn: this.#rotation?.readIn(clock),
     };
   }
 

@@ -59,7 +59,12 @@ export async function renewLease(
           if (response.leaseId !== lease.id || !response.wellFormed) throw malformed(RENEW_PATH);
           return response;
         },
-        read: ({ leaseDuration, ...response }) => ({ ...response, seconds: leaseDuration }),
+        read: ({ leaseDuration: seconds, renewable, sentAt, warnings }) => ({
+          seconds,
+          renewable,
+          sentAt,
+          warnings,
+        }),
         lookUp: async () => readLookUp(lease, await send(LOOK_UP_PATH, false, { lease_id: lease.id })),
         sufficientTime: asked === undefined ? lease.firstTtl * SUFFICIENT_SHARE : Infinity,
       });

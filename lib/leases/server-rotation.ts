@@ -1,4 +1,4 @@
-import type { Clock } from '../clock/clock.js';
+import type { Clock, Times } from '../clock/clock.js';
 import { after, now, remaining, type Deadline } from '../clock/deadline.js';
 import type { Life } from '../engines/engine.js';
 
@@ -20,7 +20,7 @@ export class ServerRotation {
   }
 
   /** Milliseconds until the next read. */
-  readIn(clock: Clock): number {
+  readIn(clock: Times): number {
     return remaining(this.#readAt, clock);
   }
 

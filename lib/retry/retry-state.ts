@@ -1,6 +1,6 @@
 import { isTransient, gotNoResponse, type VaultError } from '../errors/vault-error.js';
 import { backoff, staggered, NO_DEADLINE, type RetryDeadline } from './backoff.js';
-import type { Clock } from '../clock/clock.js';
+import type { Clock, Times } from '../clock/clock.js';
 
 /** Counts consecutive failed attempts, and schedules the next one. */
 export class RetryState {
@@ -41,13 +41,15 @@ export class RetryState {
   }
 
   /** The next step for a status; after a failure it is the next attempt. */
-  next<A extends string>(step: { action: A; in: number; reason: string }) {
-    const due = this.error ? this.remaining : step.in;
-    return {
-      action: step.action,
-      ...(due < Infinity && { at: new Date(this.#clock.wall() + Math.max(0, due)) }),
-      reason: this.error ? 'retry' : step.reason,
-    };
+  next<A extends string>(
+    step: { readonly action: A; readonly in: number; readonly reason: string },
+    clock: Times = this.#clock,
+  ): { action: A; at?: Date; reason: string } {
+    const { action } = step;
+    const left = this.error ? this.retryAt - clock.monotonic() : step.in;
+    const reason = this.error ? 'retry' : step.reason;
+    if (!(left < Infinity)) return { action, reason };
+    return { action, at: new Date(clock.wall() + Math.max(0, left)), reason };
   }
 
   succeed(): void {

@@ -1,5 +1,5 @@
 import type { CheckedLogin } from '../auth/checked-login.js';
-import type { Clock } from '../clock/clock.js';
+import type { Clock, Times } from '../clock/clock.js';
 import { remaining } from '../clock/deadline.js';
 import { LAST_DATE } from '../events/expiry.js';
 import type { Secret } from '../secret/secret.js';
@@ -96,16 +96,16 @@ export class VaultToken extends Granted {
     return this.#uses <= 1;
   }
 
-  left(clock: Clock): number {
+  left(clock: Times): number {
     return this.ended ? 0 : Math.max(0, remaining(this.grant.deadline, clock));
   }
 
   /** Whether its deadline has passed. If not, one that has ended was revoked. */
-  expired(clock: Clock): boolean {
+  expired(clock: Times): boolean {
     return remaining(this.grant.deadline, clock) <= 0;
   }
 
-  view(clock: Clock): TokenView {
+  view(clock: Times): TokenView {
     const { ended, firstTtl } = this;
     const { ttl, maxTtl, jitter, renewable, periodic } = this.grant;
     const age = clock.monotonic() - this.madeAt;
