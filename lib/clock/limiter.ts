@@ -12,13 +12,18 @@ interface Waiting {
 export class Limiter {
   readonly #limit: number;
   readonly #scheduler: Pick<Scheduler, 'at'> | undefined;
+  readonly #onIdle: (() => void) | undefined;
   readonly #waiting = new TimeHeap<Waiting>();
   #running = 0;
 
-  /** @param scheduler starts jobs at their latest start; without it, jobs wait for a free place */
-  constructor(limit: number, scheduler?: Pick<Scheduler, 'at'>) {
+  /**
+   * @param scheduler starts jobs at their latest start; without it, jobs wait for a free place
+   * @param onIdle called when no job runs or waits any more
+   */
+  constructor(limit: number, scheduler?: Pick<Scheduler, 'at'>, onIdle?: () => void) {
     this.#limit = limit;
     this.#scheduler = scheduler;
+    this.#onIdle = onIdle;
   }
 
   /** No job runs or waits. */
@@ -65,8 +70,9 @@ export class Limiter {
   leave(): void {
     // The place passes to a waiting job directly, so that no new job takes it first.
     const next = this.#running <= this.#limit ? this.#next() : undefined;
-    if (next) next();
-    else this.#running--;
+    if (next) return next();
+    this.#running--;
+    if (this.idle) this.#onIdle?.();
   }
 
   #next(): (() => void) | undefined {
@@ -89,13 +95,12 @@ export class KeyedLimiter {
     this.#limit = limit;
   }
 
-  async run<T>(key: string, job: () => Promise<T>): Promise<T> {
+  run<T>(key: string, job: () => Promise<T>): Promise<T> {
     let limiter = this.#limiters.get(key);
-    if (!limiter) this.#limiters.set(key, (limiter = new Limiter(this.#limit)));
-    try {
-      return await limiter.run(job);
-    } finally {
-      if (limiter.idle) this.#limiters.delete(key);
+    if (!limiter) {
+      limiter = new Limiter(this.#limit, undefined, () => this.#limiters.delete(key));
+      this.#limiters.set(key, limiter);
     }
+    return limiter.run(job);
   }
 }

@@ -39,7 +39,7 @@ export interface Issuer<T> {
 /** Issues a lease with a token that lives long enough. A malformed answer is a failed attempt. */
 export function issueLease<T>(
   { path, parameters, hooks, previous, ...issuer }: Issuer<T>,
-  { session, upkeep, fetches, signal, random, clock, engines, options }: LeaseContext,
+  { session, signal, random, clock, engines, options }: LeaseContext,
   task?: VaultTaskMessage,
 ): Promise<{ lease: Lease<T>; warnings: readonly string[] }> {
   const take = (response: ApiResponse<T>, token: VaultToken) => {
@@ -74,14 +74,21 @@ export function issueLease<T>(
   const how = parameters ? ({ method: 'POST', body: parameters } as const) : ({ method: 'GET' } as const);
   const capabilities = engines.capabilities(path, parameters, previous?.engine ?? issuer.engine);
   const request = { ...how, path, signal, uncached: true, capabilities, task };
-  if (!previous) return fetches.run(parentPath(path), () => session.run(request, take, true));
+  if (!previous) return session.run(request, take, true);
   // Consumers depend on the path, so this request has priority, also after the lease has expired.
-  const replace = () => {
-    const left = previous.left(clock);
-    const timeout = left > 0 && { timeout: Math.max(left / 2, MIN_TIMEOUT) };
-    return session.run({ ...request, ...timeout, lane: 'vital' }, take, true);
-  };
-  return upkeep.run(replace, latestStart(previous, clock));
+  const left = previous.left(clock);
+  const timeout = left > 0 && { timeout: Math.max(left / 2, MIN_TIMEOUT) };
+  return session.run({ ...request, ...timeout, lane: 'vital' }, take, true);
+}
+
+/** Runs an issue when it has a place. Ten thousand may wait, so all that it needs is made only then. */
+export function whenIssuable(
+  { path, previous }: Pick<Issuer<unknown>, 'path' | 'previous'>,
+  { upkeep, fetches, clock }: LeaseContext,
+  issue: () => Promise<void>,
+): Promise<void> {
+  if (previous) return upkeep.run(issue, latestStart(previous, clock));
+  return fetches.run(parentPath(path), issue);
 }
 
 /** The key of the limiter, in place of the unknown mount: a hanging engine delays only its own issues. */

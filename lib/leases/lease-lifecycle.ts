@@ -16,7 +16,7 @@ import { CredentialsStream } from './credentials-stream.js';
 import { expired, noneYet, notRotated } from './lease-errors.js';
 import type { ConnectionLink } from './connection-link.js';
 import type { EngineRules, IssueParameters } from '../engines/engine.js';
-import { cutShort, issueLease, type Issuer } from './issue-lease.js';
+import { cutShort, issueLease, whenIssuable, type Issuer } from './issue-lease.js';
 import { IssuedCheck, type Requirement } from './issued-check.js';
 import { ISSUE_LIMIT_WARNING, waitToIssue, withIssue, type Issues } from './issue-rate-limit.js';
 import type { Credentials, Lease, LeaseHooks } from './lease.js';
@@ -258,8 +258,8 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
 
   run({ action, reason }: LeaseStep | typeof FIRST): Promise<void> {
     const lease = this.#out.lease;
-    if (!lease) return this.#issue(undefined);
-    return action === 'renew' ? this.#renew(lease) : this.#issue(reason as RotationReason);
+    if (!lease) return this.#issue(undefined, undefined);
+    return action === 'renew' ? this.#renew(lease) : this.#issue(lease, reason as RotationReason);
   }
 
   /** Milliseconds in which no more may be issued. */
@@ -302,19 +302,25 @@ export class LeaseLifecycle<T> implements LeaseHooks, Subject<LeaseStep | typeof
     }
   }
 
-  async #issue(reason: RotationReason | undefined): Promise<void> {
+  #issue(previous: Lease<T> | undefined, reason: RotationReason | undefined): Promise<void> {
     const asked = this.#asked;
     this.#asked = undefined;
-    const kind = this.#out.lease ? 'rotation' : 'issue';
+    const kind = previous ? 'rotation' : 'issue';
     const task = this.#context.diagnostics.task({ kind, reason: reason ?? 'first', path: this.path, asked });
-    const before = this.#serial;
-    await this.#tryIssue(reason, task?.message);
-    const error = this.#life.retry.error?.code;
-    task?.end(error !== undefined ? { error } : { serial: this.#serial > before ? this.#serial : undefined });
+    return whenIssuable({ path: this.path, previous }, this.#context, async () => {
+      const before = this.#serial;
+      await this.#tryIssue(previous, reason, task?.message);
+      const error = this.#life.retry.error?.code;
+      const serial = this.#serial > before ? this.#serial : undefined;
+      task?.end(error !== undefined ? { error } : { serial });
+    });
   }
 
-  async #tryIssue(reason: RotationReason | undefined, task: VaultTaskMessage | undefined): Promise<void> {
-    const previous = this.#out.lease;
+  async #tryIssue(
+    previous: Lease<T> | undefined,
+    reason: RotationReason | undefined,
+    task: VaultTaskMessage | undefined,
+  ): Promise<void> {
     try {
       const { lease, warnings } = await issueLease<T>(this.#issuer(previous), this.#context, task);
       this.#issues = withIssue(this.#issues, this.#context.clock.monotonic());

@@ -1,6 +1,7 @@
 import { Observable } from 'rxjs';
 import { background } from '../clock/background.js';
 import { atOneMoment } from '../clock/clock.js';
+import type { Task } from '../clock/scheduler.js';
 import { encodeApiPath } from '../client/path.js';
 import { closed } from '../errors/common-errors.js';
 import { VaultError } from '../errors/vault-error.js';
@@ -41,14 +42,18 @@ export class LeaseRegistry {
   ): Observable<Credentials<T>> {
     encodeApiPath(path);
     return new Observable<Credentials<T>>((subscriber) => {
-      const subscribe = () => {
-        const secret = this.#open<T>(path, parameters, engine, keepTrying);
-        if (requirement) secret.require(requirement);
-        // Subscribe first: the first read may fail synchronously.
-        secret.stream$.subscribe(subscriber);
-        secret.start(keepTrying);
-      };
-      return this.#soon(path, parameters, subscribe, (error) => subscriber.error(error));
+      const task = this.#soon(path, parameters, () => {
+        try {
+          const secret = this.#open<T>(path, parameters, engine, keepTrying);
+          if (requirement) secret.require(requirement);
+          // Subscribe first: the first read may fail synchronously.
+          secret.stream$.subscribe(subscriber);
+          secret.start(keepTrying);
+        } catch (error) {
+          subscriber.error(error);
+        }
+      });
+      return task && (() => task.cancel());
     });
   }
 
@@ -63,13 +68,16 @@ export class LeaseRegistry {
     const { clock } = this.#context;
     const end = clock.monotonic() + timeout;
     return new Promise((resolve, reject) => {
-      const ask = () => {
-        const secret = this.#open<T>(path, parameters, engine);
-        if (requirement) secret.require(requirement);
-        resolve(secret.get(end - clock.monotonic()));
-        secret.start(false);
-      };
-      this.#soon(path, parameters, ask, reject);
+      this.#soon(path, parameters, () => {
+        try {
+          const secret = this.#open<T>(path, parameters, engine);
+          if (requirement) secret.require(requirement);
+          resolve(secret.get(end - clock.monotonic()));
+          secret.start(false);
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
     });
   }
 
@@ -144,30 +152,17 @@ export class LeaseRegistry {
 
   /**
    * Serves a caller: at once if there are valid credentials, or if this turn of the event loop has time left. Thousands
-   * of callers may come in one turn.
+   * of callers may come in one turn, so little is made for each.
    *
-   * @returns cancels it
+   * @param serve must not throw
+   * @returns the task that serves it, unless it was served at once
    */
-  #soon(
-    path: string,
-    parameters: IssueParameters | undefined,
-    serve: () => void,
-    fail: (error: Error) => void,
-  ): (() => void) | undefined {
-    const run = () => {
-      try {
-        serve();
-      } catch (error) {
-        fail(error as Error);
-      }
-    };
+  #soon(path: string, parameters: IssueParameters | undefined, serve: () => void): Task | undefined {
     const { clock, scheduler, diagnostics } = this.#context;
-    if (this.#secrets.get(keyOf(path, parameters))?.isValid) {
-      run();
-      return undefined;
-    }
-    const task = scheduler.soon(clock.monotonic(), { run: diagnostics.inContext(run) });
-    return task && (() => task.cancel());
+    if (!this.#secrets.get(keyOf(path, parameters))?.isValid)
+      return scheduler.soon(clock.monotonic(), { run: diagnostics.inContext(serve) });
+    serve();
+    return undefined;
   }
 
   /** @param keepTrying whether to send a request although the server has just refused one */
@@ -177,13 +172,13 @@ export class LeaseRegistry {
     given: Engine<never> | undefined,
     keepTrying = false,
   ): LeaseLifecycle<T> {
-    const encoded = encodeApiPath(path);
     const key = keyOf(path, parameters);
+    let secret = this.#secrets.get(key);
+    const encoded = secret?.path ?? encodeApiPath(path);
     if (this.#ended || this.#context.session.closed) throw closed(encoded);
     const refused = this.#refused.get(key);
     if (refused && !keepTrying && this.#context.clock.monotonic() < refused.until) throw refused.error;
     const engine = given && this.#context.engines.given(given);
-    let secret = this.#secrets.get(key);
     if (secret && engine && secret.engine !== engine) throw twoEngines(encoded);
     if (!secret) {
       const target = { key, path: encoded, parameters, engine };
