@@ -1,5 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import { stripVTControlCharacters } from 'node:util';
+import { systemClock, type Clock } from '../clock/clock.js';
 import { cut } from './text-width.js';
 
 /** The part of a terminal's stream that a block needs. */
@@ -15,6 +16,8 @@ const CLEAR_LINE = '\u001B[K';
 const CLEAR_BELOW = '\u001B[J';
 /** Characters of a line without an end. */
 const LONGEST = 65_536;
+/** Milliseconds: after a longer pause, a person may have stopped the process, and used the shell. */
+const PAUSE = 500;
 
 /**
  * Lines at the bottom of a terminal, below all that the process writes to the same streams. A text is written above
@@ -24,52 +27,90 @@ const LONGEST = 65_536;
 export class PinnedBlock {
   readonly #terminal: Terminal;
   readonly #writers: Writer[];
+  readonly #clock: Pick<Clock, 'monotonic'>;
   #lines: readonly string[] = [];
   /** The number of painted lines. */
   #painted = 0;
   /** The width of the terminal at that time. */
   #columns = 0;
+  #paintedAt: number;
+  /** What is written above the block on the next turn of the event loop. */
+  #held = '';
+  #callbacks: Callback[] = [];
+  #turn: NodeJS.Immediate | undefined;
 
   /** @param others further streams to the same terminal, such as standard error */
-  constructor(terminal: Terminal, others: readonly Terminal[] = []) {
+  constructor(
+    terminal: Terminal,
+    others: readonly Terminal[] = [],
+    clock: Pick<Clock, 'monotonic'> = systemClock,
+  ) {
     this.#terminal = terminal;
-    this.#writers = [terminal, ...others].map((stream) => new Writer(stream, (text) => this.#repaint(text)));
-    // A shell has written to the terminal meanwhile.
-    process.on('SIGCONT', this.#forget);
+    this.#clock = clock;
+    this.#paintedAt = clock.monotonic();
+    const above = (text: string, callback?: Callback) => this.#paint(text, callback);
+    this.#writers = [terminal, ...others].map((stream) => new Writer(stream, above));
+    process.on('SIGCONT', this.#onContinued);
   }
 
   /** Paints these lines in place of the last ones. */
   draw(lines: readonly string[]): void {
     this.#lines = lines;
-    this.#own.original(this.#repaint(''));
+    this.#paint('');
   }
 
   /** Writes a line above the block. */
   print(line: string): void {
-    this.#own.original(this.#repaint(`${line}\n`));
+    this.#paint(`${line}\n`);
   }
 
   /** Leaves these lines in place of the block, and the streams as they were. */
   end(lines: readonly string[]): void {
     this.#lines = [];
     const rest = this.#writers.map((writer) => writer.end()).join('');
-    this.#own.original(this.#repaint(rest + lines.map((line) => `${line}\n`).join('')));
-    process.off('SIGCONT', this.#forget);
+    this.#held += rest + lines.map((line) => `${line}\n`).join('');
+    this.#flush();
+    process.off('SIGCONT', this.#onContinued);
   }
 
   get #own(): Writer {
     return this.#writers[0] as Writer;
   }
 
-  readonly #forget = (): void => {
+  /** The process was stopped, and the shell has written to the terminal. The old block stays where it is. */
+  readonly #onContinued = (): void => {
     this.#painted = 0;
+    this.#own.original('\r\n');
+    this.#flush();
   };
+
+  /**
+   * Writes a text above the block, after a pause on the next turn of the event loop: when a process continues, its timers
+   * come before SIGCONT.
+   */
+  #paint(text: string, callback?: Callback): boolean {
+    this.#held += text;
+    if (callback) this.#callbacks.push(callback);
+    if (this.#clock.monotonic() - this.#paintedAt < PAUSE) return this.#flush();
+    this.#turn ??= setImmediate(() => this.#flush());
+    return true;
+  }
+
+  #flush(): boolean {
+    clearImmediate(this.#turn);
+    this.#turn = undefined;
+    this.#paintedAt = this.#clock.monotonic();
+    const [text, callbacks] = [this.#held, this.#callbacks];
+    this.#held = '';
+    this.#callbacks = [];
+    return this.#own.original(this.#repaint(text), (error) => callbacks.forEach((one) => one(error)));
+  }
 
   /** The sequence that writes `text` above the block and paints the block below. */
   #repaint(text: string): string {
     const columns = this.#terminal.columns || 80;
-    // A terminal that became narrower may have broken the old lines into more rows, of which the first stay then: the rows
-    // above may be lines of the log, which are never cleared.
+    // A terminal that became narrower may have broken the old lines into more rows, of which the first stay then. Their
+    // number is not certain before SIGWINCH has arrived, and the rows above may be lines of the log, which are never cleared.
     const up = this.#painted > 0 ? `\u001B[${this.#painted}A\r` : '';
     const partial = this.#writers.map(({ pending }) => pending).filter(Boolean);
     const lines = [...partial.map((line) => cut(visible(line), columns - 1)), ...this.#lines];
@@ -92,11 +133,12 @@ class Writer {
   readonly #before: PropertyDescriptor | undefined;
   readonly #write: Write;
   readonly #decoder = new StringDecoder('utf8');
-  readonly #above: (text: string) => string;
+  readonly #above: (text: string, callback?: Callback) => boolean;
   #pending = '';
   #ended = false;
 
-  constructor(stream: Terminal, above: (text: string) => string) {
+  /** @param above writes whole lines above the block */
+  constructor(stream: Terminal, above: (text: string, callback?: Callback) => boolean) {
     this.#stream = stream;
     this.#above = above;
     this.#before = Object.getOwnPropertyDescriptor(stream, 'write');
@@ -140,6 +182,6 @@ class Writer {
     const end = text.length - lines > LONGEST ? text.length : lines;
     this.#pending = text.slice(end);
     const whole = text.slice(0, end);
-    return this.original(this.#above(whole.endsWith('\n') || whole === '' ? whole : `${whole}\n`), done);
+    return this.#above(whole.endsWith('\n') || whole === '' ? whole : `${whole}\n`, done);
   };
 }

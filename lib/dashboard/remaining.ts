@@ -15,6 +15,9 @@ export interface Remaining {
 
 type TokenEnd = Extract<VaultEvent, { type: 'token-ended' }>['how'];
 
+/** Leases of a connection that are listed for a person; of more, the number says enough. */
+const LISTED = 10;
+
 /** What connections would leave if the process ended now: their events say how tokens ended, the status has the leases. */
 export class RemainingRecord {
   readonly #tokenEnds = new Map<string, TokenEnd>();
@@ -62,6 +65,12 @@ function leasesOf({ leases }: ConnectionStatus): Remaining['leases'] {
 const withEnd = <T extends object>(of: T, validUntil: Date | undefined): T & { validUntil?: Date } =>
   ends(validUntil) ? { ...of, validUntil } : of;
 
+/** Undefined if one of them has no end. */
+function lastEnd(leases: Remaining['leases']): Date | undefined {
+  const end = leases.reduce((last, { validUntil }) => Math.max(last, validUntil?.getTime() ?? Infinity), 0);
+  return end < Infinity ? new Date(end) : undefined;
+}
+
 /** The same for a person. */
 export function remainingLines(all: readonly Remaining[], now: number): string[] {
   const until = (at: Date | undefined) => {
@@ -77,9 +86,12 @@ export function remainingLines(all: readonly Remaining[], now: number): string[]
     return [
       `${name} leaves on its server:`,
       `  token ${token.sequence}, ${until(token.validUntil)}`,
-      ...leases.map(
-        ({ path, serial, validUntil }) => `  ${printable(path)} #${serial}, ${until(validUntil)}`,
-      ),
+      ...leases
+        .slice(0, LISTED)
+        .map(({ path, serial, validUntil }) => `  ${printable(path)} #${serial}, ${until(validUntil)}`),
+      ...(leases.length > LISTED
+        ? [`  + ${leases.length - LISTED} more leases, the last one ${until(lastEnd(leases.slice(LISTED)))}`]
+        : []),
     ];
   });
 }

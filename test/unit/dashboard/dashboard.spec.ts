@@ -130,6 +130,22 @@ it('an application that ends before it has closed says what it leaves', async ()
   await end();
 });
 
+it('the same of ten thousand leases: the first ones, and the number of the others', () => {
+  const leases = Array.from({ length: 10_000 }, (_, index) => ({
+    path: `database/creds/role-${index}`,
+    serial: 1,
+    ...(index < 9_999 && { validUntil: inTime(index * 1_000) }),
+  }));
+  const left = { connection: 'default', revoked: false, token: { sequence: 1, validUntil: inTime(60_000) } };
+  const lines = (some: typeof leases) => remainingLines([{ ...left, leases: some }], NOW.getTime());
+  expect(lines(leases)).toHaveLength(13);
+  expect(lines(leases).at(-1)).toBe('  + 9990 more leases, the last one without an end');
+  expect(lines(leases.slice(0, 12)).at(-1)).toMatch(
+    /^ {2}\+ 2 more leases, the last one until [\d:]+ \(11\.0 s\)$/,
+  );
+  expect(lines(leases.slice(0, 10)).at(-1)).toMatch(/role-9 #1/);
+});
+
 it('the same, where the server ended the token at the last moment: nothing is left', () => {
   const record = new RemainingRecord();
   const open = status(connection());

@@ -9,10 +9,13 @@ afterEach(() => {
   block = undefined;
 });
 
-function pinned(columns = 40) {
+/** Time stands still, as a text that follows a pause is written on the next turn of the event loop. */
+const clock = { monotonic: () => 0 };
+
+function pinned(columns = 40, time = clock) {
   const screen = new TerminalScreen(columns);
   const original = screen.write;
-  block = new PinnedBlock(screen);
+  block = new PinnedBlock(screen, [], time);
   return { screen, original, block };
 }
 
@@ -77,7 +80,7 @@ it('lines of two streams to one terminal do not mix', () => {
   const screen = new TerminalScreen(40);
   // Another stream to the same terminal.
   const stderr = { columns: 40, write: screen.write.bind(screen) };
-  block = new PinnedBlock(screen, [stderr]);
+  block = new PinnedBlock(screen, [stderr], clock);
   block.draw(['block']);
   screen.write('out');
   stderr.write('err\n');
@@ -97,6 +100,45 @@ it('a terminal that becomes narrower or wider loses no log line, and the block i
   screen.resize(60);
   block.draw(['wide again']);
   expect(screen.shown.slice(-3)).toEqual(['log three', 'wide again', '']);
+});
+
+it('a process that was stopped paints below all that the shell has written, also if its timers come first', async () => {
+  let now = 0;
+  const { screen, original, block } = pinned(40, { monotonic: () => now });
+  const shell = (text: string) => original.call(screen, text);
+  block.draw(['token 20 s', 'lease 10 s']);
+  now = 5_000;
+  shell('^Z\nStopped\n$ ls\none two\n$ fg\nnpm start\n');
+  block.draw(['token 15 s', 'lease 5 s']);
+  let written = 0;
+  screen.write('a line\n', () => written++);
+  process.emit('SIGCONT', 'SIGCONT');
+  const after = ['^Z', 'Stopped', '$ ls', 'one two', '$ fg', 'npm start', ''];
+  const shown = ['token 20 s', 'lease 10 s', ...after, 'a line', 'token 15 s', 'lease 5 s', ''];
+  expect(screen.shown).toEqual(shown);
+  expect(written).toBe(1);
+  // A prompt that is not finished stays, too: the process was continued from elsewhere.
+  shell('$ ');
+  process.emit('SIGCONT', 'SIGCONT');
+  block.draw(['token 14 s']);
+  await new Promise(setImmediate);
+  expect(screen.shown.slice(-4)).toEqual(['lease 5 s', '$', 'token 14 s', '']);
+});
+
+it('a pause without a stop changes nothing: what follows is written on the next turn, or at the end', async () => {
+  let now = 0;
+  const { screen, block } = pinned(40, { monotonic: () => now });
+  block.draw(['block']);
+  now = 5_000;
+  screen.write('one\n');
+  screen.write('two\n');
+  expect(screen.shown).toEqual(['block', '']);
+  await new Promise(setImmediate);
+  expect(screen.shown).toEqual(['one', 'two', 'block', '']);
+  now = 10_000;
+  screen.write('three\n');
+  block.end(['the end']);
+  expect(screen.shown).toEqual(['one', 'two', 'three', 'the end', '']);
 });
 
 it('long log lines wrap as they do without a block', () => {
