@@ -143,10 +143,19 @@ export class Application {
     const { clock, transport } = this.#environment;
     const resolved = resolveOptions(options, name);
     const connection = new VaultConnection(resolved, this.connections.bus, clock, transport?.());
+    connection.rename(this.#freeName(name));
     this.connections.begin(connection);
     const shared = new SharedConnection(connection, this.#logger, transport !== undefined);
     this.#shared.add(shared);
     return shared;
+  }
+
+  /** Log lines and metrics of two connections of one name would be those of one. */
+  #freeName(name: string): string {
+    const taken = new Set([...this.#shared].map(({ connection }) => connection.name));
+    let free = name;
+    for (let number = 2; taken.has(free); number++) free = `${name}-${number}`;
+    return free;
   }
 
   /** Ends a connection after the last read, unless a module owns it or may still take it over. */

@@ -222,6 +222,14 @@ describe('one login', () => {
     },
   );
 
+  it('two configurations with options of their own: their events and log lines have different names', async () => {
+    const own = () => vaultConfig({ vault: { ...world.vault }, values });
+    const app = await start([config(own(), own()), VaultModule.forRoot(world.vault)]);
+    const events = app.get(CredentialsService).recentEvents;
+    const names = events.filter(({ type }) => type === 'login').map(({ connection }) => connection);
+    expect(names.toSorted()).toEqual(['configuration', 'configuration-2', 'default']);
+  });
+
   it('two applications at the same time have one each, which ends with its own', async () => {
     const imports = [config(load()), VaultModule.forRoot(world.vault)];
     const [one, other] = await Promise.all([start(imports), start(imports)]);
