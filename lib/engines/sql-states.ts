@@ -9,8 +9,8 @@ const STATES: Readonly<Record<string, SqlState>> = {
   '2BP01': {
     meaning: 'rights or objects depend on the user',
     remedy:
-      'The user has rights of its own, or owns something: in the revocation statements, put `DROP OWNED BY "{{name}}"` ' +
-      'before DROP ROLE, or give the rights to the group role.',
+      'The user has rights of its own, or owns something: in the revocation statements, put `REASSIGN OWNED BY "{{name}}" ' +
+      'TO` the group role and `DROP OWNED BY "{{name}}"` before DROP ROLE, or give the rights to the group role.',
   },
   '42704': {
     meaning: 'a role or a type of the statement does not exist',

@@ -1,5 +1,6 @@
 -- Once, by the owner of the database. The users that OpenBao or Vault makes own nothing: they get their rights by
--- being members of orders_app (creation.sql), so dropping them is always possible.
+-- being members of orders_app (creation.sql), so DROP ROLE is enough here.
+-- On your own servers, take the revocation statements of docs/server-setup.md.
 CREATE TABLE IF NOT EXISTS orders (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   item text NOT NULL,

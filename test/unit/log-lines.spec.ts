@@ -61,7 +61,7 @@ function linesOfEvents() {
     {
       ...pool,
       reason: 'warning',
-      message: 'x #1: The user of this lease owns 1 table, so Vault cannot drop it',
+      message: 'x #1: The user of this lease owns 1 table, so DROP ROLE alone fails',
     },
     { type: 'closing' },
     { type: 'token-ended', sequence: 1, how: 'revoke-requested' },
