@@ -12,7 +12,7 @@ export const explainRefusal: Explain = ({ path, namespace, said }) => {
       hint: 'Give `secretId` to appRole. Only a role with bind_secret_id=false logs in without one.',
     };
   }
-  if (said(/invalid role or secret ID|failed to validate SecretID|invalid secret[ _]id/i)) {
+  if (said(/invalid role(?: or secret)? ID|failed to validate SecretID|invalid secret[ _]id/i)) {
     const role = path.replace(/\/login$/, '/role/<role>');
     return {
       code: 'VAULT_LOGIN_INPUT_INVALID',

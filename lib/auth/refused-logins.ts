@@ -74,5 +74,6 @@ export class RefusedLogins {
 
 /** Some methods answer 500 for wrong inputs. */
 function isForInputs(error: VaultError): boolean {
-  return (error.status === 400 && !isTransient(error)) || error.code === 'VAULT_LOGIN_INPUT_INVALID';
+  if (error.code === 'VAULT_LOGIN_INPUT_INVALID' || error.code === 'VAULT_REQUEST_INVALID') return true;
+  return error.status === 400 && !isTransient(error);
 }

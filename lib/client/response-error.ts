@@ -92,7 +92,14 @@ function judge(failed: FailedResponse): Verdict {
   if (status === 413) {
     return ['VAULT_REQUEST_INVALID', 'The request is too large for the server.', 'Store less in one secret.'];
   }
-  if (status === 400 || status === 405 || status === 415) return badRequest(failed, said);
+  // Vault up to the end of 2023 answers 500 for a wrong password or secret_id.
+  if (
+    status === 400 ||
+    status === 405 ||
+    status === 415 ||
+    said(/invalid (?:username or password|secret id)/i)
+  )
+    return badRequest(failed, said);
   if (said(/standby|no leader|not active|local node not active/i)) return standby();
   if (said(/connect|dial|timeout/i)) {
     return backendFailed(

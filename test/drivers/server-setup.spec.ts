@@ -19,7 +19,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Applications } from '../support/applications.js';
 import { HttpProxy } from '../support/http-proxy.js';
 import { eventually } from '../support/leased-postgres.js';
-import { describeReal } from '../support/real-servers.js';
+import { describeReal, REFUSED_SECRET_ID } from '../support/real-servers.js';
 import {
   startOpenBao,
   startPostgres,
@@ -254,7 +254,7 @@ describeReal('the page on the set-up of a server', () => {
     await page.run(destroy!, onCall);
     await page.deliver();
     await page.run(revoke!, onCall);
-    expect((await bao.api('POST', 'auth/approle/login', given)).status).toBe(400);
+    expect((await bao.api('POST', 'auth/approle/login', given)).status).toBe(REFUSED_SECRET_ID);
     const look = (token: string) => bao.api('GET', 'auth/token/lookup-self', undefined, { token });
     expect((await look(stolen)).status).toBe(403);
     await eventually(async () => expect(await usersInDatabase(postgres)).not.toContain(thief.name));
@@ -312,7 +312,9 @@ describeReal('the page on the set-up of a server', () => {
     await Promise.all([kept.thief.end(), owner.thief.end()]);
   });
 
-  it('the loops that revoke the tokens of a role find those of a namespace', async () => {
+  it('the loops that revoke the tokens of a role find those of a namespace', async (context) => {
+    // Without Enterprise, HashiCorp Vault has no namespaces.
+    if (bao.kind === 'vault') context.skip();
     const namespace = 'team';
     await root('POST', `sys/namespaces/${namespace}`);
     const call = async (method: string, path: string, body?: object) =>

@@ -29,6 +29,8 @@ describeTls('three connections: https, a Unix socket, and a proxy', () => {
   const socket = join(folder, 'bao.sock');
   let authority: Authority;
   let bao: OpenBaoServer;
+  /** The server with the namespace `team`. HashiCorp Vault without Enterprise has none: there, a second server. */
+  let teamBao: OpenBaoServer;
   let proxy: ConnectProxy;
   let role: Provisioned;
   let team: Provisioned;
@@ -36,18 +38,20 @@ describeTls('three connections: https, a Unix socket, and a proxy', () => {
   beforeAll(async () => {
     authority = new Authority();
     const { certFile, keyFile } = authority.issue('bao', 'IP:127.0.0.1,DNS:vault.test');
-    bao = await startOpenBao({ tls: { certFile, keyFile, caFile: authority.certFile }, socket });
+    const tls = { certFile, keyFile, caFile: authority.certFile };
+    bao = await startOpenBao({ tls, socket });
+    teamBao = bao.kind === 'vault' ? await startOpenBao({ tls }) : bao;
     proxy = await ConnectProxy.start();
-    await bao.api('PUT', 'sys/namespaces/team');
+    if (bao.kind === 'openbao') await bao.api('PUT', 'sys/namespaces/team');
     role = await provision(bao, undefined);
-    team = await provision(bao, undefined, { namespace: 'team', approleMount: 'machines' });
+    team = await provision(teamBao, undefined, { namespace: 'team', approleMount: 'machines' });
     await bao.api('POST', 'secret/data/where', { data: { place: 'root' } });
-    await bao.api('POST', 'secret/data/where', { data: { place: 'team' } }, { namespace: 'team' });
-    apps.guard(bao.rootToken, role.secretId, team.secretId, 'canary-password');
+    await teamBao.api('POST', 'secret/data/where', { data: { place: 'team' } }, { namespace: 'team' });
+    apps.guard(bao.rootToken, teamBao.rootToken, role.secretId, team.secretId, 'canary-password');
   });
   afterEach(() => apps.finish());
   afterAll(async () => {
-    await Promise.all([proxy?.stop(), bao?.stop()]);
+    await Promise.all([proxy?.stop(), bao?.stop(), teamBao !== bao && teamBao?.stop()]);
     authority?.remove();
     rmSync(folder, { recursive: true });
   });
@@ -61,16 +65,16 @@ describeTls('three connections: https, a Unix socket, and a proxy', () => {
       @InjectVault('team') readonly client!: VaultClient;
     }
     const environment = {
-      BAO_ADDR: `https://vault.test:${bao.port}`,
+      BAO_ADDR: `https://vault.test:${teamBao.port}`,
       BAO_NAMESPACE: 'team',
       BAO_CACERT: authority.certFile,
       VAULT_PROXY_ADDR: `http://user:canary-password@${proxy.host}`,
     };
-    const tokens = async (namespace: string) => {
-      const { body } = await bao.api('LIST', 'auth/token/accessors', undefined, { namespace });
+    const tokens = async (server: OpenBaoServer, namespace: string) => {
+      const { body } = await server.api('LIST', 'auth/token/accessors', undefined, { namespace });
       return (body as { data?: { keys: string[] } }).data?.keys.length ?? 0;
     };
-    const accessors = async () => [await tokens(''), await tokens('team')];
+    const accessors = async () => [await tokens(bao, ''), await tokens(teamBao, 'team')];
     const [root = 0, inTeam = 0] = await accessors();
     const app = await apps.start({
       imports: [
@@ -91,7 +95,9 @@ describeTls('three connections: https, a Unix socket, and a proxy', () => {
     const { direct, agent, team: ofTeam, client } = app.get(Consumer);
     expect([direct, agent, ofTeam].map((secret) => secret.reveal())).toEqual(['root', 'root', 'team']);
     await client.read('secret/data/where');
-    expect(new Set(proxy.tunnels.map(({ target }) => target))).toEqual(new Set([`vault.test:${bao.port}`]));
+    expect(new Set(proxy.tunnels.map(({ target }) => target))).toEqual(
+      new Set([`vault.test:${teamBao.port}`]),
+    );
     const { connections } = await firstValueFrom(app.get(CredentialsService).status$);
     expect(connections.map(({ name, health }) => `${name} ${health}`).sort()).toEqual([
       'agent up',

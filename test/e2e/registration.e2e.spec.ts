@@ -27,6 +27,8 @@ import { provision, startOpenBao, type OpenBaoServer, type Provisioned } from '.
 describeReal('registration', () => {
   const apps = new Applications();
   let bao: OpenBaoServer;
+  /** The server with the namespace `team`. HashiCorp Vault without Enterprise has none: there, a second server. */
+  let teamBao: OpenBaoServer;
   let proxy: HttpProxy;
   /** The proxy of the second connection. */
   let other: HttpProxy;
@@ -35,23 +37,24 @@ describeReal('registration', () => {
 
   beforeAll(async () => {
     bao = await startOpenBao();
-    [proxy, other] = await Promise.all([HttpProxy.start(bao.address), HttpProxy.start(bao.address)]);
+    teamBao = bao.kind === 'vault' ? await startOpenBao() : bao;
+    [proxy, other] = await Promise.all([HttpProxy.start(bao.address), HttpProxy.start(teamBao.address)]);
     const { status } = await bao.api('PUT', 'sys/namespaces/team');
-    expect(status).toBe(200);
+    expect(status).toBe(bao.kind === 'vault' ? 404 : 200);
     [role, team] = await Promise.all([
       provision(bao, undefined),
-      provision(bao, undefined, { namespace: 'team', approleMount: 'machines' }),
+      provision(teamBao, undefined, { namespace: 'team', approleMount: 'machines' }),
     ]);
     await bao.api('POST', 'secret/data/where', { data: { place: 'root' } });
     await bao.api('POST', 'kv1/where', { place: 'root kv1' });
-    await bao.api('POST', 'secret/data/where', { data: { place: 'team' } }, { namespace: 'team' });
-    await bao.api('POST', 'kv1/where', { place: 'team kv1' }, { namespace: 'team' });
-    apps.guard(bao.rootToken, role.secretId, team.secretId);
+    await teamBao.api('POST', 'secret/data/where', { data: { place: 'team' } }, { namespace: 'team' });
+    await teamBao.api('POST', 'kv1/where', { place: 'team kv1' }, { namespace: 'team' });
+    apps.guard(bao.rootToken, teamBao.rootToken, role.secretId, team.secretId);
   });
 
   afterAll(async () => {
     await Promise.all([proxy?.stop(), other?.stop()]);
-    await bao?.stop();
+    await Promise.all([bao?.stop(), teamBao !== bao && teamBao?.stop()]);
   });
 
   beforeEach(() => {

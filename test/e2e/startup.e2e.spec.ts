@@ -24,7 +24,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { z } from 'zod';
 import { Applications } from '../support/applications.js';
 import { answer, HttpProxy, type Fault } from '../support/http-proxy.js';
-import { describeReal } from '../support/real-servers.js';
+import { describeReal, REFUSED_SECRET_ID } from '../support/real-servers.js';
 import {
   provision,
   startOpenBao,
@@ -395,7 +395,7 @@ describeReal('start-up', () => {
     const time = await elapsed(async () => {
       error = await apps.startError({ imports: [vault({ auth })], providers: [Five] });
     });
-    expect(error).toMatchObject({ code: 'VAULT_LOGIN_INPUT_INVALID', status: 400 });
+    expect(error).toMatchObject({ code: 'VAULT_LOGIN_INPUT_INVALID', status: REFUSED_SECRET_ID });
     expect(proxy.requests).toEqual(['POST /v1/auth/approle/login']);
     expect(time).toBeLessThan(500);
   });

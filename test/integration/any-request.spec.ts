@@ -64,9 +64,14 @@ describeReal('any request: returns the whole answer', () => {
 
   it('the state of the node, also from a namespace, and the keys of an issuer', async () => {
     const using = client();
-    await using.write('sys/namespaces/team', {});
-    const { connection } = connect({ address: bao.address, auth: token(bao.rootToken), namespace: 'team' });
-    for (const one of [using, connection.client]) {
+    const clients = [using];
+    // Without Enterprise, HashiCorp Vault has no namespaces.
+    if (bao.kind === 'openbao') {
+      await using.write('sys/namespaces/team', {});
+      const team = { address: bao.address, auth: token(bao.rootToken), namespace: 'team' };
+      clients.push(connect(team).connection.client);
+    }
+    for (const one of clients) {
       expect((await one.read<object>('sys/health')).data.reveal()).toMatchObject({
         sealed: false,
         standby: false,

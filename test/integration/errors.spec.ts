@@ -15,7 +15,7 @@ import { toUserCredentials, type UserCredentials } from '../../lib/leases/user-c
 import { closeConnections, connect } from '../support/connect.js';
 import { answer, HttpProxy } from '../support/http-proxy.js';
 import { expectNoLeak, failureOf } from '../support/leaks.js';
-import { describeReal } from '../support/real-servers.js';
+import { describeReal, REFUSED_SECRET_ID } from '../support/real-servers.js';
 import {
   provision,
   startOpenBao,
@@ -155,8 +155,9 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
   const SECRET_ID = {
     code: 'VAULT_LOGIN_INPUT_INVALID',
     hint: /secret-id\).*compare the role_id/,
-    status: 400,
+    status: REFUSED_SECRET_ID,
   };
+  const ANSWERED_400 = { ...SECRET_ID, status: 400 };
 
   it('secret_id: wrong', async () => {
     const own = await ownRole('wrong');
@@ -164,7 +165,7 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
   });
 
   it('secret_id: with a wrong role_id', async () => {
-    check(await failureOf(logIn({ roleId: randomUUID() })), SECRET_ID);
+    check(await failureOf(logIn({ roleId: randomUUID() })), ANSWERED_400);
   });
 
   it('secret_id: used up', async () => {
@@ -195,7 +196,7 @@ describeReal('every failure has its code, a useful hint, and no secret', () => {
     'secret_id: in the words of older servers: %s',
     async (words) => {
       proxy.fault = (_request, response) => answer(response, 400, { errors: [words] });
-      check(await failureOf(logIn()), SECRET_ID);
+      check(await failureOf(logIn()), ANSWERED_400);
     },
   );
 

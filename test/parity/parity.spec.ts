@@ -1,5 +1,6 @@
 import { SimulatedVault } from 'nestjs-vault/testing';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { IMITATED } from '../../lib/testing/server/server-state.js';
 import { describeReal, realServer } from '../support/real-servers.js';
 import {
   provision,
@@ -21,8 +22,13 @@ const ROLES = [
   { name: 'long', defaultTtl: '1h', maxTtl: '2h' },
 ];
 
+// The answers of Vault differ by version, such as in the texts of errors and in fields of leases.
+const comparable = realServer.kind === 'openbao' || realServer.version === IMITATED.vault;
+if (!comparable)
+  process.stderr.write(`Skipped: ${realServer.name} is not the imitated version, Vault ${IMITATED.vault}.\n`);
+
 /** The simulated server answers like the real one of its dialect: equal requests, equal status and shape of body. */
-describeReal(`parity with ${realServer.name}`, () => {
+(comparable ? describeReal : describe.skip)(`parity with ${realServer.name}`, () => {
   let bao: OpenBaoServer;
   let postgres: PostgresServer;
   let cluster: TokenReviews;

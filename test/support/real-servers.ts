@@ -9,7 +9,11 @@ if (!availability.ok) process.stderr.write(`Skipped: ${availability.reason.repla
 /** Product and version under test, as the server itself reports them. */
 export const realServer = availability.ok
   ? identify(versionOf(availability.bin))
-  : { kind: 'openbao' as const, name: 'real server' };
+  : { kind: 'openbao' as const, name: 'real server', version: '' };
+
+/** HTTP status of a refused secret_id: Vault answered 500 until the end of 2023. */
+export const REFUSED_SECRET_ID =
+  realServer.kind === 'vault' && /^1\.(?:\d|1[0-4])\./.test(realServer.version) ? 500 : 400;
 
 /** The pinned OpenBao, and the server in VAULT_BIN if it is set: for tables with a column for each. */
 export const realServers: readonly (typeof realServer & { bin?: string })[] = process.env['VAULT_BIN']
@@ -30,6 +34,7 @@ function identify(output: string) {
   return {
     kind: product === 'Vault' ? ('vault' as const) : ('openbao' as const),
     name: `${product} ${version}`.trim(),
+    version,
   };
 }
 

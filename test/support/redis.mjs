@@ -81,7 +81,7 @@ export async function provisionRedis(bao, redis, options = {}) {
   const call = async (method, path, body) => expectOk(await bao.api(method, path, body));
   await mount(call, 'sys/mounts/database', { type: 'database' });
   await call('POST', 'database/config/redis', {
-    plugin_name: 'valkey-database-plugin',
+    plugin_name: bao.kind === 'vault' ? 'redis-database-plugin' : 'valkey-database-plugin',
     host: redis.host,
     port: redis.port,
     username: redis.superuser,

@@ -16,6 +16,9 @@ import { ServerTime } from './server-time.js';
 import { TokenStore } from './token-store.js';
 import { Wrapping } from './wrapping.js';
 
+/** Version of each product whose answers are imitated. */
+export const IMITATED = { openbao: '2.7.2', vault: '1.21.4' } as const;
+
 export interface ServerOptions {
   clock: Clock;
   dialect: 'openbao' | 'vault';
@@ -49,7 +52,7 @@ export class ServerState implements ServerContext {
   constructor({ clock, dialect, rootToken, sql }: ServerOptions) {
     this.clock = clock;
     this.vault = dialect === 'vault';
-    this.version = this.vault ? '1.21.4' : '2.7.2';
+    this.version = IMITATED[dialect];
     this.replication = new Replication(clock, this.clusterId);
     this.database = { users: new Map(), sql, down: false };
     this.time = new ServerTime(clock, { isPaused: () => this.node.sealed, punctual: sql !== undefined });

@@ -264,6 +264,23 @@ describe('an auth method of the application', () => {
     expectNoLeak([error, other, events], [CANARY]);
   });
 
+  it.each(['invalid username or password', 'invalid secret id'])(
+    'that is refused with 500 as Vault 1.14 does, "%s", sends the same login once in a minute',
+    async (words) => {
+      vault.answer(500, { errors: [words] }, { match: /login/, times: Infinity });
+      const login: AuthMethod['login'] = (context) =>
+        context.logIn('auth/own/login/bob', { password: CANARY });
+      const error = await failureOf(start(login, { startup: { login: 'deferred' } }));
+      expect(error).toMatchObject({ code: 'VAULT_REQUEST_INVALID', status: 500 });
+      for (let second = 0; second < 50; second++) {
+        await clock.advance(1_000);
+        await clock.until(connection?.login().catch(() => undefined) as Promise<unknown>);
+      }
+      expect(paths()).toEqual(['auth/own/login/bob']);
+      expectNoLeak([error, events], [CANARY]);
+    },
+  );
+
   it('whose explanation fails gets the plain error', async () => {
     const explain = () => {
       throw new Error(CANARY);
