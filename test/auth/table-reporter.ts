@@ -11,8 +11,9 @@ on the simulated server in both dialects with each \`npm test\`, and on a real s
 is the result of \`AUTH_TABLE=docs/internals/auth.md npm run test:auth\`. With \`VAULT_BIN\`, the last column is that server.
 
 A cell counts the rules that hold, of those that apply. OpenBao has no plugins of AWS, Azure, GCP, GitHub, LDAP, Okta and
-RADIUS; HashiCorp Vault has them. Where this page has no column of HashiCorp Vault, no such binary was given (\`VAULT_BIN\`):
-the simulated server then gives the answers that were recorded from Vault 1.21.4.
+RADIUS; HashiCorp Vault has them. Without a column of it, this page was made without \`VAULT_BIN\`: the simulated server
+gives the answers that were recorded from Vault 1.21.4. \`test/README.md\` says what was
+run on Vault 1.14.0.
 
 `;
 
