@@ -244,9 +244,14 @@ describeReal('the page on the set-up of a server', () => {
     const { data } = await root('POST', 'auth/approle/role/orders/secret-id', { metadata: '{"zone":"a"}' });
     const given = { role_id: page.variables.VAULT_ROLE_ID, secret_id: data.secret_id as string };
     const stolen = (await root('POST', 'auth/approle/login', given)).auth.client_token as string;
-    const issued = await bao.api('GET', 'database/creds/orders', undefined, { token: stolen });
-    const thief = new Thief(postgres, issued.body.data);
-    await thief.entrench();
+    const issue = async () =>
+      new Thief(
+        postgres,
+        (await bao.api('GET', 'database/creds/orders', undefined, { token: stolen })).body.data,
+      );
+    const [thief, other] = [await issue(), await issue()];
+    await thief.entrench(other);
+    await other.entrench(thief);
     await expect(thief.run('select lo_create(0)', 'postgres')).rejects.toMatchObject({ code: '42501' });
     const app = await start();
     const orders = app.get(Orders);
@@ -257,9 +262,12 @@ describeReal('the page on the set-up of a server', () => {
     expect((await bao.api('POST', 'auth/approle/login', given)).status).toBe(REFUSED_SECRET_ID);
     const look = (token: string) => bao.api('GET', 'auth/token/lookup-self', undefined, { token });
     expect((await look(stolen)).status).toBe(403);
-    await eventually(async () => expect(await usersInDatabase(postgres)).not.toContain(thief.name));
-    expect(await thief.open()).toBe(0);
-    await thief.end();
+    await eventually(async () => {
+      const users = await usersInDatabase(postgres);
+      expect(users.filter((name) => [thief.name, other.name].includes(name))).toEqual([]);
+    });
+    expect([await thief.open(), await other.open()]).toEqual([0, 0]);
+    await Promise.all([thief.end(), other.end()]);
     expect((await look(onCall)).status).toBe(200);
     const replaced = (before?: string) =>
       eventually(async () => {
@@ -282,6 +290,21 @@ describeReal('the page on the set-up of a server', () => {
     await eventually(async () => expect(await usersInDatabase(postgres)).toEqual([]));
   });
 
+  it('a user that another one keeps cannot log in, and blocks nothing', async () => {
+    const { data, lease_id: id } = await root('GET', 'database/creds/orders');
+    const thief = new Thief(postgres, data);
+    await thief.run('select 1');
+    await postgres.query(`create table kept (x int); grant select on kept to "${thief.name}"`);
+    const revoke = () => bao.api('PUT', 'sys/leases/revoke', { lease_id: id, sync: true });
+    expect((await revoke()).status).toBe(400);
+    expect(await thief.open()).toBe(0);
+    await expect(thief.run('select 1')).rejects.toMatchObject({ code: '28000' });
+    await postgres.query('drop table kept');
+    expect((await revoke()).status).toBe(204);
+    expect(await usersInDatabase(postgres)).toEqual([]);
+    await thief.end();
+  });
+
   it('with other statements, the check finds the user that stays, and a superuser removes it and its sessions', async () => {
     const PG = 'docs/databases/pg.md';
     const check = sqlOf(PG, 'to_timestamp').replace(/'[\d-]+ [\d:]+\+00'/, `now() + interval '1 min'`);
@@ -295,7 +318,7 @@ describeReal('the page on the set-up of a server', () => {
       return { thief: new Thief(postgres, data), id };
     };
     const [kept, owner] = await Promise.all([issue('orders'), issue('orders-migrations')]);
-    await kept.thief.run('select lo_create(0)');
+    await kept.thief.run('alter default privileges grant select on tables to public');
     await owner.thief.run('select 1');
     const revoke = (id: string) => bao.api('PUT', 'sys/leases/revoke', { lease_id: id, sync: true });
     expect((await revoke(kept.id)).status).toBe(400);

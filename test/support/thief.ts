@@ -1,5 +1,8 @@
-import { Client } from 'pg';
+import { Client, type DatabaseError } from 'pg';
 import type { PostgresServer } from './servers.mjs';
+
+/** SQLSTATE insufficient_privilege. */
+const DENIED = '42501';
 
 /** The holder of a leaked database user who wants to keep it. */
 export class Thief {
@@ -27,13 +30,19 @@ export class Thief {
     await session.query(sql);
   }
 
-  /** Everything that a user may do by default and that keeps PostgreSQL from dropping it. */
-  async entrench(): Promise<void> {
-    await this.run('select lo_create(0)');
+  /** Everything that a user may do by default and that keeps PostgreSQL from dropping it, or another user. */
+  async entrench(other: Thief): Promise<void> {
+    // With the set-up of the page each of these is denied; if not, the two users keep each other.
+    for (const create of ['lo_create(0)', 'lo_creat(0)', `lo_from_bytea(0, '')`]) {
+      const grant = `format('grant select on large object %s to "${other.name}"', ${create})`;
+      await this.run(`do $$ begin execute ${grant}; end $$`).catch((error: DatabaseError) => {
+        if (error.code !== DENIED) throw error;
+      });
+    }
     await this.run('alter default privileges grant select on tables to public');
     await this.run('create temporary table mine (x int)');
     // As long as this is open, DROP ROLE waits.
-    await this.run('begin; select lo_create(0)');
+    await this.run('begin; create temporary table open (x int)');
   }
 
   /** Number of sessions that still answer. */
