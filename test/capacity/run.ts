@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lifeOf, type Fleet } from '../../bench/fleet/capacity.js';
 import { Limiter } from '../../lib/clock/limiter.js';
@@ -55,6 +56,8 @@ export async function run({ fleet, batch, after }: Size, progress: (line: string
   const [cluster, postgres] = await Promise.all([startOpenBaoCluster({ audit: true }), startPostgres()]);
   const processes: FleetProcess[] = [];
   const ended = new AbortController();
+  // One for each process that is to start.
+  setMaxListeners(fleet.replicas, ended.signal);
   try {
     const config = await setUp(cluster, postgres, fleet);
     return await parts({
