@@ -29,12 +29,9 @@ export function describeEvent(event: VaultEvent, context: LineContext = {}): Vau
   const { connection } = event;
   const { repeated, recurrence } = context;
   // A spread takes ten times as long.
-  const all = Object.assign({ connection }, members);
-  if (recurrence) {
-    const { times } = recurrence;
-    return new VaultLogLine(code, text + comesBack(recurrence), { ...all, times }, level);
-  }
-  return new VaultLogLine(code, text, all, repeated ? 'debug' : level);
+  const all = Object.assign({ connection }, members, recurrence && { times: recurrence.times });
+  const message = recurrence ? text + comesBack(recurrence) : text;
+  return new VaultLogLine(code, message, all, repeated ? 'debug' : level);
 }
 
 function comesBack({ times, within }: Recurrence): string {

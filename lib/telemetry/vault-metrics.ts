@@ -52,10 +52,8 @@ export class VaultMetrics {
     if (!outcome) return;
     const connection = this.#begin(source);
     const { duration, status, error, leased, resends } = outcome;
-    const attributes: Attributes =
-      status === undefined
-        ? { connection, operation }
-        : { connection, 'http.response.status_code': status, operation };
+    const attributes: Attributes = { connection, operation };
+    if (status !== undefined) attributes['http.response.status_code'] = status;
     if (error !== undefined) attributes['error.type'] = error;
     this.#histograms.requestDuration.record(duration / 1_000, attributes);
     if (leased) this.#counters.leasesIssued.add(1, { connection });
