@@ -29,6 +29,8 @@ export { RedirectRefused, TransportTimeout };
 /** Sockets to one address, and so concurrent requests of a lane. */
 export const SOCKETS: Readonly<Record<Lane, number>> = { ordinary: 64, vital: 256 };
 
+const LANES = Object.keys(SOCKETS) as Lane[];
+
 interface Address extends ServerAddress {
   /** Monotonic time of the last answer. */
   answeredAt: number;
@@ -207,12 +209,13 @@ export class Transport implements Sender {
    */
   async #exchange(address: Address, path: string, call: Call, others: boolean): Promise<TransportResponse> {
     const { lane = 'ordinary', repeatable = false } = call.request;
-    const agent = this.#agent(lane);
+    const borrowed = repeatable && !this.#lanes[lane] ? await this.#idleAgent(lane) : undefined;
+    const agent = borrowed ?? this.#agent(lane);
     try {
       return await this.#exchangeOver(agent, address, path, call, others);
     } catch (error) {
       if (!wasDropped(error) || !this.#answered.has(agent)) throw error;
-      if (this.#lanes[lane] === agent) this.#replace(lane, agent);
+      this.#retire(agent);
       if (!repeatable || call.endCode !== undefined) throw new ExchangeFailed(error.code, 'sent', true);
     }
     call.request.onResend?.('stale-socket');
@@ -227,13 +230,13 @@ export class Transport implements Sender {
     call: Call,
     others: boolean,
   ): Promise<TransportResponse> {
-    const { lane = 'ordinary', method, body = null } = call.request;
+    const { method, body = null } = call.request;
     const headers = { ...call.request.headers, ...(address.socketPath !== undefined && LOCAL) };
     const exchange = new Exchange(address.name);
     call.exchange = exchange;
     if (call.endCode === undefined) {
       agent.dispatch({ origin: address.origin, path, method: method as 'GET', headers, body }, exchange);
-      if (exchange.refused && this.#lanes[lane] === agent) this.#replace(lane, agent);
+      if (exchange.refused) this.#retire(agent);
     } else exchange.end(call.endCode);
     const skip = () => exchange.unsent && exchange.end('UND_ERR_CONNECT_TIMEOUT');
     const half = (call.endsAt - systemClock.monotonic()) / 2;
@@ -261,12 +264,30 @@ export class Transport implements Sender {
     return (cert ?? pfx) ? fingerprint(cert ?? Buffer.from(pfx ?? []).toString('base64')) : '';
   }
 
+  /**
+   * The agent of the login for the first reads, as long as one of its connections is idle: a handshake less before the
+   * first value. One at a time, so that no request of the lane `vital` waits for a read.
+   */
+  async #idleAgent(lane: Lane): Promise<Agent | undefined> {
+    const { vital } = this.#lanes;
+    const usable = () =>
+      !this.#lanes[lane] && vital === this.#lanes.vital && this.#isCurrent && vital && isIdle(vital);
+    if (!usable()) return undefined;
+    // undici uses a connection again after a turn of the event loop.
+    await new Promise<void>((resolve) => void systemClock.nextTurn(resolve));
+    return usable() && !this.#closed ? vital : undefined;
+  }
+
+  /** Whether new connections would have the TLS material of those that are open. */
+  get #isCurrent(): boolean {
+    return this.#connector.material === this.#material;
+  }
+
   #agent(lane: Lane): Agent {
-    const { material } = this.#connector;
     // Open sockets go on with the contents that the files had.
-    if (material !== this.#material) {
-      this.#material = material;
-      for (const [one, agent] of Object.entries(this.#lanes)) this.#replace(one as Lane, agent);
+    if (!this.#isCurrent) {
+      this.#material = this.#connector.material;
+      for (const agent of Object.values(this.#lanes)) this.#retire(agent);
     }
     const known = this.#lanes[lane];
     if (known) return known;
@@ -282,7 +303,9 @@ export class Transport implements Sender {
    * Lets an agent end its requests, and take no new ones. One that refused a request marks a connection as busy without
    * end.
    */
-  #replace(lane: Lane, agent: Agent): void {
+  #retire(agent: Agent): void {
+    const lane = LANES.find((one) => this.#lanes[one] === agent);
+    if (!lane) return;
     delete this.#lanes[lane];
     const forget = () => this.#agents.delete(agent);
     // Rejects if the whole transport was closed meanwhile.
@@ -307,4 +330,10 @@ function wasDropped(error: unknown): error is ExchangeFailed {
  */
 function maySendElsewhere(error: unknown): boolean {
   return isUndone(error) && !isArgument(errorCode(error));
+}
+
+/** Whether a connection is open, and none is in use. */
+function isIdle({ stats }: Agent): boolean {
+  const pools = Object.values(stats);
+  return pools.some(({ connected }) => connected) && pools.every(({ size }) => size === 0);
 }

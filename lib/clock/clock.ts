@@ -40,7 +40,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 export const realTimeout = setTimeout;
 
 /** The real clock. */
-export const systemClock: Clock = {
+export const systemClock: Clock & Required<Pick<Clock, 'nextTurn'>> = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),
   setTimer(delay, callback, keepAlive = false) {

@@ -62,6 +62,12 @@ const vault =
     answer(response, 200, { data: lookup ? { ttl: 0, renewable: false, num_uses: 0 } : { who: 'vault' } });
   };
 
+/** Node's server closes a connection whose request body was not read. */
+const whole =
+  (listener: RequestListener): RequestListener =>
+  (request, response) =>
+    void request.resume().on('end', () => listener(request, response));
+
 function transport(address: string | string[], connectTimeout = 5_000): Transport {
   const made = transportTo([address].flat(), undefined, connectTimeout);
   transports.add(made);
@@ -213,6 +219,53 @@ describe('an exchange ends by its own timer and signal, at any stage', () => {
   });
 });
 
+describe('the first read after a login', () => {
+  const READ: TransportRequest = { ...GET, repeatable: true };
+  const LOGIN: TransportRequest = {
+    ...GET,
+    method: 'POST',
+    path: '/v1/auth/approle/login',
+    body: '{}',
+    lane: 'vital',
+  };
+  /** A transport that has logged in, and the number of connections that its server has accepted. */
+  async function loggedIn() {
+    const sender = transport(await http(whole(vault())));
+    await sender.send(LOGIN);
+    return { sender, opened: () => sockets.size };
+  }
+
+  it('needs no connection of its own, nor do the next ones', async () => {
+    const { sender, opened } = await loggedIn();
+    for (let read = 0; read < 3; read++) await sender.send(READ);
+    expect(opened()).toBe(1);
+  });
+
+  it('does not delay a login, and neither do many of them', async () => {
+    const { sender, opened } = await loggedIn();
+    const slow = Array.from({ length: 200 }, () => failure(sender.send({ ...READ, path: '/v1/slow' })));
+    await expect.poll(opened).toBe(1 + 64);
+    const { took } = await timed(sender.send(LOGIN));
+    expect(took).toBeLessThan(1_000);
+    expect(opened()).toBe(1 + 64 + 1);
+    await sender.close();
+    await Promise.all(slow);
+  });
+
+  it('has one of its own if it may not be repeated, as that connection may be gone', async () => {
+    const { sender, opened } = await loggedIn();
+    await sender.send({ ...READ, repeatable: false });
+    expect(opened()).toBe(2);
+  });
+
+  it('is refused by a closed transport', async () => {
+    const { sender } = await loggedIn();
+    const read = failure(sender.send(READ));
+    await sender.close();
+    expect(await read).toMatchObject({ code: 'VAULT_UNREACHABLE' });
+  });
+});
+
 describe('only a request that was certainly not sent counts as not executed', () => {
   const OK = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n';
   it.each<[string, () => Promise<string>, string]>([
@@ -331,16 +384,12 @@ describe('idle connections that a balancer has dropped', () => {
     };
     return { address, forget };
   }
-  /** Node's server closes a connection whose request body was not read. */
-  const whole =
-    (listener: RequestListener): RequestListener =>
-    (request, response) =>
-      void request.resume().on('end', () => listener(request, response));
   async function behindOne() {
     const seen: string[] = [];
     const { address, forget } = await balancer(await http(whole(vault(/never/, seen))));
     const { connection, bus } = connect({ address, auth: token(TOKEN) });
-    await connection.client.read('kv1/x');
+    // Not a read, which would take the connection of the token's look-up.
+    await connection.client.write('kv1/x', {});
     seen.length = 0;
     const reported = () => bus.recent.map(({ type }) => type).filter((type) => type.startsWith('vault-'));
     return { client: connection.client, forget, seen, reported };

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { appRole } from '../../lib/auth/app-role.js';
 import { token } from '../../lib/auth/token.js';
 import type { TlsOptions } from '../../lib/client/tls-options.js';
+import type { TransportRequest } from '../../lib/client/transport.types.js';
 import type { EventBus, VaultEvent } from '../../lib/events/events.js';
 import {
   Authority,
@@ -14,7 +15,7 @@ import {
   pkcs12,
   type Certificate,
 } from '../support/certificates.js';
-import { closeConnections, connect } from '../support/connect.js';
+import { closeConnections, connect, transportTo } from '../support/connect.js';
 import { answer } from '../support/http-proxy.js';
 import { expectNoLeak, failureOf } from '../support/leaks.js';
 import { describeReal } from '../support/real-servers.js';
@@ -192,6 +193,26 @@ describeTls('files of the tls options', () => {
     expectNoLeak(bus.recent, [one?.key ?? '', two?.key ?? '']);
   });
 
+  it('a client certificate changes: the first read does not take the connection of the login', async () => {
+    const { own, shown } = await askingForCertificates(first, {});
+    const [one, two] = ['one', 'two'].map((name) => first.issue(name, `DNS:${name}`));
+    volume.write({ 'tls.crt': one?.cert ?? '', 'tls.key': one?.key ?? '' });
+    const tls = { ca: first.cert, cert: volume.path('tls.crt'), key: volume.path('tls.key') };
+    const sender = transportTo([own.address], tls);
+    try {
+      const send = (options: Partial<TransportRequest>) =>
+        sender.send({ method: 'GET', path: '/v1/kv1/x', headers: {}, timeout: 2_000, ...options });
+      await send({ lane: 'vital' });
+      await send({ repeatable: true });
+      volume.write({ 'tls.crt': two?.cert ?? '', 'tls.key': two?.key ?? '' });
+      await sender.clientCertificate();
+      await send({ repeatable: true });
+      expect(shown).toEqual(['one', 'one', 'two']);
+    } finally {
+      await sender.close();
+    }
+  });
+
   it('all files are removed: their last contents stay in use', async () => {
     const { cert, key } = first.issue('server', 'IP:127.0.0.1');
     const data = { ttl: 0, renewable: false, num_uses: 0 };
@@ -210,14 +231,17 @@ describeTls('files of the tls options', () => {
 });
 
 /** A server that asks for client certificates, and the names of those that it was shown, one for each request. */
-async function askingForCertificates(authority: Authority): Promise<{ own: Recorder; shown: string[] }> {
+async function askingForCertificates(
+  authority: Authority,
+  headers: Record<string, string> = { connection: 'close' },
+): Promise<{ own: Recorder; shown: string[] }> {
   const { cert, key } = authority.issue('server', 'IP:127.0.0.1');
   const shown: string[] = [];
   const own = await Recorder.start(
     (request, response) => {
       shown.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN));
       const data = { ttl: 0, renewable: false, num_uses: 0 };
-      answer(response, 200, { data }, { connection: 'close' });
+      answer(response, 200, { data }, headers);
     },
     { cert, key, ca: authority.cert, requestCert: true },
   );
