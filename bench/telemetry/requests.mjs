@@ -1,8 +1,7 @@
 // One process of npm run bench:telemetry: sends requests of one kind in one mode, as many at a time as its parent asks for.
 import { subscribe } from 'node:diagnostics_channel';
 import { context, SpanKind } from '@opentelemetry/api';
-import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
-import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import { startSdk } from './sdk.mjs';
 
 const { folder, kind, mode, address, token: own } = JSON.parse(process.argv[2]);
 const { connectVault, token } = await import(`${folder}/dist/esm/core.js`);
@@ -10,17 +9,7 @@ const { VaultInstrumentation } = await import(`${folder}/dist/esm/telemetry/inde
 /** As many at a time. */
 const WIDTH = 20;
 
-class Reader extends MetricReader {
-  onShutdown = async () => undefined;
-  onForceFlush = async () => undefined;
-}
-const reader = new Reader();
-const meterProvider = new MeterProvider({ readers: [reader] });
-// Spans are batched and dropped, as with an exporter that costs nothing.
-const dropped = { export: (_spans, done) => done({ code: 0 }), shutdown: async () => undefined };
-const tracerProvider = new BasicTracerProvider({
-  spanProcessors: [new BatchSpanProcessor(dropped, { maxQueueSize: 10_000 })],
-});
+const { reader, meterProvider, tracerProvider } = startSdk();
 
 const vault = await connectVault({ address, auth: token(own), logger: false });
 const KINDS = {

@@ -1,5 +1,5 @@
-// npm run bench:telemetry: the CPU of KV reads and of renewals with metrics and traces on and off. Each mode has a process
-// of its own, and they send a block of requests each in turns, so that other load of the machine affects all alike.
+// npm run bench:telemetry: the CPU of an application, of KV reads and of renewals with metrics and traces on and off. Each
+// mode has a process of its own, and they work in turns, so that other load of the machine affects all alike.
 //   --sets N          of new processes (default 3)
 //   --beside FOLDER   also another clone of this repository, which is built: the package before a change
 import { fork } from 'node:child_process';
@@ -14,6 +14,7 @@ import { median, table } from '../report.mjs';
 await ensureInstalled();
 await ensureBuilt();
 const { startOpenBao } = await import('../../test/support/servers.mjs');
+const { compareApplications } = await import('./applications.mjs');
 
 const { values } = parseArgs({
   options: { sets: { type: 'string', default: '3' }, beside: { type: 'string' } },
@@ -34,6 +35,8 @@ if (values.beside !== undefined) {
   const other = { package: resolve(values.beside) };
   ROWS.push(...ROWS.slice(0, 4).map((row) => ({ ...row, name: `the other clone: ${row.name}`, ...other })));
 }
+
+await compareApplications();
 
 const bao = await startOpenBao();
 try {
