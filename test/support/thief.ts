@@ -3,12 +3,17 @@ import type { PostgresServer } from './servers.mjs';
 
 /** SQLSTATE insufficient_privilege. */
 const DENIED = '42501';
+/** SQLSTATE of a login that is refused: NOLOGIN, or no such user. */
+const REFUSED = ['28000', '28P01'];
+
+const LOCK = `begin; alter role current_user password 'stolen'`;
 
 /** The holder of a leaked database user who wants to keep it. */
 export class Thief {
   readonly #postgres: PostgresServer;
   readonly #user: { username: string; password: string };
   readonly #sessions: Client[] = [];
+  readonly #loops: Promise<void>[] = [];
 
   constructor(postgres: PostgresServer, user: { username: string; password: string }) {
     this.#postgres = postgres;
@@ -45,6 +50,23 @@ export class Thief {
     await this.run('begin; create temporary table open (x int)');
   }
 
+  /** Locks its own row of the users in a transaction that stays open, and logs in for it again as long as it can. */
+  async lockItself(): Promise<void> {
+    await this.run(LOCK);
+    for (let loop = 0; loop < 3; loop++) this.#loops.push(this.#logInAgain());
+  }
+
+  async #logInAgain(): Promise<void> {
+    for (;;) {
+      try {
+        await this.run(LOCK);
+        await this.#sessions.at(-1)?.query('select pg_sleep(60)');
+      } catch (error) {
+        if (REFUSED.includes((error as DatabaseError).code ?? '')) return;
+      }
+    }
+  }
+
   /** Number of sessions that still answer. */
   async open(): Promise<number> {
     const answers = await Promise.allSettled(this.#sessions.map((session) => session.query('select 1')));
@@ -52,6 +74,7 @@ export class Thief {
   }
 
   async end(): Promise<void> {
+    await Promise.all(this.#loops);
     await Promise.all(this.#sessions.map((session) => session.end().catch(() => undefined)));
   }
 }
