@@ -205,6 +205,7 @@ describeReal('the page on the set-up of a server', () => {
 
   it('the second role issues users for migrations, and its login has no other', async () => {
     await postgres.query('CREATE ROLE orders_owner NOLOGIN');
+    await postgres.query('GRANT USAGE, CREATE ON SCHEMA public TO orders_owner');
     await postgres.query('GRANT orders_owner TO vault_admin WITH ADMIN OPTION');
     const role = 'auth/approle/role/orders-migrations';
     const { data } = await root('GET', `${role}/role-id`);
@@ -252,8 +253,14 @@ describeReal('the page on the set-up of a server', () => {
     const [thief, other] = [await issue(), await issue()];
     await thief.entrench(other);
     await other.entrench(thief);
+    await thief.hide();
     await other.lockItself();
     await expect(thief.run('select lo_create(0)', 'postgres')).rejects.toMatchObject({ code: '42501' });
+    const migrations = await root('GET', 'database/creds/orders-migrations');
+    const owner = new Thief(postgres, migrations.data);
+    await owner.setTraps();
+    await root('PUT', 'sys/leases/revoke', { lease_id: migrations.lease_id, sync: true });
+    await owner.end();
     const app = await start();
     const orders = app.get(Orders);
     const first = await orders.user();
@@ -309,8 +316,16 @@ describeReal('the page on the set-up of a server', () => {
   it('with other statements, the check finds the user that stays, and a superuser removes it and its sessions', async () => {
     const PG = 'docs/databases/pg.md';
     const check = sqlOf(PG, 'to_timestamp').replace(/'[\d-]+ [\d:]+\+00'/, `now() + interval '1 min'`);
-    const left = async () =>
-      (await postgres.query<{ rolname: string }>(check)).rows.map(({ rolname }) => rolname);
+    const { host, port, database, superuser: user, password } = postgres;
+    const superuser = new Client({ host, port, database, user, password });
+    await superuser.connect();
+    // As in psql: one session, and each statement is a transaction.
+    const run = async (sql: string) => {
+      const rows: { rolname: string }[] = [];
+      for (const statement of sql.split(/;\s/)) rows.push(...(await superuser.query(statement)).rows);
+      return rows;
+    };
+    const left = async () => (await run(check)).map(({ rolname }) => rolname);
     const drop = 'DROP ROLE IF EXISTS "{{name}}"';
     await root('POST', 'database/roles/orders', { revocation_statements: drop });
     await root('POST', 'database/roles/orders-migrations', { revocation_statements: drop });
@@ -326,18 +341,13 @@ describeReal('the page on the set-up of a server', () => {
     expect((await revoke(owner.id)).status).toBe(204);
     expect(await left()).toEqual([kept.thief.name]);
     expect(await owner.thief.open()).toBe(1);
+    await kept.thief.hide();
     await kept.thief.lockItself();
-    // As in psql: one session, and each statement is a transaction. The page says to run them again after a lock timeout.
-    const { host, port, database, superuser: user, password } = postgres;
-    const superuser = new Client({ host, port, database, user, password });
-    await superuser.connect();
-    await eventually(async () => {
-      for (const statement of sqlOf(PG, 'ALTER ROLE "v-…"').replaceAll('v-…', kept.thief.name).split(/;\n/))
-        await superuser.query(statement);
-    });
-    await superuser.end();
+    // The page says to run them again after a lock timeout.
+    await eventually(() => run(sqlOf(PG, 'ALTER ROLE "v-…"').replaceAll('v-…', kept.thief.name)));
     expect(await left()).toEqual([]);
-    await postgres.query(sqlOf(PG, 'usesysid'));
+    await run(sqlOf(PG, 'SELECT oid FROM pg_roles'));
+    await superuser.end();
     await eventually(async () => expect([await kept.thief.open(), await owner.thief.open()]).toEqual([0, 0]));
     expect((await revoke(kept.id)).status).toBe(204);
     await Promise.all([kept.thief.end(), owner.thief.end()]);

@@ -1,10 +1,23 @@
-import { Client, type DatabaseError } from 'pg';
+import { Client, type ClientConfig, type DatabaseError } from 'pg';
+import { expect, vi } from 'vitest';
 import type { PostgresServer } from './servers.mjs';
 
 /** SQLSTATE insufficient_privilege. */
 const DENIED = '42501';
 /** SQLSTATE of a login that is refused: NOLOGIN, or no such user. */
 const REFUSED = ['28000', '28P01'];
+
+/** A session that waits for so many seconds before it starts, and is in no list until then. */
+const HIDDEN = '-c role=orders_app -c post_auth_delay=20';
+const STARTING = `select from pg_locks where locktype = 'virtualxid'
+  and pid not in (select pid from pg_stat_activity where usesysid is not null or backend_type <> 'client backend')`;
+
+/** These match a call better than PostgreSQL's own, unless search_path is pg_catalog. */
+const TRAPS = `
+  create function pg_terminate_backend(int, int) returns boolean language plpgsql as $$ begin raise 'trapped'; end $$;
+  create function to_timestamp(int) returns timestamptz language plpgsql as $$ begin raise 'trapped'; end $$;
+  create function matches(name, name) returns boolean language plpgsql as $$ begin raise 'trapped'; end $$;
+  create operator ~ (leftarg = name, rightarg = name, function = matches)`;
 
 const LOCK = `begin; alter role current_user password 'stolen'`;
 
@@ -24,15 +37,33 @@ export class Thief {
     return this.#user.username;
   }
 
+  #session(options: ClientConfig = {}): Client {
+    const { host, port, database } = this.#postgres;
+    const { username: user, password } = this.#user;
+    const session = new Client({ host, port, database, user, password, ...options });
+    session.on('error', () => undefined);
+    return session;
+  }
+
   /** Opens a session and runs statements in it. */
   async run(sql: string, database = this.#postgres.database): Promise<void> {
-    const { host, port } = this.#postgres;
-    const { username: user, password } = this.#user;
-    const session = new Client({ host, port, database, user, password });
-    session.on('error', () => undefined);
+    const session = this.#session({ database });
     await session.connect();
     this.#sessions.push(session);
     await session.query(sql);
+  }
+
+  /** Begins a session that starts much later. */
+  async hide(): Promise<void> {
+    const session = this.#session({ options: HIDDEN });
+    this.#sessions.push(session);
+    session.connect().catch(() => undefined);
+    await vi.waitFor(async () => expect((await this.#postgres.query(STARTING)).rowCount).toBeGreaterThan(0));
+  }
+
+  /** As a user that may create functions: sets traps for the rights of an administrator. */
+  setTraps(): Promise<void> {
+    return this.run(TRAPS);
   }
 
   /** Everything that a user may do by default and that keeps PostgreSQL from dropping it, or another user. */
