@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Injectable, Module, type OnModuleInit } from '@nestjs/common';
@@ -23,6 +24,7 @@ import { describeReal, REFUSED_SECRET_ID } from '../support/real-servers.js';
 import {
   startOpenBao,
   startPostgres,
+  unprivilegedUser,
   usersInDatabase,
   type OpenBaoServer,
   type PostgresServer,
@@ -201,6 +203,32 @@ describeReal('the page on the set-up of a server', () => {
     const others = ['auth/token/lookup-self', 'auth/approle/role/orders/role-id', 'database/creds/orders'];
     for (const path of [...others, 'cubbyhole/x'])
       expect([path, await status('GET', path)]).toEqual([path, 403]);
+  });
+
+  it('delivered by root, the application reads the file and changes nothing in its folder', async (context) => {
+    const user = unprivilegedUser();
+    if (!user) return context.skip();
+    const DELIVERY = join(folder, 'by-root');
+    chmodSync(folder, 0o711);
+    const text = readFileSync('docs/server-setup.md', 'utf8');
+    const [, mode, owner] = /`d \/run\/orders (\d+) (\w+) <group>`[^`]+`umask 027`/.exec(text)!;
+    const block = blocks.find((candidate) => candidate.text.includes('umask 077'))!;
+    const deliver = () =>
+      page.run({ ...block, text: block.text.replace('umask 077', 'umask 027') }, bao.rootToken, { DELIVERY });
+    execFileSync('install', ['-d', '-m', mode!, '-o', owner!, '-g', `${user.gid}`, DELIVERY]);
+    await deliver();
+    await deliver();
+    const application = (command: string, ...args: string[]) =>
+      execFileSync(command, args, { cwd: DELIVERY, ...user, encoding: 'utf8', stdio: 'pipe' });
+    expect(application('cat', 'secret_id')).toMatch(/^[0-9a-f-]{36}$/);
+    const target = join(folder, 'of-root');
+    for (const [command, ...args] of [
+      ['ln', '-s', target, 'secret_id.new'],
+      ['mv', 'secret_id', 'x'],
+      ['rm', '-f', 'secret_id'],
+      ['tee', '-a', 'secret_id'],
+    ] as const)
+      expect(() => application(command, ...args)).toThrow('Permission denied');
   });
 
   it('the second role issues users for migrations, and its login has no other', async () => {

@@ -161,5 +161,8 @@ export function provision(
   options?: ProvisionOptions,
 ): Promise<Provisioned>;
 
+/** The user that PostgreSQL runs as if this process runs as root; undefined if it does not. */
+export function unprivilegedUser(): { uid: number; gid: number } | undefined;
+
 /** Names of the users that the database secrets engine has in the database at this moment. */
 export function usersInDatabase(pg: PostgresServer): Promise<string[]>;
