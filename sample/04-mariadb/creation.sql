@@ -1,2 +1,2 @@
-CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}';
+CREATE USER '{{name}}'@'%' IDENTIFIED BY '{{password}}' WITH MAX_USER_CONNECTIONS 20;
 GRANT SELECT, INSERT, UPDATE ON orders.* TO '{{name}}'@'%';

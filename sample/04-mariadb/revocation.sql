@@ -1,1 +1,1 @@
-DROP USER IF EXISTS '{{name}}'@'%';
+DROP USER IF EXISTS '{{name}}'@'%'; KILL USER '{{name}}';

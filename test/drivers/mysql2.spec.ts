@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection as CoreConnection } from 'mysql2';
-import type { PoolConnection, RowDataPacket } from 'mysql2/promise';
+import { createConnection, type PoolConnection, type RowDataPacket } from 'mysql2/promise';
 import { getCredentialsToken } from 'nestjs-vault';
 import {
   createRotatingMysqlPool,
@@ -13,6 +13,7 @@ import {
 import type { Observable } from 'rxjs';
 import { afterAll, beforeAll, it } from 'vitest';
 import { LeasedMariaDb, load, show, underStaticRole, type Work } from '../support/leased-mariadb.js';
+import { blocksOf } from '../support/pages.mjs';
 import { describeMariaDb } from '../support/real-mariadb.js';
 
 const TABLE_GRANT = [
@@ -21,6 +22,13 @@ const TABLE_GRANT = [
 ];
 /** Only MariaDB has the second statement. */
 const KILL = [`DROP USER IF EXISTS '{{name}}'@'%'`, `KILL USER '{{name}}'`];
+/** A transaction that stays, without its session and its user. */
+const XA = [
+  `xa start 'kept'`,
+  `insert into items (item) values ('stolen')`,
+  `xa end 'kept'`,
+  `xa prepare 'kept'`,
+];
 
 /** In milliseconds: tenths of a second on an idle machine; 40 s without the pool's check. */
 const SOON = 10_000;
@@ -170,6 +178,66 @@ describeMariaDb('mysql2 on OpenBao and MariaDB', () => {
       expect(failures.map(({ error }) => error.message).filter((message) => !lost.test(message))).toEqual([]);
       expect(failures.length).toBeLessThan(10);
       expect(recovered).toBeLessThan(SOON);
+    },
+  );
+
+  it.concurrent(
+    'the statements of the page end a leaked user, and its check finds the rest',
+    async ({ expect }) => {
+      const { bao, mariadb, where } = leased;
+      const PAGE = 'docs/databases/mysql2.md';
+      const sql = blocksOf(PAGE).filter(({ language }) => language === 'sql');
+      const [once, creation, revocation] = sql
+        .find(({ text }) => /creation_statements/.test(text))!
+        .text.split(/-- \w+_statements.*\n/);
+      const [sessions, prepared] = sql.find(({ text }) => /XA RECOVER/.test(text))!.text.split(/;\n/);
+      await mariadb.query(once!.replace('…', 'of-the-page'));
+      const post = async (path: string, body: object) =>
+        expect((await bao.api('POST', path, body)).status).toBeLessThan(300);
+      await post('database/config/page', {
+        plugin_name: 'mysql-database-plugin',
+        connection_url: `{{username}}:{{password}}@tcp(${where.host}:${where.port})/`,
+        username: 'vault_admin',
+        password: 'of-the-page',
+        allowed_roles: ['*'],
+      });
+      const statements = { creation_statements: creation, revocation_statements: revocation };
+      await post('database/roles/page', { db_name: 'page', ...statements });
+      const { data, lease_id: id } = (await bao.api('GET', 'database/creds/page')).body;
+      const login = () => createConnection({ ...where, user: data.username, password: data.password });
+      const thieves = await Promise.all(Array.from({ length: 20 }, login));
+      for (const thief of thieves) thief.on('error', () => undefined);
+      await expect(login()).rejects.toMatchObject({ code: 'ER_USER_LIMIT_REACHED' });
+      const [thief, ...others] = thieves;
+      for (const statement of XA) await thief!.query(statement);
+      await Promise.all(others.map((other) => other.query('begin')));
+      expect((await bao.api('PUT', 'sys/leases/revoke', { lease_id: id, sync: true })).status).toBe(204);
+      const answers = () => Promise.allSettled(thieves.map((one) => one.query('select 1')));
+      await expect
+        .poll(async () => new Set((await answers()).map(({ status }) => status)))
+        .toEqual(new Set(['rejected']));
+      await expect(login()).rejects.toMatchObject({ code: 'ER_ACCESS_DENIED_ERROR' });
+      expect(await mariadb.query(prepared!)).toHaveLength(1);
+      await mariadb.query(`XA ROLLBACK 'kept'`);
+      // Dropped by other statements, a user keeps its sessions.
+      const left = async () =>
+        (await mariadb.query<{ id: number; user: string }>(sessions!)).filter(({ user }) =>
+          /^v-gone|-page-/.test(user),
+        );
+      expect(await left()).toEqual([]);
+      await mariadb.query(`create user 'v-gone'@'%' identified by 'gone'`);
+      const kept = await createConnection({
+        ...where,
+        database: undefined,
+        user: 'v-gone',
+        password: 'gone',
+      });
+      kept.on('error', () => undefined);
+      await mariadb.query(`drop user 'v-gone'@'%'`);
+      const [row] = await left();
+      expect(row?.user).toBe('v-gone');
+      await mariadb.query(`kill ${row!.id}`);
+      await expect.poll(left).toEqual([]);
     },
   );
 
