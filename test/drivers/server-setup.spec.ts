@@ -97,6 +97,19 @@ describeReal('the page on the set-up of a server', () => {
     }
   });
 
+  /** As in psql by a superuser: one session, and each statement is a transaction. */
+  const psql = async (sql: string) => {
+    const { host, port, database, superuser: user, password } = postgres;
+    const superuser = new Client({ host, port, database, user, password });
+    await superuser.connect();
+    try {
+      const rows: { rolname: string }[] = [];
+      for (const statement of sql.split(/;\s/)) rows.push(...(await superuser.query(statement)).rows);
+      return rows;
+    } finally {
+      await superuser.end();
+    }
+  };
   const secretId = () => readFileSync(page.variables.VAULT_SECRET_ID_FILE, 'utf8');
   const application = () => {
     const { VAULT_ROLE_ID: roleId, VAULT_SECRET_ID_FILE: file } = page.variables;
@@ -344,16 +357,7 @@ describeReal('the page on the set-up of a server', () => {
   it('with other statements, the check finds the user that stays, and a superuser removes it and its sessions', async () => {
     const PG = 'docs/databases/pg.md';
     const check = sqlOf(PG, 'to_timestamp').replace(/'[\d-]+ [\d:]+\+00'/, `now() + interval '1 min'`);
-    const { host, port, database, superuser: user, password } = postgres;
-    const superuser = new Client({ host, port, database, user, password });
-    await superuser.connect();
-    // As in psql: one session, and each statement is a transaction.
-    const run = async (sql: string) => {
-      const rows: { rolname: string }[] = [];
-      for (const statement of sql.split(/;\s/)) rows.push(...(await superuser.query(statement)).rows);
-      return rows;
-    };
-    const left = async () => (await run(check)).map(({ rolname }) => rolname);
+    const left = async () => (await psql(check)).map(({ rolname }) => rolname);
     const drop = 'DROP ROLE IF EXISTS "{{name}}"';
     await root('POST', 'database/roles/orders', { revocation_statements: drop });
     await root('POST', 'database/roles/orders-migrations', { revocation_statements: drop });
@@ -372,13 +376,43 @@ describeReal('the page on the set-up of a server', () => {
     await kept.thief.hide();
     await kept.thief.lockItself();
     // The page says to run them again after a lock timeout.
-    await eventually(() => run(sqlOf(PG, 'ALTER ROLE "v-…"').replaceAll('v-…', kept.thief.name)));
+    await eventually(() => psql(sqlOf(PG, 'ALTER ROLE "v-…"').replaceAll('v-…', kept.thief.name)));
     expect(await left()).toEqual([]);
-    await run(sqlOf(PG, 'SELECT oid FROM pg_roles'));
-    await superuser.end();
+    await psql(sqlOf(PG, 'SELECT oid FROM pg_roles'));
     await eventually(async () => expect([await kept.thief.open(), await owner.thief.open()]).toEqual([0, 0]));
     expect((await revoke(kept.id)).status).toBe(204);
     await Promise.all([kept.thief.end(), owner.thief.end()]);
+  });
+
+  it('a thief of a static role stops no other user, and the page ends it', async () => {
+    const PG = 'docs/databases/pg.md';
+    await postgres.query('create role reports login in role orders_app');
+    await postgres.query('grant reports to vault_admin with admin option');
+    await root('POST', 'database/config/shop', { allowed_roles: 'orders,reports' });
+    await root('POST', 'database/static-roles/reports', {
+      db_name: 'shop',
+      username: 'reports',
+      rotation_period: '24h',
+      // With a shorter wait, for a shorter test.
+      rotation_statements: sqlOf(PG, 'rotation_statements').replace('5s', '100ms'),
+    });
+    const read = async () => (await root('GET', 'database/static-creds/reports')).data;
+    const thief = new Thief(postgres, await read());
+    await thief.hide();
+    await thief.lockItself();
+    const rotate = () => bao.api('POST', 'database/rotate-role/reports');
+    expect((await rotate()).status).toBe(500);
+    const { lease_id: id } = await root('GET', 'database/creds/orders');
+    await root('PUT', 'sys/leases/revoke', { lease_id: id, sync: true });
+    const [lines] = sqlOf(PG, 'ALTER ROLE "v-…"').replaceAll('v-…', 'reports').split('REASSIGN');
+    await eventually(() => psql(lines!.trimEnd()));
+    expect((await rotate()).status).toBe(204);
+    await postgres.query('alter role reports login');
+    await eventually(async () => expect(await thief.open()).toBe(0));
+    await thief.end();
+    const application = new Thief(postgres, await read());
+    await application.run('select 1');
+    await application.end();
   });
 
   it('the loops that revoke the tokens of a role find those of a namespace', async (context) => {
