@@ -174,6 +174,9 @@ async function freePort() {
   }
 }
 
+/** What the servers print if another process was faster; the last two are RabbitMQ's. */
+const PORT_TAKEN = /address already in use|only one usage of each socket|eaddrinuse|dist_port_already_used/i;
+
 /** Runs `start` with the given port, or with free ones until one was still free when it was used. */
 async function withPort(port, start) {
   if (port !== undefined) return start(port);
@@ -181,9 +184,7 @@ async function withPort(port, start) {
     try {
       return await start(await freePort());
     } catch (error) {
-      if (attempt === 5 || !/address already in use|only one usage of each socket/i.test(error.message)) {
-        throw error;
-      }
+      if (attempt === 5 || !PORT_TAKEN.test(error.message)) throw error;
     }
   }
 }
