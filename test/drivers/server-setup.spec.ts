@@ -37,6 +37,8 @@ import { commandsOf } from '../operated/runbook.js';
 const blocks = blocksOf('docs/server-setup.md');
 const leaked = blocksOf('docs/approle.md').filter(({ language }) => language === 'sh');
 
+const PG = 'docs/databases/pg.md';
+
 /** A statement of a page, by a part of its text. */
 const sqlOf = (page: string, part: string) =>
   blocksOf(page).find(({ language, text }) => language === 'sql' && text.includes(part))!.text;
@@ -103,12 +105,17 @@ describeReal('the page on the set-up of a server', () => {
     const superuser = new Client({ host, port, database, user, password });
     await superuser.connect();
     try {
-      const rows: { rolname: string }[] = [];
+      const rows: Record<string, string>[] = [];
       for (const statement of sql.split(/;\s/)) rows.push(...(await superuser.query(statement)).rows);
       return rows;
     } finally {
       await superuser.end();
     }
+  };
+  /** Users of the role `orders`, by the check of the page. */
+  const left = async () => {
+    const check = sqlOf(PG, 'to_timestamp').replace(/'[\d-]+ [\d:]+\+00'/, `now() + interval '1 min'`);
+    return (await psql(check)).map(({ rolname }) => rolname);
   };
   const secretId = () => readFileSync(page.variables.VAULT_SECRET_ID_FILE, 'utf8');
   const application = () => {
@@ -354,10 +361,36 @@ describeReal('the page on the set-up of a server', () => {
     await thief.end();
   });
 
+  it('a thief who holds up the revocation of others is found, and cut off', async () => {
+    const issue = async () => {
+      const { data, lease_id: id } = await root('GET', 'database/creds/orders');
+      return { thief: new Thief(postgres, data), id };
+    };
+    const [held, holder] = [await issue(), await issue()];
+    await holder.thief.run(`begin; alter default privileges grant select on tables to "${held.thief.name}"`);
+    const revoke = async (id: string) =>
+      (await bao.api('PUT', 'sys/leases/revoke', { lease_id: id, sync: true })).status;
+    expect(await revoke(held.id)).toBe(400);
+    const find = async () => (await psql(sqlOf(PG, 'pg_authid'))).map(({ usename }) => usename);
+    expect(await find()).toEqual([holder.thief.name]);
+    await psql(sqlOf(PG, 'ALTER ROLE "v-…"').replaceAll('v-…', holder.thief.name));
+    expect(await find()).toEqual([]);
+    for (const { id } of [held, holder]) expect(await revoke(id)).toBe(204);
+    await holder.thief.end();
+  });
+
+  it('names of users without the display name are found by the check, and dropped', async () => {
+    const template = blocksOf(PG).find(({ text }) => text.includes('username_template'))!;
+    await page.run(template);
+    const { data, lease_id: id } = await root('GET', 'database/creds/orders');
+    expect(data.username).toMatch(/^v-app-orders-\w{20}-\d+$/);
+    expect(await left()).toContain(data.username);
+    await root('PUT', 'sys/leases/revoke', { lease_id: id, sync: true });
+    expect(await left()).not.toContain(data.username);
+    await root('POST', 'database/config/shop', { username_template: '' });
+  });
+
   it('with other statements, the check finds the user that stays, and a superuser removes it and its sessions', async () => {
-    const PG = 'docs/databases/pg.md';
-    const check = sqlOf(PG, 'to_timestamp').replace(/'[\d-]+ [\d:]+\+00'/, `now() + interval '1 min'`);
-    const left = async () => (await psql(check)).map(({ rolname }) => rolname);
     const drop = 'DROP ROLE IF EXISTS "{{name}}"';
     await root('POST', 'database/roles/orders', { revocation_statements: drop });
     await root('POST', 'database/roles/orders-migrations', { revocation_statements: drop });
@@ -385,7 +418,6 @@ describeReal('the page on the set-up of a server', () => {
   });
 
   it('a thief of a static role stops no other user, and the page ends it', async () => {
-    const PG = 'docs/databases/pg.md';
     await postgres.query('create role reports login in role orders_app');
     await postgres.query('grant reports to vault_admin with admin option');
     await root('POST', 'database/config/shop', { allowed_roles: 'orders,reports' });
