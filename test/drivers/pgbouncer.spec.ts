@@ -105,12 +105,13 @@ describePgBouncer('pg through PgBouncer', () => {
     await world.postgres.query(`
       create role leased login password 'canary-of-leased' in role orders_app;
       create role late login password 'canary-of-late' valid until '2020-01-01' in role orders_app;
+      create role engine login createrole password 'canary-of-engine' in role orders_app;
       create role stranger login password 'canary-of-stranger'`);
     const leased = await connect('leased', 'canary-of-leased');
     await expect(secretOf(leased, 'leased')).rejects.toMatchObject({ code: '42501' });
     const own = await connect(name, password);
     expect(await secretOf(own, 'leased')).toMatch(/^SCRAM-SHA-256/);
-    for (const user of ['late', 'stranger', world.postgres.superuser])
+    for (const user of ['late', 'engine', 'stranger', world.postgres.superuser])
       expect((await secretOf(own, user)) ?? 'none').toBe('none');
   });
 
