@@ -209,8 +209,10 @@ export class Transport implements Sender {
    */
   async #exchange(address: Address, path: string, call: Call, others: boolean): Promise<TransportResponse> {
     const { lane = 'ordinary', repeatable = false } = call.request;
-    const borrowed = repeatable && !this.#lanes[lane] ? await this.#idleAgent(lane) : undefined;
-    const agent = borrowed ?? this.#agent(lane);
+    // undici uses a connection again after a turn of the event loop.
+    if (repeatable && this.#idleAgent(lane))
+      await new Promise<void>((resolve) => void systemClock.nextTurn(resolve));
+    const agent = (repeatable && this.#idleAgent(lane)) || this.#agent(lane);
     try {
       return await this.#exchangeOver(agent, address, path, call, others);
     } catch (error) {
@@ -268,28 +270,23 @@ export class Transport implements Sender {
    * The agent of the login for the first reads, as long as one of its connections is idle: a handshake less before the
    * first value. One at a time, so that no request of the lane `vital` waits for a read.
    */
-  async #idleAgent(lane: Lane): Promise<Agent | undefined> {
-    const { vital } = this.#lanes;
-    const usable = () =>
-      !this.#lanes[lane] && vital === this.#lanes.vital && this.#isCurrent && vital && isIdle(vital);
-    if (!usable()) return undefined;
-    // undici uses a connection again after a turn of the event loop.
-    await new Promise<void>((resolve) => void systemClock.nextTurn(resolve));
-    return usable() && !this.#closed ? vital : undefined;
+  #idleAgent(lane: Lane): Agent | undefined {
+    const { [lane]: own, vital } = this.#current();
+    return !own && vital && isIdle(vital) ? vital : undefined;
   }
 
-  /** Whether new connections would have the TLS material of those that are open. */
-  get #isCurrent(): boolean {
-    return this.#connector.material === this.#material;
+  /** The agents for new requests. Open sockets go on with the contents that the TLS files had. */
+  #current(): Partial<Record<Lane, Agent>> {
+    const { material } = this.#connector;
+    if (material !== this.#material) {
+      this.#material = material;
+      for (const agent of Object.values(this.#lanes)) this.#retire(agent);
+    }
+    return this.#lanes;
   }
 
   #agent(lane: Lane): Agent {
-    // Open sockets go on with the contents that the files had.
-    if (!this.#isCurrent) {
-      this.#material = this.#connector.material;
-      for (const agent of Object.values(this.#lanes)) this.#retire(agent);
-    }
-    const known = this.#lanes[lane];
+    const known = this.#current()[lane];
     if (known) return known;
     if (this.#closed) throw new ExchangeFailed('UND_ERR_CLOSED', 'unsent');
     const limits = { connections: SOCKETS[lane], maxResponseSize: MAX_RESPONSE_BYTES };

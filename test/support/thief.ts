@@ -4,8 +4,8 @@ import type { PostgresServer } from './servers.mjs';
 
 /** SQLSTATE insufficient_privilege. */
 const DENIED = '42501';
-/** SQLSTATE of a login that is refused: NOLOGIN, or no such user. */
-const REFUSED = ['28000', '28P01'];
+/** A login that is refused: NOLOGIN, no such user, or no server. */
+const REFUSED = ['28000', '28P01', 'ECONNREFUSED'];
 
 /** A session that waits for so many seconds before it starts, and is in no list until then. */
 const HIDDEN = '-c role=orders_app -c post_auth_delay=20';
