@@ -6,6 +6,7 @@ import { Agent, request } from 'undici';
 import { NestFactory } from '@nestjs/core';
 import { Module } from '@nestjs/common';
 import { CredentialsService, KvService, token, VaultModule } from 'nestjs-vault';
+import { concurrently } from './concurrently.mjs';
 import { median, table } from './report.mjs';
 
 const ROUNDS = 7;
@@ -63,12 +64,7 @@ export async function kv(bao, reads = 2_000) {
 async function measure(read, count, concurrency) {
   const cpu = process.cpuUsage();
   const start = performance.now();
-  let left = count;
-  await Promise.all(
-    Array.from({ length: concurrency }, async () => {
-      while (left-- > 0) await read();
-    }),
-  );
+  await concurrently(count, concurrency, read);
   const { user, system } = process.cpuUsage(cpu);
   return { cpu: (user + system) / count, throughput: (count / (performance.now() - start)) * 1000 };
 }

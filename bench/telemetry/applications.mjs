@@ -1,10 +1,10 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { Agent, get } from 'node:http';
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { provision, startOpenBao, startPostgres } from '../../test/support/servers.mjs';
+import { concurrently } from '../concurrently.mjs';
 import { median, table } from '../report.mjs';
+import { Child } from './child.mjs';
 
 /** The first blocks are the warm-up. */
 const [BLOCKS, WARM_UP, REQUESTS, WIDTH] = [45, 5, 1_500, 10];
@@ -21,30 +21,25 @@ export async function compareApplications() {
     const { host, port, database } = postgres;
     const options = { vault: { address: bao.address, role }, database: { host, port, database } };
     for (const mode of ['nothing', 'traces']) {
-      const child = fork(program, [JSON.stringify({ ...options, mode })]);
-      const [ownPort] = await once(child, 'message');
-      running.push({ child, port: ownPort, cpu: [] });
+      const one = { child: new Child(program, { ...options, mode }), cpu: [] };
+      running.push(one);
+      one.port = await one.child.answer();
     }
     for (let block = 0; block < BLOCKS; block++)
       for (const { child, port: own, cpu } of block % 2 ? running : running.toReversed()) {
         await load(own);
-        child.send('measure');
-        const [used] = await once(child, 'message');
+        const used = await child.ask('measure');
         if (block >= WARM_UP) cpu.push(used);
       }
     report(running.map(({ cpu }) => cpu));
   } finally {
-    for (const { child } of running) {
-      child.kill();
-      await once(child, 'exit');
-    }
+    await Promise.all(running.map(({ child }) => child.end()));
     agent.destroy();
     await Promise.all([bao.stop(), postgres.stop()]);
   }
 }
 
 async function load(port) {
-  let left = REQUESTS;
   const one = () =>
     new Promise((resolve, reject) => {
       const options = { port, host: '127.0.0.1', agent };
@@ -53,11 +48,7 @@ async function load(port) {
         response.resume().once('end', resolve);
       }).once('error', reject);
     });
-  await Promise.all(
-    Array.from({ length: WIDTH }, async () => {
-      while (left-- > 0) await one();
-    }),
-  );
+  await concurrently(REQUESTS, WIDTH, one);
 }
 
 function report([off, on]) {

@@ -1,6 +1,7 @@
 // One process of npm run bench:telemetry: sends requests of one kind in one mode, as many at a time as its parent asks for.
 import { subscribe } from 'node:diagnostics_channel';
 import { context, SpanKind } from '@opentelemetry/api';
+import { concurrently } from '../concurrently.mjs';
 import { startSdk } from './sdk.mjs';
 
 const { folder, kind, mode, address, token: own } = JSON.parse(process.argv[2]);
@@ -48,16 +49,11 @@ process.send('ready');
 /** Microseconds of CPU for each request, with one collection. */
 async function measure(count) {
   const start = process.cpuUsage();
-  let left = count;
-  await Promise.all(
-    Array.from({ length: WIDTH }, async () => {
-      while (left-- > 0) {
-        const after = before?.();
-        await send();
-        after?.();
-      }
-    }),
-  );
+  await concurrently(count, WIDTH, async () => {
+    const after = before?.();
+    await send();
+    after?.();
+  });
   await reader.collect();
   const { user, system } = process.cpuUsage(start);
   return (user + system) / count;

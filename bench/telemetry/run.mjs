@@ -2,8 +2,6 @@
 // mode has a process of its own, and they work in turns, so that other load of the machine affects all alike.
 //   --sets N          of new processes (default 3)
 //   --beside FOLDER   also another clone of this repository, which is built: the package before a change
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +13,7 @@ await ensureInstalled();
 await ensureBuilt();
 const { startOpenBao } = await import('../../test/support/servers.mjs');
 const { compareApplications } = await import('./applications.mjs');
+const { Child } = await import('./child.mjs');
 
 const { values } = parseArgs({
   options: { sets: { type: 'string', default: '3' }, beside: { type: 'string' } },
@@ -60,34 +59,21 @@ async function measure(runs, options) {
   const processes = [];
   try {
     for (const { package: folder, mode } of runs) {
-      const child = fork(program, [JSON.stringify({ ...options, folder, mode })]);
+      const child = new Child(program, { ...options, folder, mode });
       processes.push(child);
-      child.ended = once(child, 'exit').then(([code]) => {
-        throw new Error(`a process ended with ${code}`);
-      });
-      child.ended.catch(() => undefined);
-      await answerOf(child);
-      await requests(child, WARM_UP);
+      await child.answer();
+      await child.ask(WARM_UP);
     }
     for (let turn = 0; turn < TURNS; turn++)
       // Each comes first, second, … alike.
       for (let index = 0; index < runs.length; index++) {
         const place = (index + turn) % runs.length;
-        runs[place].cpu.push(await requests(processes[place], BLOCK));
+        // Microseconds of CPU for each request.
+        runs[place].cpu.push(await processes[place].ask(BLOCK));
       }
   } finally {
-    for (const child of processes) child.kill();
+    await Promise.all(processes.map((child) => child.end()));
   }
-}
-
-/** Microseconds of CPU for each request. */
-function requests(child, count) {
-  child.send(count);
-  return answerOf(child);
-}
-
-function answerOf(child) {
-  return Promise.race([once(child, 'message').then(([answer]) => answer), child.ended]);
 }
 
 function report(name, runs) {
