@@ -1,7 +1,11 @@
+import { DEFAULT_MAX_VERSION, DEFAULT_MIN_VERSION } from 'node:tls';
 import { systemClock } from '../clock/clock.js';
 import { CLIENT_REFUSED } from './transport-errors.js';
 
 const CLIENT_CERTIFICATE = 'It requires a client certificate that it trusts: give `tls.cert` and `tls.key`';
+
+/** The versions of TLS that this process allows. Flags such as `--tls-min-v1.3` set both constants of Node. */
+const VERSIONS = [...new Set([DEFAULT_MIN_VERSION, DEFAULT_MAX_VERSION])].join(' to ');
 
 /** Remedies of failed handshakes by Node's error code; the first match is used. */
 const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
@@ -46,7 +50,11 @@ const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
     /ALERT_HANDSHAKE_FAILURE/,
     `The server refuses this client. ${CLIENT_CERTIFICATE}, or allow a cipher there that Node knows.`,
   ],
-  [/PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/, 'The server must allow TLS 1.2 or 1.3.'],
+  [
+    /PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/,
+    `The server must allow a version of TLS that this process allows: ${VERSIONS} (\`--tls-min-v1.3\` and other flags ` +
+      'of Node change them).',
+  ],
   [
     /UNRECOGNIZED_NAME/,
     'The server has no certificate for the host of `address`: give the name that it expects as `tls.serverName`.',

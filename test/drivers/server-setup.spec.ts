@@ -130,7 +130,7 @@ describeReal('the page on the set-up of a server', () => {
   it('names its variables in the first block, and only there', () => {
     const names = [...(blocks[0]?.text ?? '').matchAll(/\bexport (\w+)/g)].map((found) => found[1]);
     expect(new Set(names)).toEqual(new Set(page.names));
-    expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(['sh', 'sql']));
+    expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(['sh', 'sql', 'hcl']));
   });
 
   it('the statements that drop a user are the same on all pages', () => {

@@ -17,6 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { ensureOpenBao } from '../../scripts/setup/openbao.mjs';
+import { blocksOf } from './pages.mjs';
 
 const HOST = '127.0.0.1';
 const START_TIMEOUT_MS = 50_000;
@@ -260,10 +261,8 @@ async function launchOpenBao({ bin, kind, port, storage = 'dev', tls, socket, di
     if (auditFile && kind === 'openbao') {
       // OpenBao takes audit devices from its configuration only, and this block only as HCL.
       const config = join(home, 'audit.hcl');
-      writeFileSync(
-        config,
-        `audit "file" "tests" {\n  options = { file_path = ${JSON.stringify(auditFile)} }\n}\n`,
-      );
+      const { text } = blocksOf('docs/server-setup.md').find(({ language }) => language === 'hcl');
+      writeFileSync(config, text.replace(/"\/.*"/, JSON.stringify(auditFile)));
       args.push(`-config=${config}`);
     }
 

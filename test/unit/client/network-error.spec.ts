@@ -47,7 +47,11 @@ it.each<[unknown, string, RegExp]>([
   [coded('CERT_NOT_YET_VALID'), 'VAULT_TLS_UNTRUSTED', /check this clock/],
   [coded('ERR_SSL_WRONG_VERSION_NUMBER'), 'VAULT_TLS_UNTRUSTED', /does not speak TLS/],
   [coded('EPROTO'), 'VAULT_TLS_UNTRUSTED', /does not speak TLS/],
-  [coded('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION'), 'VAULT_TLS_UNTRUSTED', /TLS 1\.2 or 1\.3/],
+  [
+    coded('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION'),
+    'VAULT_TLS_UNTRUSTED',
+    /this process allows: TLSv1\.2 to TLSv1\.3 /,
+  ],
   [coded('ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'), 'VAULT_TLS_UNTRUSTED', /`tls\.cert`.*a cipher/],
   [
     coded('ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'),
